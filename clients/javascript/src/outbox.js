@@ -1,0 +1,207 @@
+/**
+ * Outbox — messages on their way: each is sent again, with the same `tempId`, until the server has stored it or says
+ * that it never will.
+ *
+ * One message of a conversation is in flight at a time: only so does a message that was refused for a while (a rate
+ * limit, a time-out) not overtake the ones before it.
+ */
+import { fullJitter } from "./backoff.js";
+import { ChatError } from "./errors.js";
+
+const ACK_MS = 15_000;
+
+/**
+ * @typedef {object} Entry
+ * @property {import("./types.d.ts").Draft & { tempId: string }} draft
+ * @property {(message: import("./types.d.ts").Message) => void} resolve
+ * @property {(error: ChatError) => void} reject
+ * @property {boolean} inFlight
+ * @property {number} attempts
+ * @property {number} notBefore milliseconds since the epoch
+ * @property {() => void} cancelTimer
+ */
+
+export class Outbox {
+  #clock;
+  #transmit;
+  #limit;
+  /** @type {Map<string, Entry[]>} by conversation, the oldest first */
+  #queues = new Map();
+  #pausedUntil = 0;
+
+  /**
+   * @param {object} options
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {(draft: import("./types.d.ts").Draft) => boolean} options.transmit false when there is no connection
+   * @param {number} options.limit messages that may wait, all conversations together
+   */
+  constructor({ clock, transmit, limit }) {
+    this.#clock = clock;
+    this.#transmit = transmit;
+    this.#limit = limit;
+  }
+
+  get size() {
+    let size = 0;
+    for (const queue of this.#queues.values()) size += queue.length;
+    return size;
+  }
+
+  /**
+   * Takes a message and starts to send it.
+   *
+   * @param {import("./types.d.ts").Draft & { tempId: string }} draft
+   * @returns {Promise<import("./types.d.ts").Message>} the stored message
+   * @throws {ChatError} `outbox_full`, `duplicate_temp_id`
+   */
+  add(draft) {
+    if (this.size >= this.#limit) throw new ChatError("outbox_full", `${this.#limit} messages wait already`);
+    if (this.#find(draft.conversationId, draft.tempId)) {
+      throw new ChatError("duplicate_temp_id", `${draft.tempId} is on its way already`);
+    }
+    const stored = new Promise((resolve, reject) => {
+      const queue = this.#queues.get(draft.conversationId) ?? [];
+      queue.push({ draft, resolve, reject, inFlight: false, attempts: 0, notBefore: 0, cancelTimer: () => {} });
+      this.#queues.set(draft.conversationId, queue);
+    });
+    this.#pump(draft.conversationId);
+    return stored;
+  }
+
+  /** The connection is open: everything that was in flight before goes again. */
+  resume() {
+    for (const conversationId of [...this.#queues.keys()]) this.#pump(conversationId);
+  }
+
+  /** The connection is lost: what was in flight may or may not have arrived. */
+  suspend() {
+    for (const [head] of this.#queues.values()) {
+      head.inFlight = false;
+      head.notBefore = 0;
+      head.cancelTimer();
+    }
+  }
+
+  /**
+   * The server has stored a message.
+   *
+   * @param {string | null | undefined} tempId
+   * @param {import("./types.d.ts").Message} message
+   * @returns {boolean} whether it was one of these
+   */
+  settle(tempId, message) {
+    const entry = tempId ? this.#find(message.conversationId, tempId) : undefined;
+    if (!entry) return false;
+    this.#remove(entry);
+    entry.resolve(message);
+    return true;
+  }
+
+  /**
+   * The server has refused a message, for now or for good.
+   *
+   * @param {string} conversationId
+   * @param {string} tempId
+   * @param {ChatError} error
+   */
+  refuse(conversationId, tempId, error) {
+    const entry = this.#find(conversationId, tempId);
+    if (!entry) return;
+    if (!error.retryable) return this.#fail(entry, error);
+    const delayMs = (error.retryAfter ?? 0) * 1000 + fullJitter(entry.attempts, this.#clock.random);
+    // The limit counts the user's messages in all conversations: the others need not try before then either.
+    if (error.retryAfter) this.#pausedUntil = this.#clock.now() + delayMs;
+    this.#retry(entry, delayMs);
+  }
+
+  /**
+   * Gives a message up. If it was in flight it may have been stored nevertheless.
+   *
+   * @param {string} tempId
+   * @returns {boolean} whether it was waiting here
+   */
+  discard(tempId) {
+    for (const conversationId of this.#queues.keys()) {
+      const entry = this.#find(conversationId, tempId);
+      if (!entry) continue;
+      this.#fail(entry, new ChatError("discarded", "Discarded before it was acknowledged"));
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * The server closed because a frame was too big: gives up the largest message in flight, the one it must have been.
+   *
+   * @param {ChatError} error
+   * @returns {boolean} whether there was one
+   */
+  failLargestInFlight(error) {
+    const inFlight = [...this.#queues.values()].map(([head]) => head).filter((head) => head.inFlight);
+    const sizes = inFlight.map((entry) => JSON.stringify(entry.draft).length);
+    const largest = inFlight[sizes.indexOf(Math.max(...sizes))];
+    if (largest) this.#fail(largest, error);
+    return largest !== undefined;
+  }
+
+  /** @param {ChatError} error for everything that waits */
+  close(error) {
+    const entries = [...this.#queues.values()].flat();
+    this.#queues.clear();
+    for (const entry of entries) {
+      entry.cancelTimer();
+      entry.reject(error);
+    }
+  }
+
+  /** @param {string} conversationId */
+  #pump(conversationId) {
+    const entry = this.#queues.get(conversationId)?.[0];
+    if (!entry || entry.inFlight) return;
+    const waitMs = Math.max(this.#pausedUntil, entry.notBefore) - this.#clock.now();
+    if (waitMs > 0) return this.#retry(entry, waitMs);
+    if (!this.#transmit(entry.draft)) return;
+    entry.cancelTimer();
+    entry.inFlight = true;
+    entry.attempts++;
+    entry.cancelTimer = this.#clock.after(ACK_MS, () => this.#retry(entry, 0));
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number} delayMs
+   */
+  #retry(entry, delayMs) {
+    entry.cancelTimer();
+    entry.inFlight = false;
+    entry.notBefore = this.#clock.now() + delayMs;
+    entry.cancelTimer = this.#clock.after(delayMs, () => this.#pump(entry.draft.conversationId));
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {ChatError} error
+   */
+  #fail(entry, error) {
+    this.#remove(entry);
+    entry.reject(error);
+  }
+
+  /** @param {Entry} entry */
+  #remove(entry) {
+    entry.cancelTimer();
+    const { conversationId } = entry.draft;
+    const rest = (this.#queues.get(conversationId) ?? []).filter((other) => other !== entry);
+    if (rest.length) this.#queues.set(conversationId, rest);
+    else this.#queues.delete(conversationId);
+    this.#pump(conversationId);
+  }
+
+  /**
+   * @param {string} conversationId
+   * @param {string} tempId
+   */
+  #find(conversationId, tempId) {
+    return this.#queues.get(conversationId)?.find(({ draft }) => draft.tempId === tempId);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Receipts — "delivered" and "read" marks on their way. Only the newest of a conversation counts, so bursts become one
+ * frame; a mark that may have been lost with its connection is sent again (repeating one changes nothing).
+ */
+import { COMMAND } from "./protocol.js";
+
+const DEBOUNCE_MS = 250;
+// The server takes 20 events a second on a connection: leave room for typing and the rest.
+const BURST = 10;
+const BURST_MS = 1_000;
+// A "delivered" has no answer: one that left this shortly before the connection broke may not have arrived.
+const DOUBT_MS = 10_000;
+
+/** @typedef {{ seq: number, sentAt: number | null }} Mark */
+
+export class Receipts {
+  #clock;
+  #transmit;
+  /** @type {Map<string, Mark>} by conversation */
+  #delivered = new Map();
+  /** @type {Map<string, Mark>} by conversation, until acknowledged */
+  #read = new Map();
+  #scheduled = false;
+  /** @type {() => void} */
+  #cancelTimer = () => {};
+
+  /**
+   * @param {object} options
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {(type: string, payload: object) => boolean} options.transmit
+   */
+  constructor({ clock, transmit }) {
+    this.#clock = clock;
+    this.#transmit = transmit;
+  }
+
+  /**
+   * @param {string} conversationId
+   * @param {number} seq this device has everything up to it
+   */
+  delivered(conversationId, seq) {
+    if (raise(this.#delivered, conversationId, seq)) this.#schedule(DEBOUNCE_MS);
+  }
+
+  /**
+   * @param {string} conversationId
+   * @param {number} seq the user has seen everything up to it
+   */
+  read(conversationId, seq) {
+    if (raise(this.#read, conversationId, seq)) this.#schedule(DEBOUNCE_MS);
+  }
+
+  /**
+   * The server has stored a read mark.
+   *
+   * @param {string} conversationId
+   * @param {number} seq
+   */
+  acknowledge(conversationId, seq) {
+    const mark = this.#read.get(conversationId);
+    if (mark && mark.seq <= seq) mark.sentAt = -Infinity;
+  }
+
+  /** The connection is open again: sends what is due, and what is in doubt. */
+  resume() {
+    const doubtfulSince = this.#clock.now() - DOUBT_MS;
+    for (const mark of this.#read.values()) if (mark.sentAt !== -Infinity) mark.sentAt = null;
+    for (const mark of this.#delivered.values()) if ((mark.sentAt ?? 0) >= doubtfulSince) mark.sentAt = null;
+    this.#schedule(0);
+  }
+
+  close() {
+    this.#cancelTimer();
+  }
+
+  /** @param {number} delayMs */
+  #schedule(delayMs) {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#cancelTimer = this.#clock.after(delayMs, () => this.#flush());
+  }
+
+  #flush() {
+    this.#scheduled = false;
+    let room = BURST;
+    for (const [type, marks] of /** @type {[string, Map<string, Mark>][]} */ ([
+      [COMMAND.MESSAGE_READ, this.#read],
+      [COMMAND.MESSAGE_DELIVERED, this.#delivered],
+    ])) {
+      for (const [conversationId, mark] of marks) {
+        if (mark.sentAt !== null) continue;
+        if (room-- === 0) return this.#schedule(BURST_MS);
+        if (!this.#transmit(type, { conversationId, seq: mark.seq })) return;
+        mark.sentAt = this.#clock.now();
+      }
+    }
+  }
+}
+
+/**
+ * @param {Map<string, Mark>} marks
+ * @param {string} conversationId
+ * @param {number} seq
+ * @returns {boolean} whether the mark rose
+ */
+function raise(marks, conversationId, seq) {
+  if ((marks.get(conversationId)?.seq ?? 0) >= seq) return false;
+  marks.set(conversationId, { seq, sentAt: null });
+  return true;
+}

@@ -1,0 +1,100 @@
+/**
+ * Socket — one WebSocket from its handshake to its end.
+ *
+ * It is open when `connection.success` has come, not when the handshake is done. A browser sees no WebSocket pings, so
+ * a dead network would look like silence for minutes: after some of it the socket asks with a `ping`, and gives up
+ * when nothing comes back.
+ */
+import { CLOSE, COMMAND, EVENT, SUBPROTOCOL, decode, encode } from "./protocol.js";
+
+const HANDSHAKE_MS = 15_000;
+const SILENCE_MS = 25_000;
+const ANSWER_MS = 10_000;
+
+/**
+ * @typedef {object} End how a socket ended
+ * @property {number} code
+ * @property {boolean} upgraded the handshake was accepted
+ * @property {number} openMs how long it was open; 0 when it never was
+ */
+
+export class Socket {
+  #clock;
+  #onFrame;
+  #onEnd;
+  #webSocket;
+  #upgraded = false;
+  #ended = false;
+  /** @type {number | null} */
+  #openedAt = null;
+  /** @type {() => void} */
+  #cancelTimer = () => {};
+
+  /**
+   * @param {object} options
+   * @param {string} options.url
+   * @param {string} options.token
+   * @param {typeof WebSocket} options.WebSocket
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {(frame: import("./types.d.ts").Frame) => void} options.onFrame
+   * @param {(end: End) => void} options.onEnd called exactly once
+   */
+  constructor({ url, token, WebSocket, clock, onFrame, onEnd }) {
+    this.#clock = clock;
+    this.#onFrame = onFrame;
+    this.#onEnd = onEnd;
+    this.#cancelTimer = clock.after(HANDSHAKE_MS, () => this.#end(CLOSE.ABNORMAL));
+    this.#webSocket = new WebSocket(url, [SUBPROTOCOL, `bearer.${token}`]);
+    this.#webSocket.onopen = () => void (this.#upgraded = true);
+    this.#webSocket.onmessage = (event) => this.#onMessage(event.data);
+    this.#webSocket.onclose = (event) => this.#end(event.code);
+  }
+
+  /**
+   * Hands `text` to the network.
+   *
+   * @param {string} text
+   * @returns {boolean} false when the socket is not open
+   */
+  send(text) {
+    if (this.#openedAt === null || this.#ended || this.#webSocket.readyState !== 1) return false;
+    this.#webSocket.send(text);
+    return true;
+  }
+
+  /** Asks for a sign of life now, for example after the machine slept. */
+  probe() {
+    if (this.#openedAt === null || this.#ended) return;
+    this.#cancelTimer();
+    this.send(encode(COMMAND.PING, { timestamp: Math.floor(this.#clock.now() / 1000) }));
+    this.#cancelTimer = this.#clock.after(ANSWER_MS, () => this.#end(CLOSE.ABNORMAL));
+  }
+
+  /** Ends it, cleanly for the server; `onEnd` is called at once. */
+  close() {
+    this.#end(CLOSE.NORMAL);
+  }
+
+  /** @param {unknown} data */
+  #onMessage(data) {
+    if (this.#ended) return;
+    this.#cancelTimer();
+    this.#cancelTimer = this.#clock.after(SILENCE_MS, () => this.probe());
+    const frame = decode(data);
+    if (!frame) return;
+    if (frame.type === EVENT.CONNECTION_SUCCESS) this.#openedAt = this.#clock.now();
+    this.#onFrame(frame);
+  }
+
+  /** @param {number} code */
+  #end(code) {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#cancelTimer();
+    // Closing a socket on a dead network can take minutes to be confirmed: nobody here waits for it.
+    this.#webSocket.onmessage = this.#webSocket.onclose = null;
+    if (this.#webSocket.readyState <= 1) this.#webSocket.close(CLOSE.NORMAL);
+    const openMs = this.#openedAt === null ? 0 : this.#clock.now() - this.#openedAt;
+    this.#onEnd({ code, upgraded: this.#upgraded, openMs });
+  }
+}

@@ -1,0 +1,1 @@
+"""The database's schema: one alembic history for all services, a PostgreSQL schema for each."""

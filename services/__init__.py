@@ -1,0 +1,1 @@
+"""The four services. Each is one process, `python -m services.<name>`, and scales by adding replicas."""

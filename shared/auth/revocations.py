@@ -1,0 +1,30 @@
+"""Revoked users: tokens issued up to an instant are refused, by every service, until they would have expired anyway."""
+
+import math
+import time
+
+from shared.auth.principal import Principal
+from shared.protocol import keys, relay
+from shared.protocol.closing import CloseCode
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import Shards
+
+
+class Revocations:
+    """Who is revoked since when, in Redis."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+
+    async def revoke(self, user_id: str, keep_seconds: int) -> None:
+        """Refuse the user's present tokens for `keep_seconds`, and tell all gateways to close their connections."""
+        now = math.floor(time.time())
+        client = self._shards.of(user_id)
+        await client.set(keys.key(keys.REVOKED, user_id), now, ex=keep_seconds)
+        order = relay.Order(CloseCode.TOKEN_EXPIRED, user_id, issued_before=now)
+        await client.publish(keys.GATEWAYS, msgpack_encoder.encode(relay.Downlink(orders=[order])))
+
+    async def is_revoked(self, principal: Principal) -> bool:
+        """True when the token was issued before the revocation, or in the same second."""
+        since = await self._shards.of(principal.user_id).get(keys.key(keys.REVOKED, principal.user_id))
+        return since is not None and principal.issued_at <= float(since)

@@ -1,0 +1,142 @@
+"""JWT verification (RFC 7519, RFC 8725): the algorithm is fixed by the key, never by the token."""
+
+import asyncio
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any, Final
+
+import jwt
+import structlog
+from jwt.types import Options
+
+from shared.auth.principal import Principal
+from shared.protocol import limits
+from shared.protocol.codec import is_uuid
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+LEEWAY_SECONDS: Final = 5
+KEY_SET_TIMEOUT_SECONDS: Final = 5
+MAX_KEY_SET_BYTES: Final = 1 << 20
+ASYMMETRIC_ALGORITHMS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
+"""JWK key type → the one algorithm that its keys may sign with here."""
+
+
+class TokenError(ProtocolError):
+    """A token that is missing, malformed, expired or signed by somebody else. The reason is for logs, not for clients."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(ErrorCode.UNAUTHORIZED)
+        self.reason = reason
+
+
+class TokenVerifier:
+    """Turns a JWT into a principal. Keys: one HS256 secret, or a key set by URL, kept fresh by `refresh_forever`."""
+
+    def __init__(self, settings: ServiceSettings, now: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._now = now
+        self._keys: dict[str, tuple[Any, str]] = {}
+        secret = settings.jwt_secret
+        self._secret = None if secret is None else secret.get_secret_value()
+
+    def verify(self, token: str) -> Principal:
+        """The principal of `token`. Raises TokenError."""
+        if len(token) > limits.MAX_TOKEN_CHARACTERS:
+            raise TokenError("too long")
+        try:
+            key, algorithm = self._key_of(token)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                options=self._options(),
+                issuer=self._settings.jwt_issuer,
+                audience=self._settings.jwt_audience,
+                leeway=LEEWAY_SECONDS,
+            )
+        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
+            raise TokenError(str(error)) from None
+        return self._principal(claims)
+
+    async def refresh_forever(self) -> None:
+        """Keep the key set fresh. Returns at once when a secret is used. The first fetch must succeed."""
+        url = self._settings.jwks_url
+        if url is None:
+            return
+        while True:
+            try:
+                self._keys = await asyncio.to_thread(_fetch_keys, str(url))
+            except (OSError, ValueError, jwt.PyJWTError) as error:
+                log.error("key_set.refresh_failed", url=str(url), error=str(error))
+            await asyncio.sleep(self._settings.jwks_refresh_seconds if self._keys else 1)
+
+    @property
+    def ready(self) -> bool:
+        """True when there is a key to verify with."""
+        return self._secret is not None or bool(self._keys)
+
+    def _options(self) -> Options:
+        return {
+            "require": ["exp", "sub"],
+            "verify_aud": self._settings.jwt_audience is not None,
+            "verify_iss": self._settings.jwt_issuer is not None,
+        }
+
+    def _key_of(self, token: str) -> tuple[Any, str]:
+        if self._secret is not None:
+            return self._secret, "HS256"
+        kid = jwt.get_unverified_header(token).get("kid")
+        if kid is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        if kid not in self._keys:
+            raise TokenError("unknown key id")
+        return self._keys[kid]
+
+    def _principal(self, claims: dict[str, Any]) -> Principal:
+        subject = str(claims["sub"]).lower()
+        expires_at = claims["exp"]
+        # PyJWT takes texts and 10**30 here.
+        if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
+            raise TokenError("exp is not a number")
+        if expires_at > self._now() + self._settings.jwt_max_lifetime_seconds:
+            raise TokenError("exp is too far away")
+        if not is_uuid(subject):
+            raise TokenError("sub is not a UUID")
+        issued_at = claims.get("iat", 0)
+        return Principal(
+            user_id=subject,
+            expires_at=float(expires_at),
+            issued_at=float(issued_at) if isinstance(issued_at, int | float) else 0.0,
+            username=_text(claims.get("preferred_username")) or _text(claims.get("username")),
+            name=_text(claims.get("name")),
+            picture=_text(claims.get("picture"), limits.MAX_URL_CHARACTERS),
+        )
+
+
+def _text(value: Any, longest: int = limits.MAX_USERNAME_CHARACTERS) -> str | None:
+    """A usable text claim, or None: other types, blank and NUL texts count as absent, long ones are cut."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return None
+    return value[:longest]
+
+
+def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:
+    """Key id → (key, algorithm) of the signing keys at `url`. Blocking; raises OSError or ValueError."""
+    with urllib.request.urlopen(url, timeout=KEY_SET_TIMEOUT_SECONDS) as response:  # noqa: S310 - the operator's URL
+        body = response.read(MAX_KEY_SET_BYTES + 1)
+    if len(body) > MAX_KEY_SET_BYTES:
+        raise ValueError("the key set is larger than 1 MiB")
+    keys: dict[str, tuple[Any, str]] = {}
+    for entry in json.loads(body)["keys"]:
+        algorithm = ASYMMETRIC_ALGORITHMS.get(entry.get("kty"))
+        if algorithm is None or entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
+            continue
+        keys[str(entry.get("kid", ""))] = (jwt.PyJWK(entry, algorithm).key, algorithm)
+    if not keys:
+        raise ValueError("the key set holds no signing key")
+    return keys

@@ -1,0 +1,96 @@
+"""A process: its background tasks under one supervisor, its HTTP server, and an orderly stop.
+
+The first task that fails stops the process, loudly: a replica that half works is worse than one that is restarted.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """Owns every background task of a process."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.failed = asyncio.Event()
+
+    def start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+        """Run `work` until `stop`. If it raises, `failed` is set."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    async def stop(self) -> None:
+        """Cancel all tasks, and wait for their end."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.critical("task.failed", task=task.get_name(), exc_info=error)
+            self.failed.set()
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: `serve_until` decides when it stops."""
+
+    def install_signal_handlers(self) -> None:
+        """Leave signals to `serve_until`."""
+
+    def capture_signals(self) -> Any:
+        """Leave signals to `serve_until`."""
+        import contextlib
+
+        return contextlib.nullcontext()
+
+
+async def serve_until(
+    config: uvicorn.Config, supervisor: Supervisor, before_stop: Callable[[], Awaitable[None]] | None = None
+) -> int:
+    """Serve HTTP until SIGTERM, SIGINT or a failed task, then `before_stop` (a drain), then the server.
+
+    Returns the exit status: 0 after a signal, 1 when a task failed or the server couldn't start.
+    """
+    server = Server(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    serving = asyncio.create_task(_serve(server), name="http")
+    waits = [asyncio.create_task(event.wait()) for event in (stop, supervisor.failed)]
+    await asyncio.wait([serving, *waits], return_when=asyncio.FIRST_COMPLETED)
+    log.info("process.stopping", reason="signal" if stop.is_set() else "failure")
+    if before_stop is not None and stop.is_set():
+        await before_stop()
+    server.should_exit = True
+    await serving
+    for wait in waits:
+        wait.cancel()
+    return 0 if stop.is_set() and not supervisor.failed.is_set() else 1
+
+
+async def _serve(server: Server) -> None:
+    try:
+        await server.serve()
+    except SystemExit:
+        # uvicorn exits by itself when it can't bind; it has logged why.
+        log.critical("http.not_started")
+
+
+def run(main: Callable[[], Coroutine[Any, Any, int]]) -> None:
+    """Run a process' main coroutine on uvloop, and exit with its status."""
+    raise SystemExit(uvloop.run(main()))

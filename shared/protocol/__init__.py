@@ -1,0 +1,12 @@
+"""Everything that crosses a wire, declared once.
+
+client     frames that clients send (`message.send` …)
+server     events that the server sends (`message.new` …)
+errors     error codes of the contract, with retry advice and HTTP status
+closing    WebSocket close codes, with what a client should do
+limits     sizes and counts of the contract
+relay      commands and events between services (AMQP), and what goes down to a gateway (Redis pub/sub)
+topology   AMQP queues
+keys       Redis keys and pub/sub topics
+codec      instants, JSON and msgpack encoders
+"""

@@ -1,0 +1,237 @@
+"""Frames that clients send: one struct for each event type, decoded and validated in one pass.
+
+Unknown fields are ignored; a wrong or missing one raises `msgspec.ValidationError` with its path.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from shared.protocol import limits
+from shared.protocol.codec import Uuid, is_uuid
+
+MessageType = Literal["text", "image", "video", "audio", "file"]
+MediaType = Literal["image", "video", "audio", "file"]
+Availability = Literal["online", "away", "busy"]
+
+Seq = Annotated[int, msgspec.Meta(ge=1, le=limits.MAX_SAFE_INTEGER)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_SAFE_INTEGER)]
+Url = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_URL_CHARACTERS)]
+Username = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS)]
+
+
+def refuse_nul(*texts: str | None) -> None:
+    """Raise ValueError when a text holds U+0000, which PostgreSQL can't store (SQLSTATE 22021)."""
+    for text in texts:
+        if text and "\0" in text:
+            raise ValueError("U+0000 is not allowed")
+
+
+def require_uuid(text: str) -> None:
+    """Raise ValueError unless `text` is a lower-case hyphenated UUID."""
+    if not is_uuid(text):
+        raise ValueError("conversationId must be a UUID in lower case with hyphens")
+
+
+class Media(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One attachment, uploaded elsewhere. Sizes in pixels and bytes.
+
+    Example: `{"url": "https://cdn.example/1.jpg", "thumbnail": "https://cdn.example/1s.jpg", "type": "image",
+    "width": 1920, "height": 1080, "size": 1024000}`
+    """
+
+    url: Url
+    type: MediaType
+    thumbnail: Url | None = None
+    width: Count | None = None
+    height: Count | None = None
+    size: Count | None = None
+    name: Annotated[str, msgspec.Meta(max_length=limits.MAX_MEDIA_NAME_CHARACTERS)] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_nul(self.url, self.thumbnail, self.name)
+
+
+class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A message to store and deliver. Content or media is required."""
+
+    conversation_id: Uuid
+    type: MessageType
+    content: Annotated[str, msgspec.Meta(max_length=limits.MAX_CONTENT_CHARACTERS)] | None = None
+    media: Annotated[list[Media], msgspec.Meta(max_length=limits.MAX_MEDIA)] | None = None
+    temp_id: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_TEMP_ID_CHARACTERS)] | None = None
+
+    def __post_init__(self) -> None:
+        require_uuid(self.conversation_id)
+        content = self.content
+        if content:
+            if "\0" in content:
+                raise ValueError("U+0000 is not allowed")
+            if not self.media and content.isspace():
+                raise ValueError("content or media is required")
+        elif not self.media:
+            raise ValueError("content or media is required")
+        refuse_nul(self.temp_id)
+
+
+class MessageReadPayload(msgspec.Struct, rename="camel", frozen=True):
+    """Everything up to `seq` (default: all) was read."""
+
+    conversation_id: Uuid
+    seq: Seq | None = None
+
+    def __post_init__(self) -> None:
+        require_uuid(self.conversation_id)
+
+
+class MessageDeliveredPayload(msgspec.Struct, rename="camel", frozen=True):
+    """This device has everything up to `seq`."""
+
+    conversation_id: Uuid
+    seq: Seq
+
+    def __post_init__(self) -> None:
+        require_uuid(self.conversation_id)
+
+
+class ConversationPayload(msgspec.Struct, rename="camel", frozen=True):
+    """Names a conversation."""
+
+    conversation_id: Uuid
+
+    def __post_init__(self) -> None:
+        require_uuid(self.conversation_id)
+
+
+class PresenceSetPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The status of this device."""
+
+    status: Availability
+
+
+class PingPayload(msgspec.Struct, rename="camel", frozen=True):
+    """`timestamp` is echoed as it came: a number, or a text of at most 64 characters."""
+
+    timestamp: float | int | Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class UsernamePayload(msgspec.Struct, rename="camel", frozen=True):
+    """Names a user."""
+
+    username: Username
+
+    def __post_init__(self) -> None:
+        refuse_nul(self.username)
+
+
+class AuthRefreshPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A newer token of the same subject."""
+
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_TOKEN_CHARACTERS)]
+
+
+class MessageSend(msgspec.Struct, tag="message.send", tag_field="type", frozen=True):
+    """Send a message.
+
+    Example: `{"type": "message.send", "payload": {"conversationId": "0190…", "type": "text",
+    "content": "Hello there!", "tempId": "temp-123"}}`
+    """
+
+    payload: MessageSendPayload
+
+
+class MessageRead(msgspec.Struct, tag="message.read", tag_field="type", frozen=True):
+    """Mark as read. Example: `{"type": "message.read", "payload": {"conversationId": "0190…", "seq": 7}}`"""
+
+    payload: MessageReadPayload
+
+
+class MessageDelivered(msgspec.Struct, tag="message.delivered", tag_field="type", frozen=True):
+    """Mark as delivered. Example: `{"type": "message.delivered", "payload": {"conversationId": "0190…", "seq": 7}}`"""
+
+    payload: MessageDeliveredPayload
+
+
+class TypingStart(msgspec.Struct, tag="typing.start", tag_field="type", frozen=True):
+    """The user types. Example: `{"type": "typing.start", "payload": {"conversationId": "0190…"}}`"""
+
+    payload: ConversationPayload
+
+
+class TypingStop(msgspec.Struct, tag="typing.stop", tag_field="type", frozen=True):
+    """The user no longer types. Example: `{"type": "typing.stop", "payload": {"conversationId": "0190…"}}`"""
+
+    payload: ConversationPayload
+
+
+class PresenceSet(msgspec.Struct, tag="presence.set", tag_field="type", frozen=True):
+    """Set this device's status. Example: `{"type": "presence.set", "payload": {"status": "away"}}`"""
+
+    payload: PresenceSetPayload
+
+
+class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
+    """Ask for a `pong`, and renew the lease. Example: `{"type": "ping", "payload": {"timestamp": 1704067200}}`"""
+
+    payload: PingPayload = PingPayload()
+
+
+class BlockAdd(msgspec.Struct, tag="block.add", tag_field="type", frozen=True):
+    """Block a user. Example: `{"type": "block.add", "payload": {"username": "spammer123"}}`"""
+
+    payload: UsernamePayload
+
+
+class BlockRemove(msgspec.Struct, tag="block.remove", tag_field="type", frozen=True):
+    """Unblock a user. Example: `{"type": "block.remove", "payload": {"username": "spammer123"}}`"""
+
+    payload: UsernamePayload
+
+
+class AuthRefresh(msgspec.Struct, tag="auth.refresh", tag_field="type", frozen=True):
+    """Replace the connection's token. Example: `{"type": "auth.refresh", "payload": {"token": "eyJ…"}}`"""
+
+    payload: AuthRefreshPayload
+
+
+ClientFrame = (
+    MessageSend
+    | MessageRead
+    | MessageDelivered
+    | TypingStart
+    | TypingStop
+    | PresenceSet
+    | Ping
+    | BlockAdd
+    | BlockRemove
+    | AuthRefresh
+)
+"""Any frame that a client may send."""
+
+FRAMES: Final[dict[str, type[msgspec.Struct]]] = {
+    str(frame.__struct_config__.tag): frame
+    for frame in (
+        MessageSend,
+        MessageRead,
+        MessageDelivered,
+        TypingStart,
+        TypingStop,
+        PresenceSet,
+        Ping,
+        BlockAdd,
+        BlockRemove,
+        AuthRefresh,
+    )
+}
+"""event type → its struct."""
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """Any object with a type: read when a frame was refused, to tell the client which request it was."""
+
+    type: str
+    payload: Any = None
+
+
+frame_decoder: Final[msgspec.json.Decoder[ClientFrame]] = msgspec.json.Decoder(ClientFrame)
+envelope_decoder: Final[msgspec.json.Decoder[Envelope]] = msgspec.json.Decoder(Envelope)

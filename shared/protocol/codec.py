@@ -1,0 +1,52 @@
+"""Instants and encoders shared by every wire format."""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Final
+
+import msgspec
+
+UUID_CHARACTERS: Final = 36
+Uuid = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=UUID_CHARACTERS,
+        max_length=UUID_CHARACTERS,
+        description="A UUID in its hyphenated form",
+        extra_json_schema={"format": "uuid"},
+    ),
+]
+"""A UUID kept as text: it is compared, keyed and passed on far more often than it is computed with."""
+Instant = Annotated[
+    str, msgspec.Meta(description="RFC 3339 UTC with milliseconds", examples=["2024-01-01T11:00:00.000Z"])
+]
+
+json_encoder: Final = msgspec.json.Encoder()
+msgpack_encoder: Final = msgspec.msgpack.Encoder()
+
+_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+
+
+@lru_cache(maxsize=65_536)
+def is_uuid(text: str) -> bool:
+    """True when `text` is a hyphenated lower-case UUID, of any version (RFC 9562, section 4).
+
+    Cached: a conversation's id comes with each of its messages, and the pattern costs 0.8 µs.
+    """
+    return _uuid.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def instant(at: datetime) -> str:
+    """`at` (aware) as RFC 3339 UTC with milliseconds: `2024-01-01T11:00:00.000Z`.
+
+    Cached: all rows of one statement share their time.
+    """
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def instant_of_ms(unix_ms: int) -> str:
+    """Unix milliseconds as an instant of the protocol."""
+    return instant(datetime.fromtimestamp(unix_ms / 1000, UTC))

@@ -1,0 +1,62 @@
+"""Redis keys and pub/sub topics: one prefix for each, and how a whole key is made.
+
+Lua scripts name a key's prefix as `{{NAME}}` (`shared.redis.scripts` fills it in), so that each literal stands here alone.
+Every key of a user lives on the server that rendezvous hashing gives the user; nothing needs two users' keys together.
+"""
+
+from typing import Final
+
+ONLINE: Final = "online:"
+"""string `online:{userId}`: Unix seconds; with a TTL while online, without one afterwards (last seen)."""
+UNREAD_TOTAL: Final = "unread:total:"
+"""string `unread:total:{userId}`: unread messages in all conversations."""
+UNREAD_CONVERSATION: Final = "unread:conv:"
+"""string `unread:conv:{userId}:{conversationId}`: unread messages in one."""
+UNREAD_VERSIONS: Final = "unread:versions:"
+"""hash `unread:versions:{userId}`: conversation → version of the count in `unread:conv:…`; older ones are not applied."""
+LAST_MESSAGE: Final = "last_msg:"
+"""hash `last_msg:{conversationId}`: id, sender_id, content, type, created_at (and seq, which guards it)."""
+
+INBOX: Final = "inbox:"
+"""stream `inbox:{userId}`: durable events, oldest trimmed; ids `offset-tag`, offsets without gaps."""
+INBOX_OFFSET: Final = "inbox:offset:"
+"""string `inbox:offset:{userId}`: the offset last given."""
+ROUTES: Final = "routes:"
+"""hash `routes:{userId}`: connection id → gateway id."""
+GATEWAY: Final = "gateway:"
+"""pub/sub topic `gateway:{gatewayId}`: what one gateway is to deliver; and the key that says that Redis knows it."""
+BLOCKED: Final = "blocked:"
+"""set `blocked:{userId}`: users on the other side of a block, in either direction."""
+PROGRESS: Final = "progress:"
+"""hash `progress:{userId}`: conversation → seq up to which the user's devices have everything."""
+RATE: Final = "rate:"
+"""string `rate:{userId}`: when the user's message allowance is full again, Unix ms (GCRA)."""
+REVOKED: Final = "revoked:"
+"""string `revoked:{userId}`: Unix seconds; tokens issued before are refused."""
+GATEWAYS: Final = "gateways"
+"""pub/sub topic that every gateway listens to: revocations."""
+
+LEASES: Final = "leases:"
+"""sorted set `leases:{userId}`: connection id → when its lease ends, Unix ms."""
+STATUSES: Final = "statuses:"
+"""hash `statuses:{userId}`: connection id → availability, unless online."""
+FRIENDS: Final = "friends:"
+"""set `friends:{userId}`: user ids of mutual follows without blocks; a cache."""
+LEASES_DUE: Final = "presence:due"
+"""sorted set: user id → when the next of its leases ends, Unix ms."""
+ANNOUNCEMENTS: Final = "presence:announcements"
+"""sorted set: user id → when its transition is announced again unless somebody did, Unix ms."""
+CLOSED_CONNECTIONS: Final = "closed:"
+"""string `closed:{connectionId}`: tombstone, so that a late connect or renewal raises no ghost."""
+TYPING: Final = "typing:"
+"""string `typing:{conversationId}:{userId}`: a typing indicator is shown to the other participant."""
+
+SILENT: Final = "silent:"
+"""set `silent:{messageId}`: connections that showed no sign of life after the message was written to them."""
+PUSHED: Final = "pushed:"
+"""string `pushed:{messageId}:{subscriptionId}`: that notification was accepted by its push service."""
+
+
+def key(prefix: str, *parts: str) -> str:
+    """A whole key: `key(UNREAD_CONVERSATION, user_id, conversation_id)`."""
+    return prefix + ":".join(parts)

@@ -1,0 +1,35 @@
+"""Sizes and counts that clients may rely on. Operators change the rates by settings; these are the contract's numbers."""
+
+from typing import Final
+
+MAX_FRAME_BYTES: Final = 512 * 1024
+MAX_CONTENT_CHARACTERS: Final = 4_000
+MAX_MEDIA: Final = 10
+MAX_URL_CHARACTERS: Final = 2_048
+MAX_MEDIA_NAME_CHARACTERS: Final = 255
+MAX_TEMP_ID_CHARACTERS: Final = 64
+MAX_USERNAME_CHARACTERS: Final = 255
+MAX_DISPLAY_NAME_CHARACTERS: Final = 255
+MAX_TOKEN_CHARACTERS: Final = 7_000
+MAX_SAFE_INTEGER: Final = 2**53 - 1
+"""The largest integer that a JavaScript client reads exactly (ECMA-262, Number.MAX_SAFE_INTEGER)."""
+
+SEND_BUFFER_EVENTS: Final = 256
+MAX_CONNECTIONS_PER_USER: Final = 10
+MAX_BAD_FRAMES_IN_A_ROW: Final = 20
+STATUS_BULK_CHUNK: Final = 500
+MAX_PRESENCE_QUERY: Final = 100
+MAX_PAGE: Final = 100
+DEFAULT_PAGE: Final = 50
+MAX_PUSH_SUBSCRIPTIONS: Final = 20
+MAX_REQUEST_BODY_BYTES: Final = 64 * 1024
+
+INBOX_EVENTS: Final = 512
+INBOX_SECONDS: Final = 24 * 3600
+LAST_MESSAGE_SECONDS: Final = 3600
+
+TYPING_SECONDS: Final = 3
+TYPING_REPEAT_SECONDS: Final = 1
+TOKEN_EXPIRING_SECONDS: Final = 60
+MAX_COMMANDS_PER_BATCH: Final = 256
+"""Commands in one AMQP message from a gateway."""

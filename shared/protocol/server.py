@@ -1,0 +1,348 @@
+"""Events that the server sends: one struct for each type.
+
+Durable events (`DURABLE`) carry a top-level `cursor` when they reach a client; it is appended where the event gets its
+place in the receiver's inbox, so the structs don't hold it.
+"""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from shared.protocol.client import Media, MessageType
+from shared.protocol.codec import Instant, Uuid
+
+Status = Literal["online", "away", "busy", "offline"]
+
+
+class Sender(msgspec.Struct, rename="camel", frozen=True):
+    """Who sent a message. Example: `{"id": "0190…", "username": "somchai", "displayName": "สมชาย", "avatar": null}`"""
+
+    id: Uuid
+    username: str
+    display_name: str
+    avatar: str | None
+
+
+class Message(msgspec.Struct, rename="camel", frozen=True):
+    """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order."""
+
+    id: Uuid
+    conversation_id: Uuid
+    seq: int
+    sender_id: Uuid
+    type: MessageType
+    content: str | None
+    media: list[Media] | msgspec.Raw
+    is_read: bool
+    read_at: Instant | None
+    delivered_at: Instant | None
+    created_at: Instant
+    sender: Sender | msgspec.UnsetType = msgspec.UNSET
+
+
+class Unread(msgspec.Struct, rename="camel", frozen=True):
+    """Unread messages of the receiver: in this conversation, and in all. `total` stands last: fan-out fills it in."""
+
+    conversation: int
+    total: int
+
+
+class UserStatus(msgspec.Struct, rename="camel", frozen=True):
+    """A friend's status. `lastSeen` is null for a user that was never seen."""
+
+    user_id: Uuid
+    is_online: bool
+    status: Status
+    last_seen: Instant | None
+
+
+class ConnectionSuccessPayload(msgspec.Struct, rename="camel", frozen=True):
+    """What a client learns of its connection. `heartbeatSeconds`: the server's ping period."""
+
+    user_id: Uuid
+    connected_at: Instant
+    connection_id: Uuid
+    recovered: bool | None
+    cursor: str
+    heartbeat_seconds: float
+    max_message_bytes: int
+    expires_at: Instant
+
+
+class StatusBulkPayload(msgspec.Struct, rename="camel", frozen=True):
+    """Friends with their status, at most 500 in one event."""
+
+    users: list[UserStatus]
+
+
+class MessageSentPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The sender's `tempId` (null when none was sent) and the message as stored."""
+
+    temp_id: str | None
+    message: Message
+
+
+class MessageNewPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A message for its receiver, with the sender's profile."""
+
+    message: Message
+    unread: Unread
+
+
+class MessageDeliveredUpdatePayload(msgspec.Struct, rename="camel", frozen=True):
+    """A device of `deliveredTo` has everything up to `seq`."""
+
+    conversation_id: Uuid
+    delivered_to: Uuid
+    seq: int
+    delivered_at: Instant
+
+
+class MessageReadAckPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The reader's own devices: everything up to `seq` is read."""
+
+    conversation_id: Uuid
+    read_at: Instant
+    seq: int
+    unread: Unread
+
+
+class MessageReadUpdatePayload(msgspec.Struct, rename="camel", frozen=True):
+    """`readBy` has read everything up to `seq`."""
+
+    conversation_id: Uuid
+    read_by: Uuid
+    read_at: Instant
+    seq: int
+
+
+class TypingPayload(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """Who types where. `expiresInMs` stands on `typing.start` only."""
+
+    conversation_id: Uuid
+    user_id: Uuid
+    expires_in_ms: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class PongPayload(msgspec.Struct, rename="camel", frozen=True):
+    """`timestamp` is the server's, in Unix seconds; `echo` is the client's."""
+
+    timestamp: int
+    echo: float | int | str | None
+
+
+class BlockAddedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The first time counts, however often it is repeated."""
+
+    username: str
+    blocked_at: Instant
+
+
+class BlockRemovedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The user is no longer blocked."""
+
+    username: str
+    unblocked_at: Instant
+
+
+class AuthPayload(msgspec.Struct, rename="camel", frozen=True):
+    """When the connection's token ends."""
+
+    expires_at: Instant
+
+
+class ConnectionSuccess(msgspec.Struct, tag="connection.success", tag_field="type", frozen=True):
+    """First event of a connection.
+
+    Example: `{"type": "connection.success", "payload": {"userId": "550e…", "connectedAt": "2024-01-01T10:00:00.000Z",
+    "connectionId": "0190…", "recovered": null, "cursor": "1704103200000001-77", "heartbeatSeconds": 54,
+    "maxMessageBytes": 524288, "expiresAt": "2024-01-01T11:00:00.000Z"}}`
+    """
+
+    payload: ConnectionSuccessPayload
+
+
+class StatusBulk(msgspec.Struct, tag="status.bulk", tag_field="type", frozen=True):
+    """All friends' statuses, after connecting.
+
+    Example: `{"type": "status.bulk", "payload": {"users": [{"userId": "550e…", "isOnline": true, "status": "online",
+    "lastSeen": "2024-01-01T10:00:00.000Z"}]}}`
+    """
+
+    payload: StatusBulkPayload
+
+
+class MessageSent(msgspec.Struct, tag="message.sent", tag_field="type", frozen=True):
+    """The message is committed. To every connection of its sender.
+
+    Example: `{"type": "message.sent", "payload": {"tempId": "temp-123", "message": {"id": "0190…", "seq": 7, …}},
+    "cursor": "1704103200000002-77"}`
+    """
+
+    payload: MessageSentPayload
+
+
+class MessageNew(msgspec.Struct, tag="message.new", tag_field="type", frozen=True):
+    """A message from the other participant.
+
+    Example: `{"type": "message.new", "payload": {"message": {"id": "0190…", "sender": {…}, …},
+    "unread": {"conversation": 2, "total": 5}}, "cursor": "1704103200000003-77"}`
+    """
+
+    payload: MessageNewPayload
+
+
+class MessageDeliveredUpdate(msgspec.Struct, tag="message.delivered_update", tag_field="type", frozen=True):
+    """Delivery receipt, to the sender.
+
+    Example: `{"type": "message.delivered_update", "payload": {"conversationId": "0190…", "deliveredTo": "550e…",
+    "seq": 7, "deliveredAt": "2024-01-01T11:00:00.000Z"}, "cursor": "1704103200000004-77"}`
+    """
+
+    payload: MessageDeliveredUpdatePayload
+
+
+class MessageReadAck(msgspec.Struct, tag="message.read_ack", tag_field="type", frozen=True):
+    """Reading was stored. To every connection of the reader.
+
+    Example: `{"type": "message.read_ack", "payload": {"conversationId": "0190…", "readAt": "2024-01-01T11:00:00.000Z",
+    "seq": 7, "unread": {"conversation": 0, "total": 3}}, "cursor": "1704103200000005-77"}`
+    """
+
+    payload: MessageReadAckPayload
+
+
+class MessageReadUpdate(msgspec.Struct, tag="message.read_update", tag_field="type", frozen=True):
+    """Read receipt, to the sender.
+
+    Example: `{"type": "message.read_update", "payload": {"conversationId": "0190…", "readBy": "550e…",
+    "readAt": "2024-01-01T11:00:00.000Z", "seq": 7}, "cursor": "1704103200000006-77"}`
+    """
+
+    payload: MessageReadUpdatePayload
+
+
+class UserOnline(msgspec.Struct, tag="user.online", tag_field="type", frozen=True):
+    """A friend came online.
+
+    Example: `{"type": "user.online", "payload": {"userId": "550e…", "isOnline": true, "status": "online",
+    "lastSeen": "2024-01-01T11:00:00.000Z"}}`
+    """
+
+    payload: UserStatus
+
+
+class UserOffline(msgspec.Struct, tag="user.offline", tag_field="type", frozen=True):
+    """A friend went offline.
+
+    Example: `{"type": "user.offline", "payload": {"userId": "550e…", "isOnline": false, "status": "offline",
+    "lastSeen": "2024-01-01T11:30:00.000Z"}}`
+    """
+
+    payload: UserStatus
+
+
+class UserStatusChanged(msgspec.Struct, tag="user.status", tag_field="type", frozen=True):
+    """A friend, or the user itself on another device, set a status.
+
+    Example: `{"type": "user.status", "payload": {"userId": "550e…", "isOnline": true, "status": "busy",
+    "lastSeen": "2024-01-01T11:30:00.000Z"}}`
+    """
+
+    payload: UserStatus
+
+
+class TypingStarted(msgspec.Struct, tag="typing.start", tag_field="type", frozen=True):
+    """The other participant types; it ends by itself after `expiresInMs`.
+
+    Example: `{"type": "typing.start", "payload": {"conversationId": "0190…", "userId": "550e…", "expiresInMs": 3000}}`
+    """
+
+    payload: TypingPayload
+
+
+class TypingStopped(msgspec.Struct, tag="typing.stop", tag_field="type", frozen=True):
+    """The other participant no longer types.
+
+    Example: `{"type": "typing.stop", "payload": {"conversationId": "0190…", "userId": "550e…"}}`
+    """
+
+    payload: TypingPayload
+
+
+class Pong(msgspec.Struct, tag="pong", tag_field="type", frozen=True):
+    """Answer to `ping`. Example: `{"type": "pong", "payload": {"timestamp": 1704067200, "echo": 1704067199}}`"""
+
+    payload: PongPayload
+
+
+class BlockAdded(msgspec.Struct, tag="block.added", tag_field="type", frozen=True):
+    """The user is blocked.
+
+    Example: `{"type": "block.added", "payload": {"username": "spammer123", "blockedAt": "2024-01-01T11:00:00.000Z"}}`
+    """
+
+    payload: BlockAddedPayload
+
+
+class BlockRemoved(msgspec.Struct, tag="block.removed", tag_field="type", frozen=True):
+    """The user is no longer blocked.
+
+    Example: `{"type": "block.removed", "payload": {"username": "spammer123",
+    "unblockedAt": "2024-01-01T11:00:00.000Z"}}`
+    """
+
+    payload: BlockRemovedPayload
+
+
+class AuthExpiring(msgspec.Struct, tag="auth.expiring", tag_field="type", frozen=True):
+    """The token ends soon: send `auth.refresh`, or the connection is closed with 4401.
+
+    Example: `{"type": "auth.expiring", "payload": {"expiresAt": "2024-01-01T11:00:00.000Z"}}`
+    """
+
+    payload: AuthPayload
+
+
+class AuthRefreshed(msgspec.Struct, tag="auth.refreshed", tag_field="type", frozen=True):
+    """The new token counts.
+
+    Example: `{"type": "auth.refreshed", "payload": {"expiresAt": "2024-01-01T12:00:00.000Z"}}`
+    """
+
+    payload: AuthPayload
+
+
+DURABLE: Final[tuple[type[msgspec.Struct], ...]] = (
+    MessageSent,
+    MessageNew,
+    MessageDeliveredUpdate,
+    MessageReadAck,
+    MessageReadUpdate,
+)
+"""Events with a cursor: kept in the inbox, replayed to a client that reconnects."""
+
+TRANSIENT: Final[tuple[type[msgspec.Struct], ...]] = (
+    ConnectionSuccess,
+    StatusBulk,
+    UserOnline,
+    UserOffline,
+    UserStatusChanged,
+    TypingStarted,
+    TypingStopped,
+    Pong,
+    BlockAdded,
+    BlockRemoved,
+    AuthExpiring,
+    AuthRefreshed,
+)
+"""Events that are never replayed."""
+
+
+def event_type(event: type[msgspec.Struct]) -> str:
+    """The `type` that an event's struct stands for."""
+    return str(event.__struct_config__.tag)
+
+
+EVENTS: Final[dict[str, Any]] = {event_type(event): event for event in (*DURABLE, *TRANSIENT)}
+"""event type → its struct."""

@@ -1,0 +1,91 @@
+"""AMQP queues: who consumes them, and what the broker does with what can't be handled.
+
+Everything goes through the default exchange, whose routing key is the queue's name. Queues are declared by producers and
+consumers alike, with the same arguments.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+_MAX_COMMAND_BATCHES: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue. `dead` names the queue of its dead letters; `arguments` are RabbitMQ's `x-` arguments."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    dead: str | None = None
+
+
+def _work(name: str) -> Queue:
+    """A quorum queue whose poison goes to `<name>.dead` when a consumer rejects it. Publishers are refused when it is full.
+
+    RabbitMQ 4 gives quorum queues a delivery limit of 20; we hold and back off instead of requeueing, so it is only
+    reached by a consumer that dies again and again on the same batch: then the batch is poison.
+    """
+    dead = f"{name}.dead"
+    return Queue(
+        name,
+        {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 20,
+            "x-max-length": _MAX_COMMAND_BATCHES,
+            "x-overflow": "reject-publish",
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": dead,
+        },
+        dead,
+    )
+
+
+def _transient(name: str, ttl_ms: int) -> Queue:
+    """A bounded queue of what may be lost: the oldest is dropped when it is full, everything after `ttl_ms`."""
+    return Queue(name, {"x-message-ttl": ttl_ms, "x-max-length": 10_000, "x-overflow": "drop-head"})
+
+
+def _dead(name: str) -> Queue:
+    """A dead-letter queue, bounded: the newest 100,000 batches."""
+    return Queue(name, {"x-queue-type": "quorum", "x-max-length": 100_000})
+
+
+def _wait(name: str, then: str) -> Queue:
+    """A queue where messages wait for their own `expiration`, and then go to the queue `then`.
+
+    Waits in one queue must be equally long: a quorum queue expires messages at its head only.
+    """
+    return Queue(
+        name,
+        {"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": then},
+    )
+
+
+MESSAGING_COMMANDS: Final = _work("messaging.commands")
+"""Batches of commands (`relay.CommandBatch`), from gateways to any messaging replica."""
+MESSAGING_SIGNALS: Final = _transient("messaging.signals", ttl_ms=2_000)
+"""Batches of typing signals (`relay.SignalBatch`)."""
+PRESENCE_COMMANDS: Final = _work("presence.commands")
+"""Connects, disconnects, statuses (`relay.PresenceBatch`) from gateways, block changes from messaging."""
+PRESENCE_RENEWALS: Final = _transient("presence.renewals", ttl_ms=20_000)
+"""Lease renewals (`relay.LeaseRenewal`)."""
+NOTIFIER_UNDELIVERED: Final = _work("notifier.undelivered")
+"""Messages that nobody seems to have got (`relay.UndeliveredBatch`): due for a push now."""
+NOTIFIER_WAITING: Final = _wait("notifier.waiting", NOTIFIER_UNDELIVERED.name)
+"""The same, for the push delay first."""
+MESSAGING_DEAD: Final = _dead("messaging.commands.dead")
+PRESENCE_DEAD: Final = _dead("presence.commands.dead")
+NOTIFIER_DEAD: Final = _dead("notifier.undelivered.dead")
+
+QUEUES: Final = (
+    MESSAGING_DEAD,
+    PRESENCE_DEAD,
+    NOTIFIER_DEAD,
+    MESSAGING_COMMANDS,
+    MESSAGING_SIGNALS,
+    PRESENCE_COMMANDS,
+    PRESENCE_RENEWALS,
+    NOTIFIER_UNDELIVERED,
+    NOTIFIER_WAITING,
+)
+"""Every queue, in the order in which they can be declared. The notifier adds its retry queues."""

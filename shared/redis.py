@@ -1,0 +1,123 @@
+"""Redis: one or several servers, users spread over them, and Lua scripts with the key prefixes filled in."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared.protocol import keys
+
+T = TypeVar("T")
+
+CONNECT_SECONDS: Final = 2
+ANSWER_SECONDS: Final = 5
+
+TRANSIENT_ERRORS: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OSError,
+    TimeoutError,
+)
+"""Errors after which the same command may succeed."""
+
+__all__ = ["TRANSIENT_ERRORS", "RedisError", "Script", "Shards", "load_lua"]
+
+
+def connect(url: str) -> "Redis":
+    """A client of one server: connects when it is first used; answers are bytes; one retry on a broken connection."""
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        health_check_interval=0,
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError],
+        max_connections=64,
+    )
+
+
+class Shards:
+    """The Redis servers. All keys of one user, or one conversation, live on the server that `of` gives."""
+
+    def __init__(self, urls: Iterable[str]) -> None:
+        self.clients: dict[str, Redis] = {url: connect(url) for url in urls}
+        if not self.clients:
+            raise ValueError("no Redis server is named")
+        self._urls = list(self.clients)
+        self._index_of = lru_cache(maxsize=65_536)(self._rendezvous)
+
+    def __len__(self) -> int:
+        return len(self._urls)
+
+    def index_of(self, name: str) -> int:
+        """Which server (0-based) has the keys of this user or conversation."""
+        return 0 if len(self._urls) == 1 else self._index_of(name)
+
+    def of(self, name: str) -> "Redis":
+        """The client of the server that has the keys of this user or conversation."""
+        return self.clients[self._urls[self.index_of(name)]]
+
+    def at(self, index: int) -> "Redis":
+        """The client of server `index`."""
+        return self.clients[self._urls[index]]
+
+    def split(self, names: Iterable[str]) -> dict[int, list[str]]:
+        """Names grouped by server index."""
+        groups: dict[int, list[str]] = {}
+        for name in names:
+            groups.setdefault(self.index_of(name), []).append(name)
+        return groups
+
+    async def ping(self) -> None:
+        """A round trip to each server. Raises RedisError or TimeoutError."""
+        async with asyncio.timeout(2):
+            await asyncio.gather(*(client.ping() for client in self.clients.values()))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(client.aclose() for client in self.clients.values()))
+
+    def _rendezvous(self, name: str) -> int:
+        """Highest random weight (Thaler and Ravishankar, 1998): adding a server moves 1/n of the names."""
+        weights = [blake2b(f"{url}|{name}".encode(), digest_size=8).digest() for url in self._urls]
+        return weights.index(max(weights))
+
+
+_PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
+
+
+def load_lua(package: str, name: str) -> str:
+    """The text of `<package>/lua/<name>.lua`, with `{{INBOX}}` and the like replaced by the prefixes of `protocol.keys`.
+
+    Raises AttributeError for a prefix that is not declared there.
+    """
+    text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return _PLACEHOLDER.sub(lambda match: str(getattr(keys, match[1])), text)
+
+
+class Script:
+    """A Lua script, run on the server of one's choice. Loaded on first use, and again when the server forgot it."""
+
+    def __init__(self, package: str, name: str) -> None:
+        self._text = load_lua(package, name)
+        self._scripts: dict[int, AsyncScript] = {}
+
+    async def __call__(self, client: "Redis", *args: str | bytes | int | float) -> Any:
+        """Run with `args` as ARGV. Raises RedisError."""
+        script = self._scripts.get(id(client))
+        if script is None:
+            script = self._scripts[id(client)] = client.register_script(self._text)
+        return await script(args=args)

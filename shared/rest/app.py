@@ -1,0 +1,75 @@
+"""A FastAPI app as every service has it: errors of the contract, bounded bodies, health."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi import FastAPI
+
+from shared.protocol import limits
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.rest.errors import ErrorBody, add_error_handlers, error_response
+from shared.rest.health import HealthCheck, add_health
+
+Message = MutableMapping[str, Any]
+ASGI = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Any]
+
+
+class BodyLimit:
+    """Refuses request bodies over 64 KiB with 413, whether announced or streamed."""
+
+    def __init__(self, app: ASGI, most_bytes: int = limits.MAX_REQUEST_BODY_BYTES) -> None:
+        self._app = app
+        self._most = most_bytes
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """ASGI entry."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > self._most:
+            await self._refuse(scope, receive, send)
+            return
+        seen = 0
+
+        async def bounded() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._most:
+                return {"type": "http.disconnect"}
+            return message
+
+        await self._app(scope, bounded, send)
+
+    async def _refuse(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        error = ProtocolError(ErrorCode.VALIDATION_ERROR, f"The body is larger than {self._most} bytes")
+        response = error_response(error)
+        response.status_code = 413
+        await response(scope, receive, send)
+
+
+def create_app(title: str, checks: dict[str, HealthCheck]) -> FastAPI:
+    """An app without documentation pages of its own: the published documents are generated (`docs/api`)."""
+    app = FastAPI(
+        title=title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses={"default": {"model": ErrorBody, "description": "The error object"}},
+    )
+    app.add_middleware(BodyLimit)
+    add_error_handlers(app)
+    add_health(app, checks)
+    return app

@@ -1,0 +1,48 @@
+"""REST authentication: the same JWT as on the socket, in `Authorization: Bearer`."""
+
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from shared.auth import Principal, TokenError, TokenVerifier
+from shared.auth.revocations import Revocations
+from shared.directory import Directory
+
+log = structlog.get_logger(__name__)
+
+BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
+
+
+class Authenticator:
+    """Verifies tokens, refuses revoked ones, and makes the user known to the directory. Lives at `app.state.authenticator`."""
+
+    def __init__(self, verifier: TokenVerifier, revocations: Revocations, directory: Directory) -> None:
+        self._verifier = verifier
+        self._revocations = revocations
+        self._directory = directory
+
+    async def principal_of(self, header: str | None) -> Principal:
+        """Who sent an `Authorization` header. Raises TokenError; asyncpg's and redis' errors when those are away."""
+        scheme, _, token = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise TokenError("no bearer token")
+        principal = self._verifier.verify(token.strip())
+        if await self._revocations.is_revoked(principal):
+            raise TokenError("revoked")
+        await self._directory.ensure(principal)
+        return principal
+
+
+async def _current_user(request: Request) -> Principal:
+    authenticator: Authenticator = request.app.state.authenticator
+    try:
+        return await authenticator.principal_of(request.headers.get("authorization"))
+    except TokenError as error:
+        log.info("request.unauthorized", path=request.url.path, reason=error.reason)
+        raise
+
+
+CurrentUser = Annotated[Principal, Depends(_current_user), Depends(BEARER)]
+"""The verified subject of the request; declares the security scheme in OpenAPI."""

@@ -1,0 +1,89 @@
+"""Every failed request is answered with the error object of the contract."""
+
+import uuid
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from shared import postgres, redis
+from shared.protocol.errors import ErrorCode, ProtocolError, error_event
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_SECONDS = 1
+_CODES = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.FORBIDDEN, 404: ErrorCode.NOT_FOUND, 503: ErrorCode.UNAVAILABLE}
+
+
+class ErrorDetailBody(BaseModel):
+    """Code, message, and whether sending the same again may succeed."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool
+    retryAfter: float | None = Field(None, description="Seconds to wait first.")  # noqa: N815 - the contract's name
+
+
+class ErrorBody(BaseModel):
+    """The error object, the same as over WebSocket."""
+
+    type: str = "error"
+    error: ErrorDetailBody
+
+
+def error_response(error: ProtocolError) -> JSONResponse:
+    """The response of a protocol error, with `Retry-After` (whole seconds) when it says when to come back."""
+    response = JSONResponse(error.builtins(), error.status)
+    after = error.event.error.retry_after
+    if isinstance(after, int | float):
+        response.headers["Retry-After"] = str(max(1, round(after)))
+    elif error.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+async def _on_protocol_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProtocolError)
+    return error_response(error)
+
+
+async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+    return error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, "; ".join(faults)[:1000]))
+
+
+async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, ErrorCode.VALIDATION_ERROR)
+    message = None if error.status_code in {401, 404} else str(error.detail)
+    body: dict[str, Any] = ProtocolError(code, message).builtins()
+    return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
+    log.warning("request.backend_unavailable", path=request.url.path, error=repr(error))
+    return error_response(ProtocolError(ErrorCode.UNAVAILABLE))
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    error_id = uuid.uuid4().hex
+    log.error("request.failed", path=request.url.path, error_id=error_id, exc_info=error)
+    event = error_event(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")
+    return error_response(ProtocolError(ErrorCode.INTERNAL_ERROR, event.error.message))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every exception with the error object; backends that are away with 503 and `Retry-After`."""
+    app.add_exception_handler(ProtocolError, _on_protocol_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    for transient in {*postgres.TRANSIENT_ERRORS, *redis.TRANSIENT_ERRORS}:
+        app.add_exception_handler(transient, _on_unavailable)
+    app.add_exception_handler(Exception, _on_bug)

@@ -1,0 +1,44 @@
+"""Lists: `{items, nextPage}` with `?limit=` and `?page=`, where a page is an opaque text."""
+
+import base64
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from shared.protocol import limits
+from shared.protocol.errors import ErrorCode, ProtocolError
+
+T = TypeVar("T")
+
+MAX_PAGE_TOKEN_CHARACTERS = 512
+
+
+class Page(BaseModel, Generic[T]):
+    """A part of a list. `nextPage` is null on the last one; else pass it as `?page=`."""
+
+    items: list[T]
+    nextPage: str | None = None  # noqa: N815 - the contract's name
+
+
+class PageQuery(BaseModel):
+    """How much of a list, and from where."""
+
+    limit: int = Field(limits.DEFAULT_PAGE, ge=1, le=limits.MAX_PAGE)
+    page: str | None = Field(None, max_length=MAX_PAGE_TOKEN_CHARACTERS)
+
+
+PageParameters = Annotated[PageQuery, Query()]
+
+
+def encode_page(position: str) -> str:
+    """An opaque page text of a position."""
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def decode_page(page: str) -> str:
+    """The position that `encode_page` was given. Raises ProtocolError (validation_error) for anything else."""
+    try:
+        return base64.urlsafe_b64decode(page + "=" * (-len(page) % 4)).decode()
+    except ValueError:
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page that this service gave out") from None

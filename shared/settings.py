@@ -1,0 +1,81 @@
+"""Settings that every service reads: environment variables `CHAT_*`, checked at start.
+
+A service's own settings subclass `ServiceSettings`. `docs/configuration.md` is generated from these declarations.
+"""
+
+import os
+import socket
+import sys
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AnyUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32
+"""RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
+
+CommaList = Annotated[list[str], NoDecode]
+"""A list written with commas: `https://a.example,https://b.example`."""
+
+S = TypeVar("S", bound="ServiceSettings")
+
+
+def split_commas(value: Any) -> Any:
+    """Text with commas as a list without empty items; anything else as it is."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+class ServiceSettings(BaseSettings):
+    """What all services share."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAT_", extra="ignore", frozen=True)
+
+    instance: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        description="Name of this replica in logs and metrics.",
+    )
+    http_host: str = Field("127.0.0.1", description="Address that HTTP and WebSocket are served on.")
+    http_port: int = Field(8000, ge=0, le=65535, description="Port that HTTP and WebSocket are served on.")
+    database_url: SecretStr = Field(description="PostgreSQL, `postgresql://user:password@host:5432/name`.")
+    amqp_url: SecretStr = Field(description="RabbitMQ, `amqp://user:password@host:5672/vhost`.")
+    redis_urls: CommaList = Field(
+        description="Redis servers, with commas. Users are spread over them by rendezvous hashing.", min_length=1
+    )
+    jwt_secret: SecretStr | None = Field(None, description="HS256 key, at least 32 bytes. Either this or a JWKS URL.")
+    jwks_url: AnyUrl | None = Field(
+        None, description="Key set for RS256, ES256 and EdDSA, refreshed in the background."
+    )
+    jwks_refresh_seconds: float = Field(300, gt=0, description="How often the key set is fetched again.")
+    jwt_issuer: str | None = Field(None, description="Required `iss`, when set.")
+    jwt_audience: str | None = Field(None, description="Required `aud`, when set.")
+    jwt_max_lifetime_seconds: int = Field(
+        30 * 86400, gt=0, description="Tokens that end later than this from now are refused."
+    )
+    database_pool_size: int = Field(4, ge=1, le=100, description="PostgreSQL connections of one replica.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or coloured text.")
+    shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
+
+    _split = field_validator("redis_urls", mode="before")(split_commas)
+
+    @model_validator(mode="after")
+    def _needs_one_key_source(self) -> Self:
+        if (self.jwt_secret is None) == (self.jwks_url is None):
+            raise ValueError("set exactly one of CHAT_JWT_SECRET and CHAT_JWKS_URL")
+        secret = self.jwt_secret
+        if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"CHAT_JWT_SECRET must have at least {MIN_SECRET_BYTES} bytes")
+        return self
+
+
+def load(settings: type[S]) -> S:
+    """Read `settings` from the environment, or exit with status 2, naming each variable that is missing or wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            name = "CHAT_" + "_".join(str(part) for part in fault["loc"]).upper() if fault["loc"] else "settings"
+            print(f"{name}: {fault['msg']}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
+        raise SystemExit(2) from None

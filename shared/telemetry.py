@@ -1,0 +1,79 @@
+"""Logs and process metrics.
+
+Logs are one JSON object a line on stderr, with event names such as `connection.opened`; ids are bound as fields. Tokens
+are redacted wherever they might appear, uvicorn's own lines included.
+"""
+
+import asyncio
+import logging
+import re
+import sys
+import time
+from typing import Any, Final
+
+import structlog
+from prometheus_client import Gauge, Histogram
+
+from shared.settings import ServiceSettings
+
+_TOKEN: Final = re.compile(r"(token=|bearer[ .])[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*){0,2}", re.IGNORECASE)
+
+LOOP_LAG = Histogram(
+    "chat_event_loop_lag_seconds",
+    "How late the event loop runs a timer, sampled every second.",
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+BUILD_INFO = Gauge("chat_build_info", "Always 1; the labels say what runs.", ["service", "instance", "version"])
+
+
+def redact(text: str) -> str:
+    """`text` without JWTs: `?token=…`, `Bearer …` and `bearer.…` keep only their name."""
+    return _TOKEN.sub(r"\1[redacted]", text)
+
+
+def _redact_event(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = redact(value)
+    return event
+
+
+def configure_logging(settings: ServiceSettings, service: str) -> None:
+    """Send structlog's and the standard library's records through one redacting pipeline."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    chain: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if settings.log_format == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *chain, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=chain,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redact_event, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for noisy in ("aio_pika", "aiormq", "uvicorn.access", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(service=service, instance=settings.instance)
+
+
+async def watch_loop_lag(period_seconds: float = 1.0) -> None:
+    """Observe how late the event loop is. Never returns."""
+    while True:
+        due = time.monotonic() + period_seconds
+        await asyncio.sleep(period_seconds)
+        LOOP_LAG.observe(max(0.0, time.monotonic() - due))
