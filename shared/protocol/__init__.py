@@ -1,7 +1,7 @@
 """Everything that crosses a wire, declared once.
 
 client     frames that clients send (`message.send` …)
-server     events that the server sends (`message.new` …)
+server     events that the server sends (`message.new` …), payloads their payloads
 errors     error codes of the contract, with retry advice and HTTP status
 closing    WebSocket close codes, with what a client should do
 limits     sizes and counts of the contract

@@ -1,154 +1,28 @@
-"""Events that the server sends: one struct for each type.
+"""Events that the server sends: one struct for each type; their payloads stand in `payloads`.
 
 Durable events (`DURABLE`) carry a top-level `cursor` when they reach a client; it is appended where the event gets its
 place in the receiver's inbox, so the structs don't hold it.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from shared.protocol.client import Media, MessageType
-from shared.protocol.codec import Instant, Uuid
-
-Status = Literal["online", "away", "busy", "offline"]
-
-
-class Sender(msgspec.Struct, rename="camel", frozen=True):
-    """Who sent a message. Example: `{"id": "0190…", "username": "somchai", "displayName": "สมชาย", "avatar": null}`"""
-
-    id: Uuid
-    username: str
-    display_name: str
-    avatar: str | None
-
-
-class Message(msgspec.Struct, rename="camel", frozen=True):
-    """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order."""
-
-    id: Uuid
-    conversation_id: Uuid
-    seq: int
-    sender_id: Uuid
-    type: MessageType
-    content: str | None
-    media: list[Media] | msgspec.Raw
-    is_read: bool
-    read_at: Instant | None
-    delivered_at: Instant | None
-    created_at: Instant
-    sender: Sender | msgspec.UnsetType = msgspec.UNSET
-
-
-class Unread(msgspec.Struct, rename="camel", frozen=True):
-    """Unread messages of the receiver: in this conversation, and in all. `total` stands last: fan-out fills it in."""
-
-    conversation: int
-    total: int
-
-
-class UserStatus(msgspec.Struct, rename="camel", frozen=True):
-    """A friend's status. `lastSeen` is null for a user that was never seen."""
-
-    user_id: Uuid
-    is_online: bool
-    status: Status
-    last_seen: Instant | None
-
-
-class ConnectionSuccessPayload(msgspec.Struct, rename="camel", frozen=True):
-    """What a client learns of its connection. `heartbeatSeconds`: the server's ping period."""
-
-    user_id: Uuid
-    connected_at: Instant
-    connection_id: Uuid
-    recovered: bool | None
-    cursor: str
-    heartbeat_seconds: float
-    max_message_bytes: int
-    expires_at: Instant
-
-
-class StatusBulkPayload(msgspec.Struct, rename="camel", frozen=True):
-    """Friends with their status, at most 500 in one event."""
-
-    users: list[UserStatus]
-
-
-class MessageSentPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The sender's `tempId` (null when none was sent) and the message as stored."""
-
-    temp_id: str | None
-    message: Message
-
-
-class MessageNewPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A message for its receiver, with the sender's profile."""
-
-    message: Message
-    unread: Unread
-
-
-class MessageDeliveredUpdatePayload(msgspec.Struct, rename="camel", frozen=True):
-    """A device of `deliveredTo` has everything up to `seq`."""
-
-    conversation_id: Uuid
-    delivered_to: Uuid
-    seq: int
-    delivered_at: Instant
-
-
-class MessageReadAckPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The reader's own devices: everything up to `seq` is read."""
-
-    conversation_id: Uuid
-    read_at: Instant
-    seq: int
-    unread: Unread
-
-
-class MessageReadUpdatePayload(msgspec.Struct, rename="camel", frozen=True):
-    """`readBy` has read everything up to `seq`."""
-
-    conversation_id: Uuid
-    read_by: Uuid
-    read_at: Instant
-    seq: int
-
-
-class TypingPayload(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """Who types where. `expiresInMs` stands on `typing.start` only."""
-
-    conversation_id: Uuid
-    user_id: Uuid
-    expires_in_ms: int | msgspec.UnsetType = msgspec.UNSET
-
-
-class PongPayload(msgspec.Struct, rename="camel", frozen=True):
-    """`timestamp` is the server's, in Unix seconds; `echo` is the client's."""
-
-    timestamp: int
-    echo: float | int | str | None
-
-
-class BlockAddedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The first time counts, however often it is repeated."""
-
-    username: str
-    blocked_at: Instant
-
-
-class BlockRemovedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The user is no longer blocked."""
-
-    username: str
-    unblocked_at: Instant
-
-
-class AuthPayload(msgspec.Struct, rename="camel", frozen=True):
-    """When the connection's token ends."""
-
-    expires_at: Instant
+from shared.protocol.payloads import (
+    AuthPayload,
+    BlockAddedPayload,
+    BlockRemovedPayload,
+    ConnectionSuccessPayload,
+    MessageDeliveredUpdatePayload,
+    MessageNewPayload,
+    MessageReadAckPayload,
+    MessageReadUpdatePayload,
+    MessageSentPayload,
+    PongPayload,
+    StatusBulkPayload,
+    TypingPayload,
+    UserStatus,
+)
 
 
 class ConnectionSuccess(msgspec.Struct, tag="connection.success", tag_field="type", frozen=True):
