@@ -10,8 +10,9 @@ const BURST = 10;
 const BURST_MS = 1_000;
 // A "delivered" has no answer: one that left this shortly before the connection broke may not have arrived.
 const DOUBT_MS = 10_000;
+const ACKNOWLEDGED = -Infinity;
 
-/** @typedef {{ seq: number, sentAt: number | null }} Mark */
+/** @typedef {{ seq: number, sentAt: number | null }} Mark `sentAt` in milliseconds since the epoch, null when due */
 
 export class Receipts {
   #clock;
@@ -58,14 +59,33 @@ export class Receipts {
    */
   acknowledge(conversationId, seq) {
     const mark = this.#read.get(conversationId);
-    if (mark && mark.seq <= seq) mark.sentAt = -Infinity;
+    if (mark && mark.seq <= seq) mark.sentAt = ACKNOWLEDGED;
   }
 
-  /** The connection is open again: sends what is due, and what is in doubt. */
-  resume() {
+  /**
+   * The server could not take a mark now.
+   *
+   * @param {string} type
+   * @param {string} conversationId
+   * @param {number} [retryAfter] seconds
+   */
+  refuse(type, conversationId, retryAfter = 1) {
+    const marks = type === COMMAND.MESSAGE_READ ? this.#read : this.#delivered;
+    const mark = marks.get(conversationId);
+    if (!mark) return;
+    mark.sentAt = null;
+    this.#schedule(retryAfter * 1000);
+  }
+
+  /** The connection is lost: decides what must go again. */
+  suspend() {
     const doubtfulSince = this.#clock.now() - DOUBT_MS;
-    for (const mark of this.#read.values()) if (mark.sentAt !== -Infinity) mark.sentAt = null;
+    for (const mark of this.#read.values()) if (mark.sentAt !== ACKNOWLEDGED) mark.sentAt = null;
     for (const mark of this.#delivered.values()) if ((mark.sentAt ?? 0) >= doubtfulSince) mark.sentAt = null;
+  }
+
+  /** The connection is open again. */
+  resume() {
     this.#schedule(0);
   }
 

@@ -27,7 +27,7 @@ export class Recovery {
    * @param {object} options.handlers
    * @param {(message: import("./types.d.ts").Message) => void} options.handlers.onMessage
    * @param {(lost: import("./types.d.ts").LostRange) => void} options.handlers.onLost a gap that can't be filled
-   * @param {(conversations: import("./types.d.ts").Conversation[]) => void} options.handlers.onResynced
+   * @param {(conversations: import("./types.d.ts").Conversation[]) => void} options.handlers.onSynced
    */
   constructor({ rest, gaps, clock, handlers }) {
     this.#rest = rest;
@@ -60,7 +60,7 @@ export class Recovery {
       this.#wanted = 0;
       const conversations = await this.#persist(() => this.#rest.conversations(), Infinity);
       for (const { id, lastSeq } of conversations ?? []) await this.#catchUp(id, lastSeq);
-      if (conversations && !this.#closed) this.#handlers.onResynced(conversations);
+      if (conversations && !this.#closed) this.#handlers.onSynced(conversations);
     }
     this.#running = false;
   }

@@ -1,0 +1,38 @@
+/** Drafts — messages before they are sent: checked here, so that a mistake shows where it was made. */
+import { ChatError } from "./errors.js";
+
+const MAX_CHARACTERS = 4_000;
+const MAX_MEDIA = 10;
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+
+/**
+ * `draft` with everything filled in.
+ *
+ * @param {import("./types.d.ts").Draft} draft
+ * @returns {import("./types.d.ts").Draft & { tempId: string }}
+ * @throws {ChatError} `validation_error`
+ */
+export function complete(draft) {
+  const { content = "", media = [] } = draft;
+  if (!content.trim() && media.length === 0) refuse("content or media is required");
+  if ([...content].length > MAX_CHARACTERS) refuse(`content is longer than ${MAX_CHARACTERS} characters`);
+  if (content.includes("\0") || LONE_SURROGATE.test(content)) refuse("content holds a character that can't be stored");
+  if (media.length > MAX_MEDIA) refuse(`more than ${MAX_MEDIA} media`);
+  return { ...draft, type: draft.type ?? "text", tempId: draft.tempId ?? newTempId() };
+}
+
+/** A new idempotency key: 122 random bits (RFC 9562 version 4, where the platform offers it). */
+export function newTempId() {
+  // `randomUUID` is missing on pages that came over plain HTTP from another machine.
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * @param {string} message
+ * @returns {never}
+ */
+function refuse(message) {
+  throw new ChatError("validation_error", message);
+}

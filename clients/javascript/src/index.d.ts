@@ -1,0 +1,126 @@
+import type {
+  Block,
+  ClientOptions,
+  ConnectionState,
+  Conversation,
+  Draft,
+  EventMeta,
+  Friend,
+  LostRange,
+  Message,
+  Presence,
+  StateChange,
+  Unread,
+  User,
+} from "./types.js";
+
+export type * from "./types.js";
+
+/** Payloads of the events that `on` takes. */
+export interface EventMap {
+  /** The connection's state, for a banner. */
+  state: StateChange;
+  /** A message to this user. `unread` is missing when it was read over REST. */
+  "message.new": { message: Message; unread?: Unread };
+  /** A message of this user was stored, sent here or on another device; `tempId` is null when it was read over REST. */
+  "message.sent": { tempId: string | null; message: Message };
+  /** A message of this client will not be sent: refused for good, discarded, or the client was closed. */
+  "message.failed": { draft: Draft & { tempId: string }; error: ChatError };
+  "message.delivered_update": { conversationId: string; deliveredTo: string; seq: number; deliveredAt: string };
+  "message.read_ack": { conversationId: string; readAt: string; seq: number; unread: Unread };
+  "message.read_update": { conversationId: string; readBy: string; readAt: string; seq: number };
+  "typing.start": { conversationId: string; userId: string; expiresInMs: number };
+  "typing.stop": { conversationId: string; userId: string };
+  /** One friend's status changed; sums up status.bulk, user.online, user.offline and user.status. */
+  presence: Presence;
+  "status.bulk": { users: Presence[] };
+  "user.online": Presence;
+  "user.offline": Presence;
+  "user.status": Presence;
+  "block.added": Block;
+  "block.removed": { username: string; unblockedAt: string };
+  "auth.expiring": { expiresAt: string };
+  "auth.refreshed": { expiresAt: string };
+  pong: { timestamp: number; echo?: number };
+  "connection.success": {
+    userId: string;
+    connectedAt: string;
+    connectionId: string;
+    recovered: boolean | null;
+    cursor: string;
+    heartbeatSeconds: number;
+    maxMessageBytes: number;
+    expiresAt: string;
+  };
+  /**
+   * After each connect that was not resumed, the first one included: take the list, receipts and counts from here.
+   * Missed messages of known conversations have been emitted before.
+   */
+  synced: { conversations: Conversation[] };
+  /** Messages that could not be read; newer ones go on. */
+  lost: LostRange;
+  /** An error frame of the server. */
+  error: ChatError;
+}
+
+export declare class ChatError extends Error {
+  constructor(code: string, message: string, details?: { retryable?: boolean; retryAfter?: number; status?: number });
+  /** One of the protocol's codes, or: network, timeout, outbox_full, discarded, closed. */
+  readonly code: string;
+  readonly retryable: boolean;
+  /** Seconds. */
+  readonly retryAfter?: number;
+  /** Of the HTTP answer, for REST calls. */
+  readonly status?: number;
+}
+
+export declare class Rest {
+  private constructor();
+  openConversation(other: { username: string } | { userId: string }): Promise<Conversation>;
+  conversations(): Promise<Conversation[]>;
+  conversation(id: string): Promise<Conversation>;
+  messages(conversationId: string, range?: { afterSeq?: number; beforeSeq?: number; limit?: number }): Promise<Message[]>;
+  unread(): Promise<{ total: number; conversations: Record<string, number> }>;
+  blocks(): Promise<Block[]>;
+  me(): Promise<User>;
+  updateMe(changes: { displayName?: string; avatar?: string | null }): Promise<User>;
+  follow(username: string): Promise<unknown>;
+  unfollow(username: string): Promise<unknown>;
+  friends(): Promise<Friend[]>;
+  presence(userIds: string[]): Promise<Presence[]>;
+  pushKey(): Promise<{ publicKey: string }>;
+  subscribePush(subscription: object): Promise<unknown>;
+  unsubscribePush(endpoint: string): Promise<unknown>;
+}
+
+export declare class ChatClient {
+  constructor(options: ClientOptions);
+  readonly rest: Rest;
+  readonly presence: { get(userId: string): Presence };
+  /** Null before the first connection. */
+  readonly userId: string | null;
+  readonly state: ConnectionState;
+  /** Messages not acknowledged yet. */
+  readonly pending: number;
+
+  /** @returns a function that takes the listener off again */
+  on<T extends keyof EventMap>(type: T, listener: (payload: EventMap[T], meta: EventMeta) => void): () => void;
+  connect(): void;
+  close(): void;
+
+  /** Throws ChatError: validation_error, outbox_full, duplicate_temp_id. */
+  send(draft: Draft): { tempId: string; sent: Promise<Message> };
+  discard(tempId: string): boolean;
+  track(conversationId: string, seq: number): void;
+  markRead(conversationId: string, seq: number): void;
+  markDelivered(conversationId: string, seq: number): void;
+  typing(conversationId: string): void;
+  stopTyping(conversationId: string): void;
+  setStatus(status: "online" | "away" | "busy"): void;
+  block(username: string): Promise<Block>;
+  unblock(username: string): Promise<{ username: string; unblockedAt: string }>;
+}
+
+export declare const CLOSE: Readonly<Record<string, number>>;
+export declare const COMMAND: Readonly<Record<string, string>>;
+export declare const EVENT: Readonly<Record<string, string>>;

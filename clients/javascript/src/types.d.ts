@@ -1,0 +1,143 @@
+/** The shapes of `chat.v1` and of this client's options. Times are RFC 3339 UTC strings, ids UUID strings. */
+
+export interface User {
+  id: string;
+  username: string;
+  displayName: string;
+  avatar: string | null;
+}
+
+export interface Media {
+  url: string;
+  thumbnail?: string;
+  type: string;
+  width?: number;
+  height?: number;
+  size?: number;
+  name?: string;
+}
+
+export type MessageType = "text" | "image" | "video" | "audio" | "file";
+
+export interface Message {
+  id: string;
+  conversationId: string;
+  /** 1, 2, 3 … in each conversation, without gaps. */
+  seq: number;
+  senderId: string;
+  sender?: User;
+  type: MessageType;
+  content: string | null;
+  media: Media[] | null;
+  isRead: boolean;
+  readAt: string | null;
+  deliveredAt: string | null;
+  createdAt: string;
+}
+
+export interface Conversation {
+  id: string;
+  participants: User[];
+  lastMessage: Message | null;
+  lastSeq: number;
+  unread: number;
+  updatedAt: string;
+}
+
+export interface Presence {
+  userId: string;
+  isOnline: boolean;
+  status: "online" | "away" | "busy" | "offline";
+  lastSeen: string | null;
+}
+
+export interface Friend extends Presence, Partial<Omit<User, "id">> {}
+
+export interface Block {
+  username: string;
+  blockedAt: string;
+}
+
+export interface Unread {
+  conversation: number;
+  total: number;
+}
+
+/** A message to send. Content or media is required; `type` is "text" and `tempId` made up unless given. */
+export interface Draft {
+  conversationId: string;
+  type?: MessageType;
+  content?: string;
+  media?: Media[];
+  /** Idempotency key, at most 64 characters: one message is stored for it, however often it is sent. */
+  tempId?: string;
+}
+
+/** Messages between the two seqs (both excluded) could not be read. */
+export interface LostRange {
+  conversationId: string;
+  afterSeq: number;
+  beforeSeq: number;
+}
+
+export type ConnectionState = "idle" | "connecting" | "open" | "waiting" | "stopped";
+
+export type StateReason =
+  | "connection_lost"
+  | "server_restart"
+  | "server_busy"
+  | "unreachable"
+  | "token_expired"
+  | "no_token"
+  | "unauthorized"
+  | "forbidden"
+  | "replaced"
+  | "protocol_violation"
+  | "frame_too_big"
+  | "closed";
+
+export interface StateChange {
+  state: ConnectionState;
+  /** Why, for "waiting" and "stopped". */
+  reason?: StateReason | string;
+  /** For "waiting". */
+  retryInMs?: number;
+}
+
+/** How an event came: over the socket (live or replayed), or read over REST after a gap. */
+export interface EventMeta {
+  source: "live" | "rest";
+}
+
+/** Any frame off the wire. */
+export interface Frame {
+  type: string;
+  payload: any;
+  cursor?: string;
+  error?: any;
+  ref?: any;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Calls back once after `ms`; the result cancels it. */
+  after(ms: number, callback: () => void): () => void;
+  /** Uniform in [0, 1). */
+  random(): number;
+}
+
+export interface ClientOptions {
+  /** Origin of the service, such as "https://chat.example.com". */
+  url: string;
+  /** Gives a JWT; `renew` says that the one given before was refused or ends soon. */
+  getToken: (reason: { renew: boolean }) => Promise<string> | string;
+  /** Needed where there is no global one (Node before 22). */
+  WebSocket?: any;
+  fetch?: typeof fetch;
+  /** Messages that may wait for their acknowledgement, 200 unless given. */
+  outboxLimit?: number;
+  /** Whether "delivered" is reported for each message that came, true unless given. */
+  autoDelivered?: boolean;
+  clock?: Clock;
+}

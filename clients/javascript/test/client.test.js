@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connected, setUp } from "../testkit/fixture.js";
+import { ME, OTHER, TALK, message } from "../testkit/server.js";
+
+const seqs = (payloads) => payloads.map((payload) => payload.message.seq);
+
+test("a message is stored once: same tempId over a reconnect, then the promise gives it", async () => {
+  const { client, server, clock, of } = await connected();
+  const { tempId, sent } = client.send({ conversationId: TALK, content: "hello" });
+  assert.deepEqual(server.sent("message.send"), [{ conversationId: TALK, content: "hello", type: "text", tempId }]);
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: true });
+  assert.equal(server.sent("message.send")[0].tempId, tempId);
+  await server.push("message.sent", { tempId, message: message(1, { senderId: ME }) }, { cursor: "c1" });
+  assert.equal((await sent).seq, 1);
+  assert.equal(client.pending, 0);
+  assert.equal(of("message.sent").length, 1);
+});
+
+test("what is sent without a connection goes when there is one", async () => {
+  const { client, server, clock } = setUp();
+  client.send({ conversationId: TALK, content: "early" });
+  client.connect();
+  await clock.advance(0);
+  await server.welcome();
+  assert.equal(server.sent("message.send").length, 1);
+});
+
+test("a refused message fails with the server's code", async () => {
+  const { client, server, of } = await connected();
+  const { tempId, sent } = client.send({ conversationId: TALK, content: "hello" });
+  await server.error("blocked", { retryable: false }, { type: "message.send", tempId, conversationId: TALK });
+  await assert.rejects(sent, { code: "blocked" });
+  assert.equal(of("message.failed")[0].draft.tempId, tempId);
+});
+
+test("drafts that the server would refuse are refused here", async () => {
+  const { client } = await connected({}, { maxMessageBytes: 600 });
+  const bad = [{}, { content: " \n" }, { content: "x".repeat(4001) }, { content: "\ud800" }, { content: "a\0b" }];
+  for (const draft of bad) assert.throws(() => client.send({ conversationId: TALK, ...draft }), { code: "validation_error" });
+  assert.throws(() => client.send({ conversationId: TALK, content: "ก".repeat(200) }), /600 bytes/);
+  assert.ok(client.send({ conversationId: TALK, content: "👋🏽" }).tempId);
+});
+
+test("repeated messages are shown once", async () => {
+  const { server, of } = await connected();
+  for (const seq of [1, 2, 2, 1, 3]) await server.push("message.new", { message: message(seq) });
+  assert.deepEqual(seqs(of("message.new")), [1, 2, 3]);
+});
+
+test("a gap is read over REST before what came after it is shown", async () => {
+  const { server, events, of } = await connected();
+  server.history(6);
+  for (const seq of [2, 6]) await server.push("message.new", { message: message(seq) });
+  assert.deepEqual(seqs(of("message.new")), [2, 3, 4, 5, 6]);
+  const sources = events.filter(({ type }) => type === "message.new").map(({ meta }) => meta.source);
+  assert.deepEqual(sources, ["live", "rest", "rest", "rest", "live"]);
+});
+
+test("a gap that can't be filled is told, and newer messages go on", async () => {
+  const { server, of } = await connected();
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, () => [404, { error: { code: "conversation_not_found", message: "" } }]);
+  for (const seq of [1, 4, 5]) await server.push("message.new", { message: message(seq) });
+  assert.deepEqual(of("lost"), [{ conversationId: TALK, afterSeq: 1, beforeSeq: 4 }]);
+  assert.deepEqual(seqs(of("message.new")), [1, 4, 5]);
+});
+
+test("a gap is tried again while the service is away", async () => {
+  const { server, clock, of } = await connected();
+  for (const seq of [1, 3]) await server.push("message.new", { message: message(seq) });
+  await clock.advance(600);
+  assert.deepEqual(seqs(of("message.new")), [1]);
+  server.history(3);
+  await clock.advance(60_000);
+  assert.deepEqual(seqs(of("message.new")), [1, 2, 3]);
+  assert.deepEqual(of("lost"), []);
+});
+
+test("recovered: false reads what is missing of the known conversations, page by page", async () => {
+  const { client, server, clock, of } = await connected();
+  client.track(TALK, 20);
+  server.history(250);
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: false, cursor: "new" });
+  assert.deepEqual(seqs(of("message.new")), Array.from({ length: 230 }, (_, index) => index + 21));
+  assert.deepEqual(of("synced").at(-1).conversations.map(({ id }) => id), [TALK]);
+});
+
+test("recovered: true asks for nothing", async () => {
+  const { client, server, clock } = await connected();
+  client.track(TALK, 20);
+  server.history(250);
+  await server.close(1006);
+  const before = server.requests.length;
+  await clock.advance(1000);
+  await server.welcome({ recovered: true });
+  assert.equal(server.requests.length, before);
+});
+
+test("an own message that REST brought first still reports its tempId", async () => {
+  const { client, server, clock, of } = await connected();
+  client.track(TALK, 0);
+  const { tempId, sent } = client.send({ conversationId: TALK, content: "hello" });
+  await server.close(1006);
+  await clock.advance(1000);
+  const own = message(1, { senderId: ME });
+  server.routes.set("GET /chat/conversations", () => [200, { items: [{ id: TALK, lastSeq: 1 }], nextPage: null }]);
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, () => [200, { items: [own], nextPage: null }]);
+  await server.welcome({ recovered: false });
+  await server.push("message.sent", { tempId, message: own });
+  assert.deepEqual(of("message.sent").map((payload) => payload.tempId), [null, tempId]);
+  assert.equal((await sent).id, own.id);
+});
+
+test("REST calls renew a refused token once", async () => {
+  const { client, server, asked } = setUp();
+  const answers = [[401, { error: { code: "unauthorized", message: "" } }], [200, { total: 0, conversations: {} }]];
+  server.routes.set("GET /chat/unread", () => answers.shift());
+  assert.deepEqual(await client.rest.unread(), { total: 0, conversations: {} });
+  assert.deepEqual(asked, [{ renew: false }, { renew: true }]);
+});
+
+test("REST failures carry the server's code and Retry-After", async () => {
+  const { client, server } = setUp();
+  const error = { code: "rate_limit_exceeded", message: "Too many requests" };
+  server.routes.set("GET /chat/users/me", () => [429, { type: "error", error }, { "Retry-After": "3" }]);
+  await assert.rejects(client.rest.me(), { code: "rate_limit_exceeded", status: 429, retryAfter: 3, retryable: true });
+  await assert.rejects(client.rest.unread(), { code: "network", retryable: true });
+});
+
+test("presence is remembered and a friend that is gone from the list is forgotten", async () => {
+  const { client, server, clock, of } = await connected();
+  const online = { userId: OTHER, isOnline: true, status: "online", lastSeen: null };
+  await server.push("status.bulk", { users: [online] });
+  await server.push("user.status", { ...online, status: "busy" });
+  assert.equal(client.presence.get(OTHER).status, "busy");
+  assert.deepEqual(of("presence").map(({ status }) => status), ["online", "busy"]);
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: true });
+  assert.equal(client.presence.get(OTHER).isOnline, false);
+});
+
+test("the own status is set again after a reconnect", async () => {
+  const { client, server, clock } = await connected();
+  client.setStatus("busy");
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome();
+  assert.deepEqual(server.sent("presence.set"), [{ status: "busy" }]);
+});
+
+test("a block is asked again after a reconnect, and its error rejects", async () => {
+  const { client, server, clock } = await connected();
+  const blocked = client.block("spammer");
+  const unknown = client.block("nobody");
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome();
+  assert.deepEqual(server.sent("block.add"), [{ username: "spammer" }]);
+  await server.push("block.added", { username: "spammer", blockedAt: "2024-01-01T11:00:00.000Z" });
+  assert.equal((await blocked).username, "spammer");
+  const refused = assert.rejects(unknown, { code: "user_not_found" });
+  await server.error("user_not_found", {}, { type: "block.add" });
+  await refused;
+});
+
+test("events and frames that are unknown change nothing", async () => {
+  const { client, server } = await connected();
+  await server.push("message.sparkled", { glitter: true });
+  server.socket.onmessage({ data: "not json" });
+  server.socket.onmessage({ data: new ArrayBuffer(4) });
+  assert.equal(client.state, "open");
+});

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { settled } from "../testkit/clock.js";
+import { connected, setUp } from "../testkit/fixture.js";
+import { OTHER, message } from "../testkit/server.js";
+
+test("the token travels as a subprotocol, the cursor in the query", async () => {
+  const { server, clock } = await connected();
+  assert.equal(server.socket.url, "ws://chat.test/chat/ws");
+  assert.deepEqual(server.socket.protocols, ["chat.v1", "bearer.token-1"]);
+  await server.push("message.new", { message: message(1) }, { cursor: "c/1" });
+  await server.close(1006);
+  await clock.advance(1000);
+  assert.equal(server.socket.url, "ws://chat.test/chat/ws?cursor=c%2F1");
+});
+
+test("a replay that breaks off is resumed where it broke, not at the head", async () => {
+  const { server, clock } = await connected({}, { cursor: "c1" });
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: true, cursor: "c9" });
+  await server.push("message.new", { message: message(1) }, { cursor: "c2" });
+  await server.close(1006);
+  await clock.advance(5000);
+  assert.match(server.socket.url, /cursor=c2$/);
+});
+
+test("after recovered: false the new cursor holds", async () => {
+  const { server, clock } = await connected({}, { cursor: "old" });
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: false, cursor: "new" });
+  await server.close(1006);
+  await clock.advance(5000);
+  assert.match(server.socket.url, /cursor=new$/);
+});
+
+test("delays grow while connections don't last, and are short again after one that did", async () => {
+  const { server, clock, of } = await connected();
+  const delays = async () => {
+    await server.close(1006);
+    const { retryInMs } = of("state").at(-1);
+    await clock.advance(retryInMs);
+    return retryInMs;
+  };
+  assert.equal(await delays(), 250);
+  await server.welcome();
+  assert.equal(await delays(), 500);
+  await server.welcome();
+  assert.equal(await delays(), 1000);
+  await server.welcome();
+  await clock.advance(10_000);
+  assert.equal(await delays(), 250);
+});
+
+test("4409 and 1008 end it, and connect starts again", async () => {
+  for (const [code, reason] of [[4409, "replaced"], [1008, "protocol_violation"]]) {
+    const { client, server, clock, of } = await connected();
+    await server.close(code);
+    await clock.advance(120_000);
+    assert.equal(server.sockets.length, 1);
+    assert.deepEqual(of("state").at(-1), { state: "stopped", reason });
+    client.connect();
+    await settled();
+    assert.equal(server.sockets.length, 2);
+  }
+});
+
+test("1009 with nothing in flight ends it; with a message it gives that up and goes on", async () => {
+  const idle = await connected();
+  await idle.server.close(1009);
+  assert.deepEqual(idle.of("state").at(-1), { state: "stopped", reason: "frame_too_big" });
+
+  const busy = await connected();
+  const { sent } = busy.client.send({ conversationId: OTHER, content: "x" });
+  await busy.server.close(1009);
+  await assert.rejects(sent, { code: "validation_error" });
+  await busy.clock.advance(1000);
+  assert.equal(busy.server.sockets.length, 2);
+});
+
+test("4401 asks for a new token and reconnects at once", async () => {
+  const { server, clock, asked } = await connected();
+  await clock.advance(20_000);
+  await server.close(4401);
+  await clock.advance(0);
+  assert.deepEqual(asked, [{ renew: false }, { renew: true }]);
+  assert.deepEqual(server.socket.protocols, ["chat.v1", "bearer.token-2"]);
+});
+
+test("a failed handshake asks for the verdict and keeps Retry-After, woken or not", async () => {
+  const { client, server, clock, of } = setUp();
+  server.routes.set("GET /chat/ws", () => [503, {}, { "Retry-After": "8" }]);
+  client.connect();
+  await settled();
+  await server.close(1006);
+  assert.equal(server.requests[0].headers.Authorization, "Bearer token-1");
+  assert.deepEqual(of("state").at(-1), { state: "waiting", reason: "server_busy", retryInMs: 8250 });
+  await clock.advance(8249);
+  assert.equal(server.sockets.length, 1);
+  await clock.advance(1);
+  assert.equal(server.sockets.length, 2);
+});
+
+test("a token that is refused again and again ends it", async () => {
+  const { client, server, clock, asked, of } = setUp();
+  server.routes.set("GET /chat/ws", () => [401, {}]);
+  client.connect();
+  for (let refusal = 0; refusal < 3; refusal++) {
+    await clock.advance(60_000);
+    await server.close(1006);
+  }
+  assert.deepEqual(of("state").at(-1), { state: "stopped", reason: "unauthorized" });
+  assert.equal(asked.length, 3);
+});
+
+test("a refused origin ends it", async () => {
+  const { client, server, of } = setUp();
+  server.routes.set("GET /chat/ws", () => [403, {}]);
+  client.connect();
+  await settled();
+  await server.close(1006);
+  assert.deepEqual(of("state").at(-1), { state: "stopped", reason: "forbidden" });
+});
+
+test("an application without a token to give is asked again later", async () => {
+  let fails = true;
+  const getToken = () => {
+    if (fails) throw new Error("logged out");
+    return "good";
+  };
+  const { client, server, clock, of } = setUp({ getToken });
+  client.connect();
+  await settled();
+  assert.equal(of("state").at(-1).reason, "no_token");
+  fails = false;
+  await clock.advance(5_000);
+  assert.deepEqual(server.socket.protocols, ["chat.v1", "bearer.good"]);
+});
+
+test("auth.expiring is answered with a new token on the same socket", async () => {
+  const { server } = await connected();
+  await server.push("auth.expiring", { expiresAt: "2024-01-01T11:00:00.000Z" });
+  assert.deepEqual(server.sent("auth.refresh"), [{ token: "token-2" }]);
+  assert.equal(server.sockets.length, 1);
+});
+
+test("silence is broken with a ping; no answer to it means a new connection", async () => {
+  const { server, clock } = await connected();
+  await clock.advance(25_000);
+  assert.equal(server.sent("ping").length, 1);
+  await server.push("pong", { timestamp: 1 });
+  await clock.advance(25_000);
+  assert.equal(server.sent("ping").length, 2);
+  await clock.advance(10_000);
+  assert.equal(server.sockets[0].closedWith, 1000);
+  await clock.advance(1000);
+  assert.equal(server.sockets.length, 2);
+});
+
+test("a handshake that hangs is given up", async () => {
+  const { client, server, clock } = setUp();
+  client.connect();
+  await clock.advance(15_000);
+  await clock.advance(1_000);
+  assert.equal(server.sockets.length, 2);
+});
+
+test("closing while waiting ends the trying", async () => {
+  const { client, server, clock, of } = await connected();
+  await server.close(1006);
+  client.close();
+  await clock.advance(60_000);
+  assert.equal(server.sockets.length, 1);
+  assert.deepEqual(of("state").at(-1), { state: "stopped", reason: "closed" });
+});
+
+test("closing and connecting at once leaves one live socket", async () => {
+  const { client, server } = await connected();
+  client.close();
+  client.connect();
+  await settled();
+  assert.equal(server.sockets.length, 2);
+  await server.welcome();
+  assert.equal(client.state, "open");
+});
