@@ -133,63 +133,92 @@ class AuthRefreshPayload(msgspec.Struct, rename="camel", frozen=True):
 class MessageSend(msgspec.Struct, tag="message.send", tag_field="type", frozen=True):
     """Send a message.
 
-    Example: `{"type": "message.send", "payload": {"conversationId": "0190…", "type": "text",
-    "content": "Hello there!", "tempId": "temp-123"}}`
+    Example: `{"type": "message.send", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "type": "text", "content": "Hello there!", "tempId": "temp-123"}}`
     """
 
     payload: MessageSendPayload
 
 
 class MessageRead(msgspec.Struct, tag="message.read", tag_field="type", frozen=True):
-    """Mark as read. Example: `{"type": "message.read", "payload": {"conversationId": "0190…", "seq": 7}}`"""
+    """Mark as read.
+
+    Example: `{"type": "message.read", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7}}`
+    """
 
     payload: MessageReadPayload
 
 
 class MessageDelivered(msgspec.Struct, tag="message.delivered", tag_field="type", frozen=True):
-    """Mark as delivered. Example: `{"type": "message.delivered", "payload": {"conversationId": "0190…", "seq": 7}}`"""
+    """Mark as delivered.
+
+    Example: `{"type": "message.delivered", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7}}`
+    """
 
     payload: MessageDeliveredPayload
 
 
 class TypingStart(msgspec.Struct, tag="typing.start", tag_field="type", frozen=True):
-    """The user types. Example: `{"type": "typing.start", "payload": {"conversationId": "0190…"}}`"""
+    """The user types.
+
+    Example: `{"type": "typing.start", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001"}}`
+    """
 
     payload: ConversationPayload
 
 
 class TypingStop(msgspec.Struct, tag="typing.stop", tag_field="type", frozen=True):
-    """The user no longer types. Example: `{"type": "typing.stop", "payload": {"conversationId": "0190…"}}`"""
+    """The user no longer types.
+
+    Example: `{"type": "typing.stop", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001"}}`
+    """
 
     payload: ConversationPayload
 
 
 class PresenceSet(msgspec.Struct, tag="presence.set", tag_field="type", frozen=True):
-    """Set this device's status. Example: `{"type": "presence.set", "payload": {"status": "away"}}`"""
+    """Set this device's status.
+
+    Example: `{"type": "presence.set", "payload": {"status": "away"}}`
+    """
 
     payload: PresenceSetPayload
 
 
 class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
-    """Ask for a `pong`, and renew the lease. Example: `{"type": "ping", "payload": {"timestamp": 1704067200}}`"""
+    """Ask for a `pong`, and renew the lease.
+
+    Example: `{"type": "ping", "payload": {"timestamp": 1704067200}}`
+    """
 
     payload: PingPayload = PingPayload()
 
 
 class BlockAdd(msgspec.Struct, tag="block.add", tag_field="type", frozen=True):
-    """Block a user. Example: `{"type": "block.add", "payload": {"username": "spammer123"}}`"""
+    """Block a user.
+
+    Example: `{"type": "block.add", "payload": {"username": "spammer123"}}`
+    """
 
     payload: UsernamePayload
 
 
 class BlockRemove(msgspec.Struct, tag="block.remove", tag_field="type", frozen=True):
-    """Unblock a user. Example: `{"type": "block.remove", "payload": {"username": "spammer123"}}`"""
+    """Unblock a user.
+
+    Example: `{"type": "block.remove", "payload": {"username": "spammer123"}}`
+    """
 
     payload: UsernamePayload
 
 
 class AuthRefresh(msgspec.Struct, tag="auth.refresh", tag_field="type", frozen=True):
-    """Replace the connection's token. Example: `{"type": "auth.refresh", "payload": {"token": "eyJ…"}}`"""
+    """Replace the connection's token.
+
+    Example: `{"type": "auth.refresh", "payload": {"token": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"}}`
+    """
 
     payload: AuthRefreshPayload
 

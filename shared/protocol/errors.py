@@ -54,7 +54,8 @@ ADVICE: Final[dict[ErrorCode, ErrorAdvice]] = {
 class ErrorReference(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """Which request failed: its event type, and what identifies it to the client.
 
-    Example: `{"type": "message.send", "tempId": "temp-123", "conversationId": "0190…"}`
+    Example: `{"type": "message.send", "tempId": "temp-123",
+    "conversationId": "0190a1b2-0000-7000-8000-00000000c001"}`
     """
 
     type: str

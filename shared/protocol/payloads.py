@@ -11,7 +11,11 @@ Status = Literal["online", "away", "busy", "offline"]
 
 
 class Sender(msgspec.Struct, rename="camel", frozen=True):
-    """Who sent a message. Example: `{"id": "0190…", "username": "somchai", "displayName": "สมชาย", "avatar": null}`"""
+    """Who sent a message.
+
+    Example: `{"id": "0190a1b2-0000-7000-8000-00000000c001", "username": "somchai", "displayName": "สมชาย",
+    "avatar": null}`
+    """
 
     id: Uuid
     username: str

@@ -28,9 +28,10 @@ from shared.protocol.payloads import (
 class ConnectionSuccess(msgspec.Struct, tag="connection.success", tag_field="type", frozen=True):
     """First event of a connection.
 
-    Example: `{"type": "connection.success", "payload": {"userId": "550e…", "connectedAt": "2024-01-01T10:00:00.000Z",
-    "connectionId": "0190…", "recovered": null, "cursor": "1704103200000001-77", "heartbeatSeconds": 54,
-    "maxMessageBytes": 524288, "expiresAt": "2024-01-01T11:00:00.000Z"}}`
+    Example: `{"type": "connection.success", "payload": {"userId": "550e8400-e29b-41d4-a716-446655440000",
+    "connectedAt": "2024-01-01T10:00:00.000Z", "connectionId": "0190a1b2-0000-7000-8000-00000000d001",
+    "recovered": null, "cursor": "1704103200000001-77", "heartbeatSeconds": 54, "maxMessageBytes": 524288,
+    "expiresAt": "2024-01-01T11:00:00.000Z"}}`
     """
 
     payload: ConnectionSuccessPayload
@@ -39,8 +40,8 @@ class ConnectionSuccess(msgspec.Struct, tag="connection.success", tag_field="typ
 class StatusBulk(msgspec.Struct, tag="status.bulk", tag_field="type", frozen=True):
     """All friends' statuses, after connecting.
 
-    Example: `{"type": "status.bulk", "payload": {"users": [{"userId": "550e…", "isOnline": true, "status": "online",
-    "lastSeen": "2024-01-01T10:00:00.000Z"}]}}`
+    Example: `{"type": "status.bulk", "payload": {"users": [{"userId": "550e8400-e29b-41d4-a716-446655440000",
+    "isOnline": true, "status": "online", "lastSeen": "2024-01-01T10:00:00.000Z"}]}}`
     """
 
     payload: StatusBulkPayload
@@ -49,7 +50,11 @@ class StatusBulk(msgspec.Struct, tag="status.bulk", tag_field="type", frozen=Tru
 class MessageSent(msgspec.Struct, tag="message.sent", tag_field="type", frozen=True):
     """The message is committed. To every connection of its sender.
 
-    Example: `{"type": "message.sent", "payload": {"tempId": "temp-123", "message": {"id": "0190…", "seq": 7, …}},
+    Example: `{"type": "message.sent", "payload": {"tempId": "temp-123",
+    "message": {"id": "0190a1b2-0000-7000-8000-00000000a001",
+    "conversationId": "0190a1b2-0000-7000-8000-00000000c001", "seq": 7,
+    "senderId": "550e8400-e29b-41d4-a716-446655440000", "type": "text", "content": "Hello there!", "media": [],
+    "isRead": false, "readAt": null, "deliveredAt": null, "createdAt": "2024-01-01T11:00:00.000Z"}},
     "cursor": "1704103200000002-77"}`
     """
 
@@ -59,8 +64,12 @@ class MessageSent(msgspec.Struct, tag="message.sent", tag_field="type", frozen=T
 class MessageNew(msgspec.Struct, tag="message.new", tag_field="type", frozen=True):
     """A message from the other participant.
 
-    Example: `{"type": "message.new", "payload": {"message": {"id": "0190…", "sender": {…}, …},
-    "unread": {"conversation": 2, "total": 5}}, "cursor": "1704103200000003-77"}`
+    Example: `{"type": "message.new", "payload": {"message": {"id": "0190a1b2-0000-7000-8000-00000000a001",
+    "conversationId": "0190a1b2-0000-7000-8000-00000000c001", "seq": 7,
+    "senderId": "550e8400-e29b-41d4-a716-446655440000", "type": "text", "content": "Hello there!", "media": [],
+    "isRead": false, "readAt": null, "deliveredAt": null, "createdAt": "2024-01-01T11:00:00.000Z",
+    "sender": {"id": "550e8400-e29b-41d4-a716-446655440000", "username": "somchai", "displayName": "สมชาย มีสุข",
+    "avatar": null}}, "unread": {"conversation": 2, "total": 5}}, "cursor": "1704103200000003-77"}`
     """
 
     payload: MessageNewPayload
@@ -69,8 +78,10 @@ class MessageNew(msgspec.Struct, tag="message.new", tag_field="type", frozen=Tru
 class MessageDeliveredUpdate(msgspec.Struct, tag="message.delivered_update", tag_field="type", frozen=True):
     """Delivery receipt, to the sender.
 
-    Example: `{"type": "message.delivered_update", "payload": {"conversationId": "0190…", "deliveredTo": "550e…",
-    "seq": 7, "deliveredAt": "2024-01-01T11:00:00.000Z"}, "cursor": "1704103200000004-77"}`
+    Example: `{"type": "message.delivered_update",
+    "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "deliveredTo": "550e8400-e29b-41d4-a716-446655440000", "seq": 7, "deliveredAt": "2024-01-01T11:00:00.000Z"},
+    "cursor": "1704103200000004-77"}`
     """
 
     payload: MessageDeliveredUpdatePayload
@@ -79,8 +90,9 @@ class MessageDeliveredUpdate(msgspec.Struct, tag="message.delivered_update", tag
 class MessageReadAck(msgspec.Struct, tag="message.read_ack", tag_field="type", frozen=True):
     """Reading was stored. To every connection of the reader.
 
-    Example: `{"type": "message.read_ack", "payload": {"conversationId": "0190…", "readAt": "2024-01-01T11:00:00.000Z",
-    "seq": 7, "unread": {"conversation": 0, "total": 3}}, "cursor": "1704103200000005-77"}`
+    Example: `{"type": "message.read_ack", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "readAt": "2024-01-01T11:00:00.000Z", "seq": 7, "unread": {"conversation": 0, "total": 3}},
+    "cursor": "1704103200000005-77"}`
     """
 
     payload: MessageReadAckPayload
@@ -89,8 +101,9 @@ class MessageReadAck(msgspec.Struct, tag="message.read_ack", tag_field="type", f
 class MessageReadUpdate(msgspec.Struct, tag="message.read_update", tag_field="type", frozen=True):
     """Read receipt, to the sender.
 
-    Example: `{"type": "message.read_update", "payload": {"conversationId": "0190…", "readBy": "550e…",
-    "readAt": "2024-01-01T11:00:00.000Z", "seq": 7}, "cursor": "1704103200000006-77"}`
+    Example: `{"type": "message.read_update", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "readBy": "550e8400-e29b-41d4-a716-446655440000", "readAt": "2024-01-01T11:00:00.000Z", "seq": 7},
+    "cursor": "1704103200000006-77"}`
     """
 
     payload: MessageReadUpdatePayload
@@ -99,8 +112,8 @@ class MessageReadUpdate(msgspec.Struct, tag="message.read_update", tag_field="ty
 class UserOnline(msgspec.Struct, tag="user.online", tag_field="type", frozen=True):
     """A friend came online.
 
-    Example: `{"type": "user.online", "payload": {"userId": "550e…", "isOnline": true, "status": "online",
-    "lastSeen": "2024-01-01T11:00:00.000Z"}}`
+    Example: `{"type": "user.online", "payload": {"userId": "550e8400-e29b-41d4-a716-446655440000",
+    "isOnline": true, "status": "online", "lastSeen": "2024-01-01T11:00:00.000Z"}}`
     """
 
     payload: UserStatus
@@ -109,8 +122,8 @@ class UserOnline(msgspec.Struct, tag="user.online", tag_field="type", frozen=Tru
 class UserOffline(msgspec.Struct, tag="user.offline", tag_field="type", frozen=True):
     """A friend went offline.
 
-    Example: `{"type": "user.offline", "payload": {"userId": "550e…", "isOnline": false, "status": "offline",
-    "lastSeen": "2024-01-01T11:30:00.000Z"}}`
+    Example: `{"type": "user.offline", "payload": {"userId": "550e8400-e29b-41d4-a716-446655440000",
+    "isOnline": false, "status": "offline", "lastSeen": "2024-01-01T11:30:00.000Z"}}`
     """
 
     payload: UserStatus
@@ -119,8 +132,8 @@ class UserOffline(msgspec.Struct, tag="user.offline", tag_field="type", frozen=T
 class UserStatusChanged(msgspec.Struct, tag="user.status", tag_field="type", frozen=True):
     """A friend, or the user itself on another device, set a status.
 
-    Example: `{"type": "user.status", "payload": {"userId": "550e…", "isOnline": true, "status": "busy",
-    "lastSeen": "2024-01-01T11:30:00.000Z"}}`
+    Example: `{"type": "user.status", "payload": {"userId": "550e8400-e29b-41d4-a716-446655440000",
+    "isOnline": true, "status": "busy", "lastSeen": "2024-01-01T11:30:00.000Z"}}`
     """
 
     payload: UserStatus
@@ -129,7 +142,8 @@ class UserStatusChanged(msgspec.Struct, tag="user.status", tag_field="type", fro
 class TypingStarted(msgspec.Struct, tag="typing.start", tag_field="type", frozen=True):
     """The other participant types; it ends by itself after `expiresInMs`.
 
-    Example: `{"type": "typing.start", "payload": {"conversationId": "0190…", "userId": "550e…", "expiresInMs": 3000}}`
+    Example: `{"type": "typing.start", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "userId": "550e8400-e29b-41d4-a716-446655440000", "expiresInMs": 3000}}`
     """
 
     payload: TypingPayload
@@ -138,14 +152,18 @@ class TypingStarted(msgspec.Struct, tag="typing.start", tag_field="type", frozen
 class TypingStopped(msgspec.Struct, tag="typing.stop", tag_field="type", frozen=True):
     """The other participant no longer types.
 
-    Example: `{"type": "typing.stop", "payload": {"conversationId": "0190…", "userId": "550e…"}}`
+    Example: `{"type": "typing.stop", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "userId": "550e8400-e29b-41d4-a716-446655440000"}}`
     """
 
     payload: TypingPayload
 
 
 class Pong(msgspec.Struct, tag="pong", tag_field="type", frozen=True):
-    """Answer to `ping`. Example: `{"type": "pong", "payload": {"timestamp": 1704067200, "echo": 1704067199}}`"""
+    """Answer to `ping`.
+
+    Example: `{"type": "pong", "payload": {"timestamp": 1704067200, "echo": 1704067199}}`
+    """
 
     payload: PongPayload
 
@@ -153,7 +171,8 @@ class Pong(msgspec.Struct, tag="pong", tag_field="type", frozen=True):
 class BlockAdded(msgspec.Struct, tag="block.added", tag_field="type", frozen=True):
     """The user is blocked.
 
-    Example: `{"type": "block.added", "payload": {"username": "spammer123", "blockedAt": "2024-01-01T11:00:00.000Z"}}`
+    Example: `{"type": "block.added", "payload": {"username": "spammer123",
+    "blockedAt": "2024-01-01T11:00:00.000Z"}}`
     """
 
     payload: BlockAddedPayload
