@@ -1,0 +1,54 @@
+"""Settings fail at start, naming the variable."""
+
+import pytest
+
+from shared.settings import ServiceSettings, load
+
+GOOD = {
+    "CHAT_DATABASE_URL": "postgresql://nowhere",
+    "CHAT_AMQP_URL": "amqp://nowhere",
+    "CHAT_REDIS_URLS": "redis://a, redis://b",
+    "CHAT_JWT_SECRET": "x" * 32,
+}
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, **changed: str | None) -> None:
+    for name, value in (GOOD | changed).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+
+
+def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch)
+    assert load(ServiceSettings).redis_urls == ["redis://a", "redis://b"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"CHAT_DATABASE_URL": None}, "CHAT_DATABASE_URL"),
+        ({"CHAT_REDIS_URLS": ""}, "CHAT_REDIS_URLS"),
+        ({"CHAT_JWT_SECRET": "short"}, "CHAT_JWT_SECRET must have at least 32 bytes"),
+        ({"CHAT_JWT_SECRET": None}, "CHAT_JWKS_URL"),
+        ({"CHAT_JWKS_URL": "https://id.example/keys"}, "exactly one"),
+        ({"CHAT_HTTP_PORT": "chat"}, "CHAT_HTTP_PORT"),
+        ({"CHAT_LOG_LEVEL": "loud"}, "CHAT_LOG_LEVEL"),
+    ],
+)
+def test_a_bad_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changed: dict[str, str | None], named: str
+) -> None:
+    set_environment(monkeypatch, **changed)
+    with pytest.raises(SystemExit) as exit_:
+        load(ServiceSettings)
+    assert exit_.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    set_environment(monkeypatch, CHAT_HTTP_PORT="-1")
+    with pytest.raises(SystemExit):
+        load(ServiceSettings)
+    assert "x" * 32 not in capsys.readouterr().err

@@ -1,0 +1,101 @@
+"""Which tokens are believed."""
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from shared.auth import TokenError, TokenVerifier
+from shared.settings import ServiceSettings
+
+SECRET = "a-secret-of-the-tests-0123456789abcdef"
+USER = "550e8400-e29b-41d4-a716-446655440000"
+
+
+def settings(**changed: Any) -> ServiceSettings:
+    base = {
+        "database_url": "postgresql://nowhere",
+        "amqp_url": "amqp://nowhere",
+        "redis_urls": ["redis://nowhere"],
+        "jwt_secret": SECRET,
+    }
+    return ServiceSettings(**(base | changed))
+
+
+def token(key: str = SECRET, algorithm: str = "HS256", headers: dict[str, Any] | None = None, **claims: Any) -> str:
+    body = {"sub": USER, "exp": int(time.time()) + 60} | claims
+    return jwt.encode({name: value for name, value in body.items() if value is not ...}, key, algorithm, headers)
+
+
+def test_claims_become_the_principal() -> None:
+    principal = TokenVerifier(settings()).verify(token(preferred_username="somchai", name="สมชาย", iat=5))
+    assert (principal.user_id, principal.username, principal.name, principal.issued_at) == (USER, "somchai", "สมชาย", 5)
+
+
+def test_username_claim_serves_when_preferred_username_is_absent() -> None:
+    assert TokenVerifier(settings()).verify(token(username="somchai")).username == "somchai"
+
+
+@pytest.mark.parametrize("blank", ["", "  ", 7, None, "a\0b"])
+def test_unusable_username_counts_as_absent(blank: Any) -> None:
+    assert TokenVerifier(settings()).verify(token(preferred_username=blank)).username is None
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": ...},
+        {"sub": ...},
+        {"exp": int(time.time()) - 60},
+        {"exp": 10**30},
+        {"exp": str(int(time.time()) + 60)},
+        {"exp": True},
+        {"exp": int(time.time()) + 10 * 365 * 86400},
+        {"nbf": int(time.time()) + 3600},
+        {"sub": "alice"},
+    ],
+)
+def test_claims_that_are_refused(claims: dict[str, Any]) -> None:
+    with pytest.raises((TokenError, TypeError)):
+        TokenVerifier(settings()).verify(token(**claims))
+
+
+def test_other_secret_is_refused() -> None:
+    with pytest.raises(TokenError):
+        TokenVerifier(settings()).verify(token(key="another-secret-0123456789abcdef-000"))
+
+
+def test_other_algorithm_is_refused() -> None:
+    with pytest.raises(TokenError):
+        TokenVerifier(settings()).verify(token(algorithm="HS512", key=SECRET + SECRET))
+
+
+def test_unsigned_token_is_refused() -> None:
+    unsigned = jwt.encode({"sub": USER, "exp": int(time.time()) + 60}, "", "none")
+    with pytest.raises(TokenError):
+        TokenVerifier(settings()).verify(unsigned)
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "é" * 40, "." * 9000])
+def test_malformed_token_is_refused(text: str) -> None:
+    with pytest.raises(TokenError):
+        TokenVerifier(settings()).verify(text)
+
+
+def test_issuer_and_audience_are_required_when_configured() -> None:
+    verifier = TokenVerifier(settings(jwt_issuer="https://id.example", jwt_audience="chat"))
+    assert verifier.verify(token(iss="https://id.example", aud="chat")).user_id == USER
+    refused: list[dict[str, Any]] = [
+        {},
+        {"iss": "https://id.example"},
+        {"iss": "https://evil.example", "aud": "chat"},
+        {"aud": "chat"},
+    ]
+    for claims in refused:
+        with pytest.raises(TokenError):
+            verifier.verify(token(**claims))
+
+
+def test_audience_is_ignored_unless_configured() -> None:
+    assert TokenVerifier(settings()).verify(token(aud="somebody")).user_id == USER
