@@ -5,6 +5,7 @@ server     events that the server sends (`message.new` …), payloads their payl
 errors     error codes of the contract, with retry advice and HTTP status
 closing    WebSocket close codes, with what a client should do
 limits     sizes and counts of the contract
+push       what a push service carries to a service worker
 relay      commands and events between services (AMQP), and what goes down to a gateway (Redis pub/sub)
 topology   AMQP queues
 keys       Redis keys and pub/sub topics

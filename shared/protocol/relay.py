@@ -166,6 +166,27 @@ class UndeliveredBatch(Relayed):
     messages: list[Undelivered]
 
 
+# --- notifier → notifier ------------------------------------------------------------------------------------------
+
+
+class PushRetry(Relayed):
+    """A notification of one message to one push subscription that is still owed.
+
+    `attempts`: requests made so far. `deferrals`: how often it was put off without a request.
+    """
+
+    message: Undelivered
+    subscription_id: str
+    attempts: int
+    deferrals: int
+
+
+class PushRetryBatch(Relayed):
+    """Retries that are due at the same time."""
+
+    retries: list[PushRetry]
+
+
 # --- messaging, presence → gateway (Redis pub/sub) ----------------------------------------------------------------
 
 
@@ -223,4 +244,5 @@ signal_batch_decoder: Final = msgspec.msgpack.Decoder(SignalBatch)
 presence_batch_decoder: Final = msgspec.msgpack.Decoder(PresenceBatch)
 lease_renewal_decoder: Final = msgspec.msgpack.Decoder(LeaseRenewal)
 undelivered_batch_decoder: Final = msgspec.msgpack.Decoder(UndeliveredBatch)
+push_retry_batch_decoder: Final = msgspec.msgpack.Decoder(PushRetryBatch)
 downlink_decoder: Final = msgspec.msgpack.Decoder(Downlink)

@@ -53,11 +53,18 @@ def _dead(name: str) -> Queue:
 def _wait(name: str, then: str) -> Queue:
     """A queue where messages wait for their own `expiration`, and then go to the queue `then`.
 
-    Waits in one queue must be equally long: a quorum queue expires messages at its head only.
+    Waits in one queue must be equally long: a quorum queue expires messages at its head only. Dead-lettering is «at least
+    once»: by default a message is lost when `then` can't take it at that moment (RabbitMQ, «Quorum Queues»).
     """
     return Queue(
         name,
-        {"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": then},
+        {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": then,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        },
     )
 
 
@@ -73,19 +80,29 @@ NOTIFIER_UNDELIVERED: Final = _work("notifier.undelivered")
 """Messages that nobody seems to have got (`relay.UndeliveredBatch`): due for a push now."""
 NOTIFIER_WAITING: Final = _wait("notifier.waiting", NOTIFIER_UNDELIVERED.name)
 """The same, for the push delay first."""
+NOTIFIER_RETRIES: Final = _work("notifier.retries")
+"""Single notifications that are to be tried again now (`relay.PushRetryBatch`), from the notifier to itself."""
+NOTIFIER_RETRY_WAITS: Final = {
+    seconds: _wait(f"notifier.retries.{seconds}s", NOTIFIER_RETRIES.name) for seconds in (5, 30, 120, 600, 3600)
+}
+"""Seconds → the queue where retries wait that long first."""
 MESSAGING_DEAD: Final = _dead("messaging.commands.dead")
 PRESENCE_DEAD: Final = _dead("presence.commands.dead")
 NOTIFIER_DEAD: Final = _dead("notifier.undelivered.dead")
+NOTIFIER_RETRIES_DEAD: Final = _dead("notifier.retries.dead")
 
 QUEUES: Final = (
     MESSAGING_DEAD,
     PRESENCE_DEAD,
     NOTIFIER_DEAD,
+    NOTIFIER_RETRIES_DEAD,
     MESSAGING_COMMANDS,
     MESSAGING_SIGNALS,
     PRESENCE_COMMANDS,
     PRESENCE_RENEWALS,
     NOTIFIER_UNDELIVERED,
     NOTIFIER_WAITING,
+    NOTIFIER_RETRIES,
+    *NOTIFIER_RETRY_WAITS.values(),
 )
-"""Every queue, in the order in which they can be declared. The notifier adds its retry queues."""
+"""Every queue, in the order in which they can be declared."""
