@@ -1,0 +1,42 @@
+"""`python -m tools.docs` writes the generated documents; with `--check` it only says which ones are out of date."""
+
+import sys
+from pathlib import Path
+
+from tools.docs import asyncapi, configuration, openapi, pages
+
+ROOT = Path(__file__).parents[2]
+
+
+def documents() -> dict[str, str]:
+    """Path below the repository → text."""
+    events, calls = asyncapi.document(), openapi.document()
+    return {
+        "docs/api/asyncapi.json": asyncapi.text(events),
+        "docs/api/openapi.json": asyncapi.text(calls),
+        "docs/api/index.html": pages.render(events, calls),
+        "docs/configuration.md": configuration.text(),
+    }
+
+
+def main() -> None:
+    """Write, or compare. Exits with 1 when a document is out of date."""
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for name, text in documents().items():
+        path = ROOT / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    verb = "is out of date: run `make docs` and commit the result" if check else "written"
+    for name in stale:
+        print(f"{name} {verb}")
+    if check and stale:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

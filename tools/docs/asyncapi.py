@@ -1,0 +1,147 @@
+"""The AsyncAPI 3.0 document of the WebSocket interface, from `shared/protocol`."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from shared.protocol import client, limits, server
+from shared.protocol.closing import CLIENT_ADVICE
+from shared.protocol.errors import ADVICE, ErrorEvent
+
+VERSION = "1.0.0"
+_EXAMPLE = re.compile(r"\s*Example: `(.*)`\s*", re.DOTALL)
+
+
+def text(document: dict[str, Any]) -> str:
+    """`document` as it is committed."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def example_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """The object that the docstring of an event shows. Raises ValueError when there is none."""
+    match = _EXAMPLE.search(struct.__doc__ or "")
+    if match is None:
+        raise ValueError(f"{struct.__name__} shows no example")
+    return dict(json.loads(re.sub(r"\s+", " ", match[1])))
+
+
+def summary_of(struct: type[msgspec.Struct]) -> str:
+    """The docstring without its example, on one line."""
+    return re.sub(r"\s+", " ", _EXAMPLE.sub("", struct.__doc__ or "")).strip()
+
+
+def document() -> dict[str, Any]:
+    """The whole document."""
+    structs = [*client.FRAMES.values(), *server.EVENTS.values(), ErrorEvent]
+    _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    for event in server.DURABLE:
+        _add_cursor(schemas[event.__name__])
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = re.sub(r"\s+", " ", _EXAMPLE.sub("", schema["description"])).strip()
+    names = {struct: struct.__name__ for struct in structs}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Chat over WebSocket (chat.v1)",
+            "version": VERSION,
+            "description": _description(),
+            "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "local": {
+                "host": "127.0.0.1:8080",
+                "protocol": "ws",
+                "description": "The local stack (`make run`)",
+                "security": [{"$ref": "#/components/securitySchemes/bearer"}],
+            }
+        },
+        "channels": {
+            "chat": {
+                "address": "/chat/ws",
+                "title": "One connection of one user",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names.values()},
+                "bindings": {"ws": {"method": "GET", "query": _query(), "bindingVersion": "0.1.0"}},
+            }
+        },
+        "operations": _operations(names),
+        "components": {
+            "messages": {name: _message(struct) for struct, name in names.items()},
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _add_cursor(schema: dict[str, Any]) -> None:
+    """Durable events carry a cursor, which their struct leaves to fan-out."""
+    schema["properties"]["cursor"] = {
+        "type": "string",
+        "description": "Opaque. Pass the last one seen as `?cursor=` when reconnecting.",
+    }
+    schema["required"] = [*schema["required"], "cursor"]
+
+
+def _message(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {
+        "name": server.event_type(struct),
+        "summary": summary_of(struct),
+        "payload": {"$ref": f"#/components/schemas/{struct.__name__}"},
+        "examples": [{"payload": example_of(struct)}],
+    }
+
+
+def _operations(names: dict[type[msgspec.Struct], str]) -> dict[str, Any]:
+    """What clients send, the server receives; and the other way round."""
+    frames = set(client.FRAMES.values())
+    return {
+        ("receive" if struct in frames else "send") + name: {
+            "action": "receive" if struct in frames else "send",
+            "channel": {"$ref": "#/channels/chat"},
+            "summary": summary_of(struct),
+            "messages": [{"$ref": f"#/channels/chat/messages/{name}"}],
+        }
+        for struct, name in names.items()
+    }
+
+
+def _query() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "cursor": {"type": "string", "description": "Cursor of the last durable event that the client saw"},
+            "token": {"type": "string", "description": "JWT, where neither header can be set; operators may forbid it"},
+        },
+    }
+
+
+def _description() -> str:
+    """Limits, close codes and error codes, as tables."""
+    closes = [f"| {int(code)} | {meaning} | {advice} |" for code, (meaning, advice) in CLIENT_ADVICE.items()]
+    errors = [
+        f"| `{code}` | {advice.message} | {'yes' if advice.retryable else 'no'} | {advice.status} |"
+        for code, advice in ADVICE.items()
+    ]
+    return "\n".join(
+        [
+            "One JSON object in each text frame: `{type, payload}`; durable events have a `cursor` beside them.",
+            "Clients ignore unknown fields and unknown event types.",
+            "",
+            f"Frames: at most {limits.MAX_FRAME_BYTES} bytes. At most {limits.MAX_CONNECTIONS_PER_USER} connections a user.",
+            "",
+            "## Close codes",
+            "",
+            "| code | meaning | what a client does |",
+            "| --- | --- | --- |",
+            *closes,
+            "",
+            "## Error codes",
+            "",
+            "| code | message | retry helps | HTTP status |",
+            "| --- | --- | --- | --- |",
+            *errors,
+        ]
+    )
