@@ -1,0 +1,24 @@
+"""asyncio client for the `chat.v1` protocol: idempotent sends, honest recovery, typed events."""
+
+from chat_client.client import ChatClient
+from chat_client.errors import ChatError, ClientClosed, ConnectionLost, EventsLost, FrameTooBig, ServerError
+from chat_client.events import Event
+from chat_client.resources import Conversation, Media, Message
+from chat_client.rest import Rest
+from chat_client.tokens import TokenProvider
+
+__all__ = [
+    "ChatClient",
+    "ChatError",
+    "ClientClosed",
+    "ConnectionLost",
+    "Conversation",
+    "Event",
+    "EventsLost",
+    "FrameTooBig",
+    "Media",
+    "Message",
+    "Rest",
+    "ServerError",
+    "TokenProvider",
+]

@@ -1,0 +1,270 @@
+"""The client: one user's connection to the chat, with everything that makes it reliable.
+
+async with ChatClient("https://chat.example", fetch_token) as client:
+conversation = await client.rest.open_conversation(username="bob")
+await client.send(conversation["id"], "text", content="Hello there!")
+async for event in client.events():
+print(event)
+"""
+
+import asyncio
+import random as chance
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from chat_client.advice import Advice, Random
+from chat_client.errors import CLOSED, ChatError, ClientClosed, ConnectionLost, error_of
+from chat_client.events import Event
+from chat_client.feed import Feed, Predicate
+from chat_client.link import Link
+from chat_client.outbox import Outbox
+from chat_client.receipts import Receipts
+from chat_client.recovery import Recovery
+from chat_client.requests import Requests
+from chat_client.resources import Availability, Media, Message, MessageType
+from chat_client.rest import Rest
+from chat_client.timeline import Gap, Timeline
+from chat_client.tokens import TokenProvider, Tokens
+
+BACKLOG_EVENTS: Final = 10_000
+
+Frame = dict[str, Any]
+
+
+class ChatClient:
+    """One connection of one user. `url` is the service's origin, such as `https://chat.example`.
+
+    `backlog`: how many events are kept for readers of `events()` and `wait_for`. `random`: chance for back-off.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token_provider: TokenProvider,
+        *,
+        backlog: int = BACKLOG_EVENTS,
+        random: Random = chance.random,
+    ) -> None:
+        url = url.rstrip("/")
+        tokens = self._tokens = Tokens(token_provider)
+        self.rest = Rest(url, tokens)
+        self.user_id: str | None = None
+        self.connection_id: str | None = None
+        self._first_connected_at: str | None = None
+        self._availability: Availability = "online"
+        self._feed = Feed(backlog)
+        self._timeline = Timeline()
+        self._link = Link(url, tokens, random, self._on_frame, self._on_lost)
+        self._outbox = Outbox(self._link, random)
+        self._requests = Requests(self._link)
+        self._receipts = Receipts(self._link)
+        self._recovery = Recovery(self.rest, self._timeline, random, self._on_read, self._on_missing)
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect, and return when the connection stands; keeps trying while that can help.
+
+        Raises ClientClosed when the server refuses this user (401 with fresh tokens, 403), and what the token provider
+        raises. Wrap it in `asyncio.timeout` to wait no longer than you like.
+        """
+        await self._tokens.get()
+        self._tasks = [
+            asyncio.create_task(self._run(), name="chat-client"),
+            asyncio.create_task(self._mark(), name="chat-client-receipts"),
+        ]
+        try:
+            await self._link.wait_open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection with a handshake, and fail what still waits with ClientClosed."""
+        self._recovery.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._finish(ClientClosed(CLOSED))
+        await self.rest.aclose()
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the connection stands."""
+        return self._link.is_open
+
+    def events(self) -> AsyncIterator[Event]:
+        """Every event since the client was opened, in order, messages without repeats or gaps; any number of readers.
+
+        Ends when the client is closed. Raises ClientClosed when the server ended it, EventsLost when this reader is
+        slower than the backlog allows.
+        """
+        return self._feed.follow()
+
+    async def wait_for(self, event_type: str, predicate: Predicate | None = None, timeout: float | None = 10.0) -> Any:
+        """The first event of a type that fits, come already or yet to come; each is given out once.
+
+        Raises TimeoutError after `timeout` seconds, ClientClosed when none can come.
+        """
+        async with asyncio.timeout(timeout):
+            return await self._feed.wait_for(event_type, predicate)
+
+    async def send(
+        self,
+        conversation_id: str,
+        kind: MessageType = "text",
+        content: str | None = None,
+        *,
+        media: Sequence[Media] | None = None,
+        temp_id: str | None = None,
+    ) -> Message:
+        """Send a message, and return it as stored; tried again until the server has it or refuses it for good.
+
+        Messages of one conversation are stored in the order of the calls. Raises ServerError (`blocked`,
+        `validation_error` …), FrameTooBig, ClientClosed. Cancelling stops the tries: the outcome is unknown then.
+        """
+        temp_id = temp_id or uuid.uuid4().hex
+        payload: Frame = {"conversationId": conversation_id, "type": kind, "tempId": temp_id}
+        if content is not None:
+            payload["content"] = content
+        if media is not None:
+            payload["media"] = list(media)
+        return await self._outbox.send(conversation_id, temp_id, payload)
+
+    def track(self, conversation_id: str, seq: int) -> None:
+        """The application has the conversation's messages up to `seq`, from history: what follows is checked for gaps."""
+        self._timeline.track(conversation_id, seq)
+
+    def mark_delivered(self, conversation_id: str, seq: int) -> None:
+        """This device has everything up to `seq`. Sent soon, again after a reconnect."""
+        self._receipts.add("message.delivered", conversation_id, seq)
+
+    def mark_read(self, conversation_id: str, seq: int | None = None) -> None:
+        """The user has read everything up to `seq` (None: all). Sent soon, until `message.read_ack` comes."""
+        self._receipts.add("message.read", conversation_id, seq)
+
+    async def typing(self, conversation_id: str, active: bool = True) -> None:
+        """Show or end the typing indicator. It is lost without a connection, as it should be."""
+        await self._casual("typing.start" if active else "typing.stop", {"conversationId": conversation_id})
+
+    async def set_presence(self, availability: Availability) -> None:
+        """Set this device's status, kept over reconnects."""
+        self._availability = availability
+        await self._casual("presence.set", {"status": availability})
+
+    async def ping(self, timestamp: float | str | None = None) -> Frame:
+        """Ask for a `pong`, and return its payload. Raises ConnectionLost, TimeoutError."""
+        return await self._requests.ask("ping", {"timestamp": timestamp}, "pong")
+
+    async def block(self, username: str) -> str:
+        """Block a user; since when. Raises ServerError (`user_not_found` …), ConnectionLost, TimeoutError."""
+        return str((await self._requests.ask("block.add", {"username": username}, "block.added"))["blockedAt"])
+
+    async def unblock(self, username: str) -> str:
+        """Unblock a user; since when. Raises ServerError, ConnectionLost, TimeoutError."""
+        return str((await self._requests.ask("block.remove", {"username": username}, "block.removed"))["unblockedAt"])
+
+    async def _run(self) -> None:
+        try:
+            reason = await self._link.run()
+        except Exception as error:
+            reason = ClientClosed("failed")
+            reason.__cause__ = error
+        self._finish(reason)
+
+    async def _mark(self) -> None:
+        try:
+            await self._receipts.run()
+        except ClientClosed:
+            return
+
+    def _finish(self, reason: ClientClosed) -> None:
+        self._link.finish(reason)
+        self._suspend(reason)
+        self._feed.end(reason)
+
+    async def _casual(self, event_type: str, payload: Frame) -> None:
+        """Send what may be lost."""
+        try:
+            await self._link.send(event_type, payload)
+        except ConnectionLost:
+            return
+
+    def _suspend(self, reason: ChatError) -> None:
+        self._outbox.suspend(reason)
+        self._requests.suspend(reason)
+
+    def _on_lost(self, code: int | None, advice: Advice) -> None:
+        self._suspend(ConnectionLost(advice.reason))
+        payload = {"code": code, "reason": advice.reason, "retryInSeconds": advice.delay_seconds}
+        self._feed.put({"type": "connection.lost", "payload": payload})
+
+    def _on_frame(self, frame: Frame) -> None:
+        kind, payload = frame["type"], frame.get("payload", {})
+        if kind in {"message.sent", "message.new"}:
+            if kind == "message.sent":
+                self._outbox.settle(payload.get("tempId"), payload["message"])
+            self._accept(frame)
+            return
+        if kind == "connection.success":
+            self._on_open(payload)
+        elif kind == "error":
+            self._on_error(frame)
+        elif kind == "message.read_ack":
+            self._receipts.acknowledge("message.read", payload["conversationId"], payload["seq"])
+        self._requests.answer(kind, payload)
+        self._feed.put(frame)
+
+    def _on_open(self, payload: Frame) -> None:
+        self.user_id = payload["userId"]
+        self.connection_id = payload["connectionId"]
+        if self._first_connected_at is None:
+            self._first_connected_at = payload["connectedAt"]
+        elif payload["recovered"] is not True:
+            self._recovery.resync(self._first_connected_at)
+        self._receipts.resume()
+        if self._availability != "online":
+            self._tasks.append(asyncio.create_task(self.set_presence(self._availability)))
+
+    def _on_error(self, frame: Frame) -> None:
+        error = error_of(frame)
+        kind = error.ref.get("type")
+        if kind == "message.send":
+            self._outbox.refuse(error)
+        elif kind in {"message.read", "message.delivered"} and error.retryable:
+            self._receipts.refused(kind, error.ref.get("conversationId", ""))
+        else:
+            self._requests.refuse(error)
+
+    def _accept(self, frame: Frame) -> None:
+        message = frame["payload"]["message"]
+        conversation_id = message["conversationId"]
+        self._give(self._timeline.accept(conversation_id, message["seq"], frame))
+        if self._timeline.gap(conversation_id) is not None:
+            self._recovery.fill(conversation_id)
+
+    def _on_read(self, message: Message) -> None:
+        payload: Frame = {"message": message}
+        if message["senderId"] == self.user_id:
+            self._accept({"type": "message.sent", "payload": {**payload, "tempId": None}})
+        else:
+            self._accept({"type": "message.new", "payload": payload})
+
+    def _on_missing(self, gap: Gap) -> None:
+        payload = {"conversationId": gap.conversation_id, "afterSeq": gap.after_seq, "beforeSeq": gap.before_seq}
+        self._feed.put({"type": "messages.missing", "payload": payload})
+        self._give(self._timeline.skip(gap))
+
+    def _give(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self._feed.put(frame)

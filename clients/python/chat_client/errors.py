@@ -1,0 +1,87 @@
+"""What can go wrong.
+
+ChatError
+├── ServerError        the server refused a request, and said why
+├── ConnectionLost     the connection broke before the answer came; the outcome is unknown
+├── ClientClosed       there is no connection and there will be none: closed here, or the server said not to come back
+├── EventsLost         a reader of `events()` fell too far behind
+└── FrameTooBig        the server takes no frame of this size
+"""
+
+from typing import Any, Final
+
+CLOSED: Final = "closed"
+"""The reason of a ClientClosed that the application asked for."""
+
+
+class ChatError(Exception):
+    """Root of every error that this package raises by itself."""
+
+
+class ServerError(ChatError):
+    """An error object of the protocol, over WebSocket or REST.
+
+    `code` as in the protocol's table, `retryable`: sending the same again may succeed, after `retry_after` seconds when
+    that is set. `status` is the HTTP status, None over WebSocket. `ref` names the request that failed.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        status: int | None = None,
+        ref: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.status = status
+        self.ref = ref or {}
+
+
+class ConnectionLost(ChatError):
+    """The connection broke before the answer came: the outcome is unknown."""
+
+
+class ClientClosed(ChatError):
+    """The client is closed, for good. `code` is the close code, or the HTTP status of a refused handshake, or None."""
+
+    def __init__(self, reason: str, code: int | None = None) -> None:
+        super().__init__(reason if code is None else f"{reason} ({code})")
+        self.reason = reason
+        self.code = code
+
+    @property
+    def by_application(self) -> bool:
+        """True when `close` was called, False when the server ended it."""
+        return self.reason == CLOSED
+
+
+class EventsLost(ChatError):
+    """A reader of `events()` was slower than its bounded backlog allows, and has missed events."""
+
+
+class FrameTooBig(ChatError):
+    """The frame is larger than the server said that it takes (`maxMessageBytes`)."""
+
+
+def error_of(frame: dict[str, Any], *, status: int | None = None, retry_after: float | None = None) -> ServerError:
+    """The exception that stands for an error object. An object that isn't one counts as `internal_error`."""
+    detail = frame.get("error")
+    if not isinstance(detail, dict):
+        detail = {}
+    retryable_status = status is not None and (status == 429 or status >= 500)
+    ref = frame.get("ref")
+    return ServerError(
+        str(detail.get("code", "internal_error")),
+        str(detail.get("message", "The server gave no reason")),
+        retryable=bool(detail.get("retryable", retryable_status)),
+        retry_after=detail.get("retryAfter", retry_after),
+        status=status,
+        ref=ref if isinstance(ref, dict) else None,
+    )

@@ -1,0 +1,282 @@
+"""Events as the application gets them: the server's frames as they are, and two of the client's own.
+
+The `type` tells an event's shape: after `if event["type"] == "message.new":` a type checker knows the payload.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from chat_client.resources import Message, UserStatus
+
+
+class UnreadCounts(TypedDict):
+    """Unread messages of the user: in this conversation, and in all."""
+
+    conversation: int
+    total: int
+
+
+class ConnectionSuccessPayload(TypedDict):
+    """`recovered`: True when every missed event follows, False when the client must read over REST, None without cursor."""
+
+    userId: str
+    connectedAt: str
+    connectionId: str
+    recovered: bool | None
+    cursor: str
+    heartbeatSeconds: float
+    maxMessageBytes: int
+    expiresAt: str
+
+
+class ConnectionSuccess(TypedDict):
+    """The connection stands."""
+
+    type: Literal["connection.success"]
+    payload: ConnectionSuccessPayload
+
+
+class ConnectionLostPayload(TypedDict):
+    """`code` is a close code, an HTTP status of a refused handshake, or None when the server wasn't reached."""
+
+    code: int | None
+    reason: str
+    retryInSeconds: float
+
+
+class ConnectionLostEvent(TypedDict):
+    """Made by the client: the connection broke, and is made again after a while."""
+
+    type: Literal["connection.lost"]
+    payload: ConnectionLostPayload
+
+
+class MessagesMissingPayload(TypedDict):
+    """The messages with `afterSeq` < seq < `beforeSeq`."""
+
+    conversationId: str
+    afterSeq: int
+    beforeSeq: int
+
+
+class MessagesMissing(TypedDict):
+    """Made by the client: a gap could not be filled over REST; what comes after it is given nevertheless."""
+
+    type: Literal["messages.missing"]
+    payload: MessagesMissingPayload
+
+
+class StatusBulkPayload(TypedDict):
+    """Friends, at most 500 in one event."""
+
+    users: list[UserStatus]
+
+
+class StatusBulk(TypedDict):
+    """All friends' statuses, after connecting."""
+
+    type: Literal["status.bulk"]
+    payload: StatusBulkPayload
+
+
+class MessageSentPayload(TypedDict):
+    """`tempId` is None for a message that was read over REST."""
+
+    tempId: str | None
+    message: Message
+
+
+class MessageSent(TypedDict):
+    """A message of this user, sent by any of the user's devices, is stored."""
+
+    type: Literal["message.sent"]
+    payload: MessageSentPayload
+    cursor: NotRequired[str]
+
+
+class MessageNewPayload(TypedDict):
+    """`unread` is missing for a message that was read over REST."""
+
+    message: Message
+    unread: NotRequired[UnreadCounts]
+
+
+class MessageNew(TypedDict):
+    """A message of the other participant."""
+
+    type: Literal["message.new"]
+    payload: MessageNewPayload
+    cursor: NotRequired[str]
+
+
+class MessageDeliveredUpdatePayload(TypedDict):
+    """A device of `deliveredTo` has everything up to `seq`."""
+
+    conversationId: str
+    deliveredTo: str
+    seq: int
+    deliveredAt: str
+
+
+class MessageDeliveredUpdate(TypedDict):
+    """Delivery receipt."""
+
+    type: Literal["message.delivered_update"]
+    payload: MessageDeliveredUpdatePayload
+    cursor: NotRequired[str]
+
+
+class MessageReadAckPayload(TypedDict):
+    """Everything up to `seq` is read."""
+
+    conversationId: str
+    readAt: str
+    seq: int
+    unread: UnreadCounts
+
+
+class MessageReadAck(TypedDict):
+    """This user has read, on any device."""
+
+    type: Literal["message.read_ack"]
+    payload: MessageReadAckPayload
+    cursor: NotRequired[str]
+
+
+class MessageReadUpdatePayload(TypedDict):
+    """`readBy` has read everything up to `seq`."""
+
+    conversationId: str
+    readBy: str
+    readAt: str
+    seq: int
+
+
+class MessageReadUpdate(TypedDict):
+    """Read receipt."""
+
+    type: Literal["message.read_update"]
+    payload: MessageReadUpdatePayload
+    cursor: NotRequired[str]
+
+
+class PresenceChanged(TypedDict):
+    """A friend, or this user on another device, changed status."""
+
+    type: Literal["user.online", "user.offline", "user.status"]
+    payload: UserStatus
+
+
+class TypingPayload(TypedDict):
+    """Who types where. `expiresInMs` stands on `typing.start`."""
+
+    conversationId: str
+    userId: str
+    expiresInMs: NotRequired[int]
+
+
+class TypingChanged(TypedDict):
+    """The other participant types, or no longer."""
+
+    type: Literal["typing.start", "typing.stop"]
+    payload: TypingPayload
+
+
+class PongPayload(TypedDict):
+    """`timestamp` is the server's, in Unix seconds."""
+
+    timestamp: int
+    echo: Any
+
+
+class Pong(TypedDict):
+    """Answer to `ping`."""
+
+    type: Literal["pong"]
+    payload: PongPayload
+
+
+class BlockAddedPayload(TypedDict):
+    """The first time counts."""
+
+    username: str
+    blockedAt: str
+
+
+class BlockAdded(TypedDict):
+    """A user is blocked."""
+
+    type: Literal["block.added"]
+    payload: BlockAddedPayload
+
+
+class BlockRemovedPayload(TypedDict):
+    """Since when."""
+
+    username: str
+    unblockedAt: str
+
+
+class BlockRemoved(TypedDict):
+    """A user is no longer blocked."""
+
+    type: Literal["block.removed"]
+    payload: BlockRemovedPayload
+
+
+class AuthPayload(TypedDict):
+    """When the connection's token ends."""
+
+    expiresAt: str
+
+
+class AuthChanged(TypedDict):
+    """The token ends soon (the client renews it by itself), or the new one counts."""
+
+    type: Literal["auth.expiring", "auth.refreshed"]
+    payload: AuthPayload
+
+
+class ErrorDetail(TypedDict):
+    """Code and message of an error, and whether a retry helps, after `retryAfter` seconds."""
+
+    code: str
+    message: str
+    retryable: bool
+    retryAfter: NotRequired[float]
+
+
+class ErrorReference(TypedDict):
+    """Which request failed."""
+
+    type: str
+    tempId: NotRequired[str]
+    conversationId: NotRequired[str]
+
+
+class ErrorEvent(TypedDict):
+    """The server refused something. Errors of `send`, `block` and `unblock` are raised there as well."""
+
+    type: Literal["error"]
+    error: ErrorDetail
+    ref: NotRequired[ErrorReference]
+
+
+Event = (
+    ConnectionSuccess
+    | ConnectionLostEvent
+    | MessagesMissing
+    | StatusBulk
+    | MessageSent
+    | MessageNew
+    | MessageDeliveredUpdate
+    | MessageReadAck
+    | MessageReadUpdate
+    | PresenceChanged
+    | TypingChanged
+    | Pong
+    | BlockAdded
+    | BlockRemoved
+    | AuthChanged
+    | ErrorEvent
+)
+"""Any event. Types that this version doesn't know are passed on too, as they came."""

@@ -1,0 +1,192 @@
+"""Keeps one socket alive: connects, resumes from the cursor, backs off, renews the token, knows when to stop trying."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.typing import Subprotocol
+
+from chat_client.advice import Advice, Random, after_close, after_refusal, parse_retry_after
+from chat_client.errors import ClientClosed, ConnectionLost, FrameTooBig
+from chat_client.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+SOCKET_PATH: Final = "/chat/ws"
+SUBPROTOCOL: Final = Subprotocol("chat.v1")
+OPEN_SECONDS: Final = 10
+MAX_EVENT_BYTES: Final = 1 << 22
+STABLE_SECONDS: Final = 10.0
+"""A connection that lived this long was a good one: the next failure starts with a short delay again."""
+PING_SECONDS: Final = 20.0
+"""The server pings too; this is how the client itself notices that the network swallows everything."""
+
+OnFrame = Callable[[dict[str, Any]], None]
+OnLost = Callable[[int | None, Advice], None]
+
+
+class Link:
+    """One connection at a time. `on_frame` gets every frame, `on_lost` what happened and what comes next."""
+
+    def __init__(self, url: str, tokens: Tokens, random: Random, on_frame: OnFrame, on_lost: OnLost) -> None:
+        self._url = "ws" + url.removeprefix("http") + SOCKET_PATH
+        self._tokens = tokens
+        self._random = random
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._socket: ClientConnection | None = None
+        self._changed = asyncio.Event()
+        self._end: ClientClosed | None = None
+        self._max_frame_bytes = 1 << 19
+        self._attempt = 0
+        self._refusals = 0
+        self._refreshing: asyncio.Task[None] | None = None
+        self.cursor: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True between `connection.success` and the loss of the connection."""
+        return self._socket is not None
+
+    async def wait_open(self) -> None:
+        """Return when the connection stands. Raises ClientClosed when there will be none."""
+        while self._socket is None:
+            if self._end is not None:
+                raise self._end
+            await self._changed.wait()
+
+    async def send(self, event_type: str, payload: dict[str, Any]) -> None:
+        """Write a frame to the open connection. Raises ConnectionLost when there is none, FrameTooBig."""
+        text = json.dumps({"type": event_type, "payload": payload}, ensure_ascii=False, separators=(",", ":"))
+        if len(text.encode()) > self._max_frame_bytes:
+            raise FrameTooBig(f"The server takes {self._max_frame_bytes} bytes")
+        socket = self._socket
+        if socket is None:
+            raise ConnectionLost("There is no connection")
+        try:
+            await socket.send(text)
+        except ConnectionClosed as error:
+            if self._socket is socket:
+                # The reader will notice a little later; who tries again before must wait, not spin.
+                self._socket = None
+            raise ConnectionLost(str(error)) from error
+
+    async def run(self) -> ClientClosed:
+        """Connect, and connect again, until the server says not to come back; returns why."""
+        while True:
+            code, advice = await self._connect_once()
+            if advice.stop:
+                return ClientClosed(advice.reason, code)
+            self._on_lost(code, advice)
+            await asyncio.sleep(advice.delay_seconds)
+            if advice.renew:
+                await self._renew()
+
+    def finish(self, reason: ClientClosed) -> None:
+        """There will be no connection any more: those who wait for one are told why."""
+        self._end = reason
+        self._wake()
+
+    async def _connect_once(self) -> tuple[int | None, Advice]:
+        """One socket from handshake to end: its close code or HTTP status, and what to do now."""
+        attempt = self._attempt
+        self._attempt += 1
+        status: int | None = None
+        retry_after: float | None = None
+        try:
+            socket = await self._handshake()
+        except InvalidStatus as refusal:
+            status = refusal.response.status_code
+            retry_after = parse_retry_after(refusal.response.headers.get("Retry-After"))
+        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed) as error:
+            log.debug("The server can't be reached: %r", error)
+        except Exception:
+            # The application's token provider: it may have its own bad moments.
+            log.exception("No token could be had")
+        else:
+            return await self._live(socket, attempt)
+        self._refusals = self._refusals + 1 if status == 401 else 0
+        return status, after_refusal(status, retry_after, attempt, self._refusals, self._random)
+
+    async def _handshake(self) -> ClientConnection:
+        token = await self._tokens.get()
+        query = "" if self.cursor is None else f"?cursor={quote(self.cursor)}"
+        return await connect(
+            self._url + query,
+            additional_headers={"Authorization": f"Bearer {token}"},
+            subprotocols=[SUBPROTOCOL],
+            compression=None,
+            open_timeout=OPEN_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
+            close_timeout=2,
+            max_size=MAX_EVENT_BYTES,
+        )
+
+    async def _live(self, socket: ClientConnection, attempt: int) -> tuple[int, Advice]:
+        started = time.monotonic()
+        self._refusals = 0
+        try:
+            async for text in socket:
+                self._take(socket, text)
+        except ConnectionClosed as error:
+            log.debug("The connection ended: %s", error)
+        finally:
+            self._socket = None
+            await socket.close()
+        code = socket.close_code or 1006
+        lasted = time.monotonic() - started >= STABLE_SECONDS
+        if lasted:
+            self._attempt = 1
+        return code, after_close(code, 0 if lasted else attempt, self._random)
+
+    def _take(self, socket: ClientConnection, text: str | bytes) -> None:
+        try:
+            frame = json.loads(text)
+            event_type = frame["type"]
+        except (ValueError, TypeError, KeyError):
+            log.warning("The server sent what is not an event: %.100r", text)
+            return
+        if event_type == "connection.success":
+            self._opened(socket, frame["payload"])
+        self._on_frame(frame)
+        # Only now: an event counts as seen when it was handed on.
+        self.cursor = frame.get("cursor", self.cursor)
+        if event_type == "auth.expiring":
+            self._refreshing = asyncio.create_task(self._refresh())
+
+    def _opened(self, socket: ClientConnection, payload: dict[str, Any]) -> None:
+        # With `recovered` true the missed events follow, each with its own cursor: to jump ahead now would lose those
+        # that are still on their way if this socket breaks too.
+        if payload.get("recovered") is not True:
+            self.cursor = payload.get("cursor")
+        self._max_frame_bytes = payload.get("maxMessageBytes", self._max_frame_bytes)
+        self._socket = socket
+        self._wake()
+
+    async def _refresh(self) -> None:
+        """Send a newer token. Without one the server closes with 4401, and the next connect asks again."""
+        if await self._renew():
+            try:
+                await self.send("auth.refresh", {"token": await self._tokens.get()})
+            except ConnectionLost:
+                log.debug("The connection broke before its token was renewed")
+
+    async def _renew(self) -> bool:
+        try:
+            await self._tokens.renew()
+        except Exception:
+            # The application's code again; connecting goes on with the old token, and backs off.
+            log.exception("No new token could be had")
+            return False
+        return True
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

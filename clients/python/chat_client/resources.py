@@ -1,0 +1,103 @@
+"""Shapes of the service's JSON as it is: keys in camelCase, instants as RFC 3339 text, ids as UUID text.
+
+Servers may add fields; what is not named here is kept, and is to be ignored.
+"""
+
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+MessageType = Literal["text", "image", "video", "audio", "file"]
+Availability = Literal["online", "away", "busy"]
+Status = Literal["online", "away", "busy", "offline"]
+
+T = TypeVar("T")
+
+
+class Media(TypedDict):
+    """One attachment, uploaded elsewhere. Sizes in pixels and bytes."""
+
+    url: str
+    type: Literal["image", "video", "audio", "file"]
+    thumbnail: NotRequired[str]
+    width: NotRequired[int]
+    height: NotRequired[int]
+    size: NotRequired[int]
+    name: NotRequired[str]
+
+
+class User(TypedDict):
+    """A profile."""
+
+    id: str
+    username: str
+    displayName: str
+    avatar: str | None
+
+
+class Message(TypedDict):
+    """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order."""
+
+    id: str
+    conversationId: str
+    seq: int
+    senderId: str
+    sender: NotRequired[User]
+    type: MessageType
+    content: str | None
+    media: list[Media]
+    isRead: bool
+    readAt: str | None
+    deliveredAt: str | None
+    createdAt: str
+
+
+class Conversation(TypedDict):
+    """A direct conversation. `unread` counts the caller's unread messages; `lastSeq` is 0 without messages."""
+
+    id: str
+    participants: list[User]
+    lastMessage: Message | None
+    lastSeq: int
+    unread: int
+    updatedAt: str
+
+
+class Page(TypedDict, Generic[T]):
+    """A part of a list. `nextPage` is None on the last one."""
+
+    items: list[T]
+    nextPage: str | None
+
+
+class Unread(TypedDict):
+    """Unread messages of the caller: in all conversations, and by conversation id."""
+
+    total: int
+    conversations: dict[str, int]
+
+
+class Block(TypedDict):
+    """A user whom the caller blocks."""
+
+    username: str
+    blockedAt: str
+
+
+class UserStatus(TypedDict):
+    """A friend's status. `lastSeen` is None for a user that was never seen."""
+
+    userId: str
+    isOnline: bool
+    status: Status
+    lastSeen: str | None
+
+
+class Friend(UserStatus):
+    """A mutual follow, with status."""
+
+    username: str
+    displayName: NotRequired[str]
+    avatar: NotRequired[str | None]
+
+
+PushSubscription = dict[str, Any]
+"""A browser's `PushSubscription.toJSON()` (W3C Push API, section 8)."""
