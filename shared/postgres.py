@@ -36,14 +36,14 @@ def load_sql(package: str, name: str) -> str:
 
 
 async def open_pool(url: SecretStr, *, size: int, application_name: str) -> Pool:
-    """A pool of at most `size` connections. Raises OSError or asyncpg.PostgresError when the server can't be reached.
+    """A pool of at most `size` connections, each opened when it is first needed: the server may be away now.
 
     Works behind PgBouncer in transaction mode: prepared statements are cached by asyncpg only as long as a connection
     lives, and nothing depends on session state.
     """
     return await asyncpg.create_pool(
         url.get_secret_value(),
-        min_size=1,
+        min_size=0,
         max_size=size,
         timeout=CONNECT_SECONDS,
         command_timeout=STATEMENT_SECONDS,

@@ -109,10 +109,13 @@ def load_lua(package: str, name: str) -> str:
 
 
 class Script:
-    """A Lua script, run on the server of one's choice. Loaded on first use, and again when the server forgot it."""
+    """A Lua script, run on the server of one's choice. Loaded on first use, and again when the server forgot it.
 
-    def __init__(self, package: str, name: str) -> None:
-        self._text = load_lua(package, name)
+    Several names are files that follow one another: first the functions, then what uses them.
+    """
+
+    def __init__(self, package: str, *names: str) -> None:
+        self._text = "\n".join(load_lua(package, name) for name in names)
         self._scripts: dict[int, AsyncScript] = {}
 
     async def __call__(self, client: "Redis", *args: str | bytes | int | float) -> Any:

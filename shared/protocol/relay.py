@@ -105,11 +105,12 @@ class Disconnected(Relayed, tag_field="kind", tag="disconnected"):
 
 
 class SetStatus(Relayed, tag_field="kind", tag="status"):
-    """A device's availability: online, away or busy."""
+    """A device's availability: online, away or busy. `at_ms`: Unix ms by the gateway's clock; of two the later counts."""
 
     user_id: str
     connection_id: str
     status: str
+    at_ms: int = 0
 
 
 class BlockChanged(Relayed, tag_field="kind", tag="blocked"):
@@ -141,10 +142,14 @@ class LeaseRenewal(Relayed):
 # --- messaging, gateway → notifier --------------------------------------------------------------------------------
 
 
+MAX_PREVIEW_CHARACTERS: Final = 400
+"""Code points of a message's text that go with a notification: room for 100 characters as a reader counts them."""
+
+
 class Undelivered(Relayed):
     """A stored message that its receiver may not have got.
 
-    `preview`: the first characters of the content, at most 400. `silent_connections`: the connections that it was
+    `preview`: the first `MAX_PREVIEW_CHARACTERS` of the content. `silent_connections`: the connections that it was
     written to and that showed no sign of life since; empty when there was no connection at all.
     """
 
