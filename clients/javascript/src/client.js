@@ -39,14 +39,16 @@ export class ChatClient {
   /** @param {import("./types.d.ts").ClientOptions} options */
   constructor(options) {
     const { url, getToken, clock = systemClock, outboxLimit = OUTBOX_LIMIT, autoDelivered = true } = options;
-    const transport = { WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch };
+    // A browser's fetch works as a method of the global object only.
+    const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    const transport = { WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch };
     if (!transport.WebSocket) throw new TypeError("No WebSocket here: pass a constructor as options.WebSocket");
     const baseUrl = url.replace(/\/$/, "");
     const tokens = new Tokens(getToken, clock);
     const transmit = (/** @type {string} */ type, /** @type {object} */ payload) => this.#connection.send(type, payload);
     this.#autoDelivered = autoDelivered;
     /** The REST calls. */
-    this.rest = new Rest({ baseUrl, tokens, fetch: (input, init) => transport.fetch(input, init), clock });
+    this.rest = new Rest({ baseUrl, tokens, fetch, clock });
     /** The friends' statuses. */
     this.presence = new PresenceCache();
     this.#outbox = new Outbox({ clock, limit: outboxLimit, transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, draft) });

@@ -121,6 +121,9 @@ export declare class ChatClient {
   unblock(username: string): Promise<{ username: string; unblockedAt: string }>;
 }
 
+/** A new idempotency key, for applications that keep drafts before they send them. */
+export declare function newTempId(): string;
+
 export declare const CLOSE: Readonly<Record<string, number>>;
 export declare const COMMAND: Readonly<Record<string, string>>;
 export declare const EVENT: Readonly<Record<string, string>>;

@@ -1,3 +1,4 @@
 export { ChatClient } from "./client.js";
+export { newTempId } from "./drafts.js";
 export { ChatError } from "./errors.js";
 export { CLOSE, COMMAND, EVENT } from "./protocol.js";

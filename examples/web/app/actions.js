@@ -1,0 +1,210 @@
+/** Actions — what the user does, and what follows from what comes in. */
+import { newTempId } from "/client/src/index.js";
+import { problemText } from "./words.js";
+
+const PAGE = 40;
+const FRIENDS_MS = 300;
+
+export class Actions {
+  #client;
+  #model;
+  #unsent;
+  #say;
+  #friendsTimer = 0;
+  /** Usernames that this tab has followed: once is enough. */
+  #followed = new Set();
+
+  /**
+   * @param {object} parts
+   * @param {(text: string) => void} parts.say shows a short notice
+   */
+  constructor({ client, model, unsent, say }) {
+    this.#client = client;
+    this.#model = model;
+    this.#unsent = unsent;
+    this.#say = say;
+  }
+
+  /** Starts a chat with somebody, and follows them. */
+  async startChat(username) {
+    await this.#try(async () => {
+      const conversation = await this.#client.rest.openConversation({ username });
+      this.#model.putConversation(conversation);
+      this.open(conversation.id);
+      await this.follow(username);
+    });
+  }
+
+  /** Follows somebody; both directions together make friends. */
+  async follow(username, { quietly = true } = {}) {
+    await this.#try(async () => {
+      await this.#client.rest.follow(username);
+      this.#followed.add(username);
+      await this.#loadFriends();
+      const friend = [...this.#model.friends.values()].some((known) => known.username === username);
+      if (!quietly) this.#say(friend ? `You and ${username} are friends now.` : `You follow ${username}. Once ${username} follows you, you see each other's status.`);
+    });
+  }
+
+  /** Puts a conversation on screen; null closes the one that is. */
+  open(conversationId) {
+    if (this.#model.openId) this.#client.stopTyping(this.#model.openId);
+    this.#model.openId = conversationId;
+    this.#model.changed();
+    if (conversationId && this.#model.thread(conversationId).history === "none") void this.loadOlder();
+    this.markRead();
+  }
+
+  /** Loads the newest messages of the open conversation, or the next older ones. */
+  async loadOlder() {
+    const conversation = this.#model.openConversation;
+    const thread = conversation && this.#model.thread(conversation.id);
+    if (!thread || thread.history === "loading" || thread.history === "whole") return;
+    const before = thread.history;
+    thread.history = "loading";
+    this.#model.changed();
+    try {
+      const beforeSeq = before === "none" ? conversation.lastSeq + 1 : thread.firstSeq;
+      await this.#loadPage(conversation.id, thread, beforeSeq);
+    } catch (error) {
+      thread.history = before;
+      this.#say(problemText(error));
+    }
+    this.#model.changed();
+    this.markRead();
+  }
+
+  /** Sends a message. */
+  send(conversationId, content) {
+    const draft = { conversationId, content, tempId: newTempId() };
+    this.#unsent.add(draft);
+    this.resend(draft);
+    this.#followBack(conversationId);
+  }
+
+  /** Sends a draft that failed once more, or that a reload interrupted. */
+  resend({ conversationId, content, tempId }) {
+    const thread = this.#model.thread(conversationId);
+    thread.addPending({ conversationId, content, tempId });
+    try {
+      this.#client.send({ conversationId, content, tempId });
+    } catch (error) {
+      thread.trouble(tempId, problemText(error), true);
+    }
+    this.#model.changed();
+  }
+
+  /** Gives a draft up. */
+  discard({ conversationId, tempId }) {
+    this.#client.discard(tempId);
+    this.settled(conversationId, tempId);
+    this.#model.changed();
+  }
+
+  /** A draft is stored, or given up. */
+  settled(conversationId, tempId) {
+    this.#model.thread(conversationId).removePending(tempId);
+    this.#unsent.remove(tempId);
+  }
+
+  /** Marks the open conversation as read, if somebody is looking at it. */
+  markRead() {
+    const conversation = this.#model.openConversation;
+    if (!conversation?.unread || document.visibilityState !== "visible" || !document.hasFocus()) return;
+    this.#client.markRead(conversation.id, conversation.lastSeq);
+  }
+
+  async setBlocked(username, blocked) {
+    await this.#try(() => (blocked ? this.#client.block(username) : this.#client.unblock(username)));
+  }
+
+  setStatus(status) {
+    this.#client.setStatus(status);
+  }
+
+  typing() {
+    if (this.#model.openId) this.#client.typing(this.#model.openId);
+  }
+
+  reconnect() {
+    this.#client.connect();
+  }
+
+  /** The lists are as the server has them: completes what the events don't tell. */
+  onSynced() {
+    for (const { id, unread, lastSeq } of this.#model.conversations.values()) {
+      if (unread) this.#client.markDelivered(id, lastSeq);
+    }
+    this.refreshFriends();
+    void this.#loadBlocks();
+    void this.#refreshReceipts();
+    this.markRead();
+  }
+
+  /** A message has come. */
+  onArrival(message) {
+    this.ensureConversation(message.conversationId);
+    this.markRead();
+    if (!this.#model.friends.has(message.senderId)) this.refreshFriends();
+  }
+
+  /** Fetches a conversation that the other one has begun. */
+  async ensureConversation(conversationId) {
+    if (this.#model.conversations.has(conversationId)) return;
+    await this.#try(async () => this.#model.putConversation(await this.#client.rest.conversation(conversationId)));
+    this.#model.changed();
+    this.markRead();
+  }
+
+  /** Reads the friends again, once for many reasons to. */
+  refreshFriends() {
+    clearTimeout(this.#friendsTimer);
+    this.#friendsTimer = setTimeout(() => void this.#try(() => this.#loadFriends()), FRIENDS_MS);
+  }
+
+  async #loadPage(conversationId, thread, beforeSeq) {
+    const messages = beforeSeq > 1 ? await this.#client.rest.messages(conversationId, { beforeSeq, limit: PAGE }) : [];
+    thread.add(messages);
+    thread.history = (messages[0]?.seq ?? 1) > 1 ? "partial" : "whole";
+    this.#client.track(conversationId, beforeSeq - 1);
+  }
+
+  async #loadFriends() {
+    const friends = await this.#client.rest.friends();
+    this.#model.friends = new Map(friends.map((friend) => [friend.userId, friend]));
+    this.#model.changed();
+  }
+
+  async #loadBlocks() {
+    await this.#try(async () => {
+      this.#model.blocked = new Set((await this.#client.rest.blocks()).map(({ username }) => username));
+      this.#model.changed();
+    });
+  }
+
+  /** Receipts that were missed are in the messages: reads the newest of the open conversation again. */
+  async #refreshReceipts() {
+    const conversation = this.#model.openConversation;
+    if (!conversation) return;
+    if (this.#model.thread(conversation.id).history === "none") return this.loadOlder();
+    await this.#try(async () => {
+      const range = { beforeSeq: conversation.lastSeq + 1, limit: PAGE };
+      this.#model.thread(conversation.id).add(await this.#client.rest.messages(conversation.id, range));
+      this.#model.changed();
+    });
+  }
+
+  /** Who answers somebody follows them back, so that two people who talk see each other's status. */
+  #followBack(conversationId) {
+    const peer = this.#model.peer(this.#model.conversations.get(conversationId));
+    if (!this.#followed.has(peer.username) && !this.#model.friends.has(peer.id)) void this.follow(peer.username);
+  }
+
+  async #try(work) {
+    try {
+      await work();
+    } catch (error) {
+      this.#say(problemText(error));
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** What the client's events change in the model. */
+import { problemText } from "./words.js";
+
+/**
+ * @param {import("/client/src/index.js").ChatClient} client
+ * @param {import("./model.js").Model} model
+ * @param {import("./actions.js").Actions} actions
+ */
+export function followEvents(client, model, actions) {
+  const on = (type, change) =>
+    client.on(type, (payload, meta) => {
+      change(payload, meta);
+      model.changed();
+    });
+
+  on("state", (change) => {
+    model.connection = change;
+    if (change.state !== "open") model.typing.clear();
+  });
+  on("synced", ({ conversations }) => {
+    model.ready = true;
+    conversations.forEach((conversation) => model.putConversation(conversation));
+    actions.onSynced();
+  });
+  on("presence", ({ userId }) => {
+    if (userId !== model.me.userId && !model.friends.has(userId)) actions.refreshFriends();
+  });
+
+  on("message.new", ({ message, unread }) => {
+    model.typing.delete(message.conversationId);
+    model.putMessage(message, unread?.conversation);
+    actions.onArrival(message);
+  });
+  on("message.sent", ({ tempId, message }) => {
+    model.putMessage(message);
+    if (tempId) actions.settled(message.conversationId, tempId);
+    actions.ensureConversation(message.conversationId);
+  });
+  on("message.failed", ({ draft, error }) => {
+    if (error.code === "closed") return;
+    if (error.code === "discarded") actions.settled(draft.conversationId, draft.tempId);
+    else model.thread(draft.conversationId).trouble(draft.tempId, problemText(error), true);
+  });
+  on("error", (error, { ref }) => {
+    if (!ref?.tempId || !error.retryable) return;
+    model.thread(ref.conversationId).trouble(ref.tempId, `${error.message}; trying again`, false);
+  });
+
+  on("message.delivered_update", ({ conversationId, seq }) => model.thread(conversationId).markDelivered(seq));
+  on("message.read_update", ({ conversationId, seq }) => model.thread(conversationId).markRead(seq));
+  on("message.read_ack", ({ conversationId, unread }) => model.setUnread(conversationId, unread.conversation));
+  on("typing.start", ({ conversationId }) => model.typing.add(conversationId));
+  on("typing.stop", ({ conversationId }) => model.typing.delete(conversationId));
+  on("block.added", ({ username }) => model.blocked.add(username));
+  on("block.removed", ({ username }) => model.blocked.delete(username));
+}

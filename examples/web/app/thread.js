@@ -1,0 +1,62 @@
+/**
+ * Thread — the messages of one conversation as this tab knows them: what is stored, in order, and after it what is
+ * still on its way.
+ */
+export class Thread {
+  /** Stored messages by seq. */
+  #stored = new Map();
+  /** Drafts on their way, by tempId: {tempId, content, createdAt, problem, failed}. */
+  #pending = new Map();
+  /** The other one has read, and has received, everything up to these. */
+  #readSeq = 0;
+  #deliveredSeq = 0;
+  /** "none", "loading", "partial" (there are older messages), "whole". */
+  history = "none";
+
+  /** Stored messages in order, then drafts in order. */
+  get entries() {
+    const stored = [...this.#stored.values()].sort((a, b) => a.seq - b.seq);
+    return [...stored, ...this.#pending.values()];
+  }
+
+  get firstSeq() {
+    return Math.min(...this.#stored.keys(), Infinity);
+  }
+
+  get lastSeq() {
+    return Math.max(...this.#stored.keys(), 0);
+  }
+
+  add(messages) {
+    for (const message of messages) this.#stored.set(message.seq, message);
+  }
+
+  addPending(draft) {
+    this.#pending.set(draft.tempId, { createdAt: new Date().toISOString(), ...draft, pending: true, failed: false });
+  }
+
+  /** Notes why a draft waits, or that it failed for good. */
+  trouble(tempId, problem, failed) {
+    const draft = this.#pending.get(tempId);
+    if (draft) this.#pending.set(tempId, { ...draft, problem, failed });
+  }
+
+  removePending(tempId) {
+    this.#pending.delete(tempId);
+  }
+
+  markRead(seq) {
+    this.#readSeq = Math.max(this.#readSeq, seq);
+  }
+
+  markDelivered(seq) {
+    this.#deliveredSeq = Math.max(this.#deliveredSeq, seq);
+  }
+
+  /** "pending", "failed", "sent", "delivered" or "read", of an own entry. */
+  progress(entry) {
+    if (entry.pending) return entry.failed ? "failed" : "pending";
+    if (entry.isRead || entry.seq <= this.#readSeq) return "read";
+    return entry.deliveredAt || entry.seq <= this.#deliveredSeq ? "delivered" : "sent";
+  }
+}

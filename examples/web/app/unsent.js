@@ -1,0 +1,27 @@
+/**
+ * Unsent — drafts on their way, kept in sessionStorage, so that reloading the tab loses none. They go again with the
+ * `tempId` that they had: had one arrived after all, it would not be stored twice.
+ */
+export class Unsent {
+  #key;
+
+  constructor(username) {
+    this.#key = `chat.unsent.${username}`;
+  }
+
+  get all() {
+    return JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
+  }
+
+  add(draft) {
+    this.#save([...this.all, draft]);
+  }
+
+  remove(tempId) {
+    this.#save(this.all.filter((draft) => draft.tempId !== tempId));
+  }
+
+  #save(drafts) {
+    sessionStorage.setItem(this.#key, JSON.stringify(drafts));
+  }
+}

@@ -1,0 +1,118 @@
+/** The messages of the open conversation, oldest first, and where they are scrolled to. */
+import { byId, element, icon, reconcile, setText } from "../dom.js";
+import { clockTime, dayName, isEmojiOnly } from "../words.js";
+import { mediaLinks } from "./media.js";
+
+const NEAR_PX = 80;
+const PROGRESS = {
+  pending: ["clock", "Sending"],
+  failed: ["alert", "Not sent"],
+  sent: ["tick", "Sent"],
+  delivered: ["ticks", "Delivered"],
+  read: ["ticks", "Read"],
+};
+// Messages of one person within this time stand together.
+const TOGETHER_MS = 5 * 60_000;
+
+export function showMessages({ model, actions }) {
+  const scroller = byId("scroller");
+  const jump = byId("jump");
+  let shownId = null;
+  let shownLast = null;
+
+  scroller.onscroll = () => {
+    if (scroller.scrollTop < NEAR_PX) void actions.loadOlder();
+    if (isAtEnd(scroller)) jump.hidden = true;
+  };
+  jump.onclick = () => scroller.scrollTo({ top: scroller.scrollHeight, behavior: "smooth" });
+  window.addEventListener("focus", () => actions.markRead());
+  document.addEventListener("visibilitychange", () => actions.markRead());
+
+  return () => {
+    if (!model.openId) return void (shownId = null);
+    const thread = model.thread(model.openId);
+    const entries = grouped(thread.entries, model.me.userId);
+    const last = entries.at(-1);
+    const changedConversation = shownId !== model.openId;
+    const follow = changedConversation || isAtEnd(scroller) || (last?.own && keyOf(last.entry) !== shownLast && last.entry.pending);
+    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
+    drawAll(entries, thread, { model, actions });
+    if (follow) scroller.scrollTop = scroller.scrollHeight;
+    // What is added above must not push away what is being read.
+    else if (keyOf(last?.entry) === shownLast) scroller.scrollTop = scroller.scrollHeight - fromEnd;
+    else jump.hidden = Boolean(last?.own);
+    if (changedConversation) jump.hidden = true;
+    shownId = model.openId;
+    shownLast = keyOf(last?.entry);
+    fillScreen(scroller, thread, actions);
+  };
+}
+
+function drawAll(entries, thread, { model, actions }) {
+  const notes = { loading: "Loading …", whole: entries.length ? "" : "No messages yet. Say hello!" };
+  setText(byId("history-note"), notes[thread.history] ?? "");
+  reconcile(byId("messages"), entries, {
+    key: ({ entry }) => `${model.openId}/${keyOf(entry)}`,
+    create: createMessage,
+    update: (node, item) => updateMessage(node, item, thread, actions),
+  });
+  byId("typing").hidden = !model.typing.has(model.openId);
+}
+
+/** A short page of history on a tall screen can't be scrolled: loads on until it can. */
+function fillScreen(scroller, thread, actions) {
+  if (thread.history === "partial" && scroller.scrollHeight <= scroller.clientHeight) void actions.loadOlder();
+}
+
+/** Entries with what their neighbours decide: the day above them, and whether they continue a group. */
+function grouped(entries, userId) {
+  let previous = null;
+  return entries.map((entry) => {
+    const own = entry.pending || entry.senderId === userId;
+    const newDay = !previous || dayName(previous.entry.createdAt) !== dayName(entry.createdAt);
+    const soon = previous && Date.parse(entry.createdAt) - Date.parse(previous.entry.createdAt) < TOGETHER_MS;
+    previous = { entry, own, day: newDay ? dayName(entry.createdAt) : "", joined: !newDay && soon && previous.own === own };
+    return previous;
+  });
+}
+
+function createMessage() {
+  const text = element("span", { className: "text", dir: "auto" });
+  const meta = element("span", { className: "meta" }, element("time"), element("span", { className: "progress" }));
+  const bubble = element("div", { className: "bubble" }, element("span", { className: "media" }), text, meta);
+  return element("li", {}, element("p", { className: "day" }), bubble, element("p", { className: "trouble" }));
+}
+
+function updateMessage(node, { entry, own, day, joined }, thread, actions) {
+  const progress = own ? thread.progress(entry) : "";
+  // Nothing of an entry changes but these: most of a long thread is left alone.
+  const state = [progress, entry.problem, day, joined, own].join("|");
+  if (node.dataset.state === state) return;
+  node.dataset.state = state;
+  node.className = `message ${own ? "own" : "other"} ${progress}`;
+  node.classList.toggle("joined", Boolean(joined));
+  node.classList.toggle("emoji", isEmojiOnly(entry.content ?? "") && !entry.media?.length);
+  setText(node.querySelector(".day"), day);
+  setText(node.querySelector(".text"), entry.content ?? "");
+  node.querySelector(".media").replaceChildren(...mediaLinks(entry.media ?? []));
+  const time = node.querySelector("time");
+  setText(time, clockTime(entry.createdAt));
+  time.dateTime = entry.createdAt;
+  node.querySelector(".progress").replaceChildren(...(own ? [icon(...PROGRESS[progress])] : []));
+  drawTrouble(node.querySelector(".trouble"), entry, actions);
+}
+
+function drawTrouble(node, entry, actions) {
+  node.replaceChildren();
+  if (!entry.problem) return;
+  node.append(`${entry.problem} `);
+  if (!entry.failed) return;
+  node.append(
+    element("button", { type: "button", textContent: "Try again", onclick: () => actions.resend(entry) }),
+    element("button", { type: "button", textContent: "Delete", onclick: () => actions.discard(entry) }),
+  );
+}
+
+/** A draft and the message that it becomes have different keys: the one goes, the other comes. */
+const keyOf = (entry) => entry && (entry.pending ? entry.tempId : entry.seq);
+const isAtEnd = (scroller) => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_PX;
