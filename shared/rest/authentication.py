@@ -4,7 +4,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.auth import Principal, TokenError, TokenVerifier
 from shared.auth.revocations import Revocations
@@ -35,7 +35,10 @@ class Authenticator:
         return principal
 
 
-async def _current_user(request: Request) -> Principal:
+async def _current_user(
+    request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+) -> Principal:
+    """Who sent the request. `_scheme` is there for OpenAPI alone: the header is read once, by the authenticator."""
     authenticator: Authenticator = request.app.state.authenticator
     try:
         return await authenticator.principal_of(request.headers.get("authorization"))
@@ -44,5 +47,5 @@ async def _current_user(request: Request) -> Principal:
         raise
 
 
-CurrentUser = Annotated[Principal, Depends(_current_user), Depends(BEARER)]
+CurrentUser = Annotated[Principal, Depends(_current_user)]
 """The verified subject of the request; declares the security scheme in OpenAPI."""
