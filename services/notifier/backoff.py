@@ -1,0 +1,29 @@
+"""How long a notification waits before it is tried again."""
+
+from typing import Final
+
+from services.notifier.outcome import Reason
+from shared.protocol.topology import NOTIFIER_RETRY_WAITS
+
+WAITS: Final = tuple(sorted(NOTIFIER_RETRY_WAITS))
+"""Seconds; each has a queue of its own at the broker."""
+LONGEST_DEFERRAL_SECONDS: Final = 600
+DEFERRALS_A_STEP: Final = 4
+
+
+def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
+    """The wait after the `attempts`-th request failed: 5 s, 30 s, 2 min, 10 min, 1 h, and no less than the service asked for.
+
+    A service that asks for more than the longest wait gets that.
+    """
+    steps = [wait for wait in WAITS if wait >= (retry_after_seconds or 0)] or [WAITS[-1]]
+    return max(steps[0], WAITS[min(attempts, len(WAITS)) - 1])
+
+
+def after_deferral(reason: Reason, deferrals: int) -> int:
+    """The wait when no request was made. A full lane is worked off meanwhile: four short waits, then longer ones.
+
+    A push service that is down gets longer waits at once. 5 s to 10 min.
+    """
+    step = deferrals // DEFERRALS_A_STEP if reason is Reason.LANE_FULL else deferrals
+    return WAITS[min(step, WAITS.index(LONGEST_DEFERRAL_SECONDS))]

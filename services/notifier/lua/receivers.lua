@@ -1,0 +1,49 @@
+-- What is known of the receivers of some messages.
+-- ARGV: for each message: receiver, sender, conversation, message, and the connections that were silent, with commas.
+-- First of all: how long silence is remembered, in seconds.
+-- Returns for each message: {seq the receiver has or 0, blocked 0/1, reachable 0/1}.
+local keep = tonumber(ARGV[1])
+local answers = {}
+local gateways = {}
+
+local function lives(gateway)
+    if gateways[gateway] == nil then
+        gateways[gateway] = redis.call('EXISTS', '{{GATEWAY}}' .. gateway) == 1
+    end
+    return gateways[gateway]
+end
+
+-- Every report is remembered before it is judged: of several gateways, the one that reports last finds all silent.
+local function silent_set(message, reported)
+    local key = '{{SILENT}}' .. message
+    local silent = {}
+    for connection in string.gmatch(reported, '[^,]+') do
+        redis.call('SADD', key, connection)
+        redis.call('EXPIRE', key, keep)
+    end
+    for _, connection in ipairs(redis.call('SMEMBERS', key)) do
+        silent[connection] = true
+    end
+    return silent
+end
+
+local function reachable(receiver, silent)
+    local routes = redis.call('HGETALL', '{{ROUTES}}' .. receiver)
+    for i = 1, #routes, 2 do
+        if not silent[routes[i]] and lives(routes[i + 1]) then
+            return 1
+        end
+    end
+    return 0
+end
+
+for i = 2, #ARGV, 5 do
+    local receiver, sender, conversation, message = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+    local silent = silent_set(message, ARGV[i + 4])
+    answers[#answers + 1] = {
+        tonumber(redis.call('HGET', '{{PROGRESS}}' .. receiver, conversation) or 0),
+        redis.call('SISMEMBER', '{{BLOCKED}}' .. receiver, sender),
+        reachable(receiver, silent),
+    }
+end
+return answers

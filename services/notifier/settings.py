@@ -1,0 +1,67 @@
+"""Settings of the notifier."""
+
+from typing import Final
+
+from pydantic import Field, SecretStr, field_validator
+
+from services.notifier.allowlist import AllowList
+from services.notifier.vapid import VapidKeys
+from shared.settings import CommaList, ServiceSettings, split_commas
+
+PUSH_SERVICES: Final = (
+    "fcm.googleapis.com",
+    "jmt17.google.com",
+    "updates.push.services.mozilla.com",
+    "*.push.services.mozilla.com",
+    "web.push.apple.com",
+    "*.push.apple.com",
+    "*.notify.windows.com",
+)
+"""Where the browsers of today subscribe: Chromium (twice), Firefox, Safari, Edge."""
+
+
+class NotifierSettings(ServiceSettings):
+    """What the notifier reads from the environment."""
+
+    vapid_private_key: SecretStr | None = Field(
+        None,
+        description="VAPID keys, with commas: base64url of the 32 bytes of each, as `chatctl vapid` prints it. New "
+        "subscriptions get the first; the others go on serving older ones. Unset: no pushes.",
+    )
+    vapid_subject: str = Field(
+        "mailto:postmaster@localhost",
+        pattern=r"^(mailto:[^\s@]+@[^\s@]+|https://[^\s/]+.*)$",
+        description="Whom a push service's operator may write to, `mailto:` or `https:` (RFC 8292, section 2.1).",
+    )
+    push_allowed_hosts: CommaList = Field(
+        list(PUSH_SERVICES),
+        min_length=1,
+        description="Push services: hosts (https, port 443), `*.host` for any below it, or a whole origin, which is "
+        "taken as it is, private addresses too.",
+    )
+    push_ttl_seconds: int = Field(
+        86_400, ge=60, le=2_419_200, description="How long after its message a notification is still worth showing."
+    )
+    push_timeout_seconds: float = Field(5, gt=0, le=60, description="Limit for one request to a push service.")
+    push_concurrency: int = Field(100, ge=1, le=1000, description="Requests under way to one push service.")
+    push_attempts: int = Field(6, ge=1, le=20, description="Requests for one notification before it is given up.")
+
+    _split_hosts = field_validator("push_allowed_hosts", mode="before")(split_commas)
+
+    @field_validator("push_allowed_hosts")
+    @classmethod
+    def _allowed_hosts(cls, value: list[str]) -> list[str]:
+        AllowList(value)
+        return value
+
+    @field_validator("vapid_private_key", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("vapid_private_key")
+    @classmethod
+    def _keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            VapidKeys.parse(value.get_secret_value())
+        return value

@@ -1,0 +1,5 @@
+-- The live subscriptions of some users. $1 user ids
+SELECT id::text, user_id::text, endpoint, p256dh, auth, key_id
+FROM notifier.subscriptions
+WHERE user_id = ANY($1::uuid[]) AND (expires_at IS NULL OR expires_at > now())
+ORDER BY user_id, updated_at DESC

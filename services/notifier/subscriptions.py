@@ -1,0 +1,61 @@
+"""Push subscriptions in PostgreSQL."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import uuid_utils
+
+from services.notifier.subscription import Subscription
+from shared.postgres import Pool, load_sql
+from shared.protocol import limits
+
+_PUT: Final = load_sql("services.notifier", "put_subscription")
+_DROP_OLDEST: Final = load_sql("services.notifier", "drop_oldest")
+_OF: Final = load_sql("services.notifier", "subscriptions_of")
+_DELETE: Final = "DELETE FROM notifier.subscriptions WHERE user_id = $1::uuid AND endpoint = $2"
+_PRUNE: Final = "DELETE FROM notifier.subscriptions WHERE id = $1::uuid"
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+"""One writer for each user: two at once could each see room for a twentieth."""
+
+
+class Subscriptions:
+    """The table. Every method raises what asyncpg raises."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def put(
+        self, subscription: Subscription, *, named_key_id: str | None = None, expires_at: datetime | None = None
+    ) -> None:
+        """Register a browser, updating and moving it if its endpoint is known; the user's oldest beyond 20 go.
+
+        `subscription.key_id` is the current key's; `named_key_id` the one that the client says it subscribed with.
+        """
+        new = subscription
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_LOCK, new.user_id)
+            await connection.execute(
+                _PUT, new.id, new.user_id, new.endpoint, new.p256dh, new.auth, new.key_id, named_key_id, expires_at
+            )
+            await connection.execute(_DROP_OLDEST, new.user_id, limits.MAX_PUSH_SUBSCRIPTIONS)
+
+    async def delete(self, user_id: str, endpoint: str) -> None:
+        """Forget a browser of this user; nothing happens when it isn't one."""
+        await self._pool.execute(_DELETE, user_id, endpoint)
+
+    async def prune(self, subscription: Subscription) -> None:
+        """Forget a subscription that its push service has ended."""
+        await self._pool.execute(_PRUNE, subscription.id)
+
+    async def of(self, user_ids: Iterable[str]) -> dict[str, list[Subscription]]:
+        """User id → live subscriptions, for those who have any."""
+        found: dict[str, list[Subscription]] = {}
+        for row in await self._pool.fetch(_OF, list(user_ids)):
+            found.setdefault(row["user_id"], []).append(Subscription(**row))
+        return found
+
+
+def new_id() -> str:
+    """An id for a new subscription (UUIDv7)."""
+    return str(uuid_utils.uuid7())
