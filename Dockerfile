@@ -1,0 +1,50 @@
+# One image for every process; SERVICE chooses which one runs:
+#   gateway | messaging | presence | notifier | migrations        docker build --target runtime .
+#   devserver (development only, with the web files)              docker build --target dev .
+ARG BASE_IMAGE=python:3.11-slim
+
+FROM ${BASE_IMAGE} AS packages
+WORKDIR /build
+COPY pyproject.toml requirements.lock README.md LICENSE ./
+# The project itself stays out of site-packages (no package directory is here yet): this layer changes only with the lock.
+# The lock is a constraint, so that its exact versions hold and its development tools stay out.
+RUN python -m venv --without-pip /venv \
+ && pip --python /venv/bin/python install --no-cache-dir \
+      --constraint requirements.lock ".[notifier,migrations,tracing]"
+
+FROM ${BASE_IMAGE} AS runtime
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    CHAT_HTTP_HOST=0.0.0.0 \
+    CHAT_HTTP_PORT=8000
+# The venv needs the interpreter only: no installer is left in what runs.
+RUN rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* \
+ && groupadd --system --gid 10001 chat \
+ && useradd --system --uid 10001 --gid chat --home-dir /app --no-create-home --shell /usr/sbin/nologin chat
+COPY --from=packages /venv /venv
+WORKDIR /app
+COPY deploy/image/entrypoint.sh /usr/local/bin/entrypoint
+COPY deploy/image/healthcheck.py /usr/local/lib/healthcheck.py
+COPY migrations migrations
+COPY shared shared
+COPY services services
+# The root is read-only where it runs, so the bytecode is made here.
+RUN python -m compileall -q /app
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-S", "/usr/local/lib/healthcheck.py"]
+ENTRYPOINT ["entrypoint"]
+
+FROM runtime AS dev
+USER 0
+COPY tools tools
+COPY examples/web examples/web
+COPY clients/javascript clients/javascript
+COPY docs docs
+RUN python -m compileall -q tools
+USER 10001:10001
+ENV SERVICE=devserver
+
+# The default target is what runs in production.
+FROM runtime
