@@ -1,0 +1,60 @@
+"""Development tokens: what a real identity provider would issue, signed with the secret of the local stack.
+
+Never used by a service: they only check tokens.
+"""
+
+import os
+import sys
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+
+LOCAL_SECRET = "local-development-secret-0123456789abcdef"  # noqa: S105 - public on purpose, and refused nowhere
+"""HS256 key of the local stack, unless `CHAT_JWT_SECRET` is set."""
+
+
+def secret_in_use() -> str:
+    """The key that the local stack checks tokens with."""
+    return os.environ.get("CHAT_JWT_SECRET", LOCAL_SECRET)
+
+
+def user_id(username: str) -> uuid.UUID:
+    """The id of a development user: the same for the same name, on every machine."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"chat-dev-user:{username}")
+
+
+def mint(
+    username: str,
+    name: str | None = None,
+    lifetime_seconds: float = 3600,
+    secret: str | None = None,
+    **claims: Any,
+) -> str:
+    """A signed token of `username`, whose display name is `name`.
+
+    `claims` are added, or replace the usual ones (PROTOCOL section 1: `sub`, `exp`, `preferred_username`, `name`).
+    A negative lifetime gives a token that has ended.
+    """
+    now = datetime.now(UTC)
+    payload = {
+        "sub": str(user_id(username)),
+        "iat": now,
+        "exp": now + timedelta(seconds=lifetime_seconds),
+        "preferred_username": username,
+        "name": name or username.capitalize(),
+        **claims,
+    }
+    return jwt.encode(payload, secret or secret_in_use(), algorithm="HS256")
+
+
+def main() -> None:
+    """Print the token of the user that the first argument names: `python -m tools.devtoken alice`."""
+    if len(sys.argv) != 2 or not sys.argv[1]:
+        raise SystemExit("usage: make token USER=alice")
+    print(mint(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
