@@ -52,7 +52,6 @@ export class Actions {
     this.#model.openId = conversationId;
     this.#model.changed();
     if (conversationId && this.#model.thread(conversationId).history === "none") void this.loadOlder();
-    this.markRead();
   }
 
   /** Loads the newest messages of the open conversation, or the next older ones. */
@@ -66,12 +65,13 @@ export class Actions {
     try {
       const beforeSeq = before === "none" ? conversation.lastSeq + 1 : thread.firstSeq;
       await this.#loadPage(conversation.id, thread, beforeSeq);
+      thread.isBroken = false;
     } catch (error) {
       thread.history = before;
+      thread.isBroken = true;
       this.#say(problemText(error));
     }
     this.#model.changed();
-    this.markRead();
   }
 
   /** Sends a message. */
@@ -107,11 +107,13 @@ export class Actions {
     this.#unsent.remove(tempId);
   }
 
-  /** Marks the open conversation as read, if somebody is looking at it. */
+  /** The end of the open conversation is on screen: marks it as read, if somebody is looking. */
   markRead() {
     const conversation = this.#model.openConversation;
     if (!conversation?.unread || document.visibilityState !== "visible" || !document.hasFocus()) return;
     this.#client.markRead(conversation.id, conversation.lastSeq);
+    this.#model.setUnread(conversation.id, 0);
+    this.#model.changed();
   }
 
   async setBlocked(username, blocked) {
@@ -138,13 +140,11 @@ export class Actions {
     this.refreshFriends();
     void this.#loadBlocks();
     void this.#refreshReceipts();
-    this.markRead();
   }
 
   /** A message has come. */
   onArrival(message) {
-    this.ensureConversation(message.conversationId);
-    this.markRead();
+    void this.ensureConversation(message.conversationId);
     if (!this.#model.friends.has(message.senderId)) this.refreshFriends();
   }
 
@@ -153,7 +153,6 @@ export class Actions {
     if (this.#model.conversations.has(conversationId)) return;
     await this.#try(async () => this.#model.putConversation(await this.#client.rest.conversation(conversationId)));
     this.#model.changed();
-    this.markRead();
   }
 
   /** Reads the friends again, once for many reasons to. */

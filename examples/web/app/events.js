@@ -22,6 +22,10 @@ export function followEvents(client, model, actions) {
     conversations.forEach((conversation) => model.putConversation(conversation));
     actions.onSynced();
   });
+  on("lost", ({ conversationId }) => {
+    model.thread(conversationId).clear();
+    if (conversationId === model.openId) void actions.loadOlder();
+  });
   on("presence", ({ userId }) => {
     if (userId !== model.me.userId && !model.friends.has(userId)) actions.refreshFriends();
   });

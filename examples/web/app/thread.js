@@ -12,6 +12,8 @@ export class Thread {
   #deliveredSeq = 0;
   /** "none", "loading", "partial" (there are older messages), "whole". */
   history = "none";
+  /** Whether the last try to load history failed. */
+  isBroken = false;
 
   /** Stored messages in order, then drafts in order. */
   get entries() {
@@ -29,6 +31,12 @@ export class Thread {
 
   add(messages) {
     for (const message of messages) this.#stored.set(message.seq, message);
+  }
+
+  /** Forgets the stored messages, which have a hole, to load them anew. */
+  clear() {
+    this.#stored.clear();
+    this.history = "none";
   }
 
   addPending(draft) {

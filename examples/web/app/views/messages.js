@@ -2,8 +2,8 @@
 import { byId, element, icon, reconcile, setText } from "../dom.js";
 import { clockTime, dayName, isEmojiOnly } from "../words.js";
 import { mediaLinks } from "./media.js";
+import { ScrollKeeper } from "./scroll.js";
 
-const NEAR_PX = 80;
 const PROGRESS = {
   pending: ["clock", "Sending"],
   failed: ["alert", "Not sent"],
@@ -17,40 +17,44 @@ const TOGETHER_MS = 5 * 60_000;
 export function showMessages({ model, actions }) {
   const scroller = byId("scroller");
   const jump = byId("jump");
+  const keeper = new ScrollKeeper(scroller, byId("messages"));
   let shownId = null;
   let shownLast = null;
 
-  scroller.onscroll = () => {
-    if (scroller.scrollTop < NEAR_PX) void actions.loadOlder();
-    if (isAtEnd(scroller)) jump.hidden = true;
+  const onEnd = () => {
+    if (!keeper.isAtEnd || !model.openId) return;
+    jump.hidden = true;
+    actions.markRead();
   };
-  jump.onclick = () => scroller.scrollTo({ top: scroller.scrollHeight, behavior: "smooth" });
-  window.addEventListener("focus", () => actions.markRead());
-  document.addEventListener("visibilitychange", () => actions.markRead());
+  scroller.onscroll = () => {
+    keeper.onScroll();
+    if (keeper.isAtStart) void actions.loadOlder();
+    onEnd();
+  };
+  jump.onclick = () => keeper.toEnd("smooth");
+  window.addEventListener("focus", onEnd);
+  document.addEventListener("visibilitychange", onEnd);
 
   return () => {
-    if (!model.openId) return void (shownId = null);
-    const thread = model.thread(model.openId);
+    const isOther = shownId !== model.openId;
+    shownId = model.openId;
+    if (!shownId) return;
+    const thread = model.thread(shownId);
     const entries = grouped(thread.entries, model.me.userId);
     const last = entries.at(-1);
-    const changedConversation = shownId !== model.openId;
-    const follow = changedConversation || isAtEnd(scroller) || (last?.own && keyOf(last.entry) !== shownLast && last.entry.pending);
-    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
-    drawAll(entries, thread, { model, actions });
-    if (follow) scroller.scrollTop = scroller.scrollHeight;
-    // What is added above must not push away what is being read.
-    else if (keyOf(last?.entry) === shownLast) scroller.scrollTop = scroller.scrollHeight - fromEnd;
-    else jump.hidden = Boolean(last?.own);
-    if (changedConversation) jump.hidden = true;
-    shownId = model.openId;
+    const isNew = keyOf(last?.entry) !== shownLast;
     shownLast = keyOf(last?.entry);
-    fillScreen(scroller, thread, actions);
+    if (isOther || (isNew && last?.entry.pending)) keeper.toEnd();
+    keeper.around(() => drawAll(entries, thread, { model, actions }));
+    if (isNew && last?.own === false) jump.hidden = false;
+    // A page of history that doesn't fill the screen can't be scrolled: loads on until it can.
+    if (keeper.hasRoom && !thread.isBroken) void actions.loadOlder();
+    onEnd();
   };
 }
 
 function drawAll(entries, thread, { model, actions }) {
-  const notes = { loading: "Loading …", whole: entries.length ? "" : "No messages yet. Say hello!" };
-  setText(byId("history-note"), notes[thread.history] ?? "");
+  setText(byId("history-note"), historyText(thread, entries));
   reconcile(byId("messages"), entries, {
     key: ({ entry }) => `${model.openId}/${keyOf(entry)}`,
     create: createMessage,
@@ -59,9 +63,10 @@ function drawAll(entries, thread, { model, actions }) {
   byId("typing").hidden = !model.typing.has(model.openId);
 }
 
-/** A short page of history on a tall screen can't be scrolled: loads on until it can. */
-function fillScreen(scroller, thread, actions) {
-  if (thread.history === "partial" && scroller.scrollHeight <= scroller.clientHeight) void actions.loadOlder();
+function historyText({ history, isBroken }, entries) {
+  if (isBroken) return "Older messages could not be loaded.";
+  if (history === "loading") return "Loading …";
+  return history === "whole" && !entries.length ? "No messages yet. Say hello!" : "";
 }
 
 /** Entries with what their neighbours decide: the day above them, and whether they continue a group. */
@@ -115,4 +120,3 @@ function drawTrouble(node, entry, actions) {
 
 /** A draft and the message that it becomes have different keys: the one goes, the other comes. */
 const keyOf = (entry) => entry && (entry.pending ? entry.tempId : entry.seq);
-const isAtEnd = (scroller) => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_PX;
