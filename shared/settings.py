@@ -56,6 +56,8 @@ class ServiceSettings(BaseSettings):
     database_pool_size: int = Field(4, ge=1, le=100, description="PostgreSQL connections of one replica.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or coloured text.")
+    traces_url: AnyUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; none are made without it.")
+    traces_ratio: float = Field(0.01, ge=0, le=1, description="Share of batches that are traced.")
     shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
 
     _split = field_validator("redis_urls", mode="before")(split_commas)

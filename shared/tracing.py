@@ -1,0 +1,83 @@
+"""Traces (OpenTelemetry), when `CHAT_TRACES_URL` is set: from a sender's frame to the receivers' writes.
+
+A batch is one span: at rest it holds one message, under load what travelled together. The context goes as a W3C `traceparent`
+(https://www.w3.org/TR/trace-context/) in AMQP headers and in `relay.Downlink`. Switched off, a caller pays for one call that
+returns None.
+"""
+
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from shared.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
+
+HEADER: Final = "traceparent"
+
+_tracer: "Tracer | None" = None
+
+
+def configure_tracing(settings: ServiceSettings, service: str) -> None:
+    """Export spans to the OTLP/HTTP endpoint of the settings. Needs the extra `tracing`; raises ImportError without it."""
+    if settings.traces_url is None:
+        return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+    resource = Resource.create({"service.name": f"chat-{service}", "service.instance.id": settings.instance})
+    provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(settings.traces_ratio)))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=str(settings.traces_url))))
+    use_tracer(provider.get_tracer("chat"))
+
+
+def use_tracer(tracer: "Tracer | None") -> None:
+    """Make spans with `tracer` from now on; None switches tracing off."""
+    global _tracer  # noqa: PLW0603 - one process, one tracer
+    _tracer = tracer
+
+
+def start_span(
+    name: str,
+    kind: Literal["producer", "consumer", "client", "internal"],
+    parent: str | None = None,
+    *,
+    seconds_ago: float = 0.0,
+    **attributes: Any,
+) -> "Span | None":
+    """A span that began `seconds_ago`, below `parent` (a traceparent); None when tracing is off."""
+    if _tracer is None:
+        return None
+    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return _tracer.start_span(
+        name,
+        context=None if parent is None else TraceContextTextMapPropagator().extract({HEADER: parent}),
+        kind=SpanKind[kind.upper()],
+        attributes=attributes,
+        start_time=time.time_ns() - int(seconds_ago * 1e9),
+    )
+
+
+def traceparent_of(span: "Span | None") -> str | None:
+    """The context to send along, or None when there is nothing to follow."""
+    if span is None or not span.get_span_context().trace_flags.sampled:
+        return None
+    context = span.get_span_context()
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+
+
+def end_span(span: "Span | None", error: BaseException | None = None) -> None:
+    """The span's work is done, or has failed."""
+    if span is None:
+        return
+    if error is not None:
+        from opentelemetry.trace import Status, StatusCode
+
+        span.record_exception(error)
+        span.set_status(Status(StatusCode.ERROR))
+    span.end()
