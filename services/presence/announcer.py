@@ -1,0 +1,205 @@
+"""Telling friends: who is to hear of what, through which gateways.
+
+Routes are read on the receivers' servers, statuses on the server of the user they are about, in the same script that
+publishes them. `docs/decisions` says why that order is right.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from services.presence import metrics
+from services.presence.friends import Circle, Friends
+from services.presence.leases import Outcome
+from services.presence.rules import Kind, kinds_of
+from services.presence.templates import TEMPLATES
+from shared.protocol import limits
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import Script, Shards
+
+ATTEMPTS: Final = 5
+"""How often friends that change all the time are read again; then the overdue announcements take over."""
+RECEIVERS_PER_CALL: Final = 2_000
+"""Bounds how long one script keeps a Redis server busy: a receiver or a friend in a bulk costs it about 1 µs."""
+
+_ROUTES: Final = Script("services.presence", "routes")
+_PUBLISH: Final = Script("services.presence", "state", "publish")
+
+Gateways = dict[str, list[str]]
+"""Gateway id → the receiving users that it has connections of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something to say of one user to others. Empty `kinds`: whatever is the case. `due`: see `Outcome.announcement`.
+
+    `version`: published only while it is the version of the user's friends; None: in any case.
+    `hidden`: say that the user is offline, if it isn't.
+    """
+
+    user_id: str
+    receivers: Sequence[str]
+    kinds: Sequence[Kind] = ()
+    due: str = ""
+    version: str | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A connection that waits for its `status.bulk`."""
+
+    user_id: str
+    connection_id: str
+    gateway_id: str
+
+
+class Announcer:
+    """Publishes presence events to the gateways."""
+
+    def __init__(self, shards: Shards, friends: Friends) -> None:
+        self._shards = shards
+        self._friends = friends
+
+    async def announce(self, outcomes: Iterable[Outcome], circles: dict[str, Circle]) -> None:
+        """Tell friends of changes, and a user's own connections when its status changed.
+
+        Raises what redis and asyncpg raise.
+        """
+        pending = {outcome.user_id: outcome for outcome in outcomes if outcome.announcement}
+        metrics.TRANSITIONS.inc(len(pending))
+        announcements = [_announcement(outcome, circles[user]) for user, outcome in pending.items()]
+        for _ in range(ATTEMPTS):
+            stale = await self.publish(announcements)
+            if not stale:
+                return
+            circles = await self._friends.of(announcement.user_id for announcement in stale)
+            announcements = [_announcement(pending[user], circle) for user, circle in circles.items()]
+
+    async def circles(self, outcomes: Iterable[Outcome]) -> dict[str, Circle]:
+        """User → friends of the users of some outcomes, read where the outcome doesn't have them."""
+        known: dict[str, Circle] = {}
+        missing: dict[str, str] = {}
+        for outcome in outcomes:
+            if outcome.friends is None:
+                missing[outcome.user_id] = outcome.version
+            else:
+                known[outcome.user_id] = Circle(outcome.version, outcome.friends)
+        return known | await self._friends.load(missing)
+
+    async def answer(self, user_ids: Iterable[str]) -> None:
+        """Tell users' own connections what their status is."""
+        await self.publish([Announcement(user, [user], ["status"]) for user in user_ids])
+
+    async def publish(self, announcements: Sequence[Announcement]) -> list[Announcement]:
+        """Publish. Returns those whose version is no longer right."""
+        if not announcements:
+            return []
+        routes = await self._routes({receiver for each in announcements for receiver in each.receivers})
+        calls = []
+        for index, part in self._parts(announcements):
+            jobs = [_job(each, _gateways(each.receivers, routes)) for each in part]
+            calls.append(self._publish_part(index, part, jobs))
+        return [each for stale in await asyncio.gather(*calls) for each in stale]
+
+    async def greet(self, greetings: Sequence[Greeting], circles: dict[str, Circle]) -> None:
+        """Send connections the statuses of all their friends.
+
+        When a user's friends changed meanwhile, the bulk may name a lost one behind its farewell: it is said again.
+        """
+        for _ in range(ATTEMPTS):
+            if not greetings:
+                return
+            await self._send_bulks(greetings, circles)
+            users = {greeting.user_id for greeting in greetings}
+            versions = await self._friends.versions(users)
+            changed = [user for user in users if versions[user] != circles[user].version]
+            if not changed:
+                return
+            fresh = await self._friends.of(changed)
+            for user in changed:
+                lost = set(circles[user].user_ids) - set(fresh[user].user_ids)
+                await self.publish([Announcement(friend, [user], hidden=True) for friend in lost])
+            circles = circles | fresh
+            greetings = [greeting for greeting in greetings if greeting.user_id in fresh]
+
+    async def _send_bulks(self, greetings: Sequence[Greeting], circles: dict[str, Circle]) -> None:
+        bulks: dict[int, list[tuple[str, str, list[str]]]] = {}
+        for greeting in greetings:
+            friends = circles[greeting.user_id].user_ids
+            groups = self._shards.split(friends) or {self._shards.index_of(greeting.user_id): []}
+            for index, users in groups.items():
+                for first in range(0, len(users) or 1, limits.STATUS_BULK_CHUNK):
+                    part = users[first : first + limits.STATUS_BULK_CHUNK]
+                    bulks.setdefault(index, []).append((greeting.gateway_id, greeting.connection_id, part))
+        await asyncio.gather(*(self._send_parts(index, found) for index, found in bulks.items()))
+
+    async def _send_parts(self, index: int, bulks: list[tuple[str, str, list[str]]]) -> None:
+        part: list[tuple[str, str, list[str]]] = []
+        weight = 0
+        for bulk in bulks:
+            part.append(bulk)
+            weight += len(bulk[2])
+            if weight >= RECEIVERS_PER_CALL:
+                await _run(self._shards.at(index), [], part)
+                part, weight = [], 0
+        if part:
+            await _run(self._shards.at(index), [], part)
+
+    def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
+        """(server, some of the announcements of its users), so that no call takes long."""
+        parts: dict[int, list[Announcement]] = {}
+        weights: dict[int, int] = {}
+        for each in announcements:
+            index = self._shards.index_of(each.user_id)
+            parts.setdefault(index, []).append(each)
+            weights[index] = weights.get(index, 0) + 1 + len(each.receivers)
+            if weights[index] >= RECEIVERS_PER_CALL:
+                yield index, parts.pop(index)
+                del weights[index]
+        yield from parts.items()
+
+    async def _publish_part(
+        self, index: int, part: list[Announcement], jobs: list[tuple[object, ...]]
+    ) -> list[Announcement]:
+        stale = await _run(self._shards.at(index), jobs, [])
+        return [part[place] for place in stale]
+
+    async def _routes(self, user_ids: Iterable[str]) -> dict[str, list[str]]:
+        """User → gateways, of those with live connections."""
+        routes: dict[str, list[str]] = {}
+        for index, users in self._shards.split(user_ids).items():
+            for first in range(0, len(users), RECEIVERS_PER_CALL):
+                part = users[first : first + RECEIVERS_PER_CALL]
+                for place, *gateways in await _ROUTES(self._shards.at(index), *part):
+                    routes[part[place - 1]] = [gateway.decode() for gateway in gateways]
+        return routes
+
+
+def _announcement(outcome: Outcome, circle: Circle) -> Announcement:
+    kinds = kinds_of(outcome.before, outcome.after)
+    receivers = [*circle.user_ids, outcome.user_id] if kinds == ["status"] else circle.user_ids
+    return Announcement(outcome.user_id, receivers, kinds, outcome.announcement, circle.version)
+
+
+def _gateways(receivers: Sequence[str], routes: dict[str, list[str]]) -> Gateways:
+    gateways: Gateways = {}
+    for receiver in receivers:
+        for gateway in routes.get(receiver, ()):
+            gateways.setdefault(gateway, []).append(receiver)
+            metrics.EVENTS.inc()
+    return gateways
+
+
+def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
+    # Lua's arrays can't hold nil.
+    version = False if each.version is None else each.version
+    return (each.user_id, each.kinds, each.due, version, gateways, each.hidden)
+
+
+async def _run(client: Redis, jobs: list[tuple[object, ...]], bulks: list[tuple[str, str, list[str]]]) -> list[int]:
+    places: list[int] = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks)))
+    return places

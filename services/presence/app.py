@@ -1,0 +1,121 @@
+"""The presence process: what it is made of, its start and its stop, in order."""
+
+import asyncio
+
+import structlog
+import uvicorn
+
+from services.presence.announcer import Announcer
+from services.presence.commands import Commands
+from services.presence.consumer import Intake
+from services.presence.follows import Follows
+from services.presence.friends import Friends
+from services.presence.friendships import Friendships
+from services.presence.http import Interface, add_paths
+from services.presence.leases import Leases
+from services.presence.rules import Timing
+from services.presence.settings import PresenceSettings
+from services.presence.statuses import Statuses
+from services.presence.sweep import Sweep
+from shared import postgres
+from shared.auth import TokenVerifier
+from shared.auth.revocations import Revocations
+from shared.directory import Directory
+from shared.lifecycle import Supervisor, serve_until
+from shared.protocol import relay, topology
+from shared.rabbitmq import BrokerUnavailable, Consumer
+from shared.redis import Shards
+from shared.rest import Authenticator, create_app
+from shared.settings import load
+from shared.telemetry import BUILD_INFO, configure_logging, watch_loop_lag
+
+log = structlog.get_logger(__name__)
+
+PREFETCH = 64
+
+
+class Process:
+    """One replica, put together."""
+
+    def __init__(self, settings: PresenceSettings, pool: postgres.Pool, shards: Shards) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._shards = shards
+        self._stopping = False
+        timing = Timing(
+            lease_ms=round(settings.lease_seconds * 1000),
+            grace_ms=round(settings.offline_grace_seconds * 1000),
+            retry_ms=round(settings.announce_retry_seconds * 1000),
+        )
+        self.follows = Follows(pool)
+        self.friends = Friends(shards, self.follows, settings.friends_cache_seconds)
+        self.leases = Leases(shards, timing)
+        self.announcer = Announcer(shards, self.friends)
+        self.friendships = Friendships(self.follows, self.friends, self.announcer)
+        self.sweep = Sweep(self.leases, self.announcer, settings.sweep_seconds)
+        commands = Commands(self.leases, self.announcer, self.friendships)
+        self._commands = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
+        self._renewals = self._consumer(topology.PRESENCE_RENEWALS)
+        self._command_intake = Intake(self._commands, relay.presence_batch_decoder, commands.handle)
+        self._renewal_intake = Intake(self._renewals, relay.lease_renewal_decoder, commands.renew)
+        self.verifier = TokenVerifier(settings)
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+        supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("keys", self.verifier.refresh_forever())
+        supervisor.start("commands link", self._commands.run())
+        supervisor.start("renewals link", self._renewals.run())
+        supervisor.start("commands", self._command_intake.run())
+        supervisor.start("renewals", self._renewal_intake.run())
+        supervisor.start("sweep", self.sweep.run())
+
+    def http(self) -> uvicorn.Config:
+        """The HTTP server's configuration."""
+        app = create_app(
+            "Presence",
+            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+        )
+        directory = Directory(self._pool)
+        app.state.authenticator = Authenticator(self.verifier, Revocations(self._shards), directory)
+        add_paths(app, Interface(directory, self.follows, self.friends, self.friendships, Statuses(self._shards)))
+        return uvicorn.Config(
+            app, host=self._settings.http_host, port=self._settings.http_port, log_config=None, access_log=False
+        )
+
+    async def drain(self) -> None:
+        """Become unready, and finish what is in hand."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(self._settings.shutdown_seconds / 2):
+                await asyncio.gather(self._command_intake.drain(), self._renewal_intake.drain())
+        except TimeoutError:
+            log.warning("drain.incomplete")
+
+    async def _check_amqp(self) -> None:
+        if self._stopping or not (self._commands.ready and self._renewals.ready and self.verifier.ready):
+            raise BrokerUnavailable("not consuming")
+
+    def _consumer(self, queue: topology.Queue, *also: topology.Queue) -> Consumer:
+        name = f"presence.{self._settings.instance}"
+        return Consumer(self._settings.amqp_url, name, queue, prefetch=PREFETCH, also=also)
+
+
+async def main() -> int:
+    """Run presence until SIGTERM. Returns the exit status."""
+    settings = load(PresenceSettings)
+    configure_logging(settings, "presence")
+    BUILD_INFO.labels("presence", settings.instance, "0.1.0").set(1)
+    pool = await postgres.open_pool(
+        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
+    )
+    shards = Shards(settings.redis_urls)
+    process = Process(settings, pool, shards)
+    supervisor = Supervisor()
+    process.start(supervisor)
+    try:
+        return await serve_until(process.http(), supervisor, process.drain)
+    finally:
+        await supervisor.stop()
+        await shards.aclose()
+        await pool.close()

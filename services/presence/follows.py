@@ -1,0 +1,73 @@
+"""Who follows whom, and who blocks whom, in PostgreSQL."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.postgres import Pool, load_sql
+from shared.protocol.relay import BlockChanged
+
+_FRIENDS: Final = load_sql("services.presence", "friends")
+_FRIENDS_PAGE: Final = load_sql("services.presence", "friends_page")
+_FOLLOW: Final = load_sql("services.presence", "follow")
+_BOND: Final = load_sql("services.presence", "bond")
+_SET_BLOCK: Final = load_sql("services.presence", "set_block")
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """What two users are to each other: whether each follows the other, and who of them blocks the other."""
+
+    mutual: bool
+    blockers: frozenset[str]
+
+    @property
+    def friends(self) -> bool:
+        """Friends are mutual follows without a block in either direction."""
+        return self.mutual and not self.blockers
+
+
+class Follows:
+    """The tables of presence. Every method raises what asyncpg raises."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def follow(self, follower: str, followee: str) -> datetime:
+        """Let one follow the other. Returns since when; repeating it changes nothing."""
+        row = await self._pool.fetchrow(_FOLLOW, follower, followee)
+        if row is None:
+            # Another request inserted the row after our snapshot was taken: it is there now.
+            row = await self._pool.fetchrow(_FOLLOW, follower, followee)
+        assert row is not None
+        since: datetime = row["created_at"]
+        return since
+
+    async def unfollow(self, follower: str, followee: str) -> None:
+        """Let one no longer follow the other; repeating it changes nothing."""
+        await self._pool.execute(
+            "DELETE FROM presence.follows WHERE follower = $1::uuid AND followee = $2::uuid", follower, followee
+        )
+
+    async def set_block(self, change: BlockChanged) -> bool:
+        """Note a block's beginning or end. False when something newer is known."""
+        row = await self._pool.fetchrow(_SET_BLOCK, change.blocker, change.blocked, change.active, change.version)
+        return row is not None
+
+    async def bond(self, one: str, other: str) -> Bond:
+        """What two users are to each other."""
+        row = await self._pool.fetchrow(_BOND, one, other)
+        assert row is not None
+        return Bond(row["mutual"], frozenset(row["blockers"]))
+
+    async def friends_of(self, user_ids: Iterable[str]) -> dict[str, list[str]]:
+        """User → friends, of each of these."""
+        friends: dict[str, list[str]] = {user: [] for user in user_ids}
+        for row in await self._pool.fetch(_FRIENDS, list(friends)):
+            friends[row["user_id"]].append(row["friend_id"])
+        return friends
+
+    async def friends_page(self, user_id: str, after: str | None, most: int) -> list[str]:
+        """Up to `most` friends in the order of their ids, from behind `after`."""
+        return [row["friend_id"] for row in await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)]

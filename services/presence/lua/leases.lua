@@ -1,0 +1,129 @@
+-- Apply changes to users' connections, take ended leases away, and say whose friends are to be told: `rules.advance`, atomically.
+-- ARGV[1]: msgpack [now, lease, grace, retry (ms), [[user, [change…], wants friends]…], how many due users to sweep]
+-- A change: ["hold" | "lose" | "close", connection, at ms] or ["choose", connection, at ms, status].
+-- Returns [user, status before, status after, announcement, friends' version, friends]… of the users that changed or want
+-- friends. The announcement (its due time, '' for none) is kept until it is made, so that it survives its replica.
+
+local now, lease, grace, retry, users, sweep = unpack(cmsgpack.unpack(ARGV[1]))
+
+local function closed_until(connection)
+  return tonumber(redis.call('GET', '{{CLOSED_CONNECTIONS}}' .. connection) or 0)
+end
+
+local function bury(connection)
+  redis.call('SET', '{{CLOSED_CONNECTIONS}}' .. connection, now + lease, 'PX', lease)
+end
+
+-- Each returns when the user was seen by it, or nil, and whether it ended a connection that nobody had heard of.
+local apply = {}
+
+function apply.hold(user, connection, at)
+  if closed_until(connection) > now or at + lease <= now then
+    return nil, false
+  end
+  redis.call('ZADD', '{{LEASES}}' .. user, 'GT', at + lease, connection)
+  return at, false
+end
+
+function apply.choose(user, connection, at, status)
+  if not apply.hold(user, connection, at) then
+    return nil, false
+  end
+  local chosen = redis.call('HGET', '{{STATUSES}}' .. user, connection)
+  if not chosen or tonumber(string.match(chosen, '^%d+')) <= at then
+    redis.call('HSET', '{{STATUSES}}' .. user, connection, string.format('%d:%s', at, status))
+  end
+  return at, false
+end
+
+function apply.lose(user, connection, at)
+  if closed_until(connection) > now then
+    return nil, false
+  end
+  bury(connection)
+  local known = redis.call('ZSCORE', '{{LEASES}}' .. user, connection)
+  redis.call('ZADD', '{{LEASES}}' .. user, 'XX', 'LT', at + grace, connection)
+  return at, not known
+end
+
+function apply.close(user, connection, at)
+  local buried = closed_until(connection) > now
+  bury(connection)
+  local removed = redis.call('ZREM', '{{LEASES}}' .. user, connection)
+  redis.call('HDEL', '{{STATUSES}}' .. user, connection)
+  return at, removed == 0 and not buried
+end
+
+-- Take ended leases away. Returns the latest end among them, and the end of the first lease that still runs.
+local function expire(user)
+  local key, last = '{{LEASES}}' .. user, nil
+  while true do
+    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    if #first == 0 then
+      return last, nil
+    end
+    local ends = tonumber(first[2])
+    if ends > now then
+      return last, ends
+    end
+    redis.call('ZREM', key, first[1])
+    redis.call('HDEL', '{{STATUSES}}' .. user, first[1])
+    last = ends
+  end
+end
+
+-- Keep the last sign of life: with a TTL while online, without one afterwards.
+local function remember(user, at, last_end, before, after)
+  local known = seen(user)
+  if at and (not known or at > known) then
+    known = at
+  elseif not at and (before == after or after ~= 'offline') then
+    return
+  end
+  known = known or math.floor((last_end - lease) / 1000)
+  if after == 'offline' then
+    redis.call('SET', '{{ONLINE}}' .. user, known)
+  else
+    redis.call('SET', '{{ONLINE}}' .. user, known, 'PX', lease)
+  end
+end
+
+local results = {}
+
+local function advance(user, changes, wants_friends)
+  local before, latest, stray = effective(user), nil, false
+  for _, change in ipairs(changes) do
+    local at, unknown = apply[change[1]](user, change[2], change[3], change[4])
+    if at then
+      latest = math.max(latest or 0, math.floor(at / 1000))
+    end
+    stray = stray or unknown
+  end
+  local last_end, next_end = expire(user)
+  local after = effective(user)
+  if next_end then
+    redis.call('ZADD', '{{LEASES_DUE}}', next_end, user)
+  else
+    redis.call('ZREM', '{{LEASES_DUE}}', user)
+  end
+  remember(user, latest, last_end, before, after)
+  local announcement = ''
+  if before ~= after or (stray and after == 'offline') then
+    announcement = string.format('%d', now + retry)
+    redis.call('ZADD', '{{ANNOUNCEMENTS}}', announcement, user)
+  end
+  if wants_friends or announcement ~= '' then
+    local version, members = friends(user)
+    results[#results + 1] = { user, before, after, announcement, version, members }
+  end
+end
+
+for _, entry in ipairs(users) do
+  advance(entry[1], entry[2], entry[3])
+end
+if sweep > 0 then
+  for _, user in ipairs(redis.call('ZRANGEBYSCORE', '{{LEASES_DUE}}', '-inf', now, 'LIMIT', 0, sweep)) do
+    advance(user, {}, false)
+  end
+end
+return results

@@ -1,0 +1,115 @@
+-- Tell friends of users' statuses. A status is read and published in one go, on the user's own server: so whatever is said
+-- of a user reaches each gateway in the order in which it became true, whoever says it.
+-- ARGV[1]: msgpack [templates, announcements, bulks]
+-- templates: [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], `%s` where something goes.
+-- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], shown as offline].
+--   With an announcement (its due time, else ''): made only once, by whoever holds the latest.
+--   With a version: only while the user's friends are those that the receivers were chosen from.
+-- A bulk: [gateway, connection, [friend…]].
+-- Returns the 0-based indices of announcements whose version is no longer right.
+
+local templates, announcements, bulks = unpack(cmsgpack.unpack(ARGV[1]))
+local STATUSES, EVENTS, BULK = unpack(templates)
+
+-- RFC 3339 of Unix seconds, as JSON. Days to a date: Howard Hinnant, «chrono-Compatible Low-Level Date Algorithms», civil_from_days.
+local function instant(seconds)
+  if not seconds then
+    return 'null'
+  end
+  local z = math.floor(seconds / 86400) + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  local day, time = doy - math.floor((153 * mp + 2) / 5) + 1, seconds % 86400
+  return string.format(
+    '"%04d-%02d-%02dT%02d:%02d:%02d.000Z"', year, month, day, math.floor(time / 3600), math.floor(time % 3600 / 60), time % 60
+  )
+end
+
+local known = {}
+local function described(user)
+  local text = known[user]
+  if not text then
+    text = string.format(STATUSES[effective(user)], user, instant(seen(user)))
+    known[user] = text
+  end
+  return text
+end
+
+local outgoing = {}
+local function downlink(gateway)
+  local found = outgoing[gateway]
+  if not found then
+    found = { transients = {}, directs = {} }
+    outgoing[gateway] = found
+  end
+  return found
+end
+
+local function tell(gateways, text)
+  for gateway, receivers in pairs(gateways) do
+    local transients = downlink(gateway).transients
+    transients[#transients + 1] = { receivers, text }
+  end
+end
+
+-- The events of an announcement that are true now. When it has been overtaken by a later one, that one tells the rest.
+local function timely(kinds, offline, latest)
+  local chosen = {}
+  for _, kind in ipairs(kinds) do
+    if (kind == 'offline') == offline and (latest or kind == 'online') then
+      chosen[#chosen + 1] = kind
+    end
+  end
+  if latest and #chosen == 0 then
+    chosen[1] = offline and 'offline' or 'online'
+  end
+  return chosen
+end
+
+local function claim(user, announcement)
+  if announcement == '' then
+    return true
+  end
+  local latest = tonumber(redis.call('ZSCORE', '{{ANNOUNCEMENTS}}', user) or nil) == tonumber(announcement)
+  if latest then
+    redis.call('ZREM', '{{ANNOUNCEMENTS}}', user)
+  end
+  return latest
+end
+
+local stale = {}
+for i, entry in ipairs(announcements) do
+  local user, kinds, announcement, version, gateways, hidden = unpack(entry)
+  local offline = effective(user) == 'offline'
+  if version and (redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or '') ~= version then
+    stale[#stale + 1] = i - 1
+  elseif hidden then
+    if not offline then
+      tell(gateways, string.format(EVENTS.offline, string.format(STATUSES.offline, user, instant(seen(user)))))
+    end
+  else
+    for _, kind in ipairs(timely(kinds, offline, claim(user, announcement))) do
+      tell(gateways, string.format(EVENTS[kind], described(user)))
+    end
+  end
+end
+
+for _, bulk in ipairs(bulks) do
+  local gateway, connection, users = unpack(bulk)
+  local texts = {}
+  for i, user in ipairs(users) do
+    texts[i] = described(user)
+  end
+  local directs = downlink(gateway).directs
+  directs[#directs + 1] = { connection, string.format(BULK, table.concat(texts, ',')) }
+end
+
+for gateway, found in pairs(outgoing) do
+  redis.call('PUBLISH', '{{GATEWAY}}' .. gateway, cmsgpack.pack({ {}, found.transients, found.directs }))
+end
+return stale

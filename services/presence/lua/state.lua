@@ -1,0 +1,43 @@
+-- What is read of a user, by every script of presence. A script is this file followed by its own.
+
+local RANK = { offline = 0, away = 1, online = 2, busy = 3 }
+
+-- The status that friends see: a lease that has ended counts until it is taken away, which is when they are told.
+-- Only leased connections have an entry in the hash; one without an entry is online.
+local function effective(user)
+  local live = redis.call('ZCARD', '{{LEASES}}' .. user)
+  if live == 0 then
+    return 'offline'
+  end
+  local chosen = redis.call('HVALS', '{{STATUSES}}' .. user)
+  local status = #chosen < live and 'online' or 'away'
+  for _, entry in ipairs(chosen) do
+    local choice = string.match(entry, ':(.*)$')
+    if RANK[choice] > RANK[status] then
+      status = choice
+    end
+  end
+  return status
+end
+
+-- Unix seconds of the last sign of life, or nil.
+local function seen(user)
+  return tonumber(redis.call('GET', '{{ONLINE}}' .. user) or nil)
+end
+
+-- The version of the user's friends, and the cached ones: false when they aren't cached. The empty text marks a cache that
+-- may have no friends in it.
+local function friends(user)
+  local version = redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or ''
+  local members = redis.call('SMEMBERS', '{{FRIENDS}}' .. user)
+  if #members == 0 then
+    return version, false
+  end
+  for i, member in ipairs(members) do
+    if member == '' then
+      table.remove(members, i)
+      break
+    end
+  end
+  return version, members
+end

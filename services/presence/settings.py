@@ -1,0 +1,19 @@
+"""Settings of presence."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class PresenceSettings(ServiceSettings):
+    """What presence reads from the environment."""
+
+    lease_seconds: float = Field(60, gt=0, description="How long a connection counts as online without renewal.")
+    offline_grace_seconds: float = Field(
+        5, ge=0, description="How long a user whose last connection was lost, not closed, still counts as online."
+    )
+    sweep_seconds: float = Field(0.5, gt=0, le=5, description="How often ended leases are looked for.")
+    announce_retry_seconds: float = Field(
+        3, gt=0, description="A change that a replica didn't announce for so long is announced by any other."
+    )
+    friends_cache_seconds: int = Field(300, gt=0, description="How long a user's friends are kept in Redis.")

@@ -1,0 +1,9 @@
+-- Follow, or find that it was so already: the first time counts. $1 follower, $2 followee
+WITH inserted AS (
+    INSERT INTO presence.follows (follower, followee) VALUES ($1::uuid, $2::uuid)
+    ON CONFLICT DO NOTHING RETURNING created_at
+)
+SELECT created_at FROM inserted
+UNION ALL
+SELECT created_at FROM presence.follows WHERE follower = $1::uuid AND followee = $2::uuid
+LIMIT 1

@@ -1,0 +1,48 @@
+"""The sweep: ended leases are taken away, and changes that nobody announced in time are announced. Runs on every replica."""
+
+import asyncio
+import random
+from typing import Final
+
+import structlog
+
+from services.presence import metrics
+from services.presence.announcer import Announcer
+from services.presence.leases import Leases, Outcome
+from services.presence.outage import TRANSIENT_ERRORS
+
+log = structlog.get_logger(__name__)
+
+USERS_PER_SWEEP: Final = 500
+
+
+class Sweep:
+    """Looks for what time has brought."""
+
+    def __init__(self, leases: Leases, announcer: Announcer, period_seconds: float) -> None:
+        self._leases = leases
+        self._announcer = announcer
+        self._period = period_seconds
+
+    async def run(self) -> None:
+        """Sweep for ever. Jitter keeps replicas apart."""
+        while True:
+            await asyncio.sleep(self._period * random.uniform(0.5, 1.0))  # noqa: S311
+            try:
+                await self.once()
+            except TRANSIENT_ERRORS as error:
+                log.warning("sweep.failed", error=repr(error))
+
+    async def once(self) -> None:
+        """Do all that is due. What fails between taking and telling is told as overdue."""
+        while True:
+            ended = await self._leases.sweep(USERS_PER_SWEEP)
+            metrics.EXPIRED.inc(len(ended))
+            overdue = await self._leases.overdue(USERS_PER_SWEEP)
+            metrics.OVERDUE.inc(len(overdue))
+            await self._tell([*ended, *overdue])
+            if len(ended) + len(overdue) < USERS_PER_SWEEP:
+                return
+
+    async def _tell(self, outcomes: list[Outcome]) -> None:
+        await self._announcer.announce(outcomes, await self._announcer.circles(outcomes))
