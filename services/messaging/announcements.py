@@ -1,0 +1,134 @@
+"""What became of commands, as events for those whom they concern."""
+
+from typing import Any, Final
+
+import msgspec
+
+from services.messaging.messages import NO_MEDIA, Appended
+from services.messaging.outbox import Origin, Outbox
+from services.messaging.receipts import Mark, Marked
+from shared.protocol.codec import instant, json_encoder
+from shared.protocol.payloads import (
+    Message,
+    MessageDeliveredUpdatePayload,
+    MessageNewPayload,
+    MessageReadAckPayload,
+    MessageReadUpdatePayload,
+    MessageSentPayload,
+    Sender,
+    Unread,
+)
+from shared.protocol.relay import MarkRead, SendMessage
+from shared.protocol.server import (
+    MessageDeliveredUpdate,
+    MessageNew,
+    MessageReadAck,
+    MessageReadUpdate,
+    MessageSent,
+)
+
+_BEFORE_BRACE: Final = -1
+_BEFORE_TOTAL: Final = -len("0}}}")
+"""Where fan-out goes on: an event without its last brace, and one that ends with an unread total of 0."""
+
+NOBODY: Final = ""
+"""The other side of an event that concerns the user's own devices: a block never hides it."""
+
+
+def _open(event: msgspec.Struct) -> str:
+    return json_encoder.encode(event)[:_BEFORE_BRACE].decode()
+
+
+def _counted(event: MessageNew | MessageReadAck) -> str:
+    return json_encoder.encode(event)[:_BEFORE_TOTAL].decode()
+
+
+def message_of(send: SendMessage, appended: Appended) -> Message:
+    """A message that was just appended, without its sender."""
+    return Message(
+        id=appended.message_id,
+        conversation_id=send.conversation_id,
+        seq=appended.seq,
+        sender_id=send.user_id,
+        type=send.type,  # type: ignore[arg-type]
+        content=send.content,
+        media=NO_MEDIA if send.media is None else msgspec.Raw(send.media.encode()),
+        is_read=False,
+        read_at=None,
+        delivered_at=None,
+        created_at=instant(appended.created_at),
+    )
+
+
+def announce_message(outbox: Outbox, send: SendMessage, appended: Appended, message: Message, unread: int) -> None:
+    """`message.sent` to its sender, `message.new` to its receiver, who has `unread` messages in the conversation now.
+
+    While a block stands, a message that is sent again is announced to its sender alone.
+    """
+    sender_id, receiver_id = send.user_id, appended.receiver_id
+    sent = MessageSent(MessageSentPayload(send.temp_id, message))
+    inbox = outbox.inbox(sender_id)
+    inbox.events.append((_open(sent), NOBODY))
+    inbox.origins.append(None)
+    if appended.blocked:
+        return
+    message = with_sender(message, appended)
+    new = MessageNew(MessageNewPayload(message, Unread(unread, 0)))
+    inbox = outbox.inbox(receiver_id)
+    inbox.events.append((_counted(new), sender_id, True, send.conversation_id, unread, appended.version))
+    inbox.origins.append(Origin(send, appended))
+    inbox.typing.append(f"{send.conversation_id}:{sender_id}")
+    outbox.last_messages[send.conversation_id] = last_message(message)
+
+
+def with_sender(message: Message, appended: Appended) -> Message:
+    """The message with the profile of its sender, who is named by the id when no token ever said more."""
+    sender_id = message.sender_id
+    sender = Sender(sender_id, appended.username or sender_id, appended.display_name or sender_id, appended.avatar)
+    return msgspec.structs.replace(message, sender=sender)
+
+
+def last_message(message: Message) -> tuple[Any, ...]:
+    """What the fan-out script caches of the newest message."""
+    return (
+        message.conversation_id,
+        message.seq,
+        message.id,
+        message.sender_id,
+        message.content or "",
+        message.type,
+        message.created_at,
+    )
+
+
+def announce_reading(outbox: Outbox, read: MarkRead, marked: Marked) -> None:
+    """`message.read_ack` to every device of the reader."""
+    payload = MessageReadAckPayload(
+        read.conversation_id, instant(marked.read_at), marked.read_seq, Unread(marked.unread, 0)
+    )
+    text = _counted(MessageReadAck(payload))
+    inbox = outbox.inbox(read.user_id)
+    inbox.events.append((text, NOBODY, False, read.conversation_id, marked.unread, marked.version))
+    inbox.origins.append(None)
+
+
+def announce_marks(outbox: Outbox, mark: Mark, marked: Marked) -> None:
+    """`message.delivered_update` and `message.read_update` to the other participant, if there is news for it.
+
+    Reading implies delivery, which is only told when a device said so.
+    """
+    conversation_id, user_id = mark.conversation_id, mark.user_id
+    outbox.inbox(user_id).progress += (conversation_id, marked.delivered_seq)
+    if marked.shows_delivered and mark.delivered_to is not None:
+        at = instant(marked.delivered_at)
+        delivered = MessageDeliveredUpdatePayload(conversation_id, user_id, marked.delivered_seq, at)
+        _tell(outbox, marked.other_id, user_id, MessageDeliveredUpdate(delivered))
+    if marked.shows_read:
+        read = MessageReadUpdatePayload(conversation_id, user_id, instant(marked.read_at), marked.read_seq)
+        _tell(outbox, marked.other_id, user_id, MessageReadUpdate(read))
+
+
+def _tell(outbox: Outbox, receiver_id: str, peer_id: str, event: msgspec.Struct) -> None:
+    inbox = outbox.inbox(receiver_id)
+    inbox.events.append((_open(event), peer_id))
+    inbox.origins.append(None)

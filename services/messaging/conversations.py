@@ -1,0 +1,66 @@
+"""Direct conversations: one for each pair of users who ever wanted one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from services.messaging.pairs import lock, pair_of
+from services.messaging.sql import CONVERSATION, CONVERSATIONS, CREATE_CONVERSATION
+from shared.directory import Profile
+from shared.postgres import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as one of its participants sees it. `updated_at`: its last message, or when it was made."""
+
+    conversation_id: str
+    participants: tuple[Profile, Profile]
+    last_seq: int
+    unread: int
+    updated_at: datetime
+
+
+class Conversations:
+    """The conversations of all users."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def create(self, user_id: str, other_id: str) -> tuple[str, bool]:
+        """The id of the conversation of two different users, and whether it was made now. Raises what asyncpg raises."""
+        pair = pair_of(user_id, other_id)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await lock(connection, pair)
+            created = await connection.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair)
+        return pair.conversation_id, created is not None
+
+    async def find(self, user_id: str, conversation_id: str) -> Conversation | None:
+        """The conversation, or None when there is none or the user has no part in it."""
+        row = await self._pool.fetchrow(CONVERSATION, user_id, conversation_id)
+        return None if row is None else _conversation(row)
+
+    async def newest(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Conversation]:
+        """At most `limit` of the user's conversations, newest first, from behind the position (updated_at, id)."""
+        rows = await self._pool.fetch(CONVERSATIONS, user_id, limit, *(after or (None, None)))
+        return [_conversation(row) for row in rows]
+
+
+_COLUMNS_OF_PROFILE: Final = 4
+
+
+def _conversation(row: asyncpg.Record) -> Conversation:
+    conversation_id, last_seq, unread, updated_at, *profiles = row
+    return Conversation(
+        conversation_id,
+        (_profile(*profiles[:_COLUMNS_OF_PROFILE]), _profile(*profiles[_COLUMNS_OF_PROFILE:])),
+        last_seq,
+        unread,
+        updated_at,
+    )
+
+
+def _profile(user_id: str, username: str | None, display_name: str | None, avatar: str | None) -> Profile:
+    return Profile(user_id, username or user_id, display_name or user_id, avatar)

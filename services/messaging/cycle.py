@@ -1,0 +1,70 @@
+"""A cycle: a batch of commands goes through the stores, and what came of it out to everyone, in that order."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from services.messaging.fanout import Fanout
+from services.messaging.handlers import Handlers
+from services.messaging.outbox import Outbox
+from services.messaging.undelivered import UndeliveredMessages
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
+from shared.protocol.topology import PRESENCE_COMMANDS
+from shared.rabbitmq import Publisher
+
+Segment = list[tuple[str, Command]]
+"""Commands, each with the id of its gateway."""
+
+
+class Cycle:
+    """What happens to a batch of commands."""
+
+    def __init__(
+        self, handlers: Handlers, fanout: Fanout, undelivered: UndeliveredMessages, publisher: Publisher
+    ) -> None:
+        self._handlers = handlers
+        self._fanout = fanout
+        self._undelivered = undelivered
+        self._publisher = publisher
+
+    async def run(self, batches: Sequence[CommandBatch]) -> None:
+        """Handle `batches` in order. Can be run again with the same ones after any failure."""
+        outbox = Outbox()
+        for segment in segments(batches):
+            await self._handle(segment, outbox)
+        outbox.completed += [(batch.gateway_id, batch.batch_id) for batch in batches]
+        undelivered, _ended = await self._fanout.deliver(outbox)
+        if undelivered:
+            await self._undelivered.report(undelivered)
+        if outbox.blocks:
+            body = msgpack_encoder.encode(relay.PresenceBatch(list(outbox.blocks)))
+            await self._publisher.publish(PRESENCE_COMMANDS, body)
+
+    async def _handle(self, segment: Segment, outbox: Outbox) -> None:
+        """Marks come first: what is sent in the same cycle wasn't seen by whoever read «all»."""
+        gateway_id, first = segment[0]
+        if isinstance(first, SetBlock):
+            await self._handlers.block((gateway_id, first), outbox)
+            return
+        marks = [(gateway, command) for gateway, command in segment if isinstance(command, MarkRead | MarkDelivered)]
+        sends = [(gateway, command) for gateway, command in segment if isinstance(command, SendMessage)]
+        if marks:
+            await self._handlers.mark(marks, outbox)
+        if sends:
+            await self._handlers.send(sends, outbox)
+
+
+def segments(batches: Iterable[CommandBatch]) -> Iterator[Segment]:
+    """The commands of `batches`, in order, cut before and after each change of a block."""
+    segment: Segment = []
+    for batch in batches:
+        for command in batch.commands:
+            if isinstance(command, SetBlock):
+                if segment:
+                    yield segment
+                yield [(batch.gateway_id, command)]
+                segment = []
+            else:
+                segment.append((batch.gateway_id, command))
+    if segment:
+        yield segment

@@ -1,0 +1,122 @@
+"""Messages in PostgreSQL: appended in batches, read by place."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+import asyncpg
+import msgspec
+from uuid_utils import uuid7
+
+from services.messaging.sql import APPEND, MESSAGES_AT
+from shared.postgres import Pool
+from shared.protocol.codec import instant
+from shared.protocol.payloads import Message, Sender
+from shared.protocol.relay import SendMessage
+
+MAX_ATTEMPTS: Final = 64
+"""How often a batch is appended again after losing a race for a temp id. Each loss means that somebody else committed."""
+
+NO_MEDIA: Final = msgspec.Raw(b"[]")
+
+Verdict = Literal["new", "repeated", "conversation_not_found", "duplicate_temp_id", "blocked"]
+
+
+class Appended(NamedTuple):
+    """What became of a message that was to be appended; the fields after `verdict` count for new and repeated ones.
+
+    `unread` is the receiver's count before the batch, `version` the conversation's after it. `blocked`: a block stands, and
+    a repeated message goes to its sender alone.
+    """
+
+    message_id: str
+    verdict: Verdict
+    seq: int
+    created_at: datetime
+    receiver_id: str
+    unread: int
+    version: int
+    blocked: bool
+    username: str | None
+    display_name: str | None
+    avatar: str | None
+
+
+class Messages:
+    """The messages of all conversations."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def append(self, sends: Sequence[SendMessage]) -> list[Appended]:
+        """Append `sends` in one statement, and say of each, in order, what became of it.
+
+        A repeated temp id gives the seq that it has. When `sends` itself repeats one, a second statement follows with
+        what was repeated. Raises what asyncpg raises.
+        """
+        rounds = distinct_rounds(sends)
+        if len(rounds) == 1:
+            return await self._append_distinct(sends)
+        results: dict[int, Appended] = {}
+        for positions in rounds:
+            appended = await self._append_distinct([sends[position] for position in positions])
+            results.update(zip(positions, appended, strict=True))
+        return [results[position] for position in range(len(sends))]
+
+    async def _append_distinct(self, sends: Sequence[SendMessage]) -> list[Appended]:
+        ids = [str(uuid7()) for _ in sends]
+        columns = zip(
+            *[(s.user_id, s.conversation_id, s.temp_id, s.type, s.content, s.media) for s in sends], strict=True
+        )
+        given = [ids, *columns]
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                rows = await self._pool.fetch(APPEND, *given)
+                break
+            except asyncpg.UniqueViolationError:
+                if attempt == MAX_ATTEMPTS - 1:
+                    raise
+        return [Appended(message_id, *row) for message_id, row in zip(ids, rows, strict=True)]
+
+    async def at(self, places: Sequence[tuple[str, str, int]]) -> list[Message]:
+        """The messages at (viewer, conversation, seq), as the viewers may see them; places that are empty are left out."""
+        if not places:
+            return []
+        viewers, conversations, seqs = zip(*places, strict=True)
+        rows = await self._pool.fetch(MESSAGES_AT, viewers, conversations, seqs)
+        return [_message(row) for row in rows]
+
+
+def distinct_rounds(sends: Sequence[SendMessage]) -> list[list[int]]:
+    """Positions in `sends`, split so that no part has a (conversation, sender, temp id) twice; almost always one part."""
+    rounds: list[list[int]] = [[]]
+    seen: dict[tuple[str, str, str], int] = {}
+    for position, send in enumerate(sends):
+        turn = 0
+        if send.temp_id is not None:
+            key = (send.conversation_id, send.user_id, send.temp_id)
+            turn = seen.get(key, -1) + 1
+            seen[key] = turn
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(position)
+    return rounds
+
+
+def _message(row: asyncpg.Record) -> Message:
+    read_at, delivered_at = row["read_at"], row["delivered_at"]
+    sender_id = row["sender_id"]
+    return Message(
+        id=row["id"],
+        conversation_id=row["conversation_id"],
+        seq=row["seq"],
+        sender_id=sender_id,
+        type=row["type"],
+        content=row["content"],
+        media=NO_MEDIA if row["media"] is None else msgspec.Raw(row["media"].encode()),
+        is_read=read_at is not None,
+        read_at=None if read_at is None else instant(read_at),
+        delivered_at=None if delivered_at is None else instant(delivered_at),
+        created_at=instant(row["created_at"]),
+        sender=Sender(sender_id, row["username"] or sender_id, row["display_name"] or sender_id, row["avatar"]),
+    )

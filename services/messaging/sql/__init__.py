@@ -1,0 +1,18 @@
+"""The statements of messaging, each a `.sql` file beside this one."""
+
+from typing import Final
+
+from shared.postgres import load_sql
+
+_PACKAGE: Final = "services.messaging"
+
+APPEND: Final = load_sql(_PACKAGE, "append")
+MARK: Final = load_sql(_PACKAGE, "mark")
+MESSAGES_AT: Final = load_sql(_PACKAGE, "messages_at")
+UNREAD: Final = load_sql(_PACKAGE, "unread")
+CONVERSATIONS: Final = load_sql(_PACKAGE, "conversations")
+CREATE_CONVERSATION: Final = load_sql(_PACKAGE, "create_conversation")
+SET_BLOCK: Final = load_sql(_PACKAGE, "set_block")
+APPLY_BLOCK: Final = load_sql(_PACKAGE, "apply_block")
+BLOCKS: Final = load_sql(_PACKAGE, "blocks")
+CONVERSATION: Final = load_sql(_PACKAGE, "conversation")

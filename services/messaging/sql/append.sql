@@ -1,0 +1,76 @@
+-- Append a batch of messages in one round trip and one commit. No (conversation, sender, temp id) may stand in it twice.
+-- $1 message ids, $2 senders, $3 conversations, $4 temp ids or null, $5 types, $6 contents or null, $7 media (jsonb) or null
+--
+-- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
+-- blocked), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread count before
+-- this batch, the conversation's version after it, whether a block stands, and the sender's profile.
+--
+-- Conversations are locked in the order of their ids, so that two replicas never wait for each other in a circle. After
+-- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):
+-- seq, unread and block come from that row and are right. A message with the same temp id that was committed meanwhile
+-- isn't seen here; then the unique index refuses the statement, and it is run again.
+WITH given AS MATERIALIZED (
+    SELECT *
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[]) WITH ORDINALITY
+        AS g (id, sender_id, conversation_id, temp_id, type, content, media, position)
+), locked AS MATERIALIZED (
+    SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked,
+           GREATEST(updated_at, date_trunc('milliseconds', now())) AS now
+    FROM messaging.conversations
+    WHERE id = ANY ($3::uuid[])
+    ORDER BY id
+    FOR NO KEY UPDATE
+), judged AS MATERIALIZED (
+    SELECT g.position, g.id, g.sender_id, g.conversation_id, g.temp_id, g.type, g.content, g.media,
+           l.last_seq, l.version, l.unread_low, l.unread_high, l.blocked, l.now,
+           g.sender_id = l.user_low AS from_low,
+           CASE WHEN g.sender_id = l.user_low THEN l.user_high ELSE l.user_low END AS receiver_id,
+           m.seq AS repeated_seq, m.created_at AS repeated_at,
+           CASE
+               WHEN l.id IS NULL OR g.sender_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'
+               WHEN m.seq IS NOT NULL AND (m.type, m.content, m.media) IS DISTINCT FROM (g.type, g.content, g.media)
+                   THEN 'duplicate_temp_id'
+               WHEN m.seq IS NOT NULL THEN 'repeated'
+               WHEN l.blocked THEN 'blocked'
+               ELSE 'new'
+           END AS verdict
+    FROM given g
+    LEFT JOIN locked l ON l.id = g.conversation_id
+    LEFT JOIN messaging.messages m
+        ON m.conversation_id = g.conversation_id AND m.sender_id = g.sender_id AND m.temp_id = g.temp_id
+), fresh AS MATERIALIZED (
+    SELECT position, id, sender_id, conversation_id, temp_id, type, content, media, from_low, now,
+           last_seq + row_number() OVER (PARTITION BY conversation_id ORDER BY position) AS seq
+    FROM judged
+    WHERE verdict = 'new'
+), inserted AS (
+    INSERT INTO messaging.messages (conversation_id, seq, id, sender_id, created_at, type, temp_id, content, media)
+    SELECT conversation_id, seq, id, sender_id, now, type, temp_id, content, media
+    FROM fresh
+), advanced AS (
+    UPDATE messaging.conversations c
+    SET last_seq = f.last_seq,
+        version = c.version + 1,
+        unread_low = c.unread_low + f.for_low,
+        unread_high = c.unread_high + f.for_high,
+        updated_at = f.now
+    FROM (
+        SELECT conversation_id, max(seq) AS last_seq, max(now) AS now,
+               count(*) FILTER (WHERE NOT from_low) AS for_low, count(*) FILTER (WHERE from_low) AS for_high
+        FROM fresh
+        GROUP BY conversation_id
+    ) f
+    WHERE c.id = f.conversation_id
+)
+SELECT j.verdict,
+       COALESCE(f.seq, j.repeated_seq) AS seq,
+       COALESCE(j.repeated_at, j.now) AS created_at,
+       j.receiver_id::text,
+       CASE WHEN j.from_low THEN j.unread_high ELSE j.unread_low END AS unread,
+       j.version + (f.seq IS NOT NULL)::int AS version,
+       j.blocked,
+       u.username, u.display_name, u.avatar
+FROM judged j
+LEFT JOIN fresh f USING (position)
+LEFT JOIN directory.users u ON u.id = j.sender_id
+ORDER BY j.position

@@ -1,0 +1,105 @@
+-- Move reading and delivery marks forward, for a batch, in one round trip and one commit. No (conversation, user) may
+-- stand in it twice.
+-- $1 conversations, $2 users, $3 read up to (null: not read), $4 delivered up to (null: not delivered); both are clamped
+--
+-- One row for each given row, in the given order: its verdict (marked, stale, conversation_not_found), where the marks stand,
+-- when the reading mark moved last, unread count and version, the other participant, and which of its messages became
+-- read or delivered, unless a block stands.
+--
+-- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted, and those committed while this
+-- statement waited for the lock can't be seen: such a row is stale, nothing is changed for it, and it is given again.
+WITH given AS MATERIALIZED (
+    SELECT *
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
+        AS g (conversation_id, user_id, read_to, delivered_to, position)
+), seen AS MATERIALIZED (
+    SELECT id, last_seq
+    FROM messaging.conversations
+    WHERE id = ANY ($1::uuid[])
+), locked AS MATERIALIZED (
+    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high,
+           read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
+           date_trunc('milliseconds', now()) AS now
+    FROM messaging.conversations
+    WHERE id = ANY ($1::uuid[])
+    ORDER BY id
+    FOR NO KEY UPDATE
+), sides AS MATERIALIZED (
+    SELECT g.position, g.conversation_id, g.user_id, l.last_seq, l.version, l.blocked, l.now,
+           l.id IS NOT NULL AND g.user_id IN (l.user_low, l.user_high) AS found,
+           l.last_seq <> s.last_seq AND g.read_to < l.last_seq AS stale,
+           g.user_id = l.user_low AS is_low,
+           CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
+           CASE WHEN g.user_id = l.user_low THEN l.unread_low ELSE l.unread_high END AS unread,
+           CASE WHEN g.user_id = l.user_low THEN l.read_low_at ELSE l.read_high_at END AS read_at,
+           CASE WHEN g.user_id = l.user_low THEN l.read_low ELSE l.read_high END AS read_from,
+           CASE WHEN g.user_id = l.user_low THEN l.delivered_low ELSE l.delivered_high END AS delivered_from,
+           LEAST(g.read_to, l.last_seq) AS read_to,
+           LEAST(GREATEST(g.read_to, g.delivered_to), l.last_seq) AS delivered_to
+    FROM given g
+    LEFT JOIN locked l ON l.id = g.conversation_id
+    LEFT JOIN seen s ON s.id = g.conversation_id
+), moved AS MATERIALIZED (
+    SELECT *,
+           read_to > read_from AS reads,
+           delivered_to > delivered_from AS delivers,
+           CASE
+               WHEN NOT read_to > read_from THEN 0
+               WHEN read_to = last_seq THEN unread
+               ELSE (
+                   SELECT count(*) FROM messaging.messages m
+                   WHERE m.conversation_id = s.conversation_id AND m.seq > s.read_from AND m.seq <= s.read_to
+                       AND m.sender_id = s.other_id
+               )
+           END AS newly_read,
+           delivered_to > delivered_from AND EXISTS (
+               SELECT FROM messaging.messages m
+               WHERE m.conversation_id = s.conversation_id AND m.seq > s.delivered_from AND m.seq <= s.delivered_to
+                   AND m.sender_id = s.other_id
+           ) AS newly_delivered
+    FROM sides s
+    WHERE found AND stale IS NOT TRUE
+), recorded AS (
+    INSERT INTO messaging.receipts (conversation_id, user_id, seq, read, silent, at)
+    SELECT conversation_id, user_id, read_to, true, blocked, now FROM moved WHERE reads
+    UNION ALL
+    SELECT conversation_id, user_id, delivered_to, false, blocked, now FROM moved WHERE delivers
+), advanced AS (
+    UPDATE messaging.conversations c
+    SET version = c.version + 1,
+        unread_low = c.unread_low - COALESCE(m.read_by_low, 0),
+        unread_high = c.unread_high - COALESCE(m.read_by_high, 0),
+        read_low = GREATEST(c.read_low, m.read_low),
+        read_high = GREATEST(c.read_high, m.read_high),
+        read_low_at = CASE WHEN m.read_low IS NULL THEN c.read_low_at ELSE m.now END,
+        read_high_at = CASE WHEN m.read_high IS NULL THEN c.read_high_at ELSE m.now END,
+        delivered_low = GREATEST(c.delivered_low, m.delivered_low),
+        delivered_high = GREATEST(c.delivered_high, m.delivered_high)
+    FROM (
+        SELECT conversation_id, max(now) AS now,
+               max(read_to) FILTER (WHERE is_low AND reads) AS read_low,
+               max(read_to) FILTER (WHERE NOT is_low AND reads) AS read_high,
+               max(delivered_to) FILTER (WHERE is_low) AS delivered_low,
+               max(delivered_to) FILTER (WHERE NOT is_low) AS delivered_high,
+               sum(newly_read) FILTER (WHERE is_low)::bigint AS read_by_low,
+               sum(newly_read) FILTER (WHERE NOT is_low)::bigint AS read_by_high
+        FROM moved
+        WHERE reads OR delivers
+        GROUP BY conversation_id
+    ) m
+    WHERE c.id = m.conversation_id
+)
+SELECT CASE WHEN NOT s.found THEN 'conversation_not_found' WHEN s.stale THEN 'stale' ELSE 'marked' END AS verdict,
+       GREATEST(s.read_from, s.read_to) AS read_seq,
+       CASE WHEN m.reads THEN s.now ELSE COALESCE(s.read_at, s.now) END AS read_at,
+       GREATEST(s.delivered_from, s.delivered_to) AS delivered_seq,
+       s.now AS delivered_at,
+       s.unread - m.newly_read AS unread,
+       s.version + (SELECT (count(*) > 0)::int FROM moved o WHERE o.conversation_id = s.conversation_id AND (o.reads OR o.delivers))
+           AS version,
+       s.other_id::text,
+       m.newly_read > 0 AND NOT s.blocked AS shows_read,
+       m.newly_delivered AND NOT s.blocked AS shows_delivered
+FROM sides s
+LEFT JOIN moved m USING (position)
+ORDER BY s.position

@@ -1,0 +1,31 @@
+-- Messages by place, as their viewers may see them.
+-- $1 viewers (participants), $2 conversations, $3 seqs: one of each for each message
+--
+-- Read by the receiver at the first of its marks at or beyond the seq; marks made while a block stood are the receiver's
+-- own affair. Read implies delivered.
+SELECT m.id::text, m.conversation_id::text, m.seq, m.sender_id::text, m.type, m.content, m.media, m.created_at,
+       u.username, u.display_name, u.avatar,
+       read.at AS read_at,
+       LEAST(read.at, delivered.at) AS delivered_at
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w (viewer_id, conversation_id, seq, position)
+JOIN messaging.messages m ON m.conversation_id = w.conversation_id AND m.seq = w.seq
+JOIN messaging.conversations c ON c.id = w.conversation_id
+CROSS JOIN LATERAL (SELECT CASE WHEN m.sender_id = c.user_low THEN c.user_high ELSE c.user_low END AS id) receiver
+LEFT JOIN directory.users u ON u.id = m.sender_id
+LEFT JOIN LATERAL (
+    SELECT r.at
+    FROM messaging.receipts r
+    WHERE r.conversation_id = m.conversation_id AND r.user_id = receiver.id AND r.read AND r.seq >= m.seq
+        AND (NOT r.silent OR w.viewer_id = receiver.id)
+    ORDER BY r.seq
+    LIMIT 1
+) read ON true
+LEFT JOIN LATERAL (
+    SELECT r.at
+    FROM messaging.receipts r
+    WHERE r.conversation_id = m.conversation_id AND r.user_id = receiver.id AND NOT r.read AND r.seq >= m.seq
+        AND (NOT r.silent OR w.viewer_id = receiver.id)
+    ORDER BY r.seq
+    LIMIT 1
+) delivered ON true
+ORDER BY w.position

@@ -1,0 +1,45 @@
+"""Messages that no gateway took: the notifier hears of them, after the push delay."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from services.messaging.outbox import Origin
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import NOTIFIER_WAITING
+from shared.rabbitmq import Publisher
+
+PREVIEW_CHARACTERS: Final = 400
+MAX_MESSAGES: Final = 256
+"""Messages in one AMQP message."""
+
+
+def undelivered_of(origin: Origin) -> relay.Undelivered:
+    """What the notifier needs to know of a message."""
+    send, appended = origin
+    return relay.Undelivered(
+        message_id=appended.message_id,
+        conversation_id=send.conversation_id,
+        seq=appended.seq,
+        sender_id=send.user_id,
+        sender_username=appended.username or send.user_id,
+        receiver_id=appended.receiver_id,
+        type=send.type,
+        preview=(send.content or "")[:PREVIEW_CHARACTERS],
+        created_at_ms=round(appended.created_at.timestamp() * 1000),
+    )
+
+
+class UndeliveredMessages:
+    """Tells the notifier."""
+
+    def __init__(self, publisher: Publisher, delay_seconds: float) -> None:
+        self._publisher = publisher
+        self._delay_seconds = delay_seconds
+
+    async def report(self, origins: Iterable[Origin]) -> None:
+        """Publish, with confirm. Raises what `Publisher.publish` raises."""
+        messages = [undelivered_of(origin) for origin in origins]
+        for start in range(0, len(messages), MAX_MESSAGES):
+            body = msgpack_encoder.encode(relay.UndeliveredBatch(messages[start : start + MAX_MESSAGES]))
+            await self._publisher.publish(NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds)
