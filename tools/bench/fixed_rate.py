@@ -1,0 +1,55 @@
+"""So many messages a second, whether the system keeps up or not; latency counts from the intended time."""
+
+import random
+from typing import Final
+
+from tools.bench.bench import Bench
+from tools.bench.latency import summarize
+from tools.bench.ledger import judge
+from tools.bench.outcome import Outcome
+from tools.bench.pacer import arrivals, pace
+from tools.bench.people import rest_of
+from tools.bench.traffic import Traffic, gather_pairs
+from tools.bench.window import Window
+
+PAIRS: Final = 50
+WARM_SECONDS: Final = 2.0
+MEASURED_SECONDS: Final = 15.0
+QUICK_SECONDS: Final = 5.0
+SEED: Final = 20240101
+
+
+async def run(bench: Bench, rate: float) -> Outcome:
+    """Warm up at the rate, measure, drain, check."""
+    scenario = f"{rate:.0f}/s"
+    seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
+    chance = random.Random(SEED)  # noqa: S311 - the same arrivals in each run
+    async with rest_of(bench.target) as rest:
+        pairs = await gather_pairs(bench.target, rest, bench.prefix(f"r{rate:.0f}"), PAIRS)
+        traffic = Traffic(pairs)
+        async with bench.stages.timed(f"{bench.target.name}, {scenario}: warming up", WARM_SECONDS):
+            await pace(arrivals(rate, WARM_SECONDS, chance), traffic.send_next)
+        async with bench.stages.timed(f"{bench.target.name}, {scenario}: measuring", seconds):
+            traffic.reset()
+            window = Window(bench.target)
+            await pace(arrivals(rate, seconds, chance), traffic.send_next)
+            window.close()
+        async with bench.stages.timed(f"{bench.target.name}, {scenario}: checking", 1):
+            # What was sent before the window closed and is still under way belongs to the latencies, too.
+            await traffic.finish()
+            verdict = judge([pair.account for pair in pairs], await traffic.histories(rest))
+    traffic.close()
+    count = len(traffic.acks)
+    return Outcome(
+        scenario=scenario,
+        target=bench.target.name,
+        unit="message",
+        count=count,
+        seconds=window.seconds,
+        cpu_us=window.each_us(count),
+        generator_us=window.generator_us(count),
+        ack_ms=summarize(traffic.acks),
+        receive_ms=summarize(traffic.receipts),
+        errors=dict(traffic.errors),
+        verdict=verdict,
+    )

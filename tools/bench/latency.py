@@ -1,0 +1,27 @@
+"""Latencies of one scenario."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Percentiles in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+def summarize(seconds: Sequence[float]) -> Latency:
+    """Nearest-rank percentiles of durations in seconds. Raises ValueError when there are none."""
+    if not seconds:
+        raise ValueError("no latencies were measured")
+    ordered = sorted(seconds)
+
+    def rank(share: float) -> float:
+        return round(ordered[math.ceil(share * len(ordered)) - 1] * 1e3, 3)
+
+    return Latency(rank(0.5), rank(0.95), rank(0.99), round(ordered[-1] * 1e3, 3))

@@ -1,0 +1,67 @@
+"""The result of one scenario on one target, and of a whole run: what the JSON file holds."""
+
+from pathlib import Path
+
+import msgspec
+
+from tools.bench.latency import Latency
+from tools.bench.ledger import Verdict
+
+
+class Outcome(msgspec.Struct, omit_defaults=True):
+    """What was measured.
+
+    `unit`: what is counted, such as `message` or `connection`; `count` of them in `seconds`. `cpu_us`: microseconds of CPU
+    for each, by kind of server process; `generator_us`: the same for the load generator. `memory`: bytes for each
+    connection, by kind. `extra`: figures that only this scenario has, with the unit in the name.
+    """
+
+    scenario: str
+    target: str
+    unit: str
+    count: int
+    seconds: float
+    cpu_us: dict[str, float]
+    generator_us: float
+    ack_ms: Latency | None = None
+    receive_ms: Latency | None = None
+    memory: dict[str, float] = {}
+    extra: dict[str, float] = {}
+    errors: dict[str, int] = {}
+    verdict: Verdict | None = None
+
+    @property
+    def rate(self) -> float:
+        """Units a second."""
+        return self.count / self.seconds
+
+    @property
+    def server_us(self) -> float:
+        """CPU of all server processes for each unit, microseconds."""
+        return sum(self.cpu_us.values())
+
+    @property
+    def faults(self) -> list[str]:
+        """What must not be: lost messages and refused ones."""
+        lost = [] if self.verdict is None else self.verdict.faults
+        return [*lost, *(f"{count} × error {code}" for code, count in self.errors.items())]
+
+
+class Run(msgspec.Struct):
+    """A whole run. `commit`: of the measured code; `machine`: what it ran on; `at`: RFC 3339."""
+
+    at: str
+    commit: str
+    machine: dict[str, str]
+    outcomes: list[Outcome]
+
+
+def save(run: Run, path: Path) -> None:
+    """Write a run as indented JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
+
+
+def load(path: Path) -> Run:
+    """Read a run. Raises OSError, msgspec.DecodeError."""
+    return msgspec.json.decode(path.read_bytes(), type=Run)

@@ -1,0 +1,45 @@
+"""What is measured: where it is, and which processes are its."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A running system. `url`: its origin. `processes`: kind → root pids, such as `gateway`, `postgres`."""
+
+    name: str
+    url: str
+    processes: dict[str, list[int]] = field(default_factory=dict)
+    database_url: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """The Origin of the page that it serves."""
+        return self.url
+
+    @property
+    def socket_url(self) -> str:
+        """The WebSocket's address."""
+        return "ws" + self.url.removeprefix("http") + "/chat/ws"
+
+
+def target_of(stack: dict[str, Any], name: str = "system") -> Target:
+    """The target that a `stack.json` describes. Replicas `gateway-1`, `gateway-2` are of one kind."""
+    processes: dict[str, list[int]] = {}
+    for process in stack["processes"]:
+        processes.setdefault(kind_of(process["name"]), []).append(process["pid"])
+    return Target(name, stack["url"], processes, stack.get("backends", {}).get("database"))
+
+
+def read_target(path: Path) -> Target:
+    """The target of a `stack.json` file. Raises FileNotFoundError."""
+    return target_of(json.loads(path.read_text(encoding="utf-8")))
+
+
+def kind_of(name: str) -> str:
+    """The kind of a process: its name without the replica's number."""
+    kind, _, number = name.rpartition("-")
+    return kind if number.isdigit() and kind else name

@@ -1,0 +1,33 @@
+"""The time between two moments, and the CPU that was spent in it."""
+
+import time
+
+from tools.bench import cpu
+from tools.bench.target import Target
+
+
+class Window:
+    """Begins when it is made. After `close`, it says how long it was and who spent what."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._before = cpu.sample(target.processes)
+        self._generator = time.process_time_ns()
+        self._began = time.perf_counter()
+        self.seconds = 0.0
+        self.spent_ns: dict[str, int] = {}
+        self.generator_ns = 0
+
+    def close(self) -> None:
+        """End the window."""
+        self.seconds = time.perf_counter() - self._began
+        self.generator_ns = time.process_time_ns() - self._generator
+        self.spent_ns = cpu.difference(self._before, cpu.sample(self._target.processes))
+
+    def each_us(self, count: int) -> dict[str, float]:
+        """Microseconds of CPU by kind of process for each of `count` units."""
+        return {kind: round(spent / 1e3 / max(1, count), 2) for kind, spent in sorted(self.spent_ns.items())}
+
+    def generator_us(self, count: int) -> float:
+        """Microseconds of the load generator's CPU for each of `count` units."""
+        return round(self.generator_ns / 1e3 / max(1, count), 2)
