@@ -1,6 +1,5 @@
 """The notifier's composition root: what there is, in which order it starts, and in which order it stops."""
 
-import asyncio
 from typing import Final
 
 import structlog
@@ -25,16 +24,81 @@ from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
-from shared.protocol.topology import NOTIFIER_DEAD, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD, NOTIFIER_UNDELIVERED
+from shared.protocol.topology import (
+    NOTIFIER_DEAD,
+    NOTIFIER_RETRIES,
+    NOTIFIER_RETRIES_DEAD,
+    NOTIFIER_UNDELIVERED,
+    Queue,
+)
 from shared.rabbitmq import Consumer, Publisher
 from shared.redis import Shards
-from shared.rest import Authenticator, create_app
+from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
 
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 2_000
 """AMQP messages in hand: more than a few slow lanes hold (500 notifications each), so that others still get through."""
+
+
+class Notifier:
+    """Everything between the queues and the push services, put together; nothing runs before `start`."""
+
+    def __init__(
+        self,
+        settings: NotifierSettings,
+        supervisor: Supervisor,
+        pool: postgres.Pool,
+        shards: Shards,
+        client: PushClient,
+    ) -> None:
+        allowed, keys = AllowList(settings.push_allowed_hosts), _keys(settings)
+        subscriptions, claims = Subscriptions(pool), Claims(shards)
+        self._settings = settings
+        self._supervisor = supervisor
+        self._pool = pool
+        self._publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
+        self._undelivered = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
+        self._retries = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
+        self._verifier = TokenVerifier(settings)
+        settlement = Settlement(claims, subscriptions, Retries(self._publisher), settings.push_attempts)
+        sender = Sender(client, allowed, keys, VapidSigner(settings.vapid_subject), settings.push_ttl_seconds)
+        self._dispatcher = Dispatcher(supervisor, sender, claims, settlement, settings.push_concurrency)
+        self._intake = Intake(Receivers(shards), subscriptions, self._dispatcher, settlement, settings.push_ttl_seconds)
+        self._stopping = False
+        checks: dict[str, HealthCheck] = {
+            "database": self._ping_database,
+            "redis": shards.ping,
+            "broker": self._check_broker,
+        }
+        self.app = create_app("notifier", checks)
+        self.app.state.authenticator = Authenticator(self._verifier, Revocations(shards), Directory(pool))
+        self.app.include_router(create_router(subscriptions, allowed, keys))
+
+    def start(self) -> None:
+        """Start the background tasks."""
+        start = self._supervisor.start
+        start("publisher", self._publisher.run())
+        start("undelivered link", self._undelivered.run())
+        start("retries link", self._retries.run())
+        start("undelivered", self._intake.run(self._undelivered, decode_undelivered))
+        start("retries", self._intake.run(self._retries, decode_retries))
+        start("key set", self._verifier.refresh_forever())
+        start("loop lag", telemetry.watch_loop_lag())
+
+    async def drain(self) -> None:
+        """Say that we go, and finish the requests under way."""
+        self._stopping = True
+        await self._dispatcher.drain(self._settings.push_timeout_seconds + 1)
+
+    async def _ping_database(self) -> None:
+        await postgres.ping(self._pool)
+
+    async def _check_broker(self) -> None:
+        links = (self._publisher, self._undelivered, self._retries)
+        if self._stopping or not all(link.ready for link in links):
+            raise ConnectionError
 
 
 async def main() -> int:
@@ -52,65 +116,21 @@ async def main() -> int:
     )
     try:
         async with PushClient(settings.push_timeout_seconds) as client:
-            return await _serve(settings, supervisor, pool, shards, client)
+            notifier = Notifier(settings, supervisor, pool, shards, client)
+            notifier.start()
+            config = uvicorn.Config(
+                notifier.app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False
+            )
+            status = await serve_until(config, supervisor, notifier.drain)
+            await supervisor.stop()
+            return status
     finally:
-        await supervisor.stop()
         await shards.aclose()
         await pool.close()
 
 
-async def _serve(
-    settings: NotifierSettings, supervisor: Supervisor, pool: postgres.Pool, shards: Shards, client: PushClient
-) -> int:
-    allowed = AllowList(settings.push_allowed_hosts)
-    keys = _keys(settings)
-    subscriptions, claims = Subscriptions(pool), Claims(shards)
-    publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
-    settlement = Settlement(claims, subscriptions, Retries(publisher), settings.push_attempts)
-    sender = Sender(client, allowed, keys, VapidSigner(settings.vapid_subject), settings.push_ttl_seconds)
-    dispatcher = Dispatcher(supervisor, sender, claims, settlement, settings.push_concurrency)
-    intake = Intake(Receivers(shards), subscriptions, dispatcher, settlement, settings.push_ttl_seconds)
-    undelivered = Consumer(
-        settings.amqp_url, settings.instance, NOTIFIER_UNDELIVERED, prefetch=PREFETCH, also=[NOTIFIER_DEAD]
-    )
-    retries = Consumer(
-        settings.amqp_url,
-        f"{settings.instance}.retries",
-        NOTIFIER_RETRIES,
-        prefetch=PREFETCH,
-        also=[NOTIFIER_RETRIES_DEAD],
-    )
-    verifier = TokenVerifier(settings)
-    links = (publisher, undelivered, retries)
-    stopping = asyncio.Event()
-
-    async def broker() -> None:
-        if stopping.is_set() or not all(link.ready for link in links):
-            raise ConnectionError
-
-    async def database() -> None:
-        await postgres.ping(pool)
-
-    app = create_app("notifier", {"database": database, "redis": shards.ping, "broker": broker})
-    app.state.authenticator = Authenticator(verifier, Revocations(shards), Directory(pool))
-    app.include_router(create_router(subscriptions, allowed, keys))
-    for name, work in {
-        "publisher": publisher.run(),
-        "undelivered link": undelivered.run(),
-        "retries link": retries.run(),
-        "undelivered": intake.run(undelivered, decode_undelivered),
-        "retries": intake.run(retries, decode_retries),
-        "key set": verifier.refresh_forever(),
-        "loop lag": telemetry.watch_loop_lag(),
-    }.items():
-        supervisor.start(name, work)
-
-    async def drain() -> None:
-        stopping.set()
-        await dispatcher.drain(settings.push_timeout_seconds + 1)
-
-    config = uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
-    return await serve_until(config, supervisor, drain)
+def _consumer(settings: NotifierSettings, queue: Queue, dead: Queue) -> Consumer:
+    return Consumer(settings.amqp_url, f"{settings.instance}.{queue.name}", queue, prefetch=PREFETCH, also=[dead])
 
 
 def _keys(settings: NotifierSettings) -> VapidKeys | None:

@@ -1,0 +1,166 @@
+"""A notifier with real backends and a push service that decrypts."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aio_pika
+import httpx
+import jwt
+import pytest
+from aio_pika.abc import AbstractChannel
+from redis.asyncio import Redis
+
+from services.notifier.app import Notifier
+from services.notifier.pushclient import PushClient
+from services.notifier.settings import NotifierSettings
+from services.notifier.vapid import VapidKey
+from shared import postgres
+from shared.lifecycle import Supervisor
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import NOTIFIER_UNDELIVERED, QUEUES, Queue
+from shared.rabbitmq import declare
+from shared.redis import Shards
+from tests.support.push_service import Browser, PushService, push_service
+
+SECRET = "integration-test-secret-0123456789abcdef"
+KEY = VapidKey.generate()
+
+
+@dataclass
+class Running:
+    """A notifier under test. `pool` and `redis` are for looking at what it did."""
+
+    notifier: Notifier
+    pool: postgres.Pool
+    redis: Redis
+    supervisor: Supervisor
+
+    async def call(self, method: str, path: str, user_id: str | None, body: Any = None) -> httpx.Response:
+        """A REST call, with a token of the user unless that is None."""
+        headers = {}
+        if user_id is not None:
+            claims = {"sub": user_id, "iat": int(time.time()), "exp": int(time.time()) + 600}
+            headers["Authorization"] = f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"
+        transport = httpx.ASGITransport(self.notifier.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as client:
+            return await client.request(method, path, headers=headers, json=body)
+
+    async def subscribe(self, user_id: str, *browsers: Browser) -> None:
+        """Register browsers of a user."""
+        for browser in browsers:
+            response = await self.call("PUT", "/chat/push/subscriptions", user_id, browser.subscription)
+            assert response.status_code == 204, response.text
+
+    async def endpoints(self, user_id: str) -> set[str]:
+        """The user's endpoints in the database."""
+        sql = "SELECT endpoint FROM notifier.subscriptions WHERE user_id = $1"
+        return {row["endpoint"] for row in await self.pool.fetch(sql, user_id)}
+
+
+@dataclass
+class Broker:
+    """Publishes to the notifier's queues."""
+
+    channel: AbstractChannel
+
+    async def publish(self, queue: Queue, body: bytes) -> None:
+        """Publish with confirm."""
+        await self.channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue.name)
+
+    async def undelivered(self, *messages: relay.Undelivered) -> None:
+        """Report messages as due for a push."""
+        await self.publish(NOTIFIER_UNDELIVERED, msgpack_encoder.encode(relay.UndeliveredBatch(list(messages))))
+
+    async def count(self, queue: Queue) -> int:
+        """Messages that are ready in a queue."""
+        declared = await self.channel.declare_queue(queue.name, passive=True)
+        return declared.declaration_result.message_count or 0
+
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+def undelivered(receiver_id: str, **changes: Any) -> relay.Undelivered:
+    """A text message from somchai, stored now."""
+    fields: dict[str, Any] = {
+        "message_id": str(uuid.uuid4()),
+        "conversation_id": str(uuid.uuid4()),
+        "seq": 1,
+        "sender_id": str(uuid.uuid4()),
+        "sender_username": "somchai",
+        "receiver_id": receiver_id,
+        "type": "text",
+        "preview": "Hello there!",
+        "created_at_ms": time.time_ns() // 1_000_000,
+    }
+    return relay.Undelivered(**{**fields, **changes})
+
+
+@pytest.fixture
+async def push() -> AsyncIterator[PushService]:
+    async with push_service() as service:
+        yield service
+
+
+@pytest.fixture
+async def broker(amqp_url: str) -> AsyncIterator[Broker]:
+    connection = await aio_pika.connect(amqp_url)
+    async with connection:
+        channel = await connection.channel()
+        for queue in QUEUES:
+            await declare(channel, queue)
+        yield Broker(channel)
+
+
+@pytest.fixture
+def start(
+    database_url: str, redis_url: str, amqp_url: str, push: PushService, monkeypatch: pytest.MonkeyPatch
+) -> Start:
+    """Starts a notifier, with settings of one's choice; several may run at once."""
+    environment = {
+        "DATABASE_URL": database_url,
+        "AMQP_URL": amqp_url,
+        "REDIS_URLS": redis_url,
+        "JWT_SECRET": SECRET,
+        "VAPID_PRIVATE_KEY": KEY.private_text(),
+        "PUSH_ALLOWED_HOSTS": f"{push.origin},push.example.com",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(f"CHAT_{name}", value)
+
+    @asynccontextmanager
+    async def started(**changes: Any) -> AsyncIterator[Running]:
+        settings = NotifierSettings(**changes)
+        supervisor, shards = Supervisor(), Shards(settings.redis_urls)
+        pool = await postgres.open_pool(settings.database_url, size=4, application_name="test")
+        try:
+            async with PushClient(settings.push_timeout_seconds) as client:
+                notifier = Notifier(settings, supervisor, pool, shards, client)
+                notifier.start()
+                yield Running(notifier, pool, shards.at(0), supervisor)
+                await supervisor.stop()
+            assert not supervisor.failed.is_set()
+        finally:
+            await supervisor.stop()
+            await shards.aclose()
+            await pool.close()
+
+    return started
+
+
+@pytest.fixture
+async def notifier(start: Start) -> AsyncIterator[Running]:
+    """A notifier with the usual settings."""
+    async with start() as running:
+        yield running
+
+
+@pytest.fixture
+def user_id() -> str:
+    """A user that nobody has seen."""
+    return str(uuid.uuid4())
