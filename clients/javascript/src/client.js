@@ -237,10 +237,8 @@ export class ChatClient {
    * @param {any} payload
    */
   #onLiveMessage(type, payload) {
-    const settled = type === EVENT.MESSAGE_SENT && this.#outbox.settle(payload.tempId, payload.message);
-    const item = { type, payload, meta: { source: /** @type {const} */ ("live") } };
-    // An own message that REST brought first came without its tempId: the application still waits for that.
-    if (!this.#timeline.add(item) && settled) this.#emit(type, payload);
+    if (type === EVENT.MESSAGE_SENT) this.#outbox.settle(payload.tempId, payload.message);
+    this.#timeline.add({ type, payload, meta: { source: "live" } });
   }
 
   /** @param {import("./timeline.js").Item} item */

@@ -22,7 +22,10 @@ export interface EventMap {
   state: StateChange;
   /** A message to this user. `unread` is missing when it was read over REST. */
   "message.new": { message: Message; unread?: Unread };
-  /** A message of this user was stored, sent here or on another device; `tempId` is null when it was read over REST. */
+  /**
+   * A message of this user was stored, sent here or on another device. `tempId` is null when it was read over REST, so
+   * match your own by the promise of `send`.
+   */
   "message.sent": { tempId: string | null; message: Message };
   /** A message of this client will not be sent: refused for good, discarded, or the client was closed. */
   "message.failed": { draft: Draft & { tempId: string }; error: ChatError };
@@ -108,7 +111,7 @@ export declare class ChatClient {
   connect(): void;
   close(): void;
 
-  /** Throws ChatError: validation_error, outbox_full, duplicate_temp_id. */
+  /** `sent` gives the stored message, however it became known. Throws ChatError: validation_error, outbox_full, duplicate_temp_id. */
   send(draft: Draft): { tempId: string; sent: Promise<Message> };
   discard(tempId: string): boolean;
   track(conversationId: string, seq: number): void;

@@ -87,14 +87,12 @@ export class Outbox {
    *
    * @param {string | null | undefined} tempId
    * @param {import("./types.d.ts").Message} message
-   * @returns {boolean} whether it was one of these
    */
   settle(tempId, message) {
     const entry = tempId ? this.#find(message.conversationId, tempId) : undefined;
-    if (!entry) return false;
+    if (!entry) return;
     this.#remove(entry);
     entry.resolve(message);
-    return true;
   }
 
   /**

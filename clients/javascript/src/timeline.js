@@ -46,14 +46,12 @@ export class Timeline {
    * Takes a message that came over the socket.
    *
    * @param {Item} item
-   * @returns {boolean} false for a duplicate
    */
   add(item) {
     const { conversationId, seq } = item.payload.message;
     const verdict = this.#gaps.accept(conversationId, seq, item);
     if (verdict.kind === "next") verdict.ready.forEach(this.#onItem);
     if (verdict.kind === "gap") void this.#recovery.fill(conversationId);
-    return verdict.kind !== "duplicate";
   }
 
   /**

@@ -87,7 +87,9 @@ export class Actions {
     const thread = this.#model.thread(conversationId);
     thread.addPending({ conversationId, content, tempId });
     try {
-      this.#client.send({ conversationId, content, tempId });
+      const { sent } = this.#client.send({ conversationId, content, tempId });
+      // How it fails is told by `message.failed`.
+      sent.then((message) => this.#stored(tempId, message)).catch(() => {});
     } catch (error) {
       thread.trouble(tempId, problemText(error), true);
     }
@@ -98,6 +100,12 @@ export class Actions {
   discard({ conversationId, tempId }) {
     this.#client.discard(tempId);
     this.settled(conversationId, tempId);
+    this.#model.changed();
+  }
+
+  #stored(tempId, message) {
+    this.#model.putMessage(message);
+    this.settled(message.conversationId, tempId);
     this.#model.changed();
   }
 

@@ -35,9 +35,8 @@ export function followEvents(client, model, actions) {
     model.putMessage(message, unread?.conversation);
     actions.onArrival(message);
   });
-  on("message.sent", ({ tempId, message }) => {
+  on("message.sent", ({ message }) => {
     model.putMessage(message);
-    if (tempId) actions.settled(message.conversationId, tempId);
     actions.ensureConversation(message.conversationId);
   });
   on("message.failed", ({ draft, error }) => {

@@ -34,6 +34,7 @@ export async function login(username) {
   if (!answer) throw new Error("The server can't be reached.");
   const body = await answer.json().catch(() => ({}));
   if (answer.status === 404) throw new Error("This server has no development login (CHAT_DEV_LOGIN=1).");
+  if (answer.status === 422) throw new Error("A name is one word of at most 64 characters.");
   if (!answer.ok) throw new Error(body.error?.message ?? `The login failed (${answer.status}).`);
   return body;
 }
