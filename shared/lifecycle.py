@@ -5,6 +5,7 @@ The first task that fails stops the process, loudly: a replica that half works i
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -59,9 +60,14 @@ class Server(uvicorn.Server):
 
 
 async def serve_until(
-    config: uvicorn.Config, supervisor: Supervisor, before_stop: Callable[[], Awaitable[None]] | None = None
+    config: uvicorn.Config,
+    supervisor: Supervisor,
+    before_stop: Callable[[], Awaitable[None]] | None = None,
+    sockets: list[socket.socket] | None = None,
 ) -> int:
     """Serve HTTP until SIGTERM, SIGINT or a failed task, then `before_stop` (a drain), then the server.
+
+    `sockets` listen already; without them the server binds to the host and port of `config`.
 
     Returns the exit status: 0 after a signal, 1 when a task failed or the server couldn't start.
     """
@@ -70,7 +76,7 @@ async def serve_until(
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    serving = asyncio.create_task(_serve(server), name="http")
+    serving = asyncio.create_task(_serve(server, sockets), name="http")
     waits = [asyncio.create_task(event.wait()) for event in (stop, supervisor.failed)]
     await asyncio.wait([serving, *waits], return_when=asyncio.FIRST_COMPLETED)
     log.info("process.stopping", reason="signal" if stop.is_set() else "failure")
@@ -83,9 +89,9 @@ async def serve_until(
     return 0 if stop.is_set() and not supervisor.failed.is_set() else 1
 
 
-async def _serve(server: Server) -> None:
+async def _serve(server: Server, sockets: list[socket.socket] | None) -> None:
     try:
-        await server.serve()
+        await server.serve(sockets)
     except SystemExit:
         # uvicorn exits by itself when it can't bind; it has logged why.
         log.critical("http.not_started")

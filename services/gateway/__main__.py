@@ -1,0 +1,6 @@
+"""`python -m services.gateway`."""
+
+from services.gateway.app import main
+from shared.lifecycle import run
+
+run(main)

@@ -1,0 +1,219 @@
+"""A live connection: its session, its place in the user's inbox, and the way to its socket."""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from services.gateway import metrics
+from services.gateway.frames import text_frame
+from services.gateway.protocol import GatewayProtocol
+from services.gateway.routes import Resumption
+from services.gateway.session import Session
+from shared.auth import Principal
+from shared.protocol import relay
+from shared.protocol.closing import CloseCode
+
+if TYPE_CHECKING:
+    from services.gateway.gateway import Gateway
+
+MAX_HELD: Final = 1024
+"""Deliveries held back while the inbox is read; more means that Redis is too slow for us."""
+
+
+class Connection:
+    """One socket of one user. Implements `protocol.Listener`.
+
+    Deliveries are held from the start, and again whenever one is missing, until the inbox has been read: then they
+    follow what was read, without repeats.
+    """
+
+    __slots__ = (
+        "_gateway",
+        "_held",
+        "_last",
+        "_protocol",
+        "check_at",
+        "close_code",
+        "commands",
+        "commands_since",
+        "expires_at",
+        "expiry_told",
+        "flight",
+        "flight_since",
+        "heard_at",
+        "id",
+        "issued_at",
+        "offset",
+        "ping_at",
+        "pong_at",
+        "session",
+        "typing",
+        "unseen",
+        "user_id",
+    )
+
+    def __init__(self, gateway: "Gateway", session: Session, principal: Principal) -> None:
+        now = time.monotonic()
+        self._gateway = gateway
+        self._protocol: GatewayProtocol | None = None
+        self._held: list[relay.Delivery] | None = []
+        self._last = ""
+        self.session = session
+        self.id = session.connection_id
+        self.user_id = session.user_id
+        self.issued_at = principal.issued_at
+        self.expires_at = principal.expires_at
+        self.expiry_told = False
+        self.close_code: int | None = None
+        self.offset = 0
+        self.heard_at = self.pong_at = self.ping_at = now
+        self.check_at = 0.0
+        self.commands: list[relay.Command] = []
+        self.commands_since = self.flight_since = 0.0
+        self.flight: int | None = None
+        self.typing: dict[str, tuple[float, float]] | None = None
+        self.unseen: list[tuple[float, str]] | None = None
+
+    # --- state ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def cursor(self) -> str:
+        """The id of the inbox entry that the client has got last."""
+        # A delivered text ends with `"cursor":"<id>"}`; taking it out only when it is needed keeps delivery cheap.
+        return self._last if self._last[-1:] != "}" else self._last[self._last.rindex('"', 0, -2) + 1 : -2]
+
+    @property
+    def live(self) -> bool:
+        """True while events pass through; False while the inbox is read."""
+        return self._held is None
+
+    @property
+    def closed(self) -> bool:
+        """True before the connection is open, and after it has ended."""
+        return self._protocol is None
+
+    @property
+    def busy(self) -> bool:
+        """True while a command of the connection waits for its answer."""
+        return self.flight is not None or bool(self.commands)
+
+    @property
+    def paused_at(self) -> float | None:
+        """Since when the peer has taken nothing (monotonic seconds), or None."""
+        return None if self._protocol is None else self._protocol.outbox.paused_at
+
+    # --- down ----------------------------------------------------------------------------------------------------------
+
+    def open(self, protocol: GatewayProtocol, welcome: bytes, resumption: Resumption) -> bool:
+        """Send `welcome` and what the client missed, and let live events pass. False when the peer has gone."""
+        if not protocol.attach(self):
+            return False
+        self._protocol = protocol
+        self._protocol.outbox.write_at_once(text_frame(welcome))
+        self.settle(resumption)
+        return True
+
+    def hold(self) -> None:
+        """Hold deliveries back until `settle`."""
+        if self._held is None:
+            self._held = []
+
+    def settle(self, resumption: Resumption) -> None:
+        """Go on from what was read from the inbox: its events, then what was held meanwhile."""
+        if self._protocol is None:
+            return
+        if resumption.events:
+            metrics.EVENTS_OUT.counts["replayed"] += len(resumption.events)
+            self._protocol.outbox.write_at_once(b"".join(map(text_frame, resumption.events)))
+        self.offset = resumption.offset
+        self._last = resumption.cursor
+        held, self._held = self._held, None
+        for delivery in held or ():
+            self.deliver(delivery, text_frame(delivery.text.encode()))
+
+    def deliver(self, delivery: relay.Delivery, frame: bytes) -> None:
+        """Write a durable event, unless the client has it; hold it when one before it is missing."""
+        if self._held is not None:
+            self._hold_back(delivery)
+        elif delivery.offset == self.offset + 1:
+            self.offset = delivery.offset
+            self._last = delivery.text
+            self._write(frame)
+            metrics.EVENTS_OUT.counts["durable"] += 1
+            if delivery.notifiable:
+                self._gateway.silence.written(self, delivery.text)
+        elif delivery.offset > self.offset:
+            self._held = [delivery]
+            self._gateway.on_gap(self)
+
+    def send(self, text: bytes) -> None:
+        """Write an event for this connection alone."""
+        if self._protocol is not None:
+            metrics.EVENTS_OUT.counts["direct"] += 1
+            self._write(text_frame(text))
+
+    def send_transient(self, frame: bytes) -> None:
+        """Write an event that may be shed."""
+        if self._protocol is not None:
+            metrics.EVENTS_OUT.counts["transient"] += 1
+            self._protocol.outbox.write(frame, transient=True)
+
+    def ping(self) -> None:
+        """Send a WebSocket ping."""
+        if self._protocol is not None:
+            self._protocol.ping()
+
+    def renew(self, principal: Principal) -> None:
+        """A newer token counts from now."""
+        self.issued_at = principal.issued_at
+        self.expires_at = principal.expires_at
+        self.expiry_told = False
+
+    def close(self, code: CloseCode) -> None:
+        """Close with `code`, or refuse to open."""
+        self.close_code = code
+        if self._protocol is not None:
+            self._protocol.close_with(code)
+
+    # --- up: what the protocol tells ---------------------------------------------------------------------------------------
+
+    def on_text(self, data: bytes) -> None:
+        """A frame of the contract."""
+        now = time.monotonic()
+        self.heard_at = now
+        self.unseen = None
+        for action in self.session.on_frame(data, now):
+            self._gateway.act(self, action, now)
+
+    def on_binary(self) -> None:
+        """A frame that the contract doesn't know."""
+        now = time.monotonic()
+        self.heard_at = now
+        for action in self.session.on_binary(now):
+            self._gateway.act(self, action, now)
+
+    def on_pong(self) -> None:
+        """The peer lives."""
+        self.heard_at = self.pong_at = time.monotonic()
+        self.unseen = None
+
+    def on_paused(self) -> None:
+        """The peer doesn't read as fast as we write."""
+        self._gateway.heartbeat.plan(self)
+
+    def on_lost(self, code: int | None, clean: bool) -> None:
+        """The socket is gone, or as good as gone."""
+        self._protocol = None
+        self._gateway.on_lost(self, code, clean)
+
+    # --- parts ---------------------------------------------------------------------------------------------------------
+
+    def _write(self, frame: bytes) -> None:
+        if self._protocol is not None and not self._protocol.outbox.write(frame):
+            self.close(CloseCode.SLOW_CONSUMER)
+
+    def _hold_back(self, delivery: relay.Delivery) -> None:
+        assert self._held is not None
+        self._held.append(delivery)
+        if len(self._held) > MAX_HELD:
+            self._held.clear()
+            self.close(CloseCode.OVERLOADED)

@@ -1,0 +1,59 @@
+"""What comes down: each `relay.Downlink` to the connections that it is for, its events as the bytes they came as."""
+
+import msgspec
+import structlog
+
+from services.gateway.frames import text_frame
+from services.gateway.hub import Hub
+from services.gateway.silence import Silence
+from services.gateway.uplink import Uplink
+from shared.protocol import relay
+from shared.protocol.closing import CloseCode
+
+log = structlog.get_logger(__name__)
+
+
+class Deliverer:
+    """Hands out downlinks. No task, no lock, no parsing of events: this runs for every message."""
+
+    def __init__(self, hub: Hub, uplink: Uplink, silence: Silence) -> None:
+        self._hub = hub
+        self._uplink = uplink
+        self._silence = silence
+
+    def on_downlink(self, body: bytes) -> str | None:
+        """Deliver one downlink; returns its nonce. One that can't be read is logged and dropped."""
+        try:
+            downlink = relay.downlink_decoder.decode(body)
+        except msgspec.DecodeError as error:
+            log.error("downlink.undecodable", size=len(body), error=str(error))
+            return None
+        for delivery in downlink.deliveries:
+            connections = self._hub.of_user(delivery.user_id)
+            if connections:
+                frame = text_frame(delivery.text.encode())
+                for connection in connections:
+                    connection.deliver(delivery, frame)
+            else:
+                self._silence.nobody_here(delivery)
+        for transient in downlink.transients:
+            frame = text_frame(transient.text.encode())
+            for user_id in transient.user_ids:
+                for connection in self._hub.of_user(user_id):
+                    connection.send_transient(frame)
+        for direct in downlink.directs:
+            target = self._hub.by_id.get(direct.connection_id)
+            if target is not None:
+                target.send(direct.text.encode())
+        if downlink.completed:
+            self._uplink.complete(downlink.completed)
+        for order in downlink.orders:
+            self._carry_out(order)
+        return downlink.nonce
+
+    def _carry_out(self, order: relay.Order) -> None:
+        for connection in self._hub.of_user(order.user_id):
+            if order.connection_id is not None and order.connection_id != connection.id:
+                continue
+            if order.issued_before is None or connection.issued_at <= order.issued_before:
+                connection.close(CloseCode(order.close_code))

@@ -1,0 +1,65 @@
+"""An orderly end: no new clients, the old ones sent away little by little, everything in hand finished."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from services.gateway.admission import Admission
+from services.gateway.hub import Hub
+from shared.protocol.closing import CloseCode
+
+log = structlog.get_logger(__name__)
+
+STEP_SECONDS: Final = 0.2
+ANSWER_SECONDS: Final = 10.0
+"""How long commands in flight may take once their connections are the only ones left."""
+FINISH_SECONDS: Final = 5.0
+
+
+class Drain:
+    """Sends everybody away over some time. `quiet` says whether everything in hand is finished."""
+
+    def __init__(self, hub: Hub, admission: Admission, drain_seconds: float, quiet: Callable[[], bool]) -> None:
+        self._hub = hub
+        self._admission = admission
+        self._seconds = drain_seconds
+        self._quiet = quiet
+
+    async def run(self) -> None:
+        """Drain. Takes at most the drain time, and 15 s more when answers don't come."""
+        self._admission.draining = True
+        started = time.monotonic()
+        log.info("drain.started", connections=len(self._hub), seconds=self._seconds)
+        await self._close_in_batches(started + self._seconds)
+        await self._wait(lambda: not self._busy(), ANSWER_SECONDS)
+        for connection in self._hub:
+            connection.close(CloseCode.GOING_AWAY)
+        await self._wait(self._quiet, FINISH_SECONDS)
+        log.info("drain.finished", quiet=self._quiet(), seconds=round(time.monotonic() - started, 3))
+
+    async def _close_in_batches(self, until: float) -> None:
+        """Close connections in random order, evenly until the end; those with commands under way come last."""
+        while len(self._hub) and (left := until - time.monotonic()) > 0:
+            steps = max(1, round(left / STEP_SECONDS))
+            idle = [connection for connection in self._hub if not connection.busy]
+            for connection in random.sample(idle, min(len(idle), -(-len(self._hub) // steps))):
+                connection.close(CloseCode.GOING_AWAY)
+            await asyncio.sleep(min(left, STEP_SECONDS * random.uniform(0.5, 1.5)))  # noqa: S311
+        for connection in self._hub:
+            if not connection.busy:
+                connection.close(CloseCode.GOING_AWAY)
+
+    def _busy(self) -> bool:
+        return any(connection.busy for connection in self._hub)
+
+    async def _wait(self, done: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done() and time.monotonic() < deadline:
+            for connection in self._hub:
+                if not connection.busy:
+                    connection.close(CloseCode.GOING_AWAY)
+            await asyncio.sleep(0.02)

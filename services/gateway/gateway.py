@@ -1,0 +1,115 @@
+"""What the gateway does with what connections say and with their end: each thing goes to the part that owns it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from services.gateway import metrics
+from services.gateway.heartbeat import Heartbeat
+from services.gateway.hub import Hub
+from services.gateway.presence import Announcer
+from services.gateway.recovery import Recovery
+from services.gateway.refresh import TokenRefresh
+from services.gateway.routes import Routes
+from services.gateway.session import Action, Close, RefreshToken, Reply
+from services.gateway.silence import Silence
+from services.gateway.typists import Typists
+from services.gateway.uplink import Uplink
+from shared.protocol import relay
+from shared.protocol.closing import CloseCode
+
+if TYPE_CHECKING:
+    from services.gateway.connection import Connection
+
+SWEEP_SECONDS: Final = 0.25
+LOST: Final = "lost"
+ENDINGS: Final = frozenset(
+    {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.TOKEN_EXPIRED, CloseCode.REPLACED}
+)
+"""Close codes after which the user is gone at once; after all others a client comes back within the grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts that connections talk to."""
+
+    hub: Hub
+    uplink: Uplink
+    routes: Routes
+    silence: Silence
+    heartbeat: Heartbeat
+    announcer: Announcer
+    typists: Typists
+    recovery: Recovery
+    token_refresh: TokenRefresh
+
+    def act(self, connection: "Connection", action: Action, now: float) -> None:
+        """Do what a session decided."""
+        if type(action) is relay.SendMessage:
+            if connection.typing:
+                self.typists.stop(connection, action.conversation_id)
+            self.uplink.submit(connection, action, now)
+        else:
+            _ACTS[type(action)](self, connection, action, now)
+
+    def on_opened(self, connection: "Connection") -> None:
+        """The client has its `connection.success`, and all that it missed."""
+        self.heartbeat.plan(connection)
+        self.announcer.connected(connection.user_id, connection.id)
+
+    def on_gap(self, connection: "Connection") -> None:
+        """A delivery is missing."""
+        self.recovery.ask(connection)
+
+    def on_lost(self, connection: "Connection", code: int | None, clean: bool) -> None:
+        """The connection ended."""
+        if not self.hub.remove(connection):
+            return
+        metrics.CLOSES.labels(LOST if code is None else str(code)).inc()
+        self.typists.stop_all(connection)
+        self.routes.detach(connection.user_id, connection.id)
+        self.announcer.disconnected(connection.user_id, connection.id, clean=clean or code in ENDINGS)
+
+    async def sweep_forever(self) -> None:
+        """Keep the deadlines of all connections. Never returns."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.monotonic()
+            self.heartbeat.sweep(now)
+            self.typists.sweep(now)
+            self.uplink.expire(now)
+            self.silence.sweep(now)
+
+    # --- one for each kind of action --------------------------------------------------------------------------------------
+
+    def _submit(self, connection: "Connection", command: relay.Command, now: float) -> None:
+        self.uplink.submit(connection, command, now)
+
+    def _reply(self, connection: "Connection", reply: Reply, _now: float) -> None:
+        connection.send(reply.text)
+
+    def _close(self, connection: "Connection", close: Close, _now: float) -> None:
+        connection.close(close.code)
+
+    def _typing(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
+        self.typists.on_signal(connection, signal, now)
+
+    def _status(self, _connection: "Connection", command: relay.SetStatus, _now: float) -> None:
+        self.announcer.status_set(command)
+
+    def _refresh(self, connection: "Connection", refresh: RefreshToken, _now: float) -> None:
+        self.token_refresh.ask(connection, refresh.token)
+
+
+_ACTS: Final[dict[type[Any], Callable[[Gateway, "Connection", Any, float], None]]] = {
+    relay.MarkRead: Gateway._submit,
+    relay.MarkDelivered: Gateway._submit,
+    relay.SetBlock: Gateway._submit,
+    relay.Typing: Gateway._typing,
+    relay.SetStatus: Gateway._status,
+    Reply: Gateway._reply,
+    Close: Gateway._close,
+    RefreshToken: Gateway._refresh,
+}

@@ -1,0 +1,99 @@
+-- Register routes of connections of one gateway, and read each user's inbox from the cursor its client has, in one step:
+-- an event is either in what is returned here, or published after it to a gateway that is known.
+-- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or ''}, 3 most connections of a user (0: don't look),
+--       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag
+-- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the newest entry, {event texts}}.
+local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])
+local most, inbox_seconds, route_seconds = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local close_code, tag = tonumber(ARGV[6]), ARGV[7]
+
+local function offset_of(id)
+  return string.match(id, '^(%d+)-')
+end
+
+-- An empty inbox gets an entry without event, so that there is always a cursor.
+local function anchor(user)
+  local counter = '{{INBOX_OFFSET}}' .. user
+  local offset = string.format('%.0f', redis.call('INCR', counter))
+  if offset == '1' then
+    -- The first offset comes from the clock: an inbox that is made anew never repeats offsets.
+    local time = redis.call('TIME')
+    offset = string.format('%.0f', (time[1] * 1000 + math.floor(time[2] / 1000)) * 1024)
+    redis.call('SET', counter, offset)
+    redis.call('DEL', '{{INBOX}}' .. user)
+  end
+  local id = offset .. '-' .. tag
+  redis.call('XADD', '{{INBOX}}' .. user, id, 'e', '', 'p', '')
+  return id
+end
+
+local function newest(user)
+  local entry = redis.call('XREVRANGE', '{{INBOX}}' .. user, '+', '-', 'COUNT', 1)[1]
+  local counter = redis.call('GET', '{{INBOX_OFFSET}}' .. user)
+  if entry and counter and offset_of(entry[1]) == counter then
+    return entry[1]
+  end
+  return anchor(user)
+end
+
+-- The texts after the cursor, or nil when the inbox doesn't hold the cursor and everything since without a gap.
+local function since(user, cursor, last)
+  local entries = redis.call('XRANGE', '{{INBOX}}' .. user, cursor, '+')
+  if not entries[1] or entries[1][1] ~= cursor then
+    return nil
+  end
+  local texts, hidden = {}, {}
+  local expected = tonumber(offset_of(cursor))
+  for i = 2, #entries do
+    local id, fields = entries[i][1], entries[i][2]
+    expected = expected + 1
+    if tonumber(offset_of(id)) ~= expected then
+      return nil
+    end
+    local text, peer = fields[2], fields[4]
+    if peer ~= '' and hidden[peer] == nil then
+      hidden[peer] = redis.call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
+    end
+    if text ~= '' and not hidden[peer] then
+      texts[#texts + 1] = text .. ',"cursor":"' .. id .. '"}'
+    end
+  end
+  if tonumber(offset_of(last)) ~= expected then
+    return nil
+  end
+  return texts
+end
+
+local function evict_oldest(user, routes)
+  if redis.call('HLEN', routes) <= most then
+    return
+  end
+  local connections = redis.call('HKEYS', routes)
+  table.sort(connections)
+  for i = 1, #connections - most do
+    local owner = redis.call('HGET', routes, connections[i])
+    redis.call('HDEL', routes, connections[i])
+    local order = {{}, {}, {}, {}, {{close_code, user, connections[i]}}}
+    redis.call('PUBLISH', '{{GATEWAY}}' .. owner, cmsgpack.pack(order))
+  end
+end
+
+local results = {}
+for i, item in ipairs(items) do
+  local user, connection, cursor = item[1], item[2], item[3]
+  local routes = '{{ROUTES}}' .. user
+  redis.call('HSET', routes, connection, gateway)
+  redis.call('EXPIRE', routes, route_seconds)
+  if most > 0 then
+    evict_oldest(user, routes)
+  end
+  local last = newest(user)
+  redis.call('EXPIRE', '{{INBOX}}' .. user, inbox_seconds)
+  redis.call('EXPIRE', '{{INBOX_OFFSET}}' .. user, inbox_seconds)
+  local texts = nil
+  if cursor ~= '' then
+    texts = since(user, cursor, last)
+  end
+  results[i] = {cursor == '' and -1 or texts and 1 or 0, last, texts or {}}
+end
+return results

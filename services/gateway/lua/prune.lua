@@ -1,0 +1,10 @@
+-- Remove routes of a user to a gateway that doesn't hold the user, unless they are newer than that observation.
+-- ARGV: 1 gateway id, 2 user id, 3 a connection id made just now: ids sort by age
+local routes = '{{ROUTES}}' .. ARGV[2]
+local all = redis.call('HGETALL', routes)
+for i = 1, #all, 2 do
+  if all[i + 1] == ARGV[1] and all[i] < ARGV[3] then
+    redis.call('HDEL', routes, all[i])
+  end
+end
+return 1

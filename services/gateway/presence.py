@@ -1,0 +1,97 @@
+"""What presence is told of connections: that they came, went, changed status, and still live."""
+
+import asyncio
+import time
+from collections import deque
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from services.gateway import metrics
+from services.gateway.hub import Hub
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+
+log = structlog.get_logger(__name__)
+
+MAX_WAITING: Final = 100_000
+"""Commands kept while the broker is away; beyond that the oldest go, and leases end by themselves."""
+BATCH: Final = 500
+RENEWALS: Final = 1_000
+RETRY_SECONDS: Final = 0.5
+
+
+class Announcer:
+    """Sends presence its commands, in order and confirmed, and renews leases."""
+
+    def __init__(self, hub: Hub, publisher: Publisher, gateway_id: str, renewal_seconds: float) -> None:
+        self._hub = hub
+        self._publisher = publisher
+        self._gateway_id = gateway_id
+        self._renewal_seconds = renewal_seconds
+        self._waiting: deque[relay.PresenceCommand] = deque()
+        self._any_waiting = asyncio.Event()
+        self._sending = False
+
+    @property
+    def quiet(self) -> bool:
+        """True when presence has been told everything."""
+        return not self._waiting and not self._sending
+
+    def connected(self, user_id: str, connection_id: str) -> None:
+        """A connection lives; presence answers it with `status.bulk`."""
+        self._tell(relay.Connected(user_id, connection_id, self._gateway_id, _now_ms()))
+
+    def disconnected(self, user_id: str, connection_id: str, *, clean: bool) -> None:
+        """A connection ended."""
+        self._tell(relay.Disconnected(user_id, connection_id, clean, _now_ms()))
+
+    def status_set(self, command: relay.SetStatus) -> None:
+        """A device's availability."""
+        self._tell(command)
+
+    async def run(self) -> None:
+        """Publish what waits, again and again until the broker has it. Never returns."""
+        while True:
+            await self._any_waiting.wait()
+            self._any_waiting.clear()
+            while self._waiting:
+                await self._send()
+
+    async def renew_forever(self) -> None:
+        """Renew the leases of all connections, `RENEWALS` in a message. Never returns."""
+        while True:
+            await asyncio.sleep(self._renewal_seconds)
+            connections = iter(self._hub)
+            while batch := [(held.user_id, held.id) for held in islice(connections, RENEWALS)]:
+                body = msgpack_encoder.encode(relay.LeaseRenewal(self._gateway_id, _now_ms(), batch))
+                try:
+                    await self._publisher.publish(PRESENCE_RENEWALS, body, persistent=False)
+                except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+                    log.warning("leases.not_renewed", connections=len(batch), error=repr(error))
+
+    async def _send(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        self._sending = True
+        try:
+            await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch(batch)))
+        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            log.warning("presence.not_told", commands=len(self._waiting) + len(batch), error=repr(error))
+            self._waiting.extendleft(reversed(batch))
+            await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self._sending = False
+
+    def _tell(self, command: relay.PresenceCommand) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.popleft()
+            metrics.PRESENCE_DROPPED.inc()
+        self._waiting.append(command)
+        self._any_waiting.set()
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,84 @@
+"""Connections that may have missed something read it from their users' inboxes, unasked and without being closed."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.gateway.hub import Hub
+from services.gateway.routes import Resumption, Routes
+from shared.protocol.closing import CloseCode
+from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
+
+if TYPE_CHECKING:
+    from services.gateway.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 100
+RETRY_SECONDS: Final = 0.5
+
+
+class Recovery:
+    """Looks up what is missing, in batches. Also registers routes anew, which a restarted Redis may have lost."""
+
+    def __init__(self, hub: Hub, routes: Routes, shards: Shards) -> None:
+        self._hub = hub
+        self._routes = routes
+        self._shards = shards
+        self._waiting: dict[Connection, None] = {}
+        self._any_waiting = asyncio.Event()
+
+    def ask(self, connection: "Connection") -> None:
+        """Recover one connection, which holds its deliveries back meanwhile."""
+        connection.hold()
+        self._waiting[connection] = None
+        self._any_waiting.set()
+
+    def ask_all(self, shard: int) -> bool:
+        """Recover all whose users' inboxes lie on one server: its link was cut, or it lost its data. False: nobody."""
+        affected = [
+            connection
+            for connection in self._hub
+            if not connection.closed and self._shards.index_of(connection.user_id) == shard
+        ]
+        for connection in affected:
+            self.ask(connection)
+        return bool(affected)
+
+    async def run(self) -> None:
+        """Recover as asked. Never returns."""
+        while True:
+            await self._any_waiting.wait()
+            self._any_waiting.clear()
+            while self._waiting:
+                by_shard: dict[int, list[Connection]] = {}
+                for connection in list(self._waiting)[:BATCH]:
+                    by_shard.setdefault(self._shards.index_of(connection.user_id), []).append(connection)
+                for connections in by_shard.values():
+                    await self._recover(connections)
+
+    async def _recover(self, connections: "list[Connection]") -> None:
+        items = [(connection.user_id, connection.id, connection.cursor) for connection in connections]
+        for connection in connections:
+            self._waiting.pop(connection, None)
+        try:
+            found = await self._routes.resume(items)
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            log.warning("recovery.unavailable", connections=len(connections), error=repr(error))
+            self._waiting.update(dict.fromkeys(connection for connection in connections if not connection.closed))
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        for connection, resumption in zip(connections, found, strict=True):
+            self._settle(connection, resumption)
+
+    def _settle(self, connection: "Connection", resumption: Resumption) -> None:
+        if connection.closed:
+            # It went while we registered it again.
+            self._routes.detach(connection.user_id, connection.id)
+        elif resumption.recovered:
+            connection.settle(resumption)
+        else:
+            # What is missing can't be had: the client must know, and learns it by connecting again.
+            log.info("recovery.lost", connection_id=connection.id, user_id=connection.user_id)
+            connection.close(CloseCode.OVERLOADED)

@@ -1,0 +1,126 @@
+"""Where users can be reached, and what waits for them: routes and inboxes in Redis, each change one script call."""
+
+import asyncio
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import uuid_utils
+
+from services.gateway import metrics
+from shared.protocol import limits
+from shared.protocol.closing import CloseCode
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import TRANSIENT_ERRORS, Script, Shards
+
+log = structlog.get_logger(__name__)
+
+ROUTE_SECONDS: Final = 3600
+"""Routes outlive their gateway for this long; deliveries to a dead one remove them much sooner."""
+DETACH_BATCH: Final = 500
+RETRY_SECONDS: Final = 1.0
+
+_CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,10}", re.ASCII)
+_RESULTS: Final = {1: True, 0: False, -1: None}
+
+_attach = Script("services.gateway", "attach")
+_detach = Script("services.gateway", "detach")
+_prune = Script("services.gateway", "prune")
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What an inbox holds after a cursor. `recovered`: all of it (`events`), nothing (False), or nobody asked (None).
+
+    `cursor` is the newest entry's id. `events` are ready JSON texts, oldest first.
+    """
+
+    recovered: bool | None
+    cursor: str
+    events: list[bytes]
+
+    @property
+    def offset(self) -> int:
+        """The place of `cursor` in the inbox."""
+        return int(self.cursor.partition("-")[0])
+
+
+class Routes:
+    """The routes of this gateway's connections."""
+
+    def __init__(self, shards: Shards, gateway_id: str) -> None:
+        self._shards = shards
+        self._gateway_id = gateway_id
+        self._gone: list[tuple[str, str]] = []
+        self._any_gone = asyncio.Event()
+
+    @property
+    def quiet(self) -> bool:
+        """True when no route waits for its removal."""
+        return not self._gone
+
+    async def attach(self, user_id: str, connection_id: str, cursor: str | None) -> Resumption:
+        """Register a new connection, evict the user's oldest beyond 10, and read the inbox. Raises redis' errors.
+
+        A cursor that we can't have given is answered with `recovered` False.
+        """
+        asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else "0-0")
+        found = await self._run_attach([(user_id, connection_id, asked)], limits.MAX_CONNECTIONS_PER_USER)
+        return found[0]
+
+    async def resume(self, items: Sequence[tuple[str, str, str]]) -> list[Resumption]:
+        """Register connections again, whose users share a server, and read what each has missed since its cursor.
+
+        Items are (user id, connection id, cursor or ''). Raises redis' errors.
+        """
+        return await self._run_attach(items, 0)
+
+    def detach(self, user_id: str, connection_id: str) -> None:
+        """Remove a route soon; `run` does it."""
+        self._gone.append((user_id, connection_id))
+        self._any_gone.set()
+
+    async def prune(self, user_id: str) -> None:
+        """Remove the user's routes to this gateway, which holds none of its connections. Raises redis' errors."""
+        await _prune(self._shards.of(user_id), self._gateway_id, user_id, str(uuid_utils.uuid7()))
+
+    async def run(self) -> None:
+        """Remove routes as connections go, in batches. Never returns."""
+        while True:
+            await self._any_gone.wait()
+            self._any_gone.clear()
+            while self._gone:
+                await self.flush()
+
+    async def flush(self) -> None:
+        """Remove the routes that wait for it, or wait a second when a server is away."""
+        batch, self._gone = self._gone[:DETACH_BATCH], self._gone[DETACH_BATCH:]
+        for index, users in self._shards.split({user for user, _ in batch}).items():
+            wanted = set(users)
+            items = [item for item in batch if item[0] in wanted]
+            try:
+                await _detach(self._shards.at(index), msgpack_encoder.encode(items), limits.INBOX_SECONDS)
+            except TRANSIENT_ERRORS as error:
+                # A route that stays is removed by the first delivery that finds nobody here.
+                log.warning("routes.not_removed", count=len(items), error=repr(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _run_attach(self, items: Sequence[tuple[str, str, str]], most: int) -> list[Resumption]:
+        answer = await _attach(
+            self._shards.of(items[0][0]),
+            self._gateway_id,
+            msgpack_encoder.encode(items),
+            most,
+            limits.INBOX_SECONDS,
+            ROUTE_SECONDS,
+            int(CloseCode.REPLACED),
+            random.getrandbits(31),
+        )
+        found = [Resumption(_RESULTS[flag], last.decode(), texts) for flag, last, texts in answer]
+        for resumption in found:
+            if resumption.recovered is not None:
+                metrics.RECOVERIES.labels("recovered" if resumption.recovered else "lost").inc()
+        return found

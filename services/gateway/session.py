@@ -1,0 +1,249 @@
+"""The rules of one connection, without I/O: a frame and the time in, what is to be done out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from services.gateway import metrics
+from services.gateway.allowance import Allowance
+from shared.protocol import client, limits, payloads, relay, server
+from shared.protocol.closing import CloseCode
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, ErrorReference, error_event
+
+TOO_MANY_EVENTS: Final = "Too many events"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this event's JSON to the connection."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection."""
+
+    code: CloseCode
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """Verify a new token, and answer."""
+
+    token: str
+
+
+Action = relay.Command | relay.Typing | relay.SetStatus | Reply | Close | RefreshToken
+
+
+class MediaHosts:
+    """Where attachments may lie: anywhere by https, and on the operator's hosts or origins."""
+
+    def __init__(self, allowed: list[str]) -> None:
+        self._origins = {entry.rstrip("/").lower() for entry in allowed if "://" in entry}
+        self._hosts = {entry.lower() for entry in allowed if "://" not in entry}
+
+    def allows(self, url: str) -> bool:
+        """True when a message may point to `url`."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            return False
+        scheme = parts.scheme.lower()
+        if not host or scheme not in {"http", "https"} or parts.username is not None:
+            return False
+        if scheme == "https" or host in self._hosts or parts.netloc.lower() in self._hosts:
+            return True
+        return f"{scheme}://{parts.netloc.lower()}" in self._origins
+
+
+class Session:
+    """What one connection may say, and what that means. `now` is monotonic seconds."""
+
+    __slots__ = (
+        "_allowance",
+        "_bad_frames",
+        "_media_hosts",
+        "_refused_until",
+        "connection_id",
+        "user_id",
+        "wall_clock",
+    )
+
+    def __init__(
+        self,
+        user_id: str,
+        connection_id: str,
+        allowance: Allowance,
+        media_hosts: MediaHosts,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.user_id = user_id
+        self.connection_id = connection_id
+        self.wall_clock = wall_clock
+        self._allowance = allowance
+        self._media_hosts = media_hosts
+        self._bad_frames = 0
+        self._refused_until = 0.0
+
+    def on_frame(self, data: bytes, now: float) -> tuple[Action, ...]:
+        """What to do about a text frame."""
+        try:
+            frame = client.frame_decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return self._on_malformed(data, str(error), now)
+        self._bad_frames = 0
+        kind = type(frame)
+        metrics.EVENTS_IN.counts[_TYPES[kind]] += 1
+        if kind is not client.MessageSend:
+            wait = self._allowance.take(now)
+            if wait:
+                return (self._too_many(TOO_MANY_EVENTS, wait, _reference(frame), "events"),)
+        return _RULES[kind](self, frame, now)
+
+    def on_binary(self, now: float) -> tuple[Action, ...]:
+        """What to do about a binary frame."""
+        return self._on_bad(ErrorCode.VALIDATION_ERROR, "Binary frames are not part of the protocol", None, now)
+
+    def refuse_sends(self, retry_after: float, now: float) -> None:
+        """The user's message allowance is used up: sends until then are refused without asking again."""
+        self._refused_until = now + retry_after
+
+    # --- rules, one for each type -------------------------------------------------------------------------------------
+
+    def _on_send(self, frame: client.MessageSend, now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        if now < self._refused_until:
+            return (self._too_many(None, self._refused_until - now, _reference(frame), "messages"),)
+        media = None
+        if payload.media:
+            for item in payload.media:
+                if not self._allows(item):
+                    return self._on_bad(
+                        ErrorCode.VALIDATION_ERROR, "media: this URL is not allowed", _reference(frame), now
+                    )
+            media = json_encoder.encode(payload.media).decode()
+        return (
+            relay.SendMessage(
+                self.user_id,
+                self.connection_id,
+                payload.conversation_id,
+                payload.type,
+                payload.content,
+                media,
+                payload.temp_id,
+            ),
+        )
+
+    def _on_read(self, frame: client.MessageRead, _now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        return (relay.MarkRead(self.user_id, self.connection_id, payload.conversation_id, payload.seq),)
+
+    def _on_delivered(self, frame: client.MessageDelivered, _now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        return (relay.MarkDelivered(self.user_id, self.connection_id, payload.conversation_id, payload.seq),)
+
+    def _on_block_add(self, frame: client.BlockAdd, _now: float) -> tuple[Action, ...]:
+        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, True),)
+
+    def _on_block_remove(self, frame: client.BlockRemove, _now: float) -> tuple[Action, ...]:
+        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, False),)
+
+    def _on_typing_start(self, frame: client.TypingStart, _now: float) -> tuple[Action, ...]:
+        return (relay.Typing(self.user_id, frame.payload.conversation_id, True),)
+
+    def _on_typing_stop(self, frame: client.TypingStop, _now: float) -> tuple[Action, ...]:
+        return (relay.Typing(self.user_id, frame.payload.conversation_id, False),)
+
+    def _on_presence_set(self, frame: client.PresenceSet, _now: float) -> tuple[Action, ...]:
+        at_ms = int(self.wall_clock() * 1000)
+        return (relay.SetStatus(self.user_id, self.connection_id, frame.payload.status, at_ms),)
+
+    def _on_ping(self, frame: client.Ping, _now: float) -> tuple[Action, ...]:
+        pong = server.Pong(payloads.PongPayload(int(self.wall_clock()), frame.payload.timestamp))
+        return (Reply(json_encoder.encode(pong)),)
+
+    def _on_auth_refresh(self, frame: client.AuthRefresh, _now: float) -> tuple[Action, ...]:
+        return (RefreshToken(frame.payload.token),)
+
+    # --- refusals --------------------------------------------------------------------------------------------------------
+
+    def _on_malformed(self, data: bytes, reason: str, now: float) -> tuple[Action, ...]:
+        """Find out what the frame was meant to be."""
+        try:
+            envelope = client.envelope_decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, None, now)
+        reference = _reference_of(envelope)
+        if envelope.type in client.FRAMES:
+            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, reference, now)
+        return self._on_bad(ErrorCode.UNKNOWN_EVENT, None, reference, now)
+
+    def _on_bad(
+        self, code: ErrorCode, message: str | None, reference: ErrorReference | None, now: float
+    ) -> tuple[Action, ...]:
+        """Answer a frame that was refused; too many of them in a row end the connection."""
+        metrics.EVENTS_IN.counts[metrics.MALFORMED] += 1
+        self._bad_frames += 1
+        wait = self._allowance.take(now)
+        if wait:
+            reply = self._too_many(TOO_MANY_EVENTS, wait, reference, "events")
+        else:
+            reply = Reply(json_encoder.encode(error_event(code, message, ref=reference)))
+        if self._bad_frames >= limits.MAX_BAD_FRAMES_IN_A_ROW:
+            return (reply, Close(CloseCode.POLICY_VIOLATION))
+        return (reply,)
+
+    def _too_many(self, message: str | None, wait: float, reference: ErrorReference | None, limit: str) -> Reply:
+        metrics.RATE_LIMITED.labels(limit).inc()
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=round(wait, 3), ref=reference)
+        return Reply(json_encoder.encode(event))
+
+    def _allows(self, media: client.Media) -> bool:
+        thumbnail = media.thumbnail
+        return self._media_hosts.allows(media.url) and (thumbnail is None or self._media_hosts.allows(thumbnail))
+
+
+_TYPES: Final[dict[type[Any], str]] = {frame: name for name, frame in client.FRAMES.items()}
+_RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]]]] = {
+    client.MessageSend: Session._on_send,
+    client.MessageRead: Session._on_read,
+    client.MessageDelivered: Session._on_delivered,
+    client.BlockAdd: Session._on_block_add,
+    client.BlockRemove: Session._on_block_remove,
+    client.TypingStart: Session._on_typing_start,
+    client.TypingStop: Session._on_typing_stop,
+    client.PresenceSet: Session._on_presence_set,
+    client.Ping: Session._on_ping,
+    client.AuthRefresh: Session._on_auth_refresh,
+}
+
+
+def _reference(frame: client.ClientFrame) -> ErrorReference:
+    """What names a valid frame to its sender."""
+    payload: Any = frame.payload
+    return ErrorReference(
+        _TYPES[type(frame)], getattr(payload, "temp_id", None), getattr(payload, "conversation_id", None)
+    )
+
+
+def _reference_of(envelope: client.Envelope) -> ErrorReference:
+    """What names a refused frame to its sender: only what it said itself, in bounds."""
+    payload = envelope.payload if isinstance(envelope.payload, dict) else {}
+    return ErrorReference(
+        envelope.type[: limits.MAX_TEMP_ID_CHARACTERS],
+        _short(payload.get("tempId")),
+        _short(payload.get("conversationId")),
+    )
+
+
+def _short(value: Any) -> str | None:
+    if isinstance(value, str) and len(value) <= limits.MAX_TEMP_ID_CHARACTERS:
+        return value
+    return None

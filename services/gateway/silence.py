@@ -1,0 +1,185 @@
+"""Messages that were written to a connection which has shown no sign of life since: the notifier pushes those as well."""
+
+import asyncio
+import time
+from collections import deque
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from services.gateway import metrics
+from services.gateway.routes import Routes
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import NOTIFIER_UNDELIVERED
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
+
+if TYPE_CHECKING:
+    from services.gateway.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+PROBE_SECONDS: Final = 1.5
+"""An idle connection is asked by a ping this long after a message was written to it."""
+PROBE_PART: Final = 0.3
+"""… or after this part of the push delay, when that is less."""
+MAX_UNSEEN: Final = 64
+"""Messages remembered for one connection; the newest count."""
+MAX_REPORTS: Final = 10_000
+RETRY_SECONDS: Final = 1.0
+REPORT_BATCH: Final = 200
+
+
+class _Sender(msgspec.Struct):
+    id: str
+    username: str
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    id: str
+    conversation_id: str
+    seq: int
+    type: str
+    content: str | None
+    created_at: str
+    sender: _Sender
+
+
+class _Payload(msgspec.Struct):
+    message: _Message
+
+
+class _MessageNew(msgspec.Struct):
+    """What a report needs of a `message.new`."""
+
+    payload: _Payload
+
+
+_decoder: Final = msgspec.json.Decoder(_MessageNew)
+
+
+class Silence:
+    """Watches connections between a message and their next frame or pong, and reports messages that stay unseen."""
+
+    def __init__(self, routes: Routes, publisher: Publisher, push_delay_seconds: float) -> None:
+        self._routes = routes
+        self._publisher = publisher
+        self._delay = push_delay_seconds
+        self._probe = min(PROBE_SECONDS, push_delay_seconds * PROBE_PART)
+        self._watched: dict[Connection, bool] = {}
+        self._unheld: deque[relay.Delivery] = deque(maxlen=MAX_REPORTS)
+        self._reports: deque[relay.Undelivered] = deque()
+        self._any_report = asyncio.Event()
+
+    @property
+    def probe_seconds(self) -> float:
+        """How often `sweep` should be called."""
+        return self._probe / 2
+
+    @property
+    def quiet(self) -> bool:
+        """True when every report is sent."""
+        return not self._reports and not self._unheld
+
+    def written(self, connection: "Connection", text: str) -> None:
+        """A message was written to `connection`."""
+        unseen = connection.unseen
+        if unseen is None:
+            connection.unseen = [(time.monotonic(), text)]
+            self._watched[connection] = False
+            return
+        unseen.append((time.monotonic(), text))
+        if len(unseen) > MAX_UNSEEN:
+            del unseen[0]
+
+    def nobody_here(self, delivery: relay.Delivery) -> None:
+        """A delivery came for a user without a connection here: its route is stale."""
+        self._unheld.append(delivery)
+        self._any_report.set()
+
+    def sweep(self, now: float) -> None:
+        """Ask who is idle, and report what was not seen within the push delay."""
+        due: dict[str, list[Connection]] = {}
+        for connection, probed in list(self._watched.items()):
+            unseen = connection.unseen
+            if unseen is None:
+                del self._watched[connection]
+            elif now - unseen[0][0] >= self._delay:
+                self._collect(connection, unseen, now, due)
+            elif not probed and now - unseen[0][0] >= self._probe:
+                self._watched[connection] = True
+                connection.ping()
+        for text, connections in due.items():
+            self._report(text, connections[0].user_id, [connection.id for connection in connections], "silent")
+
+    def _collect(
+        self, connection: "Connection", unseen: list[tuple[float, str]], now: float, due: "dict[str, list[Connection]]"
+    ) -> None:
+        """Move the connection's overdue messages to `due`; what is younger stays watched."""
+        while unseen and now - unseen[0][0] >= self._delay:
+            due.setdefault(unseen.pop(0)[1], []).append(connection)
+        if unseen:
+            self._watched[connection] = False
+        else:
+            connection.unseen = None
+            del self._watched[connection]
+
+    async def run(self) -> None:
+        """Send reports, and remove stale routes. Never returns."""
+        while True:
+            await self._any_report.wait()
+            self._any_report.clear()
+            while self._unheld:
+                await self._settle_stale(self._unheld.popleft())
+            while self._reports:
+                await self._send_reports()
+
+    async def _settle_stale(self, delivery: relay.Delivery) -> None:
+        if delivery.notifiable:
+            self._report(delivery.text, delivery.user_id, [], "stale route")
+        try:
+            await self._routes.prune(delivery.user_id)
+        except REDIS_ERRORS as error:
+            log.warning("routes.not_pruned", user_id=delivery.user_id, error=repr(error))
+
+    async def _send_reports(self) -> None:
+        batch = [self._reports[index] for index in range(min(REPORT_BATCH, len(self._reports)))]
+        try:
+            await self._publisher.publish(NOTIFIER_UNDELIVERED, msgpack_encoder.encode(relay.UndeliveredBatch(batch)))
+        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            log.warning("undelivered.not_reported", count=len(self._reports), error=repr(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        for _ in batch:
+            self._reports.popleft()
+
+    def _report(self, text: str, receiver_id: str, silent: list[str], reason: str) -> None:
+        try:
+            message = _decoder.decode(text).payload.message
+        except msgspec.DecodeError as error:
+            log.error("undelivered.undecodable", error=str(error))
+            return
+        if len(self._reports) >= MAX_REPORTS:
+            metrics.UNDELIVERED.labels("dropped").inc()
+            return
+        metrics.UNDELIVERED.labels(reason).inc()
+        self._reports.append(_undelivered(message, receiver_id, silent))
+        self._any_report.set()
+
+
+def _undelivered(message: _Message, receiver_id: str, silent: list[str]) -> relay.Undelivered:
+    return relay.Undelivered(
+        message_id=message.id,
+        conversation_id=message.conversation_id,
+        seq=message.seq,
+        sender_id=message.sender.id,
+        sender_username=message.sender.username,
+        receiver_id=receiver_id,
+        type=message.type,
+        preview=(message.content or "")[: relay.MAX_PREVIEW_CHARACTERS],
+        created_at_ms=round(datetime.fromisoformat(message.created_at).timestamp() * 1000),
+        silent_connections=silent,
+    )

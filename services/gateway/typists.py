@@ -1,0 +1,89 @@
+"""Who types where on this gateway: repeats are swallowed, and an end is told that the client didn't tell."""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from services.gateway import metrics
+from shared.protocol import limits, relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import MESSAGING_SIGNALS
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+
+if TYPE_CHECKING:
+    from services.gateway.connection import Connection
+
+MAX_WAITING: Final = 512
+"""Signals that may wait for the broker; more are dropped, for a late one is of no use."""
+MAX_CONVERSATIONS: Final = 16
+"""Conversations that one connection may type in at once."""
+
+
+class Typists:
+    """Typing indicators: from frames to signals. A connection's are `{conversation id: (last told at, ends at)}`."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._signals: deque[relay.Typing] = deque()
+        self._any_signal = asyncio.Event()
+        self._active: set[Connection] = set()
+
+    def on_signal(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
+        """The client says that its user began or ended to type."""
+        if not signal.active:
+            self.stop(connection, signal.conversation_id)
+            return
+        typing = connection.typing
+        if typing is None:
+            typing = connection.typing = {}
+        told_at = typing.get(signal.conversation_id, (0.0, 0.0))[0]
+        if signal.conversation_id not in typing and len(typing) >= MAX_CONVERSATIONS:
+            return
+        if now - told_at >= limits.TYPING_REPEAT_SECONDS:
+            told_at = now
+            self._tell(signal)
+        typing[signal.conversation_id] = (told_at, now + limits.TYPING_SECONDS)
+        self._active.add(connection)
+
+    def stop(self, connection: "Connection", conversation_id: str) -> None:
+        """The user no longer types: it says so, or its message was sent."""
+        if connection.typing and connection.typing.pop(conversation_id, None) is not None:
+            self._tell(relay.Typing(connection.user_id, conversation_id, False))
+            self._forget_idle(connection)
+
+    def stop_all(self, connection: "Connection") -> None:
+        """The connection is gone."""
+        for conversation_id in list(connection.typing or ()):
+            self.stop(connection, conversation_id)
+
+    def sweep(self, now: float) -> None:
+        """End what was not repeated in time."""
+        for connection in list(self._active):
+            for conversation_id, (_, ends_at) in list((connection.typing or {}).items()):
+                if now >= ends_at:
+                    self.stop(connection, conversation_id)
+
+    async def run(self) -> None:
+        """Publish signals as they come, without persistence. Never returns."""
+        while True:
+            await self._any_signal.wait()
+            self._any_signal.clear()
+            signals = list(self._signals)
+            self._signals.clear()
+            body = msgpack_encoder.encode(relay.SignalBatch(signals))
+            try:
+                await self._publisher.publish(MESSAGING_SIGNALS, body, persistent=False)
+            except (BrokerUnavailable, *TRANSIENT_ERRORS):
+                metrics.SIGNALS_DROPPED.inc(len(signals))
+
+    def _tell(self, signal: relay.Typing) -> None:
+        if len(self._signals) >= MAX_WAITING:
+            metrics.SIGNALS_DROPPED.inc()
+            return
+        self._signals.append(signal)
+        self._any_signal.set()
+
+    def _forget_idle(self, connection: "Connection") -> None:
+        if not connection.typing:
+            connection.typing = None
+            self._active.discard(connection)
