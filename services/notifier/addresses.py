@@ -5,13 +5,16 @@ address that the socket is about to connect to, not on an earlier look-up.
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
 NAT64: Final = IPv6Network("64:ff9b::/96")
 """RFC 6052, section 2.1: the last 32 bits are an IPv4 address."""
 _TUNNELS: Final = (IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b:1::/48"))
 """6to4 (RFC 3056), Teredo (RFC 4380), local NAT64 (RFC 8215): they lead to addresses that we can't judge."""
+
+_SPECIAL: Final = IPv4Network("192.0.0.0/24")
+"""IETF protocol assignments (RFC 6890, section 2.2.2); Python counts only parts of it as private."""
 
 
 class AddressRefused(OSError):
@@ -28,9 +31,11 @@ def is_public(text: str) -> bool:
     except ValueError:
         return False
     if isinstance(address, IPv6Address):
-        if any(address in network for network in _TUNNELS):
+        if address.is_site_local or any(address in network for network in _TUNNELS):
             return False
         address = _embedded(address) or address
+    if address in _SPECIAL:
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

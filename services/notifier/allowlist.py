@@ -9,8 +9,9 @@ from yarl import URL
 
 from shared.protocol import limits
 
-_TEXT: Final = re.compile(r"https?://[!#-\[\]^-~]+", re.IGNORECASE)
-"""Printable ASCII without blanks, quotes and backslashes: what URL parsers disagree about."""
+_ENDPOINT: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?][!#-\[\]^-~]*)?", re.ASCII)
+"""A host in lower case, perhaps a port, and printable ASCII. Everything that URL parsers disagree about is left out: user
+information, blanks, quotes, backslashes, percent signs in the host, empty ports."""
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9][a-z0-9-]*")
 
 
@@ -35,15 +36,13 @@ class AllowList:
         """`endpoint` as the URL that is posted to. Raises EndpointRefused."""
         if len(endpoint) > limits.MAX_URL_CHARACTERS:
             raise EndpointRefused(f"endpoint: longer than {limits.MAX_URL_CHARACTERS} characters")
-        if _TEXT.fullmatch(endpoint) is None:
-            raise EndpointRefused("endpoint: not an absolute https URL in printable ASCII")
+        if _ENDPOINT.fullmatch(endpoint) is None:
+            raise EndpointRefused("endpoint: not an absolute URL in ASCII, without user information")
         try:
             url = URL(endpoint, encoded=True)
             url.explicit_port  # noqa: B018 - yarl parses it only now
         except ValueError:
             raise EndpointRefused("endpoint: not a URL") from None
-        if url.raw_user is not None or url.raw_password is not None:
-            raise EndpointRefused("endpoint: user information is not allowed in it")
         if url.raw_fragment:
             raise EndpointRefused("endpoint: a fragment is not allowed in it")
         self.service_of(url)

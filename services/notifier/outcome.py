@@ -85,7 +85,7 @@ def retry_after_of(header: str | None, now: datetime) -> float | None:
     """Seconds that a `Retry-After` header asks for, as a number or as a date (RFC 9110, section 10.2.3); else None."""
     if header is None:
         return None
-    if header.strip().isdecimal():
+    if header.isascii() and header.strip().isdigit():
         return float(header)
     try:
         at = parsedate_to_datetime(header)

@@ -1,0 +1,86 @@
+"""What answers mean, and how long failures wait."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from services.notifier.backoff import after_attempt, after_deferral
+from services.notifier.outcome import Fate, Reason, outcome_of, retry_after_of
+
+NOW = datetime(2024, 1, 1, 11, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "fate", "reason"),
+    [
+        (200, Fate.ACCEPTED, Reason.NONE),
+        (201, Fate.ACCEPTED, Reason.NONE),
+        (202, Fate.ACCEPTED, Reason.NONE),
+        (301, Fate.DROPPED, Reason.REDIRECTED),
+        (307, Fate.DROPPED, Reason.REDIRECTED),
+        (400, Fate.DROPPED, Reason.REJECTED),
+        (401, Fate.KEY_FAULT, Reason.KEY_REFUSED),
+        (403, Fate.KEY_FAULT, Reason.KEY_REFUSED),
+        (404, Fate.GONE, Reason.GONE),
+        (410, Fate.GONE, Reason.GONE),
+        (413, Fate.DROPPED, Reason.TOO_LARGE),
+        (429, Fate.RETRY, Reason.THROTTLED),
+        (500, Fate.RETRY, Reason.SERVICE_ERROR),
+        (503, Fate.RETRY, Reason.SERVICE_ERROR),
+    ],
+)
+def test_each_status_has_a_fate(status: int, fate: Fate, reason: Reason) -> None:
+    outcome = outcome_of(status, None, NOW)
+    assert (outcome.fate, outcome.reason) == (fate, reason)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("120", 120),
+        (" 7 ", 7),
+        ("Mon, 01 Jan 2024 11:01:30 GMT", 90),
+        ("Mon, 01 Jan 2024 10:00:00 GMT", 0),
+        ("Mon, 01 Jan 2024 11:01:30", 90),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+        ("9" * 400, float("inf")),
+        ("٣", None),
+    ],
+)
+def test_retry_after(header: str | None, seconds: float | None) -> None:
+    assert retry_after_of(header, NOW) == seconds
+
+
+def test_a_status_s_retry_after_is_kept() -> None:
+    assert outcome_of(429, "33", NOW).retry_after_seconds == 33
+    assert outcome_of(503, "33", NOW).retry_after_seconds == 33
+
+
+@pytest.mark.parametrize(
+    ("attempts", "retry_after", "wait"),
+    [
+        (1, None, 5),
+        (2, None, 30),
+        (3, None, 120),
+        (4, None, 600),
+        (5, None, 3600),
+        (9, None, 3600),
+        (1, 5, 5),
+        (1, 6, 30),
+        (1, 200, 600),
+        (1, 10**9, 3600),
+        (1, float("inf"), 3600),
+        (3, 6, 120),
+    ],
+)
+def test_waits_grow_and_respect_the_service(attempts: int, retry_after: float | None, wait: int) -> None:
+    assert after_attempt(attempts, retry_after) == wait
+
+
+def test_a_full_lane_is_tried_again_soon_and_a_service_that_is_down_later() -> None:
+    assert [after_deferral(Reason.LANE_FULL, n) for n in range(9)] == [5, 5, 5, 5, 30, 30, 30, 30, 120]
+    assert [after_deferral(Reason.CIRCUIT_OPEN, n) for n in range(6)] == [5, 30, 120, 600, 600, 600]
+    assert after_deferral(Reason.LANE_FULL, 1000) == 600
