@@ -1,0 +1,46 @@
+"""Node.js, which runs the tests of the JavaScript client."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+CLIENT = Path(__file__).parents[2] / "clients" / "javascript"
+OLDEST_MAJOR = 20
+FIRST_MAJOR_WITH_WEBSOCKET = 22
+
+
+def node_command() -> list[str]:
+    """Node with a global WebSocket. Skips the test where there is no Node that the client supports."""
+    node = shutil.which("node")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else ""
+    match = re.match(r"v(\d+)", version)
+    major = int(match[1]) if match else 0
+    if node is None or major < OLDEST_MAJOR:
+        pytest.skip(f"needs Node.js {OLDEST_MAJOR} or newer, found {version.strip() or 'none'}")
+    return [node] if major >= FIRST_MAJOR_WITH_WEBSOCKET else [node, "--experimental-websocket", "--no-warnings"]
+
+
+async def run_node(*arguments: str, environment: Mapping[str, str], seconds: float) -> str:
+    """The output of Node in the client's folder; fails the test, showing it, when Node fails or takes too long."""
+    process = await asyncio.create_subprocess_exec(
+        *node_command(),
+        *arguments,
+        cwd=CLIENT,
+        env=dict(environment),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
