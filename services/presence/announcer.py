@@ -5,18 +5,18 @@ publishes them. `docs/decisions` says why that order is right.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+import msgspec
 from redis.asyncio import Redis
 
 from services.presence import metrics
-from services.presence.friends import Circle, Friends
+from services.presence.friends import VERSION_SECONDS, Circle, Friends
 from services.presence.leases import Outcome
 from services.presence.rules import Kind, kinds_of
 from services.presence.templates import TEMPLATES
-from shared.protocol import limits
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
 
@@ -37,7 +37,8 @@ class Announcement:
     """Something to say of one user to others. Empty `kinds`: whatever is the case. `due`: see `Outcome.announcement`.
 
     `version`: published only while it is the version of the user's friends; None: in any case.
-    `hidden`: say that the user is offline, if it isn't.
+    `mode`: "tell" the truth; "hide" it: say that the user is offline; or "part" two friends, in one step: what was read of
+    the user's friends is void, and a receiver that saw the user online sees it offline.
     """
 
     user_id: str
@@ -45,16 +46,15 @@ class Announcement:
     kinds: Sequence[Kind] = ()
     due: str = ""
     version: str | None = None
-    hidden: bool = False
+    mode: Literal["tell", "hide", "part"] = "tell"
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """A connection that waits for its `status.bulk`."""
+class Bulk(msgspec.Struct, array_like=True, frozen=True):
+    """A `status.bulk` for one connection: at most 500 friends, all of whose keys lie on one server."""
 
-    user_id: str
-    connection_id: str
     gateway_id: str
+    connection_id: str
+    friends: list[str]
 
 
 class Announcer:
@@ -78,6 +78,10 @@ class Announcer:
                 return
             circles = await self._friends.of(announcement.user_id for announcement in stale)
             announcements = [_announcement(pending[user], circle) for user, circle in circles.items()]
+            # A friend that was lost in between has seen the user online, and would do so for ever.
+            lost = ((each.user_id, set(each.receivers).difference(circles[each.user_id].user_ids)) for each in stale)
+            gone = [(user, friends) for user, friends in lost if friends and pending[user].after == "offline"]
+            announcements += [Announcement(user, sorted(friends), mode="hide") for user, friends in gone]
 
     async def circles(self, outcomes: Iterable[Outcome]) -> dict[str, Circle]:
         """User → friends of the users of some outcomes, read where the outcome doesn't have them."""
@@ -99,50 +103,19 @@ class Announcer:
         if not announcements:
             return []
         routes = await self._routes({receiver for each in announcements for receiver in each.receivers})
-        calls = []
-        for index, part in self._parts(announcements):
-            jobs = [_job(each, _gateways(each.receivers, routes)) for each in part]
-            calls.append(self._publish_part(index, part, jobs))
+        calls = [self._publish_part(index, part, routes) for index, part in self._parts(announcements)]
         return [each for stale in await asyncio.gather(*calls) for each in stale]
 
-    async def greet(self, greetings: Sequence[Greeting], circles: dict[str, Circle]) -> None:
-        """Send connections the statuses of all their friends.
-
-        When a user's friends changed meanwhile, the bulk may name a lost one behind its farewell: it is said again.
-        """
-        for _ in range(ATTEMPTS):
-            if not greetings:
-                return
-            await self._send_bulks(greetings, circles)
-            users = {greeting.user_id for greeting in greetings}
-            versions = await self._friends.versions(users)
-            changed = [user for user in users if versions[user] != circles[user].version]
-            if not changed:
-                return
-            fresh = await self._friends.of(changed)
-            for user in changed:
-                lost = set(circles[user].user_ids) - set(fresh[user].user_ids)
-                await self.publish([Announcement(friend, [user], hidden=True) for friend in lost])
-            circles = circles | fresh
-            greetings = [greeting for greeting in greetings if greeting.user_id in fresh]
-
-    async def _send_bulks(self, greetings: Sequence[Greeting], circles: dict[str, Circle]) -> None:
-        bulks: dict[int, list[tuple[str, str, list[str]]]] = {}
-        for greeting in greetings:
-            friends = circles[greeting.user_id].user_ids
-            groups = self._shards.split(friends) or {self._shards.index_of(greeting.user_id): []}
-            for index, users in groups.items():
-                for first in range(0, len(users) or 1, limits.STATUS_BULK_CHUNK):
-                    part = users[first : first + limits.STATUS_BULK_CHUNK]
-                    bulks.setdefault(index, []).append((greeting.gateway_id, greeting.connection_id, part))
+    async def send_bulks(self, bulks: Mapping[int, Sequence[Bulk]]) -> None:
+        """Send connections the statuses of friends that lie on server index → …"""
         await asyncio.gather(*(self._send_parts(index, found) for index, found in bulks.items()))
 
-    async def _send_parts(self, index: int, bulks: list[tuple[str, str, list[str]]]) -> None:
-        part: list[tuple[str, str, list[str]]] = []
+    async def _send_parts(self, index: int, bulks: Sequence[Bulk]) -> None:
+        part: list[Bulk] = []
         weight = 0
         for bulk in bulks:
             part.append(bulk)
-            weight += len(bulk[2])
+            weight += 1 + len(bulk.friends)
             if weight >= RECEIVERS_PER_CALL:
                 await _run(self._shards.at(index), [], part)
                 part, weight = [], 0
@@ -163,8 +136,9 @@ class Announcer:
         yield from parts.items()
 
     async def _publish_part(
-        self, index: int, part: list[Announcement], jobs: list[tuple[object, ...]]
+        self, index: int, part: list[Announcement], routes: Mapping[str, list[str]]
     ) -> list[Announcement]:
+        jobs = [_job(each, _gateways(each.receivers, routes)) for each in part]
         stale = await _run(self._shards.at(index), jobs, [])
         return [part[place] for place in stale]
 
@@ -185,7 +159,7 @@ def _announcement(outcome: Outcome, circle: Circle) -> Announcement:
     return Announcement(outcome.user_id, receivers, kinds, outcome.announcement, circle.version)
 
 
-def _gateways(receivers: Sequence[str], routes: dict[str, list[str]]) -> Gateways:
+def _gateways(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gateways:
     gateways: Gateways = {}
     for receiver in receivers:
         for gateway in routes.get(receiver, ()):
@@ -197,9 +171,9 @@ def _gateways(receivers: Sequence[str], routes: dict[str, list[str]]) -> Gateway
 def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     # Lua's arrays can't hold nil.
     version = False if each.version is None else each.version
-    return (each.user_id, each.kinds, each.due, version, gateways, each.hidden)
+    return (each.user_id, each.kinds, each.due, version, gateways, each.mode)
 
 
-async def _run(client: Redis, jobs: list[tuple[object, ...]], bulks: list[tuple[str, str, list[str]]]) -> list[int]:
-    places: list[int] = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks)))
+async def _run(client: Redis, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:
+    places: list[int] = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks, VERSION_SECONDS)))
     return places

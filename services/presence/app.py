@@ -11,7 +11,8 @@ from services.presence.consumer import Intake
 from services.presence.follows import Follows
 from services.presence.friends import Friends
 from services.presence.friendships import Friendships
-from services.presence.http import Interface, add_paths
+from services.presence.greeter import Greeter
+from services.presence.http import Interface, create_router
 from services.presence.leases import Leases
 from services.presence.rules import Timing
 from services.presence.settings import PresenceSettings
@@ -53,11 +54,12 @@ class Process:
         self.announcer = Announcer(shards, self.friends)
         self.friendships = Friendships(self.follows, self.friends, self.announcer)
         self.sweep = Sweep(self.leases, self.announcer, settings.sweep_seconds)
-        commands = Commands(self.leases, self.announcer, self.friendships)
+        greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
+        commands = Commands(self.leases, self.announcer, greeter, self.friendships)
         self._commands = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
         self._renewals = self._consumer(topology.PRESENCE_RENEWALS)
-        self._command_intake = Intake(self._commands, relay.presence_batch_decoder, commands.handle)
-        self._renewal_intake = Intake(self._renewals, relay.lease_renewal_decoder, commands.renew)
+        self._command_intake = Intake("commands", self._commands, relay.presence_batch_decoder, commands.handle)
+        self._renewal_intake = Intake("renewals", self._renewals, relay.lease_renewal_decoder, commands.renew)
         self.verifier = TokenVerifier(settings)
 
     def start(self, supervisor: Supervisor) -> None:
@@ -78,7 +80,8 @@ class Process:
         )
         directory = Directory(self._pool)
         app.state.authenticator = Authenticator(self.verifier, Revocations(self._shards), directory)
-        add_paths(app, Interface(directory, self.follows, self.friends, self.friendships, Statuses(self._shards)))
+        interface = Interface(directory, self.follows, self.friends, self.friendships, Statuses(self._shards))
+        app.include_router(create_router(interface))
         return uvicorn.Config(
             app, host=self._settings.http_host, port=self._settings.http_port, log_config=None, access_log=False
         )

@@ -7,8 +7,9 @@ from typing import Final, get_args
 import structlog
 
 from services.presence import metrics, rules
-from services.presence.announcer import Announcer, Greeting
+from services.presence.announcer import Announcer
 from services.presence.friendships import Friendships
+from services.presence.greeter import Greeter, Greeting
 from services.presence.leases import Leases
 from shared.protocol import relay
 from shared.protocol.client import Availability
@@ -50,9 +51,10 @@ class Cycle:
 class Commands:
     """Handles commands and renewals. Everything may be repeated: that is how failures are survived."""
 
-    def __init__(self, leases: Leases, announcer: Announcer, friendships: Friendships) -> None:
+    def __init__(self, leases: Leases, announcer: Announcer, greeter: Greeter, friendships: Friendships) -> None:
         self._leases = leases
         self._announcer = announcer
+        self._greeter = greeter
         self._friendships = friendships
 
     async def handle(self, batches: Iterable[relay.PresenceBatch]) -> None:
@@ -87,7 +89,7 @@ class Commands:
         # A status that changed has gone to the user's own connections with the rest.
         told = {outcome.user_id for outcome in outcomes if outcome.announcement and outcome.before != "offline"}
         await self._announcer.answer(cycle.answers - told)
-        await self._announcer.greet(cycle.greetings, circles)
+        await self._greeter.greet(cycle.greetings, circles)
 
 
 def _change(command: relay.Connected | relay.Disconnected | relay.SetStatus, now: int) -> rules.Change | None:

@@ -23,10 +23,12 @@ class Intake(Generic[Batch]):
 
     def __init__(
         self,
+        name: str,
         consumer: Consumer,
         decoder: msgspec.msgpack.Decoder[Batch],
         handle: Callable[[list[Batch]], Awaitable[None]],
     ) -> None:
+        self._name = name
         self._consumer = consumer
         self._decoder = decoder
         self._handle = handle
@@ -50,7 +52,7 @@ class Intake(Generic[Batch]):
         if not batches:
             return
         try:
-            await outlast(lambda: self._handle(batches))
+            await outlast(self._name, lambda: self._handle(batches))
         except Exception as error:
             if len(decoded) == 1:
                 await self._bury(decoded[0][0], repr(error))

@@ -1,6 +1,6 @@
 """Friendships that begin and end: who is told what of whom, at once."""
 
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -32,7 +32,7 @@ class Friendships:
         for _ in range(ATTEMPTS):
             versions = await self._friends.versions((one, other))
             bond = await self._follows.bond(one, other)
-            if not bond.friends or not await self._tell(one, other, versions, hidden=False):
+            if not bond.friends or not await self._tell(one, other, versions, "tell"):
                 return bond
         raise FriendshipsUnsettled(f"{one} and {other}")
 
@@ -46,30 +46,37 @@ class Friendships:
             return
         if change.active:
             await self._hide(change.blocker, change.blocked)
-        else:
+        if (await self._follows.bond(change.blocker, change.blocked)).friends:
             await self.introduce(change.blocker, change.blocked)
+
+    async def retell(self, one: str, other: str) -> None:
+        """Say again what each may know of the other: friends the truth, others that the user is offline."""
+        for _ in range(ATTEMPTS):
+            versions = await self._friends.versions((one, other))
+            friends = (await self._follows.bond(one, other)).friends
+            if not await self._tell(one, other, versions, "tell" if friends else "hide"):
+                return
+        raise FriendshipsUnsettled(f"{one} and {other}")
 
     async def _hide(self, blocker: str, blocked: str) -> None:
         """Show live friends each other as offline: a block must look like absence.
 
         Nothing is said when they weren't friends, or when the other side blocks already and thus was told before.
         """
-        await self._friends.forget(blocker, blocked)
-        for _ in range(ATTEMPTS):
-            versions = await self._friends.versions((blocker, blocked))
-            bond = await self._follows.bond(blocker, blocked)
-            if not bond.mutual or bond.blockers != {blocker}:
-                return
-            if not await self._tell(blocker, blocked, versions, hidden=True):
-                return
-        raise FriendshipsUnsettled(f"{blocker} and {blocked}")
+        bond = await self._follows.bond(blocker, blocked)
+        if not bond.mutual or bond.blockers != {blocker}:
+            await self._friends.forget(blocker, blocked)
+            return
+        await self._announcer.publish(
+            [Announcement(blocker, [blocked], mode="part"), Announcement(blocked, [blocker], mode="part")]
+        )
 
-    async def _tell(self, one: str, other: str, versions: dict[str, str], *, hidden: bool) -> bool:
+    async def _tell(self, one: str, other: str, versions: dict[str, str], mode: Literal["tell", "hide"]) -> bool:
         """Tell each of the other's status. True when the friends of either changed meanwhile."""
         stale = await self._announcer.publish(
             [
-                Announcement(one, [other], version=versions[one], hidden=hidden),
-                Announcement(other, [one], version=versions[other], hidden=hidden),
+                Announcement(one, [other], version=versions[one], mode=mode),
+                Announcement(other, [one], version=versions[other], mode=mode),
             ]
         )
         return bool(stale)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import FastAPI, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from services.presence.follows import Follows
@@ -105,26 +105,33 @@ class Interface:
         return profile
 
 
-def add_paths(app: FastAPI, interface: Interface) -> None:
-    """Add the paths of presence."""
+def create_router(interface: Interface) -> APIRouter:
+    """The paths of presence."""
+    router = APIRouter(prefix="/chat", tags=["presence"])
 
-    @app.put("/chat/follows/{username:path}", summary="Follow a user")
+    @router.put("/follows/{username:path}")
     async def follow(username: str, user: CurrentUser) -> Follow:
+        """Follow a user. Two who follow each other are friends: they see each other's status."""
         return await interface.follow(user.user_id, username)
 
-    @app.delete("/chat/follows/{username:path}", summary="Unfollow a user")
+    @router.delete("/follows/{username:path}")
     async def unfollow(username: str, user: CurrentUser) -> Follow:
+        """Unfollow a user."""
         return await interface.unfollow(user.user_id, username)
 
-    @app.get("/chat/friends", summary="Friends (mutual follows) with status")
+    @router.get("/friends")
     async def friends(user: CurrentUser, query: PageParameters) -> Page[Friend]:
+        """Friends with their status."""
         after = None if query.page is None else _uuid(decode_page(query.page), "page")
         return await interface.friends(user.user_id, query.limit, after)
 
-    @app.get("/chat/presence", summary="Statuses of friends")
+    @router.get("/presence")
     async def presence(user: CurrentUser, query: Annotated[PresenceQuery, Query()]) -> Page[FriendStatus]:
+        """Statuses of some users: of those who are friends, the others are left out."""
         asked = [_uuid(text.lower(), "userId") for text in query.userId]
         return await interface.presence(user.user_id, asked)
+
+    return router
 
 
 def _uuid(text: str, name: str) -> str:

@@ -56,12 +56,16 @@ class Leases:
             for first in range(0, len(users), USERS_PER_CALL):
                 part = users[first : first + USERS_PER_CALL]
                 calls.append(self._run(index, [(user, changes[user], user in curious) for user in part], 0))
-        return [outcome for outcomes in await asyncio.gather(*calls) for outcome in outcomes]
+        return [outcome for _, outcomes in await asyncio.gather(*calls) for outcome in outcomes]
 
-    async def sweep(self, most: int) -> list[Outcome]:
-        """Take ended leases away, of up to `most` users on each server. Each is taken by one caller only."""
+    async def sweep(self, most: int) -> tuple[bool, list[Outcome]]:
+        """Take ended leases away, of up to `most` users on each server. Each is taken by one caller only.
+
+        Returns whether there may be more, and what became of the users.
+        """
         calls = [self._run(index, [], most) for index in range(len(self._shards))]
-        return [outcome for outcomes in await asyncio.gather(*calls) for outcome in outcomes]
+        answers = await asyncio.gather(*calls)
+        return any(swept >= most for swept, _ in answers), [each for _, outcomes in answers for each in outcomes]
 
     async def overdue(self, most: int) -> list[Outcome]:
         """Changes that nobody announced in time, up to `most` on each server; nobody else gets them for a while."""
@@ -69,10 +73,13 @@ class Leases:
         calls = [_OVERDUE(self._shards.at(index), now, retry, most) for index in range(len(self._shards))]
         return [_outcome(row) for rows in await asyncio.gather(*calls) for row in rows]
 
-    async def _run(self, index: int, users: Iterable[tuple[str, list[Change], bool]], sweep: int) -> list[Outcome]:
+    async def _run(
+        self, index: int, users: Iterable[tuple[str, list[Change], bool]], sweep: int
+    ) -> tuple[int, list[Outcome]]:
         timing = self._timing
         job = (self.clock(), timing.lease_ms, timing.grace_ms, timing.retry_ms, list(users), sweep)
-        return [_outcome(row) for row in await _LEASES(self._shards.at(index), msgpack_encoder.encode(job))]
+        swept, rows = await _LEASES(self._shards.at(index), msgpack_encoder.encode(job))
+        return swept, [_outcome(row) for row in rows]
 
 
 def _outcome(row: list[Any]) -> Outcome:

@@ -22,4 +22,4 @@ OVERDUE: Final = Counter(
     "chat_presence_overdue_announcements_total", "Changes announced for another replica, or again."
 )
 FRIENDS_LOADED: Final = Counter("chat_presence_friends_loaded_total", "Users whose friends were read from PostgreSQL.")
-HELD: Final = Gauge("chat_presence_held", "1 while a batch is held because a backend is away.")
+HELD: Final = Gauge("chat_presence_held", "1 while work is held because a backend is away.", ["work"])

@@ -17,19 +17,20 @@ TRANSIENT_ERRORS: Final = (*postgres.TRANSIENT_ERRORS, *redis.TRANSIENT_ERRORS)
 MAX_PAUSE_SECONDS: Final = 2.0
 
 
-async def outlast(work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work`, again and again with full jitter while backends are away. Raises its other errors."""
+async def outlast(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work`, again and again with jitter while backends are away. Raises its other errors."""
+    held = metrics.HELD.labels(name)
     pause = 0.05
     try:
         while True:
             try:
                 await work()
             except TRANSIENT_ERRORS as error:
-                metrics.HELD.set(1)
-                log.warning("work.held", error=repr(error))
+                held.set(1)
+                log.warning("work.held", work=name, error=repr(error))
             else:
                 return
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
     finally:
-        metrics.HELD.set(0)
+        held.set(0)

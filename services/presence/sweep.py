@@ -35,14 +35,14 @@ class Sweep:
 
     async def once(self) -> None:
         """Do all that is due. What fails between taking and telling is told as overdue."""
-        while True:
-            ended = await self._leases.sweep(USERS_PER_SWEEP)
+        more = True
+        while more:
+            more, ended = await self._leases.sweep(USERS_PER_SWEEP)
             metrics.EXPIRED.inc(len(ended))
-            overdue = await self._leases.overdue(USERS_PER_SWEEP)
-            metrics.OVERDUE.inc(len(overdue))
-            await self._tell([*ended, *overdue])
-            if len(ended) + len(overdue) < USERS_PER_SWEEP:
-                return
+            await self._tell(ended)
+        overdue = await self._leases.overdue(USERS_PER_SWEEP)
+        metrics.OVERDUE.inc(len(overdue))
+        await self._tell(overdue)
 
     async def _tell(self, outcomes: list[Outcome]) -> None:
         await self._announcer.announce(outcomes, await self._announcer.circles(outcomes))

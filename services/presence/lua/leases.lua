@@ -1,8 +1,8 @@
 -- Apply changes to users' connections, take ended leases away, and say whose friends are to be told: `rules.advance`, atomically.
 -- ARGV[1]: msgpack [now, lease, grace, retry (ms), [[user, [change…], wants friends]…], how many due users to sweep]
 -- A change: ["hold" | "lose" | "close", connection, at ms] or ["choose", connection, at ms, status].
--- Returns [user, status before, status after, announcement, friends' version, friends]… of the users that changed or want
--- friends. The announcement (its due time, '' for none) is kept until it is made, so that it survives its replica.
+-- Returns [how many were swept, [[user, status before, status after, announcement, friends' version, friends]…]] with the users
+-- that changed or want friends. The announcement (its due time, '' for none) is kept until it is made, so that it survives its replica.
 
 local now, lease, grace, retry, users, sweep = unpack(cmsgpack.unpack(ARGV[1]))
 
@@ -121,9 +121,8 @@ end
 for _, entry in ipairs(users) do
   advance(entry[1], entry[2], entry[3])
 end
-if sweep > 0 then
-  for _, user in ipairs(redis.call('ZRANGEBYSCORE', '{{LEASES_DUE}}', '-inf', now, 'LIMIT', 0, sweep)) do
-    advance(user, {}, false)
-  end
+local due = redis.call('ZRANGEBYSCORE', '{{LEASES_DUE}}', '-inf', now, 'LIMIT', 0, sweep)
+for _, user in ipairs(due) do
+  advance(user, {}, false)
 end
-return results
+return { #due, results }

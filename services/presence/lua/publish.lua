@@ -1,14 +1,16 @@
 -- Tell friends of users' statuses. A status is read and published in one go, on the user's own server: so whatever is said
 -- of a user reaches each gateway in the order in which it became true, whoever says it.
--- ARGV[1]: msgpack [templates, announcements, bulks]
+-- ARGV[1]: msgpack [templates, announcements, bulks, seconds that a version of friends is kept]
 -- templates: [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], `%s` where something goes.
--- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], shown as offline].
+-- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], mode].
 --   With an announcement (its due time, else ''): made only once, by whoever holds the latest.
 --   With a version: only while the user's friends are those that the receivers were chosen from.
+--   Mode "tell": the truth. "hide": that the user is offline, whatever is true. "part": the receivers are friends no longer;
+--   if they were last told that the user is online, they are told that it is offline.
 -- A bulk: [gateway, connection, [friend…]].
 -- Returns the 0-based indices of announcements whose version is no longer right.
 
-local templates, announcements, bulks = unpack(cmsgpack.unpack(ARGV[1]))
+local templates, announcements, bulks, VERSION_SECONDS = unpack(cmsgpack.unpack(ARGV[1]))
 local STATUSES, EVENTS, BULK = unpack(templates)
 
 -- RFC 3339 of Unix seconds, as JSON. Days to a date: Howard Hinnant, «chrono-Compatible Low-Level Date Algorithms», civil_from_days.
@@ -84,12 +86,17 @@ end
 
 local stale = {}
 for i, entry in ipairs(announcements) do
-  local user, kinds, announcement, version, gateways, hidden = unpack(entry)
+  local user, kinds, announcement, version, gateways, mode = unpack(entry)
   local offline = effective(user) == 'offline'
   if version and (redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or '') ~= version then
     stale[#stale + 1] = i - 1
-  elseif hidden then
-    if not offline then
+  elseif mode ~= 'tell' then
+    if mode == 'part' then
+      redis.call('INCR', '{{FRIENDS_VERSION}}' .. user)
+      redis.call('EXPIRE', '{{FRIENDS_VERSION}}' .. user, VERSION_SECONDS)
+      redis.call('DEL', '{{FRIENDS}}' .. user)
+    end
+    if mode == 'hide' or not offline then
       tell(gateways, string.format(EVENTS.offline, string.format(STATUSES.offline, user, instant(seen(user)))))
     end
   else

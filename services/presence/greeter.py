@@ -1,0 +1,63 @@
+"""The first thing a connection hears of its user's friends: `status.bulk`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.presence.announcer import ATTEMPTS, Announcer, Bulk
+from services.presence.friends import Circle, Friends
+from services.presence.friendships import Friendships
+from shared.protocol import limits
+from shared.redis import Shards
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A connection that waits for its `status.bulk`."""
+
+    user_id: str
+    connection_id: str
+    gateway_id: str
+
+
+class Greeter:
+    """Sends connections the statuses of all their friends."""
+
+    def __init__(self, shards: Shards, friends: Friends, announcer: Announcer, friendships: Friendships) -> None:
+        self._shards = shards
+        self._friends = friends
+        self._announcer = announcer
+        self._friendships = friendships
+
+    async def greet(self, greetings: Sequence[Greeting], circles: Mapping[str, Circle]) -> None:
+        """Greet, given the friends of every greeted user. Raises what redis and asyncpg raise.
+
+        Friends that were lost meanwhile may have been told farewell before the bulk that names them: they are looked at
+        again. New ones are in the next bulk.
+        """
+        for _ in range(ATTEMPTS):
+            if not greetings:
+                return
+            await self._announcer.send_bulks(self._bulks(greetings, circles))
+            fresh = await self._changed({greeting.user_id: circles[greeting.user_id] for greeting in greetings})
+            for user, circle in fresh.items():
+                for friend in set(circles[user].user_ids).difference(circle.user_ids):
+                    await self._friendships.retell(user, friend)
+            circles = fresh
+            greetings = [greeting for greeting in greetings if greeting.user_id in fresh]
+
+    async def _changed(self, circles: Mapping[str, Circle]) -> dict[str, Circle]:
+        """Those of the circles that are no longer right, as they are now."""
+        versions = await self._friends.versions(circles)
+        changed = [user for user, circle in circles.items() if versions[user] != circle.version]
+        return await self._friends.of(changed) if changed else {}
+
+    def _bulks(self, greetings: Sequence[Greeting], circles: Mapping[str, Circle]) -> dict[int, list[Bulk]]:
+        """Server index → bulks. A user without friends gets an empty one: clients wait for it."""
+        bulks: dict[int, list[Bulk]] = {}
+        for greeting in greetings:
+            nobody: dict[int, list[str]] = {self._shards.index_of(greeting.user_id): []}
+            for index, users in (self._shards.split(circles[greeting.user_id].user_ids) or nobody).items():
+                for first in range(0, len(users) or 1, limits.STATUS_BULK_CHUNK):
+                    part = users[first : first + limits.STATUS_BULK_CHUNK]
+                    bulks.setdefault(index, []).append(Bulk(greeting.gateway_id, greeting.connection_id, part))
+        return bulks
