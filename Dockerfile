@@ -41,7 +41,7 @@ USER 0
 COPY tools tools
 COPY examples/web examples/web
 COPY clients/javascript clients/javascript
-COPY docs docs
+COPY docs/api docs/api
 RUN python -m compileall -q tools
 USER 10001:10001
 ENV SERVICE=devserver
