@@ -1,0 +1,93 @@
+"""The published documents are valid, say what the code says, and name everything that there is."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from shared.protocol import client, server
+from shared.protocol.closing import CLIENT_ADVICE
+from shared.protocol.errors import ErrorCode
+from tools.docs import asyncapi, openapi
+from tools.docs.__main__ import ROOT, documents
+
+PROTOCOL_CALLS = {
+    ("post", "/chat/conversations"),
+    ("get", "/chat/conversations"),
+    ("get", "/chat/conversations/{conversation_id}"),
+    ("get", "/chat/conversations/{conversation_id}/messages"),
+    ("get", "/chat/unread"),
+    ("get", "/chat/blocks"),
+    ("get", "/chat/users/me"),
+    ("patch", "/chat/users/me"),
+    ("put", "/chat/follows/{username}"),
+    ("delete", "/chat/follows/{username}"),
+    ("get", "/chat/friends"),
+    ("get", "/chat/presence"),
+    ("get", "/chat/push/key"),
+    ("put", "/chat/push/subscriptions"),
+    ("delete", "/chat/push/subscriptions"),
+}
+
+
+@pytest.mark.parametrize("path", sorted(documents()))
+def test_committed_document_is_what_the_code_says(path: str) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == documents()[path], "run `make docs`"
+
+
+def test_openapi_is_valid() -> None:
+    validate(openapi.document())
+
+
+def test_openapi_has_every_call() -> None:
+    found = {(verb, path) for path, verbs in openapi.document()["paths"].items() for verb in verbs}
+    assert found == PROTOCOL_CALLS
+
+
+def test_asyncapi_has_every_event_and_its_example_fits_its_schema() -> None:
+    document = asyncapi.document()
+    messages = document["components"]["messages"]
+    assert {message["name"] for message in messages.values()} == {*client.FRAMES, *server.EVENTS, "error"}
+    for message in messages.values():
+        schema = {**message["payload"], "components": document["components"]}
+        for example in message["examples"]:
+            jsonschema.Draft202012Validator(_rooted(schema)).validate(example["payload"])
+
+
+def test_every_reference_in_asyncapi_leads_somewhere() -> None:
+    document = asyncapi.document()
+    for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', asyncapi.text(document))):
+        target: Any = document
+        for step in reference.split("/"):
+            target = target[step]
+
+
+def test_asyncapi_lists_all_codes() -> None:
+    description = asyncapi.document()["info"]["description"]
+    assert all(f"| {int(code)} |" in description for code in CLIENT_ADVICE)
+    assert all(f"| `{code}` |" in description for code in ErrorCode)
+
+
+def test_the_page_shows_every_event_and_call() -> None:
+    page = documents()["docs/api/index.html"]
+    assert all(f"<code>{name}</code>" in page for name in (*client.FRAMES, *server.EVENTS))
+    assert all(path in page for _, path in PROTOCOL_CALLS)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").glob("*/*.md")]
+    broken = [
+        f"{page.relative_to(ROOT)} → {target}"
+        for page in pages
+        for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if not (Path(page).parent / target).exists()
+    ]
+    assert not broken
+
+
+def _rooted(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as one document, so that `#/components/…` resolves."""
+    return {"$ref": schema["$ref"], "components": schema["components"]}
