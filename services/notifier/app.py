@@ -10,7 +10,6 @@ from services.notifier.claims import Claims
 from services.notifier.consumer import Intake, decode_retries, decode_undelivered
 from services.notifier.dispatcher import Dispatcher
 from services.notifier.http import create_router
-from services.notifier.patience import patiently
 from services.notifier.pushclient import PushClient
 from services.notifier.receivers import Receivers
 from services.notifier.retries import RETRY_QUEUES, Retries
@@ -107,12 +106,8 @@ async def main() -> int:
     telemetry.configure_logging(settings, "notifier")
     supervisor = Supervisor()
     shards = Shards(settings.redis_urls)
-    # Until the database has been there once there is nothing to serve, and nothing to give up for.
-    pool = await patiently(
-        "database",
-        lambda: postgres.open_pool(
-            settings.database_url, size=settings.database_pool_size, application_name="notifier"
-        ),
+    pool = await postgres.open_pool(
+        settings.database_url, size=settings.database_pool_size, application_name="notifier"
     )
     try:
         async with PushClient(settings.push_timeout_seconds) as client:

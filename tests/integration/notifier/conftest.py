@@ -1,5 +1,6 @@
 """A notifier with real backends and a push service that decrypts."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ import httpx
 import jwt
 import pytest
 from aio_pika.abc import AbstractChannel
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from services.notifier.app import Notifier
@@ -81,6 +83,24 @@ class Broker:
         declared = await self.channel.declare_queue(queue.name, passive=True)
         return declared.declaration_result.message_count or 0
 
+    async def wait_for(self, queue: Queue, count: int) -> None:
+        """Wait until that many are ready in a queue. Raises TimeoutError."""
+        async with asyncio.timeout(10):
+            while await self.count(queue) != count:  # noqa: ASYNC110 - a queue's length can only be asked for
+                await asyncio.sleep(0.02)
+
+
+def counted(name: str, **labels: str) -> float:
+    """The value of a counter of this process."""
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    """Wait until `condition()` is true. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - metrics tell nobody when they change
+            await asyncio.sleep(0.01)
+
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
@@ -114,6 +134,7 @@ async def broker(amqp_url: str) -> AsyncIterator[Broker]:
         channel = await connection.channel()
         for queue in QUEUES:
             await declare(channel, queue)
+            await (await channel.get_queue(queue.name)).purge()
         yield Broker(channel)
 
 
