@@ -36,17 +36,17 @@ MESSAGES = """
         sender_id uuid NOT NULL,
         created_at timestamptz(3) NOT NULL,
         type text NOT NULL,
-        temp_id text,
+        key text NOT NULL,
         content text,
         media jsonb,
         PRIMARY KEY (conversation_id, seq)
     )
 """
 
-TEMP_IDS = """
-    CREATE UNIQUE INDEX messages_temp_id ON messaging.messages (conversation_id, sender_id, temp_id)
-    WHERE temp_id IS NOT NULL
+KEYS = """
+    CREATE UNIQUE INDEX messages_key ON messaging.messages (conversation_id, sender_id, key)
 """
+"""The key is the sender's `tempId`, or made from the batch that the message came in."""
 
 RECEIPTS = """
     CREATE TABLE messaging.receipts (
@@ -82,7 +82,7 @@ def upgrade() -> None:
     op.execute("CREATE INDEX conversations_low ON messaging.conversations (user_low)")
     op.execute("CREATE INDEX conversations_high ON messaging.conversations (user_high)")
     op.execute(MESSAGES)
-    op.execute(TEMP_IDS)
+    op.execute(KEYS)
     op.execute(RECEIPTS)
     op.execute("CREATE SEQUENCE messaging.block_versions")
     op.execute(BLOCKS)

@@ -5,8 +5,9 @@ from typing import Any, Final
 import msgspec
 
 from services.messaging.messages import NO_MEDIA, Appended
-from services.messaging.outbox import Origin, Outbox
+from services.messaging.outbox import NOBODY, Count, Origin, Outbox
 from services.messaging.receipts import Mark, Marked
+from shared.protocol import keys
 from shared.protocol.codec import instant, json_encoder
 from shared.protocol.payloads import (
     Message,
@@ -30,9 +31,6 @@ from shared.protocol.server import (
 _BEFORE_BRACE: Final = -1
 _BEFORE_TOTAL: Final = -len("0}}}")
 """Where fan-out goes on: an event without its last brace, and one that ends with an unread total of 0."""
-
-NOBODY: Final = ""
-"""The other side of an event that concerns the user's own devices: a block never hides it."""
 
 
 def _open(event: msgspec.Struct) -> str:
@@ -65,20 +63,15 @@ def announce_message(outbox: Outbox, send: SendMessage, appended: Appended, mess
 
     While a block stands, a message that is sent again is announced to its sender alone.
     """
-    sender_id, receiver_id = send.user_id, appended.receiver_id
-    sent = MessageSent(MessageSentPayload(send.temp_id, message))
-    inbox = outbox.inbox(sender_id)
-    inbox.events.append((_open(sent), NOBODY))
-    inbox.origins.append(None)
+    sender_id, receiver_id, conversation_id = send.user_id, appended.receiver_id, send.conversation_id
+    outbox.inbox(sender_id).add(_open(MessageSent(MessageSentPayload(send.temp_id, message))), NOBODY)
     if appended.blocked:
         return
-    message = with_sender(message, appended)
-    new = MessageNew(MessageNewPayload(message, Unread(unread, 0)))
-    inbox = outbox.inbox(receiver_id)
-    inbox.events.append((_counted(new), sender_id, True, send.conversation_id, unread, appended.version))
-    inbox.origins.append(Origin(send, appended))
-    inbox.typing.append(f"{send.conversation_id}:{sender_id}")
-    outbox.last_messages[send.conversation_id] = last_message(message)
+    new = MessageNew(MessageNewPayload(with_sender(message, appended), Unread(unread, 0)))
+    count = Count(conversation_id, unread, appended.version)
+    outbox.inbox(receiver_id).add_counted(_counted(new), sender_id, count, Origin(send, appended))
+    outbox.part_of(receiver_id).typing[keys.key(keys.TYPING, conversation_id, sender_id)] = None
+    outbox.part_of(conversation_id).last_messages[conversation_id] = last_message(message)
 
 
 def with_sender(message: Message, appended: Appended) -> Message:
@@ -91,7 +84,7 @@ def with_sender(message: Message, appended: Appended) -> Message:
 def last_message(message: Message) -> tuple[Any, ...]:
     """What the fan-out script caches of the newest message."""
     return (
-        message.conversation_id,
+        keys.key(keys.LAST_MESSAGE, message.conversation_id),
         message.seq,
         message.id,
         message.sender_id,
@@ -106,10 +99,8 @@ def announce_reading(outbox: Outbox, read: MarkRead, marked: Marked) -> None:
     payload = MessageReadAckPayload(
         read.conversation_id, instant(marked.read_at), marked.read_seq, Unread(marked.unread, 0)
     )
-    text = _counted(MessageReadAck(payload))
-    inbox = outbox.inbox(read.user_id)
-    inbox.events.append((text, NOBODY, False, read.conversation_id, marked.unread, marked.version))
-    inbox.origins.append(None)
+    count = Count(read.conversation_id, marked.unread, marked.version)
+    outbox.inbox(read.user_id).add_counted(_counted(MessageReadAck(payload)), NOBODY, count)
 
 
 def announce_marks(outbox: Outbox, mark: Mark, marked: Marked) -> None:
@@ -118,17 +109,12 @@ def announce_marks(outbox: Outbox, mark: Mark, marked: Marked) -> None:
     Reading implies delivery, which is only told when a device said so.
     """
     conversation_id, user_id = mark.conversation_id, mark.user_id
-    outbox.inbox(user_id).progress += (conversation_id, marked.delivered_seq)
+    key = keys.key(keys.PROGRESS, user_id)
+    outbox.part_of(user_id).progress += (key, conversation_id, marked.delivered_seq)
     if marked.shows_delivered and mark.delivered_to is not None:
         at = instant(marked.delivered_at)
         delivered = MessageDeliveredUpdatePayload(conversation_id, user_id, marked.delivered_seq, at)
-        _tell(outbox, marked.other_id, user_id, MessageDeliveredUpdate(delivered))
+        outbox.inbox(marked.other_id).add(_open(MessageDeliveredUpdate(delivered)), user_id)
     if marked.shows_read:
         read = MessageReadUpdatePayload(conversation_id, user_id, instant(marked.read_at), marked.read_seq)
-        _tell(outbox, marked.other_id, user_id, MessageReadUpdate(read))
-
-
-def _tell(outbox: Outbox, receiver_id: str, peer_id: str, event: msgspec.Struct) -> None:
-    inbox = outbox.inbox(receiver_id)
-    inbox.events.append((_open(event), peer_id))
-    inbox.origins.append(None)
+        outbox.inbox(marked.other_id).add(_open(MessageReadUpdate(read)), user_id)

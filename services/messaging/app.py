@@ -81,6 +81,7 @@ async def main() -> int:
     directory = Directory(pool)
     messages, blocks, counts = Messages(pool), Blocks(pool, shards), UnreadCounts(pool, shards)
     cycle = Cycle(
+        shards,
         Handlers(messages, Receipts(pool), blocks, directory),
         Fanout(shards, counts.rebuild),
         UndeliveredMessages(publisher, settings.push_delay_seconds),

@@ -11,17 +11,19 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
 from shared.protocol.topology import PRESENCE_COMMANDS
 from shared.rabbitmq import Publisher
+from shared.redis import Shards
 
-Segment = list[tuple[str, Command]]
-"""Commands, each with the id of its gateway."""
+Segment = list[tuple[CommandBatch, int, Command]]
+"""Commands, each with the batch that it came in, and its place there."""
 
 
 class Cycle:
     """What happens to a batch of commands."""
 
     def __init__(
-        self, handlers: Handlers, fanout: Fanout, undelivered: UndeliveredMessages, publisher: Publisher
+        self, shards: Shards, handlers: Handlers, fanout: Fanout, undelivered: UndeliveredMessages, publisher: Publisher
     ) -> None:
+        self._shards = shards
         self._handlers = handlers
         self._fanout = fanout
         self._undelivered = undelivered
@@ -29,10 +31,11 @@ class Cycle:
 
     async def run(self, batches: Sequence[CommandBatch]) -> None:
         """Handle `batches` in order. Can be run again with the same ones after any failure."""
-        outbox = Outbox()
+        outbox = Outbox(self._shards)
         for segment in segments(batches):
             await self._handle(segment, outbox)
-        outbox.completed += [(batch.gateway_id, batch.batch_id) for batch in batches]
+        for batch in batches:
+            outbox.complete(batch.gateway_id, batch.batch_id)
         undelivered, _ended = await self._fanout.deliver(outbox)
         if undelivered:
             await self._undelivered.report(undelivered)
@@ -42,12 +45,12 @@ class Cycle:
 
     async def _handle(self, segment: Segment, outbox: Outbox) -> None:
         """Marks come first: what is sent in the same cycle wasn't seen by whoever read «all»."""
-        gateway_id, first = segment[0]
+        batch, _, first = segment[0]
         if isinstance(first, SetBlock):
-            await self._handlers.block((gateway_id, first), outbox)
+            await self._handlers.block(batch.gateway_id, first, outbox)
             return
-        marks = [(gateway, command) for gateway, command in segment if isinstance(command, MarkRead | MarkDelivered)]
-        sends = [(gateway, command) for gateway, command in segment if isinstance(command, SendMessage)]
+        marks = [(batch, place, c) for batch, place, c in segment if isinstance(c, MarkRead | MarkDelivered)]
+        sends = [(batch, place, c) for batch, place, c in segment if isinstance(c, SendMessage)]
         if marks:
             await self._handlers.mark(marks, outbox)
         if sends:
@@ -58,13 +61,13 @@ def segments(batches: Iterable[CommandBatch]) -> Iterator[Segment]:
     """The commands of `batches`, in order, cut before and after each change of a block."""
     segment: Segment = []
     for batch in batches:
-        for command in batch.commands:
+        for place, command in enumerate(batch.commands):
             if isinstance(command, SetBlock):
                 if segment:
                     yield segment
-                yield [(batch.gateway_id, command)]
+                yield [(batch, place, command)]
                 segment = []
             else:
-                segment.append((batch.gateway_id, command))
+                segment.append((batch, place, command))
     if segment:
         yield segment

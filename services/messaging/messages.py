@@ -42,31 +42,38 @@ class Appended(NamedTuple):
     avatar: str | None
 
 
+class Draft(NamedTuple):
+    """A message to append, and the key by which its sender's second attempts in this conversation are known."""
+
+    send: SendMessage
+    key: str
+
+
 class Messages:
     """The messages of all conversations."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def append(self, sends: Sequence[SendMessage]) -> list[Appended]:
-        """Append `sends` in one statement, and say of each, in order, what became of it.
+    async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+        """Append `drafts` in one statement, and say of each, in order, what became of it.
 
-        A repeated temp id gives the seq that it has. When `sends` itself repeats one, a second statement follows with
-        what was repeated. Raises what asyncpg raises.
+        A repeated key gives the seq that its message has. When `drafts` itself repeats one, a second statement follows
+        with what was repeated. Raises what asyncpg raises.
         """
-        rounds = distinct_rounds(sends)
+        rounds = distinct_rounds(drafts)
         if len(rounds) == 1:
-            return await self._append_distinct(sends)
+            return await self._append_distinct(drafts)
         results: dict[int, Appended] = {}
-        for positions in rounds:
-            appended = await self._append_distinct([sends[position] for position in positions])
-            results.update(zip(positions, appended, strict=True))
-        return [results[position] for position in range(len(sends))]
+        for places in rounds:
+            appended = await self._append_distinct([drafts[place] for place in places])
+            results.update(zip(places, appended, strict=True))
+        return [results[place] for place in range(len(drafts))]
 
-    async def _append_distinct(self, sends: Sequence[SendMessage]) -> list[Appended]:
-        ids = [str(uuid7()) for _ in sends]
+    async def _append_distinct(self, drafts: Sequence[Draft]) -> list[Appended]:
+        ids = [str(uuid7()) for _ in drafts]
         columns = zip(
-            *[(s.user_id, s.conversation_id, s.temp_id, s.type, s.content, s.media) for s in sends], strict=True
+            *[(s.user_id, s.conversation_id, key, s.type, s.content, s.media) for s, key in drafts], strict=True
         )
         given = [ids, *columns]
         for attempt in range(MAX_ATTEMPTS):
@@ -87,19 +94,17 @@ class Messages:
         return [_message(row) for row in rows]
 
 
-def distinct_rounds(sends: Sequence[SendMessage]) -> list[list[int]]:
-    """Positions in `sends`, split so that no part has a (conversation, sender, temp id) twice; almost always one part."""
+def distinct_rounds(drafts: Sequence[Draft]) -> list[list[int]]:
+    """Places in `drafts`, split so that no part has a (conversation, sender, key) twice; almost always one part."""
     rounds: list[list[int]] = [[]]
     seen: dict[tuple[str, str, str], int] = {}
-    for position, send in enumerate(sends):
-        turn = 0
-        if send.temp_id is not None:
-            key = (send.conversation_id, send.user_id, send.temp_id)
-            turn = seen.get(key, -1) + 1
-            seen[key] = turn
+    for place, (send, key) in enumerate(drafts):
+        name = (send.conversation_id, send.user_id, key)
+        turn = seen.get(name, -1) + 1
+        seen[name] = turn
         if turn == len(rounds):
             rounds.append([])
-        rounds[turn].append(position)
+        rounds[turn].append(place)
     return rounds
 
 

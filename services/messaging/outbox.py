@@ -1,20 +1,21 @@
-"""What one cycle has to say: events by receiver, answers by connection, completions by gateway."""
+"""What one cycle has to say: events by receiver, answers by connection, completions by gateway.
+
+It is kept in the flat lists that the fan-out script reads (`lua/fanout.lua` says what stands in each).
+"""
 
 from typing import Any, NamedTuple
 
 import msgspec
 
 from services.messaging.messages import Appended
-from shared.protocol.codec import json_encoder
+from shared.protocol import keys
+from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
 from shared.protocol.relay import BlockChanged, SendMessage
+from shared.redis import Shards
 
-
-class Origin(NamedTuple):
-    """The message that an event announces."""
-
-    send: SendMessage
-    appended: Appended
+NOBODY = ""
+"""The other side of an event that concerns the user's own devices: a block never hides it."""
 
 
 class Asker(NamedTuple):
@@ -24,41 +25,136 @@ class Asker(NamedTuple):
     connection_id: str
 
 
+class Count(NamedTuple):
+    """A user's unread messages in a conversation, and the version of that count."""
+
+    conversation_id: str
+    unread: int
+    version: int
+
+
+class Origin(NamedTuple):
+    """The message that an event announces."""
+
+    send: SendMessage
+    appended: Appended
+
+
 class Inbox:
-    """Events for one user. `content` is what the fan-out script reads; `origins` stand beside its events."""
+    """Events for one user, in order."""
 
-    __slots__ = ("content", "events", "origins", "progress", "typing")
+    __slots__ = ("_counters", "_part", "_total", "events", "origins", "user_id")
 
-    def __init__(self, user_id: str) -> None:
-        self.events: list[tuple[Any, ...]] = []
-        self.progress: list[str | int] = []
-        self.typing: list[str] = []
+    def __init__(self, part: "Part", user_id: str) -> None:
+        self._part = part
+        self._total = 0
+        self._counters: dict[str, int] = {}
+        self.user_id = user_id
+        self.events: list[Any] = []
         self.origins: list[Origin | None] = []
-        self.content = (user_id, self.events, self.progress, self.typing)
+
+    def add(self, text: str, peer_id: str) -> None:
+        """An event, without its closing brace. `peer_id`: who is on its other side."""
+        self.events += (text, peer_id, False, 0, 0, 0)
+        self.origins.append(None)
+
+    def add_counted(self, text: str, peer_id: str, count: Count, origin: Origin | None = None) -> None:
+        """An event that ends with the user's unread total, and stops before it.
+
+        With an origin it is notifiable: a push notification may be sent for it.
+        """
+        counter = self._counters.get(count.conversation_id) or self._new_counter(count.conversation_id)
+        self.events += (text, peer_id, origin is not None, counter, count.unread, count.version)
+        self.origins.append(origin)
+
+    def _new_counter(self, conversation_id: str) -> int:
+        """The place, from 1, of a counter among those of the part."""
+        part = self._part
+        if not self._total:
+            part.totals.append(keys.key(keys.UNREAD_TOTAL, self.user_id))
+            part.counted_users.append(self.user_id)
+            self._total = len(part.totals)
+        part.counters += (
+            keys.key(keys.UNREAD_CONVERSATION, self.user_id, conversation_id),
+            keys.key(keys.UNREAD_VERSION, self.user_id, conversation_id),
+            self._total,
+        )
+        place = self._counters[conversation_id] = len(part.counters) // 3
+        return place
+
+
+class Part:
+    """What concerns the keys of one Redis server."""
+
+    def __init__(self) -> None:
+        self.inboxes: dict[str, Inbox] = {}
+        self.totals: list[str] = []
+        self.counted_users: list[str] = []
+        self.counters: list[str | int] = []
+        self.progress: list[str | int] = []
+        self.typing: dict[str, None] = {}
+        self.last_messages: dict[str, tuple[Any, ...]] = {}
+
+    def inbox(self, user_id: str) -> Inbox:
+        """The user's inbox."""
+        inbox = self.inboxes.get(user_id)
+        if inbox is None:
+            inbox = self.inboxes[user_id] = Inbox(self, user_id)
+        return inbox
+
+    def origins(self) -> list[Origin | None]:
+        """What stands behind each event, in the order in which the script numbers them."""
+        return [origin for inbox in self.inboxes.values() for origin in inbox.origins]
+
+    def encode(self, tag: str, directs: list[str], completed: list[str | int]) -> bytes:
+        """The first argument of the fan-out script."""
+        events: list[Any] = []
+        for user_id, inbox in self.inboxes.items():
+            events += (user_id, len(inbox.origins))
+            events += inbox.events
+        last_messages = [value for message in self.last_messages.values() for value in message]
+        return msgpack_encoder.encode(
+            (
+                tag,
+                events,
+                self.totals,
+                self.counters,
+                self.progress,
+                list(self.typing),
+                last_messages,
+                directs,
+                completed,
+            )
+        )
 
 
 class Outbox:
     """Collects what a cycle has to say, until fan-out delivers it."""
 
-    def __init__(self) -> None:
-        self.inboxes: dict[str, Inbox] = {}
-        self.last_messages: dict[str, tuple[Any, ...]] = {}
-        self.directs: list[tuple[str, str, str, str]] = []
-        self.completed: list[tuple[str, int]] = []
+    def __init__(self, shards: Shards) -> None:
+        self._index_of = shards.index_of
+        self.parts = [Part() for _ in range(len(shards))]
+        self.directs: list[str] = []
+        self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
 
+    def part_of(self, name: str) -> Part:
+        """The part with the keys of a user or a conversation."""
+        return self.parts[self._index_of(name)]
+
     def inbox(self, user_id: str) -> Inbox:
-        """The user's part."""
-        inbox = self.inboxes.get(user_id)
-        if inbox is None:
-            inbox = self.inboxes[user_id] = Inbox(user_id)
-        return inbox
+        """The user's inbox."""
+        return self.parts[self._index_of(user_id)].inbox(user_id)
 
     def refuse(self, asker: Asker, code: ErrorCode, ref: ErrorReference | None = None) -> None:
         """Answer a command with an error."""
         text = json_encoder.encode(error_event(code, ref=ref)).decode()
-        self.directs.append((asker.gateway_id, asker.connection_id, text, ""))
+        self.directs += (asker.gateway_id, asker.connection_id, text, "")
 
     def answer(self, asker: Asker, user_id: str, event: msgspec.Struct) -> None:
         """Answer a command with an event, which the user's other connections get too."""
-        self.directs.append((asker.gateway_id, asker.connection_id, json_encoder.encode(event).decode(), user_id))
+        self.directs += (asker.gateway_id, asker.connection_id, json_encoder.encode(event).decode(), user_id)
+
+    def complete(self, gateway_id: str, batch_id: int) -> None:
+        """All commands of the batch are answered."""
+        self.completed += (gateway_id, batch_id)

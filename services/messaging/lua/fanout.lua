@@ -1,43 +1,91 @@
 -- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
 --
--- ARGV[1]: msgpack of {tag, inboxes, last_messages, directs, completed}, with
---   inboxes        {user_id, events, progress, typing}, one for each user
---     events       {text, peer}, or with an unread count {text, peer, notifiable, conversation, count, version}:
---                  JSON without its closing brace, or, with a count, everything before the total
---     progress     {conversation, seq, ...}: up to there the user's devices have everything
---     typing       {"<conversation>:<typist>", ...}: typing indicators that end with what is delivered here
---   last_messages  {conversation, seq, id, sender_id, content, type, created_at}
---   directs        {gateway, connection_id, text, user}: for this connection and, unless the user is '', the user's others
---   completed      {gateway, batch_id}
+-- ARGV[1]: msgpack of {tag, events, totals, counters, progress, typing, last_messages, directs, completed}. Each but the tag
+-- is one flat list: a table for each record would cost more than all the rest.
+--   events         for each user: user, number of its events, then of each event
+--                  text, peer, notifiable, counter, count, version
+--                  where counter 0 means no unread count and a text without its closing brace; else the text ends before the
+--                  unread total, and count and version are those of the counter
+--   totals         keys of unread totals
+--   counters       count key, version key, place of the total in totals
+--   progress       key, conversation, seq: up to there the user's devices have everything
+--   typing         keys of typing indicators that end with what is delivered here
+--   last_messages  key, seq, id, sender_id, content, type, created_at
+--   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
+--   completed      gateway, batch
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds
 --
--- Returns {1, users without an unread total} and has done nothing; or {0, undelivered, typing that ended}, with undelivered
--- {inbox, event, ...} the places (from 1) of notifiable events that no gateway took.
+-- Returns {1, places of totals that are missing} and has done nothing; or {0, numbers of the notifiable events that no
+-- gateway took, typing keys that ended}. All places and numbers begin at 1.
 
-local tag, inboxes, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
+local tag, events, totals, counters, progress, typing, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
 
 local call = redis.call
 local format = string.format
 
-local totals, unknown = {}, {}
-for place, inbox in ipairs(inboxes) do
-    for _, event in ipairs(inbox[2]) do
-        if event[4] then
-            local total = call('GET', '{{UNREAD_TOTAL}}' .. inbox[1])
-            if total then
-                totals[place] = tonumber(total)
-            else
-                unknown[#unknown + 1] = inbox[1]
-            end
-            break
+-- Unread counts: all are read with one command, and what changed is written with one.
+local total_of, count_of, version_of, changed = {}, {}, {}, {}
+
+if #totals > 0 then
+    local missing = {}
+    for place, total in ipairs(call('MGET', unpack(totals))) do
+        if total then
+            total_of[place] = tonumber(total)
+        else
+            missing[#missing + 1] = place
         end
     end
-end
-if #unknown > 0 then
-    return {1, unknown}
+    if #missing > 0 then
+        return {1, missing}
+    end
+    local names = {}
+    for i = 1, #counters, 3 do
+        names[#names + 1] = counters[i]
+        names[#names + 1] = counters[i + 1]
+    end
+    local values = call('MGET', unpack(names))
+    for i = 1, #values, 2 do
+        count_of[#count_of + 1] = tonumber(values[i] or 0)
+        version_of[#version_of + 1] = tonumber(values[i + 1] or -1)
+    end
 end
 
+-- The user's unread total after an event that found `count` messages unread in the counter's conversation.
+local function count_unread(counter, count, version)
+    local place = counters[counter * 3]
+    local known = version_of[counter]
+    local total = total_of[place]
+    if version >= known then
+        total = total + count - count_of[counter]
+    end
+    if version > known or (version == known and changed[counter]) then
+        total_of[place] = total
+        count_of[counter] = count
+        version_of[counter] = version
+        changed[counter] = true
+    end
+    -- The same version, unchanged: counted before. The event tells what it told then.
+    return total
+end
+
+local function store_unread()
+    local values = {}
+    for counter in pairs(changed) do
+        local i = counter * 3
+        values[#values + 1] = counters[i - 2]
+        values[#values + 1] = count_of[counter]
+        values[#values + 1] = counters[i - 1]
+        values[#values + 1] = version_of[counter]
+        values[#values + 1] = totals[counters[i]]
+        values[#values + 1] = total_of[counters[i]]
+    end
+    if #values > 0 then
+        call('MSET', unpack(values))
+    end
+end
+
+-- What each gateway gets: deliveries, transients, directs, completed (`relay.Downlink`).
 local downlinks = {}
 
 local function downlink(gateway)
@@ -49,7 +97,21 @@ local function downlink(gateway)
     return known
 end
 
--- The offset of the last of `count` new events. An inbox without an offset begins anew, beyond any offset given before.
+-- The deliveries of each gateway that holds connections of the user, and their gateways; each gateway once.
+local function deliveries_of(user)
+    local deliveries, gateways = {}, call('HVALS', '{{ROUTES}}' .. user)
+    local seen = {}
+    for _, gateway in ipairs(gateways) do
+        if not seen[gateway] then
+            seen[gateway] = true
+            deliveries[#deliveries + 1] = downlink(gateway)[1]
+        end
+    end
+    return deliveries, gateways
+end
+
+-- The offset of the last of `count` new events, and whether the inbox is new. An inbox without an offset begins anew, beyond
+-- any offset given before.
 local function reserve(user, count)
     local key = '{{INBOX_OFFSET}}' .. user
     local last = call('INCRBY', key, count)
@@ -63,152 +125,88 @@ local function reserve(user, count)
     return last, true
 end
 
--- Unread counts of one user: reads each once, applies what is newer, writes each once.
-local function counter(user, total)
-    local counts, versions, changed = {}, {}, {}
-    local versions_key = '{{UNREAD_VERSIONS}}' .. user
-    local self = {}
+local suffix = '-' .. tag
 
-    function self.apply(conversation, count, version)
-        local known = versions[conversation]
-        if not known then
-            known = tonumber(call('HGET', versions_key, conversation) or -1)
-            versions[conversation] = known
-            counts[conversation] = tonumber(call('GET', '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation) or 0)
+local function deliver(user, first, count)
+    local last, created = reserve(user, count)
+    local stream = '{{INBOX}}' .. user
+    local deliveries, gateways = deliveries_of(user)
+    local offset = last - count
+    for i = first, first + (count - 1) * 6, 6 do
+        offset = offset + 1
+        local id = format('%.0f', offset) .. suffix
+        local text, counter = events[i], events[i + 3]
+        if counter > 0 then
+            text = text .. count_unread(counter, events[i + 4], events[i + 5]) .. '}}'
         end
-        if version > known or (version == known and changed[conversation]) then
-            total = total + count - counts[conversation]
-            counts[conversation] = count
-            versions[conversation] = version
-            changed[conversation] = true
-        elseif version == known then
-            -- Counted before: this event was repeated, or the total was just rebuilt. It tells what it told then.
-            return total + count - counts[conversation]
+        if offset == last then
+            call('XADD', stream, 'MAXLEN', '~', inbox_events, id, 'e', text, 'p', events[i + 1])
+        else
+            call('XADD', stream, id, 'e', text, 'p', events[i + 1])
         end
-        return total
-    end
-
-    function self.store()
-        local dirty = false
-        for conversation in pairs(changed) do
-            dirty = true
-            call('SET', '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation, counts[conversation])
-            call('HSET', versions_key, conversation, versions[conversation])
-        end
-        if dirty then
-            call('SET', '{{UNREAD_TOTAL}}' .. user, total)
+        if #deliveries > 0 then
+            local delivery = {user, offset, events[i + 2], text .. ',"cursor":"' .. id .. '"}'}
+            for _, list in ipairs(deliveries) do
+                list[#list + 1] = delivery
+            end
         end
     end
-
-    return self
-end
-
--- Gateways that hold connections of the user, each once.
-local function gateways_of(user)
-    local gateways, seen = {}, {}
-    for _, gateway in ipairs(call('HVALS', '{{ROUTES}}' .. user)) do
-        if not seen[gateway] then
-            seen[gateway] = true
-            gateways[#gateways + 1] = gateway
-        end
+    if created then
+        call('EXPIRE', stream, inbox_seconds)
     end
     return gateways
 end
 
 local reached = {}
-
-local function deliver(place, user, events)
-    local last, created = reserve(user, #events)
-    local stream = '{{INBOX}}' .. user
-    local gateways = gateways_of(user)
-    local unread = totals[place] and counter(user, totals[place])
-    for number, event in ipairs(events) do
-        local offset = last - #events + number
-        local id = format('%.0f-%s', offset, tag)
-        local text, notifiable = event[1], false
-        if event[4] then
-            text = text .. unread.apply(event[4], event[5], event[6]) .. '}}'
-            notifiable = event[3]
-        end
-        call('XADD', stream, 'MAXLEN', '~', inbox_events, id, 'e', text, 'p', event[2])
-        if #gateways > 0 then
-            local delivery = {user, offset, notifiable, text .. ',"cursor":"' .. id .. '"}'}
-            for _, gateway in ipairs(gateways) do
-                local deliveries = downlink(gateway)[1]
-                deliveries[#deliveries + 1] = delivery
-            end
-        end
-    end
-    if unread then
-        unread.store()
-    end
-    if created then
-        call('EXPIRE', stream, inbox_seconds)
-    end
-    reached[place] = gateways
+local position = 1
+while position < #events do
+    local user, count = events[position], events[position + 1]
+    reached[position] = deliver(user, position + 2, count)
+    position = position + 2 + count * 6
 end
+store_unread()
 
-local function advance(user, progress)
-    local key = '{{PROGRESS}}' .. user
-    for i = 1, #progress, 2 do
-        if progress[i + 1] > tonumber(call('HGET', key, progress[i]) or 0) then
-            call('HSET', key, progress[i], progress[i + 1])
-        end
+for i = 1, #progress, 3 do
+    if progress[i + 2] > tonumber(call('HGET', progress[i], progress[i + 1]) or 0) then
+        call('HSET', progress[i], progress[i + 1], progress[i + 2])
     end
 end
 
 local ended = {}
-
-local function end_typing(typing)
-    for i, shown in ipairs(typing) do
-        typing[i] = '{{TYPING}}' .. shown
-    end
-    if call('EXISTS', unpack(typing)) > 0 then
-        for _, key in ipairs(typing) do
-            if call('DEL', key) == 1 then
-                ended[#ended + 1] = string.sub(key, #'{{TYPING}}' + 1)
-            end
+if #typing > 0 and call('EXISTS', unpack(typing)) > 0 then
+    for _, key in ipairs(typing) do
+        if call('DEL', key) == 1 then
+            ended[#ended + 1] = key
         end
     end
 end
 
-for place, inbox in ipairs(inboxes) do
-    if #inbox[2] > 0 then
-        deliver(place, inbox[1], inbox[2])
-    end
-    if #inbox[3] > 0 then
-        advance(inbox[1], inbox[3])
-    end
-    if #inbox[4] > 0 then
-        end_typing(inbox[4])
-    end
-end
-
-for _, message in ipairs(last_messages) do
-    local key = '{{LAST_MESSAGE}}' .. message[1]
-    if message[2] > tonumber(call('HGET', key, 'seq') or 0) then
-        call('HSET', key, 'id', message[3], 'sender_id', message[4], 'content', message[5], 'type', message[6],
-            'created_at', message[7], 'seq', message[2])
+for i = 1, #last_messages, 7 do
+    local key, seq = last_messages[i], last_messages[i + 1]
+    if seq > tonumber(call('HGET', key, 'seq') or 0) then
+        call('HSET', key, 'id', last_messages[i + 2], 'sender_id', last_messages[i + 3], 'content', last_messages[i + 4],
+            'type', last_messages[i + 5], 'created_at', last_messages[i + 6], 'seq', seq)
         call('EXPIRE', key, last_message_seconds)
     end
 end
 
-for _, direct in ipairs(directs) do
-    local known = downlink(direct[1])[3]
-    known[#known + 1] = {direct[2], direct[3]}
-    if direct[4] ~= '' then
-        local routes = call('HGETALL', '{{ROUTES}}' .. direct[4])
-        for i = 1, #routes, 2 do
-            if routes[i] ~= direct[2] then
-                local others = downlink(routes[i + 1])[3]
-                others[#others + 1] = {routes[i], direct[3]}
+for i = 1, #directs, 4 do
+    local connection, text, user = directs[i + 1], directs[i + 2], directs[i + 3]
+    local known = downlink(directs[i])[3]
+    known[#known + 1] = {connection, text}
+    if user ~= '' then
+        local routes = call('HGETALL', '{{ROUTES}}' .. user)
+        for j = 1, #routes, 2 do
+            if routes[j] ~= connection then
+                local others = downlink(routes[j + 1])[3]
+                others[#others + 1] = {routes[j], text}
             end
         end
     end
 end
-for _, batch in ipairs(completed) do
-    local known = downlink(batch[1])[4]
-    known[#known + 1] = batch[2]
+for i = 1, #completed, 2 do
+    local known = downlink(completed[i])[4]
+    known[#known + 1] = completed[i + 1]
 end
 
 local dead = {}
@@ -237,17 +235,19 @@ local function prune(user, gateways)
     return alive
 end
 
-local undelivered = {}
-for place, inbox in ipairs(inboxes) do
-    local gateways = reached[place]
-    if gateways and not prune(inbox[1], gateways) then
-        for number, event in ipairs(inbox[2]) do
-            if event[3] then
-                undelivered[#undelivered + 1] = place
-                undelivered[#undelivered + 1] = number
+local undelivered, number = {}, 0
+position = 1
+while position < #events do
+    local count = events[position + 1]
+    if not prune(events[position], reached[position]) then
+        for event = 1, count do
+            if events[position + event * 6 - 2] then
+                undelivered[#undelivered + 1] = number + event
             end
         end
     end
+    number = number + count
+    position = position + 2 + count * 6
 end
 
 return {0, undelivered, ended}

@@ -3,14 +3,13 @@
 -- A count of which Redis knows a newer version stays.
 
 local user, known = ARGV[1], cmsgpack.unpack(ARGV[2])
-local versions_key = '{{UNREAD_VERSIONS}}' .. user
 local total = 0
 for i = 1, #known, 3 do
     local conversation, count, version = known[i], known[i + 1], known[i + 2]
     local key = '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation
-    if version >= tonumber(redis.call('HGET', versions_key, conversation) or 0) then
-        redis.call('SET', key, count)
-        redis.call('HSET', versions_key, conversation, version)
+    local version_key = '{{UNREAD_VERSION}}' .. user .. ':' .. conversation
+    if version >= tonumber(redis.call('GET', version_key) or 0) then
+        redis.call('MSET', key, count, version_key, version)
     else
         count = tonumber(redis.call('GET', key) or 0)
     end

@@ -1,5 +1,5 @@
--- Append a batch of messages in one round trip and one commit. No (conversation, sender, temp id) may stand in it twice.
--- $1 message ids, $2 senders, $3 conversations, $4 temp ids or null, $5 types, $6 contents or null, $7 media (jsonb) or null
+-- Append a batch of messages in one round trip and one commit. No (conversation, sender, key) may stand in it twice.
+-- $1 message ids, $2 senders, $3 conversations, $4 keys, $5 types, $6 contents or null, $7 media (jsonb) or null
 --
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
 -- blocked), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread count before
@@ -7,12 +7,12 @@
 --
 -- Conversations are locked in the order of their ids, so that two replicas never wait for each other in a circle. After
 -- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):
--- seq, unread and block come from that row and are right. A message with the same temp id that was committed meanwhile
+-- seq, unread and block come from that row and are right. A message with the same key that was committed meanwhile
 -- isn't seen here; then the unique index refuses the statement, and it is run again.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[]) WITH ORDINALITY
-        AS g (id, sender_id, conversation_id, temp_id, type, content, media, position)
+        AS g (id, sender_id, conversation_id, key, type, content, media, position)
 ), locked AS MATERIALIZED (
     SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked,
            GREATEST(updated_at, date_trunc('milliseconds', now())) AS now
@@ -21,7 +21,7 @@ WITH given AS MATERIALIZED (
     ORDER BY id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-    SELECT g.position, g.id, g.sender_id, g.conversation_id, g.temp_id, g.type, g.content, g.media,
+    SELECT g.position, g.id, g.sender_id, g.conversation_id, g.key, g.type, g.content, g.media,
            l.last_seq, l.version, l.unread_low, l.unread_high, l.blocked, l.now,
            g.sender_id = l.user_low AS from_low,
            CASE WHEN g.sender_id = l.user_low THEN l.user_high ELSE l.user_low END AS receiver_id,
@@ -37,15 +37,15 @@ WITH given AS MATERIALIZED (
     FROM given g
     LEFT JOIN locked l ON l.id = g.conversation_id
     LEFT JOIN messaging.messages m
-        ON m.conversation_id = g.conversation_id AND m.sender_id = g.sender_id AND m.temp_id = g.temp_id
+        ON m.conversation_id = g.conversation_id AND m.sender_id = g.sender_id AND m.key = g.key
 ), fresh AS MATERIALIZED (
-    SELECT position, id, sender_id, conversation_id, temp_id, type, content, media, from_low, now,
+    SELECT position, id, sender_id, conversation_id, key, type, content, media, from_low, now,
            last_seq + row_number() OVER (PARTITION BY conversation_id ORDER BY position) AS seq
     FROM judged
     WHERE verdict = 'new'
 ), inserted AS (
-    INSERT INTO messaging.messages (conversation_id, seq, id, sender_id, created_at, type, temp_id, content, media)
-    SELECT conversation_id, seq, id, sender_id, now, type, temp_id, content, media
+    INSERT INTO messaging.messages (conversation_id, seq, id, sender_id, created_at, type, key, content, media)
+    SELECT conversation_id, seq, id, sender_id, now, type, key, content, media
     FROM fresh
 ), advanced AS (
     UPDATE messaging.conversations c
