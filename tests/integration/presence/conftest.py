@@ -1,0 +1,82 @@
+"""Presence with real PostgreSQL and Redis, on a clock that stands still unless it is moved."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from shared import postgres
+from shared.redis import Shards
+from tests.support.presence import Device, FakeClock, Gateways, Replica, two_servers
+
+Befriend = Callable[[str, str], Awaitable[None]]
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
+    opened = await postgres.open_pool(SecretStr(database_url), size=4, application_name="test")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def shards(redis_url: str) -> AsyncIterator[Shards]:
+    """Two servers: whatever works with two works with one."""
+    opened = Shards(two_servers(redis_url))
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def gateways(shards: Shards, redis_url: str) -> AsyncIterator[Gateways]:
+    listener = Redis.from_url(redis_url)
+    listening = Gateways(shards, listener)
+    await listening.start()
+    yield listening
+    await listening.stop()
+    await listener.aclose()
+
+
+@pytest.fixture
+def replica(pool: postgres.Pool, shards: Shards, clock: FakeClock) -> Replica:
+    return Replica(pool, shards, clock)
+
+
+@pytest.fixture
+def other_replica(pool: postgres.Pool, shards: Shards, clock: FakeClock) -> Replica:
+    return Replica(pool, shards, clock)
+
+
+@pytest.fixture
+def alice() -> str:
+    return str(uuid.uuid4())
+
+
+@pytest.fixture
+def bob() -> str:
+    return str(uuid.uuid4())
+
+
+@pytest.fixture
+async def friends(replica: Replica, alice: str, bob: str) -> tuple[str, str]:
+    """Alice and Bob, who follow each other."""
+    await replica.follow(alice, bob)
+    await replica.follow(bob, alice)
+    return alice, bob
+
+
+@pytest.fixture
+async def watching(replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str]) -> Device:
+    """A device of Bob that has had its greeting."""
+    device = await gateways.plug(Device(friends[1], "gateway-2"))
+    await replica.handle(device.connected(clock.now))
+    await gateways.sync()
+    device.take()
+    return device

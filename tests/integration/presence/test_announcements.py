@@ -1,0 +1,228 @@
+"""Who hears what, when connections come and go."""
+
+from typing import Any
+
+import pytest
+
+from services.presence.rules import Hold, kinds_of
+from shared.protocol import keys, limits, relay, server
+from shared.protocol.payloads import StatusBulkPayload, UserStatus
+from shared.redis import Shards
+from tests.support.presence import TIMING, Device, Event, FakeClock, Gateways, Replica
+
+
+async def connect(
+    replica: Replica, gateways: Gateways, clock: FakeClock, user: str, gateway: str = "gateway-1"
+) -> Device:
+    device = await gateways.plug(Device(user, gateway))
+    await replica.handle(device.connected(clock.now))
+    await gateways.sync()
+    return device
+
+
+def told(*events: Event) -> list[tuple[type[Any], str, str]]:
+    """(event, user, status) of each."""
+    return [(type(event), each.user_id, each.status) for event in events for each in statuses(event)]
+
+
+def statuses(event: Event) -> list[UserStatus]:
+    return event.payload.users if isinstance(event, server.StatusBulk) else [event.payload]
+
+
+async def test_coming_and_going(
+    replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await connect(replica, gateways, clock, alice)
+    assert told(*watching.take()) == [(server.UserOnline, alice, "online")]
+    assert told(*device.take()) == [(server.StatusBulk, watching.user_id, "online")]
+    second = await connect(replica, gateways, clock, alice, "gateway-2")
+    await replica.handle(device.disconnected(clock.now, clean=True))
+    await gateways.sync()
+    assert not watching.take()
+    clock.now += 2_500
+    await replica.handle(second.disconnected(clock.now, clean=True))
+    await gateways.sync()
+    [event] = watching.take()
+    assert event == server.UserOffline(UserStatus(alice, False, "offline", "2023-11-14T22:13:22.000Z"))
+
+
+async def test_a_lost_connection_is_seen_after_the_grace_and_a_quick_reconnect_never(
+    replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await connect(replica, gateways, clock, alice)
+    await replica.handle(device.disconnected(clock.now, clean=False))
+    clock.now += TIMING.grace_ms - 1
+    device = await connect(other_replica, gateways, clock, alice)
+    await replica.sweep.once()
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserOnline, alice, "online")]
+    await replica.handle(device.disconnected(clock.now, clean=False))
+    clock.now += TIMING.grace_ms
+    await other_replica.sweep.once()
+    await replica.sweep.once()
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserOffline, alice, "offline")]
+
+
+async def test_a_dead_gateway_is_seen_when_its_leases_end(
+    replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await connect(replica, gateways, clock, alice)
+    clock.now += 20_000
+    await replica.commands.renew([relay.LeaseRenewal("gateway-1", clock.now, [(alice, device.connection_id)])])
+    watching.take()
+    await gateways.unplug(device, forgotten=False)
+    clock.now += TIMING.lease_ms
+    await replica.commands.renew(
+        [relay.LeaseRenewal("gateway-2", clock.now, [(watching.user_id, watching.connection_id)])]
+    )
+    await replica.sweep.once()
+    await gateways.sync()
+    [event] = watching.take()
+    assert event == server.UserOffline(UserStatus(alice, False, "offline", "2023-11-14T22:13:40.000Z"))
+
+
+async def test_the_greeting_comes_in_chunks_and_never_not_at_all(
+    replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STATUS_BULK_CHUNK", 2)
+    lonely = await connect(replica, gateways, clock, alice)
+    assert lonely.take() == [server.StatusBulk(StatusBulkPayload([]))]
+    friends = [f"00000000-0000-4000-8000-{number:012}" for number in range(7)]
+    for friend in friends:
+        await replica.follow(alice, friend)
+        await replica.follow(friend, alice)
+    await gateways.sync()
+    lonely.take()
+    await replica.handle(lonely.connected(clock.now))
+    await gateways.sync()
+    bulks = lonely.take()
+    assert all(0 < len(statuses(bulk)) <= 2 for bulk in bulks)
+    assert sorted(each.user_id for bulk in bulks for each in statuses(bulk)) == friends
+    assert all(each.last_seen is None for bulk in bulks for each in statuses(bulk))
+
+
+async def test_statuses_of_several_devices(
+    replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    phone = await connect(replica, gateways, clock, alice)
+    laptop = await connect(replica, gateways, clock, alice)
+    for each in (phone, laptop, watching):
+        each.take()
+    for device, status, friends_hear, own_hear in [
+        (phone, "away", [], "online"),
+        (laptop, "busy", ["busy"], "busy"),
+        (laptop, "busy", [], "busy"),
+        (laptop, "away", ["away"], "away"),
+        (phone, "busy", ["busy"], "busy"),
+    ]:
+        clock.now += 1
+        await replica.handle(device.chose(status, clock.now))
+        await gateways.sync()
+        assert told(*watching.take()) == [(server.UserStatusChanged, alice, heard) for heard in friends_hear]
+        for own in (phone, laptop):
+            assert told(*own.take()) == [(server.UserStatusChanged, alice, own_hear)]
+    await gateways.unplug(phone)
+    await replica.handle(phone.disconnected(clock.now, clean=True))
+    await gateways.sync()
+    for each in (laptop, watching):
+        assert told(*each.take()) == [(server.UserStatusChanged, alice, "away")]
+
+
+async def test_a_status_set_at_once_is_told_as_if_it_came_later(
+    replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await gateways.plug(Device(alice, "gateway-1"))
+    await replica.handle(device.connected(clock.now), device.chose("busy", clock.now))
+    await gateways.sync()
+    kinds = [
+        {"online": server.UserOnline, "status": server.UserStatusChanged}[kind] for kind in kinds_of("offline", "busy")
+    ]
+    assert told(*watching.take()) == [(kind, alice, "busy") for kind in kinds]
+    assert told(*device.take()) == [
+        (server.UserStatusChanged, alice, "busy"),
+        (server.StatusBulk, watching.user_id, "online"),
+    ]
+
+
+async def test_a_replica_that_dies_before_telling_is_stood_in_for(
+    replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await gateways.plug(Device(alice, "gateway-1"))
+    await replica.leases.advance({alice: [Hold(device.connection_id, clock.now)]}, set())
+    await other_replica.sweep.once()
+    await gateways.sync()
+    assert not watching.take()
+    clock.now += TIMING.retry_ms
+    await other_replica.sweep.once()
+    await other_replica.sweep.once()
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserOnline, alice, "online")]
+
+
+async def test_overtaken_news_is_not_told(
+    replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    """One replica is slow to tell that Alice came; meanwhile she went, and another has told that."""
+    device = await gateways.plug(Device(alice, "gateway-1"))
+    outcomes = await replica.leases.advance({alice: [Hold(device.connection_id, clock.now)]}, set())
+    circles = await replica.announcer.circles(outcomes)
+    clock.now += 1
+    await other_replica.handle(device.disconnected(clock.now, clean=True))
+    await replica.announcer.announce(outcomes, circles)
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserOffline, alice, "offline")]
+
+
+async def test_swapped_events_leave_no_ghost(
+    replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = Device(alice, "gateway-1")
+    await other_replica.handle(device.disconnected(clock.now, clean=True))
+    await replica.handle(device.connected(clock.now - 5))
+    await replica.commands.renew([relay.LeaseRenewal("gateway-1", clock.now - 5, [(alice, device.connection_id)])])
+    assert (await replica.statuses.of([alice]))[alice].status == "offline"
+
+
+async def test_redis_without_memory_is_healed(
+    replica: Replica, gateways: Gateways, clock: FakeClock, shards: Shards, alice: str, watching: Device
+) -> None:
+    staying = await connect(replica, gateways, clock, alice)
+    leaving = await connect(replica, gateways, clock, watching.user_id)
+    for client in shards.clients.values():
+        await client.flushdb()
+    for device in (staying, leaving, watching):
+        await gateways.plug(device)
+    clock.now += 20_000
+    await replica.commands.renew([relay.LeaseRenewal("gateway-1", clock.now, [(alice, staying.connection_id)])])
+    staying.take()
+    watching.take()
+    # Bob's devices aren't renewed in time: they leave before, and Alice still sees him online.
+    for device in (leaving, watching):
+        await gateways.unplug(device)
+        await replica.handle(device.disconnected(clock.now, clean=True))
+    await gateways.sync()
+    assert staying.view[watching.user_id].status == "offline"
+
+
+async def test_bad_commands_are_left_out(
+    replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await gateways.plug(Device(alice, "gateway-1"))
+    await replica.handle(
+        relay.Connected("nobody", "x", "gateway-1", clock.now),
+        relay.SetStatus(alice, device.connection_id, "asleep", clock.now),
+        relay.BlockChanged(alice, "nobody", True, 1),
+        device.connected(clock.now),
+    )
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserOnline, alice, "online")]
+
+
+async def test_routes_that_lead_nowhere_do_no_harm(
+    replica: Replica, gateways: Gateways, clock: FakeClock, shards: Shards, alice: str, watching: Device
+) -> None:
+    routes = keys.key(keys.ROUTES, watching.user_id)
+    await shards.of(watching.user_id).hset(routes, "dead", "gateway-dead")
+    await connect(replica, gateways, clock, alice)
+    assert told(*watching.take()) == [(server.UserOnline, alice, "online")]

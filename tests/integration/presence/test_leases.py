@@ -1,0 +1,110 @@
+"""The script does what the rules say."""
+
+import uuid
+from typing import Any, cast
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.presence import rules
+from services.presence.leases import Leases
+from services.presence.rules import RANK, Change, Choose, Close, Hold, Lose, Presence
+from shared.protocol import keys
+from shared.protocol.payloads import Status
+from shared.redis import Shards
+from tests.support.presence import STARTED_AT, TIMING, FakeClock
+
+CONNECTIONS = st.sampled_from(["a", "b", "c"])
+AGES = st.integers(0, 70_000) | st.just(0)
+STATUSES = st.sampled_from([status for status in RANK if status != "offline"])
+
+
+DRAWN = st.tuples(st.sampled_from(["hold", "lose", "close", "choose"]), CONNECTIONS, AGES, STATUSES)
+STEPS = st.lists(st.tuples(st.integers(0, 40_000), st.lists(DRAWN, max_size=4)), max_size=12)
+
+
+def made(drawn: tuple[str, str, int, Status], prefix: str, now: int) -> Change:
+    kind, name, age, status = drawn
+    connection, at_ms = f"{prefix}-{name}", now - age
+    match kind:
+        case "hold":
+            return Hold(connection, at_ms)
+        case "lose":
+            return Lose(connection, at_ms)
+        case "close":
+            return Close(connection, at_ms)
+        case _:
+            return Choose(connection, at_ms, status)
+
+
+async def stored(shards: Shards, user: str) -> tuple[dict[str, int], dict[str, tuple[int, str]], int | None]:
+    """Leases, chosen statuses and last sign of life of a user, as Redis has them."""
+    client = shards.of(user)
+    leases = cast("list[tuple[bytes, float]]", await client.zrange(keys.key(keys.LEASES, user), 0, -1, withscores=True))
+    chosen = cast("dict[bytes, bytes]", await client.hgetall(keys.key(keys.STATUSES, user)))
+    seen = cast("bytes | None", await client.get(keys.key(keys.ONLINE, user)))
+    return (
+        {connection.decode(): int(end) for connection, end in leases},
+        {name.decode(): _choice(entry) for name, entry in chosen.items()},
+        None if seen is None else int(seen),
+    )
+
+
+def _choice(entry: bytes) -> tuple[int, str]:
+    at, _, status = entry.decode().partition(":")
+    return int(at), status
+
+
+@given(steps=STEPS)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[int, list[Any]]]) -> None:
+    user, clock, presence = str(uuid.uuid4()), FakeClock(), Presence()
+    leases = Leases(shards, TIMING, clock)
+    for pause, drawn in steps:
+        clock.now += pause
+        changes = [made(each, user, clock.now) for each in drawn]
+        before = rules.effective(presence)
+        told = rules.advance(presence, changes, clock.now, TIMING)
+        [outcome] = await leases.advance({user: changes}, {user})
+        assert (outcome.before, outcome.after) == (before, rules.effective(presence))
+        assert bool(outcome.announcement) == told
+        assert await stored(shards, user) == (presence.leases, presence.chosen, presence.seen)
+        due = await shards.of(user).zscore(keys.LEASES_DUE, user)
+        assert due == min(presence.leases.values(), default=None)
+
+
+async def test_the_keys_of_the_contract(shards: Shards, clock: FakeClock, alice: str) -> None:
+    leases = Leases(shards, TIMING, clock)
+    client, online = shards.of(alice), keys.key(keys.ONLINE, alice)
+    await leases.advance({alice: [Hold("a", clock.now)]}, set())
+    assert await client.get(online) == str(STARTED_AT // 1000).encode()
+    assert 59_000 < await client.pttl(online) <= 60_000
+    clock.now += 7_000
+    await leases.advance({alice: [Close("a", clock.now)]}, set())
+    assert await client.get(online) == str(STARTED_AT // 1000 + 7).encode()
+    assert await client.pttl(online) == -1
+
+
+async def test_each_end_is_taken_by_one_caller(shards: Shards, clock: FakeClock) -> None:
+    one, other = Leases(shards, TIMING, clock), Leases(shards, TIMING, clock)
+    users = [str(uuid.uuid4()) for _ in range(40)]
+    await one.advance({user: [Hold(f"{user}-a", clock.now)] for user in users}, set())
+    clock.now += TIMING.lease_ms
+    found = []
+    for leases in (one, other) * 3:
+        more, ended = await leases.sweep(15)
+        found += [outcome.user_id for outcome in ended]
+    assert not more
+    assert sorted(found) == sorted(users)
+
+
+async def test_more_than_a_sweep_takes(shards: Shards, clock: FakeClock) -> None:
+    """Users whose other device lives on fill a sweep without a change: the rest must not wait for the next."""
+    leases = Leases(shards, TIMING, clock)
+    users = [str(uuid.uuid4()) for _ in range(20)]
+    await leases.advance({user: [Hold(f"{user}-a", clock.now)] for user in users}, set())
+    clock.now += TIMING.lease_ms // 2
+    await leases.advance({user: [Hold(f"{user}-b", clock.now)] for user in users}, set())
+    clock.now += TIMING.lease_ms // 2
+    assert await leases.sweep(2) == (True, [])
+    assert await leases.sweep(100) == (False, [])

@@ -1,0 +1,169 @@
+"""Presence without processes: replicas that share a clock of one's choice, and gateways that only listen."""
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from redis.asyncio import Redis
+
+from services.presence.announcer import Announcer
+from services.presence.commands import Commands
+from services.presence.follows import Follows
+from services.presence.friends import Friends
+from services.presence.friendships import Friendships
+from services.presence.greeter import Greeter
+from services.presence.leases import Leases
+from services.presence.rules import Timing
+from services.presence.statuses import Statuses
+from services.presence.sweep import Sweep
+from shared.postgres import Pool
+from shared.protocol import keys, relay, server
+from shared.protocol.payloads import UserStatus
+from shared.redis import Shards
+
+TIMING = Timing(lease_ms=60_000, grace_ms=5_000, retry_ms=3_000)
+STARTED_AT = 1_700_000_000_000
+Event = server.StatusBulk | server.UserOnline | server.UserOffline | server.UserStatusChanged
+_events = msgspec.json.Decoder(Event)
+
+
+def two_servers(url: str) -> list[str]:
+    """Two servers in the place of one: two of its databases, which share nothing but topics."""
+    parts = urlsplit(url)
+    return [urlunsplit(parts._replace(path=f"/{number}")) for number in (0, 1)]
+
+
+@dataclass
+class FakeClock:
+    """Unix milliseconds that move when one says so."""
+
+    now: int = STARTED_AT
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Replica:
+    """One presence replica, put together as the process does, without queues."""
+
+    def __init__(self, pool: Pool, shards: Shards, clock: Callable[[], int], timing: Timing = TIMING) -> None:
+        self.follows = Follows(pool)
+        self.friends = Friends(shards, self.follows, cache_seconds=300)
+        self.leases = Leases(shards, timing, clock)
+        self.announcer = Announcer(shards, self.friends)
+        self.friendships = Friendships(self.follows, self.friends, self.announcer)
+        self.greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
+        self.commands = Commands(self.leases, self.announcer, self.greeter, self.friendships)
+        self.sweep = Sweep(self.leases, self.announcer, period_seconds=1)
+        self.statuses = Statuses(shards)
+
+    async def handle(self, *commands: relay.PresenceCommand) -> None:
+        """Do what one batch says."""
+        await self.commands.handle([relay.PresenceBatch(list(commands))])
+
+    async def follow(self, follower: str, followee: str) -> None:
+        """What a PUT does."""
+        await self.follows.follow(follower, followee)
+        await self.friendships.introduce(follower, followee)
+
+    async def unfollow(self, follower: str, followee: str) -> None:
+        """What a DELETE does."""
+        await self.follows.unfollow(follower, followee)
+        await self.friendships.part(follower, followee)
+
+
+@dataclass
+class Device:
+    """A connection of a user as its client sees it: `heard` are all events, `view` the last word on each user."""
+
+    user_id: str
+    gateway_id: str
+    connection_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    heard: list[Event] = field(default_factory=list)
+    view: dict[str, UserStatus] = field(default_factory=dict)
+
+    def hear(self, text: str) -> None:
+        """Take an event as a client does."""
+        event = _events.decode(text)
+        self.heard.append(event)
+        told = event.payload.users if isinstance(event, server.StatusBulk) else [event.payload]
+        self.view.update({status.user_id: status for status in told})
+
+    def take(self) -> list[Event]:
+        """What was heard since the last time."""
+        heard, self.heard = self.heard, []
+        return heard
+
+    def connected(self, at_ms: int) -> relay.Connected:
+        """What the gateway reports when the connection begins."""
+        return relay.Connected(self.user_id, self.connection_id, self.gateway_id, at_ms)
+
+    def disconnected(self, at_ms: int, *, clean: bool) -> relay.Disconnected:
+        """What the gateway reports when the connection ends."""
+        return relay.Disconnected(self.user_id, self.connection_id, clean, at_ms)
+
+    def chose(self, status: str, at_ms: int) -> relay.SetStatus:
+        """What the gateway reports when the device sets a status."""
+        return relay.SetStatus(self.user_id, self.connection_id, status, at_ms)
+
+
+class Gateways:
+    """All gateways at once: they register routes, and hand what is published to the devices."""
+
+    def __init__(self, shards: Shards, listener: Redis) -> None:
+        self._shards = shards
+        self._listener = listener
+        self._topics = listener.pubsub()
+        self.devices: dict[str, Device] = {}
+
+    async def start(self) -> None:
+        """Listen to every gateway's topic."""
+        await self._topics.psubscribe(keys.key(keys.GATEWAY, "*"))
+        await self.sync()
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        await self._topics.aclose()  # type: ignore[no-untyped-call]
+
+    async def plug(self, device: Device) -> Device:
+        """A connection begins: its route stands before presence hears of it."""
+        self.devices[device.connection_id] = device
+        routes = keys.key(keys.ROUTES, device.user_id)
+        await self._shards.of(device.user_id).hset(routes, device.connection_id, device.gateway_id)
+        return device
+
+    async def unplug(self, device: Device, *, forgotten: bool = True) -> None:
+        """A connection ends. A gateway that dies leaves the route behind: not `forgotten`."""
+        self.devices.pop(device.connection_id, None)
+        if forgotten:
+            routes = keys.key(keys.ROUTES, device.user_id)
+            await self._shards.of(device.user_id).hdel(routes, device.connection_id)
+
+    async def sync(self) -> None:
+        """Hand out everything that was published before."""
+        marker = uuid.uuid4().bytes
+        await self._listener.publish(keys.key(keys.GATEWAY, "marker"), marker)
+        while True:
+            message = await self._topics.get_message(ignore_subscribe_messages=True, timeout=5)
+            if message is not None and message["data"] == marker:
+                return
+            if message is not None:
+                self._deliver(message["channel"].decode().removeprefix(keys.GATEWAY), message["data"])
+
+    def of(self, user_ids: Iterable[str], gateway_id: str) -> list[Device]:
+        """The users' devices on a gateway."""
+        users = set(user_ids)
+        return [each for each in self.devices.values() if each.user_id in users and each.gateway_id == gateway_id]
+
+    def _deliver(self, gateway_id: str, body: Any) -> None:
+        downlink = relay.downlink_decoder.decode(body)
+        for transient in downlink.transients:
+            for device in self.of(transient.user_ids, gateway_id):
+                device.hear(transient.text)
+        for direct in downlink.directs:
+            device_or_none = self.devices.get(direct.connection_id)
+            if device_or_none is not None and device_or_none.gateway_id == gateway_id:
+                device_or_none.hear(direct.text)
