@@ -1,0 +1,76 @@
+"""Backends in containers, where a Docker engine answers.
+
+Each container runs attached to a `docker run` of ours: that is the process of the stack, and stops its container with it.
+"""
+
+import hashlib
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tools.stack.home import Home
+from tools.stack.ladder import program
+from tools.stack.postgres import DATABASE, SETTINGS
+from tools.stack.program import Probe, Program
+from tools.stack.redis import DURABILITY
+
+PULL_SECONDS = 600
+"""The first start may have to fetch the image."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """How a server runs in a container: `port` and `data` are inside it."""
+
+    image: str
+    port: int
+    data: str
+    environment: Mapping[str, str]
+    arguments: tuple[str, ...] = ()
+
+
+def postgres(password: str) -> Container:
+    """PostgreSQL with the settings of the private one."""
+    ours = {
+        name: value for name, value in SETTINGS.items() if name not in {"listen_addresses", "unix_socket_directories"}
+    }
+    options = tuple(f"-c{name}={value}" for name, value in ours.items())
+    environment = {"POSTGRES_USER": DATABASE, "POSTGRES_DB": DATABASE, "POSTGRES_PASSWORD": password}
+    return Container("postgres:17-alpine", 5432, "/var/lib/postgresql/data", environment, options)
+
+
+def redis() -> Container:
+    """Redis with the settings of the private one."""
+    return Container("redis:7.4-alpine", 6379, "/data", {}, DURABILITY)
+
+
+def rabbitmq() -> Container:
+    """RabbitMQ with a node name that stays, since its data is bound to that."""
+    return Container("rabbitmq:4-alpine", 5672, "/var/lib/rabbitmq", {"RABBITMQ_NODENAME": "chat@localhost"})
+
+
+def contained(
+    home: Home, name: str, port: int, container: Container, probe: Probe, environment: Mapping[str, str]
+) -> Program:
+    """The program `name`, which serves `container` on `port` of the loopback address."""
+    full_name = f"chat-{hashlib.sha256(str(home.path.resolve()).encode()).hexdigest()[:8]}-{name}"
+    docker = program("docker")
+    given = [f"--env={key}={value}" for key, value in container.environment.items()]
+
+    def clear() -> None:
+        """Remove the container whose `docker run` was killed; its volume stays."""
+        subprocess.run([docker, "rm", "--force", full_name], capture_output=True, check=False)
+
+    return Program(
+        name=name,
+        command=(
+            *(docker, "run", "--rm", "--name", full_name, "--publish", f"127.0.0.1:{port}:{container.port}"),
+            *("--volume", f"{full_name}:{container.data}", *given, container.image, *container.arguments),
+        ),
+        port=port,
+        probe=probe,
+        environment=environment,
+        prepare=clear,
+        start_seconds=PULL_SECONDS,
+        stop_seconds=30,
+    )

@@ -1,0 +1,127 @@
+"""Where each backend comes from: the first step that serves.
+
+1. its URL is given; 2. Docker, if an engine answers; 3. its programs, if they are on this machine; 4. apt, as root on Debian.
+
+Standard library only: the installer asks the same questions before anything is installed.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+from tools.stack.errors import NoServer, StackError
+
+DOCKER_SECONDS = 5
+PROGRAM_FOLDERS = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/lib/rabbitmq/bin",
+    "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/opt/homebrew/opt/rabbitmq/sbin",
+)
+"""Looked through before PATH: on Debian `initdb` is in no PATH, and the `rabbitmq-server` there serves only the system's."""
+SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+
+
+class Source(Enum):
+    """The steps of the ladder."""
+
+    GIVEN = "given"
+    DOCKER = "docker"
+    NATIVE = "native"
+    APT = "apt"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of server: its setting, the programs that it needs, and the Debian package that brings them."""
+
+    title: str
+    variable: str
+    programs: tuple[str, ...]
+    package: str
+
+
+DATABASE = Kind("PostgreSQL", "CHAT_DATABASE_URL", ("initdb", "postgres"), "postgresql")
+AMQP = Kind("RabbitMQ", "CHAT_AMQP_URL", ("rabbitmq-server", "epmd"), "rabbitmq-server")
+REDIS = Kind("Redis", "CHAT_REDIS_URLS", ("redis-server",), "redis-server")
+KINDS = (DATABASE, AMQP, REDIS)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine offers."""
+
+    environment: Mapping[str, str]
+    has_docker: bool
+    can_apt: bool
+
+    @classmethod
+    def look(cls, environment: Mapping[str, str]) -> "Machine":
+        """Ask. `STACK_BACKENDS=native` skips Docker, `docker` insists on it. Raises StackError for another value."""
+        wish = environment.get("STACK_BACKENDS", "auto")
+        if wish not in {"auto", "docker", "native"}:
+            raise StackError(f"STACK_BACKENDS={wish}: must be auto, docker or native")
+        answers = wish != "native" and docker_answers()
+        if wish == "docker" and not answers:
+            raise StackError("STACK_BACKENDS=docker, but no Docker engine answers `docker version`")
+        return cls(environment, answers, os.geteuid() == 0 and shutil.which("apt-get") is not None)
+
+    def source(self, kind: Kind) -> Source:
+        """The first step that gives `kind`. Raises NoServer, naming the ways that there are."""
+        if self.environment.get(kind.variable):
+            return Source.GIVEN
+        if self.has_docker:
+            return Source.DOCKER
+        if all(find_program(program) for program in kind.programs):
+            return Source.NATIVE
+        if self.can_apt:
+            return Source.APT
+        raise NoServer(
+            f"no {kind.title} for the local stack. Any of these gives it one:\n"
+            f"  1. {kind.variable}=… names a running server\n"
+            f"  2. a Docker engine that answers `docker version`\n"
+            f"  3. its programs ({', '.join(kind.programs)}) on this machine, such as from the package "
+            f"{kind.package}; as root on Debian or Ubuntu they are installed for you"
+        )
+
+
+def docker_answers() -> bool:
+    """Whether a Docker engine runs that we may use."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    try:
+        asked = [docker, "version", "--format", "{{.Server.Version}}"]
+        return subprocess.run(asked, capture_output=True, timeout=DOCKER_SECONDS, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def find_program(name: str) -> Path | None:
+    """Where a server program is; of several versions the newest."""
+    for pattern in PROGRAM_FOLDERS:
+        found = sorted(Path("/").glob(f"{pattern[1:]}/{name}"), key=_version)
+        if found:
+            return found[-1]
+    path = shutil.which(name) or shutil.which(name, path=os.pathsep.join(SBIN))
+    return Path(path) if path else None
+
+
+@cache
+def program(name: str) -> str:
+    """Where a server program is. Raises StackError when it isn't installed."""
+    path = find_program(name)
+    if path is None:
+        raise StackError(f"the program {name} isn't installed")
+    return str(path)
+
+
+def _version(path: Path) -> list[int]:
+    """The numbers in a path: 15 in /usr/lib/postgresql/15/bin/initdb."""
+    return [int(part) for part in "".join(c if c.isdigit() else " " for c in str(path)).split()]

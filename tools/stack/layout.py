@@ -1,0 +1,63 @@
+"""What a plan comes to on this machine: every program, with its port, in the order of starting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tools.stack import haproxy, services
+from tools.stack.backends import STACK_KEYS, Backend, Site
+from tools.stack.home import Home
+from tools.stack.ladder import Machine
+from tools.stack.plan import Plan
+from tools.stack.ports import PortBook
+from tools.stack.process import Record
+from tools.stack.program import Program
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The backends' programs come first, then the services, then the load balancer."""
+
+    backends: list[Backend]
+    services: list[Program]
+    balancer: Program
+
+    @property
+    def servers(self) -> list[Program]:
+        """The programs of all backends."""
+        return [program for backend in self.backends for program in backend.programs]
+
+    @property
+    def edge(self) -> list[Program]:
+        """What stands on the backends."""
+        return [*self.services, self.balancer]
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"http://127.0.0.1:{self.balancer.port}"
+
+    def document(self, living: list[Record]) -> dict[str, Any]:
+        """The content of `stack.json`: `{url, backends: {database, amqp, redis}, processes: [{name, pid, port}]}`."""
+        urls = {backend.kind: backend.url for backend in self.backends}
+        return {
+            "url": self.url,
+            "backends": {key: urls[kind] for key, kind in STACK_KEYS.items()},
+            "processes": [{"name": record.name, "pid": record.pid, "port": record.port} for record in living],
+        }
+
+
+def lay_out(plan: Plan, home: Home, environment: Mapping[str, str], running: set[str]) -> Layout:
+    """Decide where each backend comes from, and where everything listens. `running`: names of living processes.
+
+    Raises NoServer when a backend can't be had, StackError when a program is missing.
+    """
+    ports = PortBook(home)
+    ports.release_taken(running)
+    machine = Machine.look({**environment, **plan.settings})
+    backends = Site(machine, home, ports, environment).backends(plan.redis_servers)
+    urls = {backend.kind.variable: backend.url for backend in backends}
+    common = services.environment(plan, home, urls, environment)
+    configuration = haproxy.servers(ports, plan.replicas)
+    balancer = haproxy.haproxy(home, plan.port, configuration, environment)
+    return Layout(backends, services.programs(plan, ports, common), balancer)

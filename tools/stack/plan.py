@@ -1,0 +1,78 @@
+"""What the person asks for: settings and numbers of replicas, from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from tools.stack.errors import StackError
+
+PREFIX = "CHAT_"
+DEFAULT_PORT = 8080
+REPLICAS = {
+    "gateway": ("GATEWAYS", 2),
+    "messaging": ("MESSAGING", 1),
+    "presence": ("PRESENCE", 1),
+    "notifier": ("NOTIFIER", 1),
+}
+"""Service → the variable with its number of replicas, and the number when that isn't set."""
+REDIS_SERVERS = "REDIS"
+MOST = 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`settings`: the `CHAT_*` variables that were given. `numbers`: variable of `REPLICAS` → number, where given."""
+
+    settings: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """The wishes in `environment`. Raises StackError, naming the variable and the bad value."""
+        variables = [*(variable for variable, _ in REPLICAS.values()), REDIS_SERVERS]
+        plan = cls(
+            settings={name: value for name, value in environment.items() if name.startswith(PREFIX)},
+            numbers={name: _number(name, environment[name], 1, MOST) for name in variables if environment.get(name)},
+        )
+        _ = plan.port
+        return plan
+
+    @classmethod
+    def stored(cls, document: Any) -> Self:
+        """What `document` wrote; an empty plan when there is none."""
+        return cls(**document) if document else cls()
+
+    def document(self) -> dict[str, Any]:
+        """For a JSON file."""
+        return {"settings": self.settings, "numbers": self.numbers}
+
+    def over(self, running: "Plan") -> "Plan":
+        """This plan where it says something, else what the running stack was asked for."""
+        return Plan({**running.settings, **self.settings}, {**running.numbers, **self.numbers})
+
+    def kept_from(self, running: "Plan") -> list[str]:
+        """The wishes of the running stack that this plan doesn't repeat, as NAME=value."""
+        mine = {**self.settings, **self.numbers}
+        theirs = {**running.settings, **running.numbers}
+        return [f"{name}={value}" for name, value in sorted(theirs.items()) if name not in mine]
+
+    @property
+    def port(self) -> int:
+        """Where clients connect."""
+        return _number("CHAT_PORT", self.settings.get("CHAT_PORT") or str(DEFAULT_PORT), 1, 65535)
+
+    @property
+    def replicas(self) -> dict[str, int]:
+        """Service → number of processes."""
+        return {service: self.numbers.get(variable, usual) for service, (variable, usual) in REPLICAS.items()}
+
+    @property
+    def redis_servers(self) -> int:
+        """Number of private Redis servers."""
+        return self.numbers.get(REDIS_SERVERS, 1)
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise StackError(f"{name}={text}: must be a number from {least} to {most}")
+    return int(text)

@@ -1,0 +1,61 @@
+"""Ports for private servers: free, kept over restarts, and below the ephemeral range.
+
+From 32768 on, a connect loop to a port where nobody listens may get that port as its own source and connect to itself
+(TCP simultaneous open, RFC 9293, section 3.5): the server then finds its port taken.
+"""
+
+import json
+import random
+import socket
+from collections.abc import Callable
+
+from tools.stack.home import Home, read_json, write_private
+
+LOWEST = 15_000
+HIGHEST = 32_000
+ATTEMPTS = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` of the loopback address now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class PortBook:
+    """Name → port, written to the stack's home: a server that comes back has the port that its clients know."""
+
+    def __init__(self, home: Home, free: Callable[[int], bool] = is_free) -> None:
+        self._file = home.path / "ports.json"
+        self._free = free
+        self._ports: dict[str, int] = read_json(self._file) or {}
+
+    def port(self, name: str) -> int:
+        """The port of `name`: the one it had, else a free one."""
+        if name not in self._ports:
+            self._ports[name] = self._pick()
+            self._save()
+        return self._ports[name]
+
+    def release_taken(self, running: set[str]) -> None:
+        """Forget the ports that somebody else took while the processes that aren't in `running` were down."""
+        taken = [name for name, port in self._ports.items() if name not in running and not self._free(port)]
+        for name in taken:
+            del self._ports[name]
+        if taken:
+            self._save()
+
+    def _pick(self) -> int:
+        for _ in range(ATTEMPTS):
+            port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - spread, not secrecy
+            if port not in self._ports.values() and self._free(port):
+                return port
+        raise RuntimeError(f"no free port between {LOWEST} and {HIGHEST}")
+
+    def _save(self) -> None:
+        write_private(self._file, json.dumps(self._ports, indent=1))

@@ -1,0 +1,81 @@
+"""Is a server ready? Asked in its own protocol: a line in a log or an open port promises less."""
+
+import asyncio
+import http.client
+
+from tools.stack.errors import NotReady
+
+ANSWER_SECONDS = 3
+
+
+async def listening(port: int, host: str = "127.0.0.1") -> None:
+    """Something accepts connections on `port`. Raises NotReady."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError as error:
+        raise NotReady(f"nothing listens on port {port}") from error
+    writer.close()
+
+
+async def postgres(url: str) -> None:
+    """PostgreSQL answers a query. Raises NotReady."""
+    import asyncpg
+
+    try:
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
+        try:
+            await connection.execute("SELECT 1", timeout=ANSWER_SECONDS)
+        finally:
+            await connection.close(timeout=ANSWER_SECONDS)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise NotReady(f"PostgreSQL doesn't answer: {error or type(error).__name__}") from error
+
+
+async def redis(url: str) -> None:
+    """Redis answers PING, so it has loaded its data. Raises NotReady."""
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+
+    client = Redis.from_url(url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS)
+    try:
+        await client.ping()
+    except (OSError, RedisError) as error:
+        raise NotReady(f"Redis doesn't answer: {error}") from error
+    finally:
+        await client.aclose()
+
+
+async def amqp(url: str) -> None:
+    """RabbitMQ lets us open a connection. Raises NotReady."""
+    import aiormq
+    from yarl import URL
+
+    target = URL(url)
+    await listening(target.port or 5672, target.host or "127.0.0.1")
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            connection = await aiormq.connect(url)
+            await connection.close()
+    except (OSError, aiormq.exceptions.AMQPError) as error:
+        raise NotReady(f"RabbitMQ refuses the connection: {error or type(error).__name__}") from error
+
+
+async def http_ready(port: int, path: str = "/readyz", host: str = "127.0.0.1") -> None:
+    """`GET path` answers 200. Raises NotReady with what was answered instead."""
+    status, body = await asyncio.to_thread(_get, host, port, path)
+    if status != http.client.OK:
+        raise NotReady(f"{path} answers {status} {body}" if status else f"{path} doesn't answer: {body}")
+
+
+def _get(host: str, port: int, path: str) -> tuple[int, str]:
+    """Status and the start of the body; status 0 and the fault when there is no answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read(500).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return 0, str(error)
+    finally:
+        connection.close()

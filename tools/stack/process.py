@@ -1,0 +1,165 @@
+"""Processes that outlive their starter: found again by id and birth, stopped with all that they started."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+
+from tools.stack.errors import StackError
+from tools.stack.home import Home, read_json, write_private
+from tools.stack.program import Program
+
+POLL_SECONDS = 0.03
+BIRTH_TOLERANCE_SECONDS = 5
+"""psutil reckons a birth from the boot time, which moves when the clock is set."""
+LOG_LIMIT_BYTES = 5_000_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a process that was started; enough to stop it without its program."""
+
+    name: str
+    pid: int
+    port: int
+    born: float
+    settings: dict[str, str]
+    layer: int
+    stop_signal: int
+    stop_seconds: float
+
+    def is_alive(self) -> bool:
+        """Whether this very process runs: not one that got its id later, not one that is dead and unburied."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.status() != psutil.STATUS_ZOMBIE and self._is_birth(process.create_time())
+        except psutil.Error:
+            return False
+
+    def _is_birth(self, instant: float) -> bool:
+        return abs(instant - self.born) < BIRTH_TOLERANCE_SECONDS
+
+
+class Processes:
+    """The processes of one stack, on record in its home. `tied` ones end when this process does, however it ends."""
+
+    def __init__(self, home: Home, *, tied: bool = False) -> None:
+        self._home = home
+        self._tied = tied
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, program: Program) -> Record:
+        """Start a program, and put it on record. Must run in the main thread, whose end is what tied processes wait for."""
+        log = self._home.log(program.name)
+        _rotate(log)
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                [*self._prefix(program), *program.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=program.directory,
+                env=dict(program.environment),
+                start_new_session=True,
+            )
+        self._children[child.pid] = child
+        record = Record(
+            name=program.name,
+            pid=child.pid,
+            port=program.port,
+            born=psutil.Process(child.pid).create_time(),
+            settings=dict(program.settings),
+            layer=int(program.layer),
+            stop_signal=int(program.stop_signal),
+            stop_seconds=program.stop_seconds,
+        )
+        write_private(self._home.record(program.name), json.dumps(asdict(record)))
+        return record
+
+    def find(self, name: str) -> Record | None:
+        """The living process of this name."""
+        stored: dict[str, Any] | None = read_json(self._home.record(name))
+        if stored is None:
+            return None
+        record = Record(**stored)
+        self.exit_status(record)  # buries it, if it was ours and is dead
+        return record if record.is_alive() else None
+
+    def get(self, name: str) -> Record:
+        """The living process of this name. Raises StackError when there is none."""
+        record = self.find(name)
+        if record is None:
+            raise StackError(f"{name} doesn't run")
+        return record
+
+    def living(self) -> list[Record]:
+        """All that live, by name."""
+        found = (self.find(file.stem) for file in sorted(self._home.records.glob("*.json")))
+        return [record for record in found if record is not None]
+
+    def exit_status(self, record: Record) -> int | None:
+        """How a child of this process ended; None while it runs, or when it is no child."""
+        child = self._children.get(record.pid)
+        return None if child is None else child.poll()
+
+    async def stop(self, record: Record) -> None:
+        """Ask it to end, wait, and kill it and its group when it doesn't."""
+        _signal(os.kill, record.pid, record.stop_signal)
+        if not await self._ended(record, record.stop_seconds):
+            _signal(os.kill, record.pid, signal.SIGKILL)
+            await self._ended(record, record.stop_seconds)
+        _signal(os.killpg, record.pid, signal.SIGKILL)
+        self._home.record(record.name).unlink(missing_ok=True)
+
+    async def kill(self, record: Record) -> None:
+        """End it without warning, as a crash does, and wait until it is gone."""
+        _signal(os.kill, record.pid, signal.SIGKILL)
+        await self._ended(record, record.stop_seconds)
+
+    async def _ended(self, record: Record, seconds: float) -> bool:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.exit_status(record) is None and record.is_alive():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
+
+    def _prefix(self, program: Program) -> list[str]:
+        """`setpriv` changes the user and ties the process, then becomes the program: its id is the program's."""
+        options: list[str] = []
+        if program.user is not None:
+            options += ["--reuid", program.user, "--regid", program.user, "--init-groups"]
+        if self._tied:
+            options += ["--pdeathsig", program.stop_signal.name.removeprefix("SIG")]
+        setpriv = shutil.which("setpriv")
+        if setpriv is None or not options:
+            return []
+        return [setpriv, *options, "--"]
+
+
+def allow_many_files() -> None:
+    """Let this process and its children open as many files as thousands of connections need, as far as is allowed."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _signal(send: Callable[[int, int], None], target: int, signum: int) -> None:
+    """Send a signal to who may be gone."""
+    try:
+        send(target, signum)
+    except ProcessLookupError:
+        return
+
+
+def _rotate(log: Any) -> None:
+    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        log.replace(log.with_suffix(".log.1"))

@@ -1,0 +1,44 @@
+"""A program of the stack: what is started, and how one sees that it works and stops it."""
+
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+from tools.stack.home import ROOT
+
+Probe = Callable[[], Awaitable[None]]
+"""Returns when the server answers in its own protocol, raises NotReady when it doesn't."""
+
+
+class Layer(IntEnum):
+    """What stands on what. Stopping goes from the highest down; a layer's processes stop side by side."""
+
+    FOUNDATION = 0
+    SERVER = 1
+    SERVICE = 2
+
+
+def nothing() -> None:
+    """Needs no preparation."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process to be. Equal `settings` mean that a running one needs no restart."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+    probe: Probe
+    environment: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = nothing
+    """Runs before each start, in a thread: makes folders, clears what a killed predecessor left."""
+    directory: Path = ROOT
+    user: str | None = None
+    layer: Layer = Layer.SERVER
+    stop_signal: signal.Signals = signal.SIGTERM
+    start_seconds: float = 60
+    stop_seconds: float = 15

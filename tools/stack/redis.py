@@ -1,0 +1,55 @@
+"""A private Redis, configured as in production: nothing is evicted, and its data outlives it."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from tools.stack import probes
+from tools.stack.home import Home
+from tools.stack.ladder import program
+from tools.stack.program import Program
+
+DURABILITY = (
+    *("--appendonly", "yes"),
+    *("--appendfsync", "everysec"),
+    *("--save", ""),
+    # Leases, inboxes and counters are no cache: refuse a write rather than drop one of them.
+    *("--maxmemory-policy", "noeviction"),
+    # A gateway that doesn't read its channel is cut off, and recovers from its cursors.
+    *("--client-output-buffer-limit", "pubsub 32mb 8mb 60"),
+)
+
+
+class Redis:
+    """The server `name` in `home`; there may be several."""
+
+    def __init__(self, home: Home, port: int, name: str = "redis") -> None:
+        self._name = name
+        self._port = port
+        self._data = home.data(name)
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    def programs(self, environment: Mapping[str, str]) -> list[Program]:
+        """The server."""
+        return [
+            Program(
+                name=self._name,
+                command=(
+                    program("redis-server"),
+                    "--port",
+                    str(self._port),
+                    "--bind",
+                    "127.0.0.1",
+                    "--dir",
+                    str(self._data),
+                    *DURABILITY,
+                ),
+                port=self._port,
+                probe=partial(probes.redis, self.url),
+                environment=environment,
+                prepare=lambda: self._data.mkdir(parents=True, exist_ok=True),
+            )
+        ]

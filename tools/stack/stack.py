@@ -1,0 +1,183 @@
+"""A whole stack: the way from what runs to what is asked for."""
+
+import asyncio
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+from tools.stack.console import Console
+from tools.stack.errors import StackError
+from tools.stack.home import ROOT, Home, read_json, write_private
+from tools.stack.layout import Layout, lay_out
+from tools.stack.plan import Plan
+from tools.stack.ports import is_free
+from tools.stack.process import Processes
+from tools.stack.program import Layer, Program
+from tools.stack.starter import Starter, answers_within, together
+
+BACKEND_SECONDS = 10
+"""For a backend whose programs have answered, or which was given and so should run already."""
+MIGRATION_SECONDS = 120
+
+
+class Stack:
+    """The stack in `home`. `environment` is what its processes inherit. `tied` ones end when this process does."""
+
+    def __init__(
+        self, home: Home, environment: Mapping[str, str], console: Console | None = None, *, tied: bool = False
+    ) -> None:
+        self.home = home
+        self.processes = Processes(home, tied=tied)
+        self._environment = dict(environment)
+        self._console = console or Console(quiet=True)
+        self._starter = Starter(home, self.processes, self._console)
+        self._session = home.path / "session.json"
+        self._file = home.path / "stack.json"
+        self._layout: Layout | None = None
+        self._plan = Plan()
+
+    def running_plan(self) -> Plan:
+        """What the processes that run were asked for; an empty plan when none does."""
+        return Plan.stored(read_json(self._session)) if self.processes.living() else Plan()
+
+    @property
+    def layout(self) -> Layout:
+        """Everything that should run: the environment's wishes, and where those are silent, what runs already.
+
+        Raises StackError when it can't be had on this machine.
+        """
+        if self._layout is None:
+            plan = Plan.of(self._environment).over(self.running_plan())
+            running = {record.name for record in self.processes.living()}
+            self._layout, self._plan = lay_out(plan, self.home, self._environment, running), plan
+        return self._layout
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return self.layout.url
+
+    async def up(self) -> list[str]:
+        """Start what is missing, restart what has other settings, stop what is too much, and wait until all is ready.
+
+        Returns the names of the processes that were started. Raises StackError.
+        """
+        await self._stop_surplus()
+        await self._stop_changed()
+        started = await self.up_backends()
+        edge = self._missing(self.layout.edge)
+        if self.layout.balancer in edge:
+            require_free(self.layout.balancer.port)
+        if any(program in edge for program in self.layout.services):
+            await self.migrate()
+        for program in edge:
+            await self._starter.launch(program)
+        await together(self._starter.await_ready(program) for program in self.layout.edge)
+        self._write()
+        return started + [program.name for program in edge]
+
+    async def up_backends(self) -> list[str]:
+        """Start the backends that are missing, side by side, and wait until all answer. Returns the started names."""
+        missing = self._missing(self.layout.servers)
+        for layer in (Layer.FOUNDATION, Layer.SERVER):
+            programs = [program for program in missing if program.layer == layer]
+            await together(self._starter.launch(program) for program in programs)
+            await together(self._starter.await_ready(program) for program in programs)
+        await together(
+            answers_within(BACKEND_SECONDS, backend.probe, f"{backend.kind.title} ({backend.source.value})")
+            for backend in self.layout.backends
+        )
+        self._write()
+        return [program.name for program in missing]
+
+    async def down(self) -> None:
+        """Stop all processes: first those that clients meet, then the servers that they work with. Data stays."""
+        for layer in sorted(Layer, reverse=True):
+            living = [record for record in self.processes.living() if record.layer == layer]
+            for record in living:
+                self._console.step(f"stopping {record.name}")
+            await together(self.processes.stop(record) for record in living)
+        self._file.unlink(missing_ok=True)
+        self._session.unlink(missing_ok=True)
+
+    async def migrate(self) -> None:
+        """Bring the database to the newest schema. Raises StackError with what was printed when that fails."""
+        self._console.step("migrating the database")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "migrations"),
+            cwd=ROOT,
+            env=dict(self.layout.services[0].environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(MIGRATION_SECONDS):
+            output, _ = await process.communicate()
+        if process.returncode != 0:
+            raise StackError(f"the database can't be migrated:\n{output.decode(errors='replace')}")
+
+    async def start(self, name: str, settings: Mapping[str, str] | None = None) -> None:
+        """Start one process that doesn't run, and wait until it is ready. `settings` come on top of its own."""
+        program = self._program(name)
+        if settings:
+            program = dataclasses.replace(program, environment={**program.environment, **settings})
+        if self.processes.find(name) is None:
+            await self._starter.launch(program)
+        await self._starter.await_ready(program)
+        self._write()
+
+    async def stop(self, name: str) -> None:
+        """Ask one process to end, and wait until it has."""
+        await self.processes.stop(self.processes.get(name))
+        self._write()
+
+    async def kill(self, name: str) -> None:
+        """End one process as a crash does."""
+        await self.processes.kill(self.processes.get(name))
+
+    def pid(self, name: str) -> int:
+        """The id of a living process. Raises StackError when it doesn't run."""
+        return self.processes.get(name).pid
+
+    async def _stop_surplus(self) -> None:
+        names = {program.name for program in (*self.layout.servers, *self.layout.edge)}
+        surplus = [record for record in self.processes.living() if record.name not in names]
+        for record in surplus:
+            self._console.step(f"stopping {record.name}, which isn't asked for any more")
+        await together(self.processes.stop(record) for record in surplus)
+
+    async def _stop_changed(self) -> None:
+        stale = []
+        for program in (*self.layout.servers, *self.layout.edge):
+            record = self.processes.find(program.name)
+            if record is not None and record.settings != dict(program.settings):
+                changed = ", ".join(sorted(_difference(record.settings, program.settings)))
+                self._console.step(f"stopping {program.name}, whose settings have changed: {changed}")
+                stale.append(record)
+        await together(self.processes.stop(record) for record in stale)
+
+    def _missing(self, programs: Sequence[Program]) -> list[Program]:
+        return [program for program in programs if self.processes.find(program.name) is None]
+
+    def _program(self, name: str) -> Program:
+        for program in (*self.layout.servers, *self.layout.edge):
+            if program.name == name:
+                return program
+        raise StackError(f"there is no process {name} in this stack")
+
+    def _write(self) -> None:
+        """Write down what was asked for, and `stack.json`, the public view of what runs."""
+        write_private(self._session, json.dumps(self._plan.document()))
+        write_private(self._file, json.dumps(self.layout.document(self.processes.living()), indent=2))
+
+
+def require_free(port: int) -> None:
+    """Raise StackError when somebody else listens on the port that clients are to connect to."""
+    if not is_free(port):
+        raise StackError(f"port {port} is taken by another program; CHAT_PORT={port + 1} takes another port")
+
+
+def _difference(one: Mapping[str, str], other: Mapping[str, str]) -> set[str]:
+    """The keys that the two don't agree on."""
+    return {key for key, _ in one.items() ^ other.items()}
