@@ -81,7 +81,7 @@ chat = Chat()
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     """Open the pool, make the tables."""
-    chat.pool = await asyncpg.create_pool(os.environ["CHAT_DATABASE_URL"], min_size=10, max_size=10)
+    chat.pool = await asyncpg.create_pool(os.environ["CHAT_DATABASE_URL"], min_size=50, max_size=50)
     await chat.pool.execute(SCHEMA)
     yield
     await chat.pool.close()

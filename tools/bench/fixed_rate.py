@@ -48,6 +48,7 @@ async def run(bench: Bench, rate: float) -> Outcome:
         seconds=window.seconds,
         cpu_us=window.each_us(count),
         generator_us=window.generator_us(count),
+        extra=window.disturbance(),
         ack_ms=summarize(traffic.acks),
         receive_ms=summarize(traffic.receipts),
         errors=dict(traffic.errors),

@@ -15,10 +15,10 @@ class Latency(msgspec.Struct, frozen=True):
     max: float
 
 
-def summarize(seconds: Sequence[float]) -> Latency:
-    """Nearest-rank percentiles of durations in seconds. Raises ValueError when there are none."""
+def summarize(seconds: Sequence[float]) -> Latency | None:
+    """Nearest-rank percentiles of durations in seconds; None when there are none."""
     if not seconds:
-        raise ValueError("no latencies were measured")
+        return None
     ordered = sorted(seconds)
 
     def rank(share: float) -> float:

@@ -22,11 +22,12 @@ class Verdict(msgspec.Struct, frozen=True):
 class Account:
     """One conversation with one sender. `acknowledged` and `received` hold (number, seq) as they came.
 
-    A message's number is 0, 1, 2 … in the order in which it was sent.
+    A message's number is 0, 1, 2 … in the order in which it was sent. `base_seq`: the last seq before this run.
     """
 
     name: str
     sent: int = 0
+    base_seq: int = 0
     acknowledged: list[tuple[int, int]] = field(default_factory=list)
     received: list[tuple[int, int]] = field(default_factory=list)
 
@@ -54,7 +55,7 @@ def judge(accounts: Sequence[Account], stored: dict[str, list[tuple[int, int]]])
 def _faults(account: Account, history: list[tuple[int, int]]) -> list[str]:
     faults: list[str] = []
     seqs = [seq for _, seq in history]
-    if seqs and seqs != list(range(seqs[0], seqs[0] + len(seqs))):
+    if seqs != list(range(account.base_seq + 1, account.base_seq + 1 + len(seqs))):
         faults.append("history has a gap in seq")
     for what, pairs in (("acknowledged", account.acknowledged), ("received", account.received)):
         if len(set(pairs)) != len(pairs):

@@ -48,9 +48,9 @@ class Rest:
         return str(conversation["id"])
 
     async def history(self, username: str, account: Account) -> list[tuple[int, int]]:
-        """(number, seq) of every message of a conversation, by seq."""
+        """(number, seq) of every message of this run in a conversation, by seq."""
         stored: list[tuple[int, int]] = []
-        after = 0
+        after = account.base_seq
         while True:
             path = f"/chat/conversations/{account.name}/messages?afterSeq={after}&limit={PAGE}"
             items = (await self.call(username, "GET", path))["items"]

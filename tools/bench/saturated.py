@@ -7,8 +7,8 @@ from tools.bench.bench import Bench
 from tools.bench.latency import summarize
 from tools.bench.ledger import judge
 from tools.bench.outcome import Outcome
-from tools.bench.people import rest_of
-from tools.bench.traffic import Traffic, gather_pairs
+from tools.bench.people import Rest, rest_of
+from tools.bench.traffic import Pair, Traffic, gather_pairs
 from tools.bench.window import Window
 
 PAIRS: Final = 50
@@ -19,18 +19,25 @@ QUICK_SECONDS: Final = 4.0
 
 
 async def run(bench: Bench, scenario: str = "saturated") -> Outcome:
-    """Warm up, measure, drain, check."""
-    seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
+    """Make pairs, and have them chat as fast as they can."""
     async with rest_of(bench.target) as rest:
-        async with bench.stages.timed(f"{bench.target.name}, {scenario}: warming up", WARM_SECONDS):
-            traffic = Traffic(await gather_pairs(bench.target, rest, bench.prefix(scenario), PAIRS), OUTSTANDING)
-            traffic.start()
-            await sleep(WARM_SECONDS)
-        async with bench.stages.timed(f"{bench.target.name}, {scenario}: measuring", seconds):
-            outcome = await _measure(bench, traffic, scenario, seconds)
-        async with bench.stages.timed(f"{bench.target.name}, {scenario}: checking", seconds):
-            await traffic.finish()
-            outcome.verdict = judge([pair.account for pair in traffic.pairs], await traffic.histories(rest))
+        pairs = await gather_pairs(bench.target, rest, bench.prefix(scenario), PAIRS)
+        return await chat(bench, rest, pairs, scenario)
+
+
+async def chat(bench: Bench, rest: Rest, pairs: list[Pair], scenario: str) -> Outcome:
+    """Warm up, measure, drain, check; the pairs' connections are broken at the end."""
+    what = f"{bench.target.name}, {scenario}"
+    seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
+    traffic = Traffic(pairs, OUTSTANDING)
+    async with bench.stages.timed(f"{what}: warming up", WARM_SECONDS):
+        traffic.start()
+        await sleep(WARM_SECONDS)
+    async with bench.stages.timed(f"{what}: measuring", seconds):
+        outcome = await _measure(bench, traffic, scenario, seconds)
+    async with bench.stages.timed(f"{what}: checking", seconds):
+        await traffic.finish()
+        outcome.verdict = judge([pair.account for pair in pairs], await traffic.histories(rest))
     outcome.errors = dict(traffic.errors)
     traffic.close()
     return outcome
@@ -52,4 +59,5 @@ async def _measure(bench: Bench, traffic: Traffic, scenario: str, seconds: float
         generator_us=window.generator_us(count),
         ack_ms=summarize(traffic.acks),
         receive_ms=summarize(traffic.receipts),
+        extra=window.disturbance(),
     )

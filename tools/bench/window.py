@@ -1,8 +1,10 @@
 """The time between two moments, and the CPU that was spent in it."""
 
+import os
 import time
 
 from tools.bench import cpu
+from tools.bench.machine import busy
 from tools.bench.target import Target
 
 
@@ -11,18 +13,26 @@ class Window:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._busy = busy()
         self._before = cpu.sample(target.processes)
         self._generator = time.process_time_ns()
         self._began = time.perf_counter()
         self.seconds = 0.0
         self.spent_ns: dict[str, int] = {}
         self.generator_ns = 0
+        self.foreign_share = 0.0
+        self.stolen_share = 0.0
 
     def close(self) -> None:
         """End the window."""
         self.seconds = time.perf_counter() - self._began
         self.generator_ns = time.process_time_ns() - self._generator
         self.spent_ns = cpu.difference(self._before, cpu.sample(self._target.processes))
+        now = busy()
+        available = self.seconds * (os.cpu_count() or 1)
+        ours = (sum(self.spent_ns.values()) + self.generator_ns) / 1e9
+        self.foreign_share = max(0.0, now.used - self._busy.used - ours) / available
+        self.stolen_share = (now.stolen - self._busy.stolen) / available
 
     def each_us(self, count: int) -> dict[str, float]:
         """Microseconds of CPU by kind of process for each of `count` units."""
@@ -31,3 +41,10 @@ class Window:
     def generator_us(self, count: int) -> float:
         """Microseconds of the load generator's CPU for each of `count` units."""
         return round(self.generator_ns / 1e3 / max(1, count), 2)
+
+    def disturbance(self) -> dict[str, float]:
+        """Shares of the machine's CPU, in percent, that went to processes which are no part of this, and to other guests."""
+        return {
+            "foreign_cpu_percent": round(100 * self.foreign_share, 1),
+            "stolen_cpu_percent": round(100 * self.stolen_share, 1),
+        }

@@ -1,0 +1,149 @@
+"""`python -m tools.bench`: starts a stack of its own, loads it, and says what a message costs."""
+
+import datetime
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+import uvloop
+from rich.console import Console
+
+from tools.bench import churn, fixed_rate, history, idle, machine, plot, rows, saturated, storm
+from tools.bench.bench import Bench
+from tools.bench.limits import raise_open_files
+from tools.bench.outcome import Outcome, Run, save
+from tools.bench.stage import Stages
+from tools.bench.system import baseline, system
+from tools.bench.table import remarks, table
+from tools.bench.target import Target
+from tools.stack.errors import StackError
+from tools.stack.home import ROOT
+
+RESULTS: Final = ROOT / ".local" / "bench" / "results"
+PLOTS: Final = ROOT / "docs" / "performance"
+
+Scenario = Callable[[Bench], Awaitable[Outcome]]
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    "saturated": saturated.run,
+    "200": partial(fixed_rate.run, rate=200),
+    "2000": partial(fixed_rate.run, rate=2000),
+    "churn": churn.run,
+    "history": history.run,
+    "idle": idle.run,
+    "storm": storm.run,
+}
+BASELINE: Final = ("saturated", "200", "2000", "idle")
+"""What the hand-written app can do, too."""
+REPLICAS: Final = (
+    {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"},
+    {"GATEWAYS": "4", "MESSAGING": "2", "PRESENCE": "2", "NOTIFIER": "2"},
+)
+EXTRA: Final = ("baseline", "rows", "replicas")
+"""Beyond the scenarios: the comparison, and what more data and more processes do to the cost."""
+
+
+class Benchmark:
+    """One run of the chosen scenarios."""
+
+    def __init__(self, console: Console, chosen: set[str], quick: bool) -> None:
+        self._console = console
+        self._chosen = chosen
+        self._quick = quick
+        self.outcomes: list[Outcome] = []
+
+    async def run(self) -> None:
+        """Measure everything that was chosen. Raises StackError."""
+        if self._chosen - {"replicas"}:
+            async with system(self._console, REPLICAS[0]) as target:
+                await self._scenarios(target, [name for name in SCENARIOS if name in self._chosen])
+                if "rows" in self._chosen:
+                    with Stages(self._console) as stages:
+                        for outcome in await rows.run(Bench(target, stages, self._quick)):
+                            self._take(outcome)
+                if "baseline" in self._chosen:
+                    async with baseline(target) as app:
+                        await self._scenarios(app, [name for name in BASELINE if name in self._chosen])
+        if "replicas" in self._chosen:
+            await self._replicas()
+
+    async def _scenarios(self, target: Target, names: list[str]) -> None:
+        for name in names:
+            with Stages(self._console) as stages:
+                self._take(await SCENARIOS[name](Bench(target, stages, self._quick)))
+
+    async def _replicas(self) -> None:
+        for replicas in REPLICAS:
+            async with system(self._console, replicas) as target:
+                name = f"replicas {'+'.join(replicas.values())}"
+                with Stages(self._console) as stages:
+                    self._take(await saturated.run(Bench(target, stages, self._quick), name))
+
+    def _take(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        fault = f" [red]{outcome.faults[0]}[/]" if outcome.faults else ""
+        self._console.print(
+            f"{outcome.target}, {outcome.scenario}: {outcome.rate:,.0f} {outcome.unit}s/s,"
+            f" {outcome.server_us:,.0f} µs of server CPU each{fault}"
+        )
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join([*SCENARIOS, *EXTRA])}; repeatable.")] = None,
+    quick: Annotated[
+        bool, typer.Option(help="Short windows, small crowds, no rows and replicas: two minutes.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Where the JSON goes; by default .local/bench/results/<time>.json.")
+    ] = None,
+    plots: Annotated[bool, typer.Option(help="Draw docs/performance/*.svg.")] = True,
+) -> None:
+    """Measure what a message costs, on a stack of the benchmark's own."""
+    console = Console()
+    known = {*SCENARIOS, *EXTRA}
+    chosen = set(only or (known - {"rows", "replicas"} if quick else known))
+    if unknown := chosen - known:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose of {', '.join([*SCENARIOS, *EXTRA])}")
+    raise_open_files()
+    benchmark = Benchmark(console, chosen, quick)
+    at = datetime.datetime.now(datetime.UTC)
+    try:
+        uvloop.run(benchmark.run())
+    except StackError as error:
+        console.print(f"[red]The stack of the benchmark can't start:[/] {error}")
+        raise typer.Exit(1) from None
+    finally:
+        _report(console, benchmark.outcomes, at, output, plots and not quick)
+    if any(outcome.faults for outcome in benchmark.outcomes):
+        raise typer.Exit(1)
+
+
+def _report(console: Console, outcomes: list[Outcome], at: datetime.datetime, output: Path | None, plots: bool) -> None:
+    if not outcomes:
+        return
+    console.print(table(outcomes))
+    for line in remarks(outcomes):
+        console.print(line)
+    path = output or RESULTS / f"{at:%Y-%m-%dT%H%M%S}.json"
+    save(Run(at.isoformat(timespec="seconds"), _commit(), machine.describe(), outcomes), path)
+    console.print(f"written: {path}")
+    if plots:
+        for plotted in plot.write(PLOTS, outcomes):
+            console.print(f"written: {plotted}")
+
+
+def _commit() -> str:
+    """The commit that was measured, with `+` when the tree has changes."""
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return said.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "python -m tools.bench"
+    typer.run(main)

@@ -1,0 +1,58 @@
+"""Does a message cost more when there are many already? The saturated scenario with 1 k, 100 k and 1 M rows."""
+
+from typing import Final
+
+import asyncpg
+
+from shared.postgres import load_sql
+from tools.bench import saturated
+from tools.bench.bench import Bench
+from tools.bench.outcome import Outcome
+from tools.bench.people import rest_of
+from tools.bench.traffic import Pair, gather_pairs
+
+ROWS: Final = (1_000, 100_000, 1_000_000)
+QUICK_ROWS: Final = (1_000, 100_000)
+SEED_SECONDS: Final = 300
+
+
+async def run(bench: Bench) -> list[Outcome]:
+    """One outcome for each number of rows."""
+    return [await _run_with(bench, rows) for rows in (QUICK_ROWS if bench.quick else ROWS)]
+
+
+async def _run_with(bench: Bench, rows: int) -> Outcome:
+    name = f"{rows // 1000}k rows"
+    async with rest_of(bench.target) as rest:
+        async with bench.stages.timed(f"{bench.target.name}, {name}: seeding", rows / 50_000):
+            await _execute(bench, "clear")
+            pairs = await gather_pairs(bench.target, rest, bench.prefix(f"rows{rows}"), saturated.PAIRS)
+            await _execute(bench, "seed", rows, [pair.account.name for pair in pairs])
+            await _settle(bench)
+        _start_after(pairs, rows)
+        return await saturated.chat(bench, rest, pairs, name)
+
+
+def _start_after(pairs: list[Pair], rows: int) -> None:
+    """What was seeded is no message of this run."""
+    for pair in pairs:
+        pair.account.base_seq = rows // 2 // len(pairs)
+
+
+async def _execute(bench: Bench, statement: str, *arguments: object) -> None:
+    connection = await asyncpg.connect(bench.target.database_url)
+    try:
+        await connection.execute(load_sql("tools.bench", statement), *arguments, timeout=SEED_SECONDS)
+    finally:
+        await connection.close()
+
+
+async def _settle(bench: Bench) -> None:
+    """Let PostgreSQL know what it has, and write it out: neither belongs to what is measured next."""
+    connection = await asyncpg.connect(bench.target.database_url)
+    try:
+        await connection.execute("VACUUM ANALYZE messaging.messages", timeout=SEED_SECONDS)
+        await connection.execute("VACUUM ANALYZE messaging.conversations", timeout=SEED_SECONDS)
+        await connection.execute("CHECKPOINT", timeout=SEED_SECONDS)
+    finally:
+        await connection.close()

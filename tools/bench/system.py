@@ -1,0 +1,82 @@
+"""The system under test: a local stack of the benchmark's own, and the baseline beside its PostgreSQL."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from rich.console import Console as Terminal
+
+from tools.bench.target import Target, read_target
+from tools.stack.console import Console
+from tools.stack.home import ROOT, Home
+from tools.stack.stack import Stack
+
+HOME: Final = ROOT / ".local" / "bench"
+PORT: Final = "8090"
+SETTINGS: Final = {
+    "CHAT_PORT": PORT,
+    # High, not off: the checks are part of what a message costs.
+    "CHAT_MESSAGES_PER_MINUTE": "60000",
+    "CHAT_EVENTS_PER_SECOND": "100000",
+    # As in production: JSON, and no line for a single message.
+    "CHAT_LOG_FORMAT": "json",
+    "CHAT_LOG_LEVEL": "info",
+}
+BASELINE_PORT: Final = 8091
+READY_SECONDS: Final = 20
+STOP_SECONDS: Final = 10
+
+
+@asynccontextmanager
+async def system(terminal: Terminal, replicas: Mapping[str, str], name: str = "system") -> AsyncIterator[Target]:
+    """A stack with `replicas` (`{"GATEWAYS": "2"}`), with nothing of an earlier run's settings. Raises StackError."""
+    environment = {**os.environ, **SETTINGS, **replicas}
+    stack = Stack(Home(HOME), environment, Console(quiet=True), tied=True)
+    with terminal.status(f"starting {name}: {' '.join(f'{key}={value}' for key, value in replicas.items())}"):
+        await stack.down()
+        await stack.up()
+    try:
+        target = read_target(HOME / "stack.json")
+        yield Target(name, target.url, target.processes, target.database_url)
+    finally:
+        with terminal.status(f"stopping {name}"):
+            await stack.down()
+
+
+@asynccontextmanager
+async def baseline(beside: Target) -> AsyncIterator[Target]:
+    """The hand-written app, on the PostgreSQL of `beside`. Raises TimeoutError when it doesn't start."""
+    if beside.database_url is None:
+        raise ValueError("the baseline needs the URL of a PostgreSQL")
+    environment = {
+        **os.environ,
+        "CHAT_DATABASE_URL": beside.database_url,
+        "CHAT_HTTP_PORT": str(BASELINE_PORT),
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tools.bench.baseline", env=environment)
+    try:
+        await _listening(BASELINE_PORT)
+        processes = {"app": [process.pid], "postgres": beside.processes.get("postgres", [])}
+        yield Target("baseline", f"http://127.0.0.1:{BASELINE_PORT}", processes, beside.database_url)
+    finally:
+        process.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+
+
+async def _listening(port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nothing listens on port {port} after {READY_SECONDS} s") from None
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            return

@@ -1,0 +1,76 @@
+"""The results as a table on the terminal."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from tools.bench.latency import Latency
+from tools.bench.outcome import Outcome
+
+KINDS = ("gateway", "messaging", "presence", "notifier", "postgres", "redis", "rabbitmq", "haproxy", "app")
+"""Columns, in the order of a message's way."""
+
+
+def table(outcomes: Iterable[Outcome]) -> Table:
+    """One row for each outcome."""
+    shown = Table(title="µs: CPU of all threads for each unit; ms: p50 / p95 / p99", title_justify="left")
+    shown.add_column("target, scenario")
+    for heading in ("unit", "units/s", "server µs"):
+        shown.add_column(heading, justify="right")
+    for kind in KINDS:
+        shown.add_column(kind, justify="right")
+    for heading in ("generator", "ack ms", "receive ms", "checked"):
+        shown.add_column(heading, justify="right")
+    for outcome in outcomes:
+        shown.add_row(*_cells(outcome))
+    return shown
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    return [
+        f"{outcome.target}, {outcome.scenario}",
+        outcome.unit,
+        f"{outcome.rate:,.0f}",
+        f"[bold]{outcome.server_us:,.0f}[/]",
+        *(f"{outcome.cpu_us[kind]:,.1f}" if kind in outcome.cpu_us else "" for kind in KINDS),
+        f"{outcome.generator_us:,.1f}",
+        _milliseconds(outcome.ack_ms),
+        _milliseconds(outcome.receive_ms),
+        _verdict(outcome),
+    ]
+
+
+def _milliseconds(latency: Latency | None) -> str:
+    if latency is None:
+        return ""
+    return " / ".join(f"{value:.1f}" for value in (latency.p50, latency.p95, latency.p99))
+
+
+def _verdict(outcome: Outcome) -> str:
+    if outcome.faults:
+        return f"[red]{outcome.faults[0]}[/]"
+    return "" if outcome.verdict is None else f"[green]{outcome.verdict.acknowledged:,} ok[/]"
+
+
+def remarks(outcomes: Iterable[Outcome]) -> list[str]:
+    """What has no column: memory, and figures of single scenarios; and a warning when the machine was busy otherwise."""
+    lines = []
+    for outcome in outcomes:
+        name = f"{outcome.target}, {outcome.scenario}"
+        if outcome.memory:
+            sizes = ", ".join(f"{kind} {size / 1024:.1f}" for kind, size in sorted(outcome.memory.items()))
+            lines.append(f"{name}: KiB for each {outcome.unit}: {sizes}")
+        own = {key: value for key, value in outcome.extra.items() if not key.endswith("cpu_percent")}
+        if own:
+            lines.append(f"{name}: " + ", ".join(f"{key} {value:g}" for key, value in own.items()))
+        disturbed = outcome.extra.get("foreign_cpu_percent", 0) + outcome.extra.get("stolen_cpu_percent", 0)
+        if disturbed > NOISY_PERCENT:
+            lines.append(
+                f"[yellow]{name}: {disturbed:.0f} % of the CPU went to other processes or guests: run it again[/]"
+            )
+        lines += [f"[red]{name}: {fault}[/]" for fault in outcome.faults]
+    return lines
+
+
+NOISY_PERCENT = 8.0
+"""Above this the figures say more about the neighbours than about us. The idle kernel and this tool's bar take some."""
