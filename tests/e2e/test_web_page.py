@@ -1,0 +1,301 @@
+"""The browser page (`examples/web`), used as people use it, in Chromium."""
+
+import json
+import re
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, WebSocketRoute, async_playwright, expect
+from tests.support.stack import Stack
+
+from tests.e2e.conftest import Pair
+from tests.support.people import text_message
+
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Longer than any single step takes, for machines that do other things too.
+expect.set_options(timeout=15_000)
+
+MARKUP = "<img src=x onerror=\"document.title='owned'\"><b>bold</b>"
+
+
+@dataclass
+class Tab:
+    """One person's page. `errors` are what the browser complained about."""
+
+    page: Page
+    username: str
+    errors: list[str] = field(default_factory=list)
+
+    def find(self, selector: str, **options: Any) -> Locator:
+        """The elements that match."""
+        return self.page.locator(selector, **options)
+
+    async def say(self, text: str) -> None:
+        """Write and send a message in the open conversation."""
+        await self.find("#composer-text").fill(text)
+        await self.page.keyboard.press("Enter")
+
+    async def open_chat(self) -> None:
+        """Open the first chat of the list."""
+        await self.find(".chat").first.click()
+
+    def message(self, text: str) -> Locator:
+        """The messages on screen with this text."""
+        return self.find(".message", has=self.page.get_by_text(text, exact=True))
+
+
+@dataclass
+class Line:
+    """The network between one page and the gateways."""
+
+    is_cut: bool = False
+    routes: list[WebSocketRoute] = field(default_factory=list)
+
+    async def on_socket(self, route: WebSocketRoute) -> None:
+        """The page opens a socket."""
+        if self.is_cut:
+            await route.close(code=1011)
+        else:
+            route.connect_to_server()
+            self.routes.append(route)
+
+    async def cut(self) -> None:
+        """Close what is open, and all that comes."""
+        self.is_cut = True
+        for route in self.routes:
+            await route.close(code=1011)
+
+
+class Tabs:
+    """Opens pages of one browser, each a person with storage of its own."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self.url = url
+
+    async def open(self, username: str, **query: str) -> Tab:
+        """The page as `username`, connected."""
+        tab = await self.blank()
+        await tab.page.goto(self.address(user=username, **query))
+        await expect(tab.find("#me-avatar")).to_have_attribute("data-status", "online")
+        tab.username = username
+        return tab
+
+    async def blank(self, path: str = "") -> Tab:
+        """A page of nobody yet; `path` is opened if given."""
+        context = await self._browser.new_context(viewport={"width": 1000, "height": 700})
+        tab = Tab(await context.new_page(), "")
+        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.page.on("console", lambda line: tab.errors.append(line.text) if line.type == "error" else None)
+        if path:
+            await tab.page.goto(self.url + path)
+        return tab
+
+    def address(self, **query: str) -> str:
+        """Of the page."""
+        return f"{self.url}/?{urlencode(query)}"
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Debian's chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def tabs(browser: Browser, stack: Stack) -> AsyncIterator[Tabs]:
+    """Opens pages, which are closed when the test ends."""
+    yield Tabs(browser, stack.url)
+    for context in browser.contexts:
+        await context.close()
+
+
+def names() -> tuple[str, str]:
+    """Two usernames that no other test has."""
+    mark = uuid.uuid4().hex[:6]
+    return f"alice-{mark}", f"bob-{mark}"
+
+
+async def meet(tabs: Tabs) -> tuple[Tab, Tab]:
+    """Two people with an open conversation."""
+    one, other = names()
+    alice = await tabs.open(one)
+    bob = await tabs.open(other, **{"with": one})
+    await bob.say("Hello!")
+    await alice.open_chat()
+    await expect(alice.message("Hello!")).to_have_count(1)
+    return alice, bob
+
+
+async def test_a_newcomer_chats_within_a_minute(tabs: Tabs) -> None:
+    one, other = names()
+    alice = await tabs.blank("/")
+    await alice.page.keyboard.type(one)
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.find("#welcome-name")).to_have_text(one)
+    bob = await tabs.open(other)
+    await bob.find("#find-name").fill(one)
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.find("#composer-text")).to_be_focused()
+    await bob.say("สวัสดีครับ 👋🏽")
+    await expect(bob.message("สวัสดีครับ 👋🏽").get_by_role("img", name="Delivered")).to_be_visible()
+
+    await expect(alice.find(".badge")).to_have_text("1")
+    await expect(alice.page).to_have_title(re.compile(r"^\(1\)"))
+    await alice.open_chat()
+    await expect(bob.message("สวัสดีครับ 👋🏽").get_by_role("img", name="Read")).to_be_visible()
+    await expect(alice.find(".badge")).to_have_text("")
+
+    await alice.find("#composer-text").press_sequentially("Hi")
+    await expect(bob.find("#typing")).to_be_visible()
+    await alice.page.keyboard.press("Enter")
+    await expect(bob.message("Hi")).to_be_visible()
+    await expect(bob.find("#typing")).to_be_hidden()
+    # Bob followed by starting the chat, Alice by answering: now they are friends.
+    for tab in (alice, bob):
+        await expect(tab.find(".friend .avatar")).to_have_attribute("data-status", "online")
+    assert (alice.errors, bob.errors) == ([], [])
+
+
+async def test_friends_see_status_and_leaving(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    await alice.say("Hi")
+    dot = bob.find(".friend .avatar")
+    await expect(dot).to_have_attribute("data-status", "online")
+    for status in ("busy", "away", "online"):
+        await alice.find("#me-status").select_option(status)
+        await expect(dot).to_have_attribute("data-status", status)
+    await alice.page.close()
+    await expect(dot).to_have_attribute("data-status", "offline")
+    await expect(bob.find("#peer-state")).to_have_text(re.compile("Last seen just now"))
+
+
+async def test_text_of_others_is_never_markup(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    await bob.say(MARKUP)
+    await expect(alice.message(MARKUP)).to_be_visible()
+    await expect(alice.find(".messages img, .messages b, .chats img, .chats b")).to_have_count(0)
+    await expect(alice.page).not_to_have_title("owned")
+
+
+async def test_blocked_messages_fail_and_go_when_the_block_is_lifted(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    await bob.find("#peer-block").click()
+    await expect(bob.find("#composer-text")).to_be_disabled()
+    await alice.say("Are you there?")
+    failed = alice.message("Are you there?")
+    await expect(failed).to_contain_text("You cannot send messages to this user")
+    await bob.find("#peer-block").click()
+    await expect(bob.find("#composer-text")).to_be_enabled()
+    await failed.get_by_role("button", name="Try again").click()
+    await expect(bob.message("Are you there?")).to_have_count(1)
+    await expect(alice.find(".failed")).to_have_count(0)
+
+
+async def test_what_was_written_without_a_connection_survives_a_reload(tabs: Tabs) -> None:
+    one, other = names()
+    alice = await tabs.open(one)
+    bob = await tabs.blank()
+    line = Line()
+    await bob.page.route_web_socket(re.compile("/chat/ws"), line.on_socket)
+    await bob.page.goto(tabs.address(user=other, **{"with": one}))
+    await bob.say("first")
+    await expect(alice.find(".last")).to_have_text("first")
+
+    await line.cut()
+    await bob.say("written in the tunnel")
+    await expect(bob.message("written in the tunnel").get_by_role("img", name="Sending")).to_be_visible()
+    await expect(bob.find("#banner")).to_contain_text("Trying again")
+    await bob.page.reload()
+    await expect(bob.find("#banner")).to_contain_text("Trying again")
+    line.is_cut = False
+    await expect(alice.find(".last")).to_have_text("written in the tunnel")
+    await expect(bob.find("#banner")).to_be_hidden()
+    await expect(bob.message("written in the tunnel").get_by_role("img", name="Delivered")).to_have_count(1)
+    await expect(bob.find(".message")).to_have_count(2)
+
+
+async def test_scrolling_up_loads_older_messages(tabs: Tabs, pair: Pair) -> None:
+    sockets = [await pair.alice.connect(), await pair.bob.connect()]
+    for number in range(56):
+        socket = sockets[number % 2]
+        await socket.send("message.send", **text_message(pair.conversation, f"line {number}", f"temp-{number}"))
+        await socket.expect("message.sent", tempId=f"temp-{number}")
+    alice = await tabs.open(pair.alice.username)
+    await alice.open_chat()
+    await expect(alice.message("line 55")).to_be_in_viewport()
+    await expect(alice.find(".message")).to_have_count(40)
+    await alice.find("#scroller").evaluate("scroller => scroller.scrollTo(0, 0)")
+    await expect(alice.find(".message")).to_have_count(56)
+    # What was being read is still on screen.
+    await expect(alice.message("line 16")).to_be_in_viewport()
+    texts = await alice.find(".message .text").all_inner_texts()
+    assert texts == [f"line {number}" for number in range(56)]
+
+
+async def test_a_push_message_shows_a_notification_that_names_its_conversation(tabs: Tabs) -> None:
+    one, _ = names()
+    alice = await tabs.open(one)
+    await alice.page.context.grant_permissions(["notifications"])
+    protocol = await alice.page.context.new_cdp_session(alice.page)
+    registrations: list[dict[str, Any]] = []
+    protocol.on("ServiceWorker.workerRegistrationUpdated", lambda event: registrations.extend(event["registrations"]))
+    await protocol.send("ServiceWorker.enable")
+    await alice.page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
+    notification = {
+        "title": "New message from somchai",
+        "body": "Hello there!",
+        "icon": "/icon-192x192.png",
+        "tag": "chat-message",
+        "data": {"type": "chat.message", "conversationId": "c", "messageId": "m", "senderId": "s"},
+    }
+    await protocol.send(
+        "ServiceWorker.deliverPushMessage",
+        {
+            "origin": tabs.url,
+            "registrationId": registrations[0]["registrationId"],
+            "data": json.dumps(notification),
+        },
+    )
+    shown = await alice.page.evaluate(
+        """async () => {
+          const worker = await navigator.serviceWorker.ready;
+          for (let tries = 0; tries < 100; tries++) {
+            const [found] = await worker.getNotifications();
+            if (found) return { title: found.title, body: found.body, tag: found.tag, data: found.data };
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+        }"""
+    )
+    assert shown == {name: notification[name] for name in ("title", "body", "tag", "data")}
+
+
+async def test_every_control_has_a_name(tabs: Tabs) -> None:
+    alice, _ = await meet(tabs)
+    nameless = await alice.page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, textarea")]
+          .filter((control) => control.checkVisibility())
+          .filter((control) => !control.textContent.trim() && !control.labels?.length && !control.ariaLabel)
+          .map((control) => control.outerHTML)"""
+    )
+    assert nameless == []
