@@ -183,7 +183,7 @@ class Session:
         reference = _reference_of(envelope)
         if envelope.type in client.FRAMES:
             return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, reference, now)
-        return self._on_bad(ErrorCode.UNKNOWN_EVENT, None, reference, now)
+        return self._on_bad(ErrorCode.UNKNOWN_EVENT, f"Unknown event type: {reference.type}", reference, now)
 
     def _on_bad(
         self, code: ErrorCode, message: str | None, reference: ErrorReference | None, now: float
@@ -205,9 +205,13 @@ class Session:
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=round(wait, 3), ref=reference)
         return Reply(json_encoder.encode(event))
 
-    def _allows(self, media: client.Media) -> bool:
-        thumbnail = media.thumbnail
-        return self._media_hosts.allows(media.url) and (thumbnail is None or self._media_hosts.allows(thumbnail))
+    def _refused_url(self, media: client.Media) -> str | None:
+        """Which field of an attachment points where it must not, or None."""
+        if not self._media_hosts.allows(media.url):
+            return "url"
+        if media.thumbnail is not None and not self._media_hosts.allows(media.thumbnail):
+            return "thumbnail"
+        return None
 
 
 _TYPES: Final[dict[type[Any], str]] = {frame: name for name, frame in client.FRAMES.items()}

@@ -19,9 +19,12 @@ class Position:
 
     @classmethod
     def of(cls, after_seq: int | None, before_seq: int | None, page: str | None) -> Self:
-        """From a request. Raises ProtocolError when more than one is given, or the page wasn't given out by us."""
-        if sum(given is not None for given in (after_seq, before_seq, page)) > 1:
-            raise ProtocolError(ErrorCode.VALIDATION_ERROR, "give one of afterSeq, beforeSeq and page")
+        """From a request; a page goes on where it was given out, so a client may repeat its first query with it.
+
+        Raises ProtocolError when both seqs are given, or the page wasn't given out by us.
+        """
+        if after_seq is not None and before_seq is not None:
+            raise ProtocolError(ErrorCode.VALIDATION_ERROR, "give afterSeq or beforeSeq, and not both")
         if page is not None:
             direction, _, seq = decode_page(page).partition(":")
             if direction not in {_FORWARD, _BACKWARD} or not (seq.isascii() and seq.isdigit()):
