@@ -34,7 +34,8 @@ WITH given AS MATERIALIZED (
            CASE WHEN g.user_id = l.user_low THEN l.read_low_at ELSE l.read_high_at END AS read_at,
            CASE WHEN g.user_id = l.user_low THEN l.read_low ELSE l.read_high END AS read_from,
            CASE WHEN g.user_id = l.user_low THEN l.delivered_low ELSE l.delivered_high END AS delivered_from,
-           LEAST(g.read_to, l.last_seq) AS read_to,
+           -- LEAST passes over nulls, and a null stands for «not read».
+           CASE WHEN g.read_to IS NOT NULL THEN LEAST(g.read_to, l.last_seq) END AS read_to,
            LEAST(GREATEST(g.read_to, g.delivered_to), l.last_seq) AS delivered_to
     FROM given g
     LEFT JOIN locked l ON l.id = g.conversation_id
