@@ -203,6 +203,9 @@ class Connection:
     def on_lost(self, code: int | None, clean: bool) -> None:
         """The socket is gone, or as good as gone."""
         self._protocol = None
+        if clean:
+            # A close handshake is a sign of life as well.
+            self.unseen = None
         self._gateway.on_lost(self, code, clean)
 
     # --- parts ---------------------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """What the gateway does with what connections say and with their end: each thing goes to the part that owns it."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from services.gateway import metrics
 from services.gateway.heartbeat import Heartbeat
@@ -23,8 +26,15 @@ from shared.protocol.closing import CloseCode
 if TYPE_CHECKING:
     from services.gateway.connection import Connection
 
+log = structlog.get_logger(__name__)
+
 SWEEP_SECONDS: Final = 0.25
 LOST: Final = "lost"
+NOTABLE: Final = frozenset(
+    {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.INTERNAL_ERROR, CloseCode.OVERLOADED}
+    | {CloseCode.SLOW_CONSUMER, CloseCode.PONG_TIMEOUT}
+)
+"""Close codes that an operator may want to know of."""
 ENDINGS: Final = frozenset(
     {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.TOKEN_EXPIRED, CloseCode.REPLACED}
 )
@@ -68,6 +78,8 @@ class Gateway:
         if not self.hub.remove(connection):
             return
         metrics.CLOSES.labels(LOST if code is None else str(code)).inc()
+        level = logging.INFO if code in NOTABLE else logging.DEBUG
+        log.log(level, "connection.closed", connection_id=connection.id, user_id=connection.user_id, code=code)
         self.typists.stop_all(connection)
         self.routes.detach(connection.user_id, connection.id)
         self.announcer.disconnected(connection.user_id, connection.id, clean=clean or code in ENDINGS)

@@ -123,11 +123,11 @@ class Session:
             return (self._too_many(None, self._refused_until - now, _reference(frame), "messages"),)
         media = None
         if payload.media:
-            for item in payload.media:
-                if not self._allows(item):
-                    return self._on_bad(
-                        ErrorCode.VALIDATION_ERROR, "media: this URL is not allowed", _reference(frame), now
-                    )
+            for place, item in enumerate(payload.media):
+                field = self._refused_url(item)
+                if field is not None:
+                    reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
+                    return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
             media = json_encoder.encode(payload.media).decode()
         return (
             relay.SendMessage(

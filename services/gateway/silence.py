@@ -127,6 +127,10 @@ class Silence:
             connection.unseen = None
             del self._watched[connection]
 
+    def give_up(self, now: float) -> None:
+        """The process ends: report what an idle connection was asked about and has not answered."""
+        self.sweep(now + self._delay - self._probe)
+
     async def run(self) -> None:
         """Send reports, and remove stale routes. Never returns."""
         while True:

@@ -156,7 +156,7 @@ class Entrance:
             connection_id=connection.id,
             recovered=resumption.recovered,
             cursor=resumption.cursor,
-            heartbeat_seconds=self._settings.ping_seconds,
+            heartbeat_seconds=_whole(self._settings.ping_seconds),
             max_message_bytes=limits.MAX_FRAME_BYTES,
             expires_at=instant_of_ms(int(connection.expires_at * 1000)),
         )
@@ -165,6 +165,11 @@ class Entrance:
     async def _refuse(self, websocket: WebSocket, error: ProtocolError | None) -> None:
         response = refusal(error or ProtocolError(ErrorCode.UNAVAILABLE))
         await websocket.send_denial_response(response)
+
+
+def _whole(seconds: float) -> float:
+    """54 rather than 54.0 where that is the same."""
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 def refusal(error: ProtocolError) -> JSONResponse:
