@@ -1,0 +1,82 @@
+"""Every object is what its schema allows, field by field: Kubernetes' own, and the operators'."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, ROOT, Manifest, manifests, rendered, title
+from tools.checkers import checker
+
+OPERATORS = Path(__file__).parent / "crds"
+"""Schemas of custom resources, out of the operators' definitions: crds/README.md."""
+
+
+def is_builtin(manifest: Manifest) -> bool:
+    group = manifest["apiVersion"].rpartition("/")[0]
+    return "." not in group or group.endswith(".k8s.io")
+
+
+@pytest.mark.parametrize("version", ["1.31", "1.37"])
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kubernetes_takes_it(overlay: str, version: str, tmp_path: Path) -> None:
+    path = tmp_path / "overlay.yaml"
+    path.write_text(rendered(overlay), encoding="utf-8")
+    command = [checker("kubernetes-validate"), "--strict", "--kubernetes-version", version, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    unknown = {
+        line.split("kind ")[1].split()[0] for line in (done.stdout + done.stderr).splitlines() if "Couldn't" in line
+    }
+    assert unknown == {manifest["kind"] for manifest in manifests(overlay) if not is_builtin(manifest)}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_operators_take_it(overlay: str) -> None:
+    for manifest in manifests(overlay):
+        if not is_builtin(manifest):
+            group, _, version = manifest["apiVersion"].rpartition("/")
+            schema = json.loads((OPERATORS / f"{manifest['kind']}-{group}-{version}.json").read_text(encoding="utf-8"))
+            faults = [
+                f"{fault.json_path}: {fault.message}"
+                for fault in jsonschema.Draft202012Validator(schema).iter_errors(manifest)
+            ]
+            assert not faults, title(manifest)
+
+
+def test_checkov_finds_nothing(tmp_path: Path) -> None:
+    for overlay in OVERLAYS:
+        (tmp_path / f"{overlay}.yaml").write_text(rendered(overlay), encoding="utf-8")
+    command = [checker("checkov"), "--directory", str(tmp_path), "--framework", "kubernetes", "--skip-download"]
+    done = subprocess.run([*command, "--output", "json"], capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    report = json.loads(done.stdout)
+    failed = [
+        f"{check['check_id']} {check['resource']}: {check['check_name']}"
+        for check in report["results"]["failed_checks"]
+    ]
+    assert not failed
+    assert report["summary"]["passed"] > 500
+
+
+def test_checkov_finds_nothing_in_the_dockerfile() -> None:
+    command = [
+        checker("checkov"),
+        "--file",
+        "Dockerfile",
+        "--framework",
+        "dockerfile",
+        "--skip-download",
+        "--compact",
+        "--quiet",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_component_is_left_out() -> None:
+    components = {path.parent for path in (DEPLOY / "k8s/components").rglob("kustomization.yaml")}
+    used = "".join(path.read_text(encoding="utf-8") for path in (DEPLOY / "k8s").rglob("kustomization.yaml"))
+    assert all(f"components/{component.name}\n" in used for component in components)
