@@ -1,0 +1,33 @@
+"""The whole system behind HAProxy with two gateways, and people who use it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from tests.support.stack import Stack
+
+from tests.support.people import People, Person
+
+
+@pytest.fixture
+async def people(stack: Stack) -> AsyncIterator[People]:
+    """Persons of this test; their sockets are closed when it ends."""
+    async with AsyncExitStack() as exits:
+        yield People(stack.url, exits)
+
+
+@dataclass
+class Pair:
+    """Two people with a conversation, whose sockets are made on different gateways."""
+
+    alice: Person
+    bob: Person
+    conversation: str
+
+
+@pytest.fixture
+async def pair(people: People) -> Pair:
+    """Alice and Bob, who have a conversation and aren't connected."""
+    alice, bob = people.make("alice"), people.make("bob")
+    return Pair(alice, bob, await alice.conversation_with(bob))

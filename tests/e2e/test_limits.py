@@ -1,0 +1,112 @@
+"""PROTOCOL section 5 and the token's end: rates, sizes, close codes."""
+
+import asyncio
+import time
+
+from tests.support.stack import Stack
+
+from tests.e2e.conftest import Pair
+from tests.support.people import People, text_message
+from tests.support.sockets import RawSocket
+from tools.devtoken import mint
+
+
+async def answer(socket: RawSocket, temp_id: str) -> None:
+    """Wait until a send is answered, with success or an error."""
+    waits = {
+        asyncio.ensure_future(socket.expect("message.sent", tempId=temp_id)),
+        asyncio.ensure_future(socket.expect_event({"type": "error", "ref": {"tempId": temp_id}})),
+    }
+    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in pending:
+        wait.cancel()
+    for wait in done:
+        wait.result()
+
+
+async def test_thirty_messages_a_minute_over_all_connections(pair: Pair) -> None:
+    sockets = [await pair.alice.connect() for _ in range(3)]
+    for number in range(33):
+        await sockets[number % 3].send("message.send", **text_message(pair.conversation, "hi", str(number)))
+    for number in range(33):
+        await answer(sockets[number % 3], str(number))
+    errors = [event for socket in sockets for event in socket.of_type("error")]
+    assert {error["error"]["code"] for error in errors} == {"rate_limit_exceeded"}
+    assert all(error["error"]["retryable"] and 0 < error["error"]["retryAfter"] <= 60 for error in errors)
+    assert all(error["error"]["message"] == "Too many messages" and error["ref"]["tempId"] for error in errors)
+    stored = await pair.alice.get(f"/chat/conversations/{pair.conversation}/messages?limit=100")
+    assert len(stored["items"]) + len(errors) == 33
+    assert 30 <= len(stored["items"]) <= 31
+
+
+async def test_other_events_have_a_rate_of_their_own(pair: Pair) -> None:
+    alice = await pair.alice.connect()
+    for number in range(100):
+        await alice.send("ping", timestamp=number)
+    error = await alice.expect_error("rate_limit_exceeded", type="ping")
+    assert 0 < error["error"]["retryAfter"] <= 5
+    assert 55 <= len(alice.of_type("pong")) <= 75
+    await alice.send("message.send", **text_message(pair.conversation, "still", "t"))
+    await alice.expect("message.sent", tempId="t")
+
+
+async def test_twenty_bad_frames_in_a_row_close_with_1008(people: People) -> None:
+    alice = await people.make("alice").connect()
+    for number in range(20):
+        await alice.send_text("nonsense" if number % 2 else '{"type":"no.such"}')
+    assert await alice.closed() == 1008
+
+
+async def test_a_good_frame_in_between_forgives(people: People) -> None:
+    alice = await people.make("alice").connect()
+    for _ in range(2):
+        for _ in range(19):
+            await alice.send_text("nonsense")
+        await alice.send("ping")
+        await alice.expect("pong")
+
+
+async def test_a_frame_over_the_limit_closes_with_1009(people: People) -> None:
+    alice = await people.make("alice").connect()
+    await alice.send_text("x" * (512 * 1024 + 1))
+    assert await alice.closed() == 1009
+
+
+async def test_the_oldest_of_eleven_connections_is_replaced(people: People) -> None:
+    alice = people.make("alice")
+    sockets = [await alice.connect() for _ in range(11)]
+    assert await sockets[0].closed() == 4409
+    await sockets[1].send("ping")
+    await sockets[1].expect("pong")
+
+
+async def test_a_token_about_to_end_is_announced_and_then_closes(people: People, stack: Stack) -> None:
+    alice = people.make("alice", lifetime_seconds=3)
+    socket = await alice.connect(greet=False)
+    await socket.expect("connection.success")
+    await socket.expect("auth.expiring")
+    assert await socket.closed(timeout=12) == 4401
+
+
+async def test_a_new_token_keeps_the_connection(people: People) -> None:
+    alice = people.make("alice", lifetime_seconds=4)
+    socket = await alice.connect()
+    await socket.expect("auth.expiring")
+    await socket.send("auth.refresh", token=mint(alice.username, lifetime_seconds=600))
+    refreshed = await socket.expect("auth.refreshed")
+    assert refreshed["payload"]["expiresAt"].endswith("Z")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        await socket.send("ping")
+        await socket.expect("pong")
+        await asyncio.sleep(0.5)
+
+
+async def test_another_users_token_does_not_refresh(people: People) -> None:
+    alice, bob = await people.make("alice").connect(), people.make("bob")
+    await alice.send("auth.refresh", token=bob.token)
+    await alice.expect_error("unauthorized", type="auth.refresh")
+    await alice.send("auth.refresh", token="nonsense")
+    await alice.expect_error("unauthorized", type="auth.refresh")
+    await alice.send("ping")
+    await alice.expect("pong")
