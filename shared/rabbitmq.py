@@ -6,7 +6,8 @@ Publishers and consumers use separate connections: a memory or disk alarm blocks
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 import aio_pika
@@ -30,6 +31,29 @@ TRANSIENT_ERRORS: Final = (AMQPError, OSError, TimeoutError, aio_pika.exceptions
 
 class BrokerUnavailable(Exception):
     """There is no connection to publish on right now, or the broker blocks publishers."""
+
+
+@contextmanager
+def _honestly() -> Iterator[None]:
+    """Tell a closing connection from a cancelled task, which aiormq 7.2 confuses.
+
+    It ends what waits on a connection that closes with a bare `Exception` or with CancelledError (`aiormq.base.FutureStore`):
+    both become ConnectionError, or a task would die of them unnoticed. And a task that is cancelled in that moment gets the
+    bare `Exception`: that becomes CancelledError, or the task would live on.
+    """
+    task = asyncio.current_task()
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task is not None and task.cancelling():
+            raise
+        raise ConnectionError("the connection was closed") from None
+    except Exception as error:
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        if type(error) is Exception:
+            raise ConnectionError("the connection was closed") from error
+        raise
 
 
 async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
@@ -129,7 +153,13 @@ class Publisher:
         return self.link.usable
 
     async def publish(
-        self, queue: Queue, body: bytes, *, expiration_seconds: float | None = None, persistent: bool = True
+        self,
+        queue: Queue,
+        body: bytes,
+        *,
+        expiration_seconds: float | None = None,
+        persistent: bool = True,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Publish and wait for the broker's confirm, at most 5 s.
 
@@ -140,9 +170,10 @@ class Publisher:
         if channel is None or self.link.blocked:
             raise BrokerUnavailable("no connection to the broker" if channel is None else "the broker is blocked")
         mode = aio_pika.DeliveryMode.PERSISTENT if persistent else aio_pika.DeliveryMode.NOT_PERSISTENT
-        message = aio_pika.Message(body, delivery_mode=mode, expiration=expiration_seconds)
+        message = aio_pika.Message(body, headers=dict(headers or {}), delivery_mode=mode, expiration=expiration_seconds)
         async with asyncio.timeout(CONFIRM_SECONDS):
-            await channel.default_exchange.publish(message, routing_key=queue.name)
+            with _honestly():
+                await channel.default_exchange.publish(message, routing_key=queue.name)
 
     async def _open(self, channel: AbstractChannel) -> None:
         for queue in self._queues:
@@ -176,6 +207,10 @@ class Consumer:
     async def take(self, most: int) -> list[AbstractIncomingMessage]:
         """Wait for deliveries, and take up to `most`, oldest first."""
         await self._arrived.wait()
+        return self.take_waiting(most)
+
+    def take_waiting(self, most: int) -> list[AbstractIncomingMessage]:
+        """Take up to `most` of the deliveries that are there, perhaps none, oldest first."""
         taken, self._waiting = self._waiting[:most], self._waiting[most:]
         if not self._waiting:
             self._arrived.clear()
@@ -198,7 +233,8 @@ async def acknowledge(messages: list[AbstractIncomingMessage]) -> None:
     """Acknowledge each of `messages`; those of a connection that broke meanwhile come again, which is no error."""
     for message in messages:
         try:
-            await message.ack()
+            with _honestly():
+                await message.ack()
         except TRANSIENT_ERRORS:
             log.info("amqp.ack_lost", delivery_tag=message.delivery_tag)
 
@@ -206,6 +242,7 @@ async def acknowledge(messages: list[AbstractIncomingMessage]) -> None:
 async def reject(message: AbstractIncomingMessage) -> None:
     """Send a message that can't be handled to its queue's dead letters."""
     try:
-        await message.reject(requeue=False)
+        with _honestly():
+            await message.reject(requeue=False)
     except TRANSIENT_ERRORS:
         log.info("amqp.reject_lost", delivery_tag=message.delivery_tag)

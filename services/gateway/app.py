@@ -16,7 +16,6 @@ from services.gateway.handshake import Doorkeeper
 from services.gateway.heartbeat import Heartbeat
 from services.gateway.hub import Hub
 from services.gateway.listener import ListeningProtocol, listen
-from services.gateway.pace import Pace
 from services.gateway.presence import Announcer
 from services.gateway.protocol import GatewayProtocol
 from services.gateway.rates import MessageRates
@@ -34,6 +33,7 @@ from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
+from shared.pace import Pace
 from shared.postgres import Pool
 from shared.protocol import limits
 from shared.protocol.topology import QUEUES

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.gateway import metrics
-from services.gateway.pace import Pace
 from services.gateway.rates import MessageRates
+from shared.pace import Pace
 from shared.protocol import limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_COMMANDS

@@ -18,6 +18,9 @@ class Queue:
     arguments: dict[str, Any] = field(default_factory=dict)
     dead: str | None = None
 
+DEAD_REASON_HEADER: Final = "x-dead-reason"
+"""AMQP header of a dead letter: why it couldn't be handled, in words."""
+
 
 def _work(name: str) -> Queue:
     """A quorum queue whose poison goes to `<name>.dead` when a consumer rejects it. Publishers are refused when it is full.
