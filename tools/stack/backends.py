@@ -62,7 +62,7 @@ class Site:
     def _broker(self, source: Source, _: int) -> tuple[str, list[Program]]:
         port = self._ports.port("rabbitmq")
         if source is not Source.DOCKER:
-            ports = (port, self._ports.port("rabbitmq-epmd"), self._ports.port("rabbitmq-distribution"))
+            ports = (port, self._ports.port("rabbitmq-epmd"), self._ports.port("rabbitmq/distribution"))
             server = RabbitMQ(self._home, ports)
             return server.url, server.programs(self._environment)
         url = f"amqp://guest:guest@127.0.0.1:{port}/"

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 async def _do(options: argparse.Namespace, console: Console) -> None:
-    home = Home()
+    home = Home.of(os.environ)
     match options.command:
         case "run":
             await run(home, console)

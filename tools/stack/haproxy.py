@@ -1,60 +1,85 @@
 """The load balancer, with the configuration of `deploy/haproxy` and the servers of this machine."""
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tools.stack import probes
+from tools.stack.errors import NotReady
 from tools.stack.home import ROOT, Home
 from tools.stack.ladder import program
 from tools.stack.ports import PortBook
-from tools.stack.program import Layer, Program
+from tools.stack.program import Layer, Probe, Program
 
 POLICY = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 SLOTS = 4
 """Servers of each service that are configured before they exist: up to so many replicas come and go without a restart."""
-DEFAULTS = {"gateway": "websocket"}
+SECTIONS = {"gateway": "websocket"}
 """Service → its `defaults` section in the policy; `http` for the others."""
+DEVSERVER = "devserver"
 
 
-def servers(ports: PortBook, replicas: Mapping[str, int]) -> str:
-    """The second configuration file: a `backend` section for each service."""
-    sections = []
-    for service, count in replicas.items():
-        lines = [f"backend {service} from {DEFAULTS.get(service, 'http')}"]
-        for number in range(1, max(SLOTS, count) + 1):
-            name = f"{service}-{number}"
-            lines.append(f"    server {name} 127.0.0.1:{ports.port(name)}")
-        sections.append("\n".join(lines))
-    return "\n\n".join(
-        [*sections, f"backend devserver from http\n    server devserver 127.0.0.1:{ports.port('devserver')}\n"]
-    )
+@dataclass(frozen=True)
+class Balancer:
+    """Balances `replicas` (service → number) on `port`; tells their health on a port of its own."""
+
+    home: Home
+    ports: PortBook
+    port: int
+    replicas: Mapping[str, int]
+
+    def servers(self) -> str:
+        """The second configuration file: a `backend` section for each service."""
+        sections = []
+        for service, count in self.replicas.items():
+            lines = [f"backend {service} from {SECTIONS.get(service, 'http')}"]
+            for number in range(1, max(SLOTS, count) + 1):
+                name = f"{service}-{number}"
+                lines.append(f"    server {name} 127.0.0.1:{self.ports.port(name)}")
+            sections.append("\n".join(lines))
+        only = f"backend {DEVSERVER} from http\n    server {DEVSERVER} 127.0.0.1:{self.ports.port(DEVSERVER)}\n"
+        return "\n\n".join([*sections, only])
+
+    def program(self, environment: Mapping[str, str]) -> Program:
+        """HAProxy, ready when it finds all servers healthy."""
+        folder, configuration = self.home.data("haproxy"), self.servers()
+        file = folder / "servers.cfg"
+        bind, status = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.ports.port('haproxy/status')}"
+
+        def prepare() -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(configuration, encoding="utf-8")
+
+        return Program(
+            name="haproxy",
+            command=(program("haproxy"), "-db", "-f", str(POLICY), "-f", str(file)),
+            port=self.port,
+            probe=self.healthy({**self.replicas, DEVSERVER: 1}),
+            environment={**environment, "HAPROXY_BIND": bind, "HAPROXY_STATUS": status},
+            settings={"bind": bind, "status": status, "servers": configuration, "policy": digest(POLICY)},
+            prepare=prepare,
+            layer=Layer.SERVICE,
+            stop_seconds=5,
+        )
+
+    def healthy(self, exactly: Mapping[str, int]) -> Probe:
+        """Asks HAProxy whether it finds this many servers of each service healthy.
+
+        No more either: before its first checks HAProxy takes every server for healthy.
+        """
+        return partial(_healthy, self.ports.port("haproxy/status"), exactly)
 
 
-def haproxy(home: Home, port: int, configuration: str, environment: Mapping[str, str]) -> Program:
-    """The program that listens on `port`; another `configuration` (of `servers`) asks for a restart."""
-    folder = home.data("haproxy")
-    file = folder / "servers.cfg"
-
-    def prepare() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(configuration, encoding="utf-8")
-
-    return Program(
-        name="haproxy",
-        command=(program("haproxy"), "-db", "-f", str(POLICY), "-f", str(file)),
-        port=port,
-        probe=partial(probes.listening, port),
-        environment={**environment, "HAPROXY_BIND": f"127.0.0.1:{port}"},
-        settings={"port": str(port), "servers": configuration, "policy": digest(POLICY)},
-        prepare=prepare,
-        layer=Layer.SERVICE,
-        stop_seconds=5,
-    )
+async def _healthy(port: int, exactly: Mapping[str, int]) -> None:
+    found: dict[str, int] = json.loads(await probes.http_ready(port, "/"))
+    wrong = [f"{found[service]} of {count} {service}" for service, count in exactly.items() if found[service] != count]
+    if wrong:
+        raise NotReady(f"HAProxy finds {', '.join(wrong)} healthy")
 
 
 def digest(file: Path) -> str:
     """What changes when the content of `file` does."""
-    import hashlib
-
     return hashlib.sha256(file.read_bytes()).hexdigest()

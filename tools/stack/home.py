@@ -3,22 +3,28 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 """The checkout."""
 
 
 class Home:
-    """The folders and files below `path`."""
+    """The folders and files below `path`: an absolute one, since processes start in other folders."""
 
-    def __init__(self, path: Path = ROOT / ".local") -> None:
-        self.path = path
-        self.records = path / "run"
-        self.logs = path / "log"
-        for folder in (path, self.records, self.logs):
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.records = self.path / "run"
+        self.logs = self.path / "log"
+        for folder in (self.path, self.records, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """The usual one, or where `STACK_HOME` says: several stacks of one checkout can run side by side."""
+        return cls(Path(environment.get("STACK_HOME") or ROOT / ".local"))
 
     def data(self, name: str) -> Path:
         """The folder of a server's data; not made here."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tools.stack import haproxy, services
+from tools.stack import services
 from tools.stack.backends import STACK_KEYS, Backend, Site
+from tools.stack.haproxy import Balancer
 from tools.stack.home import Home
 from tools.stack.ladder import Machine
 from tools.stack.plan import Plan
@@ -20,7 +21,8 @@ class Layout:
 
     backends: list[Backend]
     services: list[Program]
-    balancer: Program
+    balancer: Balancer
+    proxy: Program
 
     @property
     def servers(self) -> list[Program]:
@@ -30,7 +32,7 @@ class Layout:
     @property
     def edge(self) -> list[Program]:
         """What stands on the backends."""
-        return [*self.services, self.balancer]
+        return [*self.services, self.proxy]
 
     @property
     def url(self) -> str:
@@ -58,6 +60,5 @@ def lay_out(plan: Plan, home: Home, environment: Mapping[str, str], running: set
     backends = Site(machine, home, ports, environment).backends(plan.redis_servers)
     urls = {backend.kind.variable: backend.url for backend in backends}
     common = services.environment(plan, home, urls, environment)
-    configuration = haproxy.servers(ports, plan.replicas)
-    balancer = haproxy.haproxy(home, plan.port, configuration, environment)
-    return Layout(backends, services.programs(plan, ports, common), balancer)
+    balancer = Balancer(home, ports, plan.port, plan.replicas)
+    return Layout(backends, services.programs(plan, ports, common), balancer, balancer.program(environment))

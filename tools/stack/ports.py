@@ -28,7 +28,10 @@ def is_free(port: int) -> bool:
 
 
 class PortBook:
-    """Name → port, written to the stack's home: a server that comes back has the port that its clients know."""
+    """Name → port, written to the stack's home: a server that comes back has the port that its clients know.
+
+    A process has the port of its own name; `name/purpose` is a further one.
+    """
 
     def __init__(self, home: Home, free: Callable[[int], bool] = is_free) -> None:
         self._file = home.path / "ports.json"
@@ -44,7 +47,8 @@ class PortBook:
 
     def release_taken(self, running: set[str]) -> None:
         """Forget the ports that somebody else took while the processes that aren't in `running` were down."""
-        taken = [name for name, port in self._ports.items() if name not in running and not self._free(port)]
+        idle = {name: port for name, port in self._ports.items() if name.partition("/")[0] not in running}
+        taken = [name for name, port in idle.items() if not self._free(port)]
         for name in taken:
             del self._ports[name]
         if taken:

@@ -61,16 +61,17 @@ async def amqp(url: str) -> None:
         raise NotReady(f"RabbitMQ refuses the connection: {error or type(error).__name__}") from error
 
 
-async def http_ready(port: int, path: str = "/readyz", host: str = "127.0.0.1") -> None:
-    """`GET path` answers 200. Raises NotReady with what was answered instead."""
-    status, body = await asyncio.to_thread(_get, host, port, path)
+async def http_ready(port: int, path: str = "/readyz") -> str:
+    """`GET path` answers 200, with the body that is returned. Raises NotReady with what was answered instead."""
+    status, body = await asyncio.to_thread(_get, port, path)
     if status != http.client.OK:
         raise NotReady(f"{path} answers {status} {body}" if status else f"{path} doesn't answer: {body}")
+    return body
 
 
-def _get(host: str, port: int, path: str) -> tuple[int, str]:
+def _get(port: int, path: str) -> tuple[int, str]:
     """Status and the start of the body; status 0 and the fault when there is no answer."""
-    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.stack.home import ROOT
 
-Probe = Callable[[], Awaitable[None]]
+Probe = Callable[[], Awaitable[object]]
 """Returns when the server answers in its own protocol, raises NotReady when it doesn't."""
 
 

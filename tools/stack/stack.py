@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tools.stack.console import Console
@@ -18,6 +19,7 @@ from tools.stack.starter import Starter, answers_within, together
 
 BACKEND_SECONDS = 10
 """For a backend whose programs have answered, or which was given and so should run already."""
+BALANCER_SECONDS = 15
 MIGRATION_SECONDS = 120
 
 
@@ -67,13 +69,13 @@ class Stack:
         await self._stop_changed()
         started = await self.up_backends()
         edge = self._missing(self.layout.edge)
-        if self.layout.balancer in edge:
-            require_free(self.layout.balancer.port)
+        if self.layout.proxy in edge:
+            require_free(self.layout.proxy.port)
         if any(program in edge for program in self.layout.services):
             await self.migrate()
         for program in edge:
             await self._starter.launch(program)
-        await together(self._starter.await_ready(program) for program in self.layout.edge)
+        await self._starter.await_all(self.layout.edge)
         self._write()
         return started + [program.name for program in edge]
 
@@ -83,7 +85,7 @@ class Stack:
         for layer in (Layer.FOUNDATION, Layer.SERVER):
             programs = [program for program in missing if program.layer == layer]
             await together(self._starter.launch(program) for program in programs)
-            await together(self._starter.await_ready(program) for program in programs)
+            await self._starter.await_all(programs)
         await together(
             answers_within(BACKEND_SECONDS, backend.probe, f"{backend.kind.title} ({backend.source.value})")
             for backend in self.layout.backends
@@ -126,6 +128,8 @@ class Stack:
             await self._starter.launch(program)
         await self._starter.await_ready(program)
         self._write()
+        if program.layer == Layer.SERVICE and self.processes.find(self.layout.proxy.name) is not None:
+            await answers_within(BALANCER_SECONDS, self.layout.balancer.healthy(self._replicas_alive()), "HAProxy")
 
     async def stop(self, name: str) -> None:
         """Ask one process to end, and wait until it has."""
@@ -139,6 +143,12 @@ class Stack:
     def pid(self, name: str) -> int:
         """The id of a living process. Raises StackError when it doesn't run."""
         return self.processes.get(name).pid
+
+    def _replicas_alive(self) -> dict[str, int]:
+        """Service → number of its processes that live."""
+        alive = {record.name for record in self.processes.living()}
+        names = [program.name for program in self.layout.services if program.name in alive]
+        return Counter(name.rpartition("-")[0] or name for name in names)
 
     async def _stop_surplus(self) -> None:
         names = {program.name for program in (*self.layout.servers, *self.layout.edge)}

@@ -46,6 +46,17 @@ class Starter:
                 raise StartFailed(program.name, late, self._home.log(program.name))
             await asyncio.sleep(POLL_SECONDS)
 
+    async def await_all(self, programs: Iterable[Program]) -> None:
+        """Ask all, side by side. The first fault is raised at once: what waits for the failed one would wait in vain."""
+        asking = [asyncio.create_task(self.await_ready(program)) for program in programs]
+        try:
+            for answered in asyncio.as_completed(asking):
+                await answered
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
     def _ending(self, name: str) -> str:
         record = self._started.get(name)
         status = None if record is None else self._processes.exit_status(record)
@@ -60,10 +71,12 @@ async def answers_within(seconds: float, probe: Probe, subject: str) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return await probe()
+            await probe()
         except NotReady as error:
             if time.monotonic() > deadline:
                 raise StackError(f"{subject}: {error}") from error
+        else:
+            return
         await asyncio.sleep(POLL_SECONDS)
 
 
