@@ -7,13 +7,15 @@ import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvicorn
 import uvloop
 
 log = structlog.get_logger(__name__)
+
+CANCEL_AGAIN_SECONDS: Final = 1.0
 
 
 class Supervisor:
@@ -30,11 +32,15 @@ class Supervisor:
         task.add_done_callback(self._on_done)
 
     async def stop(self) -> None:
-        """Cancel all tasks, and wait for their end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel all tasks, and wait for their end.
+
+        Again every second: a task may start another one meanwhile, and a library may swallow a cancellation.
+        """
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -95,7 +95,8 @@ class Link:
         attempt = 0
         while True:
             try:
-                await self._hold()
+                with _honestly():
+                    await self._hold()
                 attempt = 0
             except TRANSIENT_ERRORS as error:
                 log.warning("amqp.unavailable", link=self._name, error=repr(error))

@@ -1,0 +1,57 @@
+"""The supervisor: the first failure is seen, and a stop ends everything."""
+
+import asyncio
+
+import pytest
+
+from shared import lifecycle
+from shared.lifecycle import Supervisor
+
+
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    monkeypatch.setattr(lifecycle, "CANCEL_AGAIN_SECONDS", 0.01)
+    return Supervisor()
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_the_first_failure_is_seen(supervisor: Supervisor) -> None:
+    async def fail() -> None:
+        raise LookupError("no")
+
+    supervisor.start("works", forever())
+    supervisor.start("fails", fail())
+    async with asyncio.timeout(1):
+        await supervisor.failed.wait()
+    await supervisor.stop()
+
+
+async def test_a_stop_ends_a_task_that_swallows_a_cancellation(supervisor: Supervisor) -> None:
+    async def stubborn() -> None:
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            await forever()
+
+    supervisor.start("stubborn", stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        await supervisor.stop()
+    assert not supervisor.failed.is_set()
+
+
+async def test_a_stop_ends_a_task_that_was_started_meanwhile(supervisor: Supervisor) -> None:
+    async def heir() -> None:
+        try:
+            await forever()
+        finally:
+            supervisor.start("heir", forever())
+
+    supervisor.start("first", heir())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        await supervisor.stop()
+    assert not supervisor.failed.is_set()
