@@ -1,15 +1,19 @@
 """What became of commands, as events for those whom they concern."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from services.messaging.blocks import BlockSet
+from services.messaging.indicators import Indicator
 from services.messaging.messages import NO_MEDIA, Appended
 from services.messaging.outbox import NOBODY, Count, Origin, Outbox
 from services.messaging.receipts import Mark, Marked
 from shared.protocol import keys
 from shared.protocol.codec import instant, json_encoder
 from shared.protocol.payloads import (
+    BlockAddedPayload,
+    BlockRemovedPayload,
     Message,
     MessageDeliveredUpdatePayload,
     MessageNewPayload,
@@ -21,6 +25,8 @@ from shared.protocol.payloads import (
 )
 from shared.protocol.relay import MarkRead, SendMessage
 from shared.protocol.server import (
+    BlockAdded,
+    BlockRemoved,
     MessageDeliveredUpdate,
     MessageNew,
     MessageReadAck,
@@ -70,8 +76,12 @@ def announce_message(outbox: Outbox, send: SendMessage, appended: Appended, mess
     new = MessageNew(MessageNewPayload(with_sender(message, appended), Unread(unread, 0)))
     count = Count(conversation_id, unread, appended.version)
     outbox.inbox(receiver_id).add_counted(_counted(new), sender_id, count, Origin(send, appended))
-    outbox.part_of(receiver_id).typing[keys.key(keys.TYPING, conversation_id, sender_id)] = None
-    outbox.part_of(conversation_id).last_messages[conversation_id] = last_message(message)
+    indicator = Indicator(conversation_id, sender_id, receiver_id)
+    outbox.part_of(receiver_id).typing[indicator.key] = indicator
+    last_messages = outbox.part_of(conversation_id).last_messages
+    known = last_messages.get(conversation_id)
+    if known is None or known.seq < message.seq:
+        last_messages[conversation_id] = message
 
 
 def with_sender(message: Message, appended: Appended) -> Message:
@@ -79,19 +89,6 @@ def with_sender(message: Message, appended: Appended) -> Message:
     sender_id = message.sender_id
     sender = Sender(sender_id, appended.username or sender_id, appended.display_name or sender_id, appended.avatar)
     return msgspec.structs.replace(message, sender=sender)
-
-
-def last_message(message: Message) -> tuple[Any, ...]:
-    """What the fan-out script caches of the newest message."""
-    return (
-        keys.key(keys.LAST_MESSAGE, message.conversation_id),
-        message.seq,
-        message.id,
-        message.sender_id,
-        message.content or "",
-        message.type,
-        message.created_at,
-    )
 
 
 def announce_reading(outbox: Outbox, read: MarkRead, marked: Marked) -> None:
@@ -118,3 +115,11 @@ def announce_marks(outbox: Outbox, mark: Mark, marked: Marked) -> None:
     if marked.shows_read:
         read = MessageReadUpdatePayload(conversation_id, user_id, instant(marked.read_at), marked.read_seq)
         outbox.inbox(marked.other_id).add(_open(MessageReadUpdate(read)), user_id)
+
+
+def announcement_of(block: BlockSet, username: str) -> BlockAdded | BlockRemoved:
+    """`block.added` or `block.removed`, for the user who set it."""
+    at = instant(block.at)
+    if block.active:
+        return BlockAdded(BlockAddedPayload(username, at))
+    return BlockRemoved(BlockRemovedPayload(username, at))

@@ -1,7 +1,6 @@
 """The messaging process, put together; start and stop read in order."""
 
 import asyncio
-import random
 from typing import Final
 
 import structlog
@@ -11,29 +10,27 @@ from services.messaging.blocks import Blocks
 from services.messaging.consumer import CommandConsumer
 from services.messaging.conversations import Conversations
 from services.messaging.cycle import Cycle
+from services.messaging.deadletters import DeadLetters
 from services.messaging.fanout import Fanout
+from services.messaging.faults import Faults
 from services.messaging.handlers import Handlers
-from services.messaging.http import Endpoints, add_routes
+from services.messaging.http import Endpoints
+from services.messaging.indicators import TypingIndicators
 from services.messaging.messages import Messages
 from services.messaging.receipts import Receipts
+from services.messaging.reports import Reports
 from services.messaging.settings import Settings
-from services.messaging.undelivered import UndeliveredMessages
+from services.messaging.signals import SignalConsumer
 from services.messaging.unread import UnreadCounts
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
-from shared.protocol.topology import (
-    MESSAGING_COMMANDS,
-    MESSAGING_DEAD,
-    NOTIFIER_DEAD,
-    NOTIFIER_UNDELIVERED,
-    NOTIFIER_WAITING,
-    PRESENCE_COMMANDS,
-    PRESENCE_DEAD,
-)
-from shared.rabbitmq import Consumer, Publisher
+from shared.pace import Pace
+from shared.postgres import Pool
+from shared.protocol.topology import MESSAGING_COMMANDS, MESSAGING_SIGNALS, QUEUES
+from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards
 from shared.rest import Authenticator, create_app
 from shared.settings import load
@@ -41,73 +38,94 @@ from shared.telemetry import configure_logging, watch_loop_lag
 
 log = structlog.get_logger(__name__)
 
-QUEUES: Final = (
-    MESSAGING_DEAD,
-    PRESENCE_DEAD,
-    NOTIFIER_DEAD,
-    MESSAGING_COMMANDS,
-    PRESENCE_COMMANDS,
-    NOTIFIER_UNDELIVERED,
-    NOTIFIER_WAITING,
-)
-MAX_CONNECT_BACKOFF_SECONDS: Final = 3.0
+SIGNAL_PREFETCH: Final = 64
 
 
-async def open_pool_patiently(settings: Settings) -> postgres.Pool:
-    """A pool, as soon as PostgreSQL can be reached."""
-    attempt = 0
-    while True:
+class Messaging:
+    """Everything between the queues and the clients, put together; nothing runs before `start`."""
+
+    def __init__(self, settings: Settings, pool: Pool, shards: Shards) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._shards = shards
+        self._stopping = False
+        self._verifier = TokenVerifier(settings)
+        self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
+        self._commands_link = Consumer(
+            settings.amqp_url, settings.instance, MESSAGING_COMMANDS, prefetch=settings.command_prefetch, also=QUEUES
+        )
+        self._signals_link = Consumer(
+            settings.amqp_url, f"{settings.instance}.signals", MESSAGING_SIGNALS, prefetch=SIGNAL_PREFETCH
+        )
+        self._directory = Directory(pool)
+        self._messages, self._blocks = Messages(pool), Blocks(pool, shards)
+        self._counts = UnreadCounts(pool, shards)
+        self._indicators = TypingIndicators(pool, shards)
+        self._commands = self._command_consumer()
+        self._signals = SignalConsumer(self._signals_link, self._indicators)
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+        supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("keys", self._verifier.refresh_forever())
+        supervisor.start("publisher", self._publisher.run())
+        supervisor.start("commands link", self._commands_link.run())
+        supervisor.start("signals link", self._signals_link.run())
+        supervisor.start("commands", self._commands.run())
+        supervisor.start("signals", self._signals.run())
+
+    def http(self) -> uvicorn.Config:
+        """The HTTP server's configuration."""
+        app = create_app(
+            "messaging",
+            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+        )
+        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), self._directory)
+        endpoints = Endpoints(Conversations(self._pool), self._messages, self._counts, self._blocks, self._directory)
+        app.include_router(endpoints.router())
+        settings = self._settings
+        return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+
+    async def drain(self) -> None:
+        """Become unready, and finish the cycle under way."""
+        self._stopping = True
         try:
-            return await postgres.open_pool(
-                settings.database_url, size=settings.database_pool_size, application_name=settings.instance
-            )
-        except postgres.TRANSIENT_ERRORS as error:
-            log.warning("database.unavailable", error=repr(error))
-        attempt = min(attempt + 1, 6)
-        await asyncio.sleep(random.uniform(0.1, min(MAX_CONNECT_BACKOFF_SECONDS, 0.1 * 2**attempt)))  # noqa: S311
+            async with asyncio.timeout(self._settings.shutdown_seconds / 2):
+                await self._commands.drain()
+        except TimeoutError:
+            log.warning("drain.incomplete")
+
+    def _command_consumer(self) -> CommandConsumer:
+        settings = self._settings
+        faults = Faults(settings.fault_point if settings.faults else None)
+        handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
+        fanout = Fanout(self._shards, self._counts.rebuild)
+        reports = Reports(self._publisher, settings.push_delay_seconds)
+        cycle = Cycle(self._shards, handlers, fanout, self._indicators, reports, faults)
+        pace = Pace(settings.cycle_pause_seconds)
+        dead_letters = DeadLetters(self._publisher)
+        return CommandConsumer(self._commands_link, cycle, dead_letters, faults, pace, settings.max_cycle_commands)
+
+    async def _check_amqp(self) -> None:
+        links = (self._publisher, self._commands_link, self._signals_link)
+        if self._stopping or not all(link.ready for link in links):
+            raise BrokerUnavailable("not consuming")
 
 
 async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
     settings = load(Settings)
     configure_logging(settings, "messaging")
-    pool = await open_pool_patiently(settings)
+    pool = await postgres.open_pool(
+        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
+    )
     shards = Shards(settings.redis_urls)
-    publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
-    consumer = Consumer(
-        settings.amqp_url, settings.instance, MESSAGING_COMMANDS, prefetch=settings.command_prefetch, also=QUEUES
-    )
-    verifier = TokenVerifier(settings)
-    directory = Directory(pool)
-    messages, blocks, counts = Messages(pool), Blocks(pool, shards), UnreadCounts(pool, shards)
-    cycle = Cycle(
-        shards,
-        Handlers(messages, Receipts(pool), blocks, directory),
-        Fanout(shards, counts.rebuild),
-        UndeliveredMessages(publisher, settings.push_delay_seconds),
-        publisher,
-    )
-    commands = CommandConsumer(consumer, cycle, settings.max_cycle_commands)
-
-    async def broker_ready() -> None:
-        if not (publisher.ready and consumer.ready):
-            raise ConnectionError("no connection to the broker")
-
-    app = create_app("messaging", {"postgres": lambda: postgres.ping(pool), "redis": shards.ping, "amqp": broker_ready})
-    app.state.authenticator = Authenticator(verifier, Revocations(shards), directory)
-    add_routes(app, Endpoints(Conversations(pool), messages, counts, blocks, directory))
+    messaging = Messaging(settings, pool, shards)
     supervisor = Supervisor()
-    supervisor.start("keys", verifier.refresh_forever())
-    supervisor.start("publisher", publisher.run())
-    supervisor.start("consumer", consumer.run())
-    supervisor.start("loop_lag", watch_loop_lag())
-    working = asyncio.create_task(commands.run())
-
-    config = uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
-    status = await serve_until(config, supervisor)
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
-    await supervisor.stop()
-    await shards.aclose()
-    await pool.close()
-    return status
+    messaging.start(supervisor)
+    try:
+        return await serve_until(messaging.http(), supervisor, messaging.drain)
+    finally:
+        await supervisor.stop()
+        await shards.aclose()
+        await pool.close()

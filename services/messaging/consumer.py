@@ -1,73 +1,110 @@
 """Takes command batches from the queue, a cycle's worth at a time, and acknowledges them when all is done."""
 
 import asyncio
-import random
+import time
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
+from services.messaging import metrics
 from services.messaging.cycle import Cycle
-from shared import postgres, rabbitmq, redis
+from services.messaging.deadletters import DeadLetters
+from services.messaging.faults import FaultPoint, Faults
+from services.messaging.outage import outlast
+from shared import rabbitmq
+from shared.pace import Pace
 from shared.protocol.relay import CommandBatch, command_batch_decoder
 from shared.rabbitmq import Consumer
 
 log = structlog.get_logger(__name__)
 
-TRANSIENT_ERRORS: Final = (
-    *postgres.TRANSIENT_ERRORS,
-    *redis.TRANSIENT_ERRORS,
-    *rabbitmq.TRANSIENT_ERRORS,
-    rabbitmq.BrokerUnavailable,
-)
-MAX_BACKOFF_SECONDS: Final = 2.0
+ALL: Final = 1_000_000
 
-Taken = tuple[AbstractIncomingMessage, CommandBatch]
+
+class Taken(NamedTuple):
+    """A delivery, what it says, and when it came (monotonic seconds)."""
+
+    message: AbstractIncomingMessage
+    batch: CommandBatch
+    at: float
 
 
 class CommandConsumer:
-    """Runs one cycle after the other. What can't be decoded goes to the dead letters."""
+    """Runs one cycle after the other. What can't be handled goes to the dead letters."""
 
-    def __init__(self, consumer: Consumer, cycle: Cycle, max_commands: int) -> None:
+    def __init__(
+        self, consumer: Consumer, cycle: Cycle, dead_letters: DeadLetters, faults: Faults, pace: Pace, max_commands: int
+    ) -> None:
         self._consumer = consumer
         self._cycle = cycle
+        self._dead_letters = dead_letters
+        self._faults = faults
+        self._pace = pace
         self._max_commands = max_commands
         self._waiting: deque[Taken] = deque()
+        self._working = asyncio.Lock()
 
     async def run(self) -> None:
-        """Handle commands until cancelled; a cycle under way is finished first."""
+        """Handle commands. Never returns."""
         while True:
             if not self._waiting:
-                await self._fill(await self._consumer.take(1_000_000))
-            if self._waiting:
-                await asyncio.shield(self._run_cycle(self._next()))
+                await self._fill()
+            taken = self._next()
+            if taken:
+                async with self._working:
+                    await self._run_cycle(taken)
 
-    async def _fill(self, messages: list[AbstractIncomingMessage]) -> None:
+    async def drain(self) -> None:
+        """Wait for the cycle under way; no other begins. What was taken since, the broker gives to another replica."""
+        await self._working.acquire()
+
+    async def _fill(self) -> None:
+        """Wait for deliveries, under load a little longer for more of them, and decode all that came."""
+        messages = await self._consumer.take(ALL)
+        pause = self._pace.pause(time.monotonic())
+        if pause:
+            await asyncio.sleep(pause)
+            messages += self._consumer.take_waiting(ALL)
+        now = time.monotonic()
         for message in messages:
             try:
-                self._waiting.append((message, command_batch_decoder.decode(message.body)))
-            except msgspec.MsgspecError as error:
-                log.error("command.undecodable", reason=str(error), size=len(message.body))
-                await rabbitmq.reject(message)
+                self._waiting.append(Taken(message, command_batch_decoder.decode(message.body), now))
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                await self._dead_letters.bury(message, f"undecodable: {error}")
+        metrics.REDELIVERED.inc(sum(message.redelivered or False for message in messages))
 
     def _next(self) -> list[Taken]:
-        taken, commands = [], 0
+        taken: list[Taken] = []
+        commands = 0
         while self._waiting and commands < self._max_commands:
             taken.append(self._waiting.popleft())
-            commands += len(taken[-1][1].commands)
+            commands += len(taken[-1].batch.commands)
         return taken
 
     async def _run_cycle(self, taken: list[Taken]) -> None:
-        batches = [batch for _, batch in taken]
-        attempt = 0
-        while True:
-            try:
-                await self._cycle.run(batches)
-                break
-            except TRANSIENT_ERRORS as error:
-                log.warning("cycle.held", error=repr(error), attempt=attempt)
-            attempt = min(attempt + 1, 6)
-            await asyncio.sleep(random.uniform(0.02, min(MAX_BACKOFF_SECONDS, 0.05 * 2**attempt)))  # noqa: S311
-        await rabbitmq.acknowledge([message for message, _ in taken])
+        started = time.monotonic()
+        commands = sum(len(batch.commands) for _, batch, _ in taken)
+        await self._handle(taken)
+        now = time.monotonic()
+        self._pace.observe(commands, now)
+        metrics.CYCLE_COMMANDS.observe(commands)
+        metrics.QUEUE_SECONDS.observe(started - taken[0].at)
+        metrics.CYCLE_SECONDS.observe(now - started)
+
+    async def _handle(self, taken: list[Taken]) -> None:
+        """Handle what was taken; when that fails for good, each batch alone, and bury those that fail again."""
+        try:
+            await outlast(lambda: self._cycle.run([batch for _, batch, _ in taken]))
+        except Exception as error:
+            log.exception("cycle.failed", batches=len(taken))
+            if len(taken) == 1:
+                await self._dead_letters.bury(taken[0].message, repr(error))
+                return
+            for one in taken:
+                await self._handle([one])
+            return
+        self._faults.reach(FaultPoint.BEFORE_ACK)
+        await rabbitmq.acknowledge([message for message, _, _ in taken])

@@ -1,17 +1,23 @@
 """A cycle: a batch of commands goes through the stores, and what came of it out to everyone, in that order."""
 
+import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
+import structlog
+
+from services.messaging import metrics
 from services.messaging.fanout import Fanout
+from services.messaging.faults import FaultPoint, Faults
 from services.messaging.handlers import Handlers
+from services.messaging.indicators import TypingIndicators
+from services.messaging.outage import is_transient
 from services.messaging.outbox import Outbox
-from services.messaging.undelivered import UndeliveredMessages
-from shared.protocol import relay
-from shared.protocol.codec import msgpack_encoder
+from services.messaging.reports import Reports
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
-from shared.protocol.topology import PRESENCE_COMMANDS
-from shared.rabbitmq import Publisher
 from shared.redis import Shards
+
+log = structlog.get_logger(__name__)
 
 Segment = list[tuple[CommandBatch, int, Command]]
 """Commands, each with the batch that it came in, and its place there."""
@@ -21,33 +27,62 @@ class Cycle:
     """What happens to a batch of commands."""
 
     def __init__(
-        self, shards: Shards, handlers: Handlers, fanout: Fanout, undelivered: UndeliveredMessages, publisher: Publisher
+        self,
+        shards: Shards,
+        handlers: Handlers,
+        fanout: Fanout,
+        indicators: TypingIndicators,
+        reports: Reports,
+        faults: Faults,
     ) -> None:
         self._shards = shards
         self._handlers = handlers
         self._fanout = fanout
-        self._undelivered = undelivered
-        self._publisher = publisher
+        self._indicators = indicators
+        self._reports = reports
+        self._faults = faults
 
     async def run(self, batches: Sequence[CommandBatch]) -> None:
         """Handle `batches` in order. Can be run again with the same ones after any failure."""
         outbox = Outbox(self._shards)
+        self._faults.reach(FaultPoint.BEFORE_COMMIT)
         for segment in segments(batches):
             await self._handle(segment, outbox)
+        self._faults.reach(FaultPoint.AFTER_COMMIT)
         for batch in batches:
             outbox.complete(batch.gateway_id, batch.batch_id)
-        undelivered, _ended = await self._fanout.deliver(outbox)
+        started = time.monotonic()
+        undelivered, ended = await self._fanout.deliver(outbox)
+        metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
+        self._faults.reach(FaultPoint.AFTER_FANOUT)
+        if ended:
+            await self._indicators.end(ended)
         if undelivered:
-            await self._undelivered.report(undelivered)
+            await self._reports.undelivered(undelivered)
         if outbox.blocks:
-            body = msgpack_encoder.encode(relay.PresenceBatch(list(outbox.blocks)))
-            await self._publisher.publish(PRESENCE_COMMANDS, body)
+            await self._reports.blocks(outbox.blocks)
 
     async def _handle(self, segment: Segment, outbox: Outbox) -> None:
+        """Handle a segment; if it fails for good, its commands one by one: a bad one must not fail its neighbours."""
+        try:
+            await self._apply(segment, outbox)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            if len(segment) > 1:
+                for asked in segment:
+                    await self._handle([asked], outbox)
+                return
+            error_id = uuid.uuid4().hex
+            batch, _, command = segment[0]
+            log.exception("command.failed", error_id=error_id, user_id=command.user_id)
+            self._handlers.fail(batch, command, error_id, outbox)
+
+    async def _apply(self, segment: Segment, outbox: Outbox) -> None:
         """Marks come first: what is sent in the same cycle wasn't seen by whoever read «all»."""
         batch, _, first = segment[0]
         if isinstance(first, SetBlock):
-            await self._handlers.block(batch.gateway_id, first, outbox)
+            await self._handlers.block(batch, first, outbox)
             return
         marks = [(batch, place, c) for batch, place, c in segment if isinstance(c, MarkRead | MarkDelivered)]
         sends = [(batch, place, c) for batch, place, c in segment if isinstance(c, SendMessage)]

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from services.messaging.indicators import Indicator
 from services.messaging.outbox import Origin, Outbox, Part
 from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
@@ -25,16 +26,16 @@ class Fanout:
         self._shards = shards
         self._rebuild = rebuild
 
-    async def deliver(self, outbox: Outbox) -> tuple[list[Origin], list[str]]:
+    async def deliver(self, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
         """Deliver everything, the completions last. Raises RedisError; calling it again repeats events, which receivers
         drop by (conversation, seq), and counts nothing twice.
 
-        Returns the messages that no gateway took, and the keys of the typing indicators that ended.
+        Returns the messages that no gateway took, and the typing indicators that ended.
         """
         if len(outbox.parts) == 1:
             return await self._run(0, outbox.parts[0], outbox.directs, outbox.completed)
         undelivered: list[Origin] = []
-        ended: list[str] = []
+        ended: list[Indicator] = []
         for origins, typing in await asyncio.gather(
             *(self._run(index, part, [], []) for index, part in enumerate(outbox.parts) if part.inboxes)
         ):
@@ -45,7 +46,7 @@ class Fanout:
 
     async def _run(
         self, index: int, part: Part, directs: list[str], completed: list[str | int]
-    ) -> tuple[list[Origin], list[str]]:
+    ) -> tuple[list[Origin], list[Indicator]]:
         blob = part.encode(str(random.getrandbits(31)), directs, completed)
         client = self._shards.at(index)
         while True:
@@ -55,10 +56,10 @@ class Fanout:
             await self._rebuild([part.counted_users[place - 1] for place in answer[0]])
         numbers, ended = answer
         if not numbers:
-            return [], [key.decode() for key in ended]
+            return [], [part.typing[key.decode()] for key in ended]
         origins = part.origins()
         found = [origins[number - 1] for number in numbers]
-        return [origin for origin in found if origin is not None], [key.decode() for key in ended]
+        return [origin for origin in found if origin is not None], [part.typing[key.decode()] for key in ended]
 
     async def _reply(self, outbox: Outbox) -> None:
         """Answers and completions when there are several servers: only after all of them have delivered."""

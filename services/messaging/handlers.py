@@ -5,25 +5,32 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from services.messaging.announcements import announce_marks, announce_message, announce_reading, message_of
+from services.messaging import metrics
+from services.messaging.announcements import (
+    announce_marks,
+    announce_message,
+    announce_reading,
+    announcement_of,
+    message_of,
+)
 from services.messaging.blocks import Blocks
+from services.messaging.indicators import TypingIndicators
 from services.messaging.messages import Appended, Draft, Messages
-from services.messaging.outbox import Asker, Outbox
+from services.messaging.outbox import Outbox
 from services.messaging.receipts import EVERYTHING, Mark, Receipts
+from services.messaging.references import asker_of, key_of, reference_of
 from shared.directory import Directory
-from shared.protocol import client
-from shared.protocol.codec import instant
-from shared.protocol.errors import ErrorCode, ErrorReference
-from shared.protocol.payloads import BlockAddedPayload, BlockRemovedPayload, Message
-from shared.protocol.relay import BlockChanged, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
-from shared.protocol.server import BlockAdded, BlockRemoved, event_type
-
-SEND = event_type(client.MessageSend)
-READ = event_type(client.MessageRead)
-DELIVERED = event_type(client.MessageDelivered)
-BLOCK_ADD = event_type(client.BlockAdd)
-BLOCK_REMOVE = event_type(client.BlockRemove)
-
+from shared.protocol.errors import ErrorCode
+from shared.protocol.payloads import Message
+from shared.protocol.relay import (
+    BlockChanged,
+    Command,
+    CommandBatch,
+    MarkDelivered,
+    MarkRead,
+    SendMessage,
+    SetBlock,
+)
 
 C = TypeVar("C")
 Asked: TypeAlias = tuple[CommandBatch, int, C]
@@ -33,17 +40,26 @@ Asked: TypeAlias = tuple[CommandBatch, int, C]
 class Handlers:
     """The stores that commands go to."""
 
-    def __init__(self, messages: Messages, receipts: Receipts, blocks: Blocks, directory: Directory) -> None:
+    def __init__(
+        self,
+        messages: Messages,
+        receipts: Receipts,
+        blocks: Blocks,
+        indicators: TypingIndicators,
+        directory: Directory,
+    ) -> None:
         self._messages = messages
         self._receipts = receipts
         self._blocks = blocks
+        self._indicators = indicators
         self._directory = directory
 
     async def send(self, asked: Sequence[Asked[SendMessage]], outbox: Outbox) -> None:
         """Append messages and announce them. Repeated ones are announced again, and counted once."""
-        appended = await self._messages.append(
-            [Draft(send, key_of(batch, place, send)) for batch, place, send in asked]
-        )
+        with metrics.APPEND_SECONDS.time():
+            appended = await self._messages.append(
+                [Draft(send, key_of(batch, place, send)) for batch, place, send in asked]
+            )
         originals = await self._originals(asked, appended)
         unread: dict[tuple[str, str], int] = {}
         for (batch, _, send), result in zip(asked, appended, strict=True):
@@ -56,8 +72,8 @@ class Handlers:
                 known = result._replace(message_id=original.id)
                 announce_message(outbox, send, known, original, unread.get(place, result.unread))
             else:
-                ref = ErrorReference(SEND, send.temp_id, send.conversation_id)
-                outbox.refuse(Asker(batch.gateway_id, send.connection_id), ErrorCode(result.verdict), ref)
+                outbox.refuse(asker_of(batch, send), ErrorCode(result.verdict), reference_of(send))
+        metrics.count_verdicts("send", (result.verdict for result in appended))
 
     async def mark(self, asked: Sequence[Asked[MarkRead | MarkDelivered]], outbox: Outbox) -> None:
         """Move marks, one for each (conversation, user), and announce what became of them."""
@@ -65,41 +81,39 @@ class Handlers:
         for _, _, command in asked:
             place = (command.conversation_id, command.user_id)
             marks[place] = merge(marks.get(place, Mark(*place, None, None)), command)
-        marked = dict(zip(marks, await self._receipts.mark(list(marks.values())), strict=True))
+        with metrics.MARK_SECONDS.time():
+            marked = dict(zip(marks, await self._receipts.mark(list(marks.values())), strict=True))
         for batch, _, command in asked:
             result = marked[command.conversation_id, command.user_id]
-            if result.verdict == "marked":
-                if isinstance(command, MarkRead):
-                    announce_reading(outbox, command, result)
-            else:
-                ref = ErrorReference(
-                    READ if isinstance(command, MarkRead) else DELIVERED, None, command.conversation_id
-                )
-                outbox.refuse(Asker(batch.gateway_id, command.connection_id), ErrorCode(result.verdict), ref)
+            if result.verdict != "marked":
+                outbox.refuse(asker_of(batch, command), ErrorCode(result.verdict), reference_of(command))
+            elif isinstance(command, MarkRead):
+                announce_reading(outbox, command, result)
         for place, result in marked.items():
             if result.verdict == "marked":
                 announce_marks(outbox, marks[place], result)
+        metrics.count_verdicts("mark", (result.verdict for result in marked.values()))
 
-    async def block(self, gateway_id: str, command: SetBlock, outbox: Outbox) -> None:
+    async def block(self, batch: CommandBatch, command: SetBlock, outbox: Outbox) -> None:
         """Block or unblock by username."""
-        asker = Asker(gateway_id, command.connection_id)
-        ref = ErrorReference(BLOCK_ADD if command.blocked else BLOCK_REMOVE)
         profile = await self._directory.find_by_username(command.username)
-        if profile is None:
-            outbox.refuse(asker, ErrorCode.USER_NOT_FOUND, ref)
+        if profile is None or profile.user_id == command.user_id:
+            code = ErrorCode.USER_NOT_FOUND if profile is None else ErrorCode.VALIDATION_ERROR
+            outbox.refuse(asker_of(batch, command), code, reference_of(command))
+            metrics.count_verdicts("block", (code,))
             return
-        if profile.user_id == command.user_id:
-            outbox.refuse(asker, ErrorCode.VALIDATION_ERROR, ref)
-            return
-        block = await self._blocks.set(command.user_id, profile.user_id, active=command.blocked)
-        at = instant(block.at)
-        event = (
-            BlockAdded(BlockAddedPayload(profile.username, at))
-            if block.active
-            else BlockRemoved(BlockRemovedPayload(profile.username, at))
-        )
-        outbox.answer(asker, command.user_id, event)
+        with metrics.BLOCK_SECONDS.time():
+            block = await self._blocks.set(command.user_id, profile.user_id, active=command.blocked)
+        if block.active:
+            await self._indicators.end_between(command.user_id, profile.user_id)
+        outbox.answer(asker_of(batch, command), command.user_id, announcement_of(block, profile.username))
         outbox.blocks.append(BlockChanged(command.user_id, profile.user_id, block.active, block.version))
+        metrics.count_verdicts("block", ("set" if block.active else "lifted",))
+
+    def fail(self, batch: CommandBatch, command: Command, error_id: str, outbox: Outbox) -> None:
+        """Answer a command that raised an error which nobody foresaw, and which was logged under `error_id`."""
+        message = f"Internal error {error_id}"
+        outbox.refuse(asker_of(batch, command), ErrorCode.INTERNAL_ERROR, reference_of(command), message)
 
     async def _originals(
         self, asked: Sequence[Asked[SendMessage]], appended: Sequence[Appended]
@@ -112,14 +126,6 @@ class Handlers:
         ]
         originals = await self._messages.at(places)
         return {(m.conversation_id, m.seq): msgspec.structs.replace(m, sender=msgspec.UNSET) for m in originals}
-
-
-def key_of(batch: CommandBatch, place: int, send: SendMessage) -> str:
-    """What a message is known by when it comes again: the sender's `tempId`, or else where it stood in its batch.
-
-    Gateways take a new random id at each start, so that no client can guess the second kind.
-    """
-    return send.temp_id or f"{batch.gateway_id}/{batch.batch_id}/{place}"
 
 
 def merge(mark: Mark, command: MarkRead | MarkDelivered) -> Mark:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from services.messaging.blocks import Blocks
 from services.messaging.bodies import (
@@ -146,11 +146,6 @@ class Endpoints:
     async def _last_messages(self, user_id: str, conversations: list[Conversation]) -> dict[str, Message]:
         places = [(user_id, c.conversation_id, c.last_seq) for c in conversations if c.last_seq]
         return {message.conversation_id: message for message in await self._messages.at(places)}
-
-
-def add_routes(app: FastAPI, endpoints: Endpoints) -> None:
-    """Serve `endpoints`."""
-    app.include_router(endpoints.router())
 
 
 def _page_after(conversation: Conversation) -> str:

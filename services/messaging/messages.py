@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import asyncpg
 import msgspec
@@ -19,18 +19,18 @@ MAX_ATTEMPTS: Final = 64
 
 NO_MEDIA: Final = msgspec.Raw(b"[]")
 
-Verdict = Literal["new", "repeated", "conversation_not_found", "duplicate_temp_id", "blocked"]
-
 
 class Appended(NamedTuple):
-    """What became of a message that was to be appended; the fields after `verdict` count for new and repeated ones.
+    """What became of a message that was to be appended.
+
+    `verdict`: new, repeated, or the error code of a refusal; the fields after it count for the first two.
 
     `unread` is the receiver's count before the batch, `version` the conversation's after it. `blocked`: a block stands, and
     a repeated message goes to its sender alone.
     """
 
     message_id: str
-    verdict: Verdict
+    verdict: str
     seq: int
     created_at: datetime
     receiver_id: str

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from services.messaging.indicators import Indicator
 from services.messaging.messages import Appended
 from shared.protocol import keys
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
+from shared.protocol.payloads import Message
 from shared.protocol.relay import BlockChanged, SendMessage
 from shared.redis import Shards
 
@@ -92,8 +94,8 @@ class Part:
         self.counted_users: list[str] = []
         self.counters: list[str | int] = []
         self.progress: list[str | int] = []
-        self.typing: dict[str, None] = {}
-        self.last_messages: dict[str, tuple[Any, ...]] = {}
+        self.typing: dict[str, Indicator] = {}
+        self.last_messages: dict[str, Message] = {}
 
     def inbox(self, user_id: str) -> Inbox:
         """The user's inbox."""
@@ -112,7 +114,9 @@ class Part:
         for user_id, inbox in self.inboxes.items():
             events += (user_id, len(inbox.origins))
             events += inbox.events
-        last_messages = [value for message in self.last_messages.values() for value in message]
+        last_messages: list[str | int] = []
+        for message in self.last_messages.values():
+            last_messages += last_message(message)
         return msgpack_encoder.encode(
             (
                 tag,
@@ -126,6 +130,19 @@ class Part:
                 completed,
             )
         )
+
+
+def last_message(message: Message) -> tuple[str | int, ...]:
+    """What the fan-out script caches of a conversation's newest message."""
+    return (
+        keys.key(keys.LAST_MESSAGE, message.conversation_id),
+        message.seq,
+        message.id,
+        message.sender_id,
+        message.content or "",
+        message.type,
+        message.created_at,
+    )
 
 
 class Outbox:
@@ -146,9 +163,9 @@ class Outbox:
         """The user's inbox."""
         return self.parts[self._index_of(user_id)].inbox(user_id)
 
-    def refuse(self, asker: Asker, code: ErrorCode, ref: ErrorReference | None = None) -> None:
-        """Answer a command with an error."""
-        text = json_encoder.encode(error_event(code, ref=ref)).decode()
+    def refuse(self, asker: Asker, code: ErrorCode, ref: ErrorReference, message: str | None = None) -> None:
+        """Answer a command with an error, and its default message unless one is given."""
+        text = json_encoder.encode(error_event(code, message, ref=ref)).decode()
         self.directs += (asker.gateway_id, asker.connection_id, text, "")
 
     def answer(self, asker: Asker, user_id: str, event: msgspec.Struct) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from services.messaging.sql import MARK
 from shared.postgres import Pool
@@ -22,12 +22,14 @@ class Mark(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """Where the marks stand now. The fields after `verdict` count when it is `marked`.
+    """Where the marks stand now.
+
+    `verdict`: marked, or the error code of a refusal; the fields after it count for the first.
 
     `shows_read` and `shows_delivered`: something of the other participant's became read, delivered, and no block stands.
     """
 
-    verdict: Literal["marked", "stale", "conversation_not_found"]
+    verdict: str
     read_seq: int
     read_at: datetime
     delivered_seq: int

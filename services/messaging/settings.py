@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from services.messaging.faults import FaultPoint
 from shared.settings import ServiceSettings
 
 
@@ -14,4 +15,15 @@ class Settings(ServiceSettings):
     command_prefetch: int = Field(
         100, ge=1, le=10_000, description="AMQP messages that one replica holds unacknowledged."
     )
-    max_cycle_commands: int = Field(512, ge=1, le=4096, description="Commands that one cycle handles, about.")
+    max_cycle_commands: int = Field(512, ge=1, le=1000, description="Commands that one cycle handles, about.")
+    cycle_pause_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=0.05,
+        description="Longest wait for a batch to fill, under load; at rest there is none. Saves CPU, costs latency.",
+    )
+    unread_sample_seconds: float = Field(
+        10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
+    )
+    faults: bool = Field(False, description="Tests only: honour the fault point.")
+    fault_point: FaultPoint | None = Field(None, description="Tests only: where the process kills itself.")

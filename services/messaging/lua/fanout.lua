@@ -9,14 +9,14 @@
 --   totals         keys of unread totals
 --   counters       count key, version key, place of the total in totals
 --   progress       key, conversation, seq: up to there the user's devices have everything
---   typing         keys of typing indicators that end with what is delivered here
+--   typing         keys of typing indicators that end, if they are shown, with what is delivered here
 --   last_messages  key, seq, id, sender_id, content, type, created_at
 --   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds
 --
 -- Returns {1, places of totals that are missing} and has done nothing; or {0, numbers of the notifiable events that no
--- gateway took, typing keys that ended}. All places and numbers begin at 1.
+-- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
 local tag, events, totals, counters, progress, typing, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
@@ -172,11 +172,11 @@ for i = 1, #progress, 3 do
     end
 end
 
-local ended = {}
+local shown = {}
 if #typing > 0 and call('EXISTS', unpack(typing)) > 0 then
     for _, key in ipairs(typing) do
-        if call('DEL', key) == 1 then
-            ended[#ended + 1] = key
+        if call('EXISTS', key) == 1 then
+            shown[#shown + 1] = key
         end
     end
 end
@@ -250,4 +250,4 @@ while position < #events do
     position = position + 2 + count * 6
 end
 
-return {0, undelivered, ended}
+return {0, undelivered, shown}

@@ -1,12 +1,13 @@
-"""Messages that no gateway took: the notifier hears of them, after the push delay."""
+"""What other services hear of messaging: messages that no gateway took, and changes of blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from services.messaging import metrics
 from services.messaging.outbox import Origin
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import NOTIFIER_WAITING
+from shared.protocol.topology import NOTIFIER_WAITING, PRESENCE_COMMANDS
 from shared.rabbitmq import Publisher
 
 PREVIEW_CHARACTERS: Final = 400
@@ -30,16 +31,21 @@ def undelivered_of(origin: Origin) -> relay.Undelivered:
     )
 
 
-class UndeliveredMessages:
-    """Tells the notifier."""
+class Reports:
+    """Tells the notifier, after the push delay, and presence."""
 
     def __init__(self, publisher: Publisher, delay_seconds: float) -> None:
         self._publisher = publisher
         self._delay_seconds = delay_seconds
 
-    async def report(self, origins: Iterable[Origin]) -> None:
+    async def undelivered(self, origins: Sequence[Origin]) -> None:
         """Publish, with confirm. Raises what `Publisher.publish` raises."""
         messages = [undelivered_of(origin) for origin in origins]
         for start in range(0, len(messages), MAX_MESSAGES):
             body = msgpack_encoder.encode(relay.UndeliveredBatch(messages[start : start + MAX_MESSAGES]))
             await self._publisher.publish(NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds)
+        metrics.UNDELIVERED.inc(len(messages))
+
+    async def blocks(self, changes: Iterable[relay.BlockChanged]) -> None:
+        """Publish, with confirm. Raises what `Publisher.publish` raises."""
+        await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch(list(changes))))

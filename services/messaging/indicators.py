@@ -1,0 +1,81 @@
+"""Typing indicators: shown to the other participant, ended when nobody types any more, never stored."""
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from services.messaging.pairs import pair_of
+from services.messaging.sql import PARTICIPANTS
+from shared.postgres import Pool
+from shared.protocol import keys, limits
+from shared.protocol.codec import json_encoder, msgpack_encoder
+from shared.protocol.payloads import TypingPayload
+from shared.protocol.relay import Typing
+from shared.protocol.server import TypingStarted, TypingStopped
+from shared.redis import Script, Shards
+
+_TYPING: Final = Script("services.messaging", "typing")
+REMEMBERED_MS: Final = 10_000
+"""How long Redis knows that an indicator is shown: well beyond the 3 s after which the gateway ends it."""
+SHORTEST_MS: Final = 800
+"""Repeats sooner than this are swallowed. Gateways let one pass each second; here two devices of one typist meet."""
+
+
+class Indicator(NamedTuple):
+    """`typist` types in a conversation, and `receiver` is its other participant."""
+
+    conversation_id: str
+    typist_id: str
+    receiver_id: str
+
+    @property
+    def key(self) -> str:
+        """Where Redis remembers that it is shown: on the server of its receiver."""
+        return keys.key(keys.TYPING, self.conversation_id, self.typist_id)
+
+
+class TypingIndicators:
+    """Shows and ends indicators."""
+
+    def __init__(self, pool: Pool, shards: Shards) -> None:
+        self._pool = pool
+        self._shards = shards
+
+    async def apply(self, signals: Iterable[Typing]) -> None:
+        """Pass signals on to the other participants, unless a block stands. Those of outsiders go nowhere."""
+        signals = list(signals)
+        rows = await self._pool.fetch(PARTICIPANTS, list({signal.conversation_id for signal in signals}))
+        participants = {conversation_id: (low, high, blocked) for conversation_id, low, high, blocked in rows}
+        changes = []
+        for signal in signals:
+            low, high, blocked = participants.get(signal.conversation_id, ("", "", True))
+            if signal.user_id in {low, high} and not blocked:
+                receiver_id = high if signal.user_id == low else low
+                changes.append((Indicator(signal.conversation_id, signal.user_id, receiver_id), signal.active))
+        await self._change(changes)
+
+    async def end(self, indicators: Iterable[Indicator]) -> None:
+        """Tell the receivers of those that are shown that they ended."""
+        await self._change([(indicator, False) for indicator in indicators])
+
+    async def end_between(self, one: str, other: str) -> None:
+        """End what two users are shown of each other."""
+        conversation_id = pair_of(one, other).conversation_id
+        await self.end([Indicator(conversation_id, one, other), Indicator(conversation_id, other, one)])
+
+    async def _change(self, changes: list[tuple[Indicator, bool]]) -> None:
+        parts: dict[int, list[Any]] = {}
+        for indicator, active in changes:
+            part = parts.setdefault(self._shards.index_of(indicator.receiver_id), [])
+            part += (indicator.key, active, indicator.receiver_id, indicator.typist_id, _text(indicator, active=active))
+        for index, part in parts.items():
+            await _TYPING(self._shards.at(index), msgpack_encoder.encode(part), REMEMBERED_MS, SHORTEST_MS)
+
+
+def _text(indicator: Indicator, *, active: bool) -> str:
+    conversation_id, typist_id, _ = indicator
+    event = (
+        TypingStarted(TypingPayload(conversation_id, typist_id, limits.TYPING_SECONDS * 1000))
+        if active
+        else TypingStopped(TypingPayload(conversation_id, typist_id))
+    )
+    return json_encoder.encode(event).decode()

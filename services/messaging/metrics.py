@@ -1,0 +1,47 @@
+"""Every metric of messaging. Counted once a cycle, never for each message; label values are looked up at import."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS: Final = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1, 2.5, 5)
+
+COMMANDS = Counter("chat_messaging_commands_total", "Commands by kind and what became of them.", ["kind", "result"])
+CYCLE_COMMANDS = Histogram(
+    "chat_messaging_cycle_commands",
+    "Commands handled together.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+CYCLE_SECONDS = Histogram(
+    "chat_messaging_cycle_seconds", "From taking commands to acknowledging them.", buckets=_SECONDS
+)
+STATEMENT_SECONDS = Histogram(
+    "chat_messaging_statement_seconds", "A round trip to PostgreSQL.", ["statement"], buckets=_SECONDS
+)
+FANOUT_SECONDS = Histogram("chat_messaging_fanout_seconds", "One delivery of an outbox by Redis.", buckets=_SECONDS)
+QUEUE_SECONDS = Histogram(
+    "chat_messaging_queue_seconds", "How long the oldest delivery of a cycle waited in this process.", buckets=_SECONDS
+)
+HELD = Gauge("chat_messaging_held", "1 while a cycle is held because a backend is away.")
+HOLDS = Counter("chat_messaging_holds_total", "Attempts of cycles that failed because a backend was away.")
+DEFERRED = Counter("chat_messaging_deferred_total", "Fan-outs that waited for an earlier message of another replica.")
+OVERTAKEN = Counter("chat_messaging_overtaken_total", "Fan-outs that went ahead of an earlier message, after waiting.")
+REDELIVERED = Counter("chat_messaging_redelivered_total", "AMQP messages that the broker delivered again.")
+DEAD_LETTERS = Counter("chat_messaging_dead_letters_total", "AMQP messages that could not be handled.")
+UNDELIVERED = Counter("chat_messaging_undelivered_total", "Messages that no gateway took, told to the notifier.")
+REBUILT = Counter("chat_messaging_unread_rebuilt_total", "Users whose unread counts were missing in Redis.")
+SIGNALS = Counter("chat_messaging_signals_total", "Typing signals taken from the queue.")
+DRIFT = Counter("chat_messaging_unread_drift_total", "Users, of those sampled, whose counts in Redis were wrong.")
+SAMPLED = Counter("chat_messaging_unread_sampled_total", "Users whose counts in Redis were compared with PostgreSQL's.")
+
+APPEND_SECONDS: Final = STATEMENT_SECONDS.labels("append")
+MARK_SECONDS: Final = STATEMENT_SECONDS.labels("mark")
+BLOCK_SECONDS: Final = STATEMENT_SECONDS.labels("block")
+
+
+def count_verdicts(kind: str, verdicts: Iterable[str]) -> None:
+    """Count what became of the commands of one statement."""
+    for verdict, count in Tally(verdicts).items():
+        COMMANDS.labels(kind, verdict).inc(count)

@@ -1,0 +1,37 @@
+"""How a command is named in answers: whom they go to, and which request of the client they are about."""
+
+from services.messaging.outbox import Asker
+from shared.protocol import client
+from shared.protocol.errors import ErrorReference
+from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage
+from shared.protocol.server import event_type
+
+_SEND = event_type(client.MessageSend)
+_READ = event_type(client.MessageRead)
+_DELIVERED = event_type(client.MessageDelivered)
+_BLOCK = event_type(client.BlockAdd)
+_UNBLOCK = event_type(client.BlockRemove)
+
+
+def asker_of(batch: CommandBatch, command: Command) -> Asker:
+    """The connection that a command of this batch came from."""
+    return Asker(batch.gateway_id, command.connection_id)
+
+
+def reference_of(command: Command) -> ErrorReference:
+    """The client's request, as an error names it."""
+    if isinstance(command, SendMessage):
+        return ErrorReference(_SEND, command.temp_id, command.conversation_id)
+    if isinstance(command, MarkRead):
+        return ErrorReference(_READ, None, command.conversation_id)
+    if isinstance(command, MarkDelivered):
+        return ErrorReference(_DELIVERED, None, command.conversation_id)
+    return ErrorReference(_BLOCK if command.blocked else _UNBLOCK)
+
+
+def key_of(batch: CommandBatch, place: int, send: SendMessage) -> str:
+    """What a message is known by when it comes again: the sender's `tempId`, or else where it stood in its batch.
+
+    Gateways take a new random id at each start, so that no client can guess the second kind.
+    """
+    return send.temp_id or f"{batch.gateway_id}/{batch.batch_id}/{place}"
