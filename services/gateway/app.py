@@ -15,6 +15,7 @@ from services.gateway.gateway import Gateway
 from services.gateway.handshake import Doorkeeper
 from services.gateway.heartbeat import Heartbeat
 from services.gateway.hub import Hub
+from services.gateway.introductions import Introductions
 from services.gateway.listener import ListeningProtocol, listen
 from services.gateway.presence import Announcer
 from services.gateway.protocol import GatewayProtocol
@@ -55,11 +56,11 @@ class Process:
         self.settings = settings
         # A new name for each start: routes of an earlier process must not lead here.
         self.gateway_id = f"{settings.instance}-{uuid.uuid4().hex[:8]}"
-        self.pool = pool
         self.shards = Shards(settings.redis_urls)
         self.publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         self.verifier = TokenVerifier(settings)
         self.revocations = Revocations(self.shards)
+        self.introductions = Introductions(Directory(pool))
         self.hub = Hub()
         refusals = Refusals(self.hub)
         rates = MessageRates(self.shards, refusals, settings.messages_per_minute)
@@ -95,7 +96,10 @@ class Process:
             supervisor.start("downlink", downlink.run())
         for _ in range(LANES):
             supervisor.start("uplink", self.uplink.run_lane())
+        for shard in range(len(self.shards)):
+            supervisor.start("arrivals", self.routes.run_arrivals(shard))
         gateway = self.gateway
+        supervisor.start("introductions", self.introductions.run())
         supervisor.start("routes", gateway.routes.run())
         supervisor.start("recovery", gateway.recovery.run())
         supervisor.start("typists", gateway.typists.run())
@@ -143,10 +147,14 @@ def server_config(process: Process) -> uvicorn.Config:
             "keys": process.check_keys,
         },
     )
-    directory = Directory(process.pool)
     doorkeeper = Doorkeeper(process.verifier, settings.allowed_origins)
     entrance = Entrance(
-        settings, process.gateway, process.admission, doorkeeper, revocations=process.revocations, directory=directory
+        settings,
+        process.gateway,
+        process.admission,
+        doorkeeper,
+        revocations=process.revocations,
+        introductions=process.introductions,
     )
     add_websocket(app, entrance)
     return uvicorn.Config(
@@ -159,6 +167,7 @@ def server_config(process: Process) -> uvicorn.Config:
         ws_ping_timeout=None,
         lifespan="off",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=3,

@@ -14,16 +14,18 @@ from services.gateway import metrics
 from shared.protocol import limits
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, Script, Shards
+from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
 
 log = structlog.get_logger(__name__)
 
 ROUTE_SECONDS: Final = 3600
 """Routes outlive their gateway for this long; deliveries to a dead one remove them much sooner."""
+ATTACH_BATCH: Final = 50
 DETACH_BATCH: Final = 500
 RETRY_SECONDS: Final = 1.0
 
 _CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,10}", re.ASCII)
+_NO_CURSOR: Final = "0-0"
 _RESULTS: Final = {1: True, 0: False, -1: None}
 
 _attach = Script("services.gateway", "attach")
@@ -35,17 +37,27 @@ _prune = Script("services.gateway", "prune")
 class Resumption:
     """What an inbox holds after a cursor. `recovered`: all of it (`events`), nothing (False), or nobody asked (None).
 
-    `cursor` is the newest entry's id. `events` are ready JSON texts, oldest first.
+    `cursor` is the newest entry's id. `events` are ready JSON texts, oldest first. `revoked_at`: tokens of the user that
+    were issued up to then (Unix seconds) are refused.
     """
 
     recovered: bool | None
     cursor: str
     events: list[bytes]
+    revoked_at: float | None = None
 
     @property
     def offset(self) -> int:
         """The place of `cursor` in the inbox."""
         return int(self.cursor.partition("-")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A new connection that waits for its route. `item` is (user id, connection id, cursor or '')."""
+
+    item: tuple[str, str, str]
+    done: asyncio.Future[Resumption]
 
 
 class Routes:
@@ -54,6 +66,8 @@ class Routes:
     def __init__(self, shards: Shards, gateway_id: str) -> None:
         self._shards = shards
         self._gateway_id = gateway_id
+        self._arrivals: list[list[_Arrival]] = [[] for _ in range(len(shards))]
+        self._any_arrival = [asyncio.Event() for _ in range(len(shards))]
         self._gone: list[tuple[str, str]] = []
         self._any_gone = asyncio.Event()
 
@@ -65,11 +79,36 @@ class Routes:
     async def attach(self, user_id: str, connection_id: str, cursor: str | None) -> Resumption:
         """Register a new connection, evict the user's oldest beyond 10, and read the inbox. Raises redis' errors.
 
-        A cursor that we can't have given is answered with `recovered` False.
+        A cursor that we can't have given is answered with `recovered` False. Connections that come while a script runs
+        go together with the next: `run_arrivals` does it.
         """
-        asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else "0-0")
-        found = await self._run_attach([(user_id, connection_id, asked)], limits.MAX_CONNECTIONS_PER_USER)
-        return found[0]
+        asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else _NO_CURSOR)
+        shard = self._shards.index_of(user_id)
+        arrival = _Arrival((user_id, connection_id, asked), asyncio.get_running_loop().create_future())
+        self._arrivals[shard].append(arrival)
+        self._any_arrival[shard].set()
+        return await arrival.done
+
+    async def run_arrivals(self, shard: int) -> None:
+        """Register new connections of the users of one server. Never returns."""
+        while True:
+            await self._any_arrival[shard].wait()
+            self._any_arrival[shard].clear()
+            while waiting := self._arrivals[shard]:
+                batch, self._arrivals[shard] = waiting[:ATTACH_BATCH], waiting[ATTACH_BATCH:]
+                await self._attach([arrival for arrival in batch if not arrival.done.done()])
+
+    async def _attach(self, batch: list[_Arrival]) -> None:
+        try:
+            found = await self._run_attach([arrival.item for arrival in batch], limits.MAX_CONNECTIONS_PER_USER)
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            for arrival in batch:
+                if not arrival.done.done():
+                    arrival.done.set_exception(error)
+            return
+        for arrival, resumption in zip(batch, found, strict=True):
+            if not arrival.done.done():
+                arrival.done.set_result(resumption)
 
     async def resume(self, items: Sequence[tuple[str, str, str]]) -> list[Resumption]:
         """Register connections again, whose users share a server, and read what each has missed since its cursor.
@@ -109,6 +148,8 @@ class Routes:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _run_attach(self, items: Sequence[tuple[str, str, str]], most: int) -> list[Resumption]:
+        if not items:
+            return []
         answer = await _attach(
             self._shards.of(items[0][0]),
             self._gateway_id,
@@ -119,7 +160,10 @@ class Routes:
             int(CloseCode.REPLACED),
             random.getrandbits(31),
         )
-        found = [Resumption(_RESULTS[flag], last.decode(), texts) for flag, last, texts in answer]
+        found = [
+            Resumption(_RESULTS[flag], last.decode(), texts, None if revoked is None else float(revoked))
+            for flag, last, texts, revoked in answer
+        ]
         for resumption in found:
             if resumption.recovered is not None:
                 metrics.RECOVERIES.labels("recovered" if resumption.recovered else "lost").inc()

@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
 import structlog
 import uuid_utils
 from fastapi import FastAPI, Request, WebSocket
@@ -17,14 +16,13 @@ from services.gateway.allowance import Allowance, Rate
 from services.gateway.connection import Connection
 from services.gateway.gateway import Gateway
 from services.gateway.handshake import SUBPROTOCOL, Doorkeeper, read_request
+from services.gateway.introductions import Introductions
 from services.gateway.protocol import EXTENSION, GatewayProtocol
 from services.gateway.routes import Resumption
 from services.gateway.session import MediaHosts, Session
 from services.gateway.settings import GatewaySettings
-from shared import postgres
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations
-from shared.directory import Directory
 from shared.protocol import limits, payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
@@ -35,7 +33,6 @@ log = structlog.get_logger(__name__)
 
 PATH: Final = "/chat/ws"
 OPENING_SECONDS: Final = 10.0
-DIRECTORY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +55,45 @@ class Entrance:
         doorkeeper: Doorkeeper,
         *,
         revocations: Revocations,
-        directory: Directory,
+        introductions: Introductions,
     ) -> None:
         self._settings = settings
         self._gateway = gateway
         self._admission = admission
         self._doorkeeper = doorkeeper
         self._revocations = revocations
-        self._directory = directory
+        self._introductions = introductions
         self._rate = Rate(settings.events_per_second)
         self._media_hosts = MediaHosts(settings.media_allowed_hosts)
 
-    async def judge(self, request: Request | WebSocket) -> Visitor:
-        """Whether `request` may connect. Raises ProtocolError with the HTTP status to answer."""
+    def judge(self, request: Request | WebSocket) -> Visitor:
+        """Whether `request` may connect, as far as it says itself. Raises ProtocolError with the HTTP status to answer."""
         applicant = read_request(request.headers, request.query_params, query_token=self._settings.query_token)
         self._admission.admit(time.monotonic(), returning=applicant.cursor is not None)
         principal = self._doorkeeper.check(applicant)
+        return Visitor(principal, applicant.cursor, SUBPROTOCOL if applicant.offers_subprotocol else None)
+
+    async def verdict(self, request: Request) -> None:
+        """What an upgrade would be told. Raises ProtocolError."""
+        visitor = self.judge(request)
         try:
-            if await self._revocations.is_revoked(principal):
+            if await self._revocations.is_revoked(visitor.principal):
                 raise TokenError("revoked")
         except (*TRANSIENT_ERRORS, RedisError) as error:
-            log.warning("handshake.redis_unavailable", error=repr(error))
-            raise ProtocolError(ErrorCode.UNAVAILABLE) from None
-        return Visitor(principal, applicant.cursor, SUBPROTOCOL if applicant.offers_subprotocol else None)
+            raise _unavailable(error) from None
 
     async def admit(self, websocket: WebSocket) -> None:
         """Serve an upgrade request: a live connection, or an HTTP response that says why not."""
         try:
+            visitor = self.judge(websocket)
             async with asyncio.timeout(OPENING_SECONDS):
-                visitor = await self.judge(websocket)
                 connection, resumption = await self._register(visitor)
-        except (ProtocolError, TimeoutError) as error:
-            await self._refuse(websocket, error if isinstance(error, ProtocolError) else None)
-            return
-        await self._open(websocket, visitor, connection, resumption)
+        except ProtocolError as error:
+            await websocket.send_denial_response(refusal(error))
+        except TimeoutError as error:
+            await websocket.send_denial_response(refusal(_unavailable(error)))
+        else:
+            await self._open(websocket, visitor, connection, resumption)
 
     async def _register(self, visitor: Visitor) -> tuple[Connection, Resumption]:
         """Make the connection known everywhere, and read what its client missed."""
@@ -103,26 +105,16 @@ class Entrance:
         # Deliveries may come as soon as the route stands, before its script's answer: the hub must know whom for.
         self._gateway.hub.add(connection)
         try:
-            _, resumption = await asyncio.gather(
-                self._introduce(principal),
-                self._gateway.routes.attach(principal.user_id, connection.id, visitor.cursor),
-            )
+            resumption = await self._gateway.routes.attach(principal.user_id, connection.id, visitor.cursor)
+            _refuse_revoked(principal, resumption)
+            await self._introductions.introduce(principal)
         except (*TRANSIENT_ERRORS, RedisError) as error:
             self._withdraw(connection)
-            log.warning("handshake.redis_unavailable", error=repr(error))
-            raise ProtocolError(ErrorCode.UNAVAILABLE) from None
+            raise _unavailable(error) from None
         except BaseException:
             self._withdraw(connection)
             raise
         return connection, resumption
-
-    async def _introduce(self, principal: Principal) -> None:
-        """Make the user known to the directory. Without PostgreSQL people can connect all the same."""
-        try:
-            async with asyncio.timeout(DIRECTORY_SECONDS):
-                await self._directory.ensure(principal)
-        except (*postgres.TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
-            log.warning("handshake.directory_unavailable", user_id=principal.user_id, error=repr(error))
 
     async def _open(
         self, websocket: WebSocket, visitor: Visitor, connection: Connection, resumption: Resumption
@@ -162,9 +154,16 @@ class Entrance:
         )
         return json_encoder.encode(server.ConnectionSuccess(payload))
 
-    async def _refuse(self, websocket: WebSocket, error: ProtocolError | None) -> None:
-        response = refusal(error or ProtocolError(ErrorCode.UNAVAILABLE))
-        await websocket.send_denial_response(response)
+
+def _refuse_revoked(principal: Principal, resumption: Resumption) -> None:
+    """Raises TokenError when the token was issued before its user was revoked."""
+    if resumption.revoked_at is not None and principal.issued_at <= resumption.revoked_at:
+        raise TokenError("revoked")
+
+
+def _unavailable(error: Exception) -> ProtocolError:
+    log.warning("handshake.redis_unavailable", error=repr(error))
+    return ProtocolError(ErrorCode.UNAVAILABLE)
 
 
 def _whole(seconds: float) -> float:
@@ -195,7 +194,7 @@ def add_websocket(app: FastAPI, entrance: Entrance) -> None:
     async def verdict(request: Request) -> Response:
         """What an upgrade would be told: a browser can't read a failed handshake."""
         try:
-            await entrance.judge(request)
+            await entrance.verdict(request)
         except ProtocolError as error:
             return refusal(error)
         return Response(status_code=426, headers={"Upgrade": "websocket", "Connection": "Upgrade"})

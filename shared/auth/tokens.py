@@ -119,8 +119,13 @@ class TokenVerifier:
 
 
 def _text(value: Any, longest: int = limits.MAX_USERNAME_CHARACTERS) -> str | None:
-    """A usable text claim, or None: other types, blank and NUL texts count as absent, long ones are cut."""
+    """A usable text claim, or None: other types, blank texts and what can't be stored count as absent, long ones are cut."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # JSON may hold lone surrogates, UTF-8 can't.
         return None
     return value[:longest]
 

@@ -2,7 +2,8 @@
 -- an event is either in what is returned here, or published after it to a gateway that is known.
 -- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or ''}, 3 most connections of a user (0: don't look),
 --       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag
--- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the newest entry, {event texts}}.
+-- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the newest entry, {event texts}, Unix seconds
+-- up to which tokens of the user are revoked, or nil}.
 local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])
 local most, inbox_seconds, route_seconds = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local close_code, tag = tonumber(ARGV[6]), ARGV[7]
@@ -94,6 +95,7 @@ for i, item in ipairs(items) do
   if cursor ~= '' then
     texts = since(user, cursor, last)
   end
-  results[i] = {cursor == '' and -1 or texts and 1 or 0, last, texts or {}}
+  local revoked = redis.call('GET', '{{REVOKED}}' .. user)
+  results[i] = {cursor == '' and -1 or texts and 1 or 0, last, texts or {}, revoked}
 end
 return results
