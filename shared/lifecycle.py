@@ -4,6 +4,7 @@ The first task that fails stops the process, loudly: a replica that half works i
 """
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,6 +17,8 @@ import uvloop
 log = structlog.get_logger(__name__)
 
 CANCEL_AGAIN_SECONDS: Final = 1.0
+MOST_FILES: Final = 1 << 20
+"""Where the hard limit is higher than this, as in some containers, no process of ours needs it."""
 
 
 class Supervisor:
@@ -105,4 +108,11 @@ async def _serve(server: Server, sockets: list[socket.socket] | None) -> None:
 
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> None:
     """Run a process' main coroutine on uvloop, and exit with its status."""
+    allow_many_files()
     raise SystemExit(uvloop.run(main()))
+
+
+def allow_many_files() -> None:
+    """Raise the soft limit of open files to the hard one: systemd and containerd begin at 1,024, and each connection is a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MOST_FILES)), hard))
