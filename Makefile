@@ -1,0 +1,67 @@
+# The project's commands; `make help` lists them. Each installs what is missing first: after that it starts at once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STACK := $(BIN)/python -m tools.stack
+.DEFAULT_GOAL := help
+# One recipe at a time: `make -j check` would mix the output of its steps.
+.NOTPARALLEL:
+
+##@ The system on this machine
+run: install ## start everything in the foreground, with logs; Ctrl-C stops it
+	@$(STACK) run
+
+up: install ## start everything in the background, or bring back what is missing (GATEWAYS=3 MESSAGING=2 …)
+	@$(STACK) up
+
+down: ## stop everything; data stays (DATA=drop deletes it)
+	@test ! -x $(BIN)/python || $(STACK) down $(if $(filter drop,$(DATA)),--drop-data)
+
+status: ## say what runs, and whether it is ready
+	@$(STACK) status
+
+token: install ## print a development token: make token USER=alice
+	@$(BIN)/python -m tools.devtoken "$(USER)"
+
+##@ Checks
+test: install-tests ## run every test against real PostgreSQL, RabbitMQ and Redis (ARGS="-k name")
+	$(BIN)/pytest $(ARGS)
+
+check: install-tests ## format, lint, types, imports, generated documents, then every test: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.docs --check
+	$(BIN)/pytest $(ARGS)
+
+test-containers: install-tests ## run the tests whose backends run in Docker containers
+	STACK_BACKENDS=docker $(BIN)/pytest tests/integration tests/e2e tests/containers $(ARGS)
+
+faults: install-tests ## run the fault tests: processes and servers killed under load
+	$(BIN)/pytest tests/faults $(ARGS)
+
+bench: install ## run the load benchmark, with its table and plot
+	$(BIN)/python -m tools.bench $(ARGS)
+
+##@ Work on the code
+format: install ## format the code, and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: install ## write the documents that are generated from the code
+	$(BIN)/python -m tools.docs
+
+install: ## install what is missing: Python packages into .venv, and servers where nothing else gives them
+	@$(PYTHON) -m tools.stack.install
+
+install-tests:
+	@$(PYTHON) -m tools.stack.install --for-tests
+
+clean-data: ## stop everything, and delete its data
+	@$(MAKE) --no-print-directory down DATA=drop
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run up down status token test check test-containers faults bench format docs install install-tests clean-data help

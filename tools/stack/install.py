@@ -1,0 +1,134 @@
+"""`python3 -m tools.stack.install [--for-tests]`: what is missing for the commands of the Makefile, side by side.
+
+The Python packages of `requirements.lock` go into `.venv`; server programs come from apt where no earlier step of the ladder
+gives them. When nothing is missing it says nothing, and takes a tenth of a second. Standard library only: it runs first.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.stack import debian
+from tools.stack.errors import StackError, tail
+from tools.stack.ladder import KINDS, Machine, Source, find_program
+
+ROOT = Path(__file__).parents[2]
+VENV = ROOT / ".venv"
+STAMP = VENV / ".installed"
+INPUTS = ("requirements.lock", "pyproject.toml", "clients/python/pyproject.toml")
+OLDEST = (3, 11)
+TICK_SECONDS = 5
+
+
+def main() -> None:
+    """Install. Exits with 1, and says why, when that fails."""
+    try:
+        jobs = missing(for_tests="--for-tests" in sys.argv[1:])
+        if jobs:
+            began = time.monotonic()
+            side_by_side(jobs)
+            print(f"installed in {time.monotonic() - began:.0f} s", flush=True)
+    except StackError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def missing(*, for_tests: bool) -> dict[str, Callable[[], None]]:
+    """What has to be done, by its description. Raises StackError when it can't be."""
+    if sys.version_info < OLDEST:
+        raise StackError(f"Python {'.'.join(map(str, OLDEST))} or newer is needed; PYTHON=… tells make which one")
+    jobs: dict[str, Callable[[], None]] = {}
+    if not STAMP.exists() or STAMP.read_text(encoding="utf-8") != fingerprint():
+        jobs["Python packages into .venv"] = python_packages
+    packages = debian_packages(for_tests=for_tests)
+    if packages:
+        jobs[f"{', '.join(packages)} from Debian"] = lambda: debian.install(packages, ROOT / ".local" / "apt.log")
+    return jobs
+
+
+def debian_packages(*, for_tests: bool) -> list[str]:
+    """The packages whose programs nothing else gives. Raises NoServer when apt can't be used, and one is needed."""
+    machine = Machine.look(os.environ)
+    packages = [kind.package for kind in KINDS if machine.source(kind) is Source.APT]
+    if machine.can_apt:
+        wanted = ["haproxy", "chromium"] if for_tests else ["haproxy"]
+        packages += [name for name in wanted if find_program(name) is None]
+    elif find_program("haproxy") is None:
+        raise StackError("HAProxy isn't installed; it is in the package haproxy of Debian, Fedora, Alpine and Homebrew")
+    return packages
+
+
+def python_packages() -> None:
+    """The locked packages, then this project and its Python client as they stand here."""
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        make_venv()
+    log = VENV / "install.log"
+    with log.open("w") as output:
+        for arguments in (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients/python"]):
+            command = [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--progress-bar=off",
+                *arguments,
+            ]
+            done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
+            if done.returncode != 0:
+                raise StackError(f"pip install {' '.join(arguments)} failed:\n{tail(log)}")
+    STAMP.write_text(fingerprint(), encoding="utf-8")
+
+
+def make_venv() -> None:
+    """An empty `.venv`. Debian keeps the module that fills it apart, in python3-venv."""
+    try:
+        import ensurepip  # noqa: F401 - whether it is there is the question
+    except ImportError:
+        if os.geteuid() != 0:
+            raise StackError("Python can't make a virtual environment here: install the package python3-venv") from None
+        debian.install(["python3-venv"], ROOT / ".local" / "apt-venv.log")
+    venv.create(VENV, with_pip=True, clear=True)
+
+
+def fingerprint() -> str:
+    """Changes with every input, and with the version of Python."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name in INPUTS:
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def side_by_side(jobs: dict[str, Callable[[], None]]) -> None:
+    """Do all jobs at once, telling the time every few seconds. Raises the first StackError."""
+    (ROOT / ".local").mkdir(exist_ok=True)
+    faults: list[StackError] = []
+
+    def work(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except StackError as error:
+            faults.append(error)
+
+    began = time.monotonic()
+    threads = {name: threading.Thread(target=work, args=(job,), daemon=True) for name, job in jobs.items()}
+    for name, thread in threads.items():
+        print(f"installing {name}", flush=True)
+        thread.start()
+    while running := [name for name, thread in threads.items() if thread.is_alive()]:
+        threads[running[0]].join(TICK_SECONDS)
+        if threads[running[0]].is_alive():
+            print(f"{time.monotonic() - began:5.0f} s  still installing {'; '.join(running)}", flush=True)
+    if faults:
+        raise faults[0]
+
+
+if __name__ == "__main__":
+    main()
