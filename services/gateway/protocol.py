@@ -213,11 +213,18 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         self._tell_lost(code, clean=True)
 
     def handle_parser_exception(self) -> None:
-        """The peer broke the protocol: the close frame is written, the connection ends."""
-        super().handle_parser_exception()
-        self._abort_soon()
+        """The peer broke the protocol: it is told with a close frame, and only our side of the connection ends.
+
+        Closing both would reset the connection while what the peer sent lies unread, and the reset would overtake the frame.
+        """
         assert self.conn.close_sent is not None
-        self._tell_lost(int(self.conn.close_sent.code), clean=False)
+        code = int(self.conn.close_sent.code)
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": self.conn.close_sent.reason})
+        self._write_pending()
+        self.close_sent = True
+        self.transport.write_eof()
+        self._abort_soon()
+        self._tell_lost(code, clean=False)
 
     # --- parts -----------------------------------------------------------------------------------------------------------
 
