@@ -113,6 +113,6 @@ def run(main: Callable[[], Coroutine[Any, Any, int]]) -> None:
 
 
 def allow_many_files() -> None:
-    """Raise the soft limit of open files to the hard one: systemd and containerd begin at 1,024, and each connection is a file."""
+    """Raise the soft limit of open files, 1,024 under systemd and containerd, to the hard one: each connection is a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MOST_FILES)), hard))
