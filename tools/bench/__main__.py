@@ -8,6 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
+import asyncpg
+import httpx
+import picows
 import typer
 import uvloop
 from rich.console import Console
@@ -18,13 +21,16 @@ from tools.bench.limits import raise_open_files
 from tools.bench.outcome import Outcome, Run, save
 from tools.bench.stage import Stages
 from tools.bench.system import baseline, system
-from tools.bench.table import remarks, table
+from tools.bench.table import remarks, tables
 from tools.bench.target import Target
 from tools.stack.errors import StackError
 from tools.stack.home import ROOT
 
 RESULTS: Final = ROOT / ".local" / "bench" / "results"
 PLOTS: Final = ROOT / "docs" / "performance"
+
+BREAKS: Final = (httpx.HTTPError, picows.WSError, asyncpg.PostgresError, OSError, TimeoutError)
+"""What a system that doesn't keep up does to a scenario."""
 
 Scenario = Callable[[Bench], Awaitable[Outcome]]
 
@@ -43,6 +49,8 @@ REPLICAS: Final = (
     {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"},
     {"GATEWAYS": "4", "MESSAGING": "2", "PRESENCE": "2", "NOTIFIER": "2"},
 )
+WIDTH: Final = 140
+"""Of the output, when it goes to a file."""
 EXTRA: Final = ("baseline", "rows", "replicas")
 """Beyond the scenarios: the comparison, and what more data and more processes do to the cost."""
 
@@ -55,6 +63,7 @@ class Benchmark:
         self._chosen = chosen
         self._quick = quick
         self.outcomes: list[Outcome] = []
+        self.failures: list[str] = []
 
     async def run(self) -> None:
         """Measure everything that was chosen. Raises StackError."""
@@ -62,9 +71,8 @@ class Benchmark:
             async with system(self._console, REPLICAS[0]) as target:
                 await self._scenarios(target, [name for name in SCENARIOS if name in self._chosen])
                 if "rows" in self._chosen:
-                    with Stages(self._console) as stages:
-                        for outcome in await rows.run(Bench(target, stages, self._quick)):
-                            self._take(outcome)
+                    for count in rows.QUICK_ROWS if self._quick else rows.ROWS:
+                        await self._measure(target, f"{count} rows", partial(rows.run, rows=count))
                 if "baseline" in self._chosen:
                     async with baseline(target) as app:
                         await self._scenarios(app, [name for name in BASELINE if name in self._chosen])
@@ -73,15 +81,22 @@ class Benchmark:
 
     async def _scenarios(self, target: Target, names: list[str]) -> None:
         for name in names:
-            with Stages(self._console) as stages:
-                self._take(await SCENARIOS[name](Bench(target, stages, self._quick)))
+            await self._measure(target, f"{target.name}, {name}", SCENARIOS[name])
 
     async def _replicas(self) -> None:
         for replicas in REPLICAS:
             async with system(self._console, replicas) as target:
                 name = f"replicas {'+'.join(replicas.values())}"
-                with Stages(self._console) as stages:
-                    self._take(await saturated.run(Bench(target, stages, self._quick), name))
+                await self._measure(target, name, partial(saturated.run, scenario=name))
+
+    async def _measure(self, target: Target, name: str, scenario: Scenario) -> None:
+        """One scenario. One that breaks is a failure of the run, and no reason to leave out the others."""
+        try:
+            with Stages(self._console) as stages:
+                self._take(await scenario(Bench(target, stages, self._quick)))
+        except BREAKS as error:
+            self.failures.append(f"{name} broke off: {error!r}")
+            self._console.print(f"[red]{self.failures[-1]}[/]")
 
     def _take(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
@@ -103,7 +118,7 @@ def main(
     plots: Annotated[bool, typer.Option(help="Draw docs/performance/*.svg.")] = True,
 ) -> None:
     """Measure what a message costs, on a stack of the benchmark's own."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     known = {*SCENARIOS, *EXTRA}
     chosen = set(only or (known - {"rows", "replicas"} if quick else known))
     if unknown := chosen - known:
@@ -118,14 +133,15 @@ def main(
         raise typer.Exit(1) from None
     finally:
         _report(console, benchmark.outcomes, at, output, plots and not quick)
-    if any(outcome.faults for outcome in benchmark.outcomes):
+    if benchmark.failures or any(outcome.faults for outcome in benchmark.outcomes):
         raise typer.Exit(1)
 
 
 def _report(console: Console, outcomes: list[Outcome], at: datetime.datetime, output: Path | None, plots: bool) -> None:
     if not outcomes:
         return
-    console.print(table(outcomes))
+    for shown in tables(outcomes):
+        console.print(shown)
     for line in remarks(outcomes):
         console.print(line)
     path = output or RESULTS / f"{at:%Y-%m-%dT%H%M%S}.json"
@@ -146,4 +162,6 @@ def _commit() -> str:
 
 if __name__ == "__main__":
     sys.argv[0] = "python -m tools.bench"
-    typer.run(main)
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

@@ -11,14 +11,17 @@ from typing import Final
 from rich.console import Console as Terminal
 
 from tools.bench.target import Target, read_target
+from tools.devtoken import secret_in_use
 from tools.stack.console import Console
 from tools.stack.home import ROOT, Home
 from tools.stack.stack import Stack
 
 HOME: Final = ROOT / ".local" / "bench"
-PORT: Final = "8090"
+PORT: Final = "18090"
 SETTINGS: Final = {
     "CHAT_PORT": PORT,
+    # The CPU of a server in a container isn't that of the process that started it.
+    "STACK_BACKENDS": "native",
     # High, not off: the checks are part of what a message costs.
     "CHAT_MESSAGES_PER_MINUTE": "60000",
     "CHAT_EVENTS_PER_SECOND": "100000",
@@ -26,7 +29,7 @@ SETTINGS: Final = {
     "CHAT_LOG_FORMAT": "json",
     "CHAT_LOG_LEVEL": "info",
 }
-BASELINE_PORT: Final = 8091
+BASELINE_PORT: Final = 18091
 READY_SECONDS: Final = 20
 STOP_SECONDS: Final = 10
 
@@ -55,6 +58,7 @@ async def baseline(beside: Target) -> AsyncIterator[Target]:
     environment = {
         **os.environ,
         "CHAT_DATABASE_URL": beside.database_url,
+        "CHAT_JWT_SECRET": secret_in_use(),
         "CHAT_HTTP_PORT": str(BASELINE_PORT),
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tools.bench.baseline", env=environment)

@@ -11,33 +11,36 @@ KINDS = ("gateway", "messaging", "presence", "notifier", "postgres", "redis", "r
 """Columns, in the order of a message's way."""
 
 
-def table(outcomes: Iterable[Outcome]) -> Table:
-    """One row for each outcome."""
-    shown = Table(title="µs: CPU of all threads for each unit; ms: p50 / p95 / p99", title_justify="left")
-    shown.add_column("target, scenario")
-    for heading in ("unit", "units/s", "server µs"):
-        shown.add_column(heading, justify="right")
-    for kind in KINDS:
-        shown.add_column(kind, justify="right")
-    for heading in ("generator", "ack ms", "receive ms", "checked"):
-        shown.add_column(heading, justify="right")
+def tables(outcomes: Iterable[Outcome]) -> tuple[Table, Table]:
+    """What came out, and where the CPU went: one row of each for each outcome."""
+    results = Table(title="p50 / p95 / p99", title_justify="left")
+    costs = Table(title="µs of CPU, all threads, for each unit", title_justify="left")
+    for shown in (results, costs):
+        shown.add_column("scenario", no_wrap=True)
+    for heading in ("units/s", "server µs", "ack ms", "receive ms", "checked"):
+        results.add_column(heading, justify="right")
+    for heading in (*KINDS, "generator"):
+        costs.add_column(heading, justify="right")
     for outcome in outcomes:
-        shown.add_row(*_cells(outcome))
-    return shown
+        name = f"{outcome.target}, {outcome.scenario}"
+        results.add_row(name, *_results(outcome))
+        costs.add_row(name, *_costs(outcome))
+    return results, costs
 
 
-def _cells(outcome: Outcome) -> list[str]:
+def _results(outcome: Outcome) -> list[str]:
     return [
-        f"{outcome.target}, {outcome.scenario}",
-        outcome.unit,
-        f"{outcome.rate:,.0f}",
+        f"{outcome.rate:,.0f} {outcome.unit}s",
         f"[bold]{outcome.server_us:,.0f}[/]",
-        *(f"{outcome.cpu_us[kind]:,.1f}" if kind in outcome.cpu_us else "" for kind in KINDS),
-        f"{outcome.generator_us:,.1f}",
         _milliseconds(outcome.ack_ms),
         _milliseconds(outcome.receive_ms),
         _verdict(outcome),
     ]
+
+
+def _costs(outcome: Outcome) -> list[str]:
+    spent = [f"{outcome.cpu_us[kind]:,.1f}" if kind in outcome.cpu_us else "" for kind in KINDS]
+    return [*spent, f"{outcome.generator_us:,.1f}"]
 
 
 def _milliseconds(latency: Latency | None) -> str:
@@ -48,7 +51,7 @@ def _milliseconds(latency: Latency | None) -> str:
 
 def _verdict(outcome: Outcome) -> str:
     if outcome.faults:
-        return f"[red]{outcome.faults[0]}[/]"
+        return f"[red]{len(outcome.faults)} faults[/]"
     return "" if outcome.verdict is None else f"[green]{outcome.verdict.acknowledged:,} ok[/]"
 
 

@@ -31,7 +31,8 @@ class Window:
         now = busy()
         available = self.seconds * (os.cpu_count() or 1)
         ours = (sum(self.spent_ns.values()) + self.generator_ns) / 1e9
-        self.foreign_share = max(0.0, now.used - self._busy.used - ours) / available
+        # The machine's times are counted in ticks, ours in nanoseconds: the difference may stray a little.
+        self.foreign_share = min(1.0, max(0.0, now.used - self._busy.used - ours) / available)
         self.stolen_share = (now.stolen - self._busy.stolen) / available
 
     def each_us(self, count: int) -> dict[str, float]:
