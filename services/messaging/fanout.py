@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from services.messaging import metrics
 from services.messaging.indicators import Indicator
 from services.messaging.outbox import Origin, Outbox, Part
 from shared.protocol import keys, limits, relay
@@ -14,6 +16,15 @@ from shared.redis import Script, Shards
 
 _FANOUT: Final = Script("services.messaging", "fanout")
 _LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
+DELIVERED: Final = 0
+TOTALS_MISSING: Final = 1
+"""What the script answers; anything else: it waits for earlier messages."""
+
+DEFERRAL_SECONDS: Final = 0.003
+MAX_DEFERRAL_SECONDS: Final = 0.1
+"""How often, and how long, a delivery waits for another replica that has stored earlier messages and not delivered them
+yet. It usually takes that replica some milliseconds; when it has died, its batch comes again behind ours, so waiting longer
+would not help: seqs tell clients what they lack."""
 
 Rebuild = Callable[[list[str]], Awaitable[None]]
 """Puts the unread counts of these users into Redis, from PostgreSQL."""
@@ -36,11 +47,12 @@ class Fanout:
             return await self._run(0, outbox.parts[0], outbox.directs, outbox.completed)
         undelivered: list[Origin] = []
         ended: list[Indicator] = []
-        for origins, typing in await asyncio.gather(
-            *(self._run(index, part, [], []) for index, part in enumerate(outbox.parts) if part.inboxes)
-        ):
-            undelivered += origins
-            ended += typing
+        for parts in (outbox.order(), outbox.parts):
+            for origins, typing in await asyncio.gather(
+                *(self._run(index, part, [], []) for index, part in enumerate(parts) if not part.empty)
+            ):
+                undelivered += origins
+                ended += typing
         await self._reply(outbox)
         return undelivered, ended
 
@@ -49,17 +61,27 @@ class Fanout:
     ) -> tuple[list[Origin], list[Indicator]]:
         blob = part.encode(str(random.getrandbits(31)), directs, completed)
         client = self._shards.at(index)
+        deadline = time.monotonic() + MAX_DEFERRAL_SECONDS
+        overtake = 0
         while True:
-            lacking, *answer = await _FANOUT(client, blob, *_LIMITS)
-            if not lacking:
+            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, overtake)
+            if verdict == DELIVERED:
                 break
-            await self._rebuild([part.counted_users[place - 1] for place in answer[0]])
-        numbers, ended = answer
+            if verdict == TOTALS_MISSING:
+                await self._rebuild([part.counted_users[place - 1] for place in answer[0]])
+            elif time.monotonic() < deadline:
+                metrics.DEFERRED.inc()
+                await asyncio.sleep(DEFERRAL_SECONDS)
+            else:
+                metrics.OVERTAKEN.inc()
+                overtake = 1
+        numbers, shown = answer
+        ended = [part.typing[key.decode()] for key in shown]
         if not numbers:
-            return [], [part.typing[key.decode()] for key in ended]
+            return [], ended
         origins = part.origins()
         found = [origins[number - 1] for number in numbers]
-        return [origin for origin in found if origin is not None], [part.typing[key.decode()] for key in ended]
+        return [origin for origin in found if origin is not None], ended
 
     async def _reply(self, outbox: Outbox) -> None:
         """Answers and completions when there are several servers: only after all of them have delivered."""

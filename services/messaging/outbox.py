@@ -42,6 +42,37 @@ class Origin(NamedTuple):
     appended: Appended
 
 
+class Newest:
+    """The newest message of a conversation in this outbox, and the first one that is new (0 when all were repeated)."""
+
+    __slots__ = ("first_new", "message")
+
+    def __init__(self, message: Message, *, new: bool) -> None:
+        self.message = message
+        self.first_new = message.seq if new else 0
+
+    def see(self, message: Message, *, new: bool) -> None:
+        """One more message of the conversation."""
+        if message.seq > self.message.seq:
+            self.message = message
+        if new and not self.first_new:
+            self.first_new = message.seq
+
+    def flat(self) -> tuple[str | int, ...]:
+        """What the fan-out script reads."""
+        message = self.message
+        return (
+            keys.key(keys.LAST_MESSAGE, message.conversation_id),
+            message.seq,
+            self.first_new,
+            message.id,
+            message.sender_id,
+            message.content or "",
+            message.type,
+            message.created_at,
+        )
+
+
 class Inbox:
     """Events for one user, in order."""
 
@@ -95,7 +126,12 @@ class Part:
         self.counters: list[str | int] = []
         self.progress: list[str | int] = []
         self.typing: dict[str, Indicator] = {}
-        self.last_messages: dict[str, Message] = {}
+        self.newest: dict[str, Newest] = {}
+
+    @property
+    def empty(self) -> bool:
+        """True when there is nothing to deliver or to keep."""
+        return not (self.inboxes or self.progress or self.newest)
 
     def inbox(self, user_id: str) -> Inbox:
         """The user's inbox."""
@@ -103,6 +139,14 @@ class Part:
         if inbox is None:
             inbox = self.inboxes[user_id] = Inbox(self, user_id)
         return inbox
+
+    def see(self, message: Message, *, new: bool) -> None:
+        """A message of a conversation whose keys are here."""
+        known = self.newest.get(message.conversation_id)
+        if known is None:
+            self.newest[message.conversation_id] = Newest(message, new=new)
+        else:
+            known.see(message, new=new)
 
     def origins(self) -> list[Origin | None]:
         """What stands behind each event, in the order in which the script numbers them."""
@@ -114,9 +158,7 @@ class Part:
         for user_id, inbox in self.inboxes.items():
             events += (user_id, len(inbox.origins))
             events += inbox.events
-        last_messages: list[str | int] = []
-        for message in self.last_messages.values():
-            last_messages += last_message(message)
+        last_messages = [value for newest in self.newest.values() for value in newest.flat()]
         return msgpack_encoder.encode(
             (
                 tag,
@@ -132,19 +174,6 @@ class Part:
         )
 
 
-def last_message(message: Message) -> tuple[str | int, ...]:
-    """What the fan-out script caches of a conversation's newest message."""
-    return (
-        keys.key(keys.LAST_MESSAGE, message.conversation_id),
-        message.seq,
-        message.id,
-        message.sender_id,
-        message.content or "",
-        message.type,
-        message.created_at,
-    )
-
-
 class Outbox:
     """Collects what a cycle has to say, until fan-out delivers it."""
 
@@ -154,6 +183,13 @@ class Outbox:
         self.directs: list[str] = []
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
+
+    def order(self) -> list[Part]:
+        """With several servers: what must be settled first, because conversations and users live apart. Moves it out."""
+        parts = [Part() for _ in self.parts]
+        for first, part in zip(parts, self.parts, strict=True):
+            first.newest, part.newest = part.newest, {}
+        return parts
 
     def part_of(self, name: str) -> Part:
         """The part with the keys of a user or a conversation."""

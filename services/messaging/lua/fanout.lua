@@ -10,12 +10,13 @@
 --   counters       count key, version key, place of the total in totals
 --   progress       key, conversation, seq: up to there the user's devices have everything
 --   typing         keys of typing indicators that end, if they are shown, with what is delivered here
---   last_messages  key, seq, id, sender_id, content, type, created_at
+--   last_messages  key, seq, first new seq or 0, id, sender_id, content, type, created_at
 --   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
--- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds
+-- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
 --
--- Returns {1, places of totals that are missing} and has done nothing; or {0, numbers of the notifiable events that no
+-- Returns {1, places of totals that are missing} and has done nothing; {2} and has done nothing, because messages before
+-- these are stored but not delivered yet, and it may not overtake them; or {0, numbers of the notifiable events that no
 -- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
 local tag, events, totals, counters, progress, typing, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
@@ -23,6 +24,17 @@ local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV
 
 local call = redis.call
 local format = string.format
+
+-- The newest message that each conversation is known to have delivered. Another replica that has stored an earlier one than
+-- ours and not delivered it yet leaves a gap.
+local delivered_seq = {}
+for i = 1, #last_messages, 8 do
+    local seq = call('HGET', last_messages[i], 'seq')
+    if seq and last_messages[i + 2] > seq + 1 and ARGV[5] ~= '1' then
+        return {2}
+    end
+    delivered_seq[i] = tonumber(seq or 0)
+end
 
 -- Unread counts: all are read with one command, and what changed is written with one.
 local total_of, count_of, version_of, changed = {}, {}, {}, {}
@@ -181,11 +193,11 @@ if #typing > 0 and call('EXISTS', unpack(typing)) > 0 then
     end
 end
 
-for i = 1, #last_messages, 7 do
+for i = 1, #last_messages, 8 do
     local key, seq = last_messages[i], last_messages[i + 1]
-    if seq > tonumber(call('HGET', key, 'seq') or 0) then
-        call('HSET', key, 'id', last_messages[i + 2], 'sender_id', last_messages[i + 3], 'content', last_messages[i + 4],
-            'type', last_messages[i + 5], 'created_at', last_messages[i + 6], 'seq', seq)
+    if seq > delivered_seq[i] then
+        call('HSET', key, 'id', last_messages[i + 3], 'sender_id', last_messages[i + 4], 'content', last_messages[i + 5],
+            'type', last_messages[i + 6], 'created_at', last_messages[i + 7], 'seq', seq)
         call('EXPIRE', key, last_message_seconds)
     end
 end

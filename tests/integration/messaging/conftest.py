@@ -1,0 +1,50 @@
+"""Messaging with real PostgreSQL and Redis: on one server, and on two."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from shared import postgres
+from shared.redis import Shards
+from tests.support.messaging import Gateway, Replica, Talk
+from tests.support.presence import two_servers
+
+
+@pytest.fixture(scope="module")
+async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
+    opened = await postgres.open_pool(SecretStr(database_url), size=12, application_name="test")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=[1, 2], ids=["one-redis", "two-redis"])
+async def shards(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Shards]:
+    """What works with several servers and what works with one differ: both are tested."""
+    opened = Shards(two_servers(redis_url)[: request.param])
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def replica(pool: postgres.Pool, shards: Shards) -> Replica:
+    return Replica(pool, shards)
+
+
+@pytest.fixture
+async def talk(replica: Replica) -> Talk:
+    """Alice and Bob."""
+    return await replica.talk()
+
+
+@pytest.fixture
+async def gateway(shards: Shards, redis_url: str, talk: Talk) -> AsyncIterator[Gateway]:
+    """Alice and Bob are connected to it."""
+    listener = Redis.from_url(redis_url)
+    opened = Gateway(shards, listener)
+    await opened.open()
+    await opened.plug(talk.one, talk.other)
+    yield opened
+    await opened.close()
+    await listener.aclose()

@@ -1,0 +1,195 @@
+"""Messaging as tests run it: replicas inside the test's process, and gateways that only listen."""
+
+import asyncio
+import itertools
+import json
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+
+from services.messaging.blocks import Blocks
+from services.messaging.conversations import Conversations
+from services.messaging.cycle import Cycle
+from services.messaging.fanout import Fanout
+from services.messaging.faults import Faults
+from services.messaging.handlers import Handlers
+from services.messaging.indicators import TypingIndicators
+from services.messaging.messages import Messages
+from services.messaging.outbox import Origin
+from services.messaging.receipts import Receipts
+from services.messaging.reports import Reports
+from services.messaging.unread import UnreadCounts
+from shared.directory import Directory
+from shared.postgres import Pool
+from shared.protocol import keys, relay
+from shared.protocol.relay import BlockChanged, Command, CommandBatch
+from shared.rabbitmq import Publisher
+from shared.redis import Shards
+
+SECONDS = 10
+
+
+@dataclass
+class Person:
+    """A user in the directory, with one connection."""
+
+    id: str
+    username: str
+    connection_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Talk:
+    """A conversation of two people, from the commands of whom tests are made."""
+
+    def __init__(self, conversation_id: str, one: Person, other: Person) -> None:
+        self.id = conversation_id
+        self.one = one
+        self.other = other
+
+    def send(
+        self, sender: Person, content: str | None = "hello", temp_id: str | None = None, media: str | None = None
+    ) -> relay.SendMessage:
+        """A message."""
+        kind = "text" if media is None else "image"
+        return relay.SendMessage(sender.id, sender.connection_id, self.id, kind, content, media, temp_id)
+
+    def read(self, reader: Person, seq: int | None = None) -> relay.MarkRead:
+        """A mark."""
+        return relay.MarkRead(reader.id, reader.connection_id, self.id, seq)
+
+    def delivered(self, receiver: Person, seq: int) -> relay.MarkDelivered:
+        """A mark."""
+        return relay.MarkDelivered(receiver.id, receiver.connection_id, self.id, seq)
+
+
+async def new_person(pool: Pool, name: str = "person") -> Person:
+    """Somebody whom nobody knows yet."""
+    person = Person(str(uuid.uuid4()), f"{name}-{uuid.uuid4().hex[:8]}")
+    await pool.execute(
+        "INSERT INTO directory.users (id, username, display_name) VALUES ($1::uuid, $2, $3)",
+        person.id,
+        person.username,
+        name.title(),
+    )
+    return person
+
+
+class RecordedReports(Reports):
+    """Reports that stay here, for tests without a broker."""
+
+    def __init__(self) -> None:
+        self.origins: list[Origin] = []
+        self.changes: list[BlockChanged] = []
+
+    async def undelivered(self, origins: Iterable[Origin]) -> None:
+        """Keep them."""
+        self.origins += origins
+
+    async def blocks(self, changes: Iterable[BlockChanged]) -> None:
+        """Keep them."""
+        self.changes += changes
+
+
+class Replica:
+    """One replica's stores and cycle, put together as the process does, without queues."""
+
+    def __init__(self, pool: Pool, shards: Shards, publisher: Publisher | None = None) -> None:
+        self.pool = pool
+        self.shards = shards
+        self.messages = Messages(pool)
+        self.receipts = Receipts(pool)
+        self.blocks = Blocks(pool, shards)
+        self.conversations = Conversations(pool)
+        self.counts = UnreadCounts(pool, shards)
+        self.indicators = TypingIndicators(pool, shards)
+        self.fanout = Fanout(shards, self.counts.rebuild)
+        self.reported = RecordedReports()
+        directory = Directory(pool)
+        self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory)
+        reports = self.reported if publisher is None else Reports(publisher, 0)
+        self.cycle = Cycle(shards, self.handlers, self.fanout, self.indicators, reports, Faults())
+
+    async def talk(self, one: str = "alice", other: str = "bob") -> Talk:
+        """A new conversation of two new people."""
+        people = await new_person(self.pool, one), await new_person(self.pool, other)
+        conversation_id, _ = await self.conversations.create(people[0].id, people[1].id)
+        return Talk(conversation_id, *people)
+
+
+Event = dict[str, Any]
+
+
+class Gateway:
+    """Listens to what comes down, as a gateway would, and remembers it."""
+
+    def __init__(self, shards: Shards, listener: "Redis", name: str | None = None) -> None:
+        self.name = name or f"gateway-{uuid.uuid4().hex[:8]}"
+        self._shards = shards
+        self._pubsub = listener.pubsub(ignore_subscribe_messages=True)
+        self._batches = itertools.count(1)
+        self.downlinks: list[relay.Downlink] = []
+
+    async def open(self) -> None:
+        """Listen from here on."""
+        await self._pubsub.subscribe(keys.key(keys.GATEWAY, self.name))
+        await self._pubsub.get_message(ignore_subscribe_messages=False, timeout=SECONDS)
+
+    async def close(self) -> None:
+        """Be a dead gateway."""
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def plug(self, *people: Person) -> None:
+        """These people's connections are here."""
+        for person in people:
+            routes = keys.key(keys.ROUTES, person.id)
+            await self._shards.of(person.id).hset(routes, person.connection_id, self.name)
+
+    def batch(self, *commands: Command) -> CommandBatch:
+        """The next batch of this gateway."""
+        return CommandBatch(self.name, next(self._batches), list(commands))
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        """Listen until a condition on what came down is met; fails after 10 s."""
+        async with asyncio.timeout(SECONDS):
+            while not met():
+                message = await self._pubsub.get_message(timeout=1)
+                if message is not None:
+                    self.downlinks.append(relay.downlink_decoder.decode(message["data"]))
+
+    async def completed(self, batch: CommandBatch) -> None:
+        """Listen until a batch is answered."""
+        await self.until(lambda: any(batch.batch_id in downlink.completed for downlink in self.downlinks))
+
+    def deliveries(self, person: Person) -> list[relay.Delivery]:
+        """What came for a person, in order."""
+        return [d for downlink in self.downlinks for d in downlink.deliveries if d.user_id == person.id]
+
+    def events(self, person: Person, kind: str | None = None) -> list[Event]:
+        """Durable events for a person, in order; of one type, if that is given."""
+        events = [json.loads(delivery.text) for delivery in self.deliveries(person)]
+        return [event for event in events if kind in {None, event["type"]}]
+
+    def answers(self, person: Person) -> list[Event]:
+        """Errors and answers for a person's connection."""
+        return [
+            json.loads(direct.text)
+            for downlink in self.downlinks
+            for direct in downlink.directs
+            if direct.connection_id == person.connection_id
+        ]
+
+    def transients(self, person: Person) -> list[Event]:
+        """Typing events for a person."""
+        return [
+            json.loads(transient.text)
+            for downlink in self.downlinks
+            for transient in downlink.transients
+            if person.id in transient.user_ids
+        ]
+
+    def forget(self) -> None:
+        """Begin a new page."""
+        self.downlinks.clear()
