@@ -53,7 +53,7 @@ class Notifier:
         client: PushClient,
     ) -> None:
         allowed, keys = AllowList(settings.push_allowed_hosts), _keys(settings)
-        subscriptions, claims = Subscriptions(pool), Claims(shards)
+        subscriptions, claims = Subscriptions(pool), Claims(shards, settings.push_timeout_seconds)
         self._settings = settings
         self._supervisor = supervisor
         self._pool = pool

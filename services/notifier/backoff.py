@@ -21,9 +21,10 @@ def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
 
 
 def after_deferral(reason: Reason, deferrals: int) -> int:
-    """The wait when no request was made. A full lane is worked off meanwhile: four short waits, then longer ones.
+    """The wait when no request was made: 5 s to 10 min.
 
-    A push service that is down gets longer waits at once. 5 s to 10 min.
+    A full lane is worked off meanwhile, and a claim ends soon: four short waits, then longer ones. A push service that is
+    down gets longer waits at once.
     """
-    step = deferrals // DEFERRALS_A_STEP if reason is Reason.LANE_FULL else deferrals
+    step = deferrals if reason is Reason.CIRCUIT_OPEN else deferrals // DEFERRALS_A_STEP
     return WAITS[min(step, WAITS.index(LONGEST_DEFERRAL_SECONDS))]

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -12,6 +13,10 @@ from shared import postgres, rabbitmq, redis
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+WARN_SECONDS: Final = 1.0
+"""Hundreds of notifications wait for one backend: one of them says so."""
+_warned_at: Final[dict[str, float]] = {}
 
 LONGEST_SECONDS: Final = 3.0
 TRANSIENT_ERRORS: Final = (
@@ -30,5 +35,12 @@ async def patiently(what: str, work: Callable[[], Awaitable[T]]) -> T:
             return await work()
         except TRANSIENT_ERRORS as error:
             attempt = min(attempt + 1, 6)
-            log.warning("backend.unavailable", work=what, error=repr(error))
+            _warn(what, error)
         await asyncio.sleep(random.uniform(0.05, min(LONGEST_SECONDS, 0.1 * 2**attempt)))  # noqa: S311
+
+
+def _warn(what: str, error: Exception) -> None:
+    now = time.monotonic()
+    if now - _warned_at.get(what, -WARN_SECONDS) >= WARN_SECONDS:
+        _warned_at[what] = now
+        log.warning("backend.unavailable", work=what, error=repr(error))

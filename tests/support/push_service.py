@@ -29,20 +29,18 @@ class Browser:
         self.token = token or os.urandom(12).hex()
         self.endpoint = f"{origin}/push/{self.token}"
         self._private = ec.generate_private_key(ec.SECP256R1())
-        self._auth = os.urandom(16)
+        self.p256dh = self._private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        self.auth = os.urandom(16)
 
     @property
     def subscription(self) -> dict[str, Any]:
         """`PushSubscription.toJSON()`."""
-        point = self._private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        keys = {"p256dh": encode(point), "auth": encode(self._auth)}
+        keys = {"p256dh": encode(self.p256dh), "auth": encode(self.auth)}
         return {"endpoint": self.endpoint, "expirationTime": None, "keys": keys}
 
     def decrypt(self, body: bytes) -> Any:
         """The JSON in an `aes128gcm` body. Raises http_ece.ECEException when it isn't for this browser."""
-        return json.loads(
-            http_ece.decrypt(body, private_key=self._private, auth_secret=self._auth, version="aes128gcm")
-        )
+        return json.loads(http_ece.decrypt(body, private_key=self._private, auth_secret=self.auth, version="aes128gcm"))
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,11 @@ class Broker:
         declared = await self.channel.declare_queue(queue.name, passive=True)
         return declared.declaration_result.message_count or 0
 
+    async def consumers(self, queue: Queue) -> int:
+        """Consumers of a queue."""
+        declared = await self.channel.declare_queue(queue.name, passive=True)
+        return declared.declaration_result.consumer_count or 0
+
     async def wait_for(self, queue: Queue, count: int) -> None:
         """Wait until that many are ready in a queue. Raises TimeoutError."""
         async with asyncio.timeout(10):
