@@ -53,7 +53,7 @@ def contained(
     home: Home, name: str, port: int, container: Container, probe: Probe, environment: Mapping[str, str]
 ) -> Program:
     """The program `name`, which serves `container` on `port` of the loopback address."""
-    full_name = f"chat-{hashlib.sha256(str(home.path.resolve()).encode()).hexdigest()[:8]}-{name}"
+    full_name = container_name(home, name)
     docker = program("docker")
     given = [f"--env={key}={value}" for key, value in container.environment.items()]
 
@@ -74,3 +74,8 @@ def contained(
         start_seconds=PULL_SECONDS,
         stop_seconds=30,
     )
+
+
+def container_name(home: Home, name: str) -> str:
+    """The container of the program `name`: another one for each home, since Docker's names are the machine's."""
+    return f"chat-{hashlib.sha256(str(home.path).encode()).hexdigest()[:8]}-{name}"

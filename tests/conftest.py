@@ -1,0 +1,105 @@
+"""Real servers for the tests, started when the first test asks for them and stopped with the session."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, find, make_template, make_virtual_host, with_path
+from tests.support.stack import Stack
+from tools.devtoken import mint
+from tools.stack import ladder
+from tools.stack.home import Home
+from tools.stack.plan import PREFIX
+from tools.stack.ports import PortBook
+from tools.stack.process import allow_many_files
+from tools.stack.stack import Stack as LocalStack
+
+FOLDER = Path("/var/tmp") / f"chat-tests-{os.getpid()}"
+"""Servers that don't run as root must come to it, and its path must be short: not pytest's tmp_path."""
+GIVEN = [kind.variable for kind in ladder.KINDS]
+
+
+def pytest_report_header() -> str:
+    """Where the logs are while the tests run, and afterwards if one fails."""
+    return f"servers of this run, when there are some: {FOLDER}"
+
+
+@pytest.fixture(scope="session")
+def server_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Where the session's servers keep their data; of a failed session the logs stay."""
+    FOLDER.mkdir(mode=0o755)
+    yield FOLDER
+    if request.session.testsfailed:
+        for data in (entry for home in FOLDER.iterdir() for entry in home.iterdir() if entry.name != "log"):
+            shutil.rmtree(data, ignore_errors=True)
+    else:
+        shutil.rmtree(FOLDER)
+
+
+@pytest.fixture(scope="session")
+async def local_stack(server_folder: Path) -> AsyncIterator[LocalStack]:
+    """The session's stack, of which only the backends run. No setting of the developer's own reaches it."""
+    allow_many_files()
+    home = Home(server_folder / "system")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX) or name in GIVEN}
+    environment["CHAT_PORT"] = str(PortBook(home).port("haproxy"))
+    if redis := environment.get(ladder.REDIS.variable):
+        environment[ladder.REDIS.variable] = with_path(redis, SYSTEM_REDIS_DATABASE)
+    local = LocalStack(home, environment, tied=True)
+    try:
+        await local.up_backends()
+        yield local
+    finally:
+        await local.down()
+
+
+@pytest.fixture(scope="session")
+async def backends(local_stack: LocalStack, server_folder: Path) -> AsyncIterator[Backends]:
+    """PostgreSQL and RabbitMQ of the session's stack, and a Redis beside it."""
+    database = find(local_stack.layout.backends, ladder.DATABASE).url
+    await make_template(database, os.environ)
+    amqp = await make_virtual_host(local_stack.home, find(local_stack.layout.backends, ladder.AMQP))
+    ours = {ladder.DATABASE.variable: database, ladder.AMQP.variable: amqp}
+    beside = LocalStack(Home(server_folder / "units"), {**os.environ, **ours}, tied=True)
+    try:
+        await beside.up_backends()
+        yield Backends(database, amqp, find(beside.layout.backends, ladder.REDIS).url)
+    finally:
+        await beside.down()
+
+
+@pytest.fixture(scope="session")
+async def stack(local_stack: LocalStack) -> Stack:
+    """The whole system: two gateways behind HAProxy. All tests share it, so their users and conversations are their own."""
+    await local_stack.up()
+    return Stack(local_stack)
+
+
+@pytest.fixture(scope="module")
+async def database_url(backends: Backends) -> AsyncIterator[str]:
+    """A migrated database of this module's own."""
+    async with backends.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def amqp_url(backends: Backends) -> str:
+    """A virtual host without queues."""
+    await backends.delete_queues()
+    return backends.amqp
+
+
+@pytest.fixture
+async def redis_url(backends: Backends) -> str:
+    """An empty Redis, of which tests may use the databases 0 and 1."""
+    await backends.flush_redis()
+    return backends.redis
+
+
+@pytest.fixture
+def token() -> Callable[..., str]:
+    """Makes tokens of development users: `token("alice")`."""
+    return mint

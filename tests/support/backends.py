@@ -1,0 +1,123 @@
+"""PostgreSQL, RabbitMQ and Redis for a test session: private, from the code that `make run` uses, and clean where it matters.
+
+The system of the end-to-end tests and the tests of single services share PostgreSQL and RabbitMQ, but nothing in them: each
+module of tests has a database of its own, and a virtual host that the system doesn't use. Redis, where all data is in one
+place, they don't share.
+"""
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+import aio_pika
+import asyncpg
+from redis.asyncio import Redis
+
+from shared.protocol.topology import QUEUES
+from tools.stack import ladder
+from tools.stack.backends import Backend
+from tools.stack.docker import container_name
+from tools.stack.home import ROOT, Home
+from tools.stack.ladder import Source, program
+
+TEMPLATE = "chat_template"
+VIRTUAL_HOST = "tests"
+REDIS_DATABASES = (0, 1)
+"""Those that tests may use: two of them stand for two servers."""
+SYSTEM_REDIS_DATABASE = "2"
+
+
+def with_path(url: str, path: str) -> str:
+    """`url` with another database or virtual host."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{path}"))
+
+
+@dataclass
+class Backends:
+    """What the fixtures hand out. `database` is a server, in which databases are made from a migrated one."""
+
+    database: str
+    amqp: str
+    redis: str
+
+    @asynccontextmanager
+    async def fresh_database(self) -> AsyncIterator[str]:
+        """The URL of a migrated database that nobody else uses, dropped afterwards."""
+        name = f"test_{uuid.uuid4().hex}"
+        await execute(self.database, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        try:
+            yield with_path(self.database, name)
+        finally:
+            await execute(self.database, f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def delete_queues(self) -> None:
+        """Delete every queue of the topology, with what is in it."""
+        connection = await aio_pika.connect(self.amqp)
+        async with connection:
+            channel = await connection.channel()
+            for queue in QUEUES:
+                await channel.queue_delete(queue.name)
+
+    async def flush_redis(self) -> None:
+        """Empty Redis."""
+        for number in REDIS_DATABASES:
+            async with Redis.from_url(with_path(self.redis, str(number))) as client:
+                await client.flushdb()
+
+
+async def execute(url: str, statement: str) -> None:
+    """Run one statement."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def make_template(database: str, environment: Mapping[str, str]) -> None:
+    """Migrate an empty database, to be copied: a copy takes 50 ms, the migrations a second."""
+    await execute(database, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+    await execute(database, f"CREATE DATABASE {TEMPLATE}")
+    settings = {**environment, "CHAT_DATABASE_URL": with_path(database, TEMPLATE)}
+    await run((sys.executable, "-m", "migrations"), settings)
+
+
+async def make_virtual_host(home: Home, broker: Backend) -> str:
+    """The URL of the tests' virtual host; of the given one, where the broker isn't ours."""
+    if broker.source is Source.GIVEN:
+        return broker.url
+    server = broker.programs[-1]
+    control: tuple[str, ...] = (program("rabbitmqctl"),)
+    if broker.source is Source.DOCKER:
+        control = (program("docker"), "exec", container_name(home, server.name), "rabbitmqctl")
+    # One call instead of two: most of its time is the start of an Erlang machine.
+    host, user = f'<<"{VIRTUAL_HOST}">>', '<<"guest">>'
+    code = (
+        f"rabbit_vhost:add({host}, {user}), "
+        f'rabbit_auth_backend_internal:set_permissions({user}, {host}, <<".*">>, <<".*">>, <<".*">>, {user}).'
+    )
+    await run((*control, "eval", code), server.environment)
+    return with_path(broker.url, VIRTUAL_HOST)
+
+
+async def run(command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    """Run a command to its end; fails, showing what it said, when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, f"{' '.join(command)}\n{output.decode(errors='replace')}"
+
+
+def find(backends: list[Backend], kind: ladder.Kind) -> Backend:
+    """The backend of a kind."""
+    return next(backend for backend in backends if backend.kind == kind)

@@ -1,0 +1,93 @@
+"""A whole running system, as tests see it: its addresses, and power over its processes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tools.stack.stack import Stack as LocalStack
+
+
+class Stack:
+    """Two gateways behind HAProxy, and the services and servers that they need.
+
+    Processes have the names of `stack.json`: `gateway-1`, `messaging-1`, `postgres`, `redis`, `rabbitmq`, `haproxy` …
+    """
+
+    def __init__(self, local: LocalStack) -> None:
+        self._local = local
+
+    @property
+    def url(self) -> str:
+        """The load balancer, as `http://127.0.0.1:port`."""
+        return self._local.url
+
+    @property
+    def ws_url(self) -> str:
+        """The endpoint for sockets."""
+        return self.url.replace("http", "ws", 1) + "/chat/ws"
+
+    @property
+    def database_url(self) -> str:
+        """The system's own database."""
+        return self._setting("CHAT_DATABASE_URL")
+
+    @property
+    def redis_urls(self) -> list[str]:
+        """The system's own Redis servers."""
+        return self._setting("CHAT_REDIS_URLS").split(",")
+
+    @property
+    def amqp_url(self) -> str:
+        """The system's own virtual host."""
+        return self._setting("CHAT_AMQP_URL")
+
+    def names(self, service: str) -> list[str]:
+        """The living processes of a service: `gateway` gives `gateway-1`, `gateway-2`."""
+        names = [record.name for record in self._local.processes.living()]
+        return [name for name in names if name.rpartition("-")[0] == service]
+
+    def direct_url(self, name: str) -> str:
+        """A process without the load balancer: one gateway of several, or what isn't routed, such as `/metrics`."""
+        return f"http://127.0.0.1:{self._local.processes.get(name).port}"
+
+    def pid(self, name: str) -> int:
+        """The id of a living process."""
+        return self._local.pid(name)
+
+    def log(self, name: str) -> str:
+        """What a process has written so far."""
+        return self._local.home.log(name).read_text(encoding="utf-8", errors="replace")
+
+    async def kill(self, name: str) -> None:
+        """End a process as a crash does; returns when it is gone."""
+        await self._local.kill(name)
+
+    async def stop(self, name: str) -> None:
+        """Ask a process to end; returns when it has."""
+        await self._local.stop(name)
+
+    async def start(self, name: str, **settings: str) -> None:
+        """Start a process that doesn't run, with `settings` on top of its own; returns when HAProxy finds it healthy."""
+        await self._local.start(name, settings)
+
+    async def restart(self, name: str, **settings: str) -> None:
+        """Stop and start a process."""
+        await self.stop(name)
+        await self.start(name, **settings)
+
+    async def revive(self) -> None:
+        """Bring back everything that is gone, as `make up` does."""
+        await self._local.up()
+
+    @asynccontextmanager
+    async def settings(self, *names: str, **settings: str) -> AsyncIterator[None]:
+        """Processes with other settings for a while: `stack.settings("notifier-1", CHAT_PUSH_DELAY_SECONDS="1")`."""
+        for name in names:
+            await self.restart(name, **settings)
+        try:
+            yield
+        finally:
+            for name in names:
+                await self.restart(name)
+
+    def _setting(self, name: str) -> str:
+        return self._local.layout.services[0].environment[name]
