@@ -45,7 +45,9 @@ def declared() -> dict[str, list[Family]]:
 def _families(module: str) -> list[Family]:
     values = vars(import_module(module)).values()
     declarations = [value for value in values if isinstance(value, Declaration) and not isinstance(value, type)]
-    return [_family(declaration, metric) for declaration in declarations for metric in declaration.describe()]
+    families = [_family(declaration, metric) for declaration in declarations for metric in declaration.describe()]
+    # Children of a labelled metric, such as one looked up at import, describe themselves by its name.
+    return list({family.name: family for family in reversed(families)}.values())[::-1]
 
 
 def _family(declaration: Declaration, metric: Metric) -> Family:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.gateway.drain import ANSWER_SECONDS, FINISH_SECONDS
 from services.gateway.settings import GatewaySettings
 from shared.settings import ServiceSettings
 from tests.unit.deploy.manifests import (
@@ -70,7 +71,7 @@ def test_the_grace_is_longer_than_a_drain(overlay: str) -> None:
         deployment = named(overlay, "Deployment", service)
         before = container(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
         grace = template(deployment)["spec"]["terminationGracePeriodSeconds"]
-        assert grace >= before + drain + stop + MARGIN_SECONDS
+        assert grace >= before + drain + ANSWER_SECONDS + FINISH_SECONDS + stop + MARGIN_SECONDS
 
 
 def test_each_replica_is_named_by_its_pod() -> None:

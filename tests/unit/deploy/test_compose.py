@@ -1,0 +1,84 @@
+"""docker-compose.yml: valid, confined to this machine, hardened, and told only settings that exist."""
+
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from services.gateway.drain import ANSWER_SECONDS, FINISH_SECONDS
+from services.gateway.settings import GatewaySettings
+from shared.settings import ServiceSettings
+from tests.unit.deploy.manifests import ROOT
+from tools.checkers import checker
+from tools.dashboards.families import SERVICES
+from tools.stack.redis import DURABILITY
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
+WITHOUT_CHECK = {"haproxy", "prometheus", "grafana"}
+"""Their images have no program that could ask them; nothing waits for them."""
+
+
+def test_the_schema_holds() -> None:
+    command = [checker("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_all_parts_are_there() -> None:
+    parts = {"postgres", "redis", "rabbitmq", "migrations", "devserver", "haproxy", *SERVICES}
+    assert {name for name, container in CONTAINERS.items() if "profiles" not in container} == parts
+    assert CONTAINERS["gateway"]["deploy"]["replicas"] == 2
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_is_hardened(name: str) -> None:
+    container = CONTAINERS[name]
+    assert container["read_only"] is True
+    assert container["cap_drop"] == ["ALL"]
+    assert container["security_opt"] == ["no-new-privileges:true"]
+    assert container["restart"]
+    assert container["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_an_image_can_be_another(name: str) -> None:
+    image = CONTAINERS[name]["image"]
+    assert image.startswith("${")
+    assert ":-" in image
+    assert not image.endswith(":latest}")
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_ports_are_of_this_machine_only(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:${") for port in CONTAINERS[name].get("ports", []))
+
+
+def test_backends_reach_nothing() -> None:
+    assert COMPOSE["networks"]["backends"]["internal"] is True
+    for name in ("postgres", "redis", "rabbitmq"):
+        assert CONTAINERS[name]["networks"] == ["backends"]
+        assert "ports" not in CONTAINERS[name]
+
+
+def test_what_is_waited_for_can_be_healthy() -> None:
+    ours = {name for name, container in CONTAINERS.items() if "build" in container}
+    for container in CONTAINERS.values():
+        for needed, how in container.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert needed in ours or "test" in CONTAINERS[needed]["healthcheck"]
+    assert WITHOUT_CHECK.isdisjoint(ours)
+
+
+def test_redis_is_configured_as_in_the_local_stack() -> None:
+    assert CONTAINERS["redis"]["command"] == ["redis-server", *DURABILITY]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_given_time_to_stop(service: str) -> None:
+    container = CONTAINERS[service]
+    assert container["environment"]["SERVICE"] == service
+    drain = float(GatewaySettings.model_fields["drain_seconds"].default)
+    stop = float(ServiceSettings.model_fields["shutdown_seconds"].default)
+    assert float(container["stop_grace_period"].removesuffix("s")) > drain + ANSWER_SECONDS + FINISH_SECONDS + stop

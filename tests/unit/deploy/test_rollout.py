@@ -1,0 +1,59 @@
+"""rollout.sh: the migrations come to their end before any service is touched.
+
+There is no cluster here: a program that takes kubectl's place renders for real, and writes down what else it was told.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, of_kind, title
+from tools.checkers import checker
+from tools.dashboards.families import SERVICES
+
+RECORDER = """\
+#!/bin/sh
+if [ "$1" = kustomize ]; then exec {kubectl} "$@"; fi
+echo "$@" | sed "s#/[^ ]*/tmp[^ ]*#MANIFESTS#" >>{log}
+case "$*" in *wait*) exit {status} ;; esac
+"""
+
+
+def roll_out(folder: Path, overlay: str, status: int = 0) -> tuple[int, list[str]]:
+    """Exit status, and what kubectl was told. `status`: how the wait for the migrations ends."""
+    log = folder / "log"
+    recorder = folder / "kubectl"
+    recorder.write_text(RECORDER.format(kubectl=checker("kubectl"), log=log, status=status), encoding="utf-8")
+    recorder.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    done = subprocess.run([str(DEPLOY / "k8s/rollout.sh"), overlay], env=environment, capture_output=True, check=False)
+    return done.returncode, [
+        line.split()[0] if line.startswith("apply") else line for line in log.read_text().splitlines()
+    ]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_migrations_come_first(overlay: str, tmp_path: Path) -> None:
+    status, told = roll_out(tmp_path, overlay)
+    assert status == 0
+    steps = ["delete job migrations", "apply", "wait --for=condition=complete", "apply", "rollout status deployment"]
+    assert len(told) == len(steps)
+    assert all(step in line for step, line in zip(steps, told, strict=True))
+
+
+def test_failed_migrations_leave_the_services_alone(tmp_path: Path) -> None:
+    status, told = roll_out(tmp_path, "production", status=1)
+    assert status == 1
+    assert "wait" in told[-1]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_only_services_come_after(overlay: str) -> None:
+    late = {
+        title(workload)
+        for workload in of_kind(overlay, "Deployment")
+        if workload["metadata"]["labels"].get("after") == "migrations"
+    }
+    assert late - {"devserver"} == set(SERVICES)
