@@ -1,0 +1,325 @@
+"""Whatever devices, gateways and replicas do: what every client shows of its friends becomes true in the promised time.
+
+A stateful test. The model knows nothing of leases: it knows which devices live, and what the contract promises of them.
+"""
+
+import asyncio
+import itertools
+import random
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from services.presence.commands import Cycle
+from services.presence.rules import RANK
+from shared import postgres
+from shared.protocol import relay
+from shared.protocol.payloads import Status
+from shared.redis import Shards
+from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica, two_servers
+
+T = TypeVar("T")
+USERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
+PAIRS = st.tuples(st.sampled_from(USERS), st.sampled_from(USERS)).filter(lambda pair: pair[0] != pair[1])
+RENEWAL_MS = 20_000
+SWEEP_MS = 2_500
+PROMISE_MS = TIMING.lease_ms + 5_000
+EXAMPLES = 10
+STEPS = 60
+
+
+@dataclass
+class Model:
+    """The truth: live devices with what they chose, who follows whom, and who blocks whom.
+
+    `parted` have unfollowed, and may show each other as they were last told.
+    """
+
+    devices: dict[str, Device] = field(default_factory=dict)
+    chosen: dict[str, Status] = field(default_factory=dict)
+    follows: set[tuple[str, str]] = field(default_factory=set)
+    blocks: set[tuple[str, str]] = field(default_factory=set)
+    doubtful: dict[str, int] = field(default_factory=dict)
+    parted: set[tuple[str, str]] = field(default_factory=set)
+
+    def doubt(self, user: str, until_ms: int) -> None:
+        """The contract gives the system until then to notice what became of a user's device."""
+        self.doubtful[user] = max(until_ms, self.doubtful.get(user, 0))
+
+    def status(self, user: str) -> Status:
+        """busy > online > away over the user's live devices."""
+        statuses = [self.chosen[name] for name, device in self.devices.items() if device.user_id == user]
+        return max(statuses, key=RANK.__getitem__, default="offline")
+
+    def friends(self, user: str) -> set[str]:
+        """Mutual follows without a block in either direction."""
+        return {other for other in USERS if self.are_friends(user, other)}
+
+    def are_friends(self, user: str, other: str) -> bool:
+        """True when both follow and neither blocks."""
+        ways = {(user, other), (other, user)}
+        return user != other and ways <= self.follows and not ways & self.blocks
+
+
+class World:
+    """Two replicas, the gateways, and what lies in the queues between them."""
+
+    def __init__(self, pool: postgres.Pool, shards: Shards, gateways: Gateways) -> None:
+        self.clock = FakeClock()
+        self.replicas = [Replica(pool, shards, self.clock) for _ in range(2)]
+        self.gateways = gateways
+        self.waiting: list[list[relay.PresenceCommand]] = []
+        self.renewed_at = self.clock.now
+
+    def any_replica(self, chance: random.Random) -> Replica:
+        """The broker gives a message to one of them."""
+        return chance.choice(self.replicas)
+
+    async def deliver(self, chance: random.Random, batch: list[relay.PresenceCommand]) -> None:
+        """One replica handles a batch."""
+        await self.any_replica(chance).handle(*batch)
+
+    async def deliver_all(self, chance: random.Random) -> None:
+        """Everything that waits is handled, in any order: replicas overtake one another."""
+        chance.shuffle(self.waiting)
+        while self.waiting:
+            await self.deliver(chance, self.waiting.pop())
+
+    async def pass_time(self, chance: random.Random, length_ms: int, devices: list[Device]) -> None:
+        """Time passes; gateways renew the leases of live devices, and replicas sweep."""
+        until = self.clock.now + length_ms
+        while self.clock.now < until:
+            self.clock.now = min(until, self.clock.now + SWEEP_MS)
+            if self.clock.now - self.renewed_at >= RENEWAL_MS:
+                await self._renew(chance, devices)
+            await self.any_replica(chance).sweep.once()
+
+    async def _renew(self, chance: random.Random, devices: list[Device]) -> None:
+        self.renewed_at = self.clock.now
+        connections = [(device.user_id, device.connection_id) for device in devices]
+        await self.any_replica(chance).commands.renew([relay.LeaseRenewal("any", self.clock.now, connections)])
+
+
+class Convergence(RuleBasedStateMachine):
+    """Drives the world and the model alike."""
+
+    runner: asyncio.Runner
+    database_url: str
+    redis_urls: list[str]
+    live = Bundle("live")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.chance = random.Random(0)
+        self.version = 0
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the test's own loop."""
+        return self.runner.run(work)
+
+    @initialize(seed=st.integers(0, 2**32))
+    def begin(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.gateway_names = {number: str(uuid.uuid4()) for number in range(2)}
+        self.do(self._open())
+        for user, other in itertools.combinations(USERS, 2):
+            self.befriend((user, other))
+
+    async def _open(self) -> None:
+        self.pool = await postgres.open_pool(SecretStr(self.database_url), size=4, application_name="test")
+        await self.pool.execute("TRUNCATE presence.follows, presence.blocks")
+        self.shards = Shards(self.redis_urls)
+        for client in self.shards.clients.values():
+            await client.flushdb()
+        self.listener = Redis.from_url(self.redis_urls[0])
+        gateways = Gateways(self.shards, self.listener)
+        await gateways.start()
+        self.world = World(self.pool, self.shards, gateways)
+
+    async def _close(self) -> None:
+        await self.world.gateways.stop()
+        await self.listener.aclose()
+        await self.shards.aclose()
+        await self.pool.close()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.converge()
+            self.do(self._close())
+
+    def tick(self) -> int:
+        """A moment that no other event has."""
+        self.world.clock.now += 1
+        return self.world.clock.now
+
+    def report(self, *commands: relay.PresenceCommand) -> None:
+        """A gateway or messaging says something; it is delivered some time."""
+        self.world.waiting.append(list(commands))
+
+    @rule(target=live, user=st.sampled_from(USERS), gateway=st.integers(0, 1))
+    def connect(self, user: str, gateway: int) -> Device:
+        device = self.do(self.world.gateways.plug(Device(user, self.gateway_names[gateway])))
+        self.model.devices[device.connection_id] = device
+        self.model.chosen[device.connection_id] = "online"
+        self.report(device.connected(self.tick()))
+        return device
+
+    @rule(device=consumes(live), clean=st.booleans())
+    def disconnect(self, device: Device, clean: bool) -> None:
+        if self.model.devices.pop(device.connection_id, None) is not None:
+            self.do(self.world.gateways.unplug(device))
+            self.report(device.disconnected(self.tick(), clean=clean))
+            if not clean:
+                self.model.doubt(device.user_id, self.world.clock.now + TIMING.grace_ms)
+
+    @rule(gateway=st.integers(0, 1))
+    def gateway_dies(self, gateway: int) -> None:
+        """Nothing is reported. What it sent before may still be under way; another takes its place."""
+        for device in list(self.model.devices.values()):
+            if device.gateway_id == self.gateway_names[gateway]:
+                del self.model.devices[device.connection_id]
+                self.model.doubt(device.user_id, self.world.clock.now + TIMING.lease_ms)
+                self.do(self.world.gateways.unplug(device, forgotten=False))
+        self.gateway_names[gateway] = str(uuid.uuid4())
+
+    @rule(device=live, status=st.sampled_from(["online", "away", "busy"]))
+    def choose(self, device: Device, status: Status) -> None:
+        if device.connection_id in self.model.devices:
+            self.model.chosen[device.connection_id] = status
+            self.report(device.chose(status, self.tick()))
+
+    @rule(pair=PAIRS, meanwhile=st.booleans())
+    def unfollow(self, pair: tuple[str, str], meanwhile: bool) -> None:
+        self.model.follows.discard(pair)
+        self.model.parted |= {pair, pair[::-1]}
+        self.do(self._together(self.world.any_replica(self.chance).unfollow(*pair), meanwhile))
+
+    @rule(pair=PAIRS, meanwhile=st.booleans())
+    def follow(self, pair: tuple[str, str], meanwhile: bool) -> None:
+        self.model.follows.add(pair)
+        self.do(self._together(self.world.any_replica(self.chance).follow(*pair), meanwhile))
+
+    @rule(pair=PAIRS)
+    def befriend(self, pair: tuple[str, str]) -> None:
+        self.follow(pair, False)
+        self.follow((pair[1], pair[0]), False)
+
+    @rule(pair=PAIRS, active=st.booleans())
+    def block(self, pair: tuple[str, str], active: bool) -> None:
+        (self.model.blocks.add if active else self.model.blocks.discard)(pair)
+        self.version += 1
+        self.report(relay.BlockChanged(*pair, active, self.version))
+
+    @rule()
+    def deliver_one(self) -> None:
+        if self.world.waiting:
+            batch = self.world.waiting.pop(self.chance.randrange(len(self.world.waiting)))
+            self.do(self.world.deliver(self.chance, batch))
+
+    @rule()
+    def deliver_several_at_once(self) -> None:
+        """Both replicas work at the same time."""
+        self.do(self._together(asyncio.sleep(0), True))
+
+    async def _together(self, work: Coroutine[Any, Any, None], meanwhile: bool) -> None:
+        """Do some work; `meanwhile`: while everything that waits is delivered."""
+        batches: list[list[relay.PresenceCommand]] = []
+        if meanwhile:
+            batches, self.world.waiting = self.world.waiting, []
+        await asyncio.gather(*(self.world.deliver(self.chance, batch) for batch in batches), work)
+
+    @rule()
+    def deliver_twice(self) -> None:
+        """A replica dies after the work and before the acknowledgement."""
+        if self.world.waiting:
+            self.do(self.world.deliver(self.chance, self.chance.choice(self.world.waiting)))
+
+    @rule()
+    def replica_dies_before_telling(self) -> None:
+        """Leases are changed, friends aren't told; the batch comes again."""
+        if self.world.waiting:
+            batch = self.chance.choice(self.world.waiting)
+            self.do(self._half_deliver(batch))
+
+    async def _half_deliver(self, batch: list[relay.PresenceCommand]) -> None:
+        cycle = Cycle()
+        for command in batch:
+            cycle.add(command, self.world.clock.now)
+        await self.world.any_replica(self.chance).leases.advance(cycle.changes, set())
+
+    @rule(length_ms=st.integers(1, 30_000))
+    def wait(self, length_ms: int) -> None:
+        self.do(self.world.pass_time(self.chance, length_ms, list(self.model.devices.values())))
+
+    @rule()
+    def settle(self) -> None:
+        """Everything is delivered: clients show the truth, save of users that may not have been noticed yet."""
+        self.do(self.world.deliver_all(self.chance))
+        self.do(self.world.pass_time(self.chance, TIMING.retry_ms + 1, list(self.model.devices.values())))
+        self.check()
+
+    @rule()
+    def converge(self) -> None:
+        """Everything is delivered and the longest promise has passed: clients show the truth."""
+        self.do(self.world.deliver_all(self.chance))
+        self.do(self.world.pass_time(self.chance, PROMISE_MS, list(self.model.devices.values())))
+        self.check()
+
+    def check(self) -> None:
+        """Every client shows of every friend what is true, unless nobody could know yet."""
+        self.do(self.world.gateways.sync())
+        now = self.world.clock.now
+        for device in self.model.devices.values():
+            friends = self.model.friends(device.user_id)
+            sure = {friend for friend in friends if self.model.doubtful.get(friend, 0) <= now}
+            shown = {friend: device.view[friend].status for friend in sure if friend in device.view}
+            assert shown == {friend: self.model.status(friend) for friend in sure}
+            self.model.parted -= {(device.user_id, friend) for friend in sure}
+
+    @invariant()
+    def a_block_looks_like_absence(self) -> None:
+        """Once a block is known, neither side shows the other as online."""
+        if not hasattr(self, "world") or self.world.waiting:
+            return
+        self.do(self.world.gateways.sync())
+        for device in self.model.devices.values():
+            for other, status in device.view.items():
+                pair = (device.user_id, other)
+                if {pair, pair[::-1]} & self.model.blocks and pair not in self.model.parted:
+                    assert status.status == "offline"
+
+
+@pytest.mark.timeout(300)
+def test_convergence(database_url: str, redis_url: str) -> None:
+    class Machine(Convergence):
+        """The machine with this test's servers."""
+
+    Machine.database_url = database_url
+    Machine.redis_urls = two_servers(redis_url)
+    with asyncio.Runner() as Machine.runner:
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=STEPS,
+                deadline=None,
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+            ),
+        )
