@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,9 @@ from services.messaging.cycle import Cycle
 from services.messaging.fanout import Fanout
 from services.messaging.faults import Faults
 from services.messaging.handlers import Handlers
-from services.messaging.indicators import TypingIndicators
+from services.messaging.indicators import Indicator, TypingIndicators
 from services.messaging.messages import Messages
-from services.messaging.outbox import Origin
+from services.messaging.outbox import Origin, Outbox
 from services.messaging.receipts import Receipts
 from services.messaging.reports import Reports
 from services.messaging.unread import UnreadCounts
@@ -77,6 +77,15 @@ async def new_person(pool: Pool, name: str = "person") -> Person:
     return person
 
 
+async def eventually(met: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition is met; fails after 10 s."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            if await met():
+                return
+            await asyncio.sleep(0.003)
+
+
 class RecordedReports(Reports):
     """Reports that stay here, for tests without a broker."""
 
@@ -112,11 +121,34 @@ class Replica:
         reports = self.reported if publisher is None else Reports(publisher, 0)
         self.cycle = Cycle(shards, self.handlers, self.fanout, self.indicators, reports, Faults())
 
+    async def last_seq(self, talk: Talk) -> int:
+        """How many messages are stored."""
+        return int(
+            await self.pool.fetchval("SELECT last_seq FROM messaging.conversations WHERE id = $1::uuid", talk.id)
+        )
+
     async def talk(self, one: str = "alice", other: str = "bob") -> Talk:
         """A new conversation of two new people."""
         people = await new_person(self.pool, one), await new_person(self.pool, other)
         conversation_id, _ = await self.conversations.create(people[0].id, people[1].id)
         return Talk(conversation_id, *people)
+
+
+class Stall:
+    """Keeps a replica's next delivery back, between commit and fan-out, until it is released."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._deliver = replica.fanout.deliver
+        self._released = asyncio.Event()
+        replica.fanout.deliver = self._wait  # type: ignore[method-assign]
+
+    def release(self) -> None:
+        """Let it go."""
+        self._released.set()
+
+    async def _wait(self, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
+        await self._released.wait()
+        return await self._deliver(outbox)
 
 
 Event = dict[str, Any]

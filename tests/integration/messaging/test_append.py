@@ -158,7 +158,7 @@ async def test_racing_senders_store_each_key_once(replica: Replica, talk: Talk) 
 
     async def race(number: int) -> list[tuple[str, int]]:
         order = random.Random(number).sample(keys, len(keys))
-        results = []
+        results: list[tuple[str, Appended]] = []
         for start in range(0, len(order), 4):
             sends = [talk.send(talk.one, f"body of {key}", key) for key in order[start : start + 4]]
             results += zip(order[start:], await replica.messages.append(drafts(*sends)), strict=False)

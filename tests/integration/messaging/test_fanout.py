@@ -1,0 +1,333 @@
+"""Fan-out: who gets what, counted once, in order, and what happens when Redis or a gateway has forgotten."""
+
+import asyncio
+import itertools
+import time
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+from redis.asyncio import Redis
+
+from services.messaging.outbox import Outbox
+from shared.postgres import Pool
+from shared.protocol import keys, limits
+from shared.protocol.relay import Command
+from shared.redis import Shards
+from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
+
+
+async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
+    """One cycle with one batch, until its completion came down."""
+    batch = gateway.batch(*commands)
+    await replica.cycle.run([batch])
+    await gateway.completed(batch)
+
+
+async def entries(shards: Shards, person: Person) -> list[tuple[str, dict[bytes, bytes]]]:
+    """A person's inbox: (entry id, fields)."""
+    found: Any = await shards.of(person.id).xrange(keys.key(keys.INBOX, person.id))
+    return [(entry.decode(), fields) for entry, fields in found]
+
+
+async def has(replica: Replica, talk: Talk, messages: int) -> bool:
+    return await replica.last_seq(talk) == messages
+
+
+async def value(met: bool) -> bool:
+    return met
+
+
+def deferred() -> float:
+    return REGISTRY.get_sample_value("chat_messaging_deferred_total") or 0.0
+
+
+async def total(shards: Shards, person: Person) -> int:
+    return int(await shards.of(person.id).get(keys.key(keys.UNREAD_TOTAL, person.id)) or -1)
+
+
+async def test_a_message_reaches_both_sides(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await run(replica, gateway, talk.send(talk.one, "Hello there!", "temp-123"))
+    (sent,), (new,) = gateway.events(talk.one), gateway.events(talk.other)
+    message = sent["payload"]["message"]
+    assert (sent["type"], sent["payload"]["tempId"]) == ("message.sent", "temp-123")
+    assert new["type"] == "message.new"
+    assert {name: value for name, value in new["payload"]["message"].items() if name != "sender"} == message
+    assert new["payload"]["message"]["sender"]["username"] == talk.one.username
+    assert new["payload"]["unread"] == {"conversation": 1, "total": 1}
+    assert (message["seq"], message["isRead"], message["media"]) == (1, False, [])
+    assert [d.notifiable for d in gateway.deliveries(talk.one) + gateway.deliveries(talk.other)] == [False, True]
+
+
+async def test_what_went_out_live_is_what_history_says(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await run(replica, gateway, talk.send(talk.one, "สวัสดี 👋", "t1"))
+    (new,) = gateway.events(talk.other)
+    (message,) = await replica.messages.at([(talk.other.id, talk.id, 1)])
+    assert (message.id, message.created_at, message.content) == tuple(
+        new["payload"]["message"][name] for name in ("id", "createdAt", "content")
+    )
+
+
+async def test_offsets_have_no_gaps_and_cursors_name_entries(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    for size in (3, 1, 2):
+        await run(replica, gateway, *(talk.send(talk.one) for _ in range(size)))
+    for person in (talk.one, talk.other):
+        offsets = [delivery.offset for delivery in gateway.deliveries(person)]
+        assert offsets == list(range(offsets[0], offsets[0] + 6))
+        inbox = await entries(shards, person)
+        assert [event["cursor"] for event in gateway.events(person)] == [entry for entry, _ in inbox]
+        for delivery, (entry, fields) in zip(gateway.deliveries(person), inbox, strict=True):
+            assert delivery.text == fields[b"e"].decode() + f',"cursor":"{entry}"}}'
+            assert fields[b"p"].decode() == ("" if person is talk.one else talk.one.id)
+
+
+async def test_a_recreated_inbox_never_reuses_offsets(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    await run(replica, gateway, *(talk.send(talk.one) for _ in range(5)))
+    await shards.of(talk.other.id).delete(keys.key(keys.INBOX_OFFSET, talk.other.id))
+    await run(replica, gateway, talk.send(talk.one))
+    before, after = gateway.deliveries(talk.other)[-2:]
+    assert after.offset > before.offset + 1
+    assert len(await entries(shards, talk.other)) == 1
+
+
+async def test_an_inbox_is_bounded_and_ends(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+    for _ in range(4):
+        await run(replica, gateway, *(talk.send(talk.one, "x" * 100) for _ in range(200)))
+    assert len(await entries(shards, talk.other)) <= limits.INBOX_EVENTS + 100
+    client = shards.of(talk.other.id)
+    for prefix in (keys.INBOX, keys.INBOX_OFFSET):
+        assert 0 < await client.ttl(keys.key(prefix, talk.other.id)) <= limits.INBOX_SECONDS
+
+
+async def test_a_repetition_is_announced_again_and_counted_once(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    for _ in range(3):
+        await run(replica, gateway, talk.send(talk.one, "hi", "t1"))
+    events = gateway.events(talk.one) + gateway.events(talk.other)
+    assert [event["type"] for event in events] == ["message.sent"] * 3 + ["message.new"] * 3
+    assert len({event["payload"]["message"]["id"] for event in events}) == 1
+    assert {event["payload"]["message"]["seq"] for event in events} == {1}
+    assert [e["payload"]["unread"] for e in gateway.events(talk.other)] == [{"conversation": 1, "total": 1}] * 3
+    assert await total(shards, talk.other) == 1
+
+
+async def test_a_batch_that_comes_again_changes_nothing(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    """As after a crash between commit and acknowledgement; the second message has no tempId to be known by."""
+    batch = gateway.batch(talk.send(talk.one, "a", "t1"), talk.send(talk.one, "b"), talk.read(talk.one))
+    for _ in range(2):
+        await replica.cycle.run([batch])
+    await gateway.until(lambda: len(gateway.events(talk.other)) == 4)
+    assert [e["payload"]["message"]["seq"] for e in gateway.events(talk.other, "message.new")] == [1, 2, 1, 2]
+    assert await total(shards, talk.other) == 2
+    assert await replica.counts.of(talk.other.id) == {talk.id: 2}
+
+
+async def test_a_repetition_tells_what_became_of_the_original(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await run(replica, gateway, talk.send(talk.one, "hi", "t1"))
+    await run(replica, gateway, talk.read(talk.other))
+    await run(replica, gateway, talk.send(talk.one, "hi", "t1"))
+    first, again = gateway.events(talk.one, "message.sent")
+    (update,) = gateway.events(talk.one, "message.read_update")
+    assert again["payload"]["message"] == {
+        **first["payload"]["message"],
+        "isRead": True,
+        "readAt": update["payload"]["readAt"],
+        "deliveredAt": update["payload"]["readAt"],
+    }
+
+
+async def test_a_repetition_passes_no_block(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await run(replica, gateway, talk.send(talk.one, "hi", "t1"))
+    await replica.blocks.set(talk.other.id, talk.one.id, active=True)
+    gateway.forget()
+    await run(replica, gateway, talk.send(talk.one, "hi", "t1"))
+    assert len(gateway.events(talk.one, "message.sent")) == 1
+    assert gateway.events(talk.other) == []
+
+
+async def test_totals_run_over_all_conversations(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    friends = [await replica.talk() for _ in range(2)]
+    talks = [talk]
+    for friend in friends:
+        conversation_id, _ = await replica.conversations.create(friend.one.id, talk.other.id)
+        talks.append(Talk(conversation_id, friend.one, talk.other))
+    await run(replica, gateway, talk.send(talk.one), talk.read(talk.other))
+    await run(replica, gateway, talk.read(talk.other))
+    gateway.forget()
+    await run(replica, gateway, *(one.send(one.one) for one in talks for _ in range(2)))
+    counts = [event["payload"]["unread"] for event in gateway.events(talk.other)]
+    assert [(count["conversation"], count["total"]) for count in counts] == [
+        (1, 1),
+        (2, 2),
+        (1, 3),
+        (2, 4),
+        (1, 5),
+        (2, 6),
+    ]
+    gateway.forget()
+    await run(replica, gateway, talks[1].read(talk.other))
+    (ack,) = gateway.events(talk.other, "message.read_ack")
+    assert ack["payload"]["unread"] == {"conversation": 0, "total": 4}
+
+
+async def test_counts_that_redis_lost_are_rebuilt(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    await run(replica, gateway, *(talk.send(talk.one) for _ in range(3)))
+    for client in shards.clients.values():
+        await client.flushdb()
+    await gateway.plug(talk.one, talk.other)
+    gateway.forget()
+    await run(replica, gateway, talk.send(talk.one, "after"))
+    assert gateway.events(talk.other)[0]["payload"]["unread"] == {"conversation": 4, "total": 4}
+    assert await total(shards, talk.other) == 4
+
+
+async def test_a_late_count_of_an_older_version_is_not_applied(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    """One replica's delivery comes after a later one of another: the later count stays."""
+    await run(replica, gateway, talk.send(talk.one, "a", "t1"))
+    late = gateway.batch(talk.send(talk.one, "b", "t2"))
+    stall = Stall(replica)
+    waiting = asyncio.create_task(replica.cycle.run([late]))
+    other_replica = Replica(replica.pool, shards)
+    await eventually(lambda: has(replica, talk, 2))
+    await run(other_replica, gateway, talk.read(talk.other))
+    stall.release()
+    await waiting
+    await gateway.completed(late)
+    assert await total(shards, talk.other) == 0
+    assert await replica.counts.of(talk.other.id) == {}
+
+
+async def test_the_last_message_is_cached(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+    await run(
+        replica, gateway, talk.send(talk.one, "a", "t1"), talk.send(talk.other, "b"), talk.send(talk.one, "a", "t1")
+    )
+    client, key = shards.of(talk.id), keys.key(keys.LAST_MESSAGE, talk.id)
+    found: Any = await client.hgetall(key)
+    cached = {name.decode(): value.decode() for name, value in found.items()}
+    newest = gateway.events(talk.other, "message.sent")[0]["payload"]["message"]
+    assert cached == {
+        "id": newest["id"],
+        "sender_id": talk.other.id,
+        "content": "b",
+        "type": "text",
+        "created_at": newest["createdAt"],
+        "seq": "2",
+    }
+    assert 0 < await client.ttl(key) <= limits.LAST_MESSAGE_SECONDS
+
+
+async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    client, routes = shards.of(talk.other.id), keys.key(keys.ROUTES, talk.other.id)
+    await client.delete(routes)
+    await client.hset(routes, mapping={"one": "gateway-dead", "two": "gateway-dead"})
+    await run(replica, gateway, talk.send(talk.one, "anybody?"), talk.send(talk.other, "me"))
+    assert await client.hgetall(routes) == {}
+    (origin,) = replica.reported.origins
+    assert (origin.send.content, origin.appended.receiver_id) == ("anybody?", talk.other.id)
+
+
+async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+    client, routes = shards.of(talk.other.id), keys.key(keys.ROUTES, talk.other.id)
+    await client.hset(routes, "old", "gateway-dead")
+    await run(replica, gateway, talk.send(talk.one))
+    assert await client.hgetall(routes) == {talk.other.connection_id.encode(): gateway.name.encode()}
+    assert replica.reported.origins == []
+    assert len(gateway.events(talk.other)) == 1
+
+
+async def test_two_devices_on_one_gateway_are_one_delivery(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    await shards.of(talk.other.id).hset(keys.key(keys.ROUTES, talk.other.id), "second", gateway.name)
+    await run(replica, gateway, talk.send(talk.one))
+    assert len(gateway.deliveries(talk.other)) == 1
+
+
+async def test_all_gateways_of_a_user_get_it(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards, redis_url: str
+) -> None:
+    async with Redis.from_url(redis_url) as listener:
+        second = Gateway(shards, listener)
+        await second.open()
+        await second.plug(Person(talk.other.id, talk.other.username))
+        await run(replica, gateway, talk.send(talk.one))
+        await second.until(lambda: bool(second.events(talk.other)))
+        assert second.events(talk.other) == gateway.events(talk.other)
+        await second.close()
+
+
+async def test_receipts_say_how_far_the_devices_are(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    await run(replica, gateway, *(talk.send(talk.one) for _ in range(4)))
+    key = keys.key(keys.PROGRESS, talk.other.id)
+    for command, seq in (
+        (talk.delivered(talk.other, 3), b"3"),
+        (talk.delivered(talk.other, 1), b"3"),
+        (talk.read(talk.other), b"4"),
+    ):
+        await run(replica, gateway, command)
+        assert await shards.of(talk.other.id).hget(key, talk.id) == seq
+
+
+@pytest.mark.parametrize("shards", [1], indirect=True)
+async def test_an_earlier_message_is_waited_for(
+    replica: Replica, talk: Talk, gateway: Gateway, pool: Pool, shards: Shards
+) -> None:
+    """Another replica has stored seq 2 and is about to deliver it: seq 3 lets it go first."""
+    await run(replica, gateway, talk.send(talk.one, "1"))
+    stall = Stall(replica)
+    second, third = gateway.batch(talk.send(talk.one, "2")), gateway.batch(talk.send(talk.other, "3"))
+    first_replica = asyncio.create_task(replica.cycle.run([second]))
+    await eventually(lambda: has(replica, talk, 2))
+    before = deferred()
+    other_replica = asyncio.create_task(Replica(pool, shards).cycle.run([third]))
+    await eventually(lambda: value(deferred() > before))
+    stall.release()
+    await asyncio.gather(first_replica, other_replica)
+    await gateway.completed(third)
+    await gateway.completed(second)
+    for person in (talk.one, talk.other):
+        assert [event["payload"]["message"]["seq"] for event in gateway.events(person)] == [1, 2, 3]
+
+
+async def test_a_message_that_never_comes_is_overtaken(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    """A replica died after storing seq 2; the broker will bring its batch again, and seq 3 doesn't wait for that."""
+    await run(replica, gateway, talk.send(talk.one, "1"))
+    lost = gateway.batch(talk.send(talk.one, "2", "t2"))
+    await replica.handlers.send([(lost, 0, talk.send(talk.one, "2", "t2"))], Outbox(replica.shards))
+    started = time.monotonic()
+    await run(replica, gateway, talk.send(talk.one, "3"))
+    assert time.monotonic() - started < 2
+    await replica.cycle.run([lost])
+    await gateway.completed(lost)
+    assert [event["payload"]["message"]["seq"] for event in gateway.events(talk.other)] == [1, 3, 2]
+    assert [event["payload"]["unread"]["total"] for event in gateway.events(talk.other)][-1] == 3
+
+
+async def test_errors_go_to_the_asking_connection_alone(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    stranger = await replica.talk()
+    await run(
+        replica, gateway, talk.send(stranger.one, "hi", "t1"), talk.read(stranger.one), talk.delivered(stranger.one, 1)
+    )
+    refs = [answer["ref"] for answer in gateway.answers(stranger.one)]
+    assert {answer["error"]["code"] for answer in gateway.answers(stranger.one)} == {"conversation_not_found"}
+    assert sorted(refs, key=lambda ref: ref["type"]) == [
+        {"type": "message.delivered", "conversationId": talk.id},
+        {"type": "message.read", "conversationId": talk.id},
+        {"type": "message.send", "tempId": "t1", "conversationId": talk.id},
+    ]
+    assert list(itertools.chain(*(downlink.deliveries for downlink in gateway.downlinks))) == []
