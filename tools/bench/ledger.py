@@ -30,11 +30,12 @@ class Account:
     base_seq: int = 0
     acknowledged: list[tuple[int, int]] = field(default_factory=list)
     received: list[tuple[int, int]] = field(default_factory=list)
+    refused: int = 0
 
     @property
     def outstanding(self) -> int:
-        """Messages that were sent and not acknowledged yet."""
-        return self.sent - len(self.acknowledged)
+        """Messages that were sent and not answered yet."""
+        return self.sent - len(self.acknowledged) - self.refused
 
 
 def judge(accounts: Sequence[Account], stored: dict[str, list[tuple[int, int]]]) -> Verdict:

@@ -94,9 +94,8 @@ class Traffic:
             pair.receiver.cut()
 
     def _missing(self) -> bool:
-        return any(
-            pair.account.sent > min(len(pair.account.acknowledged), len(pair.account.received)) for pair in self.pairs
-        )
+        accounts = [pair.account for pair in self.pairs]
+        return any(one.outstanding or len(one.received) < len(one.acknowledged) for one in accounts)
 
     def _on_sender_event(self, pair: Pair, _peer: Peer, event: SeenEvent) -> None:
         payload = event.payload
@@ -109,6 +108,7 @@ class Traffic:
                 pair.send(now)
         elif event.error is not None:
             self.errors[event.error["code"]] += 1
+            pair.account.refused += 1
 
     def _on_receiver_event(self, pair: Pair, _peer: Peer, event: SeenEvent) -> None:
         payload = event.payload

@@ -1,0 +1,42 @@
+"""The commands, put together."""
+
+import sys
+from typing import Final
+
+import typer
+from rich.console import Console
+
+from tools.chatctl import bench_compare, revoke, send, status, tail, token, unread
+from tools.chatctl.failure import Failure
+from tools.vapid import vapid
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+"""The exit status of a program that Ctrl-C ended (POSIX shells: 128 + SIGINT)."""
+
+app = typer.Typer(
+    help="A hand on the chat system: tokens, messages, events, health and repairs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(token.token)
+app.command()(send.send)
+app.command()(tail.tail)
+app.command()(status.status)
+app.command()(revoke.revoke)
+app.command()(unread.unread)
+app.command()(vapid)
+app.command("bench-compare")(bench_compare.bench_compare)
+
+
+def main() -> None:
+    """Run the command that the arguments name. Exits with 1, and says what to do, when it fails."""
+    try:
+        app()
+    except Failure as failure:
+        console = Console(stderr=True)
+        console.print(f"[bold red]{failure.problem}[/]", highlight=False)
+        console.print(f"→ {failure.remedy}", highlight=False)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,55 @@
+"""`chatctl send`: one message."""
+
+import asyncio
+import json
+from typing import Annotated, Final
+
+import typer
+from chat_client import ChatClient, Message, ServerError
+from rich.console import Console
+
+from tools.chatctl.failure import explained
+from tools.chatctl.target import JsonOption, UrlOption, url_of
+from tools.devtoken import mint
+
+SECONDS: Final = 20
+"""Long enough for a restart of a service in between."""
+
+
+def send(
+    receiver: Annotated[str, typer.Argument(help="Username of the receiver.")],
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    sender: Annotated[str, typer.Option("--as", help="Username of the sender.")],
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send TEXT to RECEIVER, and wait until it is stored."""
+    with explained():
+        message = asyncio.run(_send(url_of(url), sender, receiver, text))
+    if as_json:
+        print(json.dumps(message, ensure_ascii=False))
+    else:
+        Console().print(
+            f"stored as number {message['seq']} of conversation {message['conversationId']}", highlight=False
+        )
+
+
+async def _send(url: str, sender: str, receiver: str, text: str) -> Message:
+    async with asyncio.timeout(SECONDS), ChatClient(url, lambda: mint(sender)) as client:
+        try:
+            conversation = await client.rest.open_conversation(username=receiver)
+        except ServerError as error:
+            if error.code != "user_not_found":
+                raise
+            await _introduce(url, receiver)
+            conversation = await client.rest.open_conversation(username=receiver)
+        return await client.send(conversation["id"], "text", text)
+
+
+async def _introduce(url: str, username: str) -> None:
+    """Make a development user known who never connected: any request with its token does."""
+    client = ChatClient(url, lambda: mint(username))
+    try:
+        await client.rest.me()
+    finally:
+        await client.rest.aclose()

@@ -1,0 +1,68 @@
+"""Which system a command speaks to: one that is named, or the local stack."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from tools.chatctl.failure import Failure
+from tools.stack.home import ROOT
+
+STACK_FILE: Final = ROOT / ".local" / "stack.json"
+REMEDY: Final = "start one with `make up`, or name one"
+
+UrlOption = Annotated[
+    str | None, typer.Option("--url", envvar="CHAT_URL", help="Origin of the system, such as http://127.0.0.1:8080.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document a line, for other programs.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of the local stack."""
+
+    name: str
+    pid: int
+    port: int
+
+
+def url_of(given: str | None) -> str:
+    """The origin to connect to. Raises Failure when none is named and no local stack runs."""
+    if given:
+        return given.rstrip("/")
+    stack = _read_stack()
+    if stack is None:
+        raise Failure("no local stack runs", f"{REMEDY} with --url or CHAT_URL")
+    return str(stack["url"])
+
+
+def processes() -> list[Process]:
+    """What the local stack consists of. Raises Failure when none runs."""
+    stack = _read_stack()
+    if stack is None:
+        raise Failure("no local stack runs", "start one with `make up`")
+    return [Process(entry["name"], entry["pid"], entry["port"]) for entry in stack["processes"]]
+
+
+def backend_url(name: str, variable: str) -> str:
+    """The URL of a backend: of the environment's `variable`, or the local stack's `name`. Raises Failure."""
+    given = os.environ.get(variable)
+    stack = _read_stack()
+    if given:
+        return given
+    if stack is None:
+        raise Failure(f"{variable} isn't set, and no local stack runs", f"{REMEDY} with {variable}")
+    return str(stack["backends"][name])
+
+
+def _read_stack(path: Path = STACK_FILE) -> dict[str, Any] | None:
+    try:
+        stack: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise Failure(f"{path} can't be read: {error}", "write it again with `make up`") from error
+    return stack

@@ -1,0 +1,90 @@
+"""`chatctl unread`: a user's unread counts, as PostgreSQL has them and as Redis copies them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from services.messaging.unread import UnreadCounts
+from shared import postgres
+from shared.protocol import keys
+from shared.protocol.codec import is_uuid
+from shared.redis import Shards
+from tools.chatctl.failure import Failure, explained
+from tools.chatctl.target import JsonOption, backend_url
+from tools.devtoken import user_id
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Unread messages of a conversation (or «total»). `copied` is None when Redis has no copy."""
+
+    conversation: str
+    stored: int
+    copied: int | None
+
+    @property
+    def agrees(self) -> bool:
+        """A missing copy is no fault: it is made when it is needed."""
+        return self.copied is None or self.copied == self.stored
+
+
+def unread(
+    user: Annotated[str, typer.Argument(help="A user id, or the username of a development user.")],
+    repair: Annotated[bool, typer.Option("--repair", help="Make Redis' copy again from PostgreSQL.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare USER's counts in PostgreSQL and Redis; fails when they differ and aren't repaired."""
+    subject = user if is_uuid(user) else str(user_id(user))
+    with explained():
+        counts = asyncio.run(_counts(subject, repair))
+    if as_json:
+        print(json.dumps([asdict(count) for count in counts]))
+    else:
+        Console().print(_table(counts))
+    if not all(count.agrees for count in counts):
+        remedy = "look at a running system again in a moment: it is changing" if repair else "repair it with --repair"
+        raise Failure("Redis and PostgreSQL differ", remedy)
+
+
+async def _counts(subject: str, repair: bool) -> list[Count]:
+    async with _backends() as (pool, shards):
+        counts = UnreadCounts(pool, shards)
+        if repair:
+            await counts.rebuild([subject])
+        stored = await counts.of(subject)
+        redis = shards.of(subject)
+        names = [keys.key(keys.UNREAD_CONVERSATION, subject, conversation) for conversation in stored]
+        copies = await redis.mget([keys.key(keys.UNREAD_TOTAL, subject), *names])
+    copied = [None if copy is None else int(copy) for copy in copies]
+    total = Count("total", sum(stored.values()), copied[0])
+    return [total, *(Count(*item) for item in zip(stored, stored.values(), copied[1:], strict=True))]
+
+
+@asynccontextmanager
+async def _backends() -> AsyncIterator[tuple[postgres.Pool, Shards]]:
+    database = SecretStr(backend_url("database", "CHAT_DATABASE_URL"))
+    shards = Shards(backend_url("redis", "CHAT_REDIS_URLS").split(","))
+    pool = await postgres.open_pool(database, size=1, application_name="chatctl")
+    try:
+        yield pool, shards
+    finally:
+        await pool.close()
+        await shards.aclose()
+
+
+def _table(counts: list[Count]) -> Table:
+    table = Table()
+    for heading in ("conversation", "PostgreSQL", "Redis"):
+        table.add_column(heading, justify="left" if heading == "conversation" else "right")
+    for count in counts:
+        copied = "–" if count.copied is None else str(count.copied)
+        table.add_row(count.conversation, str(count.stored), copied if count.agrees else f"[red]{copied}[/]")
+    return table
