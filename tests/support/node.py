@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,20 +28,24 @@ def node_command() -> list[str]:
 
 async def run_node(*arguments: str, environment: Mapping[str, str], seconds: float) -> str:
     """The output of Node in the client's folder; fails the test, showing it, when Node fails or takes too long."""
-    process = await asyncio.create_subprocess_exec(
-        *node_command(),
-        *arguments,
-        cwd=CLIENT,
-        env=dict(environment),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, output.decode()
-    return output.decode()
+    with tempfile.TemporaryFile() as output:
+        process = await asyncio.create_subprocess_exec(
+            *node_command(),
+            *arguments,
+            cwd=CLIENT,
+            env=dict(environment),
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            await asyncio.wait_for(process.wait(), seconds)
+        except TimeoutError:
+            pass  # Told below, with the output.
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        output.seek(0)
+        text = output.read().decode()
+    assert process.returncode == 0, f"Node ended with {process.returncode} (-9: after {seconds} s):\n{text}"
+    return text

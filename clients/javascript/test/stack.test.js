@@ -1,16 +1,19 @@
 /**
  * Two clients against a running development stack (`CHAT_URL`), while whoever started this test takes gateways away.
- * Skipped without a stack. `CHAT_USERS` names the two users, `CHAT_MESSAGES` how many messages each sends.
+ * Skipped without a stack. `CHAT_USERS` names the two users, `CHAT_MESSAGES` how many messages each sends, and
+ * `CHAT_PACE_MS` how long they wait after each.
  */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ChatClient } from "../src/index.js";
 
-const { CHAT_URL: url, CHAT_USERS: users, CHAT_MESSAGES: count = "10" } = process.env;
+const { CHAT_URL: url, CHAT_USERS: users, CHAT_MESSAGES: count = "10", CHAT_PACE_MS: pace = "0" } = process.env;
 const skip = url ? false : "CHAT_URL is not set";
 const names = users?.split(",") ?? ["alice", "bob"].map((name) => `${name}-${randomUUID().slice(0, 8)}`);
 const clients = [];
+const PATIENCE_MS = 20_000;
 
 after(() => clients.forEach((client) => client.close()));
 
@@ -27,7 +30,7 @@ async function login(username) {
 /** A connected client and what its listeners have heard, in order. */
 async function join(username) {
   const client = new ChatClient({ url, getToken: () => login(username) });
-  const person = { client, username, shown: [], read: 0, delivered: 0, sources: new Set() };
+  const person = { client, username, shown: [], read: 0, delivered: 0, connections: 0, sources: new Set() };
   clients.push(client);
   const show = ({ message }, { source }) => {
     person.shown.push(message);
@@ -40,25 +43,33 @@ async function join(username) {
   client.on("message.sent", show);
   client.on("message.read_update", ({ seq }) => (person.read = Math.max(person.read, seq)));
   client.on("message.delivered_update", ({ seq }) => (person.delivered = Math.max(person.delivered, seq)));
+  client.on("connection.success", () => person.connections++);
   const open = next(client, "synced");
   client.connect();
   await open;
   return person;
 }
 
-function next(client, type) {
-  return new Promise((resolve) => {
-    const stop = client.on(type, (payload) => (stop(), resolve(payload)));
+/** The next event of a type that `fits`; fails after a while, so that a missing one is named. */
+function next(client, type, fits = () => true) {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`no ${type} in ${PATIENCE_MS} ms`)), PATIENCE_MS);
+    const stop = client.on(type, (payload) => {
+      if (!fits(payload)) return;
+      stop();
+      clearTimeout(late);
+      resolve(payload);
+    });
   });
 }
 
-/** Resolves when `condition` holds, looking again after each event of the clients and now and then. */
+/** Resolves when `condition` holds. */
 async function until(condition, what) {
-  for (let tries = 0; tries < 600; tries++) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
     if (condition()) return;
-    await new Promise((resolve) => void setTimeout(resolve, 100));
+    await sleep(50);
   }
-  assert.fail(`not within a minute: ${what()}`);
+  assert.fail(`not in ${PATIENCE_MS} ms: ${what()}`);
 }
 
 test("two people talk through whatever happens: nothing lost, nothing twice, all in order", { skip }, async () => {
@@ -70,6 +81,7 @@ test("two people talk through whatever happens: nothing lost, nothing twice, all
   const talk = async ({ client, username }) => {
     for (let number = 1; number <= Number(count); number++) {
       await client.send({ conversationId: id, content: `${username} ${number}` }).sent;
+      await sleep(Number(pace));
     }
   };
   await Promise.all([talk(alice), talk(bob)]);
@@ -88,7 +100,8 @@ test("two people talk through whatever happens: nothing lost, nothing twice, all
   const stored = [];
   while (stored.length < total) stored.push(...(await bob.client.rest.messages(id, { afterSeq: stored.length, limit: 100 })));
   assert.deepEqual(stored.map(({ id: one }) => one), alice.shown.map(({ id: one }) => one));
-  console.log(`events came by ${[...new Set([...alice.sources, ...bob.sources])].join(" and ")}`);
+  console.log(`connections: ${alice.connections} and ${bob.connections}`);
+  console.log(`messages came: ${[...new Set([...alice.sources, ...bob.sources])].join(" and ")}`);
 });
 
 test("receipts arrive in the end", { skip }, async () => {
@@ -108,7 +121,7 @@ test("friends see each other come and go, and typing shows", { skip }, async () 
   const [alice, bob] = clients.slice(-2);
   await Promise.all([alice.rest.follow(names[1]), bob.rest.follow(names[0])]);
   const { id } = await alice.rest.openConversation({ username: names[1] });
-  const busy = new Promise((resolve) => alice.on("presence", (who) => who.status === "busy" && resolve(who)));
+  const busy = next(alice, "presence", ({ status }) => status === "busy");
   bob.setStatus("busy");
   assert.equal((await busy).userId, bob.userId);
   const typing = next(alice, "typing.start");
