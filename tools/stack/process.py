@@ -129,6 +129,8 @@ class Processes:
             if asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(POLL_SECONDS)
+        # It may have died between the two questions: then it is not buried yet, and Popen would complain of it.
+        self.exit_status(record)
         return True
 
     def _prefix(self, program: Program) -> list[str]:
