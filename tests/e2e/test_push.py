@@ -1,0 +1,189 @@
+"""A phone that doesn't have the app open is told, and one that has it open is left in peace."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Pair
+from tests.support.people import People, Person, text_message
+from tests.support.push_service import Answer, Browser, PushService, push_service
+from tests.support.stack import Stack
+
+DELAY_SECONDS = 5
+"""`CHAT_PUSH_DELAY_SECONDS` as everybody has it."""
+CROWD = 1_000
+MESSAGES_EACH = 20
+
+
+@pytest.fixture(scope="module")
+async def push(stack: Stack) -> AsyncIterator[PushService]:
+    """A push service that the stack's notifier may post to."""
+    async with push_service() as service, stack.settings("notifier-1", CHAT_PUSH_ALLOWED_HOSTS=service.origin):
+        yield service
+
+
+@dataclass
+class Talk:
+    """A conversation from `sender`, and the receiver's browser."""
+
+    sender: Person
+    receiver: Person
+    conversation: str
+    browser: Browser
+
+    async def say(self, content: str) -> None:
+        """Send a message and disconnect."""
+        async with await self.sender.connect() as socket:
+            await socket.send("message.send", **text_message(self.conversation, content, "1"))
+            await socket.expect("message.sent")
+
+
+async def subscribe(person: Person, push: PushService) -> Browser:
+    """A browser of this person that takes pushes."""
+    assert (await person.get("/chat/push/key"))["publicKey"]
+    browser = push.browser()
+    response = await person.call("PUT", "/chat/push/subscriptions", json=browser.subscription)
+    assert response.status_code == 204, response.text
+    return browser
+
+
+async def talk(people: People, push: PushService) -> Talk:
+    """Two new people, the second with a browser."""
+    sender, receiver = people.make("sender"), people.make("receiver")
+    conversation = await sender.conversation_with(receiver)
+    return Talk(sender, receiver, conversation, await subscribe(receiver, push))
+
+
+async def test_who_is_away_gets_a_notification_after_the_delay(push: PushService, people: People) -> None:
+    away = await talk(people, push)
+    begun = time.time()
+    await away.say("Hello there! 👋🏽")
+    [got] = await push.wait_for(1, away.browser)
+    assert DELAY_SECONDS - 0.1 <= got.at - begun < DELAY_SECONDS + 3
+    told = away.browser.decrypt(got.body)
+    assert told["title"] == f"New message from {away.sender.username}"
+    assert told["body"] == "Hello there! 👋🏽"
+    assert told["tag"] == "chat-message"
+    [stored] = (await away.receiver.get(f"/chat/conversations/{away.conversation}/messages"))["items"]
+    assert told["data"] == {
+        "type": "chat.message",
+        "conversationId": away.conversation,
+        "messageId": stored["id"],
+        "senderId": away.sender.id,
+    }
+
+
+async def test_who_shows_signs_of_life_is_left_in_peace_and_who_doesn_t_is_told(
+    push: PushService, people: People
+) -> None:
+    talks = await asyncio.gather(*(talk(people, push) for _ in range(7)))
+    alive, frozen, lost, returned, read, blocked, away = talks
+
+    await alive.receiver.connect()
+    phone = await frozen.receiver.connect()
+    phone.connection.transport.pause_reading()
+    cut = await lost.receiver.connect()
+
+    for one in talks:
+        await one.say("Are you there?")
+    await cut.expect("message.new")
+    await cut.cut()
+    await returned.receiver.connect()
+    async with await read.receiver.connect() as socket:
+        await socket.send("message.read", conversationId=read.conversation)
+        await socket.expect("message.read_ack")
+    async with await blocked.receiver.connect() as socket:
+        await socket.send("block.add", username=blocked.sender.username)
+        await socket.expect("block.added")
+
+    for told in (away, frozen, lost):
+        await push.wait_for(1, told.browser)
+    # Whoever comes now is told later than all of those: what was to be cancelled has been.
+    last = await talk(people, push)
+    await last.say("The end")
+    await push.wait_for(1, last.browser)
+    for told in (away, frozen, lost):
+        assert len(push.to(told.browser)) == 1
+    for left in (alive, returned, read, blocked):
+        assert push.to(left.browser) == []
+
+
+@pytest.mark.timeout(240)
+async def test_a_crowd_on_a_slow_push_service_doesn_t_slow_the_chat(
+    stack: Stack, push: PushService, people: People
+) -> None:
+    senders = await crowd(stack, push, people)
+    pairs = [await pair_of(people) for _ in range(8)]
+    alone = await exchange(pairs[:4])
+    push.answer = Answer(after_seconds=1)
+    before = len(push.pushes)
+    begun = time.monotonic()
+    await asyncio.gather(*(write(sender, conversations) for sender, conversations in senders))
+    await push.wait_for(before + 1, seconds=30)
+    together = await exchange(pairs[4:])
+    assert len(push.pushes) < before + CROWD, "the crowd was served before the measurement ended"
+    await push.wait_for(before + CROWD, seconds=120)
+    took = time.monotonic() - begun
+    push.answer = Answer()
+    for name, times in (("alone", alone), ("with the crowd", together)):
+        p50, p99 = statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
+        print(f"send to message.new {name}: median {p50:.1f} ms, 99 % {p99:.1f} ms, of {len(times)}")
+    print(f"{CROWD} notifications {took:.1f} s after their messages, {push.most_at_once} at once")
+    assert statistics.median(together) < 3 * statistics.median(alone) + 0.02
+    assert max(push.counts.values()) == 1
+
+
+async def crowd(stack: Stack, push: PushService, people: People) -> list[tuple[Person, list[str]]]:
+    """Senders, and their conversations with people who are away, each with a browser: a thousand in all."""
+    senders = [people.make("crowd") for _ in range(CROWD // MESSAGES_EACH)]
+    limits = httpx.Limits(max_connections=16)
+    async with httpx.AsyncClient(base_url=stack.url, timeout=60, limits=limits) as client:
+
+        async def one(sender: Person) -> str:
+            receiver = people.make("member")
+            theirs = {"Authorization": f"Bearer {receiver.token}"}
+            put = await client.put("/chat/push/subscriptions", headers=theirs, json=push.browser().subscription)
+            assert put.status_code == 204, put.text
+            ours = {"Authorization": f"Bearer {sender.token}"}
+            made = await client.post("/chat/conversations", headers=ours, json={"username": receiver.username})
+            assert made.status_code == 201, made.text
+            return str(made.json()["id"])
+
+        return [(sender, await asyncio.gather(*(one(sender) for _ in range(MESSAGES_EACH)))) for sender in senders]
+
+
+async def write(sender: Person, conversations: list[str]) -> None:
+    """One message to each conversation."""
+    socket = await sender.connect()
+    for conversation in conversations:
+        await socket.send("message.send", **text_message(conversation, "Hello!", conversation))
+    for _ in conversations:
+        await socket.expect("message.sent", timeout=30)
+
+
+async def pair_of(people: People) -> Pair:
+    """Two people with a conversation."""
+    alice, bob = people.make("alice"), people.make("bob")
+    return Pair(alice, bob, await alice.conversation_with(bob))
+
+
+async def exchange(pairs: list[Pair]) -> list[float]:
+    """Seconds from each `message.send` to its `message.new`, all pairs at once, for about four seconds."""
+
+    async def one(pair: Pair) -> list[float]:
+        alice, bob = await pair.alice.connect(), await pair.bob.connect()
+        times = []
+        for number in range(25):
+            sent_at = time.monotonic()
+            await alice.send("message.send", **text_message(pair.conversation, f"{number}", f"{number}"))
+            await bob.expect("message.new")
+            times.append(bob.received[-1].at - sent_at)
+            await asyncio.sleep(0.15)
+        return times
+
+    return [taken for times in await asyncio.gather(*(one(pair) for pair in pairs)) for taken in times]
