@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from services.presence.announcer import Announcer
 from services.presence.commands import Commands
@@ -26,7 +27,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.protocol import relay, topology
 from shared.rabbitmq import BrokerUnavailable, Consumer
 from shared.redis import Shards
-from shared.rest import Authenticator, create_app
+from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
 from shared.telemetry import BUILD_INFO, configure_logging, watch_loop_lag
 
@@ -61,6 +62,7 @@ class Process:
         self._command_intake = Intake("commands", self._commands, relay.presence_batch_decoder, commands.handle)
         self._renewal_intake = Intake("renewals", self._renewals, relay.lease_renewal_decoder, commands.renew)
         self.verifier = TokenVerifier(settings)
+        self.app = self._app()
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
@@ -74,17 +76,21 @@ class Process:
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
-        app = create_app(
-            "Presence",
-            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
-        )
+        host, port = self._settings.http_host, self._settings.http_port
+        return uvicorn.Config(self.app, host=host, port=port, log_config=None, access_log=False)
+
+    def _app(self) -> FastAPI:
+        checks: dict[str, HealthCheck] = {
+            "postgres": lambda: postgres.ping(self._pool),
+            "redis": self._shards.ping,
+            "amqp": self._check_amqp,
+        }
+        app = create_app("Presence", checks)
         directory = Directory(self._pool)
         app.state.authenticator = Authenticator(self.verifier, Revocations(self._shards), directory)
         interface = Interface(directory, self.follows, self.friends, self.friendships, Statuses(self._shards))
         app.include_router(create_router(interface))
-        return uvicorn.Config(
-            app, host=self._settings.http_host, port=self._settings.http_port, log_config=None, access_log=False
-        )
+        return app
 
     async def drain(self) -> None:
         """Become unready, and finish what is in hand."""

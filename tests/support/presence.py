@@ -119,6 +119,11 @@ class Gateways:
         self._topics = listener.pubsub()
         self.devices: dict[str, Device] = {}
 
+    @property
+    def urls(self) -> list[str]:
+        """The Redis servers, for a process of its own."""
+        return list(self._shards.clients)
+
     async def start(self) -> None:
         """Listen to every gateway's topic."""
         await self._topics.psubscribe(keys.key(keys.GATEWAY, "*"))

@@ -1,0 +1,166 @@
+"""Two presence processes on one set of queues: killing one changes nothing that anybody sees."""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+import uuid
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from shared.lifecycle import Supervisor
+from shared.protocol import relay, topology
+from shared.protocol.codec import msgpack_encoder
+from shared.rabbitmq import Publisher
+from tests.support.presence import Device, Gateways, Replica
+
+SECONDS = 60
+LEASE_SECONDS = 3.0
+GRACE_SECONDS = 1.0
+USERS = 12
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def presence(environment: dict[str, str]) -> AsyncIterator[Process]:
+    """A process that is ready; killed at the end."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.presence",
+        env={**os.environ, **environment, "CHAT_HTTP_PORT": str(port)},
+        stderr=DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(SECONDS), httpx.AsyncClient() as client:
+            while not await is_ready(client, port):  # noqa: ASYNC110 - it can only be asked
+                await asyncio.sleep(0.05)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def is_ready(client: httpx.AsyncClient, port: int) -> bool:
+    try:
+        return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+async def processes(
+    database_url: str, redis_url: str, amqp_url: str, gateways: Gateways
+) -> AsyncIterator[list[Process]]:
+    """Two replicas with a short lease."""
+    environment = {
+        "CHAT_DATABASE_URL": database_url,
+        "CHAT_AMQP_URL": amqp_url,
+        "CHAT_REDIS_URLS": ",".join(gateways.urls),
+        "CHAT_JWT_SECRET": "integration-test-secret-0123456789abcdef",
+        "CHAT_LEASE_SECONDS": str(LEASE_SECONDS),
+        "CHAT_OFFLINE_GRACE_SECONDS": str(GRACE_SECONDS),
+        "CHAT_ANNOUNCE_RETRY_SECONDS": "1",
+    }
+    async with AsyncExitStack() as stack:
+        starting = (stack.enter_async_context(presence(environment)) for _ in range(2))
+        yield list(await asyncio.gather(*starting))
+
+
+@pytest.fixture
+async def publisher(amqp_url: str) -> AsyncIterator[Publisher]:
+    sending = Publisher(SecretStr(amqp_url), "test", topology.QUEUES)
+    supervisor = Supervisor()
+    supervisor.start("link", sending.run())
+    async with asyncio.timeout(SECONDS):
+        while not sending.ready:  # noqa: ASYNC110 - it can only be asked
+            await asyncio.sleep(0.02)
+    yield sending
+    await supervisor.stop()
+
+
+async def until(gateways: Gateways, holds: Callable[[], bool]) -> float:
+    """Wait until what was heard makes something true. Returns the seconds that it took."""
+    started_at = time.monotonic()
+    async with asyncio.timeout(SECONDS):
+        while not holds():
+            await gateways.sync()
+            await asyncio.sleep(0.02)
+    return time.monotonic() - started_at
+
+
+async def test_killing_one_of_two_changes_nothing_seen(
+    processes: list[Process], publisher: Publisher, replica: Replica, gateways: Gateways
+) -> None:
+    watcher = Device(str(uuid.uuid4()), "gateway-0")
+    users = [str(uuid.uuid4()) for _ in range(USERS)]
+    for user in users:
+        await replica.follow(watcher.user_id, user)
+        await replica.follow(user, watcher.user_id)
+
+    async def tell(*commands: relay.PresenceCommand) -> None:
+        for command in commands:
+            body = msgpack_encoder.encode(relay.PresenceBatch([command]))
+            await publisher.publish(topology.PRESENCE_COMMANDS, body)
+
+    async def renew(*devices: Device) -> None:
+        held = [(device.user_id, device.connection_id) for device in devices]
+        body = msgpack_encoder.encode(relay.LeaseRenewal("gateway", now_ms(), held))
+        await publisher.publish(topology.PRESENCE_RENEWALS, body)
+
+    def shown(status: str, *of: str) -> Callable[[], bool]:
+        return lambda: all(user in watcher.view and watcher.view[user].status == status for user in of)
+
+    await gateways.plug(watcher)
+    await tell(watcher.connected(now_ms()))
+    await until(gateways, shown("offline", *users))
+    devices = [await gateways.plug(Device(user, "gateway-1")) for user in users]
+    half = USERS // 2
+    await tell(*(device.connected(now_ms()) for device in devices[:half]))
+    processes[0].kill()
+    await tell(*(device.connected(now_ms()) for device in devices[half:]))
+    await until(gateways, shown("online", *users))
+    # Some go, some are lost, some die with their gateway; the others stay.
+    closed, lost, dead, staying = devices[:3], devices[3:6], devices[6:9], devices[9:]
+    await tell(*(device.disconnected(now_ms(), clean=True) for device in closed))
+    await until(gateways, shown("offline", *(device.user_id for device in closed)))
+    await tell(*(device.disconnected(now_ms(), clean=False) for device in lost))
+    await until(gateways, shown("offline", *(device.user_id for device in lost)))
+    renewing = asyncio.create_task(repeat(lambda: renew(watcher, *staying)))
+    try:
+        assert await until(gateways, shown("offline", *(device.user_id for device in dead))) < LEASE_SECONDS + 5
+        assert shown("online", *(device.user_id for device in staying))()
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+
+
+async def repeat(work: Callable[[], Awaitable[None]]) -> None:
+    """Do something three times a lease."""
+    while True:
+        await work()
+        await asyncio.sleep(LEASE_SECONDS / 3)
+
+
+async def test_a_terminated_process_ends_cleanly(processes: list[Process]) -> None:
+    for process in processes:
+        process.terminate()
+    async with asyncio.timeout(SECONDS):
+        assert [await process.wait() for process in processes] == [0, 0]
