@@ -11,6 +11,7 @@ from services.messaging.consumer import CommandConsumer
 from services.messaging.conversations import Conversations
 from services.messaging.cycle import Cycle
 from services.messaging.deadletters import DeadLetters
+from services.messaging.drift import DriftWatch
 from services.messaging.fanout import Fanout
 from services.messaging.faults import Faults
 from services.messaging.handlers import Handlers
@@ -61,6 +62,7 @@ class Messaging:
         self._messages, self._blocks = Messages(pool), Blocks(pool, shards)
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards)
+        self._drift = DriftWatch(self._counts, settings.unread_sample_seconds)
         self._commands = self._command_consumer()
         self._signals = SignalConsumer(self._signals_link, self._indicators)
 
@@ -73,6 +75,7 @@ class Messaging:
         supervisor.start("signals link", self._signals_link.run())
         supervisor.start("commands", self._commands.run())
         supervisor.start("signals", self._signals.run())
+        supervisor.start("drift", self._drift.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
@@ -101,7 +104,7 @@ class Messaging:
         handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
         fanout = Fanout(self._shards, self._counts.rebuild)
         reports = Reports(self._publisher, settings.push_delay_seconds)
-        cycle = Cycle(self._shards, handlers, fanout, self._indicators, reports, faults)
+        cycle = Cycle(handlers, fanout, self._indicators, reports, self._drift, faults)
         pace = Pace(settings.cycle_pause_seconds)
         dead_letters = DeadLetters(self._publisher)
         return CommandConsumer(self._commands_link, cycle, dead_letters, faults, pace, settings.max_cycle_commands)

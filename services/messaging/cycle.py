@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import structlog
 
 from services.messaging import metrics
+from services.messaging.drift import DriftWatch
 from services.messaging.fanout import Fanout
 from services.messaging.faults import FaultPoint, Faults
 from services.messaging.handlers import Handlers
@@ -15,7 +16,6 @@ from services.messaging.outage import is_transient
 from services.messaging.outbox import Outbox
 from services.messaging.reports import Reports
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
-from shared.redis import Shards
 
 log = structlog.get_logger(__name__)
 
@@ -28,23 +28,23 @@ class Cycle:
 
     def __init__(
         self,
-        shards: Shards,
         handlers: Handlers,
         fanout: Fanout,
         indicators: TypingIndicators,
         reports: Reports,
+        drift: DriftWatch,
         faults: Faults,
     ) -> None:
-        self._shards = shards
         self._handlers = handlers
         self._fanout = fanout
         self._indicators = indicators
         self._reports = reports
+        self._drift = drift
         self._faults = faults
 
     async def run(self, batches: Sequence[CommandBatch]) -> None:
         """Handle `batches` in order. Can be run again with the same ones after any failure."""
-        outbox = Outbox(self._shards)
+        outbox = self._fanout.outbox()
         self._faults.reach(FaultPoint.BEFORE_COMMIT)
         for segment in segments(batches):
             await self._handle(segment, outbox)
@@ -55,6 +55,7 @@ class Cycle:
         undelivered, ended = await self._fanout.deliver(outbox)
         metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
         self._faults.reach(FaultPoint.AFTER_FANOUT)
+        self._drift.note(outbox.parts[0].counted_users)
         if ended:
             await self._indicators.end(ended)
         if undelivered:

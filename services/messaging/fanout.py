@@ -37,6 +37,10 @@ class Fanout:
         self._shards = shards
         self._rebuild = rebuild
 
+    def outbox(self) -> Outbox:
+        """A new one, for these servers."""
+        return Outbox(self._shards)
+
     async def deliver(self, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
         """Deliver everything, the completions last. Raises RedisError; calling it again repeats events, which receivers
         drop by (conversation, seq), and counts nothing twice.

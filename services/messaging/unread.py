@@ -1,13 +1,31 @@
 """Unread counts: PostgreSQL has the truth, Redis a copy that is guarded by versions and rebuilt when it is missing."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
+from services.messaging import metrics
 from services.messaging.sql import UNREAD
 from shared.postgres import Pool
+from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
 
 _REBUILD: Final = Script("services.messaging", "unread")
+TOTAL: Final = "total"
+
+
+class Difference(NamedTuple):
+    """A count that isn't the same in both places. `name` is a conversation, or `total`; None: Redis doesn't have it."""
+
+    name: str
+    redis: int | None
+    postgres: int
+
+
+class _Known(NamedTuple):
+    conversation_id: str
+    unread: int
+    version: int
 
 
 class UnreadCounts:
@@ -17,16 +35,42 @@ class UnreadCounts:
         self._pool = pool
         self._shards = shards
 
-    async def rebuild(self, user_ids: list[str]) -> None:
-        """Put the users' counts into Redis. Counts there that are newer stay. Raises what asyncpg and redis raise."""
-        rows = await self._pool.fetch(UNREAD, user_ids)
-        counts: dict[str, list[str | int]] = {user_id: [] for user_id in user_ids}
-        for user_id, conversation_id, unread, version in rows:
-            counts[user_id] += (conversation_id, unread, version)
-        for user_id, known in counts.items():
-            await _REBUILD(self._shards.of(user_id), user_id, msgpack_encoder.encode(known))
+    async def rebuild(self, user_ids: Sequence[str], *, force: bool = False) -> None:
+        """Put the users' counts into Redis. Counts there of a newer version stay, unless `force` is given.
+
+        Raises what asyncpg and redis raise.
+        """
+        for user_id, known in (await self._known(user_ids)).items():
+            flat = [value for count in known for value in count]
+            await _REBUILD(self._shards.of(user_id), user_id, msgpack_encoder.encode(flat), int(force))
+        metrics.REBUILT.inc(len(user_ids))
 
     async def of(self, user_id: str) -> dict[str, int]:
         """Conversation → unread messages, of the user's conversations that have any, from PostgreSQL."""
-        rows = await self._pool.fetch(UNREAD, [user_id])
-        return {conversation_id: unread for _, conversation_id, unread, _ in rows if unread}
+        known = (await self._known([user_id]))[user_id]
+        return {count.conversation_id: count.unread for count in known if count.unread}
+
+    async def compare(self, user_id: str) -> list[Difference]:
+        """Where Redis and PostgreSQL differ. While messages are under way they may, for a moment.
+
+        A user whose total isn't in Redis has no copy there, and so none that is wrong.
+        """
+        known = (await self._known([user_id]))[user_id]
+        names = [keys.key(keys.UNREAD_TOTAL, user_id)]
+        names += [keys.key(keys.UNREAD_CONVERSATION, user_id, count.conversation_id) for count in known]
+        total, *counts = [None if value is None else int(value) for value in await self._shards.of(user_id).mget(names)]
+        if total is None:
+            return []
+        found = [
+            Difference(count.conversation_id, there, count.unread)
+            for count, there in zip(known, counts, strict=True)
+            if (there or 0) != count.unread
+        ]
+        real = sum(count.unread for count in known)
+        return found if total == real else [*found, Difference(TOTAL, total, real)]
+
+    async def _known(self, user_ids: Sequence[str]) -> dict[str, list[_Known]]:
+        known: dict[str, list[_Known]] = {user_id: [] for user_id in user_ids}
+        for user_id, *count in await self._pool.fetch(UNREAD, list(user_ids)):
+            known[user_id].append(_Known(*count))
+        return known

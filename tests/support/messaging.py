@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from services.messaging.blocks import Blocks
 from services.messaging.conversations import Conversations
 from services.messaging.cycle import Cycle
+from services.messaging.drift import DriftWatch
 from services.messaging.fanout import Fanout
 from services.messaging.faults import Faults
 from services.messaging.handlers import Handlers
@@ -119,7 +120,8 @@ class Replica:
         directory = Directory(pool)
         self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory)
         reports = self.reported if publisher is None else Reports(publisher, 0)
-        self.cycle = Cycle(shards, self.handlers, self.fanout, self.indicators, reports, Faults())
+        self.drift = DriftWatch(self.counts, period_seconds=3600, settling_seconds=0.01)
+        self.cycle = Cycle(self.handlers, self.fanout, self.indicators, reports, self.drift, Faults())
 
     async def last_seq(self, talk: Talk) -> int:
         """How many messages are stored."""

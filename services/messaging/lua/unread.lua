@@ -1,6 +1,6 @@
 -- Put a user's unread counts, as PostgreSQL has them, into the copy. ARGV[1]: user id; ARGV[2]: msgpack of
 -- {conversation, count, version, ...}, all of the user's conversations that ever had a message.
--- A count of which Redis knows a newer version stays.
+-- A count of which Redis knows a newer version stays, unless ARGV[3] is 1.
 
 local user, known = ARGV[1], cmsgpack.unpack(ARGV[2])
 local total = 0
@@ -8,7 +8,7 @@ for i = 1, #known, 3 do
     local conversation, count, version = known[i], known[i + 1], known[i + 2]
     local key = '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation
     local version_key = '{{UNREAD_VERSION}}' .. user .. ':' .. conversation
-    if version >= tonumber(redis.call('GET', version_key) or 0) then
+    if ARGV[3] == '1' or version >= tonumber(redis.call('GET', version_key) or 0) then
         redis.call('MSET', key, count, version_key, version)
     else
         count = tonumber(redis.call('GET', key) or 0)

@@ -1,0 +1,191 @@
+"""Blocks, and the typing indicators that a block, a message or silence ends."""
+
+from typing import Any
+
+import pytest
+
+from services.messaging.indicators import Indicator
+from shared.protocol import keys
+from shared.protocol.relay import Command, SetBlock, Typing
+from shared.redis import Shards
+from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
+
+
+async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
+    batch = gateway.batch(*commands)
+    await replica.cycle.run([batch])
+    await gateway.completed(batch)
+
+
+def block(blocker: Person, username: str, *, blocked: bool = True) -> SetBlock:
+    return SetBlock(blocker.id, blocker.connection_id, username, blocked)
+
+
+async def hidden(shards: Shards, person: Person) -> set[str]:
+    """Whom gateways hide from a person in replays."""
+    found: Any = await shards.of(person.id).smembers(keys.key(keys.BLOCKED, person.id))
+    return {member.decode() for member in found}
+
+
+async def test_blocking_by_name(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+    await run(replica, gateway, block(talk.one, talk.other.username))
+    (answer,) = gateway.answers(talk.one)
+    assert (answer["type"], answer["payload"]["username"]) == ("block.added", talk.other.username)
+    assert gateway.answers(talk.other) == []
+    assert await hidden(shards, talk.one) == {talk.other.id}
+    assert await hidden(shards, talk.other) == {talk.one.id}
+    assert [(c.blocker, c.blocked, c.active) for c in replica.reported.changes] == [(talk.one.id, talk.other.id, True)]
+
+
+async def test_repeating_keeps_the_first_time(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    for blocked in (True, True, False, False):
+        await run(replica, gateway, block(talk.one, talk.other.username, blocked=blocked))
+    added, again, removed, once_more = gateway.answers(talk.one)
+    assert added == again
+    assert removed == once_more
+    assert (removed["type"], set(removed["payload"])) == ("block.removed", {"username", "unblockedAt"})
+    versions = [change.version for change in replica.reported.changes]
+    assert versions[0] == versions[1] < versions[2] == versions[3]
+
+
+async def test_lifting_what_was_never_set_is_no_error(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    for _ in range(2):
+        await run(replica, gateway, block(talk.one, talk.other.username, blocked=False))
+    first, second = gateway.answers(talk.one)
+    assert first == second
+    assert first["type"] == "block.removed"
+
+
+async def test_a_block_of_both_ends_with_the_last(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    await run(replica, gateway, block(talk.one, talk.other.username), block(talk.other, talk.one.username))
+    await run(replica, gateway, block(talk.one, talk.other.username, blocked=False))
+    assert await hidden(shards, talk.one) == {talk.other.id}
+    await run(replica, gateway, talk.send(talk.one))
+    assert gateway.answers(talk.one)[-1]["error"]["code"] == "blocked"
+    await run(replica, gateway, block(talk.other, talk.one.username, blocked=False))
+    assert await hidden(shards, talk.one) == await hidden(shards, talk.other) == set()
+    await run(replica, gateway, talk.send(talk.one))
+    assert len(gateway.events(talk.other)) == 1
+
+
+@pytest.mark.parametrize(("name", "code"), [("nobody-has-this-name", "user_not_found"), (None, "validation_error")])
+async def test_refusals(replica: Replica, talk: Talk, gateway: Gateway, name: str | None, code: str) -> None:
+    await run(replica, gateway, block(talk.one, name or talk.one.username))
+    (answer,) = gateway.answers(talk.one)
+    assert (answer["error"]["code"], answer["ref"]) == (code, {"type": "block.add"})
+    assert replica.reported.changes == []
+
+
+async def test_commands_around_a_block_keep_their_order(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await run(
+        replica,
+        gateway,
+        talk.send(talk.one, "before"),
+        block(talk.other, talk.one.username),
+        talk.send(talk.one, "while", "t2"),
+        block(talk.other, talk.one.username, blocked=False),
+        talk.send(talk.one, "after"),
+    )
+    assert [e["payload"]["message"]["content"] for e in gateway.events(talk.other)] == ["before", "after"]
+    (refused,) = gateway.answers(talk.one)
+    assert refused["ref"]["tempId"] == "t2"
+
+
+async def test_a_block_before_the_first_word(replica: Replica, gateway: Gateway) -> None:
+    one, other = await new_person(replica.pool), await new_person(replica.pool)
+    await replica.blocks.set(other.id, one.id, active=True)
+    conversation_id, created = await replica.conversations.create(one.id, other.id)
+    talk = Talk(conversation_id, one, other)
+    await gateway.plug(one)
+    await run(replica, gateway, talk.send(one))
+    assert created
+    assert gateway.answers(one)[0]["error"]["code"] == "blocked"
+
+
+async def test_the_answer_reaches_the_other_devices(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    tablet = Person(talk.one.id, talk.one.username)
+    await gateway.plug(tablet)
+    await run(replica, gateway, block(talk.one, talk.other.username))
+    assert gateway.answers(tablet) == gateway.answers(talk.one)
+    assert len(gateway.answers(tablet)) == 1
+
+
+@pytest.fixture
+async def typing(replica: Replica, talk: Talk, gateway: Gateway) -> Gateway:
+    """Bob sees that Alice types."""
+    await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
+    await gateway.until(lambda: len(gateway.transients(talk.other)) == 1)
+    return gateway
+
+
+async def test_typing_reaches_the_other_alone(talk: Talk, typing: Gateway) -> None:
+    payload = {"conversationId": talk.id, "userId": talk.one.id}
+    assert typing.transients(talk.other) == [{"type": "typing.start", "payload": {**payload, "expiresInMs": 3000}}]
+    assert typing.transients(talk.one) == []
+    assert typing.deliveries(talk.other) == []
+
+
+async def test_typing_ends_once(replica: Replica, talk: Talk, typing: Gateway) -> None:
+    for _ in range(2):
+        await replica.indicators.apply([Typing(talk.one.id, talk.id, False)])
+    await run(replica, typing)
+    assert [event["type"] for event in typing.transients(talk.other)] == ["typing.start", "typing.stop"]
+
+
+async def test_repeats_within_a_second_are_swallowed(replica: Replica, talk: Talk, typing: Gateway) -> None:
+    for _ in range(3):
+        await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
+    await run(replica, typing)
+    assert len(typing.transients(talk.other)) == 1
+
+
+async def test_the_message_ends_the_typing(replica: Replica, talk: Talk, typing: Gateway) -> None:
+    await run(replica, typing, talk.send(talk.other, "not the typist's"))
+    assert len(typing.transients(talk.other)) == 1
+    await run(replica, typing, talk.send(talk.one, "this is it"))
+    await typing.until(lambda: len(typing.transients(talk.other)) == 2)
+    assert typing.transients(talk.other)[1] == {
+        "type": "typing.stop",
+        "payload": {"conversationId": talk.id, "userId": talk.one.id},
+    }
+
+
+async def test_a_block_ends_the_typing(replica: Replica, talk: Talk, typing: Gateway) -> None:
+    await run(replica, typing, block(talk.other, talk.one.username))
+    await typing.until(lambda: len(typing.transients(talk.other)) == 2)
+    assert typing.transients(talk.other)[1]["type"] == "typing.stop"
+    assert typing.transients(talk.one) == []
+
+
+async def test_no_typing_passes_a_block(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await replica.blocks.set(talk.other.id, talk.one.id, active=True)
+    await replica.indicators.apply([Typing(person.id, talk.id, True) for person in (talk.one, talk.other)])
+    await run(replica, gateway)
+    assert gateway.transients(talk.one) == gateway.transients(talk.other) == []
+
+
+async def test_a_signal_that_was_read_before_a_block_comes_too_late(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    """The statement found no block, then the block was set: the script looks again."""
+    await shards.of(talk.other.id).sadd(keys.key(keys.BLOCKED, talk.other.id), talk.one.id)
+    await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
+    await run(replica, gateway)
+    assert gateway.transients(talk.other) == []
+
+
+async def test_outsiders_cannot_type(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    stranger = await new_person(replica.pool)
+    nowhere = "00000000-0000-0000-0000-000000000001"
+    await replica.indicators.apply([Typing(stranger.id, talk.id, True), Typing(talk.one.id, nowhere, True)])
+    await run(replica, gateway)
+    assert gateway.transients(talk.one) == gateway.transients(talk.other) == []
+
+
+async def test_an_indicator_is_forgotten_by_itself(talk: Talk, typing: Gateway, shards: Shards) -> None:
+    key = Indicator(talk.id, talk.one.id, talk.other.id).key
+    assert 0 < await shards.of(talk.other.id).pttl(key) <= 10_000

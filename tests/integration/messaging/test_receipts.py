@@ -1,0 +1,187 @@
+"""Reading and delivery marks: they move forward only, and everyone concerned hears the truth once."""
+
+import asyncio
+
+import pytest
+
+from services.messaging.messages import Draft
+from services.messaging.receipts import EVERYTHING, Mark
+from shared.protocol.relay import Command
+from tests.support.messaging import Event, Gateway, Person, Replica, Talk
+
+pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+
+
+async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
+    """One cycle, whose events alone the gateway remembers."""
+    gateway.forget()
+    batch = gateway.batch(*commands)
+    await replica.cycle.run([batch])
+    await gateway.completed(batch)
+
+
+async def fill(replica: Replica, gateway: Gateway, talk: Talk, messages: int) -> None:
+    await run(replica, gateway, *(talk.send(talk.one, str(number)) for number in range(messages)))
+
+
+def payloads(gateway: Gateway, person: Person, kind: str) -> list[Event]:
+    return [event["payload"] for event in gateway.events(person, kind)]
+
+
+async def state(replica: Replica, viewer: Person, talk: Talk, last: int) -> list[tuple[bool, str | None, str | None]]:
+    """(isRead, readAt, deliveredAt) of each message in history, as the viewer sees it."""
+    messages = await replica.messages.at([(viewer.id, talk.id, seq) for seq in range(1, last + 1)])
+    return [(message.is_read, message.read_at, message.delivered_at) for message in messages]
+
+
+async def test_reading_all(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 3)
+    await run(replica, gateway, talk.read(talk.other))
+    (ack,), (update,) = (
+        payloads(gateway, talk.other, "message.read_ack"),
+        payloads(gateway, talk.one, "message.read_update"),
+    )
+    assert ack == {
+        "conversationId": talk.id,
+        "readAt": update["readAt"],
+        "seq": 3,
+        "unread": {"conversation": 0, "total": 0},
+    }
+    assert update == {"conversationId": talk.id, "readBy": talk.other.id, "readAt": ack["readAt"], "seq": 3}
+    assert await state(replica, talk.one, talk, 3) == [(True, ack["readAt"], ack["readAt"])] * 3
+    assert payloads(gateway, talk.one, "message.delivered_update") == []
+
+
+async def test_reading_up_to_a_seq(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 5)
+    await run(replica, gateway, talk.read(talk.other, 2))
+    (first,) = payloads(gateway, talk.other, "message.read_ack")
+    assert (first["seq"], first["unread"]["conversation"]) == (2, 3)
+    await run(replica, gateway, talk.read(talk.other, 4))
+    (second,) = payloads(gateway, talk.other, "message.read_ack")
+    assert (second["seq"], second["unread"]["conversation"]) == (4, 1)
+    read = [read_at for _, read_at, _ in await state(replica, talk.one, talk, 5)]
+    assert read == [first["readAt"]] * 2 + [second["readAt"]] * 2 + [None]
+
+
+@pytest.mark.parametrize("seq", [6, 1_000_000])
+async def test_a_seq_beyond_the_last_is_clamped(replica: Replica, talk: Talk, gateway: Gateway, seq: int) -> None:
+    await fill(replica, gateway, talk, 5)
+    await run(replica, gateway, talk.read(talk.other, seq), talk.delivered(talk.one, seq))
+    assert [ack["seq"] for ack in payloads(gateway, talk.other, "message.read_ack")] == [5]
+    await run(replica, gateway, talk.send(talk.one, "unread"))
+    assert (await state(replica, talk.one, talk, 6))[-1][0] is False
+
+
+async def test_repeating_answers_and_changes_nothing(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 3)
+    await run(replica, gateway, talk.read(talk.other))
+    (first,) = payloads(gateway, talk.other, "message.read_ack")
+    for again in (talk.read(talk.other), talk.read(talk.other, 1), talk.read(talk.other, 3)):
+        await run(replica, gateway, again)
+        assert payloads(gateway, talk.other, "message.read_ack") == [first]
+        assert payloads(gateway, talk.one, "message.read_update") == []
+
+
+async def test_an_empty_conversation_can_be_read(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await run(replica, gateway, talk.read(talk.other))
+    (ack,) = payloads(gateway, talk.other, "message.read_ack")
+    assert (ack["seq"], ack["unread"]) == (0, {"conversation": 0, "total": 0})
+
+
+async def test_own_messages_become_read_by_nobody(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 2)
+    await run(replica, gateway, talk.read(talk.one), talk.delivered(talk.one, 2))
+    assert len(payloads(gateway, talk.one, "message.read_ack")) == 1
+    assert gateway.events(talk.other) == []
+    assert await state(replica, talk.one, talk, 2) == [(False, None, None)] * 2
+
+
+async def test_each_read_is_acknowledged(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 3)
+    await run(replica, gateway, talk.read(talk.other, 1), talk.read(talk.other, 3), talk.read(talk.other, 2))
+    assert [ack["seq"] for ack in payloads(gateway, talk.other, "message.read_ack")] == [3, 3, 3]
+    assert [update["seq"] for update in payloads(gateway, talk.one, "message.read_update")] == [3]
+
+
+async def test_delivery_is_told_when_it_advances(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 4)
+    await run(replica, gateway, talk.delivered(talk.other, 3))
+    (update,) = payloads(gateway, talk.one, "message.delivered_update")
+    assert (update["deliveredTo"], update["seq"]) == (talk.other.id, 3)
+    for again in (talk.delivered(talk.other, 3), talk.delivered(talk.other, 1)):
+        await run(replica, gateway, again)
+        assert gateway.events(talk.one) == []
+    assert await state(replica, talk.one, talk, 4) == [(False, None, update["deliveredAt"])] * 3 + [(False, None, None)]
+
+
+async def test_delivery_before_reading_keeps_its_time(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 1)
+    await run(replica, gateway, talk.delivered(talk.other, 1))
+    (delivered,) = payloads(gateway, talk.one, "message.delivered_update")
+    await asyncio.sleep(0.002)  # the clock must move on: it counts milliseconds
+    await run(replica, gateway, talk.read(talk.other))
+    (read,) = payloads(gateway, talk.one, "message.read_update")
+    assert read["readAt"] > delivered["deliveredAt"]
+    assert await state(replica, talk.one, talk, 1) == [(True, read["readAt"], delivered["deliveredAt"])]
+
+
+async def test_reading_implies_delivery(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await fill(replica, gateway, talk, 3)
+    await run(replica, gateway, talk.read(talk.other, 2))
+    await run(replica, gateway, talk.delivered(talk.other, 2))
+    assert gateway.events(talk.one) == []
+    await run(replica, gateway, talk.delivered(talk.other, 3))
+    assert [update["seq"] for update in payloads(gateway, talk.one, "message.delivered_update")] == [3]
+
+
+async def test_reading_and_sending_at_once(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    """What is sent in the same cycle wasn't seen by who reads «all» in it, whichever comes first in the batch."""
+    await fill(replica, gateway, talk, 1)
+    await run(replica, gateway, talk.send(talk.one, "new"), talk.read(talk.other))
+    assert await state(replica, talk.one, talk, 2) == [
+        (True, *[(await state(replica, talk.one, talk, 1))[0][1]] * 2),
+        (False, None, None),
+    ]
+    assert await replica.counts.of(talk.other.id) == {talk.id: 1}
+
+
+async def test_no_receipt_passes_a_block(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    """The reader's own state changes; the other side learns nothing, then or later."""
+    await fill(replica, gateway, talk, 2)
+    await replica.blocks.set(talk.other.id, talk.one.id, active=True)
+    await run(replica, gateway, talk.delivered(talk.other, 1), talk.read(talk.other, 1))
+    (ack,) = payloads(gateway, talk.other, "message.read_ack")
+    assert ack["unread"]["conversation"] == 1
+    assert gateway.events(talk.one) == []
+    await replica.blocks.set(talk.other.id, talk.one.id, active=False)
+    assert [read for read, _, _ in await state(replica, talk.other, talk, 2)] == [True, False]
+    assert await state(replica, talk.one, talk, 2) == [(False, None, None)] * 2
+    await run(replica, gateway, talk.read(talk.other))
+    assert [update["seq"] for update in payloads(gateway, talk.one, "message.read_update")] == [2]
+    assert [read for read, _, _ in await state(replica, talk.one, talk, 2)] == [True, True]
+
+
+async def test_counts_stay_right_while_everyone_writes_and_reads(replica: Replica, talk: Talk) -> None:
+    """Readers name seqs that they can't have seen yet, which races with the senders' commits."""
+
+    async def send(number: int) -> None:
+        await replica.messages.append([Draft(talk.send(talk.one), f"{number}-{place}") for place in range(3)])
+
+    async def read(number: int) -> None:
+        seq = EVERYTHING if number % 5 == 0 else number
+        await replica.receipts.mark([Mark(talk.id, talk.other.id, seq, None)])
+
+    await asyncio.gather(*(work(number) for number in range(1, 60) for work in (send, read)))
+    row = await replica.pool.fetchrow(
+        """
+        SELECT CASE WHEN c.user_low = $2::uuid THEN c.unread_low ELSE c.unread_high END AS counted,
+            (SELECT count(*) FROM messaging.messages m WHERE m.conversation_id = c.id
+                AND m.seq > CASE WHEN c.user_low = $2::uuid THEN c.read_low ELSE c.read_high END) AS real
+        FROM messaging.conversations c WHERE c.id = $1::uuid
+        """,
+        talk.id,
+        talk.other.id,
+    )
+    assert row is not None
+    assert row["counted"] == row["real"]

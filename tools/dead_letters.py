@@ -1,0 +1,106 @@
+"""Dead letters: what could not be handled, with the reason; given back to its queue, or dropped.
+
+Works on any dead-letter queue of the topology. Letters are looked at one by one and in order, and an order to retry or drop
+takes the oldest ones.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+from shared.protocol.topology import DEAD_REASON_HEADER, QUEUES, Queue
+
+CONNECT_SECONDS: Final = 5
+ANSWER_SECONDS: Final = 5
+
+SOURCES: Final = {queue.dead: queue for queue in QUEUES if queue.dead is not None}
+"""Dead-letter queue → the queue whose letters it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be handled. `reason` is what the consumer said, or the broker if it said nothing."""
+
+    reason: str
+    size: int
+    body: bytes
+
+
+async def list_letters(amqp_url: str, queue: str, most: int = 20) -> list[DeadLetter]:
+    """The oldest letters of a dead-letter queue; they stay there. Raises KeyError for another queue, AMQPError."""
+    letters: list[DeadLetter] = []
+
+    async def note(_channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
+        letters.append(DeadLetter(reason_of(message), len(message.body), message.body))
+
+    async with _open(amqp_url, queue) as (channel, source):
+        # Unacknowledged, they go back to their places when the connection ends.
+        await _take(channel, source, most, note)
+    return letters
+
+
+async def retry_letters(amqp_url: str, queue: str, most: int = 1) -> int:
+    """Give the oldest letters back to the queue that they came from; says how many. Raises KeyError, AMQPError."""
+    target = SOURCES[queue].name
+
+    async def give_back(channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
+        again = aio_pika.Message(message.body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        await channel.default_exchange.publish(again, routing_key=target, timeout=ANSWER_SECONDS)
+        await message.ack()
+
+    async with _open(amqp_url, queue) as (channel, source):
+        return await _take(channel, source, most, give_back)
+
+
+async def drop_letters(amqp_url: str, queue: str, most: int = 1) -> int:
+    """Forget the oldest letters; says how many. Raises KeyError for another queue, AMQPError."""
+
+    async def drop(_channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
+        await message.ack()
+
+    async with _open(amqp_url, queue) as (channel, source):
+        return await _take(channel, source, most, drop)
+
+
+def reason_of(message: AbstractIncomingMessage) -> str:
+    """Why a message was put aside."""
+    told = message.headers.get(DEAD_REASON_HEADER)
+    if told is not None:
+        return str(told)
+    deaths = message.headers.get("x-death")
+    if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
+        return f"{deaths[0].get('reason')!r}, {deaths[0].get('count')!r} times"
+    return "unknown"
+
+
+@asynccontextmanager
+async def _open(amqp_url: str, queue: str) -> AsyncIterator[tuple[AbstractChannel, AbstractQueue]]:
+    declared = _declaration(queue)
+    connection = await aio_pika.connect(amqp_url, timeout=CONNECT_SECONDS)
+    async with connection:
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        yield channel, await channel.declare_queue(queue, durable=True, arguments=declared.arguments)
+
+
+def _declaration(queue: str) -> Queue:
+    if queue not in SOURCES:
+        raise KeyError(queue)
+    return next(declared for declared in QUEUES if declared.name == queue)
+
+
+async def _take(
+    channel: AbstractChannel,
+    queue: AbstractQueue,
+    most: int,
+    handle: Callable[[AbstractChannel, AbstractIncomingMessage], Awaitable[None]],
+) -> int:
+    for taken in range(most):
+        message = await queue.get(fail=False, timeout=ANSWER_SECONDS)
+        if message is None:
+            return taken
+        await handle(channel, message)
+    return most
