@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, find, make_template, make_virtual_host, with_path
+from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, make_template, make_virtual_host, with_path
 from tests.support.stack import Stack
 from tools.devtoken import mint
 from tools.stack import ladder
@@ -59,14 +59,14 @@ async def local_stack(server_folder: Path) -> AsyncIterator[LocalStack]:
 @pytest.fixture(scope="session")
 async def backends(local_stack: LocalStack, server_folder: Path) -> AsyncIterator[Backends]:
     """PostgreSQL and RabbitMQ of the session's stack, and a Redis beside it."""
-    database = find(local_stack.layout.backends, ladder.DATABASE).url
+    database = local_stack.layout.backend(ladder.DATABASE).url
     await make_template(database, os.environ)
-    amqp = await make_virtual_host(local_stack.home, find(local_stack.layout.backends, ladder.AMQP))
+    amqp = await make_virtual_host(local_stack.home, local_stack.layout.backend(ladder.AMQP))
     ours = {ladder.DATABASE.variable: database, ladder.AMQP.variable: amqp}
     beside = LocalStack(Home(server_folder / "units"), {**os.environ, **ours}, tied=True)
     try:
         await beside.up_backends()
-        yield Backends(database, amqp, find(beside.layout.backends, ladder.REDIS).url)
+        yield Backends(database, amqp, beside.layout.backend(ladder.REDIS).url)
     finally:
         await beside.down()
 

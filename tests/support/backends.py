@@ -18,7 +18,6 @@ import asyncpg
 from redis.asyncio import Redis
 
 from shared.protocol.topology import QUEUES
-from tools.stack import ladder
 from tools.stack.backends import Backend
 from tools.stack.docker import container_name
 from tools.stack.home import ROOT, Home
@@ -116,8 +115,3 @@ async def run(command: tuple[str, ...], environment: Mapping[str, str]) -> None:
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, f"{' '.join(command)}\n{output.decode(errors='replace')}"
-
-
-def find(backends: list[Backend], kind: ladder.Kind) -> Backend:
-    """The backend of a kind."""
-    return next(backend for backend in backends if backend.kind == kind)

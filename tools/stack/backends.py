@@ -42,7 +42,7 @@ class Site:
         return [self._backend(kind, redis_servers) for kind in ladder.KINDS]
 
     def _backend(self, kind: Kind, redis_servers: int) -> Backend:
-        source = self._machine.source(kind)
+        source = self._machine.source(kind, has_native_data=self._home.data(kind.folder).exists())
         if source is Source.GIVEN:
             url = self._machine.environment[kind.variable]
             return Backend(kind, source, url, (), partial(_all_answer, _PROBES[kind], url))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tools.stack.errors import NoServer, StackError
 
+WISH = "STACK_BACKENDS"
 DOCKER_SECONDS = 5
 PROGRAM_FOLDERS = (
     "/usr/lib/postgresql/*/bin",
@@ -45,11 +46,13 @@ class Kind:
     variable: str
     programs: tuple[str, ...]
     package: str
+    folder: str
+    """Where the private server keeps its data, in the home of a stack."""
 
 
-DATABASE = Kind("PostgreSQL", "CHAT_DATABASE_URL", ("initdb", "postgres"), "postgresql")
-AMQP = Kind("RabbitMQ", "CHAT_AMQP_URL", ("rabbitmq-server", "epmd"), "rabbitmq-server")
-REDIS = Kind("Redis", "CHAT_REDIS_URLS", ("redis-server",), "redis-server")
+DATABASE = Kind("PostgreSQL", "CHAT_DATABASE_URL", ("initdb", "postgres"), "postgresql", "postgres")
+AMQP = Kind("RabbitMQ", "CHAT_AMQP_URL", ("rabbitmq-server", "epmd"), "rabbitmq-server", "rabbitmq")
+REDIS = Kind("Redis", "CHAT_REDIS_URLS", ("redis-server",), "redis-server", "redis")
 KINDS = (DATABASE, AMQP, REDIS)
 
 
@@ -64,21 +67,27 @@ class Machine:
     @classmethod
     def look(cls, environment: Mapping[str, str]) -> "Machine":
         """Ask. `STACK_BACKENDS=native` skips Docker, `docker` insists on it. Raises StackError for another value."""
-        wish = environment.get("STACK_BACKENDS", "auto")
+        wish = environment.get(WISH, "auto")
         if wish not in {"auto", "docker", "native"}:
-            raise StackError(f"STACK_BACKENDS={wish}: must be auto, docker or native")
+            raise StackError(f"{WISH}={wish}: must be auto, docker or native")
         answers = wish != "native" and docker_answers()
         if wish == "docker" and not answers:
-            raise StackError("STACK_BACKENDS=docker, but no Docker engine answers `docker version`")
+            raise StackError(f"{WISH}=docker, but no Docker engine answers `docker version`")
         return cls(environment, answers, os.geteuid() == 0 and shutil.which("apt-get") is not None)
 
-    def source(self, kind: Kind) -> Source:
-        """The first step that gives `kind`. Raises NoServer, naming the ways that there are."""
+    def source(self, kind: Kind, *, has_native_data: bool = False) -> Source:
+        """The first step that gives `kind`. Raises NoServer, naming the ways that there are.
+
+        Data that private programs hold keeps them in charge, unless Docker is insisted on: an engine that was started in
+        the meantime must not make the data disappear.
+        """
         if self.environment.get(kind.variable):
             return Source.GIVEN
-        if self.has_docker:
+        has_programs = all(find_program(program) for program in kind.programs)
+        stays_native = has_programs and has_native_data and self.environment.get(WISH) != "docker"
+        if self.has_docker and not stays_native:
             return Source.DOCKER
-        if all(find_program(program) for program in kind.programs):
+        if has_programs:
             return Source.NATIVE
         if self.can_apt:
             return Source.APT

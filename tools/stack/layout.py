@@ -8,7 +8,7 @@ from tools.stack import services
 from tools.stack.backends import STACK_KEYS, Backend, Site
 from tools.stack.haproxy import Balancer
 from tools.stack.home import Home
-from tools.stack.ladder import Machine
+from tools.stack.ladder import Kind, Machine
 from tools.stack.plan import Plan
 from tools.stack.ports import PortBook
 from tools.stack.process import Record
@@ -39,12 +39,15 @@ class Layout:
         """Where clients connect."""
         return f"http://127.0.0.1:{self.balancer.port}"
 
+    def backend(self, kind: Kind) -> Backend:
+        """The backend of a kind."""
+        return next(backend for backend in self.backends if backend.kind == kind)
+
     def document(self, living: list[Record]) -> dict[str, Any]:
         """The content of `stack.json`: `{url, backends: {database, amqp, redis}, processes: [{name, pid, port}]}`."""
-        urls = {backend.kind: backend.url for backend in self.backends}
         return {
             "url": self.url,
-            "backends": {key: urls[kind] for key, kind in STACK_KEYS.items()},
+            "backends": {key: self.backend(kind).url for key, kind in STACK_KEYS.items()},
             "processes": [{"name": record.name, "pid": record.pid, "port": record.port} for record in living],
         }
 

@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from tools.stack import ladder
+from tools.stack.backends import Backend
 from tools.stack.console import Console
 from tools.stack.errors import StackError
 from tools.stack.home import ROOT, Home, read_json, write_private
@@ -15,10 +17,10 @@ from tools.stack.plan import Plan
 from tools.stack.ports import is_free
 from tools.stack.process import Processes
 from tools.stack.program import Layer, Program
-from tools.stack.starter import Starter, answers_within, together
+from tools.stack.starter import Starter, all_of, answers_within, together
 
-BACKEND_SECONDS = 10
-"""For a backend whose programs have answered, or which was given and so should run already."""
+GIVEN_SECONDS = 10
+"""For a server whose URL was given: it should run already."""
 BALANCER_SECONDS = 15
 MIGRATION_SECONDS = 120
 
@@ -67,31 +69,25 @@ class Stack:
         """
         await self._stop_surplus()
         await self._stop_changed()
-        started = await self.up_backends()
         edge = self._missing(self.layout.edge)
         if self.layout.proxy in edge:
             require_free(self.layout.proxy.port)
-        if any(program in edge for program in self.layout.services):
-            await self.migrate()
+        servers = await self._launch_servers()
+        # Services that ran until now had a migrated database; otherwise this passes the time until the broker is up.
+        fresh = all(program in edge for program in self.layout.services)
+        await all_of([self._await_backends(), *([self._migrate_when_possible()] if fresh else [])])
         for program in edge:
             await self._starter.launch(program)
         await self._starter.await_all(self.layout.edge)
         self._write()
-        return started + [program.name for program in edge]
+        return [program.name for program in (*servers, *edge)]
 
     async def up_backends(self) -> list[str]:
         """Start the backends that are missing, side by side, and wait until all answer. Returns the started names."""
-        missing = self._missing(self.layout.servers)
-        for layer in (Layer.FOUNDATION, Layer.SERVER):
-            programs = [program for program in missing if program.layer == layer]
-            await together(self._starter.launch(program) for program in programs)
-            await self._starter.await_all(programs)
-        await together(
-            answers_within(BACKEND_SECONDS, backend.probe, f"{backend.kind.title} ({backend.source.value})")
-            for backend in self.layout.backends
-        )
+        servers = await self._launch_servers()
+        await self._await_backends()
         self._write()
-        return [program.name for program in missing]
+        return [program.name for program in servers]
 
     async def down(self) -> None:
         """Stop all processes: first those that clients meet, then the servers that they work with. Data stays."""
@@ -143,6 +139,30 @@ class Stack:
     def pid(self, name: str) -> int:
         """The id of a living process. Raises StackError when it doesn't run."""
         return self.processes.get(name).pid
+
+    async def _launch_servers(self) -> list[Program]:
+        """Start the programs of backends that are missing; those that others need to start are waited for."""
+        missing = self._missing(self.layout.servers)
+        for layer in (Layer.FOUNDATION, Layer.SERVER):
+            programs = [program for program in missing if program.layer == layer]
+            await together(self._starter.launch(program) for program in programs)
+            if layer == Layer.FOUNDATION:
+                await self._starter.await_all(programs)
+        return missing
+
+    async def _await_backends(self) -> None:
+        await all_of(self._await_backend(backend) for backend in self.layout.backends)
+
+    async def _await_backend(self, backend: Backend) -> None:
+        """Until it answers, wherever it comes from."""
+        if backend.programs:
+            await self._starter.await_all(backend.programs)
+        else:
+            await answers_within(GIVEN_SECONDS, backend.probe, backend.kind.variable)
+
+    async def _migrate_when_possible(self) -> None:
+        await self._await_backend(self.layout.backend(ladder.DATABASE))
+        await self.migrate()
 
     def _replicas_alive(self) -> dict[str, int]:
         """Service → number of its processes that live."""

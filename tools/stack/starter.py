@@ -3,7 +3,8 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
+from typing import Any
 
 from tools.stack.console import Console
 from tools.stack.errors import NotReady, StackError, StartFailed
@@ -47,15 +48,8 @@ class Starter:
             await asyncio.sleep(POLL_SECONDS)
 
     async def await_all(self, programs: Iterable[Program]) -> None:
-        """Ask all, side by side. The first fault is raised at once: what waits for the failed one would wait in vain."""
-        asking = [asyncio.create_task(self.await_ready(program)) for program in programs]
-        try:
-            for answered in asyncio.as_completed(asking):
-                await answered
-        finally:
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+        """Ask all, side by side. Raises the first StartFailed at once."""
+        await all_of(self.await_ready(program) for program in programs)
 
     def _ending(self, name: str) -> str:
         record = self._started.get(name)
@@ -78,6 +72,18 @@ async def answers_within(seconds: float, probe: Probe, subject: str) -> None:
         else:
             return
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def all_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all side by side. The first fault is raised at once: what waits for the failed one would wait in vain."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        for done in asyncio.as_completed(tasks):
+            await done
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def together(works: Iterable[Awaitable[None]]) -> None:
