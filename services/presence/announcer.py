@@ -138,7 +138,9 @@ class Announcer:
     async def _publish_part(
         self, index: int, part: list[Announcement], routes: Mapping[str, list[str]]
     ) -> list[Announcement]:
-        jobs = [_job(each, _gateways(each.receivers, routes)) for each in part]
+        gateways = [_gateways(each.receivers, routes) for each in part]
+        metrics.EVENTS.inc(sum(len(receivers) for found in gateways for receivers in found.values()))
+        jobs = [_job(each, found) for each, found in zip(part, gateways, strict=True)]
         stale = await _run(self._shards.at(index), jobs, [])
         return [part[place] for place in stale]
 
@@ -164,7 +166,6 @@ def _gateways(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gate
     for receiver in receivers:
         for gateway in routes.get(receiver, ()):
             gateways.setdefault(gateway, []).append(receiver)
-            metrics.EVENTS.inc()
     return gateways
 
 
