@@ -7,7 +7,7 @@ From 32768 on, a connect loop to a port where nobody listens may get that port a
 import json
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tools.stack.home import Home, read_json, write_private
 
@@ -27,6 +27,15 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_port(taken: Collection[int] = (), free: Callable[[int], bool] = is_free) -> int:
+    """A port that nobody listens on, and that isn't among `taken`. Raises RuntimeError when there is none to be found."""
+    for _ in range(ATTEMPTS):
+        port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - spread, not secrecy
+        if port not in taken and free(port):
+            return port
+    raise RuntimeError(f"no free port between {LOWEST} and {HIGHEST}")
+
+
 class PortBook:
     """Name → port, written to the stack's home: a server that comes back has the port that its clients know.
 
@@ -41,7 +50,7 @@ class PortBook:
     def port(self, name: str) -> int:
         """The port of `name`: the one it had, else a free one."""
         if name not in self._ports:
-            self._ports[name] = self._pick()
+            self._ports[name] = free_port(self._ports.values(), self._free)
             self._save()
         return self._ports[name]
 
@@ -53,13 +62,6 @@ class PortBook:
             del self._ports[name]
         if taken:
             self._save()
-
-    def _pick(self) -> int:
-        for _ in range(ATTEMPTS):
-            port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - spread, not secrecy
-            if port not in self._ports.values() and self._free(port):
-                return port
-        raise RuntimeError(f"no free port between {LOWEST} and {HIGHEST}")
 
     def _save(self) -> None:
         write_private(self._file, json.dumps(self._ports, indent=1))

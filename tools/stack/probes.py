@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+from urllib.parse import urlsplit
 
 from tools.stack.errors import NotReady
 
@@ -22,8 +23,10 @@ async def postgres(url: str) -> None:
     """PostgreSQL answers a query. Raises NotReady."""
     import asyncpg
 
+    # Asked for TLS while it starts, a server may hang up, which asyncpg reports outside of this call.
+    tls = False if urlsplit(url).hostname == "127.0.0.1" else None
     try:
-        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS, ssl=tls)
         try:
             await connection.execute("SELECT 1", timeout=ANSWER_SECONDS)
         finally:
