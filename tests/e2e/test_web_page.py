@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, async_playwright, expect
-from tests.support.stack import Stack
 
 from tests.e2e.conftest import Pair
 from tests.support.people import text_message
+from tests.support.stack import Stack
 
 CHROMIUM_FLAGS = [
     "--headless",
@@ -233,6 +233,22 @@ async def test_what_was_written_without_a_connection_survives_a_reload(tabs: Tab
     await expect(bob.find("#banner")).to_be_hidden()
     await expect(bob.message("written in the tunnel").get_by_role("img", name="Delivered")).to_have_count(1)
     await expect(bob.find(".message")).to_have_count(2)
+
+
+async def test_a_killed_gateway_costs_nothing(tabs: Tabs, stack: Stack) -> None:
+    alice, bob = await meet(tabs)
+    try:
+        await stack.kill("gateway-1")
+        await alice.say("from Alice")
+        await bob.say("from Bob")
+        for tab in (alice, bob):
+            for text in ("from Alice", "from Bob"):
+                await expect(tab.message(text)).to_have_count(1)
+            await expect(tab.find("#banner")).to_be_hidden()
+            await expect(tab.find(".message.pending, .message.failed")).to_have_count(0)
+            await expect(tab.find(".message")).to_have_count(3)
+    finally:
+        await stack.revive()
 
 
 async def test_scrolling_up_loads_older_messages(tabs: Tabs, pair: Pair) -> None:

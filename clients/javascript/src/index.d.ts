@@ -5,6 +5,7 @@ import type {
   Conversation,
   Draft,
   EventMeta,
+  Follow,
   Friend,
   LostRange,
   Message,
@@ -87,13 +88,13 @@ export declare class Rest {
   blocks(): Promise<Block[]>;
   me(): Promise<User>;
   updateMe(changes: { displayName?: string; avatar?: string | null }): Promise<User>;
-  follow(username: string): Promise<unknown>;
-  unfollow(username: string): Promise<unknown>;
+  follow(username: string): Promise<Follow>;
+  unfollow(username: string): Promise<Follow>;
   friends(): Promise<Friend[]>;
   presence(userIds: string[]): Promise<Presence[]>;
   pushKey(): Promise<{ publicKey: string }>;
-  subscribePush(subscription: object): Promise<unknown>;
-  unsubscribePush(endpoint: string): Promise<unknown>;
+  subscribePush(subscription: object): Promise<null>;
+  unsubscribePush(endpoint: string): Promise<null>;
 }
 
 export declare class ChatClient {

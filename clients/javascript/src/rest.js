@@ -52,7 +52,7 @@ export class Rest {
   }
 
   /**
-   * One page of messages: the oldest after `afterSeq`, or the newest before `beforeSeq`, or the newest of all.
+   * One page of messages: the first after `afterSeq`, or the last before `beforeSeq`, or the newest.
    *
    * @param {string} conversationId
    * @param {{ afterSeq?: number, beforeSeq?: number, limit?: number }} [range]
@@ -89,12 +89,18 @@ export class Rest {
     return this.#call("PATCH", "/chat/users/me", changes);
   }
 
-  /** @param {string} username who is a friend, with visible status, once both follow each other */
+  /**
+   * @param {string} username who is a friend, with visible status, once both follow each other
+   * @returns {Promise<import("./types.d.ts").Follow>}
+   */
   follow(username) {
     return this.#call("PUT", `/chat/follows/${encodeURIComponent(username)}`);
   }
 
-  /** @param {string} username */
+  /**
+   * @param {string} username
+   * @returns {Promise<import("./types.d.ts").Follow>}
+   */
   unfollow(username) {
     return this.#call("DELETE", `/chat/follows/${encodeURIComponent(username)}`);
   }

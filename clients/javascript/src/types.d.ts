@@ -28,7 +28,7 @@ export interface Message {
   sender?: User;
   type: MessageType;
   content: string | null;
-  media: Media[] | null;
+  media: Media[];
   isRead: boolean;
   readAt: string | null;
   deliveredAt: string | null;
@@ -51,7 +51,20 @@ export interface Presence {
   lastSeen: string | null;
 }
 
-export interface Friend extends Presence, Partial<Omit<User, "id">> {}
+export interface Friend extends Presence {
+  username: string;
+  displayName: string;
+  avatar: string | null;
+}
+
+export interface Follow {
+  userId: string;
+  username: string;
+  following: boolean;
+  /** Whether both follow each other. */
+  isFriend: boolean;
+  followedAt: string | null;
+}
 
 export interface Block {
   username: string;

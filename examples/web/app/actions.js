@@ -38,11 +38,11 @@ export class Actions {
   /** Follows somebody; both directions together make friends. */
   async follow(username, { quietly = true } = {}) {
     await this.#try(async () => {
-      await this.#client.rest.follow(username);
+      const { isFriend } = await this.#client.rest.follow(username);
       this.#followed.add(username);
-      await this.#loadFriends();
-      const friend = [...this.#model.friends.values()].some((known) => known.username === username);
-      if (!quietly) this.#say(friend ? `You and ${username} are friends now.` : `You follow ${username}. Once ${username} follows you, you see each other's status.`);
+      if (isFriend) await this.#loadFriends();
+      const follows = `You follow ${username}. Once ${username} follows you, you see each other's status.`;
+      if (!quietly) this.#say(isFriend ? `You and ${username} are friends now.` : follows);
     });
   }
 

@@ -30,7 +30,8 @@ async function switchOn(client, worker) {
   if ((await Notification.requestPermission()) !== "granted") throw new Error("the browser does not allow them here.");
   const { publicKey } = await client.rest.pushKey();
   const subscription = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: publicKey });
-  await client.rest.subscribePush(subscription);
+  // The key goes along, so that the server knows with which of its keys this browser may be reached.
+  await client.rest.subscribePush({ ...subscription.toJSON(), applicationServerKey: publicKey });
   return subscription;
 }
 
