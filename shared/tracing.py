@@ -1,11 +1,13 @@
 """Traces (OpenTelemetry), when `CHAT_TRACES_URL` is set: from a sender's frame to the receivers' writes.
 
 A batch is one span: at rest it holds one message, under load what travelled together. The context goes as a W3C `traceparent`
-(https://www.w3.org/TR/trace-context/) in AMQP headers and in `relay.Downlink`. Switched off, a caller pays for one call that
-returns None.
+(https://www.w3.org/TR/trace-context/) in AMQP headers and in `relay.Downlink`. Switched off, a batch pays for a few
+calls that do nothing.
 """
 
 import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shared.settings import ServiceSettings
@@ -40,27 +42,14 @@ def use_tracer(tracer: "Tracer | None") -> None:
     _tracer = tracer
 
 
-def start_span(
-    name: str,
-    kind: Literal["producer", "consumer", "client", "internal"],
-    parent: str | None = None,
-    *,
-    seconds_ago: float = 0.0,
-    **attributes: Any,
-) -> "Span | None":
-    """A span that began `seconds_ago`, below `parent` (a traceparent); None when tracing is off."""
-    if _tracer is None:
-        return None
-    from opentelemetry.trace import SpanKind
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+Kind = Literal["producer", "consumer", "client"]
 
-    return _tracer.start_span(
-        name,
-        context=None if parent is None else TraceContextTextMapPropagator().extract({HEADER: parent}),
-        kind=SpanKind[kind.upper()],
-        attributes=attributes,
-        start_time=time.time_ns() - int(seconds_ago * 1e9),
-    )
+
+def span(
+    name: str, kind: Kind, parent: str | None = None, *, seconds_ago: float = 0.0
+) -> "AbstractContextManager[Span | None]":
+    """A span of what is done inside, below `parent` (a traceparent); it began `seconds_ago`. None when tracing is off."""
+    return _OFF if _tracer is None else _span(_tracer, name, kind, parent, seconds_ago)
 
 
 def traceparent_of(span: "Span | None") -> str | None:
@@ -71,13 +60,38 @@ def traceparent_of(span: "Span | None") -> str | None:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
 
 
-def end_span(span: "Span | None", error: BaseException | None = None) -> None:
-    """The span's work is done, or has failed."""
-    if span is None:
-        return
-    if error is not None:
-        from opentelemetry.trace import Status, StatusCode
+def headers_of(span: "Span | None") -> dict[str, Any] | None:
+    """AMQP headers that carry the span's context, or None."""
+    traceparent = traceparent_of(span)
+    return None if traceparent is None else {HEADER: traceparent}
 
-        span.record_exception(error)
-        span.set_status(Status(StatusCode.ERROR))
-    span.end()
+
+def parent_of(headers: Iterable[Mapping[str, Any]]) -> str | None:
+    """The first context that one of these AMQP headers carries; None when tracing is off."""
+    if _tracer is None:
+        return None
+    return next((str(one[HEADER]) for one in headers if HEADER in one), None)
+
+
+_OFF: Final = nullcontext(None)
+
+
+@contextmanager
+def _span(tracer: "Tracer", name: str, kind: Kind, parent: str | None, seconds_ago: float) -> Iterator["Span"]:
+    from opentelemetry.trace import SpanKind, Status, StatusCode
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    made = tracer.start_span(
+        name,
+        context=None if parent is None else TraceContextTextMapPropagator().extract({HEADER: parent}),
+        kind=SpanKind[kind.upper()],
+        start_time=time.time_ns() - int(seconds_ago * 1e9),
+    )
+    try:
+        yield made
+    except BaseException as error:
+        made.record_exception(error)
+        made.set_status(Status(StatusCode.ERROR))
+        raise
+    finally:
+        made.end()

@@ -43,6 +43,7 @@ from shared.redis import Shards
 from shared.rest import create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -178,6 +179,7 @@ async def main() -> int:
     """Run a gateway until SIGTERM; returns the exit status."""
     settings = load(GatewaySettings)
     configure_logging(settings, SERVICE)
+    configure_tracing(settings, SERVICE)
     # Three lines for each handshake, the query with the token among them.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     listening = listen(settings.http_host, settings.http_port)

@@ -9,6 +9,7 @@ from services.gateway.silence import Silence
 from services.gateway.uplink import Uplink
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode
+from shared.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,14 @@ class Deliverer:
         except msgspec.DecodeError as error:
             log.error("downlink.undecodable", size=len(body), error=str(error))
             return None
+        if downlink.trace:
+            with span("gateway.deliver", "consumer", downlink.trace):
+                self._hand_out(downlink)
+        else:
+            self._hand_out(downlink)
+        return downlink.nonce
+
+    def _hand_out(self, downlink: relay.Downlink) -> None:
         for delivery in downlink.deliveries:
             connections = self._hub.of_user(delivery.user_id)
             if connections:
@@ -49,7 +58,6 @@ class Deliverer:
             self._uplink.complete(downlink.completed)
         for order in downlink.orders:
             self._carry_out(order)
-        return downlink.nonce
 
     def _carry_out(self, order: relay.Order) -> None:
         for connection in self._hub.of_user(order.user_id):

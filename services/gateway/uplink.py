@@ -20,6 +20,7 @@ from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_COMMANDS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.tracing import headers_of, span
 
 if TYPE_CHECKING:
     from services.gateway.connection import Connection
@@ -106,7 +107,9 @@ class Uplink:
                 return
             metrics.BATCH_COMMANDS.observe(len(batch.commands))
             body = msgpack_encoder.encode(relay.CommandBatch(self._gateway_id, batch.id, batch.commands))
-            await self._publisher.publish(MESSAGING_COMMANDS, body)
+            waited = time.monotonic() - batch.members[0].flight_since
+            with span("gateway.commands", "producer", seconds_ago=waited) as traced:
+                await self._publisher.publish(MESSAGING_COMMANDS, body, headers=headers_of(traced))
         except BrokerUnavailable:
             self._fail(batch, "broker unavailable")
         except TRANSIENT_ERRORS as error:

@@ -36,6 +36,7 @@ from shared.redis import Shards
 from shared.rest import Authenticator, create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +120,7 @@ async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
     settings = load(Settings)
     configure_logging(settings, "messaging")
+    configure_tracing(settings, "messaging")
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )

@@ -18,6 +18,7 @@ from shared import rabbitmq
 from shared.pace import Pace
 from shared.protocol.relay import CommandBatch, command_batch_decoder
 from shared.rabbitmq import Consumer
+from shared.tracing import parent_of, span, traceparent_of
 
 log = structlog.get_logger(__name__)
 
@@ -87,24 +88,25 @@ class CommandConsumer:
     async def _run_cycle(self, taken: list[Taken]) -> None:
         started = time.monotonic()
         commands = sum(len(batch.commands) for _, batch, _ in taken)
-        await self._handle(taken)
+        with span("messaging.cycle", "consumer", parent_of(message.headers for message, _, _ in taken)) as traced:
+            await self._handle(taken, traceparent_of(traced))
         now = time.monotonic()
         self._pace.observe(commands, now)
         metrics.CYCLE_COMMANDS.observe(commands)
         metrics.QUEUE_SECONDS.observe(started - taken[0].at)
         metrics.CYCLE_SECONDS.observe(now - started)
 
-    async def _handle(self, taken: list[Taken]) -> None:
+    async def _handle(self, taken: list[Taken], trace: str | None) -> None:
         """Handle what was taken; when that fails for good, each batch alone, and bury those that fail again."""
         try:
-            await outlast(lambda: self._cycle.run([batch for _, batch, _ in taken]))
+            await outlast(lambda: self._cycle.run([batch for _, batch, _ in taken], trace))
         except Exception as error:
             log.exception("cycle.failed", batches=len(taken))
             if len(taken) == 1:
                 await self._dead_letters.bury(taken[0].message, repr(error))
                 return
             for one in taken:
-                await self._handle([one])
+                await self._handle([one], trace)
             return
         self._faults.reach(FaultPoint.BEFORE_ACK)
         await rabbitmq.acknowledge([message for message, _, _ in taken])

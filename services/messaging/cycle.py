@@ -16,6 +16,7 @@ from services.messaging.outage import is_transient
 from services.messaging.outbox import Outbox
 from services.messaging.reports import Reports
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
+from shared.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -42,17 +43,19 @@ class Cycle:
         self._drift = drift
         self._faults = faults
 
-    async def run(self, batches: Sequence[CommandBatch]) -> None:
-        """Handle `batches` in order. Can be run again with the same ones after any failure."""
-        outbox = self._fanout.outbox()
+    async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
+        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure."""
+        outbox = self._fanout.outbox(trace or "")
         self._faults.reach(FaultPoint.BEFORE_COMMIT)
-        for segment in segments(batches):
-            await self._handle(segment, outbox)
+        with span("messaging.store", "client", trace):
+            for segment in segments(batches):
+                await self._handle(segment, outbox)
         self._faults.reach(FaultPoint.AFTER_COMMIT)
         for batch in batches:
             outbox.complete(batch.gateway_id, batch.batch_id)
         started = time.monotonic()
-        undelivered, ended = await self._fanout.deliver(outbox)
+        with span("messaging.fanout", "client", trace):
+            undelivered, ended = await self._fanout.deliver(outbox)
         metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
         self._faults.reach(FaultPoint.AFTER_FANOUT)
         self._drift.note(outbox.parts[0].counted_users)

@@ -37,9 +37,9 @@ class Fanout:
         self._shards = shards
         self._rebuild = rebuild
 
-    def outbox(self) -> Outbox:
-        """A new one, for these servers."""
-        return Outbox(self._shards)
+    def outbox(self, trace: str = "") -> Outbox:
+        """A new one, for these servers; gateways go on with the trace (a traceparent), if there is one."""
+        return Outbox(self._shards, trace)
 
     async def deliver(self, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
         """Deliver everything, the completions last. Raises RedisError; calling it again repeats events, which receivers

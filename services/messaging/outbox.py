@@ -117,9 +117,10 @@ class Inbox:
 
 
 class Part:
-    """What concerns the keys of one Redis server."""
+    """What concerns the keys of one Redis server. `trace`: the traceparent of the cycle, or ''."""
 
-    def __init__(self) -> None:
+    def __init__(self, trace: str) -> None:
+        self.trace = trace
         self.inboxes: dict[str, Inbox] = {}
         self.totals: list[str] = []
         self.counted_users: list[str] = []
@@ -162,6 +163,7 @@ class Part:
         return msgpack_encoder.encode(
             (
                 tag,
+                self.trace,
                 events,
                 self.totals,
                 self.counters,
@@ -175,18 +177,19 @@ class Part:
 
 
 class Outbox:
-    """Collects what a cycle has to say, until fan-out delivers it."""
+    """Collects what a cycle has to say, until fan-out delivers it. `trace`: its traceparent, or ''."""
 
-    def __init__(self, shards: Shards) -> None:
+    def __init__(self, shards: Shards, trace: str = "") -> None:
         self._index_of = shards.index_of
-        self.parts = [Part() for _ in range(len(shards))]
+        self.trace = trace
+        self.parts = [Part(trace) for _ in range(len(shards))]
         self.directs: list[str] = []
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
 
     def order(self) -> list[Part]:
         """With several servers: what must be settled first, because conversations and users live apart. Moves it out."""
-        parts = [Part() for _ in self.parts]
+        parts = [Part(self.trace) for _ in self.parts]
         for first, part in zip(parts, self.parts, strict=True):
             first.newest, part.newest = part.newest, {}
         return parts

@@ -234,12 +234,16 @@ class Order(Relayed):
 
 
 class Downlink(Relayed):
-    """All that one gateway gets from one cycle. `nonce`: the gateway's own sign that the link works."""
+    """All that one gateway gets from one cycle.
+
+    `trace`: the traceparent of what sent it, or ''. `nonce`: the gateway's own sign that the link works.
+    """
 
     deliveries: list[Delivery] = []
     transients: list[Transient] = []
     directs: list[Direct] = []
     completed: list[int] = []
+    trace: str = ""
     orders: list[Order] = []
     nonce: str | None = None
 

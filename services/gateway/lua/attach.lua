@@ -74,7 +74,7 @@ local function evict_oldest(user, routes)
   for i = 1, #connections - most do
     local owner = redis.call('HGET', routes, connections[i])
     redis.call('HDEL', routes, connections[i])
-    local order = {{}, {}, {}, {}, {{close_code, user, connections[i]}}}
+    local order = {{}, {}, {}, {}, '', {{close_code, user, connections[i]}}}
     redis.call('PUBLISH', '{{GATEWAY}}' .. owner, cmsgpack.pack(order))
   end
 end

@@ -1,7 +1,8 @@
 -- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
 --
--- ARGV[1]: msgpack of {tag, events, totals, counters, progress, typing, last_messages, directs, completed}. Each but the tag
+-- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, last_messages, directs, completed}. Each but the first two
 -- is one flat list: a table for each record would cost more than all the rest.
+--   trace          traceparent of the cycle, or ''
 --   events         for each user: user, number of its events, then of each event
 --                  text, peer, notifiable, counter, count, version
 --                  where counter 0 means no unread count and a text without its closing brace; else the text ends before the
@@ -19,7 +20,7 @@
 -- these are stored but not delivered yet, and it may not overtake them; or {0, numbers of the notifiable events that no
 -- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
-local tag, events, totals, counters, progress, typing, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
+local tag, trace, events, totals, counters, progress, typing, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
 
 local call = redis.call
@@ -97,13 +98,13 @@ local function store_unread()
     end
 end
 
--- What each gateway gets: deliveries, transients, directs, completed (`relay.Downlink`).
+-- What each gateway gets: deliveries, transients, directs, completed, trace (`relay.Downlink`).
 local downlinks = {}
 
 local function downlink(gateway)
     local known = downlinks[gateway]
     if not known then
-        known = {{}, {}, {}, {}}
+        known = {{}, {}, {}, {}, trace}
         downlinks[gateway] = known
     end
     return known
