@@ -1,4 +1,4 @@
--- Register a browser, or move it to this user. An endpoint is bound to one VAPID key for life (RFC 8292, section 4.1): a
+-- Register a browser, or move it to this user. An endpoint is bound to one VAPID key for life (RFC 8292, section 4): a
 -- known one keeps its key unless the client names it, or the browser's own keys show that it is a new subscription.
 -- $1 id if new, $2 user, $3 endpoint, $4 p256dh, $5 auth, $6 current key id, $7 key id that the client named or null,
 -- $8 expiry or null
