@@ -115,7 +115,7 @@ class Processes:
         if not await self._ended(record, record.stop_seconds):
             _signal(os.kill, record.pid, signal.SIGKILL)
             await self._ended(record, record.stop_seconds)
-        _signal(os.killpg, record.pid, signal.SIGKILL)
+        await self._end_group(record)
         self._home.record(record.name).unlink(missing_ok=True)
 
     async def kill(self, record: Record) -> None:
@@ -123,15 +123,15 @@ class Processes:
         _signal(os.kill, record.pid, signal.SIGKILL)
         await self._ended(record, record.stop_seconds)
 
+    async def _end_group(self, record: Record) -> None:
+        """Kill what is left of its process group, and wait until that is gone."""
+        await _until(lambda: not _signal(os.killpg, record.pid, signal.SIGKILL), record.stop_seconds)
+
     async def _ended(self, record: Record, seconds: float) -> bool:
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.exit_status(record) is None and record.is_alive():
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-            await asyncio.sleep(POLL_SECONDS)
-        # It may have died between the two questions: then it is not buried yet, and Popen would complain of it.
+        ended = await _until(lambda: self.exit_status(record) is not None or not record.is_alive(), seconds)
+        # It may have died between the two questions: a child that nobody asks again stays unburied.
         self.exit_status(record)
-        return True
+        return ended
 
     def _prefix(self, program: Program) -> list[str]:
         """`setpriv` changes the user and ties the process, then becomes the program: its id is the program's."""
@@ -154,12 +154,23 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _signal(send: Callable[[int, int], None], target: int, signum: int) -> None:
-    """Send a signal to who may be gone."""
+async def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until `condition` holds, and say whether it does."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(POLL_SECONDS)
+    return True
+
+
+def _signal(send: Callable[[int, int], None], target: int, signum: int) -> bool:
+    """Send a signal to who may be gone. Returns whether anybody was there."""
     try:
         send(target, signum)
     except ProcessLookupError:
-        return
+        return False
+    return True
 
 
 def _rotate(log: Any) -> None:
