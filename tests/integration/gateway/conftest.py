@@ -1,0 +1,58 @@
+"""Gateways in the test's process, with real RabbitMQ, Redis and PostgreSQL."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import Backend, RunningGateway, backend, running_gateway, settings_for
+
+StartGateway = Callable[..., Awaitable[RunningGateway]]
+
+
+@pytest.fixture
+async def behind(amqp_url: str, redis_url: str) -> AsyncIterator[Backend]:
+    """Whoever is behind the gateway."""
+    async with backend(amqp_url, redis_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def start_gateway(
+    database_url: str, amqp_url: str, redis_url: str, behind: Backend
+) -> AsyncIterator[StartGateway]:
+    """Starts gateways; `start_gateway(ping_seconds=1)` changes a setting."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*, wait: bool = True, **changes: Any) -> RunningGateway:
+            urls = {"database": database_url, "amqp": amqp_url, "redis": redis_url}
+            settings = settings_for(**{**urls, **changes})
+            return await stack.enter_async_context(running_gateway(settings, wait=wait))
+
+        yield start
+
+
+@pytest.fixture
+async def gateway(start_gateway: StartGateway) -> RunningGateway:
+    """One gateway with everything at its default but the rates."""
+    return await start_gateway()
+
+
+@pytest.fixture
+def alice() -> str:
+    """A username that no other test has."""
+    return f"alice-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def bob() -> str:
+    """Another one."""
+    return f"bob-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def conversation() -> str:
+    """A conversation id."""
+    return str(uuid.uuid4())

@@ -1,0 +1,167 @@
+"""From a frame to a command batch, and its answer."""
+
+import json
+
+import pytest
+
+from services.gateway import batches
+from shared.protocol import relay
+from shared.protocol.topology import MESSAGING_COMMANDS
+from tests.integration.gateway.conftest import StartGateway
+from tests.support.gateway import Backend, RunningGateway, connection_id, identity, until
+
+
+async def next_batch(behind: Backend) -> relay.CommandBatch:
+    return await behind.take(MESSAGING_COMMANDS, relay.command_batch_decoder)
+
+
+async def test_a_send_becomes_a_command(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    socket = await gateway.connect(alice)
+    await socket.send("message.send", conversationId=conversation, type="text", content="สวัสดี", tempId="t")
+    batch = await next_batch(behind)
+    assert batch.gateway_id == gateway.id
+    assert batch.commands == [
+        relay.SendMessage(identity(alice), connection_id(socket), conversation, "text", "สวัสดี", None, "t")
+    ]
+
+
+async def test_a_connections_next_commands_wait_for_the_answer_and_leave_together(
+    gateway: RunningGateway, behind: Backend, alice: str, bob: str, conversation: str
+) -> None:
+    sender, other = await gateway.connect(alice), await gateway.connect(bob)
+    await sender.send("message.send", conversationId=conversation, type="text", content="1")
+    first = await next_batch(behind)
+    for seq in (2, 3, 4):
+        await sender.send("message.delivered", conversationId=conversation, seq=seq)
+    await sender.send("ping")
+    await sender.expect("pong")
+    await other.send("message.read", conversationId=conversation)
+    theirs = await next_batch(behind)
+    assert [command.user_id for command in theirs.commands] == [identity(bob)]
+    assert await behind.empty(MESSAGING_COMMANDS)
+    await behind.publish(gateway, completed=[first.batch_id])
+    second = await next_batch(behind)
+    assert [getattr(command, "seq", None) for command in second.commands] == [2, 3, 4]
+
+
+async def test_what_does_not_fit_is_refused(gateway: RunningGateway, alice: str, conversation: str) -> None:
+    socket = await gateway.connect(alice)
+    for number in range(4 * batches.MAX_WAITING):
+        await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId=f"t{number}")
+    error = await socket.expect_error("rate_limit_exceeded", type="message.send")
+    assert error["error"]["retryAfter"] == 1
+    assert error["ref"]["tempId"].startswith("t")
+
+
+async def test_no_answer_is_send_failed_and_the_next_commands_go(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "ANSWER_SECONDS", 0.3)
+    socket = await gateway.connect(alice)
+    await socket.send("message.send", conversationId=conversation, type="text", content="1", tempId="lost")
+    first = await next_batch(behind)
+    error = await socket.expect_error("send_failed", type="message.send", tempId="lost", conversationId=conversation)
+    assert error["error"]["retryable"] is True
+    await socket.send("block.add", username="eve")
+    second = await next_batch(behind)
+    assert second.batch_id > first.batch_id
+    await behind.publish(gateway, completed=[first.batch_id])
+    await socket.expect_error("send_failed", type="block.add")
+
+
+async def test_a_late_answer_of_a_closed_connection_hurts_nobody(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    socket = await gateway.connect(alice)
+    await socket.send("message.send", conversationId=conversation, type="text", content="1")
+    await socket.send("message.send", conversationId=conversation, type="text", content="2")
+    await socket.close()
+    first = await next_batch(behind)
+    await behind.publish(gateway, completed=[first.batch_id])
+    commands = list(first.commands)
+    while len(commands) < 2:
+        commands += (await next_batch(behind)).commands
+    assert [command.content for command in commands if isinstance(command, relay.SendMessage)] == ["1", "2"]
+
+
+async def test_without_a_broker_sends_fail_at_once_and_the_socket_stays(
+    start_gateway: StartGateway, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(amqp="amqp://guest:guest@127.0.0.1:1/", wait=False)
+    await until(lambda: gateway.process.downlinks[0].up)
+    socket = await gateway.connect(alice)
+    await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId="t")
+    await socket.expect_error("send_failed", timeout=2, tempId="t")
+    await socket.send("ping")
+    await socket.expect("pong")
+    readiness = await gateway.get("/readyz")
+    assert readiness.status_code == 503
+    assert readiness.json()["checks"]["amqp"].startswith("failed")
+
+
+async def test_messages_are_limited_over_all_gateways(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateways = [await start_gateway(messages_per_minute=5) for _ in range(2)]
+    sockets = [await gateway.connect(alice) for gateway in gateways]
+    passed = 0
+    for number in range(8):
+        socket = sockets[number % 2]
+        await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId=f"t{number}")
+        if number < 5:
+            batch = await next_batch(behind)
+            passed += len(batch.commands)
+            await behind.publish(gateways[number % 2], completed=[batch.batch_id])
+        else:
+            error = await socket.expect_error("rate_limit_exceeded", tempId=f"t{number}")
+            assert error["error"]["message"] == "Too many messages"
+            assert 0 < error["error"]["retryAfter"] <= 12
+    assert passed == 5
+    await sockets[0].send("message.read", conversationId=conversation)
+    assert len((await next_batch(behind)).commands) == 1
+
+
+async def test_part_of_a_batch_may_be_refused(
+    start_gateway: StartGateway, behind: Backend, alice: str, bob: str, conversation: str
+) -> None:
+    gateway = await start_gateway(messages_per_minute=2)
+    greedy, modest = await gateway.connect(alice), await gateway.connect(bob)
+    await greedy.send("message.delivered", conversationId=conversation, seq=1)
+    first = await next_batch(behind)
+    for number in range(4):
+        await greedy.send("message.send", conversationId=conversation, type="text", content="x", tempId=f"t{number}")
+    await greedy.send("message.delivered", conversationId=conversation, seq=2)
+    await greedy.send("ping")
+    await greedy.expect("pong")
+    await behind.publish(gateway, completed=[first.batch_id])
+    second = await next_batch(behind)
+    assert [getattr(command, "temp_id", None) for command in second.commands] == ["t0", "t1", None]
+    for temp_id in ("t2", "t3"):
+        await greedy.expect_error("rate_limit_exceeded", tempId=temp_id)
+    await modest.send("message.send", conversationId=conversation, type="text", content="x", tempId="m")
+    assert len((await next_batch(behind)).commands) == 1
+
+
+async def test_a_batch_that_is_refused_whole_lets_the_connection_go_on(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(messages_per_minute=1)
+    socket = await gateway.connect(alice)
+    await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId="a")
+    batch = await next_batch(behind)
+    await behind.publish(gateway, completed=[batch.batch_id])
+    await until(lambda: gateway.process.uplink.quiet)
+    await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId="b")
+    await socket.expect_error("rate_limit_exceeded", tempId="b")
+    await socket.send("message.read", conversationId=conversation)
+    assert len((await next_batch(behind)).commands) == 1
+
+
+async def test_direct_events_are_written_as_they_come(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    text = json.dumps({"type": "block.added", "payload": {"username": "eve", "blockedAt": "x"}})
+    await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), text), relay.Direct("nobody", "{}")])
+    await socket.expect("block.added")
+    assert socket.received[-1].text == text

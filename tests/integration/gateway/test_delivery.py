@@ -1,0 +1,165 @@
+"""From a downlink to sockets: order, gaps, repeats, orders."""
+
+import asyncio
+import time
+
+from redis.asyncio import Redis
+
+from shared.auth.revocations import Revocations
+from shared.protocol import keys, limits, relay
+from shared.redis import Shards
+from tests.integration.gateway.conftest import StartGateway
+from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
+from tests.support.sockets import RawSocket, refused
+from tools.devtoken import mint
+
+
+def cursors(socket: RawSocket) -> list[str]:
+    return [event["cursor"] for event in socket.events if "cursor" in event]
+
+
+async def got(socket: RawSocket, *deliveries: relay.Delivery) -> None:
+    """Wait until `socket` has had exactly these, in this order."""
+    await until(lambda: len(cursors(socket)) >= len(deliveries))
+    assert [one.text for one in socket.received if "cursor" in one.event] == [one.text for one in deliveries]
+
+
+async def test_every_connection_of_a_user_gets_the_bytes(
+    gateway: RunningGateway, behind: Backend, alice: str, bob: str
+) -> None:
+    sockets = [await gateway.connect(alice) for _ in range(3)]
+    other = await gateway.connect(bob)
+    deliveries = [await behind.deliver([gateway], identity(alice)) for _ in range(3)]
+    for socket in sockets:
+        await got(socket, *deliveries)
+    assert cursors(other) == []
+
+
+async def test_repeats_are_dropped(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    first = await behind.deliver([gateway], identity(alice))
+    await behind.publish(gateway, deliveries=[first, first])
+    second = await behind.deliver([gateway], identity(alice))
+    await got(socket, first, second)
+
+
+async def test_a_missing_delivery_is_read_from_the_inbox(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    first = await behind.deliver([gateway], identity(alice))
+    lost = [await behind.append(identity(alice)) for _ in range(3)]
+    late = await behind.deliver([gateway], identity(alice))
+    await got(socket, first, *lost, late)
+    await got(socket, first, *lost, late, await behind.deliver([gateway], identity(alice)))
+
+
+async def test_a_gap_that_the_inbox_can_not_fill_closes(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    await behind.append(identity(alice))
+    await behind.redis.delete(keys.key(keys.INBOX, identity(alice)))
+    await behind.publish(gateway, deliveries=[await behind.append(identity(alice))])
+    assert await socket.closed() == 1013
+
+
+async def test_what_the_cut_link_missed_is_recovered(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    first = await behind.deliver([gateway], identity(alice))
+    await got(socket, first)
+    await behind.redis.client_kill_filter(_type="pubsub")
+    lost = await behind.append(identity(alice))
+    await got(socket, first, lost)
+    after = await behind.deliver([gateway], identity(alice))
+    await got(socket, first, lost, after)
+
+
+async def test_a_redis_that_lost_its_data_closes_who_can_not_be_recovered_and_serves_who_comes_back(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    socket = await gateway.connect(alice)
+    await behind.deliver([gateway], identity(alice))
+    await socket.expect("message.new")
+    await behind.redis.flushdb()
+    await behind.redis.client_kill_filter(_type="pubsub")
+    assert await socket.closed() == 1013
+    again = await gateway.connect(alice, cursor=socket.cursor)
+    assert again.events[0]["payload"]["recovered"] is False
+    await got(again, await behind.deliver([gateway], identity(alice)))
+
+
+async def test_routes_are_registered_again_after_redis_forgot_them(
+    start_gateway: StartGateway, behind: Backend, alice: str
+) -> None:
+    gateway = await start_gateway()
+    socket = await gateway.connect(alice)
+    await behind.redis.delete(keys.key(keys.ROUTES, identity(alice)), keys.key(keys.GATEWAY, gateway.id))
+    assert await behind.routes(identity(alice)) == {}
+    assert await eventually(lambda: behind.routes(identity(alice))) == {connection_id(socket): gateway.id}
+    await got(socket, await behind.deliver([gateway], identity(alice)))
+
+
+async def test_transient_events_go_to_all_connections_of_the_users(
+    gateway: RunningGateway, behind: Backend, alice: str, bob: str
+) -> None:
+    sockets = [await gateway.connect(alice), await gateway.connect(alice), await gateway.connect(bob)]
+    text = '{"type":"typing.stop","payload":{}}'
+    await behind.publish(gateway, transients=[relay.Transient([identity(alice), identity(bob), "nobody"], text)])
+    for socket in sockets:
+        await socket.expect("typing.stop")
+
+
+async def test_an_undecodable_downlink_hurts_nobody(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    for body in (b"", b"\xff", b"\x93\x01\x02\x03", b"x" * 1000):
+        await behind.redis.publish(keys.key(keys.GATEWAY, gateway.id), body)
+    await got(socket, await behind.deliver([gateway], identity(alice)))
+
+
+async def test_the_oldest_beyond_ten_over_all_gateways_is_replaced(
+    start_gateway: StartGateway, behind: Backend, alice: str
+) -> None:
+    gateways = [await start_gateway() for _ in range(2)]
+    sockets = [await gateways[number % 2].connect(alice) for number in range(limits.MAX_CONNECTIONS_PER_USER)]
+    assert len(await behind.routes(identity(alice))) == 10
+    sockets.append(await gateways[0].connect(alice))
+    assert await sockets[0].closed() == 4409
+    sockets.append(await gateways[0].connect(alice))
+    assert await sockets[1].closed() == 4409
+    assert len(await behind.routes(identity(alice))) == 10
+    await got(sockets[2], await behind.deliver(gateways, identity(alice)))
+    assert [socket.close_code for socket in sockets[2:]] == [1006] * 10
+
+
+async def test_revocation_closes_older_tokens_on_every_gateway_and_refuses_them(
+    start_gateway: StartGateway, redis_url: str, alice: str
+) -> None:
+    gateways = [await start_gateway() for _ in range(2)]
+    old = mint(alice, iat=1_700_000_000)
+    sockets = [await gateway.connect(alice, token=old) for gateway in gateways]
+    shards = Shards([redis_url])
+    await Revocations(shards).revoke(identity(alice), 60)
+    await shards.aclose()
+    async with asyncio.timeout(2):
+        assert [await socket.closed() for socket in sockets] == [4401, 4401]
+    assert (await refused(gateways[0].url, old)).status == 401
+    assert (await gateways[0].get("/chat/ws", headers={"Authorization": f"Bearer {old}"})).status_code == 401
+    later = await gateways[0].connect(alice, token=mint(alice, iat=time.time() + 2))
+    await later.send("ping")
+    await later.expect("pong")
+
+
+async def test_routes_go_with_connections(gateway: RunningGateway, behind: Backend, alice: str, redis_url: str) -> None:
+    first, second = await gateway.connect(alice), await gateway.connect(alice)
+    assert set(await behind.routes(identity(alice))) == {connection_id(first), connection_id(second)}
+    await first.close()
+
+    async def one_left() -> bool:
+        return set(await behind.routes(identity(alice))) == {connection_id(second)}
+
+    await eventually(one_left)
+    await second.cut()
+
+    async def none_left() -> bool:
+        return not await behind.routes(identity(alice))
+
+    await eventually(none_left)
+    async with Redis.from_url(redis_url) as client:
+        assert await client.ttl(keys.key(keys.INBOX, identity(alice))) > limits.INBOX_SECONDS - 60

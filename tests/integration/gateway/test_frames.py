@@ -1,0 +1,298 @@
+"""What clients do to a socket: well, badly, slowly, and on purpose. PROTOCOL section 5."""
+
+import asyncio
+import json
+import struct
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from services.gateway import protocol
+from shared.protocol import limits, relay
+from tests.integration.gateway.conftest import StartGateway
+from tests.integration.gateway.test_handshake import raw, upgrade
+from tests.support.gateway import Backend, RunningGateway, identity, until
+from tests.support.sockets import RawSocket
+from tools.devtoken import mint
+
+BIG = json.dumps({"type": "message.new", "payload": {"filler": "x" * 60_000}})
+
+
+class Tcp:
+    """A client that speaks bytes, and reads only when it is told."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, gateway: RunningGateway, username: str) -> "Tcp":
+        reader, writer = await raw(gateway)
+        writer.transport.set_write_buffer_limits(1 << 24)
+        connection = cls(reader, writer)
+        writer.write(upgrade("/chat/ws", f"Authorization: Bearer {mint(username)}"))
+        assert b"101" in await reader.readuntil(b"\r\n\r\n")
+        await connection.frame()
+        return connection
+
+    def send(self, opcode: Opcode, payload: bytes, *, fin: bool = True) -> None:
+        self.writer.write(Frame(opcode, payload, fin).serialize(mask=True))
+
+    async def frame(self) -> tuple[int, bytes]:
+        """Opcode and payload of the next frame."""
+        async with asyncio.timeout(5):
+            first, second = await self.reader.readexactly(2)
+            length = second & 0x7F
+            if length == 126:
+                (length,) = struct.unpack("!H", await self.reader.readexactly(2))
+            elif length == 127:
+                (length,) = struct.unpack("!Q", await self.reader.readexactly(8))
+            return first & 0x0F, await self.reader.readexactly(length)
+
+    async def close_code(self) -> int:
+        """The code of the close frame, other frames passed over."""
+        while True:
+            opcode, payload = await self.frame()
+            if opcode == Opcode.CLOSE:
+                return int(struct.unpack("!H", payload[:2])[0])
+
+    def stop_reading(self) -> None:
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.resume_reading()
+
+    def abort(self) -> None:
+        self.writer.transport.abort()
+
+
+PING = json.dumps({"type": "ping", "payload": {"timestamp": "é" * 20}}, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+async def test_frames_may_come_in_any_segments(gateway: RunningGateway, alice: str, size: int) -> None:
+    client = await Tcp.connect(gateway, alice)
+    stream = Frame(Opcode.TEXT, PING).serialize(mask=True) * 3
+    for begin in range(0, len(stream), size):
+        client.writer.write(stream[begin : begin + size])
+        await asyncio.sleep(0)
+    for _ in range(3):
+        assert json.loads((await client.frame())[1])["type"] == "pong"
+    client.abort()
+
+
+async def test_a_message_in_fragments_with_a_ping_between(gateway: RunningGateway, alice: str) -> None:
+    client = await Tcp.connect(gateway, alice)
+    cut = PING.index("é".encode()) + 1
+    client.send(Opcode.TEXT, PING[:cut], fin=False)
+    client.send(Opcode.PING, b"between")
+    client.send(Opcode.CONT, PING[cut:])
+    client.send(Opcode.TEXT, PING)
+    assert await client.frame() == (Opcode.PONG, b"between")
+    for _ in range(2):
+        assert json.loads((await client.frame())[1])["payload"]["echo"] == "é" * 20
+    client.abort()
+
+
+@pytest.mark.parametrize(
+    "parts", [[b"\xff\xfe"], [b'{"type":"pi', b'ng\xc3("}'], [b"\xf4\x90\x80\x80"], [b"\xed\xa0\x80"]]
+)
+async def test_text_that_is_not_utf8_closes_with_1007(gateway: RunningGateway, alice: str, parts: list[bytes]) -> None:
+    client = await Tcp.connect(gateway, alice)
+    for place, part in enumerate(parts):
+        client.send(Opcode.CONT if place else Opcode.TEXT, part, fin=place == len(parts) - 1)
+    assert await client.close_code() == 1007
+    client.abort()
+
+
+async def test_a_close_frame_between_fragments_is_a_clean_close(gateway: RunningGateway, alice: str) -> None:
+    client = await Tcp.connect(gateway, alice)
+    client.send(Opcode.TEXT, b"part", fin=False)
+    client.send(Opcode.CLOSE, struct.pack("!H", 1000))
+    assert await client.close_code() == 1000
+    client.abort()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x81\x02hi",
+        b"\xc1\x80aaaa",
+        b"\x83\x80aaaa",
+        b"\x89\xfe\x00\x7eaaaa" + b"x" * 126,
+        b"\x80\x80aaaa",
+        b"\x09\x80aaaa",
+    ],
+    ids=["unmasked", "reserved bit", "reserved opcode", "long ping", "stray continuation", "fragmented ping"],
+)
+async def test_broken_frames_close_with_1002(gateway: RunningGateway, alice: str, data: bytes) -> None:
+    client = await Tcp.connect(gateway, alice)
+    client.writer.write(data)
+    assert await client.close_code() == 1002
+    client.abort()
+    await until(lambda: not len(gateway.process.hub))
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+async def test_a_message_over_the_limit_closes_with_1009(gateway: RunningGateway, alice: str, fragments: int) -> None:
+    client = await Tcp.connect(gateway, alice)
+    part = b"x" * (limits.MAX_FRAME_BYTES // fragments + 1)
+    for place in range(fragments):
+        client.send(Opcode.CONT if place else Opcode.TEXT, part, fin=place == fragments - 1)
+    assert await client.close_code() == 1009
+    client.abort()
+
+
+async def test_the_largest_message_passes(gateway: RunningGateway, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    text = json.dumps({"type": "ping", "payload": {"timestamp": 1}, "filler": ""})
+    await socket.send_text(text[:-2] + "x" * (limits.MAX_FRAME_BYTES - len(text)) + text[-2:])
+    await socket.expect("pong")
+
+
+async def test_binary_frames_are_answered(gateway: RunningGateway, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    await socket.send_bytes(PING)
+    error = await socket.expect_error("validation_error")
+    assert "ref" not in error
+
+
+async def test_twenty_bad_frames_in_a_row_close_with_1008(gateway: RunningGateway, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    for number in range(limits.MAX_BAD_FRAMES_IN_A_ROW):
+        await (socket.send_bytes(b"x") if number % 2 else socket.send_text("{"))
+    assert await socket.closed() == 1008
+    assert len(socket.of_type("error")) == limits.MAX_BAD_FRAMES_IN_A_ROW
+
+
+async def test_a_flood_of_pings_is_cut_off_and_buffers_nothing(gateway: RunningGateway, alice: str) -> None:
+    client = await Tcp.connect(gateway, alice)
+    client.stop_reading()
+    for _ in range(5000):
+        client.send(Opcode.PING, b"x" * 100)
+    await until(lambda: not len(gateway.process.hub))
+    client.abort()
+
+
+async def test_a_client_that_stops_reading_is_dropped_and_its_socket_goes(
+    gateway: RunningGateway, behind: Backend, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "CLOSE_SECONDS", 0.3)
+    client, other = await Tcp.connect(gateway, alice), await gateway.connect(bob)
+    client.stop_reading()
+    await fill(gateway, behind, alice)
+    deliveries = [await behind.append(identity(alice)) for _ in range(limits.SEND_BUFFER_EVENTS + 1)]
+    await behind.publish(gateway, deliveries=deliveries)
+    await until(lambda: not gateway.process.hub.of_user(identity(alice)))
+    await until(lambda: len(gateway.server.server_state.connections) == 1)
+    await other.send("ping")
+    await other.expect("pong")
+    client.abort()
+
+
+async def fill(gateway: RunningGateway, behind: Backend, username: str) -> list[str]:
+    """Send events to a client that doesn't read, until the transport takes no more; returns their texts."""
+    held = gateway.process.hub.of_user(identity(username))[0]
+    sent: list[str] = []
+    while held.paused_at is None:
+        delivery = await behind.append(identity(username), text=BIG)
+        await behind.publish(gateway, deliveries=[delivery])
+        sent.append(delivery.text)
+    return sent
+
+
+async def test_a_slow_client_loses_typing_first_and_nothing_else(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    client = await Tcp.connect(gateway, alice)
+    client.stop_reading()
+    expected = await fill(gateway, behind, alice)
+    typing = relay.Transient([identity(alice)], '{"type":"typing.stop","payload":{}}')
+    await behind.publish(gateway, transients=[typing] * 1000)
+    deliveries = [await behind.append(identity(alice)) for _ in range(limits.SEND_BUFFER_EVENTS - 10)]
+    await behind.publish(gateway, deliveries=deliveries)
+    expected += [delivery.text for delivery in deliveries]
+    last = deliveries[-1].offset
+    await until(lambda: gateway.process.hub.of_user(identity(alice))[0].offset == last)
+    client.resume_reading()
+    texts: list[str] = []
+    typed = 0
+    while len(texts) < len(expected):
+        text = (await client.frame())[1].decode()
+        if "cursor" in text:
+            texts.append(text)
+        else:
+            typed += 1
+    assert texts == expected
+    assert typed < 1000
+    client.abort()
+
+
+async def test_a_write_that_hangs_is_too_slow(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.heartbeat.WRITE_SECONDS", 0.3)
+    monkeypatch.setattr(protocol, "CLOSE_SECONDS", 0.3)
+    client = await Tcp.connect(gateway, alice)
+    client.stop_reading()
+    await fill(gateway, behind, alice)
+    await until(lambda: not gateway.server.server_state.connections)
+    client.abort()
+
+
+async def test_no_pong_in_time_closes_with_4410_and_the_socket_goes(
+    start_gateway: StartGateway, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "CLOSE_SECONDS", 0.3)
+    gateway = await start_gateway(ping_seconds=0.3, pong_seconds=0.8)
+    client = await Tcp.connect(gateway, alice)
+    assert (await client.frame())[0] == Opcode.PING
+    assert await client.close_code() == 4410
+    await until(lambda: not gateway.server.server_state.connections)
+    client.abort()
+
+
+async def test_pongs_keep_a_connection(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(ping_seconds=0.2, pong_seconds=0.6)
+    client = await Tcp.connect(gateway, alice)
+    for _ in range(8):
+        opcode, payload = await client.frame()
+        assert opcode == Opcode.PING
+        client.send(Opcode.PONG, payload)
+    assert len(gateway.process.hub) == 1
+    client.abort()
+
+
+async def test_the_last_moments_of_a_token(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway()
+    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=1))
+    await socket.expect("auth.expiring")
+    assert await socket.closed() == 4401
+
+
+async def test_a_new_token_replaces_the_old_one(gateway: RunningGateway, alice: str, bob: str) -> None:
+    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=2))
+    await socket.expect("auth.expiring")
+    for wrong in (mint(bob), "nonsense", mint(alice, lifetime_seconds=-60)):
+        await socket.send("auth.refresh", token=wrong)
+        await socket.expect_error("unauthorized", type="auth.refresh")
+    await socket.send("auth.refresh", token=mint(alice, lifetime_seconds=3600))
+    await socket.expect("auth.refreshed")
+    await socket.refute("auth.expiring", within=2.5)
+    await socket.send("ping")
+    await socket.expect("pong")
+
+
+async def test_who_leaves_during_the_handshake_leaves_nothing(gateway: RunningGateway, alice: str) -> None:
+    for _ in range(20):
+        _, writer = await raw(gateway)
+        writer.write(upgrade("/chat/ws", f"Authorization: Bearer {mint(alice)}"))
+        await writer.drain()
+        writer.transport.abort()
+    assert isinstance(await gateway.connect(alice), RawSocket)
+    await until(lambda: len(gateway.process.hub) == 1)
+    await until(lambda: len(gateway.server.server_state.connections) == 1)

@@ -1,0 +1,228 @@
+"""Who is let in, and what the others are told. PROTOCOL section 1."""
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import time
+
+import pytest
+
+from services.gateway import listener
+from shared.auth import Principal
+from shared.directory import Directory
+from shared.postgres import open_pool
+from tests.integration.gateway.conftest import StartGateway
+from tests.support.gateway import RunningGateway, identity, until
+from tests.support.sockets import RawSocket, refused
+from tools.devtoken import mint
+
+UNAUTHORIZED = {
+    "type": "error",
+    "error": {"code": "unauthorized", "message": "Authentication required", "retryable": False},
+}
+
+
+async def raw(gateway: RunningGateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+
+
+def upgrade(path: str, *headers: str) -> bytes:
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: x",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {key}",
+        *headers,
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def test_a_refused_handshake_is_an_http_answer(gateway: RunningGateway) -> None:
+    refusal = await refused(gateway.url, None)
+    assert (refusal.status, refusal.body) == (401, UNAUTHORIZED)
+    assert refusal.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_foreign_origin_is_forbidden(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(allowed_origins="https://chat.example")
+    refusal = await refused(gateway.url, mint(alice), additional_headers={"Origin": "https://evil.example"})
+    assert refusal.status == 403
+    assert refusal.body["error"]["code"] == "forbidden"
+    await gateway.connect(alice, additional_headers={"Origin": "https://chat.example"})
+    await gateway.connect(alice)
+
+
+async def test_the_query_token_can_be_switched_off(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(query_token=False)
+    assert (await refused(gateway.url, None, query={"token": mint(alice)})).status == 401
+
+
+async def test_two_tokens_that_differ(gateway: RunningGateway, alice: str, bob: str) -> None:
+    refusal = await refused(gateway.url, mint(alice), query={"token": mint(bob)})
+    assert refusal.status == 400
+    assert refusal.body["error"]["code"] == "validation_error"
+
+
+async def test_a_full_gateway_says_when_to_come_back(start_gateway: StartGateway, alice: str, bob: str) -> None:
+    gateway = await start_gateway(max_connections=1)
+    first = await gateway.connect(alice)
+    refusal = await refused(gateway.url, mint(bob))
+    assert refusal.status == 503
+    assert int(refusal.headers["retry-after"]) >= 1
+    assert refusal.body["error"]["code"] == "unavailable"
+    await first.close()
+    await until(lambda: not len(gateway.process.hub))
+    await gateway.connect(bob)
+
+
+async def test_returning_clients_come_before_cold_ones(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(handshakes_per_second=1)
+    await gateway.connect(alice)
+    assert (await refused(gateway.url, mint(alice))).status == 503
+    await gateway.connect(alice, cursor="1-1")
+    assert (await refused(gateway.url, mint(alice), cursor="1-1")).status == 503
+
+
+async def test_a_draining_gateway_is_unready_and_refuses(gateway: RunningGateway, alice: str) -> None:
+    gateway.process.admission.draining = True
+    assert (await refused(gateway.url, mint(alice))).status == 503
+    assert not await gateway.ready()
+    plain = await gateway.get("/chat/ws", headers={"Authorization": f"Bearer {mint(alice)}"})
+    assert (plain.status_code, plain.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_plain_get_gives_the_verdict(gateway: RunningGateway, alice: str) -> None:
+    allowed = await gateway.get("/chat/ws", headers={"Authorization": f"Bearer {mint(alice)}"})
+    assert (allowed.status_code, allowed.headers["upgrade"]) == (426, "websocket")
+    denied = await gateway.get("/chat/ws")
+    assert (denied.status_code, denied.json()) == (401, UNAUTHORIZED)
+
+
+async def test_without_redis_nobody_comes_in(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(redis="redis://127.0.0.1:1", wait=False)
+    refusal = await refused(gateway.url, mint(alice))
+    assert refusal.status == 503
+    assert int(refusal.headers["retry-after"]) >= 1
+    plain = await gateway.get("/chat/ws", headers={"Authorization": f"Bearer {mint(alice)}"})
+    assert plain.status_code == 503
+
+
+async def test_without_postgresql_people_connect_all_the_same(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(database="postgresql://chat@127.0.0.1:1/none")
+    started = time.monotonic()
+    await gateway.connect(alice)
+    await gateway.connect(alice)
+    assert time.monotonic() - started < 4
+
+
+async def test_a_user_is_known_by_name_when_the_connection_succeeds(gateway: RunningGateway, alice: str) -> None:
+    await gateway.connect(alice)
+    pool = await open_pool(gateway.process.settings.database_url, size=1, application_name="look")
+    profile = await Directory(pool).find_by_username(alice)
+    await pool.close()
+    assert profile is not None
+    assert profile.user_id == identity(alice)
+
+
+async def test_many_users_at_once_are_introduced_in_few_statements(gateway: RunningGateway, alice: str) -> None:
+    sockets = await asyncio.gather(*(gateway.connect(f"{alice}-{number}") for number in range(40)))
+    assert len(sockets) == 40
+    pool = await open_pool(gateway.process.settings.database_url, size=1, application_name="look")
+    known = await Directory(pool).profiles(identity(f"{alice}-{number}") for number in range(40))
+    await pool.close()
+    assert {profile.username for profile in known.values()} == {f"{alice}-{number}" for number in range(40)}
+
+
+async def test_names_change_hands_within_one_batch(gateway: RunningGateway, alice: str) -> None:
+    pool = await open_pool(gateway.process.settings.database_url, size=1, application_name="look")
+    directory = Directory(pool)
+    ids = [identity(f"{alice}-{number}") for number in range(3)]
+    await directory.ensure_all([Principal(ids[0], 0, username=alice, name="One")])
+    await directory.ensure_all(
+        [Principal(ids[1], 0, username=alice), Principal(ids[0], 0, username="x" + alice), Principal(ids[2], 0)]
+    )
+    known = await directory.profiles(ids)
+    await pool.close()
+    assert {user: profile.username for user, profile in known.items()} == {
+        ids[0]: "x" + alice,
+        ids[1]: alice,
+        ids[2]: ids[2],
+    }
+
+
+async def test_tokens_never_reach_a_log(
+    gateway: RunningGateway, alice: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = mint(alice)
+    with caplog.at_level(logging.WARNING):
+        async with await RawSocket.connect(gateway.url, None, query={"token": token}) as socket:
+            await socket.expect("connection.success")
+        await refused(gateway.url, None, query={"token": token + "x"})
+        await refused(gateway.url, token + "x")
+    written = caplog.text + "".join(capsys.readouterr())
+    assert token.rpartition(".")[2] not in written
+    assert token.partition(".")[0] not in written
+
+
+async def test_a_denial_logs_no_error(gateway: RunningGateway, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        await refused(gateway.url, "nonsense")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        upgrade("/chat/ws", f"X-Long: {'a' * 9000}"),
+        upgrade(f"/chat/ws?token={'a' * 9000}"),
+        upgrade("/chat/ws", *(f"X-{number}: y" for number in range(200))),
+        upgrade("/chat/ws", f"X-Huge: {'a' * 40_000}"),
+    ],
+    ids=["9 KB header", "9 KB query", "200 headers", "40 KB header"],
+)
+async def test_a_request_that_is_too_large_is_answered_and_ended(gateway: RunningGateway, request_bytes: bytes) -> None:
+    reader, writer = await raw(gateway)
+    writer.write(request_bytes)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert answer.split(b" ")[1] in {b"414", b"431"}
+    writer.close()
+    await until(lambda: not gateway.server.server_state.connections)
+
+
+@pytest.mark.parametrize("part", [b"", b"GET /chat/ws HT", upgrade("/chat/ws")[:-4]])
+async def test_half_a_request_is_cut_off(
+    start_gateway: StartGateway, part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HANDSHAKE_SECONDS", 0.3)
+    gateway = await start_gateway()
+    reader, writer = await raw(gateway)
+    writer.write(part)
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    await until(lambda: not gateway.server.server_state.connections)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/chat/other", 403), ("POST", "/chat/ws", 405), ("GET", "/", 403)],
+)
+async def test_other_upgrades_are_refused(gateway: RunningGateway, method: str, path: str, status: int) -> None:
+    reader, writer = await raw(gateway)
+    writer.write(upgrade(path).replace(b"GET", method.encode(), 1))
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert int(answer.split(b" ")[1]) == status
+    writer.close()
+
+
+async def test_garbage_is_refused(gateway: RunningGateway) -> None:
+    reader, writer = await raw(gateway)
+    writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10 + b"\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert answer.startswith(b"HTTP/1.1 400")
+    writer.close()

@@ -1,0 +1,157 @@
+"""`?cursor=`: everything that was missed, or nothing and the truth about it."""
+
+import pytest
+
+from services.gateway.routes import Routes
+from shared.protocol import keys, limits, relay
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import Shards
+from tests.support.gateway import Backend, RunningGateway, identity, until
+from tests.support.sockets import RawSocket
+
+
+def recovered(socket: RawSocket) -> object:
+    return socket.events[0]["payload"]["recovered"]
+
+
+async def test_nobody_asked(gateway: RunningGateway, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    assert recovered(socket) is None
+    assert socket.events[0]["payload"]["cursor"]
+
+
+async def test_missed_events_come_after_connection_success_oldest_first_once(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    socket = await gateway.connect(alice)
+    seen = await behind.deliver([gateway], identity(alice))
+    await socket.expect("message.new")
+    await socket.close()
+    missed = [await behind.append(identity(alice)) for _ in range(20)]
+    again = await gateway.connect(alice, cursor=socket.cursor)
+    live = await behind.deliver([gateway], identity(alice))
+    await until(lambda: len(again.events) >= 22)
+    assert recovered(again) is True
+    assert [one.text for one in again.received[1:]] == [one.text for one in (*missed, live)]
+    assert seen.text not in [one.text for one in again.received]
+    assert again.events[0]["payload"]["cursor"] == again.events[20]["cursor"]
+
+
+async def test_no_gap_and_no_repeat_however_reconnecting_and_sending_interleave(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    socket = await gateway.connect(alice)
+    expected: list[str] = []
+    texts: list[str] = []
+    for number in range(15):
+        expected += [(await behind.deliver([gateway], identity(alice))).text for _ in range(3)]
+        if number % 2:
+            await socket.cut()
+        else:
+            await socket.close()
+        texts += [str(one.text) for one in socket.received[1:]]
+        socket = await gateway.connect(alice, cursor=socket.cursor)
+        assert recovered(socket) is True
+    await until(lambda: len(texts) + len(socket.received) - 1 >= len(expected))
+    texts += [str(one.text) for one in socket.received[1:]]
+    assert texts == expected
+
+
+async def test_the_cursor_of_an_empty_inbox_serves(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    first = await gateway.connect(alice)
+    await first.close()
+    missed = await behind.append(identity(alice))
+    again = await gateway.connect(alice, cursor=first.cursor)
+    await until(lambda: len(again.events) >= 2)
+    assert recovered(again) is True
+    assert [one.text for one in again.received[1:]] == [missed.text]
+
+
+async def test_blocked_peers_are_left_out(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    first = await gateway.connect(alice)
+    await first.close()
+    await behind.append(identity(alice), peer="eve")
+    kept = await behind.append(identity(alice), peer="bob")
+    await behind.append(identity(alice), peer="eve")
+    await behind.redis.sadd(keys.key(keys.BLOCKED, identity(alice)), "eve")
+    again = await gateway.connect(alice, cursor=first.cursor)
+    live = await behind.deliver([gateway], identity(alice))
+    await until(lambda: len(again.events) >= 3)
+    assert recovered(again) is True
+    assert [one.text for one in again.received[1:]] == [kept.text, live.text]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "nonsense", "1-1", "0-0", "+", "-", "9" * 300, "999999999999999999-1", "12", "$", "1-1 ; DEL"]
+)
+async def test_a_cursor_that_is_not_ours(gateway: RunningGateway, behind: Backend, alice: str, cursor: str) -> None:
+    await behind.append(identity(alice))
+    socket = await gateway.connect(alice, cursor=cursor)
+    assert recovered(socket) is False
+    live = await behind.deliver([gateway], identity(alice))
+    await socket.expect("message.new")
+    assert [one.text for one in socket.received[1:]] == [live.text]
+
+
+async def test_a_trimmed_inbox_recovers_nothing(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    first = await gateway.connect(alice)
+    await first.close()
+    for _ in range(5):
+        await behind.append(identity(alice))
+    await behind.redis.xtrim(keys.key(keys.INBOX, identity(alice)), maxlen=3, approximate=False)
+    again = await gateway.connect(alice, cursor=first.cursor)
+    assert recovered(again) is False
+    assert len(again.events) == 1
+
+
+async def test_an_inbox_with_a_hole_recovers_nothing(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    first = await gateway.connect(alice)
+    await first.close()
+    middle = [await behind.append(identity(alice)) for _ in range(3)][1]
+    await behind.redis.xdel(keys.key(keys.INBOX, identity(alice)), f"{middle.offset}-77")
+    again = await gateway.connect(alice, cursor=first.cursor)
+    assert recovered(again) is False
+
+
+async def test_an_inbox_that_lost_its_end_recovers_nothing(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    first = await gateway.connect(alice)
+    await first.close()
+    last = [await behind.append(identity(alice)) for _ in range(3)][-1]
+    await behind.redis.xdel(keys.key(keys.INBOX, identity(alice)), f"{last.offset}-77")
+    again = await gateway.connect(alice, cursor=first.cursor)
+    assert recovered(again) is False
+
+
+async def test_an_inbox_made_anew_never_repeats_a_cursor(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    first = await gateway.connect(alice)
+    await behind.redis.delete(keys.key(keys.INBOX, identity(alice)), keys.key(keys.INBOX_OFFSET, identity(alice)))
+    second = await gateway.connect(alice, cursor=first.cursor)
+    assert recovered(second) is False
+    assert second.cursor != first.cursor
+
+
+async def test_events_between_route_and_reading_come_once(
+    gateway: RunningGateway, behind: Backend, redis_url: str, alice: str
+) -> None:
+    """The route stands before the inbox is read: what is published then waits, and what was read too is dropped."""
+    other = await gateway.connect(alice)
+    missed = await behind.append(identity(alice))
+    shards = Shards([redis_url])
+    routes = Routes(shards, gateway.id)
+    found = await routes.resume([(identity(alice), "c", str(other.cursor))])
+    assert [text.decode() for text in found[0].events] == [missed.text]
+    await behind.publish(gateway, deliveries=[missed])
+    await other.expect("message.new")
+    await behind.publish(gateway, deliveries=[missed])
+    live = await behind.deliver([gateway], identity(alice))
+    await until(lambda: len(other.events) >= 3)
+    assert [one.text for one in other.received[1:]] == [missed.text, live.text]
+    await shards.aclose()
+
+
+def test_an_eviction_order_made_in_lua_is_what_gateways_read() -> None:
+    order = msgpack_encoder.encode([[], [], [], [], [[4409, "u", "c"]]])
+    assert relay.downlink_decoder.decode(order).orders == [relay.Order(4409, "u", "c")]
+    assert limits.MAX_CONNECTIONS_PER_USER == 10

@@ -1,0 +1,197 @@
+"""A gateway inside the test's process, and whoever is behind it: queues that are read, events that are sent down."""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import aio_pika
+import httpx
+import msgspec
+from aio_pika.abc import AbstractChannel
+from redis.asyncio import Redis
+
+from services.gateway.app import Process, server_config
+from services.gateway.drain import Drain
+from services.gateway.listener import listen
+from services.gateway.settings import GatewaySettings
+from shared import postgres
+from shared.lifecycle import Server, Supervisor
+from shared.protocol import keys, relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import QUEUES, Queue
+from shared.rabbitmq import declare
+from tests.support.sockets import RawSocket
+from tools.devtoken import LOCAL_SECRET, mint, user_id
+
+SECONDS: Final = 10.0
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], Awaitable[T]], seconds: float = SECONDS) -> T:
+    """Wait until `look` finds something true, and return it. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = await look()
+            if found:
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
+    """Wait until `condition` says something true, and return it. Raises TimeoutError."""
+
+    async def look() -> T:
+        return condition()
+
+    return await eventually(look, seconds)
+
+
+@dataclass
+class RunningGateway:
+    """One gateway, reachable at `url`."""
+
+    process: Process
+    server: Server
+    url: str
+    stack: AsyncExitStack
+
+    @property
+    def id(self) -> str:
+        """Its name on the wire."""
+        return self.process.gateway_id
+
+    async def connect(self, username: str, **options: Any) -> RawSocket:
+        """A connection of a user that has had `connection.success`, closed when the test ends."""
+        token = options.pop("token", None) or mint(username)
+        socket = await self.stack.enter_async_context(await RawSocket.connect(self.url, token, **options))
+        await socket.expect("connection.success")
+        return socket
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        """A plain GET."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=SECONDS) as client:
+            return await client.get(path, **options)
+
+    async def ready(self) -> bool:
+        """What `/readyz` says."""
+        return (await self.get("/readyz")).status_code == 200
+
+    async def drain(self) -> None:
+        """What SIGTERM does first."""
+        process = self.process
+        await Drain(process.hub, process.admission, process.settings.drain_seconds, process.quiet).run()
+
+
+@asynccontextmanager
+async def running_gateway(settings: GatewaySettings, *, wait: bool = True) -> AsyncIterator[RunningGateway]:
+    """Start a gateway on a free port; with `wait`, return when it is ready."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    pool = await postgres.open_pool(settings.database_url, size=2, application_name="test")
+    process, supervisor = Process(settings, pool), Supervisor()
+    listening = listen("127.0.0.1", 0)
+    server = Server(server_config(process))
+    process.start(supervisor)
+    serving = asyncio.create_task(server.serve([listening]))
+    async with AsyncExitStack() as stack:
+        gateway = RunningGateway(process, server, f"http://127.0.0.1:{listening.getsockname()[1]}", stack)
+        try:
+            await until(lambda: server.started)
+            if wait:
+                await eventually(gateway.ready)
+            yield gateway
+        finally:
+            await stack.aclose()
+            server.should_exit = True
+            await serving
+            assert not supervisor.failed.is_set()
+            await supervisor.stop()
+            await process.shards.aclose()
+            await pool.close()
+
+
+def settings_for(database: str, amqp: str, redis: str, **changes: Any) -> GatewaySettings:
+    """Settings of a gateway under test: nothing is limited unless the test says so."""
+    given = {
+        "instance": "gateway-test",
+        "database_url": database,
+        "amqp_url": amqp,
+        "redis_urls": [redis],
+        "jwt_secret": LOCAL_SECRET,
+        "messages_per_minute": 0,
+        "handshakes_per_second": 0,
+        "drain_seconds": 0.2,
+    }
+    return GatewaySettings(**{**given, **changes})
+
+
+@dataclass
+class Backend:
+    """What stands behind the gateway: reads its queues, and sends events down as messaging does."""
+
+    channel: AbstractChannel
+    redis: Redis
+
+    async def take(self, queue: Queue, decoder: "msgspec.msgpack.Decoder[T]", seconds: float = SECONDS) -> T:
+        """The next message of a queue."""
+        declared = await declare(self.channel, queue)
+        message = await eventually(lambda: declared.get(fail=False), seconds)
+        assert message is not None
+        await message.ack()
+        return decoder.decode(message.body)
+
+    async def empty(self, queue: Queue) -> bool:
+        """True when a queue holds nothing."""
+        return await (await declare(self.channel, queue)).get(fail=False) is None
+
+    async def publish(self, gateway: RunningGateway, **content: Any) -> int:
+        """Send a downlink; returns how many got it."""
+        body = msgpack_encoder.encode(relay.Downlink(**content))
+        return int(await self.redis.publish(keys.key(keys.GATEWAY, gateway.id), body))
+
+    async def append(self, user: str, *, peer: str = "", text: str | None = None) -> relay.Delivery:
+        """Put an event into a user's inbox, as messaging's fan-out does, and return its delivery without sending it."""
+        event = text or json.dumps({"type": "message.new", "payload": {"message": {"id": str(uuid.uuid4())}}})
+        offset = int(await self.redis.incr(keys.key(keys.INBOX_OFFSET, user)))
+        entry = f"{offset}-77"
+        inbox = keys.key(keys.INBOX, user)
+        await self.redis.xadd(inbox, {"e": event[:-1], "p": peer}, id=entry)
+        return relay.Delivery(user, offset, False, f'{event[:-1]},"cursor":"{entry}"}}')
+
+    async def deliver(self, gateways: Iterable[RunningGateway], user: str, **options: Any) -> relay.Delivery:
+        """Put an event into a user's inbox and send it to gateways."""
+        delivery = await self.append(user, **options)
+        for gateway in gateways:
+            await self.publish(gateway, deliveries=[delivery])
+        return delivery
+
+    async def routes(self, user: str) -> dict[str, str]:
+        """Connection id → gateway id, as Redis has them."""
+        found = cast("dict[bytes, bytes]", await self.redis.hgetall(keys.key(keys.ROUTES, user)))
+        return {connection.decode(): gateway.decode() for connection, gateway in found.items()}
+
+
+@asynccontextmanager
+async def backend(amqp: str, redis: str) -> AsyncIterator[Backend]:
+    """Connections to both servers, and empty queues."""
+    connection = await aio_pika.connect(amqp)
+    async with connection, Redis.from_url(redis) as client:
+        channel = await connection.channel()
+        for queue in QUEUES:
+            await (await declare(channel, queue)).purge()
+        yield Backend(channel, client)
+
+
+def identity(username: str) -> str:
+    """The user id of a test user."""
+    return str(user_id(username))
+
+
+def connection_id(socket: RawSocket) -> str:
+    """The id that `connection.success` told."""
+    return str(socket.of_type("connection.success")[0]["payload"]["connectionId"])
