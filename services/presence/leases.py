@@ -43,7 +43,8 @@ class Leases:
 
     def __init__(self, shards: Shards, timing: Timing, clock: Clock = system_clock) -> None:
         self._shards = shards
-        self._timing = timing
+        self._retry_ms = timing.retry_ms
+        self._durations = (timing.lease_ms, timing.grace_ms, timing.retry_ms, timing.deaf_ms, timing.patience_ms)
         self.clock = clock
 
     async def advance(self, changes: Mapping[str, list[Change]], curious: set[str]) -> list[Outcome]:
@@ -55,29 +56,29 @@ class Leases:
         for index, users in self._shards.split(changes).items():
             for first in range(0, len(users), USERS_PER_CALL):
                 part = users[first : first + USERS_PER_CALL]
-                calls.append(self._run(index, [(user, changes[user], user in curious) for user in part], 0))
+                calls.append(self._run(index, [(user, changes[user], user in curious) for user in part]))
         return [outcome for _, outcomes in await asyncio.gather(*calls) for outcome in outcomes]
 
-    async def sweep(self, most: int) -> tuple[bool, list[Outcome]]:
+    async def sweep(self, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
         """Take ended leases away, of up to `most` users on each server. Each is taken by one caller only.
 
+        `listening`: this replica hears renewals. While none does, leases don't end by themselves.
         Returns whether there may be more, and what became of the users.
         """
-        calls = [self._run(index, [], most) for index in range(len(self._shards))]
+        calls = [self._run(index, [], most, listening) for index in range(len(self._shards))]
         answers = await asyncio.gather(*calls)
         return any(swept >= most for swept, _ in answers), [each for _, outcomes in answers for each in outcomes]
 
     async def overdue(self, most: int) -> list[Outcome]:
         """Changes that nobody announced in time, up to `most` on each server; nobody else gets them for a while."""
-        now, retry = self.clock(), self._timing.retry_ms
+        now, retry = self.clock(), self._retry_ms
         calls = [_OVERDUE(self._shards.at(index), now, retry, most) for index in range(len(self._shards))]
         return [_outcome(row) for rows in await asyncio.gather(*calls) for row in rows]
 
     async def _run(
-        self, index: int, users: Iterable[tuple[str, list[Change], bool]], sweep: int
+        self, index: int, users: Iterable[tuple[str, list[Change], bool]], sweep: int = 0, listening: bool = False
     ) -> tuple[int, list[Outcome]]:
-        timing = self._timing
-        job = (self.clock(), timing.lease_ms, timing.grace_ms, timing.retry_ms, list(users), sweep)
+        job = (self.clock(), self._durations, list(users), sweep, listening)
         swept, rows = await _LEASES(self._shards.at(index), msgpack_encoder.encode(job))
         return swept, [_outcome(row) for row in rows]
 

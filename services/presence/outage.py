@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
+from redis.exceptions import OutOfMemoryError
 
 from services.presence import metrics
 from shared import postgres, redis
 
 log = structlog.get_logger(__name__)
 
-TRANSIENT_ERRORS: Final = (*postgres.TRANSIENT_ERRORS, *redis.TRANSIENT_ERRORS)
+TRANSIENT_ERRORS: Final = (*postgres.TRANSIENT_ERRORS, *redis.TRANSIENT_ERRORS, OutOfMemoryError)
 """Errors after which the same work may succeed."""
 MAX_PAUSE_SECONDS: Final = 2.0
 

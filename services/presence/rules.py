@@ -28,6 +28,16 @@ class Timing:
     grace_ms: int
     retry_ms: int
 
+    @property
+    def deaf_ms(self) -> int:
+        """When no replica listened for renewals for so long, they may have been lost."""
+        return self.lease_ms // 6
+
+    @property
+    def patience_ms(self) -> int:
+        """How long after such a time gateways are waited for: they renew three times a lease, here is a quarter of that more."""
+        return self.lease_ms * 5 // 12
+
 
 class Hold(msgspec.Struct, array_like=True, tag="hold", frozen=True):
     """The connection lived at `at_ms`: it connected, or was renewed."""
@@ -75,6 +85,26 @@ class Presence:
     seen: int | None = None
 
 
+@dataclass(slots=True)
+class Hearing:
+    """Whether renewals are heard: when a replica last listened for them, and from when on ended leases say something."""
+
+    heard: int = 0
+    trusted: int = 0
+
+
+def listen(hearing: Hearing, now: int, timing: Timing, *, listening: bool) -> int:
+    """From when on a lease that ended means that its connection did. `listening`: we hear renewals at this moment.
+
+    While the broker, Redis or all replicas are away no lease is renewed: their users are not offline for that.
+    """
+    deaf = now - hearing.heard > timing.deaf_ms
+    trusted = now + timing.patience_ms if deaf else hearing.trusted
+    if listening:
+        hearing.heard, hearing.trusted = now, trusted
+    return trusted
+
+
 def effective(presence: Presence) -> Status:
     """The status that friends see. A lease that has ended counts until it is taken away, which is when they are told."""
     statuses = [presence.chosen.get(connection, (0, "online"))[1] for connection in presence.leases]
@@ -91,9 +121,10 @@ def renewal(at_ms: int, now: int) -> int:
     return max(min(at_ms, now), now - MAX_RENEWAL_AGE_MS)
 
 
-def advance(presence: Presence, changes: list[Change], now: int, timing: Timing) -> bool:
+def advance(presence: Presence, changes: list[Change], now: int, timing: Timing, trusted: int = 0) -> bool:
     """Apply `changes`, then take ended leases away. True when friends are to be told of the status that results.
 
+    Leases that end before `trusted` (see `listen`) are prolonged until then, save those of connections known to be gone.
     They are told when it changed, and when a connection ended that nobody had heard of: after Redis lost its memory,
     friends may still show the user as online.
     """
@@ -101,7 +132,7 @@ def advance(presence: Presence, changes: list[Change], now: int, timing: Timing)
     stray = False
     for change in changes:
         stray = _apply(presence, change, now, timing) or stray
-    _expire(presence, now, timing)
+    _expire(presence, now, timing, trusted)
     after = effective(presence)
     return before != after or (stray and after == "offline")
 
@@ -145,11 +176,15 @@ def _apply(presence: Presence, change: Change, now: int, timing: Timing) -> bool
     return stray
 
 
-def _expire(presence: Presence, now: int, timing: Timing) -> None:
+def _expire(presence: Presence, now: int, timing: Timing, trusted: int) -> None:
     """Take ended leases away. A user that nobody saw otherwise was last seen when the latest of them was renewed."""
     ended = {connection: end for connection, end in presence.leases.items() if end <= now}
-    for connection in ended:
-        del presence.leases[connection]
-        presence.chosen.pop(connection, None)
+    for connection in list(ended):
+        if now < trusted and presence.closed.get(connection, 0) <= now:
+            presence.leases[connection] = trusted
+            del ended[connection]
+        else:
+            del presence.leases[connection]
+            presence.chosen.pop(connection, None)
     if ended and presence.seen is None:
         presence.seen = (max(ended.values()) - timing.lease_ms) // 1000

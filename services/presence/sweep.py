@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -10,6 +11,7 @@ from services.presence import metrics
 from services.presence.announcer import Announcer
 from services.presence.leases import Leases, Outcome
 from services.presence.outage import TRANSIENT_ERRORS
+from shared.redis import RedisError
 
 log = structlog.get_logger(__name__)
 
@@ -19,10 +21,13 @@ USERS_PER_SWEEP: Final = 500
 class Sweep:
     """Looks for what time has brought."""
 
-    def __init__(self, leases: Leases, announcer: Announcer, period_seconds: float) -> None:
+    def __init__(
+        self, leases: Leases, announcer: Announcer, period_seconds: float, listening: Callable[[], bool]
+    ) -> None:
         self._leases = leases
         self._announcer = announcer
         self._period = period_seconds
+        self._listening = listening
 
     async def run(self) -> None:
         """Sweep for ever. Jitter keeps replicas apart."""
@@ -30,14 +35,15 @@ class Sweep:
             await asyncio.sleep(self._period * random.uniform(0.5, 1.0))  # noqa: S311
             try:
                 await self.once()
-            except TRANSIENT_ERRORS as error:
+            except (*TRANSIENT_ERRORS, RedisError) as error:
+                # A fault in one user's keys must not keep a replica from its other work.
                 log.warning("sweep.failed", error=repr(error))
 
     async def once(self) -> None:
         """Do all that is due. What fails between taking and telling is told as overdue."""
         more = True
         while more:
-            more, ended = await self._leases.sweep(USERS_PER_SWEEP)
+            more, ended = await self._leases.sweep(USERS_PER_SWEEP, listening=self._listening())
             metrics.EXPIRED.inc(len(ended))
             await self._tell(ended)
         overdue = await self._leases.overdue(USERS_PER_SWEEP)

@@ -46,6 +46,14 @@ class FakeClock:
         return self.now
 
 
+async def listen(leases: Leases, clock: FakeClock, length_ms: int) -> None:
+    """Time passes while a replica listens for renewals; nothing is swept."""
+    until = clock.now + length_ms
+    while clock.now < until:
+        clock.now = min(until, clock.now + TIMING.deaf_ms // 2)
+        await leases.sweep(0, listening=True)
+
+
 class Replica:
     """One presence replica, put together as the process does, without queues."""
 
@@ -57,7 +65,7 @@ class Replica:
         self.friendships = Friendships(self.follows, self.friends, self.announcer)
         self.greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
         self.commands = Commands(self.leases, self.announcer, self.greeter, self.friendships)
-        self.sweep = Sweep(self.leases, self.announcer, period_seconds=1)
+        self.sweep = Sweep(self.leases, self.announcer, period_seconds=1, listening=lambda: True)
         self.statuses = Statuses(shards)
 
     async def handle(self, *commands: relay.PresenceCommand) -> None:

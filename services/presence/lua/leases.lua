@@ -1,10 +1,27 @@
 -- Apply changes to users' connections, take ended leases away, and say whose friends are to be told: `rules.advance`, atomically.
--- ARGV[1]: msgpack [now, lease, grace, retry (ms), [[user, [change…], wants friends]…], how many due users to sweep]
+-- ARGV[1]: msgpack [now, [lease, grace, retry, deaf, patience] (ms), [[user, [change…], wants friends]…], how many due users to
+-- sweep, whether the caller listens for renewals]
 -- A change: ["hold" | "lose" | "close", connection, at ms] or ["choose", connection, at ms, status].
 -- Returns [how many were swept, [[user, status before, status after, announcement, friends' version, friends]…]] with the users
 -- that changed or want friends. The announcement (its due time, '' for none) is kept until it is made, so that it survives its replica.
 
-local now, lease, grace, retry, users, sweep = unpack(cmsgpack.unpack(ARGV[1]))
+local now, timing, users, sweep, listening = unpack(cmsgpack.unpack(ARGV[1]))
+local lease, grace, retry, deaf, patience = unpack(timing)
+
+-- `rules.listen`
+local function listen()
+  local known = redis.call('HMGET', '{{HEARING}}', 'heard', 'trusted')
+  local trusted = tonumber(known[2] or 0)
+  if now - tonumber(known[1] or 0) > deaf then
+    trusted = now + patience
+  end
+  if listening then
+    redis.call('HSET', '{{HEARING}}', 'heard', now, 'trusted', trusted)
+  end
+  return trusted
+end
+
+local trusted = listen()
 
 local function closed_until(connection)
   return tonumber(redis.call('GET', '{{CLOSED_CONNECTIONS}}' .. connection) or 0)
@@ -54,7 +71,7 @@ function apply.close(user, connection, at)
   return at, removed == 0 and not buried
 end
 
--- Take ended leases away. Returns the latest end among them, and the end of the first lease that still runs.
+-- Take ended leases away, or prolong them while they say nothing. Returns the latest end among them, and the end of the first lease that still runs.
 local function expire(user)
   local key, last = '{{LEASES}}' .. user, nil
   while true do
@@ -66,9 +83,13 @@ local function expire(user)
     if ends > now then
       return last, ends
     end
-    redis.call('ZREM', key, first[1])
-    redis.call('HDEL', '{{STATUSES}}' .. user, first[1])
-    last = ends
+    if now < trusted and closed_until(first[1]) <= now then
+      redis.call('ZADD', key, trusted, first[1])
+    else
+      redis.call('ZREM', key, first[1])
+      redis.call('HDEL', '{{STATUSES}}' .. user, first[1])
+      last = ends
+    end
   end
 end
 

@@ -8,7 +8,7 @@ from services.presence.rules import Hold, kinds_of
 from shared.protocol import keys, limits, relay, server
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
 from shared.redis import Shards
-from tests.support.presence import TIMING, Device, Event, FakeClock, Gateways, Replica
+from tests.support.presence import TIMING, Device, Event, FakeClock, Gateways, Replica, listen
 
 
 async def connect(
@@ -68,11 +68,11 @@ async def test_a_dead_gateway_is_seen_when_its_leases_end(
     replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
 ) -> None:
     device = await connect(replica, gateways, clock, alice)
-    clock.now += 20_000
+    await listen(replica.leases, clock, 20_000)
     await replica.commands.renew([relay.LeaseRenewal("gateway-1", clock.now, [(alice, device.connection_id)])])
     watching.take()
     await gateways.unplug(device, forgotten=False)
-    clock.now += TIMING.lease_ms
+    await listen(replica.leases, clock, TIMING.lease_ms)
     await replica.commands.renew(
         [relay.LeaseRenewal("gateway-2", clock.now, [(watching.user_id, watching.connection_id)])]
     )

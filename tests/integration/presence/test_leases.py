@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from services.presence import rules
 from services.presence.leases import Leases
-from services.presence.rules import RANK, Change, Choose, Close, Hold, Lose, Presence
+from services.presence.rules import RANK, Change, Choose, Close, Hearing, Hold, Lose, Presence
 from shared.protocol import keys
 from shared.protocol.payloads import Status
 from shared.redis import Shards
-from tests.support.presence import STARTED_AT, TIMING, FakeClock
+from tests.support.presence import STARTED_AT, TIMING, FakeClock, listen
 
 CONNECTIONS = st.sampled_from(["a", "b", "c"])
 AGES = st.integers(0, 70_000) | st.just(0)
@@ -20,7 +20,9 @@ STATUSES = st.sampled_from([status for status in RANK if status != "offline"])
 
 
 DRAWN = st.tuples(st.sampled_from(["hold", "lose", "close", "choose"]), CONNECTIONS, AGES, STATUSES)
-STEPS = st.lists(st.tuples(st.integers(0, 40_000), st.lists(DRAWN, max_size=4)), max_size=12)
+STEPS = st.lists(
+    st.tuples(st.integers(0, 40_000) | st.integers(0, 9_000), st.booleans(), st.lists(DRAWN, max_size=4)), max_size=12
+)
 
 
 def made(drawn: tuple[str, str, int, Status], prefix: str, now: int) -> Change:
@@ -57,14 +59,18 @@ def _choice(entry: bytes) -> tuple[int, str]:
 
 @given(steps=STEPS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[int, list[Any]]]) -> None:
+async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[int, bool, list[Any]]]) -> None:
     user, clock, presence = str(uuid.uuid4()), FakeClock(), Presence()
-    leases = Leases(shards, TIMING, clock)
-    for pause, drawn in steps:
+    leases, hearing = Leases(shards, TIMING, clock), Hearing()
+    await shards.of(user).delete(keys.HEARING)
+    for pause, listening, drawn in steps:
         clock.now += pause
+        await leases.sweep(0, listening=listening)
+        rules.listen(hearing, clock.now, TIMING, listening=listening)
         changes = [made(each, user, clock.now) for each in drawn]
         before = rules.effective(presence)
-        told = rules.advance(presence, changes, clock.now, TIMING)
+        trusted = rules.listen(hearing, clock.now, TIMING, listening=False)
+        told = rules.advance(presence, changes, clock.now, TIMING, trusted)
         [outcome] = await leases.advance({user: changes}, {user})
         assert (outcome.before, outcome.after) == (before, rules.effective(presence))
         assert bool(outcome.announcement) == told
@@ -89,10 +95,10 @@ async def test_each_end_is_taken_by_one_caller(shards: Shards, clock: FakeClock)
     one, other = Leases(shards, TIMING, clock), Leases(shards, TIMING, clock)
     users = [str(uuid.uuid4()) for _ in range(40)]
     await one.advance({user: [Hold(f"{user}-a", clock.now)] for user in users}, set())
-    clock.now += TIMING.lease_ms
+    await listen(one, clock, TIMING.lease_ms)
     found = []
     for leases in (one, other) * 3:
-        more, ended = await leases.sweep(15)
+        more, ended = await leases.sweep(15, listening=True)
         found += [outcome.user_id for outcome in ended]
     assert not more
     assert sorted(found) == sorted(users)
@@ -103,8 +109,28 @@ async def test_more_than_a_sweep_takes(shards: Shards, clock: FakeClock) -> None
     leases = Leases(shards, TIMING, clock)
     users = [str(uuid.uuid4()) for _ in range(20)]
     await leases.advance({user: [Hold(f"{user}-a", clock.now)] for user in users}, set())
-    clock.now += TIMING.lease_ms // 2
+    await listen(leases, clock, TIMING.lease_ms // 2)
     await leases.advance({user: [Hold(f"{user}-b", clock.now)] for user in users}, set())
-    clock.now += TIMING.lease_ms // 2
-    assert await leases.sweep(2) == (True, [])
-    assert await leases.sweep(100) == (False, [])
+    await listen(leases, clock, TIMING.lease_ms // 2)
+    assert await leases.sweep(2, listening=True) == (True, [])
+    assert await leases.sweep(100, listening=True) == (False, [])
+
+
+async def test_leases_do_not_end_while_nobody_can_renew_them(shards: Shards, clock: FakeClock, alice: str) -> None:
+    """The broker is away for ten minutes. Then gateways have the time to renew; who isn't renewed is gone."""
+    leases = Leases(shards, TIMING, clock)
+    await listen(leases, clock, TIMING.lease_ms)
+    bob, carol = str(uuid.uuid4()), str(uuid.uuid4())
+    users: dict[str, list[Change]] = {user: [Hold(f"{user}-a", clock.now)] for user in (alice, bob, carol)}
+    await leases.advance(users, set())
+    await leases.advance({carol: [Lose(f"{carol}-a", clock.now)]}, set())
+    for _ in range(120):
+        clock.now += 5_000
+        ended = [outcome.user_id for outcome in (await leases.sweep(10, listening=False))[1]]
+        assert ended in ([], [carol])
+    await leases.sweep(10, listening=True)
+    await listen(leases, clock, TIMING.patience_ms - 1)
+    assert (await leases.sweep(10, listening=True))[1] == []
+    await leases.advance({alice: [Hold(f"{alice}-a", clock.now)]}, set())
+    clock.now += 1
+    assert [outcome.user_id for outcome in (await leases.sweep(10, listening=True))[1]] == [bob]

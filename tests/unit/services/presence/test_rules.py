@@ -6,6 +6,7 @@ from services.presence.rules import (
     MAX_RENEWAL_AGE_MS,
     Choose,
     Close,
+    Hearing,
     Hold,
     Kind,
     Lose,
@@ -14,6 +15,7 @@ from services.presence.rules import (
     advance,
     effective,
     kinds_of,
+    listen,
     renewal,
     sign_of_life,
 )
@@ -130,3 +132,25 @@ def test_clocks_of_gateways_are_bounded() -> None:
     assert sign_of_life(NOW - 5_000, NOW) == NOW - 5_000
     assert renewal(NOW + 5_000, NOW) == NOW
     assert renewal(NOW - 3_600_000, NOW) == NOW - MAX_RENEWAL_AGE_MS
+
+
+def test_silence_says_nothing_while_nobody_listens(presence: Presence) -> None:
+    advance(presence, [Hold("a", NOW), Hold("b", NOW)], NOW, TIMING)
+    advance(presence, [Lose("b", NOW)], NOW, TIMING)
+    later = NOW + 2 * LEASE
+    assert not advance(presence, [], NOW + GRACE, TIMING, trusted=later)
+    assert presence.leases == {"a": NOW + LEASE}
+    assert not advance(presence, [], later, TIMING, trusted=later + 10)
+    assert presence.leases == {"a": later + 10}
+    assert advance(presence, [], later + 10, TIMING, trusted=later + 10)
+
+
+def test_listening() -> None:
+    hearing = Hearing()
+    assert listen(hearing, NOW, TIMING, listening=True) == NOW + TIMING.patience_ms
+    for now in range(NOW, NOW + TIMING.patience_ms, TIMING.deaf_ms):
+        assert listen(hearing, now, TIMING, listening=True) == NOW + TIMING.patience_ms
+    back = now + TIMING.deaf_ms + 1
+    assert listen(hearing, back, TIMING, listening=False) == back + TIMING.patience_ms
+    assert hearing.trusted == NOW + TIMING.patience_ms
+    assert listen(hearing, back, TIMING, listening=True) == hearing.trusted == back + TIMING.patience_ms
