@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import asyncpg
+from aiormq.exceptions import AMQPError
 from chat_client import ChatError, ClientClosed, ConnectionLost, ServerError
 
 from shared.redis import RedisError
@@ -46,5 +47,5 @@ def explained() -> Iterator[None]:
         ) from error
     except TimeoutError as error:
         raise Failure("no answer in time", "see what isn't ready with `chatctl status`") from error
-    except (OSError, asyncpg.PostgresError, RedisError, ChatError) as error:
+    except (OSError, asyncpg.PostgresError, RedisError, AMQPError, ChatError) as error:
         raise Failure(f"{type(error).__name__}: {error}", "see what isn't ready with `chatctl status`") from error

@@ -3,7 +3,6 @@
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -58,11 +57,11 @@ def backend_url(name: str, variable: str) -> str:
     return str(stack["backends"][name])
 
 
-def _read_stack(path: Path = STACK_FILE) -> dict[str, Any] | None:
+def _read_stack() -> dict[str, Any] | None:
     try:
-        stack: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        stack: dict[str, Any] = json.loads(STACK_FILE.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise Failure(f"{path} can't be read: {error}", "write it again with `make up`") from error
+        raise Failure(f"{STACK_FILE} can't be read: {error}", "write it again with `make up`") from error
     return stack
