@@ -189,7 +189,7 @@ async def main() -> int:
     process = Process(settings, pool)
     supervisor = Supervisor()
     process.start(supervisor)
-    drain = Drain(process.hub, process.admission, settings.drain_seconds, process.quiet)
+    drain = Drain(process.hub, process.admission, process.silence, settings.drain_seconds, process.quiet)
     started = time.monotonic()
     log.info("gateway.started", gateway_id=process.gateway_id, port=listening.getsockname()[1])
     status = await serve_until(server_config(process), supervisor, drain.run, [listening])

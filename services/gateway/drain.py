@@ -10,6 +10,7 @@ import structlog
 
 from services.gateway.admission import Admission
 from services.gateway.hub import Hub
+from services.gateway.silence import Silence
 from shared.protocol.closing import CloseCode
 
 log = structlog.get_logger(__name__)
@@ -23,9 +24,12 @@ FINISH_SECONDS: Final = 5.0
 class Drain:
     """Sends everybody away over some time. `quiet` says whether everything in hand is finished."""
 
-    def __init__(self, hub: Hub, admission: Admission, drain_seconds: float, quiet: Callable[[], bool]) -> None:
+    def __init__(
+        self, hub: Hub, admission: Admission, silence: Silence, drain_seconds: float, quiet: Callable[[], bool]
+    ) -> None:
         self._hub = hub
         self._admission = admission
+        self._silence = silence
         self._seconds = drain_seconds
         self._quiet = quiet
 
@@ -38,6 +42,7 @@ class Drain:
         await self._wait(lambda: not self._busy(), ANSWER_SECONDS)
         for connection in self._hub:
             connection.close(CloseCode.GOING_AWAY)
+        self._silence.give_up(time.monotonic())
         await self._wait(self._quiet, FINISH_SECONDS)
         log.info("drain.finished", quiet=self._quiet(), seconds=round(time.monotonic() - started, 3))
 

@@ -80,6 +80,11 @@ class Silence:
         return self._probe / 2
 
     @property
+    def watching(self) -> int:
+        """How many connections were written to and have not been heard of since."""
+        return len(self._watched)
+
+    @property
     def quiet(self) -> bool:
         """True when every report is sent."""
         return not self._reports and not self._unheld

@@ -85,7 +85,8 @@ class RunningGateway:
     async def drain(self) -> None:
         """What SIGTERM does first."""
         process = self.process
-        await Drain(process.hub, process.admission, process.settings.drain_seconds, process.quiet).run()
+        seconds = process.settings.drain_seconds
+        await Drain(process.hub, process.admission, process.silence, seconds, process.quiet).run()
 
 
 @asynccontextmanager

@@ -1,0 +1,138 @@
+"""SIGTERM: in order, within its time, and nothing lost."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from shared.protocol import keys, relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import MESSAGING_COMMANDS, PRESENCE_COMMANDS
+from tests.integration.gateway.conftest import StartGateway
+from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
+from tests.support.sockets import RawSocket, refused
+from tools.devtoken import LOCAL_SECRET, mint
+
+Process = asyncio.subprocess.Process
+
+
+def free_port() -> int:
+    """A port below the ephemeral range, where nothing else takes it by chance."""
+    with socket.socket() as probe:
+        for port in range(21_500, 21_600):
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+@asynccontextmanager
+async def gateway_process(database: str, amqp: str, redis: str, **settings: str) -> AsyncIterator[tuple[Process, str]]:
+    """`python -m services.gateway`, ready; killed when the test leaves it running."""
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CHAT_")},
+        "CHAT_DATABASE_URL": database,
+        "CHAT_AMQP_URL": amqp,
+        "CHAT_REDIS_URLS": redis,
+        "CHAT_JWT_SECRET": LOCAL_SECRET,
+        "CHAT_HTTP_PORT": str(port),
+        "CHAT_DRAIN_SECONDS": "1",
+        **settings,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.gateway", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    async def ready() -> bool:
+        try:
+            async with httpx.AsyncClient(base_url=url) as client:
+                return (await client.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        await eventually(ready, 90)
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_sigterm_answers_what_is_in_flight_closes_with_1001_tells_presence_and_exits_with_0(
+    database_url: str, amqp_url: str, redis_url: str, behind: Backend, alice: str, bob: str, conversation: str
+) -> None:
+    async with gateway_process(database_url, amqp_url, redis_url) as (process, url):
+        busy, idle = await RawSocket.connect(url, mint(alice)), await RawSocket.connect(url, mint(bob))
+        for client in (busy, idle):
+            await client.expect("connection.success")
+        await busy.send("message.send", conversationId=conversation, type="text", content="x", tempId="t")
+        batch = await behind.take(MESSAGING_COMMANDS, relay.command_batch_decoder)
+        process.send_signal(signal.SIGTERM)
+        assert await idle.closed() == 1001
+        assert busy.close_code == 1006
+        assert (await refused(url, mint(bob))).status == 503
+        answer = await behind.append(identity(alice), text='{"type":"message.sent","payload":{"tempId":"t"}}')
+        body = relay.Downlink(deliveries=[answer], completed=[batch.batch_id])
+        await behind.redis.publish(keys.key(keys.GATEWAY, batch.gateway_id), msgpack_encoder.encode(body))
+        await busy.expect("message.sent")
+        assert await busy.closed() == 1001
+        _, errors = await asyncio.wait_for(process.communicate(), 15)
+        assert process.returncode == 0, errors.decode()
+        assert b'"level": "error"' not in errors
+        ended: dict[str, bool] = {}
+        while len(ended) < 2:
+            for command in (await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)).commands:
+                if isinstance(command, relay.Disconnected):
+                    ended[command.connection_id] = command.clean
+        assert ended == {connection_id(busy): False, connection_id(idle): False}
+        assert await behind.routes(identity(alice)) == {}
+
+
+async def test_an_answer_that_never_comes_holds_nobody_for_ever(
+    start_gateway: StartGateway, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(drain_seconds=0.1)
+    client = await gateway.connect(alice)
+    await client.send("message.send", conversationId=conversation, type="text", content="x", tempId="t")
+    await until(lambda: not gateway.process.uplink.quiet)
+    started = time.monotonic()
+    await gateway.drain()
+    assert time.monotonic() - started < 20
+    assert await client.closed() == 1001
+
+
+async def test_many_connections_go_little_by_little(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(drain_seconds=2)
+    clients = [await gateway.connect(f"{alice}-{number}") for number in range(40)]
+    draining = asyncio.create_task(gateway.drain())
+    left: list[int] = []
+    while len(gateway.process.hub):
+        if not left or left[-1] != len(gateway.process.hub):
+            left.append(len(gateway.process.hub))
+        await asyncio.sleep(0.01)
+    await draining
+    assert len(left) >= 5
+    assert {await client.closed() for client in clients} == {1001}
+
+
+async def test_an_outage_of_the_broker_does_not_keep_a_gateway_from_ending(
+    start_gateway: StartGateway, alice: str
+) -> None:
+    gateway: RunningGateway = await start_gateway(amqp="amqp://guest:guest@127.0.0.1:1/", wait=False)
+    await until(lambda: gateway.process.downlinks[0].up)
+    client = await gateway.connect(alice)
+    started = time.monotonic()
+    await gateway.drain()
+    assert time.monotonic() - started < 10
+    assert await client.closed() == 1001

@@ -1,0 +1,134 @@
+"""What presence and messaging's signals are told of connections."""
+
+import asyncio
+import time
+
+from shared.protocol import relay
+from shared.protocol.topology import MESSAGING_SIGNALS, PRESENCE_COMMANDS, PRESENCE_RENEWALS
+from tests.integration.gateway.conftest import StartGateway
+from tests.integration.gateway.test_frames import Tcp
+from tests.support.gateway import Backend, RunningGateway, connection_id, identity
+
+
+async def told(behind: Backend, count: int) -> list[relay.PresenceCommand]:
+    """The next commands for presence."""
+    commands: list[relay.PresenceCommand] = []
+    while len(commands) < count:
+        commands += (await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)).commands
+    return commands
+
+
+async def signals(behind: Backend, count: int) -> list[tuple[str, bool]]:
+    """The next typing signals: conversation and whether it began."""
+    found: list[relay.Typing] = []
+    while len(found) < count:
+        found += (await behind.take(MESSAGING_SIGNALS, relay.signal_batch_decoder)).signals
+    return [(signal.conversation_id, signal.active) for signal in found]
+
+
+async def test_a_connection_comes_and_goes_cleanly(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    (connected,) = await told(behind, 1)
+    assert isinstance(connected, relay.Connected)
+    assert (connected.user_id, connected.connection_id) == (identity(alice), connection_id(socket))
+    assert connected.gateway_id == gateway.id
+    assert abs(connected.at_ms / 1000 - time.time()) < 5
+    await socket.close()
+    (ended,) = await told(behind, 1)
+    assert isinstance(ended, relay.Disconnected)
+    assert (ended.connection_id, ended.clean) == (connection_id(socket), True)
+    assert ended.at_ms >= connected.at_ms
+
+
+async def test_a_lost_connection_is_not_clean(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    await told(behind, 1)
+    await socket.cut()
+    (ended,) = await told(behind, 1)
+    assert isinstance(ended, relay.Disconnected)
+    assert not ended.clean
+
+
+async def test_broken_frames_are_not_clean_but_a_thrown_out_client_is_gone(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    client = await Tcp.connect(gateway, alice)
+    client.writer.write(b"\x81\x02hi")
+    await client.close_code()
+    socket = await gateway.connect(alice)
+    for _ in range(20):
+        await socket.send_text("{")
+    await socket.closed()
+    ended = [command for command in await told(behind, 4) if isinstance(command, relay.Disconnected)]
+    assert [command.clean for command in ended] == [False, True]
+    client.abort()
+
+
+async def test_a_status_is_passed_on(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    await socket.send("presence.set", status="busy")
+    _, status = await told(behind, 2)
+    assert isinstance(status, relay.SetStatus)
+    assert (status.connection_id, status.status) == (connection_id(socket), "busy")
+    assert abs(status.at_ms / 1000 - time.time()) < 5
+
+
+async def test_leases_are_renewed_in_batches(
+    start_gateway: StartGateway, behind: Backend, alice: str, bob: str
+) -> None:
+    gateway = await start_gateway(lease_seconds=1.5)
+    sockets = [await gateway.connect(alice), await gateway.connect(bob)]
+    everyone = {(identity(alice), connection_id(sockets[0])), (identity(bob), connection_id(sockets[1]))}
+    async with asyncio.timeout(10):
+        while True:
+            renewal = await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder)
+            assert renewal.gateway_id == gateway.id
+            if {tuple(entry) for entry in renewal.connections} == everyone:
+                break
+
+
+async def test_repeated_typing_is_told_once_a_second_and_ends_by_itself(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    socket = await gateway.connect(alice)
+    for _ in range(5):
+        await socket.send("typing.start", conversationId=conversation)
+    started = time.monotonic()
+    assert await signals(behind, 1) == [(conversation, True)]
+    assert await signals(behind, 1) == [(conversation, False)]
+    assert 2.5 < time.monotonic() - started < 5
+    assert await behind.empty(MESSAGING_SIGNALS)
+
+
+async def test_typing_ends_when_told_and_when_the_typist_goes(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    socket = await gateway.connect(alice)
+    await socket.send("typing.start", conversationId=conversation)
+    await socket.send("typing.stop", conversationId=conversation)
+    await socket.send("typing.stop", conversationId=conversation)
+    assert await signals(behind, 2) == [(conversation, True), (conversation, False)]
+    await socket.send("typing.start", conversationId=conversation)
+    assert await signals(behind, 1) == [(conversation, True)]
+    await socket.cut()
+    assert await signals(behind, 1) == [(conversation, False)]
+
+
+async def test_typing_ends_when_the_message_is_sent(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    socket = await gateway.connect(alice)
+    await socket.send("typing.start", conversationId=conversation)
+    await socket.send("message.send", conversationId=conversation, type="text", content="x")
+    assert await signals(behind, 2) == [(conversation, True), (conversation, False)]
+
+
+async def test_a_client_may_not_type_everywhere_at_once(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    for number in range(30):
+        await socket.send("typing.start", conversationId=f"33333333-3333-4333-8333-{number:012d}")
+    await socket.send("ping")
+    await socket.expect("pong")
+    held = gateway.process.hub.by_id[connection_id(socket)]
+    assert held.typing is not None
+    assert len(held.typing) == 16
