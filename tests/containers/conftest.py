@@ -19,12 +19,17 @@ from tools.stack.ports import free_port
 ROOT = Path(__file__).parents[2]
 
 
+BUILD_SECONDS = 1200
+"""The first test waits for the images, all of whose packages may have to be fetched."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave this folder's tests out unless Docker was asked for; it then must answer."""
-    if os.environ.get("STACK_BACKENDS") != "docker":
-        for item in items:
-            if item.path.is_relative_to(Path(__file__).parent):
-                item.add_marker(pytest.mark.skip(reason="`make test-containers` runs it, with a Docker engine"))
+    asked = os.environ.get("STACK_BACKENDS") == "docker"
+    for item in (item for item in items if item.path.is_relative_to(Path(__file__).parent)):
+        item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
+        if not asked:
+            item.add_marker(pytest.mark.skip(reason="`make test-containers` runs it, with a Docker engine"))
 
 
 @pytest.fixture(scope="session")
