@@ -39,7 +39,7 @@ test-containers: install-tests ## run the tests whose backends run in Docker con
 	STACK_BACKENDS=docker $(BIN)/pytest tests/integration tests/e2e tests/containers $(ARGS)
 
 faults: install-tests ## run the fault tests: processes and servers killed under load
-	$(BIN)/pytest tests/faults $(ARGS)
+	FAULTS=long $(BIN)/pytest tests/faults $(ARGS)
 
 bench: install ## run the load benchmark, with its table and plot
 	$(BIN)/python -m tools.bench $(ARGS)

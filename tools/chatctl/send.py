@@ -5,9 +5,10 @@ import json
 from typing import Annotated, Final
 
 import typer
-from chat_client import ChatClient, Message, ServerError
+from chat_client import ChatClient, Conversation, Message, ServerError
 from rich.console import Console
 
+from shared.protocol.errors import ErrorCode
 from tools.chatctl.failure import explained
 from tools.chatctl.target import JsonOption, UrlOption, url_of
 from tools.devtoken import mint
@@ -35,15 +36,25 @@ def send(
 
 
 async def _send(url: str, sender: str, receiver: str, text: str) -> Message:
-    async with asyncio.timeout(SECONDS), ChatClient(url, lambda: mint(sender)) as client:
-        try:
-            conversation = await client.rest.open_conversation(username=receiver)
-        except ServerError as error:
-            if error.code != "user_not_found":
-                raise
-            await _introduce(url, receiver)
-            conversation = await client.rest.open_conversation(username=receiver)
-        return await client.send(conversation["id"], "text", text)
+    """REST first: a system that isn't there is told at once, where the socket would go on trying."""
+    client = ChatClient(url, lambda: mint(sender))
+    try:
+        async with asyncio.timeout(SECONDS):
+            conversation = await _conversation(client, url, receiver)
+            async with client:
+                return await client.send(conversation["id"], "text", text)
+    finally:
+        await client.rest.aclose()
+
+
+async def _conversation(client: ChatClient, url: str, receiver: str) -> Conversation:
+    try:
+        return await client.rest.open_conversation(username=receiver)
+    except ServerError as error:
+        if error.code != ErrorCode.USER_NOT_FOUND:
+            raise
+    await _introduce(url, receiver)
+    return await client.rest.open_conversation(username=receiver)
 
 
 async def _introduce(url: str, username: str) -> None:

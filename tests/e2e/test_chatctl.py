@@ -1,0 +1,101 @@
+"""`chatctl` on the running system, as a person at a terminal uses it."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import redis.asyncio as redis
+
+from shared.protocol import keys
+from shared.protocol.closing import CloseCode
+from tests.support.people import People
+from tests.support.stack import Stack
+
+SECONDS = 30
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """What names the system to the command."""
+    return {
+        **os.environ,
+        "CHAT_URL": stack.url,
+        "CHAT_DATABASE_URL": stack.database_url,
+        "CHAT_REDIS_URLS": ",".join(stack.redis_urls),
+        "CHAT_AMQP_URL": stack.amqp_url,
+    }
+
+
+@asynccontextmanager
+async def started(stack: Stack, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`chatctl`, ended when the block is."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tools.chatctl", *arguments),
+        env=environment(stack),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def chatctl(stack: Stack, *arguments: str) -> tuple[int | None, str, str]:
+    """Exit status, output and error output of a command."""
+    async with asyncio.timeout(SECONDS), started(stack, *arguments) as process:
+        out, err = await process.communicate()
+        return process.returncode, out.decode(), err.decode()
+
+
+async def test_a_sent_message_is_tailed(stack: Stack, people: People) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    async with asyncio.timeout(SECONDS), started(stack, "tail", bob.username, "--json") as tail:
+        assert tail.stdout is not None
+        assert json.loads(await tail.stdout.readline())["type"] == "connection.success"
+        status, out, err = await chatctl(stack, "send", "--as", alice.username, bob.username, "Hello there!", "--json")
+        assert status == 0, err
+        while (event := json.loads(await tail.stdout.readline()))["type"] != "message.new":
+            pass
+    assert event["payload"]["message"]["content"] == "Hello there!"
+    assert event["payload"]["message"]["id"] == json.loads(out)["id"]
+
+
+async def test_a_receiver_who_never_came_is_introduced(stack: Stack, people: People) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    status, out, err = await chatctl(stack, "send", "--as", alice.username, bob.username, "Hello there!")
+    assert status == 0, err
+    assert "stored as number 1" in out
+
+
+async def test_a_wrong_copy_of_unread_counts_is_found_and_repaired(stack: Stack, people: People) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    assert (await chatctl(stack, "send", "--as", alice.username, bob.username, "one"))[0] == 0
+    for url in stack.redis_urls:
+        async with redis.Redis.from_url(url) as client:
+            await client.set(keys.key(keys.UNREAD_TOTAL, bob.id), 7)
+    status, _, err = await chatctl(stack, "unread", bob.username)
+    assert status == 1
+    assert "--repair" in err
+    assert (await chatctl(stack, "unread", bob.username, "--repair"))[0] == 0
+    status, out, _ = await chatctl(stack, "unread", bob.username, "--json")
+    assert status == 0
+    assert json.loads(out)[0] == {"conversation": "total", "stored": 1, "copied": 1}
+
+
+async def test_a_revoked_user_is_disconnected(stack: Stack, people: People) -> None:
+    alice = people.make("alice")
+    socket = await alice.connect()
+    status, _, err = await chatctl(stack, "revoke", alice.id)
+    assert status == 0, err
+    assert await socket.closed() == CloseCode.TOKEN_EXPIRED
+
+
+async def test_dead_letters_are_listed(stack: Stack) -> None:
+    status, out, err = await chatctl(stack, "dead-letters", "list")
+    assert status == 0, err
+    assert "messaging.commands.dead" in out

@@ -1,0 +1,5 @@
+"""`python -m tools.chatctl`: the same as `chatctl`."""
+
+from tools.chatctl.app import main
+
+main()
