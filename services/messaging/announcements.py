@@ -78,7 +78,7 @@ def announce_message(outbox: Outbox, send: SendMessage, appended: Appended, mess
     outbox.inbox(receiver_id).add_counted(_counted(new), sender_id, count, Origin(send, appended))
     indicator = Indicator(conversation_id, sender_id, receiver_id)
     outbox.part_of(receiver_id).typing[indicator.key] = indicator
-    outbox.part_of(conversation_id).see(message, new=appended.verdict == "new")
+    outbox.part_of(conversation_id).see(message, appended)
 
 
 def with_sender(message: Message, appended: Appended) -> Message:

@@ -103,7 +103,7 @@ class Messaging:
         settings = self._settings
         faults = Faults(settings.fault_point if settings.faults else None)
         handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
-        fanout = Fanout(self._shards, self._counts.rebuild)
+        fanout = Fanout(self._shards, self._counts.rebuild, settings.max_deferral_seconds)
         reports = Reports(self._publisher, settings.push_delay_seconds)
         cycle = Cycle(handlers, fanout, self._indicators, reports, self._drift, faults)
         pace = Pace(settings.cycle_pause_seconds)

@@ -15,27 +15,51 @@ from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
 
 _FANOUT: Final = Script("services.messaging", "fanout")
+_TURN: Final = Script("services.messaging", "turn")
 _LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
 """What the script answers; anything else: it waits for earlier messages."""
 
 DEFERRAL_SECONDS: Final = 0.003
-MAX_DEFERRAL_SECONDS: Final = 0.1
-"""How often, and how long, a delivery waits for another replica that has stored earlier messages and not delivered them
-yet. It usually takes that replica some milliseconds; when it has died, its batch comes again behind ours, so waiting longer
-would not help: seqs tell clients what they lack."""
+"""How often a delivery that waits for its turn looks again."""
 
 Rebuild = Callable[[list[str]], Awaitable[None]]
 """Puts the unread counts of these users into Redis, from PostgreSQL."""
 
 
-class Fanout:
-    """Delivers outboxes. `rebuild` is called for users whose unread total Redis doesn't know."""
+class Patience:
+    """Waits in short steps, and not longer than so many seconds from its first one."""
 
-    def __init__(self, shards: Shards, rebuild: Rebuild) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadline: float | None = None
+
+    async def wait(self) -> bool:
+        """Wait a step; False when patience is at its end, without waiting."""
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._seconds
+        if now >= self._deadline:
+            metrics.OVERTAKEN.inc()
+            return False
+        metrics.DEFERRED.inc()
+        await asyncio.sleep(DEFERRAL_SECONDS)
+        return True
+
+
+class Fanout:
+    """Delivers outboxes. `rebuild` is called for users whose unread total Redis doesn't know.
+
+    A delivery waits, `max_deferral_seconds` at most, for another replica that has stored earlier messages of a
+    conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch comes
+    again behind ours, so waiting longer would not help: seqs tell clients what they lack.
+    """
+
+    def __init__(self, shards: Shards, rebuild: Rebuild, max_deferral_seconds: float) -> None:
         self._shards = shards
         self._rebuild = rebuild
+        self._max_deferral_seconds = max_deferral_seconds
 
     def outbox(self, trace: str = "") -> Outbox:
         """A new one, for these servers; gateways go on with the trace (a traceparent), if there is one."""
@@ -49,36 +73,46 @@ class Fanout:
         """
         if len(outbox.parts) == 1:
             return await self._run(0, outbox.parts[0], outbox.directs, outbox.completed)
+        return await self._deliver_apart(outbox)
+
+    async def _deliver_apart(self, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
+        """With several servers, conversations and users live apart: look whose turn it is, deliver, and then say so."""
+        conversations = outbox.take_conversations()
+        await asyncio.gather(
+            *(self._wait_for_turn(index, part) for index, part in enumerate(conversations) if part.newest)
+        )
         undelivered: list[Origin] = []
         ended: list[Indicator] = []
-        for parts in (outbox.order(), outbox.parts):
+        for parts in (outbox.parts, conversations):
             for origins, typing in await asyncio.gather(
-                *(self._run(index, part, [], []) for index, part in enumerate(parts) if not part.empty)
+                *(self._run(index, part, [], [], overtake=True) for index, part in enumerate(parts) if not part.empty)
             ):
                 undelivered += origins
                 ended += typing
         await self._reply(outbox)
         return undelivered, ended
 
+    async def _wait_for_turn(self, index: int, part: Part) -> None:
+        waiting = [value for newest in part.newest.values() for value in newest.turn()]
+        blob = msgpack_encoder.encode(waiting)
+        patience = Patience(self._max_deferral_seconds)
+        while not await _TURN(self._shards.at(index), blob) and await patience.wait():
+            pass
+
     async def _run(
-        self, index: int, part: Part, directs: list[str], completed: list[str | int]
+        self, index: int, part: Part, directs: list[str], completed: list[str | int], *, overtake: bool = False
     ) -> tuple[list[Origin], list[Indicator]]:
         blob = part.encode(str(random.getrandbits(31)), directs, completed)
         client = self._shards.at(index)
-        deadline = time.monotonic() + MAX_DEFERRAL_SECONDS
-        overtake = 0
+        patience = Patience(self._max_deferral_seconds)
         while True:
-            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, overtake)
+            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake))
             if verdict == DELIVERED:
                 break
             if verdict == TOTALS_MISSING:
                 await self._rebuild([part.counted_users[place - 1] for place in answer[0]])
-            elif time.monotonic() < deadline:
-                metrics.DEFERRED.inc()
-                await asyncio.sleep(DEFERRAL_SECONDS)
             else:
-                metrics.OVERTAKEN.inc()
-                overtake = 1
+                overtake = not await patience.wait()
         numbers, shown = answer
         ended = [part.typing[key.decode()] for key in shown]
         if not numbers:

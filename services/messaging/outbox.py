@@ -43,28 +43,37 @@ class Origin(NamedTuple):
 
 
 class Newest:
-    """The newest message of a conversation in this outbox, and the first one that is new (0 when all were repeated)."""
+    """The newest message of a conversation in this outbox, and which one must have been delivered before it.
 
-    __slots__ = ("first_new", "message")
+    `follows`: the seq of the first new one, when the message before it is so young that another replica may be about to
+    deliver it; else 0.
+    """
 
-    def __init__(self, message: Message, *, new: bool) -> None:
+    __slots__ = ("follows", "message")
+
+    def __init__(self, message: Message) -> None:
         self.message = message
-        self.first_new = message.seq if new else 0
+        self.follows: int | None = None
 
-    def see(self, message: Message, *, new: bool) -> None:
-        """One more message of the conversation."""
+    def see(self, message: Message, appended: Appended) -> None:
+        """A message of the conversation, and how it was stored."""
         if message.seq > self.message.seq:
             self.message = message
-        if new and not self.first_new:
-            self.first_new = message.seq
+        if self.follows is None and appended.verdict == "new":
+            self.follows = message.seq if appended.lively else 0
+
+    def turn(self) -> tuple[str, int]:
+        """Its key, and the seq that directly follows what must have been delivered, or 0."""
+        return keys.key(keys.LAST_MESSAGE, self.message.conversation_id), self.follows or 0
 
     def flat(self) -> tuple[str | int, ...]:
         """What the fan-out script reads."""
+        key, follows = self.turn()
         message = self.message
         return (
-            keys.key(keys.LAST_MESSAGE, message.conversation_id),
+            key,
             message.seq,
-            self.first_new,
+            follows,
             message.id,
             message.sender_id,
             message.content or "",
@@ -141,13 +150,12 @@ class Part:
             inbox = self.inboxes[user_id] = Inbox(self, user_id)
         return inbox
 
-    def see(self, message: Message, *, new: bool) -> None:
+    def see(self, message: Message, appended: Appended) -> None:
         """A message of a conversation whose keys are here."""
         known = self.newest.get(message.conversation_id)
         if known is None:
-            self.newest[message.conversation_id] = Newest(message, new=new)
-        else:
-            known.see(message, new=new)
+            known = self.newest[message.conversation_id] = Newest(message)
+        known.see(message, appended)
 
     def origins(self) -> list[Origin | None]:
         """What stands behind each event, in the order in which the script numbers them."""
@@ -187,11 +195,11 @@ class Outbox:
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
 
-    def order(self) -> list[Part]:
-        """With several servers: what must be settled first, because conversations and users live apart. Moves it out."""
+    def take_conversations(self) -> list[Part]:
+        """Parts that hold the newest messages alone; those that stay no longer do."""
         parts = [Part(self.trace) for _ in self.parts]
-        for first, part in zip(parts, self.parts, strict=True):
-            first.newest, part.newest = part.newest, {}
+        for taken, part in zip(parts, self.parts, strict=True):
+            taken.newest, part.newest = part.newest, {}
         return parts
 
     def part_of(self, name: str) -> Part:

@@ -22,6 +22,9 @@ class Settings(ServiceSettings):
         le=0.05,
         description="Longest wait for a batch to fill, under load; at rest there is none. Saves CPU, costs latency.",
     )
+    max_deferral_seconds: float = Field(
+        0.2, ge=0, description="Longest wait of a delivery for an earlier message that another replica is delivering."
+    )
     unread_sample_seconds: float = Field(
         10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
     )

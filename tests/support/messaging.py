@@ -27,10 +27,9 @@ from shared.directory import Directory
 from shared.postgres import Pool
 from shared.protocol import keys, relay
 from shared.protocol.relay import BlockChanged, Command, CommandBatch
-from shared.rabbitmq import Publisher
 from shared.redis import Shards
 
-SECONDS = 10
+SECONDS = 30
 
 
 @dataclass
@@ -79,7 +78,7 @@ async def new_person(pool: Pool, name: str = "person") -> Person:
 
 
 async def eventually(met: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until a condition is met; fails after 10 s."""
+    """Wait until a condition is met; fails after 30 s."""
     async with asyncio.timeout(SECONDS):
         while True:
             if await met():
@@ -106,7 +105,7 @@ class RecordedReports(Reports):
 class Replica:
     """One replica's stores and cycle, put together as the process does, without queues."""
 
-    def __init__(self, pool: Pool, shards: Shards, publisher: Publisher | None = None) -> None:
+    def __init__(self, pool: Pool, shards: Shards, max_deferral_seconds: float = SECONDS) -> None:
         self.pool = pool
         self.shards = shards
         self.messages = Messages(pool)
@@ -115,13 +114,12 @@ class Replica:
         self.conversations = Conversations(pool)
         self.counts = UnreadCounts(pool, shards)
         self.indicators = TypingIndicators(pool, shards)
-        self.fanout = Fanout(shards, self.counts.rebuild)
+        self.fanout = Fanout(shards, self.counts.rebuild, max_deferral_seconds)
         self.reported = RecordedReports()
         directory = Directory(pool)
         self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory)
-        reports = self.reported if publisher is None else Reports(publisher, 0)
         self.drift = DriftWatch(self.counts, period_seconds=3600, settling_seconds=0.01)
-        self.cycle = Cycle(self.handlers, self.fanout, self.indicators, reports, self.drift, Faults())
+        self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.reported, self.drift, Faults())
 
     async def last_seq(self, talk: Talk) -> int:
         """How many messages are stored."""
@@ -186,7 +184,7 @@ class Gateway:
         return CommandBatch(self.name, next(self._batches), list(commands))
 
     async def until(self, met: Callable[[], bool]) -> None:
-        """Listen until a condition on what came down is met; fails after 10 s."""
+        """Listen until a condition on what came down is met; fails after 30 s."""
         async with asyncio.timeout(SECONDS):
             while not met():
                 message = await self._pubsub.get_message(timeout=1)

@@ -11,7 +11,7 @@
 --   counters       count key, version key, place of the total in totals
 --   progress       key, conversation, seq: up to there the user's devices have everything
 --   typing         keys of typing indicators that end, if they are shown, with what is delivered here
---   last_messages  key, seq, first new seq or 0, id, sender_id, content, type, created_at
+--   last_messages  key, seq, seq that directly follows what must have been delivered, or 0, id, sender_id, content, type, created_at
 --   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
@@ -30,11 +30,11 @@ local format = string.format
 -- ours and not delivered it yet leaves a gap.
 local delivered_seq = {}
 for i = 1, #last_messages, 8 do
-    local seq = call('HGET', last_messages[i], 'seq')
-    if seq and last_messages[i + 2] > seq + 1 and ARGV[5] ~= '1' then
+    local seq = tonumber(call('HGET', last_messages[i], 'seq') or 0)
+    if last_messages[i + 2] > seq + 1 and ARGV[5] ~= '1' then
         return {2}
     end
-    delivered_seq[i] = tonumber(seq or 0)
+    delivered_seq[i] = seq
 end
 
 -- Unread counts: all are read with one command, and what changed is written with one.

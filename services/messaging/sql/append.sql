@@ -3,7 +3,8 @@
 --
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
 -- blocked), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread count before
--- this batch, the conversation's version after it, whether a block stands, and the sender's profile.
+-- this batch, the conversation's version after it, whether a block stands, whether the message before this batch is
+-- younger than 5 seconds, and the sender's profile.
 --
 -- Conversations are locked in the order of their ids, so that two replicas never wait for each other in a circle. After
 -- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):
@@ -15,14 +16,15 @@ WITH given AS MATERIALIZED (
         AS g (id, sender_id, conversation_id, key, type, content, media, position)
 ), locked AS MATERIALIZED (
     SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked,
-           GREATEST(updated_at, date_trunc('milliseconds', now())) AS now
+           GREATEST(updated_at, date_trunc('milliseconds', now())) AS now,
+           updated_at > now() - interval '5 seconds' AS lively
     FROM messaging.conversations
     WHERE id = ANY ($3::uuid[])
     ORDER BY id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
     SELECT g.position, g.id, g.sender_id, g.conversation_id, g.key, g.type, g.content, g.media,
-           l.last_seq, l.version, l.unread_low, l.unread_high, l.blocked, l.now,
+           l.last_seq, l.version, l.unread_low, l.unread_high, l.blocked, l.lively, l.now,
            g.sender_id = l.user_low AS from_low,
            CASE WHEN g.sender_id = l.user_low THEN l.user_high ELSE l.user_low END AS receiver_id,
            m.seq AS repeated_seq, m.created_at AS repeated_at,
@@ -69,6 +71,7 @@ SELECT j.verdict,
        CASE WHEN j.from_low THEN j.unread_high ELSE j.unread_low END AS unread,
        j.version + (f.seq IS NOT NULL)::int AS version,
        j.blocked,
+       j.lively,
        u.username, u.display_name, u.avatar
 FROM judged j
 LEFT JOIN fresh f USING (position)

@@ -1,0 +1,120 @@
+"""Messaging as a process of its own: started, killed, and fed through the broker."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aio_pika
+import httpx
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.relay import CommandBatch, Relayed
+from shared.protocol.topology import MESSAGING_COMMANDS, Queue
+from shared.rabbitmq import declare
+from tools.stack.ports import HIGHEST, LOWEST, is_free
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60
+SECRET = "integration-test-secret-0123456789abcdef"
+
+
+@dataclass
+class MessagingProcess:
+    """A running `python -m services.messaging`."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    log: Path
+
+    @classmethod
+    async def start(cls, backends: dict[str, str], log: Path, **settings: str) -> "MessagingProcess":
+        """Start one and wait until it is ready. `backends` and `settings` are environment variables."""
+        port = next(port for port in iter(lambda: random.randint(LOWEST, HIGHEST), None) if is_free(port))
+        given = {
+            "CHAT_HTTP_PORT": str(port),
+            "CHAT_JWT_SECRET": SECRET,
+            "CHAT_UNREAD_SAMPLE_SECONDS": "3600",
+            **settings,
+        }
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "services.messaging",
+                cwd=ROOT,
+                env={**environment, **backends, **given},
+                stderr=output,
+            )
+        started = cls(process, f"http://127.0.0.1:{port}", log)
+        await started.ready()
+        return started
+
+    async def ready(self) -> None:
+        """Wait until all its backends answer; fails, showing the log, when it ends or takes longer than a minute."""
+        try:
+            async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+                while self.process.returncode is None:
+                    try:
+                        if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                            return
+                    except httpx.TransportError:
+                        pass
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pass
+        raise AssertionError(self.log.read_text())
+
+    async def died(self) -> int:
+        """Wait for its end; the exit status, or minus the signal."""
+        async with asyncio.timeout(START_SECONDS):
+            return await self.process.wait()
+
+    async def stop(self, signum: int = signal.SIGTERM) -> int:
+        """Ask it to end, and wait for that."""
+        if self.process.returncode is None:
+            self.process.send_signal(signum)
+        return await self.died()
+
+
+class Broker:
+    """Puts batches into queues and takes what messaging has to say to other services."""
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+
+    async def send(self, *batches: CommandBatch) -> None:
+        """Publish command batches, as gateways do, in this order."""
+        for batch in batches:
+            await self.publish(MESSAGING_COMMANDS, msgpack_encoder.encode(batch))
+
+    async def tell(self, queue: Queue, message: Relayed) -> None:
+        """Publish anything else."""
+        await self.publish(queue, msgpack_encoder.encode(message))
+
+    async def publish(self, queue: Queue, body: bytes) -> None:
+        """Publish bytes, with confirm."""
+        message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        await self._channel.default_exchange.publish(message, routing_key=queue.name)
+
+    async def take(self, queue: Queue) -> AbstractIncomingMessage:
+        """The next message of a queue, acknowledged; fails when there is none within 10 s."""
+        declared = await declare(self._channel, queue)
+        async with asyncio.timeout(10):
+            while True:
+                message = await declared.get(fail=False)
+                if message is not None:
+                    await message.ack()
+                    return message
+                await asyncio.sleep(0.01)
+
+    async def purge(self, queues: Iterable[Queue]) -> None:
+        """Empty queues."""
+        for queue in queues:
+            await (await declare(self._channel, queue)).purge()
