@@ -1,9 +1,15 @@
-/** Rest — the HTTP side of the service, with the same token. Every call rejects with ChatError. */
+/**
+ * Rest — the HTTP side of the service, with the same token. Every call rejects with ChatError.
+ *
+ * Each call may be repeated without harm, so one that got no answer (a changed network, a restarted server) goes once more.
+ */
 import { parseRetryAfter } from "./backoff.js";
+import { pause } from "./clock.js";
 import { ChatError } from "./errors.js";
 
 const TIMEOUT_MS = 15_000;
 const PAGE = 100;
+const RETRY_MS = 500;
 
 /** @typedef {import("./types.d.ts").Conversation} Conversation */
 /** @typedef {import("./types.d.ts").Message} Message */
@@ -159,11 +165,24 @@ export class Rest {
    * @returns {Promise<any>} the answer's JSON, null when it has none
    */
   async #call(method, path, body) {
-    let answer = await this.#request(method, path, await this.#token("get"), body);
-    if (answer.status === 401) answer = await this.#request(method, path, await this.#token("renew"), body);
+    let answer = await this.#attempt(method, path, "get", body).catch(async () => {
+      await pause(this.#clock, RETRY_MS * (0.5 + this.#clock.random()));
+      return this.#attempt(method, path, "get", body);
+    });
+    if (answer.status === 401) answer = await this.#attempt(method, path, "renew", body);
     const text = await answer.text();
     if (answer.ok) return text ? JSON.parse(text) : null;
     throw this.#failure(answer, text);
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {"get" | "renew"} token where it comes from
+   * @param {object} [body]
+   */
+  async #attempt(method, path, token, body) {
+    return this.#request(method, path, await this.#token(token), body);
   }
 
   /** @param {"get" | "renew"} how */

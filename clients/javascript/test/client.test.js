@@ -123,12 +123,24 @@ test("REST calls renew a refused token once", async () => {
   assert.deepEqual(asked, [{ renew: false }, { renew: true }]);
 });
 
+test("a REST call that gets no answer goes once more", async () => {
+  const { client, server, clock } = setUp();
+  const unread = client.rest.unread();
+  await clock.advance(0);
+  server.routes.set("GET /chat/unread", () => [200, { total: 3, conversations: {} }]);
+  await clock.advance(1000);
+  assert.equal((await unread).total, 3);
+  assert.equal(server.requests.length, 2);
+});
+
 test("REST failures carry the server's code and Retry-After", async () => {
-  const { client, server } = setUp();
+  const { client, server, clock } = setUp();
   const error = { code: "rate_limit_exceeded", message: "Too many requests" };
   server.routes.set("GET /chat/users/me", () => [429, { type: "error", error }, { "Retry-After": "3" }]);
   await assert.rejects(client.rest.me(), { code: "rate_limit_exceeded", status: 429, retryAfter: 3, retryable: true });
-  await assert.rejects(client.rest.unread(), { code: "network", retryable: true });
+  const unanswered = assert.rejects(client.rest.unread(), { code: "network", retryable: true });
+  await clock.advance(1000);
+  await unanswered;
 });
 
 test("presence is remembered and a friend that is gone from the list is forgotten", async () => {
