@@ -98,7 +98,7 @@ def test_watched_queues_exist() -> None:
 def test_each_service_is_scraped_under_its_name() -> None:
     config: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
     assert set(SERVICES) <= {job["job_name"] for job in config["scrape_configs"]}
-    (monitor,) = of_kind("production", "PodMonitor")[:1]
+    monitor = named("production", "PodMonitor", "chat")
     assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
 
 
