@@ -51,6 +51,7 @@ format: install ## format the code, and fix what can be fixed
 
 docs: install ## write the documents that are generated from the code
 	$(BIN)/python -m tools.docs
+	$(BIN)/python -m tools.dashboards
 
 install: ## install what is missing: Python packages into .venv, and servers where nothing else gives them
 	@$(PYTHON) -m tools.stack.install
