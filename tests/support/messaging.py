@@ -204,6 +204,11 @@ class Gateway:
         events = [json.loads(delivery.text) for delivery in self.deliveries(person)]
         return [event for event in events if kind in {None, event["type"]}]
 
+    def messages(self, person: Person) -> list[tuple[int, str]]:
+        """(seq, content) of the messages that a person was told of, repeated ones dropped as clients drop them."""
+        told = [event["payload"]["message"] for event in self.events(person) if "message" in event["payload"]]
+        return list(dict.fromkeys((message["seq"], message["content"]) for message in told))
+
     def answers(self, person: Person) -> list[Event]:
         """Errors and answers for a person's connection."""
         return [

@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator
 
+import aio_pika
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from shared import postgres
+from shared.protocol import topology
 from shared.redis import Shards
 from tests.support.messaging import Gateway, Replica, Talk
+from tests.support.messaging_process import Broker
 from tests.support.presence import two_servers
 
 
@@ -48,3 +51,12 @@ async def gateway(shards: Shards, redis_url: str, talk: Talk) -> AsyncIterator[G
     yield opened
     await opened.close()
     await listener.aclose()
+
+
+@pytest.fixture
+async def broker(amqp_url: str) -> AsyncIterator[Broker]:
+    connection = await aio_pika.connect(amqp_url)
+    async with connection:
+        broker = Broker(await connection.channel(publisher_confirms=True))
+        await broker.purge(topology.QUEUES)
+        yield broker

@@ -1,0 +1,201 @@
+"""Messaging between its queues: order with two replicas, poison, and what other services hear."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from services.messaging.app import Messaging
+from services.messaging.settings import Settings
+from shared.lifecycle import Supervisor
+from shared.postgres import Pool
+from shared.protocol import relay, topology
+from shared.redis import Shards
+from tests.support.messaging import Gateway, Person, Replica, Talk, eventually
+from tests.support.messaging_process import SECRET, Broker
+from tools.dead_letters import drop_letters, list_letters, retry_letters
+
+Start = Callable[..., Awaitable[Messaging]]
+
+
+@pytest.fixture
+async def start(pool: Pool, shards: Shards, database_url: str, amqp_url: str) -> AsyncIterator[Start]:
+    """Starts replicas inside the test's process, which end with the test."""
+    supervisor = Supervisor()
+
+    async def start_one(**settings: float) -> Messaging:
+        given = Settings.model_validate(
+            {
+                "database_url": database_url,
+                "amqp_url": amqp_url,
+                "redis_urls": list(shards.clients),
+                "jwt_secret": SecretStr(SECRET),
+                **settings,
+            }
+        )
+        messaging = Messaging(given, pool, shards)
+        messaging.start(supervisor)
+        await eventually(lambda: is_ready(messaging))
+        return messaging
+
+    yield start_one
+    await supervisor.stop()
+    assert not supervisor.failed.is_set()
+
+
+async def is_ready(messaging: Messaging) -> bool:
+    return (await get(messaging, "/readyz")).status_code == 200
+
+
+async def get(messaging: Messaging, path: str) -> httpx.Response:
+    transport = httpx.ASGITransport(messaging.http().app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
+        return await client.get(path)
+
+
+def completed(gateway: Gateway) -> set[int]:
+    return {batch_id for downlink in gateway.downlinks for batch_id in downlink.completed}
+
+
+async def test_order_with_two_replicas_and_pipelined_senders(
+    start: Start, broker: Broker, replica: Replica, gateway: Gateway
+) -> None:
+    """Each connection has one batch under way; both sides of each conversation write at once."""
+    await asyncio.gather(*(start(max_deferral_seconds=30) for _ in range(2)))
+    talks = [await replica.talk() for _ in range(5)]
+    people = [(talk, person) for talk in talks for person in (talk.one, talk.other)]
+    await gateway.plug(*(person for _, person in people))
+    todo = {person.id: iter(range(12)) for _, person in people}
+    under_way: dict[int, tuple[Talk, Person]] = {}
+
+    async def go_on(talk: Talk, person: Person) -> None:
+        first = next(todo[person.id], None)
+        if first is None:
+            return
+        batch = gateway.batch(*(talk.send(person, f"{3 * first + place}") for place in range(3)))
+        under_way[batch.batch_id] = (talk, person)
+        await broker.send(batch)
+
+    await asyncio.gather(*(go_on(*one) for one in people))
+    while under_way:
+        await gateway.until(lambda: bool(completed(gateway) & under_way.keys()))
+        done = completed(gateway) & under_way.keys()
+        await asyncio.gather(*(go_on(*under_way.pop(batch_id)) for batch_id in done))
+    for talk in talks:
+        for person, peer in ((talk.one, talk.other), (talk.other, talk.one)):
+            told = gateway.messages(person)
+            assert [seq for seq, _ in told] == list(range(1, 73))
+            for writer in (person, peer):
+                kind = "message.sent" if writer is person else "message.new"
+                contents = [e["payload"]["message"]["content"] for e in gateway.events(person, kind)]
+                assert contents == [str(number) for number in range(36)]
+
+
+async def test_poison_is_put_aside_with_its_reason(
+    start: Start, broker: Broker, talk: Talk, gateway: Gateway, amqp_url: str
+) -> None:
+    await start()
+    dead = topology.MESSAGING_DEAD.name
+    good = gateway.batch(talk.send(talk.one))
+    await broker.publish(topology.MESSAGING_COMMANDS, b"\xc1 not msgpack")
+    await broker.send(good)
+    await gateway.completed(good)
+    for _ in range(2):  # looking changes nothing
+        (letter,) = await list_letters(amqp_url, dead)
+        assert letter.body == b"\xc1 not msgpack"
+        assert letter.reason.startswith("undecodable")
+    assert await retry_letters(amqp_url, dead) == 1
+
+    async def is_back() -> bool:
+        return len(await list_letters(amqp_url, dead)) == 1
+
+    await eventually(is_back)
+    assert await drop_letters(amqp_url, dead, 5) == 1
+    assert await list_letters(amqp_url, dead) == []
+    with pytest.raises(KeyError):
+        await drop_letters(amqp_url, topology.MESSAGING_COMMANDS.name)
+
+
+async def test_a_command_that_nobody_foresaw_is_answered_alone(
+    start: Start, broker: Broker, talk: Talk, gateway: Gateway
+) -> None:
+    """A gateway lets nothing of the kind pass; if one did, its neighbours must not suffer."""
+    await start()
+    bad = relay.SendMessage(talk.one.id, talk.one.connection_id, "no uuid", "text", "x", None, "bad")
+    worse = relay.SendMessage(talk.one.id, talk.one.connection_id, talk.id, "text", "nul \0", None, "worse")
+    batch = gateway.batch(talk.send(talk.one, "1"), bad, talk.send(talk.one, "2"), worse, talk.send(talk.one, "3"))
+    with structlog.testing.capture_logs() as logs:
+        await broker.send(batch)
+        await gateway.completed(batch)
+    assert gateway.messages(talk.other) == [(1, "1"), (2, "2"), (3, "3")]
+    assert [entry["user_id"] for entry in logs if entry["event"] == "command.failed"] == [talk.one.id] * 2
+    answers = gateway.answers(talk.one)
+    assert [answer["ref"]["tempId"] for answer in answers] == ["bad", "worse"]
+    assert {answer["error"]["code"] for answer in answers} == {"internal_error"}
+
+
+async def test_the_notifier_hears_of_undelivered_messages_after_the_delay(
+    start: Start, broker: Broker, replica: Replica, gateway: Gateway
+) -> None:
+    await start(push_delay_seconds=0.2)
+    await broker.purge((topology.NOTIFIER_UNDELIVERED, topology.NOTIFIER_WAITING))
+    talk = await replica.talk()
+    await broker.send(gateway.batch(talk.send(talk.one, "x" * 500, "t1")))
+    message = await broker.take(topology.NOTIFIER_UNDELIVERED)
+    (undelivered,) = relay.undelivered_batch_decoder.decode(message.body).messages
+    (stored,) = await replica.messages.at([(talk.one.id, talk.id, 1)])
+    assert undelivered == relay.Undelivered(
+        stored.id,
+        talk.id,
+        1,
+        talk.one.id,
+        talk.one.username,
+        talk.other.id,
+        "text",
+        "x" * 400,
+        undelivered.created_at_ms,
+        [],
+    )
+
+
+async def test_presence_hears_of_blocks(start: Start, broker: Broker, talk: Talk, gateway: Gateway) -> None:
+    await start()
+    await broker.purge((topology.PRESENCE_COMMANDS,))
+    await broker.send(
+        gateway.batch(relay.SetBlock(talk.one.id, talk.one.connection_id, talk.other.username, blocked=True))
+    )
+    message = await broker.take(topology.PRESENCE_COMMANDS)
+    (changed,) = relay.presence_batch_decoder.decode(message.body).commands
+    assert isinstance(changed, relay.BlockChanged)
+    assert (changed.blocker, changed.blocked, changed.active) == (talk.one.id, talk.other.id, True)
+
+
+async def test_typing_signals_pass(start: Start, broker: Broker, talk: Talk, gateway: Gateway) -> None:
+    await start()
+    await broker.publish(topology.MESSAGING_SIGNALS, b"\xc1 not msgpack")
+    await broker.tell(topology.MESSAGING_SIGNALS, relay.SignalBatch([relay.Typing(talk.one.id, talk.id, True)]))
+    await gateway.until(lambda: bool(gateway.transients(talk.other)))
+
+
+async def test_probes_and_metrics(start: Start, broker: Broker, talk: Talk, gateway: Gateway) -> None:
+    messaging = await start()
+    batch = gateway.batch(talk.send(talk.one), talk.send(Person(talk.id, "nobody")))
+    await broker.send(batch)
+    await gateway.completed(batch)
+    assert (await get(messaging, "/healthz")).json() == {"status": "ok"}
+    ready = (await get(messaging, "/readyz")).json()
+    assert ready == {"status": "ready", "checks": {"postgres": "ok", "redis": "ok", "amqp": "ok"}}
+    metrics = (await get(messaging, "/metrics")).text
+    for name in (
+        "commands_total",
+        "cycle_seconds_sum",
+        "fanout_seconds_sum",
+        "statement_seconds_sum",
+        "queue_seconds_sum",
+    ):
+        assert f"chat_messaging_{name}" in metrics
+    await messaging.drain()
+    assert (await get(messaging, "/readyz")).status_code == 503
