@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from services.notifier.outcome import Reason
 from shared.protocol.topology import NOTIFIER_RETRY_WAITS
 
 WAITS: Final = tuple(sorted(NOTIFIER_RETRY_WAITS))
@@ -20,11 +19,8 @@ def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
     return max(steps[0], WAITS[min(attempts, len(WAITS)) - 1])
 
 
-def after_deferral(reason: Reason, deferrals: int) -> int:
-    """The wait when no request was made: 5 s to 10 min.
-
-    A full lane is worked off meanwhile, and a claim ends soon: four short waits, then longer ones. A push service that is
-    down gets longer waits at once.
+def after_deferral(deferrals: int) -> int:
+    """The wait when no request was made: four short ones, for a full lane is worked off, a claim ends, and a service comes
+    back; then longer ones, up to 10 min.
     """
-    step = deferrals if reason is Reason.CIRCUIT_OPEN else deferrals // DEFERRALS_A_STEP
-    return WAITS[min(step, WAITS.index(LONGEST_DEFERRAL_SECONDS))]
+    return WAITS[min(deferrals // DEFERRALS_A_STEP, WAITS.index(LONGEST_DEFERRAL_SECONDS))]

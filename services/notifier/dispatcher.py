@@ -64,7 +64,7 @@ class Dispatcher:
 
     async def _deliver(self, owed: Owed, lane: Lane, parcel: Parcel) -> None:
         try:
-            async with lane.place():
+            async with lane.place(owed.subscription.id):
                 if self._stopping:
                     return
                 outcome = await self._try(owed, lane)

@@ -5,14 +5,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+from weakref import WeakValueDictionary
 
 from services.notifier import metrics
 from services.notifier.circuit import Circuit
-from services.notifier.outcome import CIRCUIT_OPEN, LANE_FULL, Outcome, Reason
+from services.notifier.outcome import CIRCUIT_OPEN, LANE_FULL, UNANSWERED, UNASKED, Outcome
 
 WAITING_PER_PLACE: Final = 4
 """Notifications that wait in memory for each place: with answers after 1 s, those are what a retry wait of 5 s takes."""
-_UNANSWERED: Final = {Reason.TIMEOUT, Reason.UNREACHABLE}
 
 
 class Lane:
@@ -24,6 +24,7 @@ class Lane:
         self._places = asyncio.Semaphore(places)
         self._capacity = places * (1 + WAITING_PER_PLACE)
         self._entered = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_flight = metrics.IN_FLIGHT.labels(service)
         self._circuit_open = metrics.CIRCUIT_OPEN.labels(service)
 
@@ -43,15 +44,21 @@ class Lane:
 
     def learn(self, outcome: Outcome) -> None:
         """Tell the circuit what came of a request that it admitted."""
-        if outcome.reason in _UNANSWERED:
+        if outcome.reason in UNANSWERED:
             self.circuit.failed()
-        else:
+        elif outcome.reason not in UNASKED:
             self.circuit.succeeded()
         self._circuit_open.set(self.circuit.is_open)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for one of the places."""
-        async with self._places:
+    async def place(self, subscription_id: str) -> AsyncIterator[None]:
+        """Wait for one's turn among the notifications of a subscription, and then for one of the places.
+
+        Newer replaces older on the device, by tag and topic: sent at once, the older could come last.
+        """
+        turn = self._turns.get(subscription_id)
+        if turn is None:
+            turn = self._turns[subscription_id] = asyncio.Lock()
+        async with turn, self._places:
             with self._in_flight.track_inprogress():
                 yield

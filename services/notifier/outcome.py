@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Fate(StrEnum):
@@ -35,6 +36,7 @@ class Reason(StrEnum):
     SERVICE_ERROR = "service_error"
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
+    UNRESOLVED = "unresolved"
     ADDRESS_REFUSED = "address_refused"
     ENDPOINT_REFUSED = "endpoint_refused"
     KEY_UNKNOWN = "key_unknown"
@@ -55,6 +57,18 @@ class Outcome:
     retry_after_seconds: float | None = None
     detail: str = ""
 
+
+UNANSWERED: Final = {Reason.TIMEOUT, Reason.UNREACHABLE}
+"""A request was made, and the service didn't answer."""
+UNASKED: Final = {
+    Reason.UNRESOLVED,
+    Reason.ADDRESS_REFUSED,
+    Reason.ENDPOINT_REFUSED,
+    Reason.KEY_UNKNOWN,
+    Reason.KEY_UNSET,
+    Reason.INTERNAL,
+}
+"""The service wasn't asked, so this says nothing of it: a user may invent any number of hosts below an allowed domain."""
 
 ACCEPTED = Outcome(Fate.ACCEPTED)
 REPEATED = Outcome(Fate.REPEATED)

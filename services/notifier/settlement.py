@@ -53,7 +53,7 @@ class Settlement:
         metrics.DEFERRED.labels(outcome.reason).inc(len(owed))
         by_wait: dict[int, list[relay.PushRetry]] = {}
         for one in owed:
-            wait = backoff.after_deferral(outcome.reason, one.deferrals)
+            wait = backoff.after_deferral(one.deferrals)
             by_wait.setdefault(wait, []).append(one.after_deferral())
         for wait, retries in by_wait.items():
             await self._retries.put(retries, wait)

@@ -28,7 +28,7 @@ async def spawn(start: Start, broker: Broker) -> AsyncIterator[Spawn]:
             *(sys.executable, "-m", "services.notifier"), env={**os.environ, "CHAT_HTTP_PORT": "0", **environment}
         )
         processes.append(process)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             for queue in (NOTIFIER_UNDELIVERED, NOTIFIER_RETRIES):
                 while await broker.consumers(queue) < len(processes):  # noqa: ASYNC110 - it can only be asked for
                     await asyncio.sleep(0.05)
@@ -98,7 +98,7 @@ async def test_a_killed_replica_loses_nothing(start: Start, spawn: Spawn, broker
 
     accepted_or_under_way = len(push.pushes)
     async with start(push_timeout_seconds=1):
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while len(push.counts) < 30:  # noqa: ASYNC110 - repeats don't count
                 await asyncio.sleep(0.05)
     # Only the two requests under way when it was killed may have been made twice.

@@ -80,7 +80,6 @@ def test_waits_grow_and_respect_the_service(attempts: int, retry_after: float | 
     assert after_attempt(attempts, retry_after) == wait
 
 
-def test_a_full_lane_is_tried_again_soon_and_a_service_that_is_down_later() -> None:
-    assert [after_deferral(Reason.LANE_FULL, n) for n in range(9)] == [5, 5, 5, 5, 30, 30, 30, 30, 120]
-    assert [after_deferral(Reason.CIRCUIT_OPEN, n) for n in range(6)] == [5, 30, 120, 600, 600, 600]
-    assert after_deferral(Reason.LANE_FULL, 1000) == 600
+def test_deferrals_are_short_at_first() -> None:
+    assert [after_deferral(n) for n in range(17)] == [5] * 4 + [30] * 4 + [120] * 4 + [600] * 5
+    assert after_deferral(1000) == 600
