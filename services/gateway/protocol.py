@@ -66,6 +66,7 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         self._control_second = 0
         self._control_frames = 0
         self._abort_timer: asyncio.TimerHandle | None = None
+        self._failed = False
 
     # --- what the gateway does with an attached connection ---------------------------------------------------------
 
@@ -153,7 +154,9 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         self.transport.pause_reading()
 
     async def send(self, message: Any) -> None:
-        """ASGI's send."""
+        """ASGI's send. To an application whose peer broke the protocol the connection is lost; uvicorn calls it a bug."""
+        if self._failed:
+            raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.accept" and not self.transport.is_closing():
             self.transport.resume_reading()
@@ -219,6 +222,7 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         """
         assert self.conn.close_sent is not None
         code = int(self.conn.close_sent.code)
+        self._failed = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": self.conn.close_sent.reason})
         self._write_pending()
         self.close_sent = True
