@@ -128,10 +128,13 @@ class Processes:
         await _until(lambda: not _signal(os.killpg, record.pid, signal.SIGKILL), record.stop_seconds)
 
     async def _ended(self, record: Record, seconds: float) -> bool:
-        ended = await _until(lambda: self.exit_status(record) is not None or not record.is_alive(), seconds)
-        # It may have died between the two questions: a child that nobody asks again stays unburied.
-        self.exit_status(record)
-        return ended
+        return await _until(lambda: self._is_over(record), seconds)
+
+    def _is_over(self, record: Record) -> bool:
+        """A child is over when it is buried: one whose threads are still ending looks dead and can't be buried yet."""
+        if record.pid in self._children:
+            return self.exit_status(record) is not None
+        return not record.is_alive()
 
     def _prefix(self, program: Program) -> list[str]:
         """`setpriv` changes the user and ties the process, then becomes the program: its id is the program's."""
