@@ -31,12 +31,16 @@ def show(queue: QueueArgument = DEFAULT_QUEUE, most: MostOption = LISTED, as_jso
         for letter in found:
             print(json.dumps({"reason": letter.reason, "size": letter.size, "body": letter.body.hex()}))
         return
-    table = Table(title=f"{queue}: {len(found) or 'nothing'}", title_justify="left")
+    console = Console()
+    console.print(f"{queue}: {len(found) or 'nothing'}", highlight=False)
+    if not found:
+        return
+    table = Table()
     table.add_column("bytes", justify="right")
     table.add_column("reason")
     for letter in found:
         table.add_row(str(letter.size), letter.reason)
-    Console().print(table)
+    console.print(table)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from services.messaging.unread import UnreadCounts
+from services.messaging.unread import TOTAL, UnreadCounts
 from shared import postgres
 from shared.protocol import keys
 from shared.protocol.codec import is_uuid
@@ -58,13 +58,15 @@ async def _counts(subject: str, repair: bool) -> list[Count]:
     async with _backends() as (pool, shards):
         counts = UnreadCounts(pool, shards)
         if repair:
-            await counts.rebuild([subject])
-        stored = await counts.of(subject)
+            await counts.rebuild([subject], force=True)
+        # Conversations without unread messages matter only where the copy says otherwise.
+        wrong = {found.name: found.postgres for found in await counts.compare(subject) if found.name != TOTAL}
+        stored = {**wrong, **await counts.of(subject)}
         redis = shards.of(subject)
         names = [keys.key(keys.UNREAD_CONVERSATION, subject, conversation) for conversation in stored]
         copies = await redis.mget([keys.key(keys.UNREAD_TOTAL, subject), *names])
     copied = [None if copy is None else int(copy) for copy in copies]
-    total = Count("total", sum(stored.values()), copied[0])
+    total = Count(TOTAL, sum(stored.values()), copied[0])
     return [total, *(Count(*item) for item in zip(stored, stored.values(), copied[1:], strict=True))]
 
 
