@@ -1,8 +1,10 @@
 """Node.js, which runs the tests of the JavaScript client."""
 
 import asyncio
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -36,6 +38,7 @@ async def run_node(*arguments: str, environment: Mapping[str, str], seconds: flo
             env=dict(environment),
             stdout=output,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             await asyncio.wait_for(process.wait(), seconds)
@@ -43,7 +46,8 @@ async def run_node(*arguments: str, environment: Mapping[str, str], seconds: flo
             pass  # Told below, with the output.
         finally:
             if process.returncode is None:
-                process.kill()
+                # `node --test` runs each file in a process of its own, which outlives it otherwise.
+                os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         output.seek(0)
         text = output.read().decode()
