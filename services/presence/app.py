@@ -1,6 +1,8 @@
 """The presence process: what it is made of, its start and its stop, in order."""
 
 import asyncio
+from contextlib import suppress
+from typing import Final
 
 import structlog
 import uvicorn
@@ -33,7 +35,8 @@ from shared.telemetry import BUILD_INFO, configure_logging, watch_loop_lag
 
 log = structlog.get_logger(__name__)
 
-PREFETCH = 64
+PREFETCH: Final = 64
+CLOSE_SECONDS: Final = 2.0
 
 
 class Process:
@@ -106,7 +109,7 @@ class Process:
             raise BrokerUnavailable("not consuming")
 
     def _consumer(self, queue: topology.Queue, *also: topology.Queue) -> Consumer:
-        name = f"presence.{self._settings.instance}"
+        name = f"{self._settings.instance}.{queue.name}"
         return Consumer(self._settings.amqp_url, name, queue, prefetch=PREFETCH, also=also)
 
 
@@ -127,4 +130,7 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await shards.aclose()
-        await pool.close()
+        # A server that doesn't answer must not keep us: asyncpg drops its connections when the close is cancelled.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()

@@ -15,9 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
     rule,
@@ -41,7 +39,7 @@ RENEWAL_MS = 20_000
 SWEEP_MS = 2_500
 PROMISE_MS = TIMING.lease_ms + 5_000
 EXAMPLES = 10
-STEPS = 60
+STEPS = 40
 
 
 @dataclass
@@ -116,13 +114,25 @@ class World:
         await self.any_replica(chance).commands.renew([relay.LeaseRenewal("any", self.clock.now, connections)])
 
 
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["connect", "close", "lose", "choose", "choose", "block", "unblock"]),
+        st.integers(0, 5),
+        st.integers(0, 5),
+        st.sampled_from(["online", "away", "busy"]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+"""What people and networks do: (what, which user or device, which gateway or other user, status)."""
+
+
 class Convergence(RuleBasedStateMachine):
     """Drives the world and the model alike."""
 
     runner: asyncio.Runner
     database_url: str
     redis_urls: list[str]
-    live = Bundle("live")
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,6 +151,8 @@ class Convergence(RuleBasedStateMachine):
         self.do(self._open())
         for user, other in itertools.combinations(USERS, 2):
             self.befriend((user, other))
+        for number, user in enumerate(USERS):
+            self.connect(user, number % 2)
 
     async def _open(self) -> None:
         self.pool = await postgres.open_pool(SecretStr(self.database_url), size=4, application_name="test")
@@ -173,21 +185,47 @@ class Convergence(RuleBasedStateMachine):
         """A gateway or messaging says something; it is delivered some time."""
         self.world.waiting.append(list(commands))
 
-    @rule(target=live, user=st.sampled_from(USERS), gateway=st.integers(0, 1))
-    def connect(self, user: str, gateway: int) -> Device:
+    @rule(actions=ACTIONS)
+    def people_act(self, actions: list[tuple[str, int, int, Status]]) -> None:
+        """Several things happen before any of them is delivered."""
+        for kind, first, second, status in actions:
+            user, other = USERS[first % len(USERS)], USERS[second % len(USERS)]
+            devices = list(self.model.devices.values())
+            if kind == "connect":
+                self.connect(user, second % 2)
+            elif kind in {"block", "unblock"}:
+                self.block((user, other), kind == "block")
+            elif devices and kind == "choose":
+                self.choose(devices[first % len(devices)], status)
+            elif devices:
+                self.disconnect(devices[first % len(devices)], clean=kind == "close")
+
+    def connect(self, user: str, gateway: int) -> None:
+        """A device connects."""
         device = self.do(self.world.gateways.plug(Device(user, self.gateway_names[gateway])))
         self.model.devices[device.connection_id] = device
         self.model.chosen[device.connection_id] = "online"
         self.report(device.connected(self.tick()))
-        return device
 
-    @rule(device=consumes(live), clean=st.booleans())
-    def disconnect(self, device: Device, clean: bool) -> None:
-        if self.model.devices.pop(device.connection_id, None) is not None:
-            self.do(self.world.gateways.unplug(device))
-            self.report(device.disconnected(self.tick(), clean=clean))
-            if not clean:
-                self.model.doubt(device.user_id, self.world.clock.now + TIMING.grace_ms)
+    def disconnect(self, device: Device, *, clean: bool) -> None:
+        """A connection is closed or lost."""
+        del self.model.devices[device.connection_id]
+        self.do(self.world.gateways.unplug(device))
+        self.report(device.disconnected(self.tick(), clean=clean))
+        if not clean:
+            self.model.doubt(device.user_id, self.world.clock.now + TIMING.grace_ms)
+
+    def choose(self, device: Device, status: Status) -> None:
+        """A device chooses a status."""
+        self.model.chosen[device.connection_id] = status
+        self.report(device.chose(status, self.tick()))
+
+    def block(self, pair: tuple[str, str], active: bool) -> None:
+        """One begins or ends to block another."""
+        if pair[0] != pair[1]:
+            (self.model.blocks.add if active else self.model.blocks.discard)(pair)
+            self.version += 1
+            self.report(relay.BlockChanged(*pair, active, self.version))
 
     @rule(gateway=st.integers(0, 1))
     def gateway_dies(self, gateway: int) -> None:
@@ -198,12 +236,6 @@ class Convergence(RuleBasedStateMachine):
                 self.model.doubt(device.user_id, self.world.clock.now + TIMING.lease_ms)
                 self.do(self.world.gateways.unplug(device, forgotten=False))
         self.gateway_names[gateway] = str(uuid.uuid4())
-
-    @rule(device=live, status=st.sampled_from(["online", "away", "busy"]))
-    def choose(self, device: Device, status: Status) -> None:
-        if device.connection_id in self.model.devices:
-            self.model.chosen[device.connection_id] = status
-            self.report(device.chose(status, self.tick()))
 
     @rule(pair=PAIRS, meanwhile=st.booleans())
     def unfollow(self, pair: tuple[str, str], meanwhile: bool) -> None:
@@ -220,12 +252,6 @@ class Convergence(RuleBasedStateMachine):
     def befriend(self, pair: tuple[str, str]) -> None:
         self.follow(pair, False)
         self.follow((pair[1], pair[0]), False)
-
-    @rule(pair=PAIRS, active=st.booleans())
-    def block(self, pair: tuple[str, str], active: bool) -> None:
-        (self.model.blocks.add if active else self.model.blocks.discard)(pair)
-        self.version += 1
-        self.report(relay.BlockChanged(*pair, active, self.version))
 
     @rule()
     def deliver_one(self) -> None:
