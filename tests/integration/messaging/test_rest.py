@@ -1,0 +1,213 @@
+"""REST: conversations, history, unread counts, blocks and the profile, as the contract lists them."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from pydantic import SecretStr
+
+from services.messaging.app import Messaging
+from services.messaging.messages import Draft
+from services.messaging.settings import Settings
+from shared.postgres import Pool
+from shared.redis import Shards
+from tests.support.messaging import Person, Replica, Talk, new_person
+from tests.support.messaging_process import SECRET
+
+pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+
+
+@dataclass
+class Rest:
+    """Calls as a person."""
+
+    client: httpx.AsyncClient
+
+    async def __call__(self, person: Person, method: str, path: str, **options: Any) -> httpx.Response:
+        claims = {"sub": person.id, "preferred_username": person.username, "exp": time.time() + 600}
+        headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
+        return await self.client.request(method, path, headers=headers, **options)
+
+    async def get(self, person: Person, path: str, **parameters: Any) -> Any:
+        """The body of a successful GET."""
+        response = await self(person, "GET", path, params=parameters)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@pytest.fixture
+async def rest(pool: Pool, shards: Shards, database_url: str) -> AsyncIterator[Rest]:
+    given = Settings.model_validate(
+        {
+            "database_url": database_url,
+            "amqp_url": "amqp://127.0.0.1:1/",
+            "redis_urls": list(shards.clients),
+            "jwt_secret": SecretStr(SECRET),
+        }
+    )
+    transport = httpx.ASGITransport(Messaging(given, pool, shards).http().app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
+        yield Rest(client)
+
+
+async def fill(replica: Replica, talk: Talk, messages: int) -> None:
+    sends = [talk.send(talk.one, f"message {number}") for number in range(1, messages + 1)]
+    await replica.messages.append([Draft(send, f"{uuid.uuid4()}") for send in sends])
+
+
+def seqs(page: Any) -> list[int]:
+    return [item["seq"] for item in page["items"]]
+
+
+async def test_a_conversation_is_made_once(rest: Rest, pool: Pool) -> None:
+    alice, bob = await new_person(pool), await new_person(pool)
+    first = await rest(alice, "POST", "/chat/conversations", json={"username": bob.username})
+    again = await rest(alice, "POST", "/chat/conversations", json={"userId": bob.id.upper()})
+    mirrored = await rest(bob, "POST", "/chat/conversations", json={"username": alice.username})
+    assert [response.status_code for response in (first, again, mirrored)] == [201, 200, 200]
+    assert first.json() == again.json() == mirrored.json()
+    body = first.json()
+    assert (body["lastMessage"], body["lastSeq"], body["unread"]) == (None, 0, 0)
+    assert {participant["id"] for participant in body["participants"]} == {alice.id, bob.id}
+    assert set(body["participants"][0]) == {"id", "username", "displayName", "avatar"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"username": "nobody-at-all"}, 404, "user_not_found"),
+        ({"userId": "00000000-0000-0000-0000-000000000001"}, 404, "user_not_found"),
+        ({"userId": "not-a-uuid"}, 422, "validation_error"),
+        ({"username": "nul\0"}, 422, "validation_error"),
+        ({}, 422, "validation_error"),
+        ([], 422, "validation_error"),
+    ],
+)
+async def test_conversations_that_cannot_be(rest: Rest, pool: Pool, body: Any, status: int, code: str) -> None:
+    response = await rest(await new_person(pool), "POST", "/chat/conversations", json=body)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+
+
+async def test_nobody_talks_to_oneself(rest: Rest, pool: Pool) -> None:
+    person = await new_person(pool)
+    response = await rest(person, "POST", "/chat/conversations", json={"userId": person.id})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error")
+
+
+async def test_a_block_shows_in_no_answer(rest: Rest, replica: Replica, pool: Pool) -> None:
+    """Who is blocked can't tell it from absence, except by sending."""
+    alice, bob = await new_person(pool), await new_person(pool)
+    await replica.blocks.set(bob.id, alice.id, active=True)
+    response = await rest(alice, "POST", "/chat/conversations", json={"username": bob.username})
+    assert response.status_code == 201
+
+
+async def test_outsiders_find_nothing(rest: Rest, replica: Replica, talk: Talk, pool: Pool) -> None:
+    await fill(replica, talk, 1)
+    stranger = await new_person(pool)
+    nowhere = "00000000-0000-0000-0000-000000000001"
+    for person, conversation in ((stranger, talk.id), (talk.one, nowhere)):
+        for path in (f"/chat/conversations/{conversation}", f"/chat/conversations/{conversation}/messages"):
+            response = await rest(person, "GET", path)
+            assert (response.status_code, response.json()["error"]["code"]) == (404, "conversation_not_found")
+    assert await rest.get(stranger, "/chat/conversations") == {"items": [], "nextPage": None}
+
+
+async def test_a_message_in_history(rest: Rest, replica: Replica, talk: Talk) -> None:
+    media = '[{"url": "https://a/1.jpg", "type": "image", "width": 3}]'
+    await replica.messages.append([Draft(talk.send(talk.one, None, "t1", media), "t1")])
+    (message,) = (await rest.get(talk.other, f"/chat/conversations/{talk.id}/messages"))["items"]
+    assert message["media"] == [{"url": "https://a/1.jpg", "type": "image", "width": 3}]
+    assert (message["content"], message["type"], message["senderId"]) == (None, "image", talk.one.id)
+    assert message["sender"]["username"] == talk.one.username
+    assert (message["isRead"], message["readAt"], message["deliveredAt"]) == (False, None, None)
+
+
+async def test_history_forward_and_backward(rest: Rest, replica: Replica, talk: Talk) -> None:
+    await fill(replica, talk, 7)
+    path = f"/chat/conversations/{talk.id}/messages"
+    assert seqs(await rest.get(talk.one, path)) == [1, 2, 3, 4, 5, 6, 7]
+    assert seqs(await rest.get(talk.one, path, afterSeq=4)) == [5, 6, 7]
+    assert seqs(await rest.get(talk.one, path, afterSeq=7)) == []
+    assert seqs(await rest.get(talk.one, path, beforeSeq=4)) == [1, 2, 3]
+    assert seqs(await rest.get(talk.one, path, beforeSeq=7, limit=2)) == [5, 6]
+    newest = await rest.get(talk.one, path, limit=3)
+    older = await rest.get(talk.one, path, limit=3, page=newest["nextPage"])
+    oldest = await rest.get(talk.one, path, limit=3, page=older["nextPage"])
+    assert [seqs(page) for page in (newest, older, oldest)] == [[5, 6, 7], [2, 3, 4], [1]]
+    assert oldest["nextPage"] is None
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "afterSeq=-1", "beforeSeq=0", "afterSeq=1&beforeSeq=3", "page=%21", "afterSeq=x"]
+)
+async def test_bad_queries(rest: Rest, talk: Talk, query: str) -> None:
+    response = await rest(talk.one, "GET", f"/chat/conversations/{talk.id}/messages?{query}")
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error")
+
+
+async def test_conversations_newest_first_in_pages(rest: Rest, replica: Replica, talk: Talk) -> None:
+    talks = [talk]
+    for _ in range(4):
+        other = await new_person(replica.pool)
+        conversation_id, _ = await replica.conversations.create(talk.one.id, other.id)
+        talks.append(Talk(conversation_id, talk.one, other))
+    for one in (talks[3], talks[0]):
+        await fill(replica, one, 2)
+    expected = [talks[0].id, talks[3].id, talks[4].id, talks[2].id, talks[1].id]
+    whole = await rest.get(talk.one, "/chat/conversations")
+    assert [item["id"] for item in whole["items"]][:2] == expected[:2]
+    assert {item["id"] for item in whole["items"]} == set(expected)
+    found, page = [], None
+    while True:
+        answer = await rest.get(talk.one, "/chat/conversations", limit=2, **({"page": page} if page else {}))
+        found += answer["items"]
+        page = answer["nextPage"]
+        if page is None:
+            break
+    assert found == whole["items"]
+    assert (found[0]["lastMessage"]["content"], found[0]["lastSeq"]) == ("message 2", 2)
+
+
+async def test_unread_of_each_side(rest: Rest, replica: Replica, talk: Talk) -> None:
+    await fill(replica, talk, 3)
+    assert await rest.get(talk.other, "/chat/unread") == {"total": 3, "conversations": {talk.id: 3}}
+    assert await rest.get(talk.one, "/chat/unread") == {"total": 0, "conversations": {}}
+    assert (await rest.get(talk.other, f"/chat/conversations/{talk.id}"))["unread"] == 3
+
+
+async def test_blocks_newest_first(rest: Rest, replica: Replica, talk: Talk, pool: Pool) -> None:
+    people = [talk.other, await new_person(pool), await new_person(pool)]
+    for person in people:
+        await replica.blocks.set(talk.one.id, person.id, active=True)
+    await replica.blocks.set(talk.one.id, people[1].id, active=False)
+    first = await rest.get(talk.one, "/chat/blocks", limit=1)
+    second = await rest.get(talk.one, "/chat/blocks", limit=1, page=first["nextPage"])
+    assert [item["username"] for item in first["items"] + second["items"]] == [people[2].username, people[0].username]
+    assert (set(first["items"][0]), second["nextPage"]) == ({"username", "blockedAt"}, None)
+    assert (await rest.get(talk.other, "/chat/blocks"))["items"] == []
+
+
+async def test_the_profile(rest: Rest, pool: Pool) -> None:
+    person = await new_person(pool)
+    change = {"displayName": "สมชาย", "avatar": "https://cdn.example/a.png"}
+    changed = await rest(person, "PATCH", "/chat/users/me", json=change)
+    assert changed.json() == {"id": person.id, "username": person.username, **change}
+    cleared = await rest(person, "PATCH", "/chat/users/me", json={"avatar": None})
+    assert cleared.json() == await rest.get(person, "/chat/users/me") == {**changed.json(), "avatar": None}
+    for bad in ({"displayName": ""}, {"displayName": "x" * 256}, {"avatar": "javascript:alert(1)"}):
+        assert (await rest(person, "PATCH", "/chat/users/me", json=bad)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["conversations", "conversations/00000000-0000-0000-0000-000000000001", "unread", "blocks", "users/me"],
+)
+async def test_without_a_token_nothing_is_shown(rest: Rest, path: str) -> None:
+    response = await rest.client.get(f"/chat/{path}")
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorized")
