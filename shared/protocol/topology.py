@@ -18,6 +18,7 @@ class Queue:
     arguments: dict[str, Any] = field(default_factory=dict)
     dead: str | None = None
 
+
 DEAD_REASON_HEADER: Final = "x-dead-reason"
 """AMQP header of a dead letter: why it couldn't be handled, in words."""
 
