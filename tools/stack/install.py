@@ -13,6 +13,7 @@ import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from tools.stack import debian
 from tools.stack.errors import StackError, tail
@@ -22,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 VENV = ROOT / ".venv"
 STAMP = VENV / ".installed"
 INPUTS = ("requirements.lock", "pyproject.toml", "clients/python/pyproject.toml")
+PACKAGES = (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients/python"])
+INSTALLER = "uv==0.13.9"
+"""Does pip's work in a tenth of its time, which is most of a first start; where it can't, pip does it."""
 OLDEST = (3, 11)
 TICK_SECONDS = 5
 
@@ -71,20 +75,36 @@ def python_packages() -> None:
         make_venv()
     log = VENV / "install.log"
     with log.open("w") as output:
-        for arguments in (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients/python"]):
-            command = [
-                str(python),
-                "-m",
-                "pip",
-                "install",
-                "--disable-pip-version-check",
-                "--progress-bar=off",
-                *arguments,
-            ]
-            done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
-            if done.returncode != 0:
-                raise StackError(f"pip install {' '.join(arguments)} failed:\n{tail(log)}")
+        installers = [pip_install(python)]
+        if may_use_uv(python):
+            run([*pip_install(python), INSTALLER], output)
+            installers.insert(0, [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)])
+        if not any(all(run([*installer, *what], output) for what in PACKAGES) for installer in installers):
+            raise StackError(f"the Python packages couldn't be installed:\n{tail(log)}")
     STAMP.write_text(fingerprint(), encoding="utf-8")
+
+
+def pip_install(python: Path) -> list[str]:
+    """The command of pip in `.venv`, but for what to install."""
+    return [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
+
+
+def may_use_uv(python: Path) -> bool:
+    """Whether uv would find the same packages as pip: it doesn't read pip's settings of another index."""
+    asked = [str(python), "-m", "pip", "config", "list"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    return ".index-url=" not in said and ".no-index=" not in said
+
+
+def run(command: list[str], output: TextIO) -> bool:
+    """Run an installer to its end, and say whether it did its work."""
+    environment = {"UV_HTTP_TIMEOUT": "20", "UV_NATIVE_TLS": "1", **os.environ}
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
+    except OSError as error:
+        output.write(f"{command[0]}: {error}\n")
+        return False
+    return done.returncode == 0
 
 
 def make_venv() -> None:
