@@ -43,6 +43,11 @@ class ServiceSettings(BaseSettings):
     redis_urls: CommaList = Field(
         description="Redis servers, with commas. Users are spread over them by rendezvous hashing.", min_length=1
     )
+    allowed_origins: CommaList = Field(
+        default_factory=list,
+        description="Exact `Origin`s whose pages may connect and call. Empty: any, which is safe as far as no credential is "
+        "ambient: a page of another origin doesn't have the user's token.",
+    )
     jwt_secret: SecretStr | None = Field(None, description="HS256 key, at least 32 bytes. Either this or a JWKS URL.")
     jwks_url: AnyUrl | None = Field(
         None, description="Key set for RS256, ES256 and EdDSA, refreshed in the background."
@@ -60,7 +65,7 @@ class ServiceSettings(BaseSettings):
     traces_ratio: float = Field(0.01, ge=0, le=1, description="Share of batches that are traced.")
     shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
 
-    _split = field_validator("redis_urls", mode="before")(split_commas)
+    _split = field_validator("redis_urls", "allowed_origins", mode="before")(split_commas)
 
     @model_validator(mode="after")
     def _needs_one_key_source(self) -> Self:

@@ -147,6 +147,7 @@ def server_config(process: Process) -> uvicorn.Config:
             "amqp": process.check_broker,
             "keys": process.check_keys,
         },
+        settings.allowed_origins,
     )
     doorkeeper = Doorkeeper(process.verifier, settings.allowed_origins)
     entrance = Entrance(

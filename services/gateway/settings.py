@@ -14,11 +14,6 @@ MAX_RENEWAL_SECONDS: Final = 20.0
 class GatewaySettings(ServiceSettings):
     """What one gateway is told."""
 
-    allowed_origins: CommaList = Field(
-        default_factory=list,
-        description="Exact `Origin`s that may connect. Empty: any, which is safe as far as no credential is ambient: "
-        "a page of another origin doesn't have the user's token.",
-    )
     query_token: bool = Field(True, description="Accept the token in `?token=`.")
     media_allowed_hosts: CommaList = Field(
         default_factory=list,

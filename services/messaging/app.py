@@ -83,6 +83,7 @@ class Messaging:
         app = create_app(
             "messaging",
             {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+            self._settings.allowed_origins,
         )
         app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), self._directory)
         endpoints = Endpoints(Conversations(self._pool), self._messages, self._counts, self._blocks, self._directory)

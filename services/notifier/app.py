@@ -71,7 +71,7 @@ class Notifier:
             "redis": shards.ping,
             "broker": self._check_broker,
         }
-        self.app = create_app("notifier", checks)
+        self.app = create_app("notifier", checks, settings.allowed_origins)
         self.app.state.authenticator = Authenticator(self._verifier, Revocations(shards), Directory(pool))
         self.app.include_router(create_router(subscriptions, allowed, keys))
 

@@ -88,7 +88,7 @@ class Process:
             "redis": self._shards.ping,
             "amqp": self._check_amqp,
         }
-        app = create_app("Presence", checks)
+        app = create_app("presence", checks, self._settings.allowed_origins)
         directory = Directory(self._pool)
         app.state.authenticator = Authenticator(self.verifier, Revocations(self._shards), directory)
         interface = Interface(directory, self.follows, self.friends, self.friendships, Statuses(self._shards))

@@ -1,9 +1,10 @@
 """A FastAPI app as every service has it: errors of the contract, bounded bodies, health."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
@@ -59,7 +60,7 @@ class BodyLimit:
         await response(scope, receive, send)
 
 
-def create_app(title: str, checks: dict[str, HealthCheck]) -> FastAPI:
+def create_app(title: str, checks: dict[str, HealthCheck], allowed_origins: Sequence[str] = ()) -> FastAPI:
     """An app without documentation pages of its own: the published documents are generated (`docs/api`)."""
     app = FastAPI(
         title=title,
@@ -70,6 +71,13 @@ def create_app(title: str, checks: dict[str, HealthCheck]) -> FastAPI:
         responses={"default": {"model": ErrorBody, "description": "The error object"}},
     )
     app.add_middleware(BodyLimit)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(allowed_origins) or ["*"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+    )
     add_error_handlers(app)
     add_health(app, checks)
     return app

@@ -4,6 +4,7 @@ import pytest
 
 from tests.e2e.conftest import Pair
 from tests.support.people import People, text_message
+from tests.support.stack import Stack
 
 PATHS = [
     ("GET", "/chat/conversations"),
@@ -142,6 +143,16 @@ async def test_a_body_over_the_limit_is_413(people: People) -> None:
     response = await people.make().call("PATCH", "/chat/users/me", content=b"x" * (70 * 1024))
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "validation_error"
+
+
+@pytest.mark.parametrize(("method", "path"), [*PATHS, ("GET", "/chat/ws")])
+async def test_pages_of_an_allowed_origin_may_call(people: People, stack: Stack, method: str, path: str) -> None:
+    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
+    alice = people.make()
+    allowed = await alice.call("OPTIONS", path, headers={"Origin": stack.url, **asked})
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, stack.url)
+    foreign = await alice.call("OPTIONS", path, headers={"Origin": "https://evil.example", **asked})
+    assert "access-control-allow-origin" not in foreign.headers
 
 
 async def test_push_key_is_public_and_an_uncompressed_point(people: People) -> None:
