@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
-from tests.support.stack import Stack
 
 from tests.support.people import People, Person
+from tests.support.stack import Stack
 
 
 @pytest.fixture

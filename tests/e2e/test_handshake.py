@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from tests.support.stack import Stack
 
 from tests.support.people import People
 from tests.support.sockets import SOCKET_PATH, RawSocket, refused
+from tests.support.stack import Stack
 from tools.devtoken import mint
 
 UNAUTHORIZED = {

@@ -3,11 +3,10 @@
 import asyncio
 import time
 
-from tests.support.stack import Stack
-
 from tests.e2e.conftest import Pair
 from tests.support.people import People, text_message
 from tests.support.sockets import RawSocket
+from tests.support.stack import Stack
 from tools.devtoken import mint
 
 
