@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from services.messaging import messages
 from services.messaging.messages import Appended, Draft
 from shared.postgres import Pool
 from tests.support.messaging import Replica, Talk, new_person
@@ -171,6 +172,16 @@ async def test_racing_senders_store_each_key_once(replica: Replica, talk: Talk) 
     assert Counter(content for _, _, content in rows) == {f"body of {key}": 1 for key in keys}
     assert set(seen) == {(str(content).removeprefix("body of "), seq) for seq, _, content in rows}
     assert await replica.counts.of(talk.other.id) == {talk.id: 20}
+
+
+async def test_racing_messages_wait_for_each_other(
+    replica: Replica, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Different messages never collide: each waits for the row lock, and needs one attempt only."""
+    monkeypatch.setattr(messages, "MAX_ATTEMPTS", 1)
+    batches = [[Draft(talk.send(talk.one), f"{number}-{place}") for place in range(3)] for number in range(40)]
+    results = await asyncio.gather(*map(replica.messages.append, batches))
+    assert sorted(result.seq for batch in results for result in batch) == list(range(1, 121))
 
 
 async def test_batches_over_the_same_conversations_never_deadlock(replica: Replica) -> None:

@@ -1,13 +1,15 @@
 """Reading and delivery marks: they move forward only, and everyone concerned hears the truth once."""
 
 import asyncio
+import uuid
 
 import pytest
 
 from services.messaging.messages import Draft
 from services.messaging.receipts import EVERYTHING, Mark
+from services.messaging.sql import APPEND
 from shared.protocol.relay import Command
-from tests.support.messaging import Event, Gateway, Person, Replica, Talk
+from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually
 
 pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
 
@@ -160,6 +162,28 @@ async def test_no_receipt_passes_a_block(replica: Replica, talk: Talk, gateway: 
     await run(replica, gateway, talk.read(talk.other))
     assert [update["seq"] for update in payloads(gateway, talk.one, "message.read_update")] == [2]
     assert [read for read, _, _ in await state(replica, talk.one, talk, 2)] == [True, True]
+
+
+async def test_what_was_committed_while_waiting_is_counted(replica: Replica, talk: Talk) -> None:
+    """A reader that waits for the row sees, in its own snapshot, none of the messages that it reads."""
+    await replica.messages.append([Draft(talk.send(talk.one), "seen")])
+    async with replica.pool.acquire() as writer:
+        transaction = writer.transaction()
+        await transaction.start()
+        sends = [talk.send(talk.one) for _ in range(3)]
+        columns = zip(*((s.user_id, s.conversation_id, str(uuid.uuid4()), s.type, s.content, s.media) for s in sends))  # noqa: B905
+        await writer.fetch(APPEND, [str(uuid.uuid4()) for _ in sends], *map(list, columns))
+        reading = asyncio.create_task(replica.receipts.mark([Mark(talk.id, talk.other.id, 3, None)]))
+        await eventually(lambda: somebody_waits(replica))
+        await transaction.commit()
+    (marked,) = await reading
+    assert (marked.read_seq, marked.unread) == (3, 1)
+    assert await replica.counts.of(talk.other.id) == {talk.id: 1}
+
+
+async def somebody_waits(replica: Replica) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return bool(await replica.pool.fetchval(waiting))
 
 
 async def test_counts_stay_right_while_everyone_writes_and_reads(replica: Replica, talk: Talk) -> None:
