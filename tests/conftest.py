@@ -30,6 +30,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def server_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     """Where the session's servers keep their data; of a failed session the logs stay."""
+    shutil.rmtree(FOLDER, ignore_errors=True)  # of an earlier process that had our id
     FOLDER.mkdir(mode=0o755)
     yield FOLDER
     if request.session.testsfailed:
