@@ -1,7 +1,10 @@
 """A live connection: its session, its place in the user's inbox, and the way to its socket."""
 
 import time
+import uuid
 from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from services.gateway import metrics
 from services.gateway.frames import text_frame
@@ -11,9 +14,13 @@ from services.gateway.session import Session
 from shared.auth import Principal
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, error_event
 
 if TYPE_CHECKING:
     from services.gateway.gateway import Gateway
+
+log = structlog.get_logger(__name__)
 
 MAX_HELD: Final = 1024
 """Deliveries held back while the inbox is read; more means that Redis is too slow for us."""
@@ -110,7 +117,8 @@ class Connection:
         self._protocol = protocol
         self._protocol.outbox.write_at_once(text_frame(welcome))
         self.settle(resumption)
-        return True
+        # What was held may have been too much for the peer.
+        return not self.closed
 
     def hold(self) -> None:
         """Hold deliveries back until `settle`."""
@@ -181,8 +189,11 @@ class Connection:
         now = time.monotonic()
         self.heard_at = now
         self.unseen = None
-        for action in self.session.on_frame(data, now):
-            self._gateway.act(self, action, now)
+        try:
+            for action in self.session.on_frame(data, now):
+                self._gateway.act(self, action, now)
+        except Exception:
+            self._answer_bug()
 
     def on_binary(self) -> None:
         """A frame that the contract doesn't know."""
@@ -209,6 +220,12 @@ class Connection:
         self._gateway.on_lost(self, code, clean)
 
     # --- parts ---------------------------------------------------------------------------------------------------------
+
+    def _answer_bug(self) -> None:
+        """A fault of ours in handling a frame: the client may send it again, and we can find out why."""
+        error_id = uuid.uuid4().hex
+        log.exception("frame.failed", error_id=error_id, connection_id=self.id, user_id=self.user_id)
+        self.send(json_encoder.encode(error_event(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")))
 
     def _write(self, frame: bytes) -> None:
         if self._protocol is not None and not self._protocol.outbox.write(frame):

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import socket as sockets
 import struct
 
 import pytest
 from websockets.frames import Frame, Opcode
 
 from services.gateway import protocol
-from shared.protocol import limits, relay
+from services.gateway.listener import listen
+from shared.protocol import limits, relay, server
 from tests.integration.gateway.conftest import StartGateway
 from tests.integration.gateway.test_handshake import raw, upgrade
 from tests.support.gateway import Backend, RunningGateway, identity, until
@@ -285,6 +287,28 @@ async def test_a_new_token_replaces_the_old_one(gateway: RunningGateway, alice: 
     await socket.refute("auth.expiring", within=2.5)
     await socket.send("ping")
     await socket.expect("pong")
+
+
+async def test_a_fault_of_ours_is_named_and_the_connection_stays(
+    gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "Pong", None)
+    socket = await gateway.connect(alice)
+    await socket.send("ping")
+    error = await socket.expect_error("internal_error")
+    assert error["error"]["message"].startswith("Internal error ")
+    assert error["error"]["retryable"] is True
+    monkeypatch.undo()
+    await socket.send("ping")
+    await socket.expect("pong")
+
+
+async def test_unacknowledged_data_ends_a_connection() -> None:
+    listening = listen("127.0.0.1", 0)
+    with listening, sockets.create_connection(listening.getsockname()):
+        accepted, _ = await asyncio.get_running_loop().sock_accept(listening)
+        with accepted:
+            assert accepted.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_USER_TIMEOUT) == 25_000
 
 
 async def test_who_leaves_during_the_handshake_leaves_nothing(gateway: RunningGateway, alice: str) -> None:

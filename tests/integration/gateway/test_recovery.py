@@ -3,8 +3,7 @@
 import pytest
 
 from services.gateway.routes import Routes
-from shared.protocol import keys, limits, relay
-from shared.protocol.codec import msgpack_encoder
+from shared.protocol import keys
 from shared.redis import Shards
 from tests.support.gateway import Backend, RunningGateway, identity, until
 from tests.support.sockets import RawSocket
@@ -149,9 +148,3 @@ async def test_events_between_route_and_reading_come_once(
     await until(lambda: len(other.events) >= 3)
     assert [one.text for one in other.received[1:]] == [missed.text, live.text]
     await shards.aclose()
-
-
-def test_an_eviction_order_made_in_lua_is_what_gateways_read() -> None:
-    order = msgpack_encoder.encode([[], [], [], [], [[4409, "u", "c"]]])
-    assert relay.downlink_decoder.decode(order).orders == [relay.Order(4409, "u", "c")]
-    assert limits.MAX_CONNECTIONS_PER_USER == 10
