@@ -37,8 +37,9 @@ class BrokerUnavailable(Exception):
 def _honestly() -> Iterator[None]:
     """Tell a closing connection from a cancelled task, which aiormq 7.2 confuses.
 
-    It ends what waits on a connection that closes with a bare `Exception` or with CancelledError (`aiormq.base.FutureStore`):
-    both become ConnectionError, or a task would die of them unnoticed. And a task that is cancelled in that moment gets the
+    It ends what waits on a connection that closes with a bare `Exception` or with CancelledError (`aiormq.base.FutureStore`),
+    and a handshake that is cut off with StopAsyncIteration (`FrameReceiver.get_frame`): all become ConnectionError, or a
+    task would die of them unnoticed. And a task that is cancelled in that moment gets the
     bare `Exception`: that becomes CancelledError, or the task would live on.
     """
     task = asyncio.current_task()
@@ -51,7 +52,7 @@ def _honestly() -> Iterator[None]:
     except Exception as error:
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from error
-        if type(error) is Exception:
+        if type(error) is Exception or isinstance(error, StopAsyncIteration):
             raise ConnectionError("the connection was closed") from error
         raise
 
