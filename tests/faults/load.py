@@ -18,6 +18,7 @@ from tests.faults.system import System
 
 PAIRS = 4
 SETTLE_SECONDS = 90.0
+FLOWING_MESSAGES = 5
 PRESENCE_SECONDS = 20.0
 UNREAD_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -55,7 +56,7 @@ class Load:
         ]
 
     async def flows(self, seconds: float = 30.0) -> None:
-        """Return when every user has had another message acknowledged: the system works (again)."""
+        """Return when every user has had some more messages acknowledged: the system works (again)."""
         before = {user.name: len(user.acknowledged) for user in self.users}
         async with asyncio.timeout(seconds):
             await _until(lambda: self._has_moved_on(before))
@@ -76,12 +77,19 @@ class Load:
             silence=max(user.longest_silence_seconds for user in self.users),
         )
 
+    async def close(self) -> None:
+        """End all clients, and those who still talk after a failure."""
+        for task in self._talking:
+            task.cancel()
+        await asyncio.gather(*self._talking, return_exceptions=True)
+        await asyncio.gather(*(user.client.close() for user in self.users))
+
     def _has_moved_on(self, before: dict[str, int]) -> bool:
-        """True when every user has had more acknowledged than `before`. Raises what made somebody stop."""
+        """True when every user has had enough more acknowledged than `before`. Raises what made somebody stop."""
         for task in self._talking:
             if task.done():
                 task.result()
-        return all(len(user.acknowledged) > before[user.name] for user in self.users)
+        return all(len(user.acknowledged) >= before[user.name] + FLOWING_MESSAGES for user in self.users)
 
     async def _settle(self, pair: tuple[User, User]) -> None:
         """Wait until both have seen as many messages as there are."""
@@ -183,7 +191,7 @@ async def chatting(system: System) -> AsyncIterator[Load]:
         await load.flows()
         yield load
     finally:
-        await asyncio.gather(*(user.client.close() for user in load.users))
+        await load.close()
         await asyncio.gather(*watching)
 
 

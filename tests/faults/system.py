@@ -65,8 +65,8 @@ async def running(folder: Path, environment: Mapping[str, str]) -> AsyncIterator
     """Start everything in `folder`, with server programs of this machine. Raises StackError."""
     plain = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
     plain["STACK_BACKENDS"] = "native"
-    servers = LocalStack(Home(folder / "servers"), plain, tied=True)
-    ports = PortBook(Home(folder / "proxies"))
+    servers = LocalStack(Home(folder / "fault-servers"), plain, tied=True)
+    ports = PortBook(Home(folder / "fault-proxies"))
     links: dict[str, Proxy] = {}
     try:
         await servers.up_backends()
@@ -76,7 +76,7 @@ async def running(folder: Path, environment: Mapping[str, str]) -> AsyncIterator
             links[name] = Proxy.to(url)
             await links[name].start(ports.port(name))
         proxied = {kind.variable: links[name].url(urls[name]) for name, kind in LINKS.items()}
-        home = Home(folder / "services")
+        home = Home(folder / "fault-services")
         settings = {**SETTINGS, **proxied, "CHAT_PORT": str(PortBook(home).port("haproxy"))}
         services = LocalStack(home, {**plain, **settings}, tied=True)
         try:
