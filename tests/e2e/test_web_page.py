@@ -1,5 +1,6 @@
 """The browser page (`examples/web`), used as people use it, in Chromium."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -290,9 +291,17 @@ async def test_a_push_message_shows_a_notification_that_names_its_conversation(t
     await alice.page.context.grant_permissions(["notifications"])
     protocol = await alice.page.context.new_cdp_session(alice.page)
     registrations: list[dict[str, Any]] = []
-    protocol.on("ServiceWorker.workerRegistrationUpdated", lambda event: registrations.extend(event["registrations"]))
+    registered = asyncio.Event()
+
+    def on_registrations(event: dict[str, Any]) -> None:
+        registrations.extend(event["registrations"])
+        if registrations:
+            registered.set()
+
+    protocol.on("ServiceWorker.workerRegistrationUpdated", on_registrations)
     await protocol.send("ServiceWorker.enable")
     await alice.page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
+    await asyncio.wait_for(registered.wait(), 10)
     notification = {
         "title": "New message from somchai",
         "body": "Hello there!",
