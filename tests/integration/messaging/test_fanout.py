@@ -204,6 +204,7 @@ async def test_a_late_count_of_an_older_version_is_not_applied(
     await gateway.completed(late)
     assert await total(shards, talk.other) == 0
     assert await replica.counts.of(talk.other.id) == {}
+    assert await replica.counts.compare(talk.other.id) == []
 
 
 async def test_the_last_message_is_cached(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
