@@ -9,6 +9,7 @@ import random
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -25,6 +27,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from services.presence.commands import Cycle
+from services.presence.outage import outlast
 from services.presence.rules import RANK
 from shared import postgres
 from shared.protocol import relay
@@ -35,10 +38,11 @@ from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica,
 T = TypeVar("T")
 USERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
 PAIRS = st.tuples(st.sampled_from(USERS), st.sampled_from(USERS)).filter(lambda pair: pair[0] != pair[1])
+STATUSES: list[Status] = ["online", "away", "busy"]
 RENEWAL_MS = 20_000
 SWEEP_MS = 2_500
 PROMISE_MS = TIMING.lease_ms + 5_000
-EXAMPLES = 10
+EXAMPLES = 15
 STEPS = 40
 
 
@@ -89,15 +93,17 @@ class World:
         """The broker gives a message to one of them."""
         return chance.choice(self.replicas)
 
-    async def deliver(self, chance: random.Random, batch: list[relay.PresenceCommand]) -> None:
-        """One replica handles a batch."""
-        await self.any_replica(chance).handle(*batch)
+    async def deliver(self, replica: Replica, batches: list[list[relay.PresenceCommand]]) -> None:
+        """A replica handles one batch after the other, as its consumer does."""
+        for batch in batches:
+            await outlast("test", partial(replica.handle, *batch))
 
     async def deliver_all(self, chance: random.Random) -> None:
         """Everything that waits is handled, in any order: replicas overtake one another."""
-        chance.shuffle(self.waiting)
-        while self.waiting:
-            await self.deliver(chance, self.waiting.pop())
+        batches, self.waiting = self.waiting, []
+        chance.shuffle(batches)
+        for batch in batches:
+            await self.deliver(self.any_replica(chance), [batch])
 
     async def pass_time(self, chance: random.Random, length_ms: int, devices: list[Device]) -> None:
         """Time passes; gateways renew the leases of live devices, and replicas sweep."""
@@ -116,15 +122,18 @@ class World:
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["connect", "close", "lose", "choose", "choose", "block", "unblock"]),
+        st.sampled_from(["connect", "close", "lose", "choose", "choose", "choose", "block", "reconcile", "reconcile"]),
         st.integers(0, 5),
         st.integers(0, 5),
-        st.sampled_from(["online", "away", "busy"]),
+        st.sampled_from(STATUSES),
     ),
-    min_size=1,
-    max_size=8,
+    min_size=3,
+    max_size=12,
 )
-"""What people and networks do: (what, which user or device, which gateway or other user, status)."""
+"""What people and networks do: (what, which user or device, which gateway or other user, status).
+
+Most pairs are to be friends most of the time: strangers see nothing that could be wrong.
+"""
 
 
 class Convergence(RuleBasedStateMachine):
@@ -176,6 +185,11 @@ class Convergence(RuleBasedStateMachine):
             self.converge()
             self.do(self._close())
 
+    @property
+    def something_waits(self) -> bool:
+        """There is something to deliver: else there is little to find."""
+        return hasattr(self, "world") and bool(self.world.waiting)
+
     def tick(self) -> int:
         """A moment that no other event has."""
         self.world.clock.now += 1
@@ -193,10 +207,14 @@ class Convergence(RuleBasedStateMachine):
             devices = list(self.model.devices.values())
             if kind == "connect":
                 self.connect(user, second % 2)
-            elif kind in {"block", "unblock"}:
-                self.block((user, other), kind == "block")
+            elif kind == "block":
+                self.block((user, other), True)
+            elif kind == "reconcile":
+                self.block((user, other), False)
+                self.block((other, user), False)
             elif devices and kind == "choose":
-                self.choose(devices[first % len(devices)], status)
+                for chosen in (STATUSES[second % len(STATUSES)], status):
+                    self.choose(devices[first % len(devices)], chosen)
             elif devices:
                 self.disconnect(devices[first % len(devices)], clean=kind == "close")
 
@@ -237,52 +255,50 @@ class Convergence(RuleBasedStateMachine):
                 self.do(self.world.gateways.unplug(device, forgotten=False))
         self.gateway_names[gateway] = str(uuid.uuid4())
 
-    @rule(pair=PAIRS, meanwhile=st.booleans())
-    def unfollow(self, pair: tuple[str, str], meanwhile: bool) -> None:
-        self.model.follows.discard(pair)
-        self.model.parted |= {pair, pair[::-1]}
-        self.do(self._together(self.world.any_replica(self.chance).unfollow(*pair), meanwhile))
+    @rule(pair=PAIRS, meanwhile=st.booleans(), change=st.sampled_from(["unfollow", "befriend", "befriend", "befriend"]))
+    def follow_or_not(self, pair: tuple[str, str], meanwhile: bool, change: str) -> None:
+        """One unfollows another, or both follow each other; `meanwhile` everything that waits is delivered."""
+        replica = self.world.any_replica(self.chance)
+        if change == "unfollow":
+            self.model.follows.discard(pair)
+            self.model.parted |= {pair, pair[::-1]}
+            self.do(self._together(replica.unfollow(*pair), meanwhile))
+        else:
+            self.befriend(pair, meanwhile)
 
-    @rule(pair=PAIRS, meanwhile=st.booleans())
-    def follow(self, pair: tuple[str, str], meanwhile: bool) -> None:
-        self.model.follows.add(pair)
-        self.do(self._together(self.world.any_replica(self.chance).follow(*pair), meanwhile))
+    def befriend(self, pair: tuple[str, str], meanwhile: bool = False) -> None:
+        """Both follow each other."""
+        for way in (pair, pair[::-1]):
+            self.model.follows.add(way)
+            self.do(self._together(self.world.any_replica(self.chance).follow(*way), meanwhile))
 
-    @rule(pair=PAIRS)
-    def befriend(self, pair: tuple[str, str]) -> None:
-        self.follow(pair, False)
-        self.follow((pair[1], pair[0]), False)
+    @precondition(lambda self: self.something_waits)
+    @rule(how=st.sampled_from(["one", "together", "twice", "half", "half"]))
+    def deliver(self, how: str) -> None:
+        """Some of what waits is delivered.
 
-    @rule()
-    def deliver_one(self) -> None:
-        if self.world.waiting:
-            batch = self.world.waiting.pop(self.chance.randrange(len(self.world.waiting)))
-            self.do(self.world.deliver(self.chance, batch))
-
-    @rule()
-    def deliver_several_at_once(self) -> None:
-        """Both replicas work at the same time."""
-        self.do(self._together(asyncio.sleep(0), True))
+        "one" of it; all "together", by both replicas at the same time; one "twice": a replica dies before it acknowledges;
+        or "half": a replica dies when leases are changed and friends aren't told. The last two come again.
+        """
+        waiting = self.world.waiting
+        if how == "together":
+            self.do(self._together(asyncio.sleep(0), True))
+        elif waiting and how == "half":
+            self.do(self._half_deliver(self.chance.choice(waiting)))
+        elif waiting:
+            batch = self.chance.choice(waiting)
+            if how == "one":
+                waiting.remove(batch)
+            self.do(self.world.deliver(self.world.any_replica(self.chance), [batch]))
 
     async def _together(self, work: Coroutine[Any, Any, None], meanwhile: bool) -> None:
         """Do some work; `meanwhile`: while everything that waits is delivered."""
         batches: list[list[relay.PresenceCommand]] = []
         if meanwhile:
             batches, self.world.waiting = self.world.waiting, []
-        await asyncio.gather(*(self.world.deliver(self.chance, batch) for batch in batches), work)
-
-    @rule()
-    def deliver_twice(self) -> None:
-        """A replica dies after the work and before the acknowledgement."""
-        if self.world.waiting:
-            self.do(self.world.deliver(self.chance, self.chance.choice(self.world.waiting)))
-
-    @rule()
-    def replica_dies_before_telling(self) -> None:
-        """Leases are changed, friends aren't told; the batch comes again."""
-        if self.world.waiting:
-            batch = self.chance.choice(self.world.waiting)
-            self.do(self._half_deliver(batch))
+        self.chance.shuffle(batches)
+        shares = [(replica, batches[number::2]) for number, replica in enumerate(self.world.replicas)]
+        await asyncio.gather(*(self.world.deliver(replica, share) for replica, share in shares), work)
 
     async def _half_deliver(self, batch: list[relay.PresenceCommand]) -> None:
         cycle = Cycle()
@@ -294,6 +310,7 @@ class Convergence(RuleBasedStateMachine):
     def wait(self, length_ms: int) -> None:
         self.do(self.world.pass_time(self.chance, length_ms, list(self.model.devices.values())))
 
+    @precondition(lambda self: self.something_waits)
     @rule()
     def settle(self) -> None:
         """Everything is delivered: clients show the truth, save of users that may not have been noticed yet."""
@@ -301,6 +318,7 @@ class Convergence(RuleBasedStateMachine):
         self.do(self.world.pass_time(self.chance, TIMING.retry_ms + 1, list(self.model.devices.values())))
         self.check()
 
+    @precondition(lambda self: self.something_waits)
     @rule()
     def converge(self) -> None:
         """Everything is delivered and the longest promise has passed: clients show the truth."""
@@ -322,7 +340,7 @@ class Convergence(RuleBasedStateMachine):
     @invariant()
     def a_block_looks_like_absence(self) -> None:
         """Once a block is known, neither side shows the other as online."""
-        if not hasattr(self, "world") or self.world.waiting:
+        if self.something_waits or not hasattr(self, "world"):
             return
         self.do(self.world.gateways.sync())
         for device in self.model.devices.values():
