@@ -166,10 +166,10 @@ def check_pair(pair: tuple[User, User], history: list[Message]) -> None:
     contents = [message["content"] for message in history]
     assert len(set(contents)) == len(contents), "history has something twice"
     stored = {message["id"]: message for message in history}
+    for message in (one for user in pair for one in user.acknowledged):
+        assert message["id"] in stored, f"lost: {message}"
+        assert stored[message["id"]]["seq"] == message["seq"]
     for user in pair:
-        for message in user.acknowledged:
-            assert message["id"] in stored, f"lost: {message}"
-            assert stored[message["id"]]["seq"] == message["seq"]
         own = [text for text in contents if text is not None and text.startswith(f"{user.name} ")]
         assert own == [f"{user.name} {number}" for number in range(user.sent)], "out of order"
         assert user.seen == seqs, f"{user.name} saw something else than history"
