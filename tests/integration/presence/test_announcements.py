@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.presence.rules import Hold, kinds_of
+from services.presence.rules import Choose, Hold, kinds_of
 from shared.protocol import keys, limits, relay, server
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
 from shared.redis import Shards
@@ -172,6 +172,20 @@ async def test_overtaken_news_is_not_told(
     await replica.announcer.announce(outcomes, circles)
     await gateways.sync()
     assert told(*watching.take()) == [(server.UserOffline, alice, "offline")]
+
+
+async def test_an_overtaken_status_is_not_told_twice(
+    replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await connect(replica, gateways, clock, alice)
+    watching.take()
+    outcomes = await replica.leases.advance({alice: [Choose(device.connection_id, clock.now, "busy")]}, set())
+    circles = await replica.announcer.circles(outcomes)
+    clock.now += 1
+    await other_replica.handle(device.chose("away", clock.now))
+    await replica.announcer.announce(outcomes, circles)
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserStatusChanged, alice, "away")]
 
 
 async def test_swapped_events_leave_no_ghost(
