@@ -1,5 +1,7 @@
 """PostgreSQL: a pool with bounded waits, and statements from `.sql` files."""
 
+from collections.abc import Mapping
+from functools import partial
 from importlib.resources import files
 from typing import Final, TypeAlias
 
@@ -35,8 +37,13 @@ def load_sql(package: str, name: str) -> str:
     return files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
-async def open_pool(url: SecretStr, *, size: int, application_name: str) -> Pool:
+async def open_pool(
+    url: SecretStr, *, size: int, application_name: str, hints: Mapping[str, str] | None = None
+) -> Pool:
     """A pool of at most `size` connections, each opened when it is first needed: the server may be away now.
+
+    `hints` are settings of the planner, made when a connection opens. Behind PgBouncer in transaction mode they may reach
+    other clients' statements and miss some of ours, so nothing but speed may depend on them.
 
     Works behind PgBouncer in transaction mode: prepared statements are cached by asyncpg only as long as a connection
     lives, and nothing depends on session state.
@@ -49,7 +56,13 @@ async def open_pool(url: SecretStr, *, size: int, application_name: str) -> Pool
         command_timeout=STATEMENT_SECONDS,
         max_inactive_connection_lifetime=300,
         server_settings={"application_name": application_name, "timezone": "UTC"},
+        init=None if hints is None else partial(_give_hints, hints),
     )
+
+
+async def _give_hints(hints: Mapping[str, str], connection: "Connection") -> None:
+    for name, value in hints.items():
+        await connection.execute("SELECT set_config($1, $2, false)", name, value)
 
 
 async def ping(pool: Pool) -> None:

@@ -22,6 +22,7 @@ from services.messaging.receipts import Receipts
 from services.messaging.reports import Reports
 from services.messaging.settings import Settings
 from services.messaging.signals import SignalConsumer
+from services.messaging.sql import HINTS
 from services.messaging.unread import UnreadCounts
 from shared import postgres
 from shared.auth import TokenVerifier
@@ -123,7 +124,7 @@ async def main() -> int:
     configure_logging(settings, "messaging")
     configure_tracing(settings, "messaging")
     pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
+        settings.database_url, size=settings.database_pool_size, application_name=settings.instance, hints=HINTS
     )
     shards = Shards(settings.redis_urls)
     messaging = Messaging(settings, pool, shards)

@@ -4,6 +4,10 @@ from typing import Final
 
 from shared.postgres import load_sql
 
+HINTS: Final = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "jit": "off"}
+"""Settings of the planner that suit these statements: each looks up a few rows by an index, and planning one anew costs more
+than running it. Without them a plan that was made while a table was small reads it whole for as long as the plan lives."""
+
 _PACKAGE: Final = "services.messaging"
 
 APPEND: Final = load_sql(_PACKAGE, "append")

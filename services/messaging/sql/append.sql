@@ -10,6 +10,9 @@
 -- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):
 -- seq, unread and block come from that row and are right. A message with the same key that was committed meanwhile
 -- isn't seen here; then the unique index refuses the statement, and it is run again.
+--
+-- LATERAL … LIMIT 1 makes each look-up one of an index, whatever the planner believes of the tables' sizes: a plan that read a
+-- table whole would be kept while the table grows.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[]) WITH ORDINALITY
@@ -38,8 +41,12 @@ WITH given AS MATERIALIZED (
            END AS verdict
     FROM given g
     LEFT JOIN locked l ON l.id = g.conversation_id
-    LEFT JOIN messaging.messages m
-        ON m.conversation_id = g.conversation_id AND m.sender_id = g.sender_id AND m.key = g.key
+    LEFT JOIN LATERAL (
+        SELECT seq, created_at, type, content, media
+        FROM messaging.messages
+        WHERE conversation_id = g.conversation_id AND sender_id = g.sender_id AND key = g.key
+        LIMIT 1
+    ) m ON true
 ), fresh AS MATERIALIZED (
     SELECT position, id, sender_id, conversation_id, key, type, content, media, from_low, now,
            last_seq + row_number() OVER (PARTITION BY conversation_id ORDER BY position) AS seq
@@ -75,5 +82,5 @@ SELECT j.verdict,
        u.username, u.display_name, u.avatar
 FROM judged j
 LEFT JOIN fresh f USING (position)
-LEFT JOIN directory.users u ON u.id = j.sender_id
+LEFT JOIN LATERAL (SELECT username, display_name, avatar FROM directory.users WHERE id = j.sender_id LIMIT 1) u ON true
 ORDER BY j.position

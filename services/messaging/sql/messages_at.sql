@@ -2,16 +2,20 @@
 -- $1 viewers (participants), $2 conversations, $3 seqs: one of each for each message
 --
 -- Read by the receiver at the first of its marks at or beyond the seq; marks made while a block stood are the receiver's
--- own affair. Read implies delivered.
+-- own affair. Read implies delivered. LATERAL … LIMIT 1 as in append.sql.
 SELECT m.id::text, m.conversation_id::text, m.seq, m.sender_id::text, m.type, m.content, m.media, m.created_at,
        u.username, u.display_name, u.avatar,
        read.at AS read_at,
        LEAST(read.at, delivered.at) AS delivered_at
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w (viewer_id, conversation_id, seq, position)
-JOIN messaging.messages m ON m.conversation_id = w.conversation_id AND m.seq = w.seq
-JOIN messaging.conversations c ON c.id = w.conversation_id
+CROSS JOIN LATERAL (
+    SELECT * FROM messaging.messages WHERE conversation_id = w.conversation_id AND seq = w.seq LIMIT 1
+) m
+CROSS JOIN LATERAL (
+    SELECT user_low, user_high FROM messaging.conversations WHERE id = w.conversation_id LIMIT 1
+) c
 CROSS JOIN LATERAL (SELECT CASE WHEN m.sender_id = c.user_low THEN c.user_high ELSE c.user_low END AS id) receiver
-LEFT JOIN directory.users u ON u.id = m.sender_id
+LEFT JOIN LATERAL (SELECT username, display_name, avatar FROM directory.users WHERE id = m.sender_id LIMIT 1) u ON true
 LEFT JOIN LATERAL (
     SELECT r.at
     FROM messaging.receipts r

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from services.messaging.sql import HINTS
 from shared import postgres
 from shared.protocol import topology
 from shared.redis import Shards
@@ -17,7 +18,7 @@ from tests.support.presence import two_servers
 
 @pytest.fixture(scope="module")
 async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
-    opened = await postgres.open_pool(SecretStr(database_url), size=12, application_name="test")
+    opened = await postgres.open_pool(SecretStr(database_url), size=12, application_name="test", hints=HINTS)
     yield opened
     await opened.close()
 
