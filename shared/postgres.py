@@ -46,7 +46,8 @@ async def open_pool(
     other clients' statements and miss some of ours, so nothing but speed may depend on them.
 
     Works behind PgBouncer in transaction mode: prepared statements are cached by asyncpg only as long as a connection
-    lives, and nothing depends on session state.
+    lives, and nothing depends on session state. So connections aren't reset between uses, which would take a round trip
+    after each statement, and the hints with it.
     """
     return await asyncpg.create_pool(
         url.get_secret_value(),
@@ -57,7 +58,12 @@ async def open_pool(
         max_inactive_connection_lifetime=300,
         server_settings={"application_name": application_name, "timezone": "UTC"},
         init=None if hints is None else partial(_give_hints, hints),
+        reset=_keep,
     )
+
+
+async def _keep(connection: "Connection") -> None:
+    """Leave a connection as it is."""
 
 
 async def _give_hints(hints: Mapping[str, str], connection: "Connection") -> None:
