@@ -6,7 +6,7 @@ Publishers and consumers use separate connections: a memory or disk alarm blocks
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -231,14 +231,21 @@ class Consumer:
         self._arrived.set()
 
 
-async def acknowledge(messages: list[AbstractIncomingMessage]) -> None:
-    """Acknowledge each of `messages`; those of a connection that broke meanwhile come again, which is no error."""
-    for message in messages:
-        try:
-            with _honestly():
-                await message.ack()
-        except TRANSIENT_ERRORS:
-            log.info("amqp.ack_lost", delivery_tag=message.delivery_tag)
+async def acknowledge(messages: Sequence[AbstractIncomingMessage]) -> None:
+    """Acknowledge `messages`, oldest first, with one frame; those of a connection that broke meanwhile come again, which is
+    no error.
+
+    With more than one, whatever the channel delivered before the last of them is acknowledged too: everything older must be
+    settled.
+    """
+    if not messages:
+        return
+    last = messages[-1]
+    try:
+        with _honestly():
+            await last.ack(multiple=len(messages) > 1)
+    except TRANSIENT_ERRORS:
+        log.info("amqp.ack_lost", delivery_tag=last.delivery_tag)
 
 
 async def reject(message: AbstractIncomingMessage) -> None:
