@@ -4,6 +4,8 @@ import math
 from typing import Final
 
 MEMORY_SECONDS: Final = 0.5
+WORTHWHILE: Final = 2.5
+"""Commands that the longest pause must collect to be taken whole."""
 SHORTEST_SECONDS: Final = 0.001
 """Shorter pauses can't be had: uvloop's timers count milliseconds."""
 
@@ -26,8 +28,9 @@ class Pace:
     def pause(self, now: float) -> float:
         """Seconds to wait before the next batch.
 
-        The longest pause where it would collect a command more on average; in proportion below that.
+        The longest pause where it collects `WORTHWHILE` commands or more on average, none where it collects one less, and
+        in proportion between.
         """
         per_second = self._recent * math.exp((self._at - now) / MEMORY_SECONDS) / MEMORY_SECONDS
-        seconds = self._longest * min(1.0, per_second * self._longest)
+        seconds = self._longest * min(1.0, max(0.0, 1.0 + per_second * self._longest - WORTHWHILE))
         return seconds if seconds >= SHORTEST_SECONDS else 0.0

@@ -23,6 +23,8 @@ from shared.tracing import parent_of, span, traceparent_of
 log = structlog.get_logger(__name__)
 
 ALL: Final = 1_000_000
+ENOUGH_COMMANDS: Final = 64
+"""A cycle of so many gains little by waiting for more."""
 
 
 class Taken(NamedTuple):
@@ -63,19 +65,27 @@ class CommandConsumer:
         await self._working.acquire()
 
     async def _fill(self) -> None:
-        """Wait for deliveries, under load a little longer for more of them, and decode all that came."""
-        messages = await self._consumer.take(ALL)
-        pause = self._pace.pause(time.monotonic())
+        """Wait for deliveries, under load a little longer for more of them, unless enough came at once."""
+        commands = await self._decode(await self._consumer.take(ALL))
+        pause = self._pace.pause(time.monotonic()) if commands < ENOUGH_COMMANDS else 0.0
         if pause:
             await asyncio.sleep(pause)
-            messages += self._consumer.take_waiting(ALL)
+            await self._decode(self._consumer.take_waiting(ALL))
+
+    async def _decode(self, messages: list[AbstractIncomingMessage]) -> int:
+        """Let `messages` wait for a cycle; returns how many commands are in them."""
         now = time.monotonic()
+        commands = 0
         for message in messages:
             try:
-                self._waiting.append(Taken(message, command_batch_decoder.decode(message.body), now))
+                batch = command_batch_decoder.decode(message.body)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 await self._dead_letters.bury(message, f"undecodable: {error}")
+            else:
+                self._waiting.append(Taken(message, batch, now))
+                commands += len(batch.commands)
         metrics.REDELIVERED.inc(sum(message.redelivered or False for message in messages))
+        return commands
 
     def _next(self) -> list[Taken]:
         taken: list[Taken] = []

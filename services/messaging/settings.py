@@ -17,7 +17,7 @@ class Settings(ServiceSettings):
     )
     max_cycle_commands: int = Field(512, ge=1, le=1000, description="Commands that one cycle handles, about.")
     cycle_pause_seconds: float = Field(
-        0.0,
+        0.004,
         ge=0,
         le=0.05,
         description="Longest wait for a batch to fill, under load; at rest there is none. Saves CPU, costs latency.",

@@ -19,6 +19,13 @@ def test_the_longest_pause_under_load_and_none_soon_after() -> None:
     assert pace.pause(106.0) == 0
 
 
+def test_a_pause_that_would_collect_nothing_more_is_not_taken() -> None:
+    pace = Pace(0.005)
+    for step in range(400):
+        pace.observe(1, 100 + step / 200)
+    assert pace.pause(102.0) == 0
+
+
 def test_switched_off() -> None:
     pace = Pace(0.0)
     pace.observe(1_000_000, 100.0)
