@@ -52,9 +52,12 @@ class Doorkeeper:
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
 
     def check(self, applicant: Applicant) -> Principal:
-        """Who asks. Raises ProtocolError (forbidden) for a foreign origin, TokenError for a bad or missing token."""
+        """Who asks. Raises ProtocolError (forbidden) for a foreign origin, TokenError for a bad or missing token.
+
+        Before there is a key to verify with it is ProtocolError (unavailable).
+        """
         if applicant.origin is not None and self._origins and applicant.origin.lower() not in self._origins:
             raise ProtocolError(ErrorCode.FORBIDDEN)
         if applicant.token is None:
             raise TokenError("no token")
-        return self._verifier.verify(applicant.token)
+        return self._verifier.verify_lasting(applicant.token)

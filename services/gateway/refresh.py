@@ -12,7 +12,7 @@ from shared.auth.revocations import Revocations
 from shared.protocol import client, payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
-from shared.redis import TRANSIENT_ERRORS
+from shared.redis import TRANSIENT_ERRORS, RedisError
 
 if TYPE_CHECKING:
     from services.gateway.connection import Connection
@@ -55,14 +55,14 @@ class TokenRefresh:
         except TokenError as error:
             log.info("token.refused", connection_id=connection.id, user_id=connection.user_id, reason=error.reason)
             _refuse(connection, ErrorCode.UNAUTHORIZED)
-        except TRANSIENT_ERRORS as error:
+        except (*TRANSIENT_ERRORS, RedisError) as error:
             log.warning("token.not_checked", connection_id=connection.id, error=repr(error))
             _refuse(connection, ErrorCode.INTERNAL_ERROR)
         else:
             self._accept(connection, principal)
 
     async def _verify(self, connection: "Connection", token: str) -> Principal:
-        principal = self._verifier.verify(token)
+        principal = self._verifier.verify_lasting(token)
         if principal.user_id != connection.user_id:
             raise TokenError("another subject")
         if await self._revocations.is_revoked(principal):

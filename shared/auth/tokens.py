@@ -5,6 +5,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any, Final
 
 import jwt
@@ -45,7 +46,9 @@ class TokenVerifier:
         self._secret = None if secret is None else secret.get_secret_value()
 
     def verify(self, token: str) -> Principal:
-        """The principal of `token`. Raises TokenError."""
+        """The principal of `token`. Raises TokenError, or ProtocolError (unavailable) before there is a key."""
+        if not self.ready:
+            raise ProtocolError(ErrorCode.UNAVAILABLE)
         if len(token) > limits.MAX_TOKEN_CHARACTERS:
             raise TokenError("too long")
         try:
@@ -63,16 +66,23 @@ class TokenVerifier:
             raise TokenError(str(error)) from None
         return self._principal(claims)
 
+    def verify_lasting(self, token: str) -> Principal:
+        """The same for a connection, which ends with its token: the leeway would only let it in to be closed at once."""
+        principal = self.verify(token)
+        if principal.expires_at <= self._now():
+            raise TokenError("expired")
+        return principal
+
     async def refresh_forever(self) -> None:
-        """Keep the key set fresh. Returns at once when a secret is used. The first fetch must succeed."""
+        """Keep the key set fresh: a fetch that fails leaves the keys as they are. Returns at once when a secret is used."""
         url = self._settings.jwks_url
         if url is None:
             return
         while True:
             try:
                 self._keys = await asyncio.to_thread(_fetch_keys, str(url))
-            except (OSError, ValueError, jwt.PyJWTError) as error:
-                log.error("key_set.refresh_failed", url=str(url), error=str(error))
+            except (OSError, ValueError, HTTPException) as error:
+                log.error("key_set.refresh_failed", url=str(url), error=repr(error))
             await asyncio.sleep(self._settings.jwks_refresh_seconds if self._keys else 1)
 
     @property
@@ -136,12 +146,20 @@ def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:
         body = response.read(MAX_KEY_SET_BYTES + 1)
     if len(body) > MAX_KEY_SET_BYTES:
         raise ValueError("the key set is larger than 1 MiB")
+    return _signing_keys(json.loads(body))
+
+
+def _signing_keys(key_set: Any) -> dict[str, tuple[Any, str]]:
+    """Those keys of a JWK set (RFC 7517) that we can verify with. Others may stand beside them. Raises ValueError for none."""
+    entries = key_set.get("keys") if isinstance(key_set, dict) else None
     keys: dict[str, tuple[Any, str]] = {}
-    for entry in json.loads(body)["keys"]:
-        algorithm = ASYMMETRIC_ALGORITHMS.get(entry.get("kty"))
-        if algorithm is None or entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
-            continue
-        keys[str(entry.get("kid", ""))] = (jwt.PyJWK(entry, algorithm).key, algorithm)
+    for entry in entries if isinstance(entries, list) else []:
+        try:
+            algorithm = ASYMMETRIC_ALGORITHMS.get(entry.get("kty"))
+            if algorithm and entry.get("use", "sig") == "sig" and entry.get("alg", algorithm) == algorithm:
+                keys[str(entry.get("kid", ""))] = (jwt.PyJWK(entry, algorithm).key, algorithm)
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+            log.warning("key_set.key_skipped", error=repr(error))
     if not keys:
         raise ValueError("the key set holds no signing key")
     return keys

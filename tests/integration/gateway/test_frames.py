@@ -279,7 +279,7 @@ async def test_the_last_moments_of_a_token(start_gateway: StartGateway, alice: s
 async def test_a_new_token_replaces_the_old_one(gateway: RunningGateway, alice: str, bob: str) -> None:
     socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=2))
     await socket.expect("auth.expiring")
-    for wrong in (mint(bob), "nonsense", mint(alice, lifetime_seconds=-60)):
+    for wrong in (mint(bob), "nonsense", mint(alice, lifetime_seconds=-60), mint(alice, lifetime_seconds=-2)):
         await socket.send("auth.refresh", token=wrong)
         await socket.expect_error("unauthorized", type="auth.refresh")
     await socket.send("auth.refresh", token=mint(alice, lifetime_seconds=3600))

@@ -79,8 +79,8 @@ def doorkeeper(*origins: str) -> Doorkeeper:
     return Doorkeeper(TokenVerifier(settings), list(origins))
 
 
-def token() -> str:
-    return jwt.encode({"sub": str(uuid.uuid4()), "exp": time.time() + 60}, SECRET, "HS256")
+def token(lifetime_seconds: float = 60) -> str:
+    return jwt.encode({"sub": str(uuid.uuid4()), "exp": time.time() + lifetime_seconds}, SECRET, "HS256")
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,8 @@ def test_origins_are_compared_whole(allowed: list[str], origin: str | None, pass
 def test_a_missing_token_is_unauthorized() -> None:
     with pytest.raises(TokenError):
         doorkeeper().check(Applicant(None, None, None, False))
+
+
+def test_a_connection_that_would_end_at_once_is_unauthorized() -> None:
+    with pytest.raises(TokenError):
+        doorkeeper().check(Applicant(token(lifetime_seconds=-1), None, None, False))
