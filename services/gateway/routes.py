@@ -142,7 +142,7 @@ class Routes:
             items = [item for item in batch if item[0] in wanted]
             try:
                 await _detach(self._shards.at(index), msgpack_encoder.encode(items), limits.INBOX_SECONDS)
-            except TRANSIENT_ERRORS as error:
+            except (*TRANSIENT_ERRORS, RedisError) as error:
                 # A route that stays is removed by the first delivery that finds nobody here.
                 log.warning("routes.not_removed", count=len(items), error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)

@@ -16,6 +16,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_UNDELIVERED
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
+from shared.redis import RedisError
 
 if TYPE_CHECKING:
     from services.gateway.connection import Connection
@@ -151,7 +152,7 @@ class Silence:
             self._report(delivery.text, delivery.user_id, [], "stale route")
         try:
             await self._routes.prune(delivery.user_id)
-        except REDIS_ERRORS as error:
+        except (*REDIS_ERRORS, RedisError) as error:
             log.warning("routes.not_pruned", user_id=delivery.user_id, error=repr(error))
 
     async def _send_reports(self) -> None:

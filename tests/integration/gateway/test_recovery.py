@@ -1,12 +1,28 @@
 """`?cursor=`: everything that was missed, or nothing and the truth about it."""
 
-import pytest
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import pytest
+from redis.asyncio import Redis
+
+from services.gateway import routes
 from services.gateway.routes import Routes
-from shared.protocol import keys
+from shared.protocol import keys, relay
 from shared.redis import Shards
-from tests.support.gateway import Backend, RunningGateway, identity, until
-from tests.support.sockets import RawSocket
+from tests.support.gateway import Backend, RunningGateway, eventually, identity, until
+from tests.support.sockets import RawSocket, refused
+from tools.devtoken import mint
+
+
+@asynccontextmanager
+async def writes_refused(redis: Redis) -> AsyncIterator[None]:
+    """Redis answers reads, and refuses writes: as when it can't save to its disk, or has no replica."""
+    await redis.config_set("min-replicas-to-write", 1)
+    try:
+        yield
+    finally:
+        await redis.config_set("min-replicas-to-write", 0)
 
 
 def recovered(socket: RawSocket) -> object:
@@ -148,3 +164,24 @@ async def test_events_between_route_and_reading_come_once(
     await until(lambda: len(other.events) >= 3)
     assert [one.text for one in other.received[1:]] == [missed.text, live.text]
     await shards.aclose()
+
+
+async def test_a_redis_that_refuses_writes_ends_nothing(
+    gateway: RunningGateway, behind: Backend, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "RETRY_SECONDS", 0.01)
+    leaves, stays = await gateway.connect(alice), await gateway.connect(bob)
+    async with writes_refused(behind.redis):
+        await leaves.close()
+        await behind.publish(gateway, deliveries=[relay.Delivery(identity(alice), 1, False, "{}")])
+        assert (await refused(gateway.url, mint(alice))).status == 503
+        await until(gateway.process.quiet)
+    await stays.close()
+
+    async def gone() -> bool:
+        return not await behind.routes(identity(bob))
+
+    await eventually(gone)
+    await behind.redis.hset(keys.key(keys.ROUTES, identity(bob)), "0190", gateway.id)
+    await behind.publish(gateway, deliveries=[relay.Delivery(identity(bob), 1, False, "{}")])
+    await eventually(gone)
