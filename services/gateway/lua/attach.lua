@@ -65,12 +65,26 @@ local function since(user, cursor, last)
   return texts
 end
 
+-- The user's connections, oldest first. Routes to a gateway that nobody listens for are nobody's connections, and go: one
+-- that still lives will register its connections again.
+local function living(routes)
+  local connections, all = {}, redis.call('HGETALL', routes)
+  for i = 1, #all, 2 do
+    if all[i + 1] == gateway or redis.call('PUBSUB', 'NUMSUB', '{{GATEWAY}}' .. all[i + 1])[2] > 0 then
+      connections[#connections + 1] = all[i]
+    else
+      redis.call('HDEL', routes, all[i])
+    end
+  end
+  table.sort(connections)
+  return connections
+end
+
 local function evict_oldest(user, routes)
   if redis.call('HLEN', routes) <= most then
     return
   end
-  local connections = redis.call('HKEYS', routes)
-  table.sort(connections)
+  local connections = living(routes)
   for i = 1, #connections - most do
     local owner = redis.call('HGET', routes, connections[i])
     redis.call('HDEL', routes, connections[i])

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import uuid_utils
 from redis.asyncio import Redis
 
 from shared.auth.revocations import Revocations
@@ -126,6 +127,17 @@ async def test_the_oldest_beyond_ten_over_all_gateways_is_replaced(
     assert len(await behind.routes(identity(alice))) == 10
     await got(sockets[2], await behind.deliver(gateways, identity(alice)))
     assert [socket.close_code for socket in sockets[2:]] == [1006] * 10
+
+
+async def test_what_a_dead_gateway_left_replaces_nobody(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    sockets = [await gateway.connect(alice) for _ in range(5)]
+    left = {str(uuid_utils.uuid7()): "dead-gateway" for _ in range(limits.MAX_CONNECTIONS_PER_USER - 5)}
+    await behind.redis.hset(keys.key(keys.ROUTES, identity(alice)), mapping=left)
+    sockets += [await gateway.connect(alice) for _ in range(5)]
+    assert set(await behind.routes(identity(alice))) == {connection_id(socket) for socket in sockets}
+    sockets.append(await gateway.connect(alice))
+    assert await sockets[0].closed() == 4409
+    await got(sockets[1], await behind.deliver([gateway], identity(alice)))
 
 
 async def test_revocation_closes_older_tokens_on_every_gateway_and_refuses_them(
