@@ -69,8 +69,9 @@ class Entrance:
     def judge(self, request: Request | WebSocket) -> Visitor:
         """Whether `request` may connect, as far as it says itself. Raises ProtocolError with the HTTP status to answer."""
         applicant = read_request(request.headers, request.query_params, query_token=self._settings.query_token)
-        self._admission.admit(time.monotonic(), returning=applicant.cursor is not None)
+        # First the token: who has none must not use up the handshakes of those who have one.
         principal = self._doorkeeper.check(applicant)
+        self._admission.admit(time.monotonic(), returning=applicant.cursor is not None)
         return Visitor(principal, applicant.cursor, SUBPROTOCOL if applicant.offers_subprotocol else None)
 
     async def verdict(self, request: Request) -> None:

@@ -88,6 +88,12 @@ async def test_returning_clients_come_before_cold_ones(start_gateway: StartGatew
     assert (await refused(gateway.url, mint(alice), cursor="1-1")).status == 503
 
 
+async def test_who_has_no_token_keeps_nobody_out(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(handshakes_per_second=1)
+    assert [(await refused(gateway.url, "nonsense")).status for _ in range(5)] == [401] * 5
+    await gateway.connect(alice)
+
+
 async def test_a_draining_gateway_is_unready_and_refuses(gateway: RunningGateway, alice: str) -> None:
     gateway.process.admission.draining = True
     assert (await refused(gateway.url, mint(alice))).status == 503
