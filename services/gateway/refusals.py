@@ -28,7 +28,8 @@ class Refusals:
     def overrun(self, command: relay.Command) -> None:
         """The connection has too many commands waiting."""
         metrics.RATE_LIMITED.labels("waiting").inc()
-        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, _TOO_MANY_WAITING, retry_after=1, ref=reference(command))
+        message = None if isinstance(command, relay.SendMessage) else _TOO_MANY_WAITING
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference(command))
         self._tell(command, event)
 
     def rate_limited(self, command: relay.Command, retry_after: float, now: float) -> None:

@@ -1,5 +1,8 @@
 """The rules of one connection, without I/O: a frame and the time in, what is to be done out."""
 
+import json
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +18,10 @@ from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
 
 TOO_MANY_EVENTS: Final = "Too many events"
+_NEVER_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f-\x9f\s\\]")
+"""Control characters, white space and backslashes, which browsers drop or take for something else."""
+_MAX_LENIENT_BYTES: Final = 64 * 1024
+"""A frame that is no JSON to us is read again for its reference, unless it is longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,14 @@ class MediaHosts:
         """True when a message may point to `url`."""
         try:
             parts = urlsplit(url)
-            host = parts.hostname
+            host, _ = parts.hostname, parts.port
         except ValueError:
             return False
         scheme = parts.scheme.lower()
         if not host or scheme not in {"http", "https"} or parts.username is not None:
+            return False
+        if _NEVER_IN_URLS.search(url):
+            # urlsplit takes some of these out before it looks; what we store is what others will open.
             return False
         if scheme == "https" or host in self._hosts or parts.netloc.lower() in self._hosts:
             return True
@@ -98,10 +108,10 @@ class Session:
             frame = client.frame_decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return self._on_malformed(data, str(error), now)
-        self._bad_frames = 0
         kind = type(frame)
         metrics.EVENTS_IN.counts[_TYPES[kind]] += 1
         if kind is not client.MessageSend:
+            self._bad_frames = 0
             wait = self._allowance.take(now)
             if wait:
                 return (self._too_many(TOO_MANY_EVENTS, wait, _reference(frame), "events"),)
@@ -119,21 +129,20 @@ class Session:
 
     def _on_send(self, frame: client.MessageSend, now: float) -> tuple[Action, ...]:
         payload = frame.payload
+        for place, item in enumerate(payload.media or ()):
+            field = self._refused_url(item)
+            if field is not None:
+                reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
+                return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
+        self._bad_frames = 0
         if now < self._refused_until:
             return (self._too_many(None, self._refused_until - now, _reference(frame), "messages"),)
-        media = None
-        if payload.media:
-            for place, item in enumerate(payload.media):
-                field = self._refused_url(item)
-                if field is not None:
-                    reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
-                    return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
-            media = json_encoder.encode(payload.media).decode()
+        media = json_encoder.encode(payload.media).decode() if payload.media else None
         return (
             relay.SendMessage(
                 self.user_id,
                 self.connection_id,
-                payload.conversation_id,
+                payload.conversation_id.lower(),
                 payload.type,
                 payload.content,
                 media,
@@ -143,11 +152,11 @@ class Session:
 
     def _on_read(self, frame: client.MessageRead, _now: float) -> tuple[Action, ...]:
         payload = frame.payload
-        return (relay.MarkRead(self.user_id, self.connection_id, payload.conversation_id, payload.seq),)
+        return (relay.MarkRead(self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq),)
 
     def _on_delivered(self, frame: client.MessageDelivered, _now: float) -> tuple[Action, ...]:
         payload = frame.payload
-        return (relay.MarkDelivered(self.user_id, self.connection_id, payload.conversation_id, payload.seq),)
+        return (relay.MarkDelivered(self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq),)
 
     def _on_block_add(self, frame: client.BlockAdd, _now: float) -> tuple[Action, ...]:
         return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, True),)
@@ -156,10 +165,10 @@ class Session:
         return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, False),)
 
     def _on_typing_start(self, frame: client.TypingStart, _now: float) -> tuple[Action, ...]:
-        return (relay.Typing(self.user_id, frame.payload.conversation_id, True),)
+        return (relay.Typing(self.user_id, frame.payload.conversation_id.lower(), True),)
 
     def _on_typing_stop(self, frame: client.TypingStop, _now: float) -> tuple[Action, ...]:
-        return (relay.Typing(self.user_id, frame.payload.conversation_id, False),)
+        return (relay.Typing(self.user_id, frame.payload.conversation_id.lower(), False),)
 
     def _on_presence_set(self, frame: client.PresenceSet, _now: float) -> tuple[Action, ...]:
         at_ms = int(self.wall_clock() * 1000)
@@ -179,7 +188,7 @@ class Session:
         try:
             envelope = client.envelope_decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, None, now)
+            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _lenient_reference(data), now)
         reference = _reference_of(envelope)
         if envelope.type in client.FRAMES:
             return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, reference, now)
@@ -202,7 +211,9 @@ class Session:
 
     def _too_many(self, message: str | None, wait: float, reference: ErrorReference | None, limit: str) -> Reply:
         metrics.RATE_LIMITED.labels(limit).inc()
-        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=round(wait, 3), ref=reference)
+        event = error_event(
+            ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=math.ceil(wait * 1000) / 1000, ref=reference
+        )
         return Reply(json_encoder.encode(event))
 
     def _refused_url(self, media: client.Media) -> str | None:
@@ -247,7 +258,29 @@ def _reference_of(envelope: client.Envelope) -> ErrorReference:
     )
 
 
+def _lenient_reference(data: bytes) -> ErrorReference | None:
+    """What names a frame that is JSON by its grammar, but holds a lone surrogate or a number that nothing can hold.
+
+    RFC 8259 (sections 6 and 8.2) leaves both to the reader. msgspec refuses the whole frame; its sender shall know which.
+    """
+    if len(data) > _MAX_LENIENT_BYTES:
+        return None
+    try:
+        frame = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    kind = frame.get("type") if isinstance(frame, dict) else None
+    if not isinstance(kind, str) or kind not in client.FRAMES:
+        return None
+    return _reference_of(client.Envelope(kind, frame.get("payload")))
+
+
 def _short(value: Any) -> str | None:
-    if isinstance(value, str) and len(value) <= limits.MAX_TEMP_ID_CHARACTERS:
-        return value
-    return None
+    """`value` if it is a text that we would take as an id."""
+    if not isinstance(value, str) or len(value) > limits.MAX_TEMP_ID_CHARACTERS:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value

@@ -28,9 +28,9 @@ def refuse_nul(*texts: str | None) -> None:
 
 
 def require_uuid(text: str) -> None:
-    """Raise ValueError unless `text` is a lower-case hyphenated UUID."""
-    if not is_uuid(text):
-        raise ValueError("conversationId must be a UUID in lower case with hyphens")
+    """Raise ValueError unless `text` is a hyphenated UUID, in either case (RFC 9562, section 4)."""
+    if not is_uuid(text) and not is_uuid(text.lower()):
+        raise ValueError("conversationId must be a UUID with hyphens")
 
 
 class Media(msgspec.Struct, omit_defaults=True, frozen=True):

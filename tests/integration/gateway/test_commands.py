@@ -52,6 +52,7 @@ async def test_what_does_not_fit_is_refused(gateway: RunningGateway, alice: str,
         await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId=f"t{number}")
     error = await socket.expect_error("rate_limit_exceeded", type="message.send")
     assert error["error"]["retryAfter"] == 1
+    assert error["error"]["message"] == "Too many messages"
     assert error["ref"]["tempId"].startswith("t")
 
 

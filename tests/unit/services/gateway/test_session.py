@@ -27,7 +27,8 @@ def frame(event_type: str, **payload: Any) -> bytes:
 
 
 def send(**changes: Any) -> bytes:
-    return frame("message.send", **{"conversationId": CONVERSATION, "type": "text", "content": "hi", **changes})
+    payload = {"conversationId": CONVERSATION, "type": "text", "content": "hi", **changes}
+    return frame("message.send", **{name: value for name, value in payload.items() if value is not ...})
 
 
 def only(actions: tuple[Action, ...]) -> Any:
@@ -97,6 +98,21 @@ def test_media_goes_up_as_json_text() -> None:
         ("https://", False),
         ("https://[broken/a", False),
         ("http://cdn.example.evil.example/a", False),
+        ("http://cdn.example:8080/a", True),
+        ("https://a.example/รูป.jpg?x=1#y", True),
+        ("https://[::1]/a", True),
+        ("https://@a.example/", False),
+        ("https:a.example/", False),
+        ("https://a.example:x/", False),
+        ("https://a.example:99999/", False),
+        (" https://a.example/", False),
+        ("https://a.example/a b", False),
+        ("https://a.ex\nample/", False),
+        ("https://a.example/\r\nSet-Cookie: x", False),
+        ("https://a.example/\ta", False),
+        ("https://a.example/\x7f", False),
+        ("https://a.example/\u3000", False),
+        ("https://a.example\\@b.example/", False),
     ],
 )
 def test_where_media_may_lie(url: str, allowed: bool) -> None:
@@ -131,8 +147,8 @@ def test_a_refused_url_is_named() -> None:
         (send(tempId="x" * 65), "validation_error", {"type": "message.send", "conversationId": CONVERSATION}),
         (send(tempId=5), "validation_error", {"type": "message.send", "conversationId": CONVERSATION}),
         (b'{"type":"ping","payload":' + b"[" * 100_000, "validation_error", None),
-        (b'{"type":"ping","payload":{"timestamp":NaN}}', "validation_error", None),
-        (rb'{"type":"ping","payload":{"timestamp":"\ud800"}}', "validation_error", None),
+        (b'{"type":"ping","payload":{"timestamp":NaN}}', "validation_error", {"type": "ping"}),
+        (rb'{"type":"ping","payload":{"timestamp":"\ud800"}}', "validation_error", {"type": "ping"}),
         (frame("message.delivered", conversationId=CONVERSATION, seq=2**64), "validation_error", ...),
         (frame("message.delivered", conversationId=CONVERSATION, seq=True), "validation_error", ...),
         (frame("message.delivered", conversationId=CONVERSATION, seq=1.5), "validation_error", ...),
@@ -145,6 +161,31 @@ def test_what_can_not_be_understood_is_answered(data: bytes, code: str, ref: Any
     assert event["error"]["retryable"] is False
     if ref is not ...:
         assert event.get("ref") == ref
+
+
+@pytest.mark.parametrize("value", [r'"a\ud800"', r'"\udc00\ud800"', "1e999", "NaN", "9" * 400 + ".5"])
+def test_what_no_reader_can_hold_is_refused_with_its_reference(value: str) -> None:
+    data = send(content=..., tempId="t").replace(b'"tempId"', b'"content":' + value.encode() + b',"tempId"')
+    event = error_of(session().on_frame(data, 0.0))
+    assert event["error"]["code"] == "validation_error"
+    assert event["ref"] == {"type": "message.send", "tempId": "t", "conversationId": CONVERSATION}
+
+
+def test_a_reference_holds_no_lone_surrogate() -> None:
+    data = send().replace(b'"hi"', rb'"hi","tempId":"\ud800"')
+    assert error_of(session().on_frame(data, 0.0))["ref"] == {"type": "message.send", "conversationId": CONVERSATION}
+
+
+def test_ids_in_upper_case_are_the_same_ids() -> None:
+    upper = "ABCDEF33-3333-4333-8333-333333333333"
+    for data in (
+        send(conversationId=upper),
+        frame("message.read", conversationId=upper),
+        frame("message.delivered", conversationId=upper, seq=1),
+        frame("typing.start", conversationId=upper),
+        frame("typing.stop", conversationId=upper),
+    ):
+        assert only(session().on_frame(data, 0.0)).conversation_id == upper.lower()
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -160,6 +201,13 @@ def test_twenty_bad_frames_in_a_row_close() -> None:
     for _ in range(limits.MAX_BAD_FRAMES_IN_A_ROW - 1):
         assert len(held.on_frame(b"nonsense", 0.0)) == 1
     assert held.on_frame(b'{"type":"no.such"}', 0.0)[1] == Close(CloseCode.POLICY_VIOLATION)
+
+
+def test_a_refused_url_is_as_bad_as_any() -> None:
+    held, bad = session(), send(media=[{"url": "http://a.example/", "type": "image"}])
+    for number in range(limits.MAX_BAD_FRAMES_IN_A_ROW - 1):
+        assert len(held.on_frame(bad if number % 2 else b"nonsense", 0.0)) == 1
+    assert held.on_frame(bad, 0.0)[1] == Close(CloseCode.POLICY_VIOLATION)
 
 
 def test_a_good_frame_forgives() -> None:
@@ -195,6 +243,15 @@ def test_sends_are_refused_locally_until_the_allowance_is_back() -> None:
         "retryAfter": 0.5,
     }
     assert isinstance(only(held.on_frame(send(), 102.0)), relay.SendMessage)
+
+
+@pytest.mark.parametrize("moment", [101.99999, 101.9996])
+def test_the_wait_is_never_told_as_nothing(moment: float) -> None:
+    held = session()
+    held.refuse_sends(2.0, 100.0)
+    wait = error_of(held.on_frame(send(), moment))["error"]["retryAfter"]
+    assert wait > 0
+    assert isinstance(only(held.on_frame(send(), moment + wait)), relay.SendMessage)
 
 
 JSON_VALUES = st.recursive(
