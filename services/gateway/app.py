@@ -79,7 +79,7 @@ class Process:
             announcer=Announcer(self.hub, self.publisher, self.gateway_id, settings.renewal_seconds),
             typists=Typists(self.publisher),
             recovery=Recovery(self.hub, self.routes, self.shards),
-            token_refresh=TokenRefresh(self.verifier, self.revocations, heartbeat),
+            token_refresh=TokenRefresh(self.verifier, self.revocations, self.introductions, heartbeat),
         )
         self.admission = Admission(self.hub, settings.max_connections, settings.handshakes_per_second)
         deliverer = Deliverer(self.hub, self.uplink, self.silence)

@@ -31,13 +31,18 @@ class Introductions:
 
     async def introduce(self, principal: Principal) -> None:
         """Wait until the directory knows the user, or for a second. Without PostgreSQL people can connect all the same."""
+        done = self.mention(principal)
+        if done is not None and time.monotonic() >= self._away_until:
+            await asyncio.wait([done], timeout=WAIT_SECONDS)
+
+    def mention(self, principal: Principal) -> asyncio.Future[None] | None:
+        """Make the user known soon. Returns what is done then, or None when there is nothing to do."""
         if self._directory.knows(principal) or len(self._waiting) >= MAX_WAITING:
-            return
+            return None
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[principal.user_id] = (principal, done)
         self._any_waiting.set()
-        if time.monotonic() >= self._away_until:
-            await asyncio.wait([done], timeout=WAIT_SECONDS)
+        return done
 
     async def run(self) -> None:
         """Store who waits. Never returns."""

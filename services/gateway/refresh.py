@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.gateway.heartbeat import Heartbeat
+from services.gateway.introductions import Introductions
 from shared.auth import Principal, TokenError, TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.protocol import client, payloads, server
@@ -26,9 +27,12 @@ _REFERENCE: Final = ErrorReference(server.event_type(client.AuthRefresh))
 class TokenRefresh:
     """Verifies new tokens one after another, away from the connections' read path."""
 
-    def __init__(self, verifier: TokenVerifier, revocations: Revocations, heartbeat: Heartbeat) -> None:
+    def __init__(
+        self, verifier: TokenVerifier, revocations: Revocations, introductions: Introductions, heartbeat: Heartbeat
+    ) -> None:
         self._verifier = verifier
         self._revocations = revocations
+        self._introductions = introductions
         self._heartbeat = heartbeat
         self._waiting: deque[tuple[Connection, str]] = deque()
         self._any_waiting = asyncio.Event()
@@ -71,6 +75,7 @@ class TokenRefresh:
 
     def _accept(self, connection: "Connection", principal: Principal) -> None:
         connection.renew(principal)
+        self._introductions.mention(principal)
         if not connection.closed:
             self._heartbeat.plan(connection)
         ends = payloads.AuthPayload(instant_of_ms(int(principal.expires_at * 1000)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import uuid_utils
 from redis.asyncio import Redis
@@ -131,7 +132,7 @@ async def test_the_oldest_beyond_ten_over_all_gateways_is_replaced(
 
 async def test_what_a_dead_gateway_left_replaces_nobody(gateway: RunningGateway, behind: Backend, alice: str) -> None:
     sockets = [await gateway.connect(alice) for _ in range(5)]
-    left = {str(uuid_utils.uuid7()): "dead-gateway" for _ in range(limits.MAX_CONNECTIONS_PER_USER - 5)}
+    left: dict[Any, str] = {str(uuid_utils.uuid7()): "dead-gateway" for _ in range(limits.MAX_CONNECTIONS_PER_USER - 5)}
     await behind.redis.hset(keys.key(keys.ROUTES, identity(alice)), mapping=left)
     sockets += [await gateway.connect(alice) for _ in range(5)]
     assert set(await behind.routes(identity(alice))) == {connection_id(socket) for socket in sockets}

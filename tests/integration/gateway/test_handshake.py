@@ -14,7 +14,7 @@ from shared.auth import Principal
 from shared.directory import Directory
 from shared.postgres import open_pool
 from tests.integration.gateway.conftest import StartGateway
-from tests.support.gateway import RunningGateway, identity, until
+from tests.support.gateway import RunningGateway, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
 
@@ -133,6 +133,21 @@ async def test_a_user_is_known_by_name_when_the_connection_succeeds(gateway: Run
     await pool.close()
     assert profile is not None
     assert profile.user_id == identity(alice)
+
+
+async def test_a_refreshed_token_makes_its_claims_known(gateway: RunningGateway, alice: str) -> None:
+    socket = await gateway.connect(alice)
+    await socket.send("auth.refresh", token=mint(alice, name="Alice Liddell"))
+    await socket.expect("auth.refreshed")
+    pool = await open_pool(gateway.process.settings.database_url, size=1, application_name="look")
+    directory = Directory(pool)
+
+    async def renamed() -> bool:
+        profile = await directory.find_by_username(alice)
+        return profile is not None and profile.display_name == "Alice Liddell"
+
+    await eventually(renamed)
+    await pool.close()
 
 
 async def test_many_users_at_once_are_introduced_in_few_statements(gateway: RunningGateway, alice: str) -> None:
