@@ -18,7 +18,7 @@ class Admission:
         self._hub = hub
         self._max_connections = max_connections
         self._per_second = handshakes_per_second
-        self._tokens = self._most = handshakes_per_second * BURST_SECONDS
+        self._tokens = self._most = max(handshakes_per_second * BURST_SECONDS, 1 / (1 - RESERVED))
         self._filled_at = 0.0
         self.draining = False
 

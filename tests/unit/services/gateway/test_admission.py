@@ -59,6 +59,13 @@ def test_cold_clients_leave_half_the_burst_to_those_who_return() -> None:
     assert admitted(admission, 1000.5, returning=True) == 50
 
 
+def test_a_low_rate_still_lets_everybody_in_at_last() -> None:
+    admission = Admission(Hub(), 10, 0.1)
+    assert admitted(admission, 1000.0, returning=False) == 1
+    assert admitted(admission, 1005.0, returning=False) == 0
+    assert admitted(admission, 1010.1, returning=False) == 1
+
+
 def test_retry_after_says_when_there_is_room() -> None:
     admission = Admission(Hub(), 10, 10)
     admitted(admission, 1000.0, returning=True)
