@@ -45,8 +45,8 @@ class ServiceSettings(BaseSettings):
     )
     allowed_origins: CommaList = Field(
         default_factory=list,
-        description="Exact `Origin`s whose pages may connect and call. Empty: any, which is safe as far as no credential is "
-        "ambient: a page of another origin doesn't have the user's token.",
+        description="Exact `Origin`s whose pages may connect and call. Empty or `*`: any, which is safe as far as no "
+        "credential is ambient: a page of another origin doesn't have the user's token.",
     )
     jwt_secret: SecretStr | None = Field(None, description="HS256 key, at least 32 bytes. Either this or a JWKS URL.")
     jwks_url: AnyUrl | None = Field(
@@ -66,6 +66,12 @@ class ServiceSettings(BaseSettings):
     shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
 
     _split = field_validator("redis_urls", "allowed_origins", mode="before")(split_commas)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _as_browsers_send_them(cls, origins: list[str]) -> list[str]:
+        """Without a path and in lower case (RFC 6454, section 6.2), for WebSocket and REST alike."""
+        return [] if "*" in origins else [origin.rstrip("/").lower() for origin in origins]
 
     @model_validator(mode="after")
     def _needs_one_key_source(self) -> Self:

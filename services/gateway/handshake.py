@@ -49,7 +49,7 @@ class Doorkeeper:
 
     def __init__(self, verifier: TokenVerifier, allowed_origins: list[str]) -> None:
         self._verifier = verifier
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+        self._origins = frozenset(allowed_origins)
 
     def check(self, applicant: Applicant) -> Principal:
         """Who asks. Raises ProtocolError (forbidden) for a foreign origin, TokenError for a bad or missing token.

@@ -75,8 +75,10 @@ def test_no_request_raises_anything_but_a_refusal(headers: dict[str, str], query
 
 
 def doorkeeper(*origins: str) -> Doorkeeper:
-    settings = ServiceSettings(database_url="x", amqp_url="x", redis_urls=["x"], jwt_secret=SECRET)
-    return Doorkeeper(TokenVerifier(settings), list(origins))
+    settings = ServiceSettings(
+        database_url="x", amqp_url="x", redis_urls=["x"], jwt_secret=SECRET, allowed_origins=list(origins)
+    )
+    return Doorkeeper(TokenVerifier(settings), settings.allowed_origins)
 
 
 def token(lifetime_seconds: float = 60) -> str:
@@ -87,6 +89,7 @@ def token(lifetime_seconds: float = 60) -> str:
     ("allowed", "origin", "passes"),
     [
         ([], "https://any.example", True),
+        (["https://a.example", "*"], "https://any.example", True),
         (["https://a.example"], None, True),
         (["https://a.example/"], "https://A.example", True),
         (["https://a.example"], "https://b.example", False),
