@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
 
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
@@ -21,6 +22,7 @@ class BodyLimit:
     def __init__(self, app: ASGI, most_bytes: int = limits.MAX_REQUEST_BODY_BYTES) -> None:
         self._app = app
         self._most = most_bytes
+        self._reason = f"The body is larger than {most_bytes} bytes"
 
     async def __call__(
         self,
@@ -43,7 +45,7 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._most:
-                return {"type": "http.disconnect"}
+                raise HTTPException(413, self._reason)
             return message
 
         await self._app(scope, bounded, send)
@@ -54,8 +56,7 @@ class BodyLimit:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        error = ProtocolError(ErrorCode.VALIDATION_ERROR, f"The body is larger than {self._most} bytes")
-        response = error_response(error)
+        response = error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, self._reason))
         response.status_code = 413
         await response(scope, receive, send)
 

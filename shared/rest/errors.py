@@ -1,5 +1,6 @@
 """Every failed request is answered with the error object of the contract."""
 
+import math
 import uuid
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared import postgres, redis
-from shared.protocol.errors import ErrorCode, ProtocolError, error_event
+from shared.protocol.errors import ADVICE, ErrorCode, ProtocolError, error_event
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ def error_response(error: ProtocolError) -> JSONResponse:
     response = JSONResponse(error.builtins(), error.status)
     after = error.event.error.retry_after
     if isinstance(after, int | float):
-        response.headers["Retry-After"] = str(max(1, round(after)))
+        response.headers["Retry-After"] = str(max(1, math.ceil(after)))
     elif error.status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if error.status == 401:
@@ -64,7 +65,9 @@ async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
     code = _CODES.get(error.status_code, ErrorCode.VALIDATION_ERROR)
     message = None if error.status_code in {401, 404} else str(error.detail)
     body: dict[str, Any] = ProtocolError(code, message).builtins()
-    return JSONResponse(body, error.status_code, headers=error.headers)
+    # FastAPI's 400 is a body that it can't parse: to the contract as unprocessable as one with a wrong field.
+    status = ADVICE[ErrorCode.VALIDATION_ERROR].status if error.status_code == 400 else error.status_code
+    return JSONResponse(body, status, headers=error.headers)
 
 
 async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
