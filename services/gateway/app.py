@@ -103,6 +103,7 @@ class Process:
         supervisor.start("introductions", self.introductions.run())
         supervisor.start("routes", gateway.routes.run())
         supervisor.start("recovery", gateway.recovery.run())
+        supervisor.start("renewal", gateway.recovery.renew_forever())
         supervisor.start("typists", gateway.typists.run())
         supervisor.start("announcer", gateway.announcer.run())
         supervisor.start("leases", gateway.announcer.renew_forever())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.gateway.hub import Hub
-from services.gateway.routes import Resumption, Routes
+from services.gateway.routes import ROUTE_SECONDS, Resumption, Routes
 from shared.protocol.closing import CloseCode
 from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
 
@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 100
 RETRY_SECONDS: Final = 0.5
+RENEWAL_SECONDS: Final = ROUTE_SECONDS / 4
+"""How often Redis is told to keep the routes and inboxes of live connections."""
 
 
 class Recovery:
@@ -57,6 +59,28 @@ class Recovery:
                     by_shard.setdefault(self._shards.index_of(connection.user_id), []).append(connection)
                 for connections in by_shard.values():
                     await self._recover(connections)
+
+    async def renew_forever(self) -> None:
+        """Keep routes and inboxes of live connections from ending. Never returns."""
+        while True:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            by_shard: dict[int, list[Connection]] = {}
+            for connection in self._hub:
+                by_shard.setdefault(self._shards.index_of(connection.user_id), []).append(connection)
+            for connections in by_shard.values():
+                for start in range(0, len(connections), BATCH):
+                    await self._renew(connections[start : start + BATCH])
+
+    async def _renew(self, connections: "list[Connection]") -> None:
+        try:
+            gone = await self._routes.renew([(connection.user_id, connection.id) for connection in connections])
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            # Routes outlive several renewals; when the server comes back, its link recovers everybody.
+            log.warning("routes.not_renewed", connections=len(connections), error=repr(error))
+            return
+        for place in gone:
+            if not connections[place].closed:
+                self.ask(connections[place])
 
     async def _recover(self, connections: "list[Connection]") -> None:
         items = [(connection.user_id, connection.id, connection.cursor) for connection in connections]

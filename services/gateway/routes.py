@@ -19,7 +19,8 @@ from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
 log = structlog.get_logger(__name__)
 
 ROUTE_SECONDS: Final = 3600
-"""Routes outlive their gateway for this long; deliveries to a dead one remove them much sooner."""
+"""Routes outlive their gateway for this long; deliveries to a dead one remove them much sooner. `Recovery` renews those of
+live connections."""
 ATTACH_BATCH: Final = 50
 DETACH_BATCH: Final = 500
 RETRY_SECONDS: Final = 1.0
@@ -31,6 +32,7 @@ _RESULTS: Final = {1: True, 0: False, -1: None}
 _attach = Script("services.gateway", "attach")
 _detach = Script("services.gateway", "detach")
 _prune = Script("services.gateway", "prune")
+_renew = Script("services.gateway", "renew")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,15 @@ class Routes:
         Items are (user id, connection id, cursor or ''). Raises redis' errors.
         """
         return await self._run_attach(items, 0)
+
+    async def renew(self, items: Sequence[tuple[str, str]]) -> list[int]:
+        """Let routes and inboxes of connections live on, whose users share a server; says which have no route any more.
+
+        Items are (user id, connection id); the answer holds places in them. Raises redis' errors.
+        """
+        client = self._shards.of(items[0][0])
+        gone = await _renew(client, msgpack_encoder.encode(items), ROUTE_SECONDS, limits.INBOX_SECONDS)
+        return [place - 1 for place in gone]
 
     def detach(self, user_id: str, connection_id: str) -> None:
         """Remove a route soon; `run` does it."""

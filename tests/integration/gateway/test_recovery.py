@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from services.gateway import routes
-from services.gateway.routes import Routes
-from shared.protocol import keys, relay
+from services.gateway import recovery, routes
+from services.gateway.routes import ROUTE_SECONDS, Routes
+from shared.protocol import keys, limits, relay
 from shared.redis import Shards
+from tests.integration.gateway.conftest import StartGateway
 from tests.support.gateway import Backend, RunningGateway, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
@@ -185,3 +186,36 @@ async def test_a_redis_that_refuses_writes_ends_nothing(
     await behind.redis.hset(keys.key(keys.ROUTES, identity(bob)), "0190", gateway.id)
     await behind.publish(gateway, deliveries=[relay.Delivery(identity(bob), 1, False, "{}")])
     await eventually(gone)
+
+
+@pytest.fixture
+async def renewing(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> RunningGateway:
+    """A gateway that renews what it has in Redis all the time."""
+    monkeypatch.setattr(recovery, "RENEWAL_SECONDS", 0.02)
+    return await start_gateway()
+
+
+async def test_a_live_connection_keeps_its_route_and_inbox(
+    renewing: RunningGateway, behind: Backend, alice: str
+) -> None:
+    """Both have a lifetime in Redis, which a connection may outlive."""
+    await renewing.connect(alice)
+    kept = {keys.ROUTES: ROUTE_SECONDS, keys.INBOX: limits.INBOX_SECONDS, keys.INBOX_OFFSET: limits.INBOX_SECONDS}
+    for prefix in kept:
+        await behind.redis.expire(keys.key(prefix, identity(alice)), 60)
+
+    async def renewed() -> bool:
+        left = [await behind.redis.ttl(keys.key(prefix, identity(alice))) for prefix in kept]
+        return all(ttl > seconds - 60 for ttl, seconds in zip(left, kept.values(), strict=True))
+
+    await eventually(renewed)
+
+
+async def test_a_route_that_redis_dropped_is_made_again(renewing: RunningGateway, behind: Backend, alice: str) -> None:
+    """What came meanwhile is read from the inbox."""
+    socket = await renewing.connect(alice)
+    await behind.redis.delete(keys.key(keys.ROUTES, identity(alice)))
+    missed = await behind.append(identity(alice))
+    await socket.expect("message.new")
+    assert [one.text for one in socket.received[1:]] == [missed.text]
+    assert len(await behind.routes(identity(alice))) == 1
