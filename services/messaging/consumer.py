@@ -1,6 +1,7 @@
 """Takes command batches from the queue, a cycle's worth at a time, and acknowledges them when all is done."""
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from typing import Final, NamedTuple
@@ -106,17 +107,19 @@ class CommandConsumer:
         metrics.QUEUE_SECONDS.observe(started - taken[0].at)
         metrics.CYCLE_SECONDS.observe(now - started)
 
-    async def _handle(self, taken: list[Taken], trace: str | None) -> None:
+    async def _handle(self, taken: list[Taken], trace: str | None, *, again: bool = False) -> None:
         """Handle what was taken; when that fails for good, each batch alone, and bury those that fail again."""
+        tries = itertools.count(int(again or any(message.redelivered for message, _, _ in taken)))
+        batches = [batch for _, batch, _ in taken]
         try:
-            await outlast(lambda: self._cycle.run([batch for _, batch, _ in taken], trace))
+            await outlast(lambda: self._cycle.run(batches, trace, again=next(tries) > 0))
         except Exception as error:
             log.exception("cycle.failed", batches=len(taken))
             if len(taken) == 1:
                 await self._dead_letters.bury(taken[0].message, repr(error))
                 return
             for one in taken:
-                await self._handle([one], trace)
+                await self._handle([one], trace, again=True)
             return
         self._faults.reach(FaultPoint.BEFORE_ACK)
         await rabbitmq.acknowledge([message for message, _, _ in taken])

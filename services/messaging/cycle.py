@@ -43,13 +43,16 @@ class Cycle:
         self._drift = drift
         self._faults = faults
 
-    async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
-        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure."""
+    async def run(self, batches: Sequence[CommandBatch], trace: str | None = None, *, again: bool = False) -> None:
+        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure.
+
+        `again`: some of them may have been stored before, by us or by another replica, and not been announced.
+        """
         outbox = self._fanout.outbox(trace or "")
         self._faults.reach(FaultPoint.BEFORE_COMMIT)
         with span("messaging.store", "client", trace):
             for segment in segments(batches):
-                await self._handle(segment, outbox)
+                await self._handle(segment, outbox, again)
         self._faults.reach(FaultPoint.AFTER_COMMIT)
         for batch in batches:
             outbox.complete(batch.gateway_id, batch.batch_id)
@@ -66,23 +69,23 @@ class Cycle:
         if outbox.blocks:
             await self._reports.blocks(outbox.blocks)
 
-    async def _handle(self, segment: Segment, outbox: Outbox) -> None:
+    async def _handle(self, segment: Segment, outbox: Outbox, again: bool) -> None:
         """Handle a segment; if it fails for good, its commands one by one: a bad one must not fail its neighbours."""
         try:
-            await self._apply(segment, outbox)
+            await self._apply(segment, outbox, again)
         except Exception as error:
             if is_transient(error):
                 raise
             if len(segment) > 1:
                 for asked in segment:
-                    await self._handle([asked], outbox)
+                    await self._handle([asked], outbox, again)
                 return
             error_id = uuid.uuid4().hex
             batch, _, command = segment[0]
             log.exception("command.failed", error_id=error_id, user_id=command.user_id)
             self._handlers.fail(batch, command, error_id, outbox)
 
-    async def _apply(self, segment: Segment, outbox: Outbox) -> None:
+    async def _apply(self, segment: Segment, outbox: Outbox, again: bool) -> None:
         """Marks come first: what is sent in the same cycle wasn't seen by whoever read «all»."""
         batch, _, first = segment[0]
         if isinstance(first, SetBlock):
@@ -91,7 +94,7 @@ class Cycle:
         marks = [(batch, place, c) for batch, place, c in segment if isinstance(c, MarkRead | MarkDelivered)]
         sends = [(batch, place, c) for batch, place, c in segment if isinstance(c, SendMessage)]
         if marks:
-            await self._handlers.mark(marks, outbox)
+            await self._handlers.mark(marks, outbox, again=again)
         if sends:
             await self._handlers.send(sends, outbox)
 

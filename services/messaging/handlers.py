@@ -75,12 +75,15 @@ class Handlers:
                 outbox.refuse(asker_of(batch, send), ErrorCode(result.verdict), reference_of(send))
         metrics.count_verdicts("send", (result.verdict for result in appended))
 
-    async def mark(self, asked: Sequence[Asked[MarkRead | MarkDelivered]], outbox: Outbox) -> None:
-        """Move marks, one for each (conversation, user), and announce what became of them."""
+    async def mark(self, asked: Sequence[Asked[MarkRead | MarkDelivered]], outbox: Outbox, *, again: bool) -> None:
+        """Move marks, one for each (conversation, user), and announce what became of them.
+
+        `again`: some may have been moved before without an announcement, so it is made even where nothing moves.
+        """
         marks: dict[tuple[str, str], Mark] = {}
         for _, _, command in asked:
             place = (command.conversation_id, command.user_id)
-            marks[place] = merge(marks.get(place, Mark(*place, None, None)), command)
+            marks[place] = merge(marks.get(place, Mark(*place, None, None, again)), command)
         with metrics.MARK_SECONDS.time():
             marked = dict(zip(marks, await self._receipts.mark(list(marks.values())), strict=True))
         for batch, _, command in asked:

@@ -13,12 +13,16 @@ EVERYTHING: Final = MAX_SAFE_INTEGER
 
 
 class Mark(NamedTuple):
-    """A wish to move a user's marks in a conversation; None leaves one where it is."""
+    """A wish to move a user's marks in a conversation; None leaves one where it is.
+
+    `again`: the wish may have been carried out before, and nobody been told.
+    """
 
     conversation_id: str
     user_id: str
     read_to: int | None
     delivered_to: int | None
+    again: bool = False
 
 
 class Marked(NamedTuple):
@@ -27,6 +31,7 @@ class Marked(NamedTuple):
     `verdict`: marked, or the error code of a refusal; the fields after it count for the first.
 
     `shows_read` and `shows_delivered`: something of the other participant's became read, delivered, and no block stands.
+    So it was, too, when the wish comes again and the mark already stood there: the times are those of that move.
     """
 
     verdict: str

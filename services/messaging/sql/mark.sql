@@ -1,6 +1,7 @@
 -- Move reading and delivery marks forward, for a batch, in one round trip and one commit. No (conversation, user) may
 -- stand in it twice.
--- $1 conversations, $2 users, $3 read up to (null: not read), $4 delivered up to (null: not delivered); both are clamped
+-- $1 conversations, $2 users, $3 read up to (null: not read), $4 delivered up to (null: not delivered); both are clamped.
+-- $5 whether the row may have been given before, by somebody who died before telling what became of it
 --
 -- One row for each given row, in the given order: its verdict (marked, stale, conversation_not_found), where the marks stand,
 -- when the reading mark moved last, unread count and version, the other participant, and which of its messages became
@@ -8,10 +9,12 @@
 --
 -- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted, and those committed while this
 -- statement waited for the lock can't be seen: such a row is stale, nothing is changed for it, and it is given again.
+--
+-- A row that may have been given before and moves nothing tells again what the last move told.
 WITH given AS MATERIALIZED (
     SELECT *
-    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
-        AS g (conversation_id, user_id, read_to, delivered_to, position)
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[]) WITH ORDINALITY
+        AS g (conversation_id, user_id, read_to, delivered_to, again, position)
 ), seen AS MATERIALIZED (
     SELECT id, last_seq
     FROM messaging.conversations
@@ -25,7 +28,7 @@ WITH given AS MATERIALIZED (
     ORDER BY id
     FOR NO KEY UPDATE
 ), sides AS MATERIALIZED (
-    SELECT g.position, g.conversation_id, g.user_id, l.last_seq, l.version, l.blocked, l.now,
+    SELECT g.position, g.conversation_id, g.user_id, g.again, l.last_seq, l.version, l.blocked, l.now,
            l.id IS NOT NULL AND g.user_id IN (l.user_low, l.user_high) AS found,
            l.last_seq <> s.last_seq AND g.read_to < l.last_seq AS stale,
            g.user_id = l.user_low AS is_low,
@@ -60,6 +63,26 @@ WITH given AS MATERIALIZED (
            ) AS newly_delivered
     FROM sides s
     WHERE found AND stale IS NOT TRUE
+), told AS MATERIALIZED (
+    -- The last move of each mark that became news for the other side: it covers a message of theirs that the one before didn't.
+    SELECT s.position, r.read, r.at
+    FROM sides s
+    CROSS JOIN LATERAL (
+        VALUES (true, s.read_to, s.read_from), (false, s.delivered_to, s.delivered_from)
+    ) mark (read, wanted, stands)
+    CROSS JOIN LATERAL (
+        SELECT read, seq, at FROM messaging.receipts
+        WHERE conversation_id = s.conversation_id AND user_id = s.user_id AND read = mark.read AND seq = mark.stands
+            AND NOT silent
+        LIMIT 1
+    ) r
+    WHERE s.again AND s.found AND NOT s.blocked AND mark.wanted <= mark.stands AND EXISTS (
+        SELECT FROM messaging.messages m
+        WHERE m.conversation_id = s.conversation_id AND m.sender_id = s.other_id AND m.seq <= r.seq AND m.seq > COALESCE((
+            SELECT max(p.seq) FROM messaging.receipts p
+            WHERE p.conversation_id = s.conversation_id AND p.user_id = s.user_id AND p.read = r.read AND p.seq < r.seq
+        ), 0)
+    )
 ), recorded AS (
     INSERT INTO messaging.receipts (conversation_id, user_id, seq, read, silent, at)
     SELECT conversation_id, user_id, read_to, true, blocked, now FROM moved WHERE reads
@@ -94,13 +117,15 @@ SELECT CASE WHEN NOT s.found THEN 'conversation_not_found' WHEN s.stale THEN 'st
        GREATEST(s.read_from, s.read_to) AS read_seq,
        CASE WHEN m.reads THEN s.now ELSE COALESCE(s.read_at, s.now) END AS read_at,
        GREATEST(s.delivered_from, s.delivered_to) AS delivered_seq,
-       s.now AS delivered_at,
+       COALESCE(delivery.at, s.now) AS delivered_at,
        s.unread - m.newly_read AS unread,
        s.version + (SELECT (count(*) > 0)::int FROM moved o WHERE o.conversation_id = s.conversation_id AND (o.reads OR o.delivers))
            AS version,
        s.other_id::text,
-       m.newly_read > 0 AND NOT s.blocked AS shows_read,
-       m.newly_delivered AND NOT s.blocked AS shows_delivered
+       reading.position IS NOT NULL OR (m.newly_read > 0 AND NOT s.blocked) AS shows_read,
+       delivery.position IS NOT NULL OR (m.newly_delivered AND NOT s.blocked) AS shows_delivered
 FROM sides s
 LEFT JOIN moved m USING (position)
+LEFT JOIN told reading ON reading.position = s.position AND reading.read
+LEFT JOIN told delivery ON delivery.position = s.position AND NOT delivery.read
 ORDER BY s.position

@@ -40,11 +40,16 @@ async def test_death_at_any_step_loses_and_doubles_nothing(
     point: FaultPoint, start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
     """Killed as by `kill -9` at that step; another process takes over."""
+    earlier = gateway.batch(talk.send(talk.one, "first"), talk.send(talk.one, "second"))
+    await replica.cycle.run([earlier])
+    await gateway.completed(earlier)
     doomed = await start(CHAT_FAULTS="1", CHAT_FAULT_POINT=point.value)
     batch = gateway.batch(
         talk.send(talk.one, "known by its tempId", "t1"),
         talk.send(talk.one, "known by its place"),
         talk.read(talk.one),
+        talk.read(talk.other, 1),
+        talk.delivered(talk.other, 2),
         talk.send(talk.other, "back", "t1"),
     )
     await broker.send(batch)
@@ -54,15 +59,22 @@ async def test_death_at_any_step_loses_and_doubles_nothing(
     await broker.send(last)
     await gateway.completed(batch)
     await gateway.completed(last)
-    expected = ["known by its tempId", "known by its place", "back", "after"]
+    expected = ["first", "second", "known by its tempId", "known by its place", "back", "after"]
     for person in (talk.one, talk.other):
         assert gateway.messages(person) == list(enumerate(expected, start=1))
-    assert await replica.last_seq(talk) == 4
-    assert await replica.counts.of(talk.other.id) == {talk.id: 3}
+    assert await replica.last_seq(talk) == 6
+    assert await replica.counts.of(talk.other.id) == {talk.id: 4}
     for person in (talk.one, talk.other):
         assert await replica.counts.compare(person.id) == []
     sent = [e["payload"]["tempId"] for e in gateway.events(talk.one, "message.sent")]
-    assert sent[:2] == ["t1", None]
+    assert sent[2:4] == ["t1", None]
+    read, delivered = [
+        {(event["payload"]["seq"], event["payload"][time]) for event in gateway.events(talk.one, kind)}
+        for kind, time in (("message.read_update", "readAt"), ("message.delivered_update", "deliveredAt"))
+    ]
+    first, second = await replica.messages.at([(talk.one.id, talk.id, seq) for seq in (1, 2)])
+    assert read == {(1, first.read_at)}
+    assert delivered == {(2, second.delivered_at)}
 
 
 async def test_a_clean_stop_finishes_what_is_under_way(

@@ -7,8 +7,12 @@ import httpx
 import pytest
 import structlog
 from pydantic import SecretStr
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.messaging.app import Messaging
+from services.messaging.fanout import Fanout
+from services.messaging.indicators import Indicator
+from services.messaging.outbox import Origin, Outbox
 from services.messaging.settings import Settings
 from shared.lifecycle import Supervisor
 from shared.postgres import Pool
@@ -117,6 +121,26 @@ async def test_poison_is_put_aside_with_its_reason(
     assert await list_letters(amqp_url, dead) == []
     with pytest.raises(KeyError):
         await drop_letters(amqp_url, topology.MESSAGING_COMMANDS.name)
+
+
+async def test_what_was_stored_before_redis_went_away_is_told_when_it_is_back(
+    start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await replica.cycle.run([gateway.batch(talk.send(talk.one))])
+    await start()
+    deliver, outages = Fanout.deliver, iter([RedisConnectionError()])
+
+    async def deliver_after_outages(fanout: Fanout, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
+        for outage in outages:
+            raise outage
+        return await deliver(fanout, outbox)
+
+    monkeypatch.setattr(Fanout, "deliver", deliver_after_outages)
+    batch = gateway.batch(talk.delivered(talk.other, 1), talk.read(talk.other))
+    await broker.send(batch)
+    await gateway.completed(batch)
+    told = [event["type"] for event in gateway.events(talk.one)]
+    assert told == ["message.sent", "message.delivered_update", "message.read_update"]
 
 
 async def test_a_command_that_nobody_foresaw_is_answered_alone(

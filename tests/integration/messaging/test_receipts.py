@@ -8,6 +8,7 @@ import pytest
 from services.messaging.messages import Draft
 from services.messaging.receipts import EVERYTHING, Mark
 from services.messaging.sql import APPEND
+from shared.protocol.codec import instant
 from shared.protocol.relay import Command
 from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually
 
@@ -162,6 +163,48 @@ async def test_no_receipt_passes_a_block(replica: Replica, talk: Talk, gateway: 
     await run(replica, gateway, talk.read(talk.other))
     assert [update["seq"] for update in payloads(gateway, talk.one, "message.read_update")] == [2]
     assert [read for read, _, _ in await state(replica, talk.one, talk, 2)] == [True, True]
+
+
+@pytest.mark.parametrize("block", [False, True])
+async def test_marks_that_were_stored_and_not_told_are_told_when_they_come_again(
+    replica: Replica, talk: Talk, gateway: Gateway, block: bool
+) -> None:
+    """As after a crash between commit and fan-out: the times are those of the first attempt."""
+    await fill(replica, gateway, talk, 3)
+    lost = await replica.receipts.mark([Mark(talk.id, talk.other.id, 2, 3)])
+    await asyncio.sleep(0.002)  # the clock must move on: it counts milliseconds
+    if block:
+        await replica.blocks.set(talk.one.id, talk.other.id, active=True)
+    batch = gateway.batch(talk.read(talk.other, 2), talk.delivered(talk.other, 3))
+    for _ in range(2):
+        gateway.forget()
+        await replica.cycle.run([batch], again=True)
+        await gateway.completed(batch)
+        read = payloads(gateway, talk.one, "message.read_update")
+        delivered = payloads(gateway, talk.one, "message.delivered_update")
+        assert [(told["seq"], told["readAt"]) for told in read] == ([] if block else [(2, instant(lost[0].read_at))])
+        assert [(told["seq"], told["deliveredAt"]) for told in delivered] == (
+            [] if block else [(3, instant(lost[0].delivered_at))]
+        )
+
+
+async def test_marks_that_were_no_news_are_none_when_they_come_again(
+    replica: Replica, talk: Talk, gateway: Gateway
+) -> None:
+    """The last mark covered the reader's own message alone, or was made behind a block."""
+    await fill(replica, gateway, talk, 2)
+    await run(replica, gateway, talk.read(talk.other), talk.send(talk.other))
+    await run(replica, gateway, talk.read(talk.other), talk.delivered(talk.other, 3))
+    assert gateway.events(talk.one) == []
+    await replica.cycle.run([gateway.batch(talk.read(talk.other), talk.delivered(talk.other, 3))], again=True)
+    await run(replica, gateway, talk.send(talk.one))
+    assert {event["type"] for event in gateway.events(talk.one)} == {"message.sent"}
+    await replica.blocks.set(talk.other.id, talk.one.id, active=True)
+    await run(replica, gateway, talk.read(talk.other))
+    await replica.blocks.set(talk.other.id, talk.one.id, active=False)
+    await replica.cycle.run([gateway.batch(talk.read(talk.other), talk.delivered(talk.other, 4))], again=True)
+    await run(replica, gateway)
+    assert gateway.events(talk.one) == []
 
 
 async def test_what_was_committed_while_waiting_is_counted(replica: Replica, talk: Talk) -> None:
