@@ -12,7 +12,7 @@ from services.messaging.fanout import Fanout
 from services.messaging.faults import FaultPoint, Faults
 from services.messaging.handlers import Handlers
 from services.messaging.indicators import TypingIndicators
-from services.messaging.outage import is_transient
+from services.messaging.outage import is_transient, outlast
 from services.messaging.outbox import Outbox
 from services.messaging.reports import Reports
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
@@ -65,9 +65,9 @@ class Cycle:
         if ended:
             await self._indicators.end(ended)
         if undelivered:
-            await self._reports.undelivered(undelivered)
+            await outlast(lambda: self._reports.undelivered(undelivered))
         if outbox.blocks:
-            await self._reports.blocks(outbox.blocks)
+            await outlast(lambda: self._reports.blocks(outbox.blocks))
 
     async def _handle(self, segment: Segment, outbox: Outbox, again: bool) -> None:
         """Handle a segment; if it fails for good, its commands one by one: a bad one must not fail its neighbours."""

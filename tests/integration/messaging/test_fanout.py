@@ -2,15 +2,19 @@
 
 import asyncio
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from services.messaging.outbox import Outbox
+from services.messaging.outage import outlast
+from services.messaging.outbox import Origin, Outbox
 from shared.postgres import Pool
 from shared.protocol import keys, limits
 from shared.protocol.relay import Command
+from shared.rabbitmq import BrokerUnavailable
 from shared.redis import Shards
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
 
@@ -236,6 +240,25 @@ async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
     assert await client.hgetall(routes) == {}
     (origin,) = replica.reported.origins
     assert (origin.send.content, origin.appended.receiver_id) == ("anybody?", talk.other.id)
+
+
+async def test_what_the_broker_refuses_to_hear_is_not_delivered_again(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the notifier can't be told, inboxes must not fill with repetitions."""
+    await shards.of(talk.other.id).delete(keys.key(keys.ROUTES, talk.other.id))
+    report, outages = replica.reported.undelivered, iter([BrokerUnavailable(), TimeoutError()])
+
+    async def report_after_outages(origins: Iterable[Origin]) -> None:
+        for outage in outages:
+            raise outage
+        await report(origins)
+
+    monkeypatch.setattr(replica.reported, "undelivered", report_after_outages)
+    batch = gateway.batch(talk.send(talk.one))
+    await outlast(lambda: replica.cycle.run([batch]))
+    assert len(replica.reported.origins) == 1
+    assert len(await entries(shards, talk.other)) == 1
 
 
 async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
