@@ -36,8 +36,8 @@ class Introductions:
             await asyncio.wait([done], timeout=WAIT_SECONDS)
 
     def mention(self, principal: Principal) -> asyncio.Future[None] | None:
-        """Make the user known soon. Returns what is done then, or None when there is nothing to do."""
-        if self._directory.knows(principal) or len(self._waiting) >= MAX_WAITING:
+        """Make the user known soon. Returns what is done then, or None when too many wait."""
+        if len(self._waiting) >= MAX_WAITING:
             return None
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[principal.user_id] = (principal, done)

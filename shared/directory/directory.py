@@ -1,6 +1,5 @@
 """Users by id and by name, created and updated from token claims."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,7 +9,6 @@ from shared.auth.principal import Principal
 from shared.directory.profile import Profile
 from shared.postgres import Pool, load_sql
 
-MAX_REMEMBERED: Final = 100_000
 ATTEMPTS: Final = 3
 
 _COLUMNS: Final = "id::text AS user_id, username, display_name, avatar"
@@ -21,51 +19,33 @@ _UPDATE: Final = load_sql("shared.directory", "update_profile")
 
 
 class Directory:
-    """The users' table. Remembers, bounded, which claims it has stored: a user that reconnects costs no statement."""
+    """The users' table.
+
+    What a token says is compared with what is stored each time that one is seen: nothing is remembered here, for another
+    process may have seen a later one.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._stored: OrderedDict[str, tuple[str | None, str | None, str | None]] = OrderedDict()
 
     async def ensure(self, principal: Principal) -> None:
-        """Store what the token says of its subject, unless it is stored. Raises what asyncpg raises.
-
-        Two users that claim one name at once: the unique index refuses one, which then takes the name over.
-        """
-        if self.knows(principal):
-            return
-        for attempt in range(ATTEMPTS):
-            try:
-                await self._store(principal)
-                break
-            except asyncpg.UniqueViolationError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        self._remember(principal)
+        """Store what the token says of its subject, unless it is stored. Raises what asyncpg raises."""
+        await self.ensure_all([principal])
 
     async def ensure_all(self, principals: Iterable[Principal]) -> None:
         """The same for many, in one statement unless somebody changed. Raises what asyncpg raises."""
-        wanted = {principal.user_id: principal for principal in principals if not self.knows(principal)}
-        if not wanted:
-            return
+        wanted = {principal.user_id: principal for principal in principals}
         rows = await self._pool.fetch(
             _ENSURE_ALL,
             list(wanted),
-            [principal.username or principal.user_id for principal in wanted.values()],
+            [principal.username for principal in wanted.values()],
             [principal.name for principal in wanted.values()],
             [principal.picture for principal in wanted.values()],
         )
         for row in rows:
-            self._remember(wanted.pop(row["user_id"]))
+            del wanted[row["user_id"]]
         for principal in wanted.values():
-            await self.ensure(principal)
-
-    def knows(self, principal: Principal) -> bool:
-        """True when this process has stored what the token says."""
-        if self._stored.get(principal.user_id) != _claims(principal):
-            return False
-        self._stored.move_to_end(principal.user_id)
-        return True
+            await self._store(principal)
 
     async def find_by_username(self, username: str) -> Profile | None:
         """The user of this name, or None."""
@@ -95,22 +75,16 @@ class Directory:
             raise LookupError(user_id)
         return Profile(**row)
 
-    def _remember(self, principal: Principal) -> None:
-        self._stored[principal.user_id] = _claims(principal)
-        if len(self._stored) > MAX_REMEMBERED:
-            self._stored.popitem(last=False)
-
     async def _store(self, principal: Principal) -> None:
-        username = principal.username or principal.user_id
-        async with self._pool.acquire() as connection, connection.transaction():
-            current = await connection.fetchrow(
-                "SELECT username, claim_name, claim_picture FROM directory.users WHERE id = $1", principal.user_id
-            )
-            if current is not None and tuple(current) == (username, principal.name, principal.picture):
-                return
-            await connection.execute(_RELEASE, principal.user_id, username)
-            await connection.execute(_ENSURE, principal.user_id, username, principal.name, principal.picture)
-
-
-def _claims(principal: Principal) -> tuple[str | None, str | None, str | None]:
-    return principal.username, principal.name, principal.picture
+        """Two users that claim one name at once: the unique index refuses one, which then takes the name over."""
+        for attempt in range(ATTEMPTS):
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    await connection.execute(_RELEASE, principal.user_id, principal.username)
+                    await connection.execute(
+                        _ENSURE, principal.user_id, principal.username, principal.name, principal.picture
+                    )
+                break
+            except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+                if attempt == ATTEMPTS - 1:
+                    raise
