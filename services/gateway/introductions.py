@@ -32,14 +32,16 @@ class Introductions:
     async def introduce(self, principal: Principal) -> None:
         """Wait until the directory knows the user, or for a second. Without PostgreSQL people can connect all the same."""
         done = self.mention(principal)
-        if done is not None and time.monotonic() >= self._away_until:
+        if time.monotonic() >= self._away_until:
             await asyncio.wait([done], timeout=WAIT_SECONDS)
 
-    def mention(self, principal: Principal) -> asyncio.Future[None] | None:
-        """Make the user known soon. Returns what is done then, or None when too many wait."""
-        if len(self._waiting) >= MAX_WAITING:
-            return None
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def mention(self, principal: Principal) -> asyncio.Future[None]:
+        """Make a user known soon; done when the directory knows, or when too many wait already."""
+        known = self._waiting.get(principal.user_id)
+        done = asyncio.get_running_loop().create_future() if known is None else known[1]
+        if known is None and len(self._waiting) >= MAX_WAITING:
+            done.set_result(None)
+            return done
         self._waiting[principal.user_id] = (principal, done)
         self._any_waiting.set()
         return done

@@ -31,8 +31,8 @@ class TokenRefresh:
         self, verifier: TokenVerifier, revocations: Revocations, introductions: Introductions, heartbeat: Heartbeat
     ) -> None:
         self._verifier = verifier
-        self._revocations = revocations
         self._introductions = introductions
+        self._revocations = revocations
         self._heartbeat = heartbeat
         self._waiting: deque[tuple[Connection, str]] = deque()
         self._any_waiting = asyncio.Event()
