@@ -2,7 +2,7 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +18,7 @@ UuidText = Annotated[
     str, Field(pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$")
 ]
 NO_NUL = r"^[^\x00]*$"
+VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"
 
 
 class Participant(BaseModel):
@@ -125,11 +126,13 @@ class BlockBody(BaseModel):
 
 
 class ProfileChange(BaseModel):
-    """What to change; what is left out stays. An avatar of null is none."""
+    """What to change; what is left out stays. An avatar of null is none, a display name always is one."""
 
-    displayName: str | None = Field(None, min_length=1, max_length=limits.MAX_DISPLAY_NAME_CHARACTERS, pattern=NO_NUL)
+    displayName: str | None = Field(None, max_length=limits.MAX_DISPLAY_NAME_CHARACTERS, pattern=VISIBLE)
     avatar: str | None = Field(None, max_length=limits.MAX_URL_CHARACTERS, pattern=r"^https://[^\x00\s]+$")
 
-    def changes(self) -> dict[str, Any]:
-        """The fields that were given."""
-        return self.model_dump(exclude_unset=True)
+    @model_validator(mode="after")
+    def _keeps_a_name(self) -> Self:
+        if "displayName" in self.model_fields_set and self.displayName is None:
+            raise ValueError("displayName can't be taken away")
+        return self

@@ -1,6 +1,6 @@
 """REST: conversations, history, unread counts, blocks, and the user's own profile."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -22,6 +22,7 @@ from services.messaging.history import Position
 from services.messaging.messages import Messages
 from services.messaging.unread import UnreadCounts
 from shared.directory import Directory
+from shared.protocol import limits
 from shared.protocol.codec import instant, is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.payloads import Message
@@ -155,16 +156,16 @@ def _page_after(conversation: Conversation) -> str:
 def _position_of(page: str) -> tuple[datetime, str]:
     at, _, conversation_id = decode_page(page).partition("|")
     try:
-        position = datetime.fromisoformat(at)
-    except ValueError:
+        position = datetime.fromisoformat(at).astimezone(UTC)
+    except (ValueError, OverflowError):
         position = None
-    if position is None or position.tzinfo is None or not is_uuid(conversation_id):
+    if position is None or not is_uuid(conversation_id):
         raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
     return position, conversation_id
 
 
 def _offset_of(page: str) -> int:
     text = decode_page(page)
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit()) or int(text) > limits.MAX_SAFE_INTEGER:
         raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
     return int(text)

@@ -69,6 +69,7 @@ def create_app(title: str, checks: dict[str, HealthCheck], allowed_origins: Sequ
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
         responses={"default": {"model": ErrorBody, "description": "The error object"}},
     )
     app.add_middleware(BodyLimit)

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from services.messaging.messages import Draft
 from services.messaging.settings import Settings
 from shared.postgres import Pool
 from shared.redis import Shards
+from shared.rest import encode_page
 from tests.support.messaging import Person, Replica, Talk, new_person
 from tests.support.messaging_process import SECRET
 
@@ -151,18 +153,76 @@ async def test_bad_queries(rest: Rest, talk: Talk, query: str) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error")
 
 
+@pytest.mark.parametrize(
+    ("path", "positions"),
+    [
+        ("conversations", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "yesterday", ""]),
+        ("blocks", ["9" * 30, "-1", "1.5", ""]),
+    ],
+)
+async def test_pages_that_nobody_gave_out(rest: Rest, pool: Pool, path: str, positions: list[str]) -> None:
+    person = await new_person(pool)
+    for position in positions:
+        page = encode_page(f"{position}|{person.id}" if path == "conversations" else position)
+        response = await rest(person, "GET", f"/chat/{path}", params={"page": page})
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error")
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    """A body whose length nobody announces."""
+    for _ in range(5):
+        yield b"x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("x" * 70_000, 413),
+        (chunks, 413),
+        (b"\xff\xfe", 422),
+        ("[" * 30_000, 422),
+        ('{"username": "\\ud800"}', 422),
+        ('{"username": NaN}', 422),
+    ],
+    ids=["announced", "streamed", "not-utf-8", "deep", "surrogate", "nan"],
+)
+async def test_bodies_that_cannot_be_read(rest: Rest, pool: Pool, body: Any, status: int) -> None:
+    content = body() if callable(body) else body
+    response = await rest(await new_person(pool), "POST", "/chat/conversations", content=content)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, "validation_error")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "conversations/", 404),
+        ("GET", "nothing", 404),
+        ("DELETE", "conversations", 405),
+        ("PUT", "users/me", 405),
+    ],
+)
+async def test_what_is_not_there_is_an_error_object(
+    rest: Rest, pool: Pool, method: str, path: str, status: int
+) -> None:
+    response = await rest(await new_person(pool), method, f"/chat/{path}")
+    assert (response.status_code, response.json()["type"]) == (status, "error")
+
+
 async def test_conversations_newest_first_in_pages(rest: Rest, replica: Replica, talk: Talk) -> None:
+    """Of two with the same time the higher id comes first, so that pages neither repeat nor lose one."""
     talks = [talk]
     for _ in range(4):
         other = await new_person(replica.pool)
         conversation_id, _ = await replica.conversations.create(talk.one.id, other.id)
         talks.append(Talk(conversation_id, talk.one, other))
-    for one in (talks[3], talks[0]):
-        await fill(replica, one, 2)
-    expected = [talks[0].id, talks[3].id, talks[4].id, talks[2].id, talks[1].id]
-    whole = await rest.get(talk.one, "/chat/conversations")
-    assert [item["id"] for item in whole["items"]][:2] == expected[:2]
-    assert {item["id"] for item in whole["items"]} == set(expected)
+    await fill(replica, talks[0], 2)
+    hours = dict(zip([one.id for one in talks], [3, 1, 1, 2, 1], strict=True))
+    for conversation_id, hour in hours.items():
+        await replica.pool.execute(
+            "UPDATE messaging.conversations SET updated_at = $2 WHERE id = $1",
+            conversation_id,
+            datetime(2024, 1, 1, hour, tzinfo=UTC),
+        )
     found, page = [], None
     while True:
         answer = await rest.get(talk.one, "/chat/conversations", limit=2, **({"page": page} if page else {}))
@@ -170,8 +230,25 @@ async def test_conversations_newest_first_in_pages(rest: Rest, replica: Replica,
         page = answer["nextPage"]
         if page is None:
             break
-    assert found == whole["items"]
+    tied = sorted((one.id for one in talks if hours[one.id] == 1), reverse=True)
+    assert [item["id"] for item in found] == [talks[0].id, talks[3].id, *tied]
+    assert (await rest.get(talk.one, "/chat/conversations"))["items"] == found
     assert (found[0]["lastMessage"]["content"], found[0]["lastSeq"]) == ("message 2", 2)
+
+
+async def test_a_message_brings_its_conversation_to_the_top(rest: Rest, replica: Replica, talk: Talk) -> None:
+    other = await new_person(replica.pool)
+    newer, _ = await replica.conversations.create(talk.one.id, other.id)
+    await replica.pool.execute(
+        "UPDATE messaging.conversations SET updated_at = now() - interval '1 hour' WHERE id = ANY ($1::uuid[])",
+        [talk.id, newer],
+    )
+    for talked in (talk, Talk(newer, talk.one, other)):
+        await fill(replica, talked, 1)
+        assert (await rest.get(talk.one, "/chat/conversations", limit=1))["items"][0]["id"] == talked.id
+        await replica.pool.execute(
+            "UPDATE messaging.conversations SET updated_at = updated_at - interval '1 minute' WHERE id = $1", talked.id
+        )
 
 
 async def test_unread_of_each_side(rest: Rest, replica: Replica, talk: Talk) -> None:
@@ -200,7 +277,10 @@ async def test_the_profile(rest: Rest, pool: Pool) -> None:
     assert changed.json() == {"id": person.id, "username": person.username, **change}
     cleared = await rest(person, "PATCH", "/chat/users/me", json={"avatar": None})
     assert cleared.json() == await rest.get(person, "/chat/users/me") == {**changed.json(), "avatar": None}
-    for bad in ({"displayName": ""}, {"displayName": "x" * 256}, {"avatar": "javascript:alert(1)"}):
+    for bad in (
+        *({"displayName": name} for name in ("", " \t", "x" * 256, "nul\0", None, 5)),
+        *({"avatar": url} for url in ("", "javascript:alert(1)", "http://a/1.png", "https://a/" + "x" * 2048)),
+    ):
         assert (await rest(person, "PATCH", "/chat/users/me", json=bad)).status_code == 422
 
 
