@@ -1,8 +1,12 @@
 -- Put a user's unread counts, as PostgreSQL has them, into the copy. ARGV[1]: user id; ARGV[2]: msgpack of
 -- {conversation, count, version, ...}, all of the user's conversations that ever had a message.
--- A count of which Redis knows a newer version stays, unless ARGV[3] is 1.
+-- A count of which Redis knows a newer version stays, and so does all when there is a total: somebody was quicker, and may
+-- have counted since in conversations that are not among these. If ARGV[3] is 1, nothing stays.
 
 local user, known = ARGV[1], cmsgpack.unpack(ARGV[2])
+if ARGV[3] ~= '1' and redis.call('EXISTS', '{{UNREAD_TOTAL}}' .. user) == 1 then
+    return 0
+end
 local total = 0
 for i = 1, #known, 3 do
     local conversation, count, version = known[i], known[i + 1], known[i + 2]
@@ -16,4 +20,4 @@ for i = 1, #known, 3 do
     total = total + count
 end
 redis.call('SET', '{{UNREAD_TOTAL}}' .. user, total)
-return total
+return 1

@@ -5,13 +5,13 @@ import random
 import pytest
 from prometheus_client import REGISTRY
 
-from services.messaging.unread import TOTAL, Difference
+from services.messaging.unread import TOTAL, Difference, UnreadCounts
 from services.messaging.unread_repair import find_user, repair
 from shared.directory import Directory
 from shared.protocol import keys
 from shared.protocol.relay import Command
 from shared.redis import Shards
-from tests.support.messaging import Gateway, Replica, Talk
+from tests.support.messaging import Gateway, Replica, Talk, new_person
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
@@ -82,10 +82,31 @@ async def test_a_rebuild_keeps_what_is_newer(replica: Replica, counted: Talk, sh
     client = shards.of(counted.other.id)
     await client.set(keys.key(keys.UNREAD_VERSION, counted.other.id, counted.id), 1_000)
     await spoil(shards, counted)
+    await client.delete(keys.key(keys.UNREAD_TOTAL, counted.other.id))
     await replica.counts.rebuild([counted.other.id])
     assert await client.get(keys.key(keys.UNREAD_TOTAL, counted.other.id)) == b"9"
     await replica.counts.rebuild([counted.other.id], force=True)
     assert await client.get(keys.key(keys.UNREAD_TOTAL, counted.other.id)) == b"3"
+
+
+async def test_a_rebuild_that_comes_late_changes_nothing(
+    replica: Replica, counted: Talk, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read PostgreSQL before somebody new wrote, and another replica has rebuilt and counted meanwhile."""
+    bob = counted.other
+    await shards.of(bob.id).delete(keys.key(keys.UNREAD_TOTAL, bob.id))
+    late = UnreadCounts(replica.pool, shards)
+    known = await late._known([bob.id])
+
+    async def read_earlier(_users: object) -> object:
+        return known
+
+    monkeypatch.setattr(late, "_known", read_earlier)
+    carol = await new_person(replica.pool, "carol")
+    conversation_id, _ = await replica.conversations.create(carol.id, bob.id)
+    await run(replica, gateway, Talk(conversation_id, carol, bob).send(carol))
+    await late.rebuild([bob.id])
+    assert await replica.counts.compare(bob.id) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
