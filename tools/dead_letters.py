@@ -98,6 +98,8 @@ async def _take(
     most: int,
     handle: Callable[[AbstractChannel, AbstractIncomingMessage], Awaitable[None]],
 ) -> int:
+    # Those that are there now: what is given back may come again as a letter at once, and isn't taken twice.
+    most = min(most, queue.declaration_result.message_count or 0)
     for taken in range(most):
         message = await queue.get(fail=False, timeout=ANSWER_SECONDS)
         if message is None:

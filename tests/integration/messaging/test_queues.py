@@ -111,7 +111,7 @@ async def test_poison_is_put_aside_with_its_reason(
         (letter,) = await list_letters(amqp_url, dead)
         assert letter.body == b"\xc1 not msgpack"
         assert letter.reason.startswith("undecodable")
-    assert await retry_letters(amqp_url, dead) == 1
+    assert await retry_letters(amqp_url, dead, 5) == 1
 
     async def is_back() -> bool:
         return len(await list_letters(amqp_url, dead)) == 1
