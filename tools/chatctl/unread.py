@@ -14,12 +14,12 @@ from rich.table import Table
 
 from services.messaging.unread import TOTAL, UnreadCounts
 from shared import postgres
+from shared.directory import Directory
 from shared.protocol import keys
 from shared.protocol.codec import is_uuid
 from shared.redis import Shards
-from tools.chatctl.failure import Failure, explained
+from tools.chatctl.failure import REMEDIES, Failure, explained
 from tools.chatctl.target import JsonOption, backend_url
-from tools.devtoken import user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,13 @@ class Count:
 
 
 def unread(
-    user: Annotated[str, typer.Argument(help="A user id, or the username of a development user.")],
+    user: Annotated[str, typer.Argument(help="A user id or a username.")],
     repair: Annotated[bool, typer.Option("--repair", help="Make Redis' copy again from PostgreSQL.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare USER's counts in PostgreSQL and Redis; fails when they differ and aren't repaired."""
-    subject = user if is_uuid(user) else str(user_id(user))
     with explained():
-        counts = asyncio.run(_counts(subject, repair))
+        counts = asyncio.run(counts_of(user, repair=repair))
     if as_json:
         print(json.dumps([asdict(count) for count in counts]))
     else:
@@ -54,8 +53,13 @@ def unread(
         raise Failure("Redis and PostgreSQL differ", remedy)
 
 
-async def _counts(subject: str, repair: bool) -> list[Count]:
+async def counts_of(user: str, *, repair: bool) -> list[Count]:
+    """The total, and what each conversation has that counts anything in either place; repaired first if that is asked.
+
+    Raises Failure for a name that nobody has, and what asyncpg and redis raise.
+    """
     async with _backends() as (pool, shards):
+        subject = await _subject(pool, user)
         counts = UnreadCounts(pool, shards)
         if repair:
             await counts.rebuild([subject], force=True)
@@ -68,6 +72,15 @@ async def _counts(subject: str, repair: bool) -> list[Count]:
     copied = [None if copy is None else int(copy) for copy in copies]
     total = Count(TOTAL, sum(stored.values()), copied[0])
     return [total, *(Count(*item) for item in zip(stored, stored.values(), copied[1:], strict=True))]
+
+
+async def _subject(pool: postgres.Pool, user: str) -> str:
+    if is_uuid(user):
+        return user
+    profile = await Directory(pool).find_by_username(user)
+    if profile is None:
+        raise Failure(f"no user is called {user}", REMEDIES["user_not_found"])
+    return profile.user_id
 
 
 @asynccontextmanager

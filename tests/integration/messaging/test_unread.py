@@ -6,12 +6,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.messaging.unread import TOTAL, Difference, UnreadCounts
-from services.messaging.unread_repair import find_user, repair
-from shared.directory import Directory
 from shared.protocol import keys
 from shared.protocol.relay import Command
 from shared.redis import Shards
 from tests.support.messaging import Gateway, Replica, Talk, new_person
+from tools.chatctl.failure import Failure
+from tools.chatctl.unread import Count, counts_of
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
@@ -68,13 +68,18 @@ async def test_the_sampler_knows_who_was_active(replica: Replica, counted: Talk,
     assert await replica.drift.sample() == 0
 
 
-async def test_repair_by_name(replica: Replica, counted: Talk, shards: Shards) -> None:
+async def test_an_operator_finds_and_repairs_by_name(
+    counted: Talk, shards: Shards, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_DATABASE_URL", database_url)
+    monkeypatch.setenv("CHAT_REDIS_URLS", ",".join(shards.clients))
     await spoil(shards, counted)
-    user_id = await find_user(Directory(replica.pool), counted.other.username)
-    assert user_id == counted.other.id
-    assert len(await repair(replica.counts, user_id)) == 2
-    assert await repair(replica.counts, user_id) == []
-    assert await find_user(Directory(replica.pool), "nobody-at-all") is None
+    wrong, right = Count(counted.id, 3, 9), Count(counted.id, 3, 3)
+    assert await counts_of(counted.other.username, repair=False) == [Count(TOTAL, 3, 9), wrong]
+    assert await counts_of(counted.other.username, repair=True) == [Count(TOTAL, 3, 3), right]
+    assert await counts_of(counted.other.id, repair=False) == [Count(TOTAL, 3, 3), right]
+    with pytest.raises(Failure, match="nobody-at-all"):
+        await counts_of("nobody-at-all", repair=True)
 
 
 async def test_a_rebuild_keeps_what_is_newer(replica: Replica, counted: Talk, shards: Shards) -> None:
