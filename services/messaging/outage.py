@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import structlog
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from services.messaging import metrics
 from shared import postgres, rabbitmq, redis
@@ -19,7 +20,10 @@ _TRANSIENT: Final = (
     *redis.TRANSIENT_ERRORS,
     *rabbitmq.TRANSIENT_ERRORS,
     rabbitmq.BrokerUnavailable,
+    OutOfMemoryError,
 )
+_REDIS_CANNOT_WRITE: Final = ("MISCONF", "NOREPLICAS", "MASTERDOWN")
+"""How Redis' answers begin while it can't store anything: its disk is full, or its replicas are away."""
 FIRST_PAUSE_SECONDS: Final = 0.05
 MAX_PAUSE_SECONDS: Final = 2.0
 
@@ -28,6 +32,8 @@ def is_transient(error: Exception) -> bool:
     """True when the same work may succeed later. asyncpg's complaint of a value that it can't encode is an
     InterfaceError too, but also a ValueError, and never goes away.
     """
+    if isinstance(error, ResponseError) and str(error).startswith(_REDIS_CANNOT_WRITE):
+        return True
     return isinstance(error, _TRANSIENT) and not isinstance(error, ValueError)
 
 

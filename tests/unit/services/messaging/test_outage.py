@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from asyncpg.exceptions._base import DataError as ClientDataError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
 from services.messaging.outage import is_transient, outlast
 from shared.rabbitmq import BrokerUnavailable
@@ -23,6 +23,10 @@ from shared.rabbitmq import BrokerUnavailable
         (asyncpg.UndefinedTableError(), False),
         (RedisConnectionError(), True),
         (ResponseError("WRONGTYPE"), False),
+        (ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), True),
+        (ResponseError("NOREPLICAS Not enough good replicas to write."), True),
+        (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), True),
+        (ReadOnlyError("You can't write against a read only replica."), True),
         (BrokerUnavailable(), True),
         (KeyError("bug"), False),
     ],
