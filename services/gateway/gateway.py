@@ -67,6 +67,7 @@ class Gateway:
     def on_opened(self, connection: "Connection") -> None:
         """The client has its `connection.success`, and all that it missed."""
         self.heartbeat.plan(connection)
+        self.recovery.on_opened(connection)
         self.announcer.connected(connection.user_id, connection.id)
 
     def on_gap(self, connection: "Connection") -> None:

@@ -29,6 +29,7 @@ class Recovery:
         self._routes = routes
         self._shards = shards
         self._waiting: dict[Connection, None] = {}
+        self._opening: set[str] = set()
         self._any_waiting = asyncio.Event()
 
     def ask(self, connection: "Connection") -> None:
@@ -38,15 +39,23 @@ class Recovery:
         self._any_waiting.set()
 
     def ask_all(self, shard: int) -> bool:
-        """Recover all whose users' inboxes lie on one server: its link was cut, or it lost its data. False: nobody."""
-        affected = [
-            connection
-            for connection in self._hub
-            if not connection.closed and self._shards.index_of(connection.user_id) == shard
-        ]
+        """Recover all whose users' inboxes lie on one server: its link was cut, or it lost its data. False: nobody.
+
+        Connections that are opening may have read their inboxes before: they follow when they are open.
+        """
+        affected = [connection for connection in self._hub if self._shards.index_of(connection.user_id) == shard]
+        self._opening &= self._hub.by_id.keys()
+        self._opening |= {connection.id for connection in affected if connection.closed}
         for connection in affected:
-            self.ask(connection)
+            if not connection.closed:
+                self.ask(connection)
         return bool(affected)
+
+    def on_opened(self, connection: "Connection") -> None:
+        """The connection is open: recover it if that was asked for all meanwhile."""
+        if connection.id in self._opening:
+            self._opening.remove(connection.id)
+            self.ask(connection)
 
     async def run(self) -> None:
         """Recover as asked. Never returns."""

@@ -188,6 +188,23 @@ async def test_a_redis_that_refuses_writes_ends_nothing(
     await eventually(gone)
 
 
+async def test_what_is_missed_while_opening_comes_too(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link was cut when the inbox had been read, and the connection wasn't open yet."""
+    process = gateway.process
+    missed: list[str] = []
+
+    async def cut_meanwhile(_principal: object) -> None:
+        missed.append((await behind.append(identity(alice))).text)
+        process.gateway.recovery.ask_all(0)
+
+    monkeypatch.setattr(process.introductions, "introduce", cut_meanwhile)
+    socket = await gateway.connect(alice)
+    await socket.expect("message.new")
+    assert [one.text for one in socket.received[1:]] == missed
+
+
 @pytest.fixture
 async def renewing(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> RunningGateway:
     """A gateway that renews what it has in Redis all the time."""
