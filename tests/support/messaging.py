@@ -86,6 +86,12 @@ async def eventually(met: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.003)
 
 
+async def somebody_waits(pool: Pool) -> bool:
+    """True when a statement in this database waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return bool(await pool.fetchval(waiting))
+
+
 class RecordedReports(Reports):
     """Reports that stay here, for tests without a broker."""
 

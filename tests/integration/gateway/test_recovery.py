@@ -1,17 +1,17 @@
 """`?cursor=`: everything that was missed, or nothing and the truth about it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
 
 from services.gateway import recovery, routes
-from services.gateway.routes import ROUTE_SECONDS, Routes
+from services.gateway.routes import ROUTE_SECONDS, Resumption, Routes
 from shared.protocol import keys, limits, relay
 from shared.redis import Shards
 from tests.integration.gateway.conftest import StartGateway
-from tests.support.gateway import Backend, RunningGateway, eventually, identity, until
+from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
 
@@ -203,6 +203,52 @@ async def test_what_is_missed_while_opening_comes_too(
     socket = await gateway.connect(alice)
     await socket.expect("message.new")
     assert [one.text for one in socket.received[1:]] == missed
+
+
+async def test_what_is_published_while_opening_waits(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the inbox was read, and before the first frame."""
+    hub, recover = gateway.process.hub, gateway.process.gateway.recovery
+    expected: list[str] = []
+    missing: list[object] = []
+
+    async def publish_meanwhile(_principal: object) -> None:
+        expected.append((await behind.deliver([gateway], identity(alice))).text)
+        (connection,) = hub.of_user(identity(alice))
+        await until(lambda: connection._held)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.process.introductions, "introduce", publish_meanwhile)
+        patch.setattr(recover, "ask", missing.append)
+        socket = await gateway.connect(alice)
+        expected.append((await behind.deliver([gateway], identity(alice))).text)
+        await until(lambda: len(socket.events) > len(expected))
+    assert [one.text for one in socket.received[1:]] == expected
+    assert missing == []
+
+
+async def test_what_is_published_while_the_inbox_is_read_comes_once(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for what is read, and is dropped when it was read too."""
+    socket = await gateway.connect(alice)
+    routes = gateway.process.gateway.routes
+    resume, expected = routes.resume, [(await behind.append(identity(alice))).text]
+    mark = '{"type":"error","error":{"code":"internal_error","message":"mark"}}'
+
+    async def publish_before(items: Sequence[tuple[str, str, str]]) -> list[Resumption]:
+        expected.append((await behind.deliver([gateway], identity(alice))).text)
+        await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), mark)])
+        await socket.expect_error("internal_error")
+        return await resume(items)
+
+    monkeypatch.setattr(routes, "resume", publish_before)
+    gateway.process.gateway.recovery.ask_all(0)
+    await until(lambda: len(socket.of_type("message.new")) >= 2)
+    live = await behind.deliver([gateway], identity(alice))
+    await until(lambda: live.text in [one.text for one in socket.received])
+    assert [one.text for one in socket.received if "message.new" in one.text] == [*expected, live.text]
 
 
 @pytest.fixture

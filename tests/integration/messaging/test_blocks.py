@@ -1,14 +1,18 @@
 """Blocks, and the typing indicators that a block, a message or silence ends."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from services.messaging.indicators import Indicator
+from services.messaging.messages import Draft
+from services.messaging.pairs import lock, pair_of
+from services.messaging.sql import CREATE_CONVERSATION
 from shared.protocol import keys
 from shared.protocol.relay import Command, SetBlock, Typing
 from shared.redis import Shards
-from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
+from tests.support.messaging import Gateway, Person, Replica, Talk, eventually, new_person, somebody_waits
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
@@ -102,6 +106,20 @@ async def test_a_block_before_the_first_word(replica: Replica, gateway: Gateway)
     await run(replica, gateway, talk.send(one))
     assert created
     assert gateway.answers(one)[0]["error"]["code"] == "blocked"
+
+
+async def test_a_block_that_is_set_while_the_conversation_is_made_counts(replica: Replica) -> None:
+    """Neither statement sees the other's row: they exclude each other."""
+    one, other = await new_person(replica.pool), await new_person(replica.pool)
+    pair = pair_of(one.id, other.id)
+    async with replica.pool.acquire() as maker, maker.transaction():
+        await lock(maker, pair)
+        await maker.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair)
+        blocking = asyncio.create_task(replica.blocks.set(other.id, one.id, active=True))
+        await eventually(lambda: somebody_waits(replica.pool))
+    await blocking
+    (refused,) = await replica.messages.append([Draft(Talk(pair.conversation_id, one, other).send(one), "key")])
+    assert refused.verdict == "blocked"
 
 
 async def test_the_answer_reaches_the_other_devices(

@@ -208,6 +208,7 @@ async def test_a_late_count_of_an_older_version_is_not_applied(
     stall.release()
     await waiting
     await gateway.completed(late)
+    assert [event["payload"]["unread"]["total"] for event in gateway.events(talk.other)] == [1, 0, 0]
     assert await total(shards, talk.other) == 0
     assert await replica.counts.of(talk.other.id) == {}
     assert await replica.counts.compare(talk.other.id) == []

@@ -10,7 +10,7 @@ from services.messaging.receipts import EVERYTHING, Mark
 from services.messaging.sql import APPEND
 from shared.protocol.codec import instant
 from shared.protocol.relay import Command
-from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually
+from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually, somebody_waits
 
 pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
 
@@ -153,7 +153,7 @@ async def test_no_receipt_passes_a_block(replica: Replica, talk: Talk, gateway: 
     """The reader's own state changes; the other side learns nothing, then or later."""
     await fill(replica, gateway, talk, 2)
     await replica.blocks.set(talk.other.id, talk.one.id, active=True)
-    await run(replica, gateway, talk.delivered(talk.other, 1), talk.read(talk.other, 1))
+    await run(replica, gateway, talk.delivered(talk.other, 2), talk.read(talk.other, 1))
     (ack,) = payloads(gateway, talk.other, "message.read_ack")
     assert ack["unread"]["conversation"] == 1
     assert gateway.events(talk.one) == []
@@ -161,8 +161,9 @@ async def test_no_receipt_passes_a_block(replica: Replica, talk: Talk, gateway: 
     assert [read for read, _, _ in await state(replica, talk.other, talk, 2)] == [True, False]
     assert await state(replica, talk.one, talk, 2) == [(False, None, None)] * 2
     await run(replica, gateway, talk.read(talk.other))
-    assert [update["seq"] for update in payloads(gateway, talk.one, "message.read_update")] == [2]
-    assert [read for read, _, _ in await state(replica, talk.one, talk, 2)] == [True, True]
+    (update,) = payloads(gateway, talk.one, "message.read_update")
+    assert update["seq"] == 2
+    assert await state(replica, talk.one, talk, 2) == [(True, update["readAt"], update["readAt"])] * 2
 
 
 @pytest.mark.parametrize("block", [False, True])
@@ -217,16 +218,11 @@ async def test_what_was_committed_while_waiting_is_counted(replica: Replica, tal
         columns = zip(*((s.user_id, s.conversation_id, str(uuid.uuid4()), s.type, s.content, s.media) for s in sends))  # noqa: B905
         await writer.fetch(APPEND, [str(uuid.uuid4()) for _ in sends], *map(list, columns))
         reading = asyncio.create_task(replica.receipts.mark([Mark(talk.id, talk.other.id, 3, None)]))
-        await eventually(lambda: somebody_waits(replica))
+        await eventually(lambda: somebody_waits(replica.pool))
         await transaction.commit()
     (marked,) = await reading
     assert (marked.read_seq, marked.unread) == (3, 1)
     assert await replica.counts.of(talk.other.id) == {talk.id: 1}
-
-
-async def somebody_waits(replica: Replica) -> bool:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    return bool(await replica.pool.fetchval(waiting))
 
 
 async def test_counts_stay_right_while_everyone_writes_and_reads(replica: Replica, talk: Talk) -> None:
