@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MAX_HELD: Final = 1024
 """Deliveries held back while the inbox is read; more means that Redis is too slow for us."""
+MAX_EARLY: Final = 32
+"""Transient events that wait for `status.bulk`; more are shed."""
 
 
 class Connection:
@@ -34,10 +36,13 @@ class Connection:
     """
 
     __slots__ = (
+        "_bulks",
+        "_early",
         "_gateway",
         "_held",
         "_last",
         "_protocol",
+        "began_ms",
         "check_at",
         "close_code",
         "commands",
@@ -64,9 +69,12 @@ class Connection:
         self._protocol: GatewayProtocol | None = None
         self._held: list[relay.Delivery] | None = []
         self._last = ""
+        self._early: list[bytes] | None = []
+        self._bulks = 0
         self.session = session
         self.id = session.connection_id
         self.user_id = session.user_id
+        self.began_ms = int(session.wall_clock() * 1000)
         self.issued_at = principal.issued_at
         self.expires_at = principal.expires_at
         self.expiry_told = False
@@ -77,7 +85,7 @@ class Connection:
         self.commands: list[relay.Command] = []
         self.commands_since = self.flight_since = 0.0
         self.flight: int | None = None
-        self.typing: dict[str, tuple[float, float]] | None = None
+        self.typing: dict[str, tuple[float, float, int]] | None = None
         self.unseen: list[tuple[float, str]] | None = None
 
     # --- state ---------------------------------------------------------------------------------------------------------
@@ -159,11 +167,29 @@ class Connection:
             metrics.EVENTS_OUT.counts["direct"] += 1
             self._write(text_frame(text))
 
-    def send_transient(self, frame: bytes) -> None:
-        """Write an event that may be shed."""
-        if self._protocol is not None:
+    def send_transient(self, frame: bytes, about: str = "") -> None:
+        """Write an event that may be shed; before `status.bulk` it waits.
+
+        What tells of another's presence (`about`) doesn't wait: the bulk, which is read later, says it.
+        """
+        if self._early is not None:
+            if about in ("", self.user_id) and len(self._early) < MAX_EARLY:
+                self._early.append(frame)
+        elif self._protocol is not None:
             metrics.EVENTS_OUT.counts["transient"] += 1
             self._protocol.outbox.write(frame, transient=True)
+
+    def on_bulk(self, parts: int) -> None:
+        """One of the `parts` of `status.bulk` was written."""
+        self._bulks += 1
+        if self._bulks >= parts:
+            self.pass_transients()
+
+    def pass_transients(self) -> None:
+        """Let transient events pass: `status.bulk` is there, or has been waited for long enough."""
+        early, self._early = self._early, None
+        for frame in early or ():
+            self.send_transient(frame)
 
     def ping(self) -> None:
         """Send a WebSocket ping."""

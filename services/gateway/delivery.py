@@ -46,18 +46,24 @@ class Deliverer:
             else:
                 self._silence.nobody_here(delivery)
         for transient in downlink.transients:
-            frame = text_frame(transient.text.encode())
-            for user_id in transient.user_ids:
-                for connection in self._hub.of_user(user_id):
-                    connection.send_transient(frame)
+            self._spread(transient)
         for direct in downlink.directs:
             target = self._hub.by_id.get(direct.connection_id)
             if target is not None:
                 target.send(direct.text.encode())
+                if direct.bulk_parts:
+                    target.on_bulk(direct.bulk_parts)
         if downlink.completed:
             self._uplink.complete(downlink.completed)
         for order in downlink.orders:
             self._carry_out(order)
+
+    def _spread(self, transient: relay.Transient) -> None:
+        frame, since_ms = text_frame(transient.text.encode()), transient.since_ms
+        for user_id in transient.user_ids:
+            for connection in self._hub.of_user(user_id):
+                if not since_ms or connection.began_ms <= since_ms:
+                    connection.send_transient(frame, transient.about)
 
     def _carry_out(self, order: relay.Order) -> None:
         for connection in self._hub.of_user(order.user_id):

@@ -50,11 +50,12 @@ class Announcement:
 
 
 class Bulk(msgspec.Struct, array_like=True, frozen=True):
-    """A `status.bulk` for one connection: at most 500 friends, all of whose keys lie on one server."""
+    """One of the `parts` of a connection's `status.bulk`: at most 500 friends, all of whose keys lie on one server."""
 
     gateway_id: str
     connection_id: str
     friends: list[str]
+    parts: int
 
 
 class Announcer:

@@ -55,9 +55,17 @@ class Greeter:
         """Server index → bulks. A user without friends gets an empty one: clients wait for it."""
         bulks: dict[int, list[Bulk]] = {}
         for greeting in greetings:
-            nobody: dict[int, list[str]] = {self._shards.index_of(greeting.user_id): []}
-            for index, users in (self._shards.split(circles[greeting.user_id].user_ids) or nobody).items():
-                for first in range(0, len(users) or 1, limits.STATUS_BULK_CHUNK):
-                    part = users[first : first + limits.STATUS_BULK_CHUNK]
-                    bulks.setdefault(index, []).append(Bulk(greeting.gateway_id, greeting.connection_id, part))
+            chunks = self._chunks(greeting.user_id, circles[greeting.user_id].user_ids)
+            for index, users in chunks:
+                bulk = Bulk(greeting.gateway_id, greeting.connection_id, users, len(chunks))
+                bulks.setdefault(index, []).append(bulk)
         return bulks
+
+    def _chunks(self, user_id: str, friends: list[str]) -> list[tuple[int, list[str]]]:
+        """(server index, friends who are told of in one event)."""
+        size = limits.STATUS_BULK_CHUNK
+        return [
+            (index, users[first : first + size])
+            for index, users in self._shards.split(friends).items()
+            for first in range(0, len(users), size)
+        ] or [(self._shards.index_of(user_id), [])]

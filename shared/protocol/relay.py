@@ -70,11 +70,16 @@ class CommandBatch(Relayed):
 
 
 class Typing(Relayed):
-    """The user began (`active`) or ended to type in a conversation."""
+    """The user began (`active`) or ended to type in a conversation.
+
+    `at_ms`: Unix ms by the gateway's clock, rising with each signal; of an end by silence, that of the last beginning.
+    An end counts for all that began up to then.
+    """
 
     user_id: str
     conversation_id: str
     active: bool
+    at_ms: int = 0
 
 
 class SignalBatch(Relayed):
@@ -208,17 +213,26 @@ class Delivery(Relayed):
 
 
 class Transient(Relayed):
-    """An event for every connection of some users, which may be shed: typing and presence."""
+    """An event for every connection of some users, which may be shed: typing and presence.
+
+    `about`: whose presence it tells, '' for typing. `since_ms`: Unix ms; connections that began later don't get it.
+    """
 
     user_ids: list[str]
     text: str
+    about: str = ""
+    since_ms: int = 0
 
 
 class Direct(Relayed):
-    """An event for one connection: errors, `status.bulk`, `block.added` …"""
+    """An event for one connection: errors, `status.bulk`, `block.added` …
+
+    `bulk_parts`: of a `status.bulk`, in how many parts the whole comes; else 0.
+    """
 
     connection_id: str
     text: str
+    bulk_parts: int = 0
 
 
 class Order(Relayed):

@@ -85,13 +85,17 @@ class Replica:
 
 @dataclass
 class Device:
-    """A connection of a user as its client sees it: `heard` are all events, `view` the last word on each user."""
+    """A connection of a user as its client sees it: `heard` are all events, `view` the last word on each user.
+
+    `parts`: of each `status.bulk`, of how many its gateway takes it to be one.
+    """
 
     user_id: str
     gateway_id: str
     connection_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     heard: list[Event] = field(default_factory=list)
     view: dict[str, UserStatus] = field(default_factory=dict)
+    parts: list[int] = field(default_factory=list)
 
     def hear(self, text: str) -> None:
         """Take an event as a client does."""
@@ -180,3 +184,4 @@ class Gateways:
             device_or_none = self.devices.get(direct.connection_id)
             if device_or_none is not None and device_or_none.gateway_id == gateway_id:
                 device_or_none.hear(direct.text)
+                device_or_none.parts.append(direct.bulk_parts)

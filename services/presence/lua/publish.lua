@@ -7,7 +7,7 @@
 --   With a version: only while the user's friends are those that the receivers were chosen from.
 --   Mode "tell": the truth. "hide": that the user is offline, whatever is true. "part": the receivers are friends no longer;
 --   if they were last told that the user is online, they are told that it is offline.
--- A bulk: [gateway, connection, [friend…]].
+-- A bulk: [gateway, connection, [friend…], in how many parts the whole comes].
 -- Returns the 0-based indices of announcements whose version is no longer right.
 
 local templates, announcements, bulks, VERSION_SECONDS = unpack(cmsgpack.unpack(ARGV[1]))
@@ -52,10 +52,10 @@ local function downlink(gateway)
   return found
 end
 
-local function tell(gateways, text)
+local function tell(user, gateways, text)
   for gateway, receivers in pairs(gateways) do
     local transients = downlink(gateway).transients
-    transients[#transients + 1] = { receivers, text }
+    transients[#transients + 1] = { receivers, text, user }
   end
 end
 
@@ -97,23 +97,23 @@ for i, entry in ipairs(announcements) do
       redis.call('DEL', '{{FRIENDS}}' .. user)
     end
     if mode == 'hide' or not offline then
-      tell(gateways, string.format(EVENTS.offline, string.format(STATUSES.offline, user, instant(seen(user)))))
+      tell(user, gateways, string.format(EVENTS.offline, string.format(STATUSES.offline, user, instant(seen(user)))))
     end
   else
     for _, kind in ipairs(timely(kinds, offline, claim(user, announcement))) do
-      tell(gateways, string.format(EVENTS[kind], described(user)))
+      tell(user, gateways, string.format(EVENTS[kind], described(user)))
     end
   end
 end
 
 for _, bulk in ipairs(bulks) do
-  local gateway, connection, users = unpack(bulk)
+  local gateway, connection, users, parts = unpack(bulk)
   local texts = {}
   for i, user in ipairs(users) do
     texts[i] = described(user)
   end
   local directs = downlink(gateway).directs
-  directs[#directs + 1] = { connection, string.format(BULK, table.concat(texts, ',')) }
+  directs[#directs + 1] = { connection, string.format(BULK, table.concat(texts, ',')), parts }
 end
 
 for gateway, found in pairs(outgoing) do

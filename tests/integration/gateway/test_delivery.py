@@ -1,12 +1,14 @@
 """From a downlink to sockets: order, gaps, repeats, orders."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
 import uuid_utils
 from redis.asyncio import Redis
 
+from services.gateway.gateway import BULK_SECONDS
 from shared.auth.revocations import Revocations
 from shared.protocol import keys, limits, relay
 from shared.redis import Shards
@@ -106,6 +108,55 @@ async def test_transient_events_go_to_all_connections_of_the_users(
     await behind.publish(gateway, transients=[relay.Transient([identity(alice), identity(bob), "nobody"], text)])
     for socket in sockets:
         await socket.expect("typing.stop")
+
+
+def transient(user: str, name: str, **fields: Any) -> relay.Transient:
+    return relay.Transient([user], json.dumps({"type": name, "payload": {}}), **fields)
+
+
+async def test_transient_events_come_after_status_bulk_and_durable_ones_before_if_they_are(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    socket, user = await gateway.connect(alice), identity(alice)
+    bulk = relay.Direct(connection_id(socket), '{"type":"status.bulk","payload":{"users":[]}}', 2)
+    early = [
+        transient(user, "typing.start"),
+        transient(user, "user.online", about="a friend"),
+        transient(user, "user.status", about=user),
+    ]
+    await behind.publish(gateway, transients=early, directs=[bulk])
+    await behind.deliver([gateway], user)
+    await socket.expect("message.new")
+    await behind.publish(gateway, transients=[transient(user, "typing.stop")], directs=[bulk])
+    await behind.publish(gateway, transients=[transient(user, "user.offline", about="a friend")])
+    await socket.expect("user.offline")
+    assert [event["type"] for event in socket.events[1:]] == [
+        *("status.bulk", "message.new", "status.bulk"),
+        *("typing.start", "user.status", "typing.stop", "user.offline"),
+    ]
+
+
+async def test_typing_waits_for_a_slow_presence_but_not_for_ever(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    socket = await gateway.connect(alice)
+    await behind.publish(gateway, transients=[transient(identity(alice), "typing.start")])
+    await socket.expect("typing.start", timeout=BULK_SECONDS + 1)
+
+
+async def test_what_began_before_the_connection_is_not_for_it(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    before_ms = int(time.time() * 1000) - 1
+    socket, user = await gateway.connect(alice), identity(alice)
+    after_ms = int(time.time() * 1000)
+    events = [
+        transient(user, "typing.start", since_ms=before_ms),
+        transient(user, "typing.stop", since_ms=after_ms),
+    ]
+    await behind.publish(gateway, transients=events)
+    await socket.expect("typing.stop")
+    assert not socket.of_type("typing.start")
 
 
 async def test_an_undecodable_downlink_hurts_nobody(gateway: RunningGateway, behind: Backend, alice: str) -> None:

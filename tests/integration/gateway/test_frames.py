@@ -214,6 +214,7 @@ async def test_a_slow_client_loses_typing_first_and_nothing_else(
     client.stop_reading()
     expected = await fill(gateway, behind, alice)
     typing = relay.Transient([identity(alice)], '{"type":"typing.stop","payload":{}}')
+    gateway.process.hub.of_user(identity(alice))[0].pass_transients()
     await behind.publish(gateway, transients=[typing] * 1000)
     deliveries = [await behind.append(identity(alice)) for _ in range(limits.SEND_BUFFER_EVENTS - 10)]
     await behind.publish(gateway, deliveries=deliveries)

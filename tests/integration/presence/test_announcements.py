@@ -88,6 +88,7 @@ async def test_the_greeting_comes_in_chunks_and_never_not_at_all(
     monkeypatch.setattr(limits, "STATUS_BULK_CHUNK", 2)
     lonely = await connect(replica, gateways, clock, alice)
     assert lonely.take() == [server.StatusBulk(StatusBulkPayload([]))]
+    assert lonely.parts == [1]
     friends = [f"00000000-0000-4000-8000-{number:012}" for number in range(7)]
     for friend in friends:
         await replica.follow(alice, friend)
@@ -98,6 +99,7 @@ async def test_the_greeting_comes_in_chunks_and_never_not_at_all(
     await gateways.sync()
     bulks = lonely.take()
     assert all(0 < len(statuses(bulk)) <= 2 for bulk in bulks)
+    assert lonely.parts[1:] == [len(bulks)] * len(bulks)
     assert sorted(each.user_id for bulk in bulks for each in statuses(bulk)) == friends
     assert all(each.last_seen is None for bulk in bulks for each in statuses(bulk))
 
