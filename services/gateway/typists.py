@@ -1,6 +1,7 @@
 """Who types where on this gateway: repeats are swallowed, and an end is told that the client didn't tell."""
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -20,13 +21,17 @@ MAX_CONVERSATIONS: Final = 16
 
 
 class Typists:
-    """Typing indicators: from frames to signals. A connection's are `{conversation id: (last told at, ends at)}`."""
+    """Typing indicators: from frames to signals.
+
+    A connection's are `{conversation id: (last told at, ends at, stamp of the last beginning)}`.
+    """
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._signals: deque[relay.Typing] = deque()
         self._any_signal = asyncio.Event()
         self._active: set[Connection] = set()
+        self._stamp = 0
 
     def on_signal(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
         """The client says that its user began or ended to type."""
@@ -36,32 +41,32 @@ class Typists:
         typing = connection.typing
         if typing is None:
             typing = connection.typing = {}
-        told_at = typing.get(signal.conversation_id, (0.0, 0.0))[0]
+        told_at = typing.get(signal.conversation_id, (0.0, 0.0, 0))[0]
         if signal.conversation_id not in typing and len(typing) >= MAX_CONVERSATIONS:
             return
+        signal.at_ms = self._next_stamp()
         if now - told_at >= limits.TYPING_REPEAT_SECONDS:
             told_at = now
             self._tell(signal)
-        typing[signal.conversation_id] = (told_at, now + limits.TYPING_SECONDS)
+        typing[signal.conversation_id] = (told_at, now + limits.TYPING_SECONDS, signal.at_ms)
         self._active.add(connection)
 
     def stop(self, connection: "Connection", conversation_id: str) -> None:
         """The user no longer types: it says so, or its message was sent."""
-        if connection.typing and connection.typing.pop(conversation_id, None) is not None:
-            self._tell(relay.Typing(connection.user_id, conversation_id, False))
-            self._forget_idle(connection)
+        if connection.typing and conversation_id in connection.typing:
+            self._end(connection, conversation_id, self._next_stamp())
 
     def stop_all(self, connection: "Connection") -> None:
-        """The connection is gone."""
-        for conversation_id in list(connection.typing or ()):
-            self.stop(connection, conversation_id)
+        """The connection is gone. Another device of the user may type on."""
+        for conversation_id, (_, _, began) in list((connection.typing or {}).items()):
+            self._end(connection, conversation_id, began)
 
     def sweep(self, now: float) -> None:
         """End what was not repeated in time."""
         for connection in list(self._active):
-            for conversation_id, (_, ends_at) in list((connection.typing or {}).items()):
+            for conversation_id, (_, ends_at, began) in list((connection.typing or {}).items()):
                 if now >= ends_at:
-                    self.stop(connection, conversation_id)
+                    self._end(connection, conversation_id, began)
 
     async def run(self) -> None:
         """Publish signals as they come, without persistence. Never returns."""
@@ -76,14 +81,22 @@ class Typists:
             except (BrokerUnavailable, *TRANSIENT_ERRORS):
                 metrics.SIGNALS_DROPPED.inc(len(signals))
 
+    def _end(self, connection: "Connection", conversation_id: str, at_ms: int) -> None:
+        typing = connection.typing or {}
+        del typing[conversation_id]
+        self._tell(relay.Typing(connection.user_id, conversation_id, False, at_ms))
+        if not typing:
+            connection.typing = None
+            self._active.discard(connection)
+
+    def _next_stamp(self) -> int:
+        """Unix ms, and more than the last: what one replica of messaging does after another can be told apart."""
+        self._stamp = max(self._stamp + 1, int(time.time() * 1000))
+        return self._stamp
+
     def _tell(self, signal: relay.Typing) -> None:
         if len(self._signals) >= MAX_WAITING:
             metrics.SIGNALS_DROPPED.inc()
             return
         self._signals.append(signal)
         self._any_signal.set()
-
-    def _forget_idle(self, connection: "Connection") -> None:
-        if not connection.typing:
-            connection.typing = None
-            self._active.discard(connection)

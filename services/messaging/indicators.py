@@ -1,5 +1,6 @@
 """Typing indicators: shown to the other participant, ended when nobody types any more, never stored."""
 
+import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,8 @@ REMEMBERED_MS: Final = 10_000
 """How long Redis knows that an indicator is shown: well beyond the 3 s after which the gateway ends it."""
 SHORTEST_MS: Final = 800
 """Repeats sooner than this are swallowed. Gateways let one pass each second; here two devices of one typist meet."""
+ANY_TIME: Final = 0
+"""An end that counts whenever the indicator began."""
 
 
 class Indicator(NamedTuple):
@@ -32,6 +35,11 @@ class Indicator(NamedTuple):
         """Where Redis remembers that it is shown: on the server of its receiver."""
         return keys.key(keys.TYPING, self.conversation_id, self.typist_id)
 
+    @property
+    def ended_key(self) -> str:
+        """Where Redis remembers when it ended."""
+        return keys.key(keys.TYPING_ENDED, self.conversation_id, self.typist_id)
+
 
 class TypingIndicators:
     """Shows and ends indicators."""
@@ -41,8 +49,13 @@ class TypingIndicators:
         self._shards = shards
 
     async def apply(self, signals: Iterable[Typing]) -> None:
-        """Pass signals on to the other participants, unless a block stands. Those of outsiders go nowhere."""
-        signals = list(signals)
+        """Pass signals on to the other participants, unless a block stands. Those of outsiders go nowhere.
+
+        Neither does a beginning that has waited so long that its gateway has ended it.
+        """
+        now = int(time.time() * 1000)
+        too_old = now - limits.TYPING_SECONDS * 1000
+        signals = [signal for signal in signals if not signal.active or (signal.at_ms or now) > too_old]
         rows = await self._pool.fetch(PARTICIPANTS, list({signal.conversation_id for signal in signals}))
         participants = {conversation_id: (low, high, blocked) for conversation_id, low, high, blocked in rows}
         changes = []
@@ -50,23 +63,25 @@ class TypingIndicators:
             low, high, blocked = participants.get(signal.conversation_id, ("", "", True))
             if signal.user_id in {low, high} and not blocked:
                 receiver_id = high if signal.user_id == low else low
-                changes.append((Indicator(signal.conversation_id, signal.user_id, receiver_id), signal.active))
+                indicator = Indicator(signal.conversation_id, signal.user_id, receiver_id)
+                changes.append((indicator, signal.active, signal.at_ms or now))
         await self._change(changes)
 
     async def end(self, indicators: Iterable[Indicator]) -> None:
         """Tell the receivers of those that are shown that they ended."""
-        await self._change([(indicator, False) for indicator in indicators])
+        await self._change([(indicator, False, ANY_TIME) for indicator in indicators])
 
     async def end_between(self, one: str, other: str) -> None:
         """End what two users are shown of each other."""
         conversation_id = pair_of(one, other).conversation_id
         await self.end([Indicator(conversation_id, one, other), Indicator(conversation_id, other, one)])
 
-    async def _change(self, changes: list[tuple[Indicator, bool]]) -> None:
+    async def _change(self, changes: list[tuple[Indicator, bool, int]]) -> None:
         parts: dict[int, list[Any]] = {}
-        for indicator, active in changes:
+        for indicator, active, at_ms in changes:
             part = parts.setdefault(self._shards.index_of(indicator.receiver_id), [])
-            part += (indicator.key, active, indicator.receiver_id, indicator.typist_id, _text(indicator, active=active))
+            part += (indicator.key, indicator.ended_key, active, at_ms)
+            part += (indicator.receiver_id, indicator.typist_id, _text(indicator, active=active))
         for index, part in parts.items():
             await _TYPING(self._shards.at(index), msgpack_encoder.encode(part), REMEMBERED_MS, SHORTEST_MS)
 

@@ -54,7 +54,10 @@ CLOSED_CONNECTIONS: Final = "closed:"
 """string `closed:{connectionId}`: tombstone on the user's server, so that a late connect or renewal raises no ghost;
 the value says until when, Unix ms."""
 TYPING: Final = "typing:"
-"""string `typing:{conversationId}:{userId}`: a typing indicator is shown to the other participant."""
+"""string `typing:{conversationId}:{userId}`: a typing indicator is shown to the other participant; `relay.Typing.at_ms` of its
+last beginning."""
+TYPING_ENDED: Final = "typing:ended:"
+"""string `typing:ended:{conversationId}:{userId}`: `relay.Typing.at_ms` of the last end; beginnings up to then come too late."""
 
 SILENT: Final = "silent:"
 """set `silent:{messageId}`: connections that showed no sign of life after the message was written to them."""

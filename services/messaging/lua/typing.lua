@@ -1,34 +1,45 @@
 -- Show and end typing indicators to users of this server.
--- ARGV[1]: msgpack of a flat list: key, active, receiver, typist, text; ARGV[2]: how long an indicator is remembered, ms;
--- ARGV[3]: repeats sooner than this are swallowed, ms
+-- ARGV[1]: msgpack of a flat list: key, key of its end, active, at (ms, see `relay.Typing`; 0: an end at any time), receiver,
+-- typist, text; ARGV[2]: how long an indicator is remembered, ms; ARGV[3]: repeats sooner than this are swallowed, ms
 --
--- An end is told only to whom the beginning was shown. Nothing begins while a block stands.
+-- An end is told only to whom the beginning was shown, and only when nothing began after it, here or on another device.
+-- Nothing begins while a block stands, or that an end has overtaken.
 
 local signals, remembered, shortest = cmsgpack.unpack(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local downlinks = {}
 
-local function tell(receiver, text)
+-- `since`: connections of the receiver that began later get nothing.
+local function tell(receiver, text, since)
     local seen = {}
     for _, gateway in ipairs(redis.call('HVALS', '{{ROUTES}}' .. receiver)) do
         if not seen[gateway] then
             seen[gateway] = true
             local downlink = downlinks[gateway] or {{}, {}}
             downlinks[gateway] = downlink
-            downlink[2][#downlink[2] + 1] = {{receiver}, text}
+            downlink[2][#downlink[2] + 1] = {{receiver}, text, '', since}
         end
     end
 end
 
-for i = 1, #signals, 5 do
-    local key, active, receiver, typist, text = unpack(signals, i, i + 4)
+for i = 1, #signals, 7 do
+    local key, ended_key, active, at, receiver, typist, text = unpack(signals, i, i + 6)
+    local began = tonumber(redis.call('GET', key) or nil)
+    local ended = tonumber(redis.call('GET', ended_key) or 0)
     if not active then
-        if redis.call('DEL', key) == 1 then
-            tell(receiver, text)
+        if at > ended then
+            redis.call('SET', ended_key, at, 'PX', remembered)
         end
-    elseif redis.call('PTTL', key) <= remembered - shortest
-        and redis.call('SISMEMBER', '{{BLOCKED}}' .. receiver, typist) == 0 then
-        redis.call('SET', key, 1, 'PX', remembered)
-        tell(receiver, text)
+        if began and (at == 0 or began <= at) then
+            redis.call('DEL', key)
+            tell(receiver, text, began)
+        end
+    elseif at > ended and redis.call('SISMEMBER', '{{BLOCKED}}' .. receiver, typist) == 0 then
+        if redis.call('PTTL', key) <= remembered - shortest then
+            redis.call('SET', key, at, 'PX', remembered)
+            tell(receiver, text, at)
+        elseif at > began then
+            redis.call('SET', key, at, 'KEEPTTL')
+        end
     end
 end
 

@@ -1,6 +1,7 @@
 """Blocks, and the typing indicators that a block, a message or silence ends."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -152,6 +153,37 @@ async def test_typing_ends_once(replica: Replica, talk: Talk, typing: Gateway) -
         await replica.indicators.apply([Typing(talk.one.id, talk.id, False)])
     await run(replica, typing)
     assert [event["type"] for event in typing.transients(talk.other)] == ["typing.start", "typing.stop"]
+
+
+async def test_a_beginning_that_its_end_has_overtaken_is_not_shown(
+    replica: Replica, talk: Talk, gateway: Gateway
+) -> None:
+    """Two replicas took the two signals; the one with the beginning was slower."""
+    now = int(time.time() * 1000)
+    for active, at_ms in ((False, now), (True, now - 1)):
+        await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])
+    await replica.indicators.apply([Typing(talk.one.id, talk.id, True, now + 1)])
+    await gateway.until(lambda: len(gateway.transients(talk.other)) > 0)
+    await run(replica, gateway)
+    assert [event["type"] for event in gateway.transients(talk.other)] == ["typing.start"]
+
+
+async def test_the_silence_of_one_device_does_not_end_what_another_began(
+    replica: Replica, talk: Talk, gateway: Gateway
+) -> None:
+    now = int(time.time() * 1000)
+    for active, at_ms in ((True, now - 100), (True, now), (False, now - 100)):
+        await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])
+    await run(replica, gateway)
+    assert [event["type"] for event in gateway.transients(talk.other)] == ["typing.start"]
+    await replica.indicators.apply([Typing(talk.one.id, talk.id, False, now)])
+    await gateway.until(lambda: len(gateway.transients(talk.other)) == 2)
+
+
+async def test_a_beginning_that_waited_too_long_is_not_shown(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await replica.indicators.apply([Typing(talk.one.id, talk.id, True, int(time.time() * 1000) - 3_000)])
+    await run(replica, gateway)
+    assert gateway.transients(talk.other) == []
 
 
 async def test_repeats_within_a_second_are_swallowed(replica: Replica, talk: Talk, typing: Gateway) -> None:
