@@ -69,6 +69,7 @@ class Process:
         self.uplink = Uplink(self.gateway_id, self.publisher, rates, refusals, pace)
         self.routes = Routes(self.shards, self.gateway_id)
         self.silence = Silence(self.routes, self.publisher, settings.push_delay_seconds)
+        announcer = Announcer(self.hub, self.publisher, self.gateway_id, settings.renewal_seconds)
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds)
         self.gateway = Gateway(
             hub=self.hub,
@@ -76,9 +77,9 @@ class Process:
             routes=self.routes,
             silence=self.silence,
             heartbeat=heartbeat,
-            announcer=Announcer(self.hub, self.publisher, self.gateway_id, settings.renewal_seconds),
+            announcer=announcer,
             typists=Typists(self.publisher),
-            recovery=Recovery(self.hub, self.routes, self.shards),
+            recovery=Recovery(self.hub, self.routes, self.shards, announcer),
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.introductions, heartbeat),
         )
         self.admission = Admission(self.hub, settings.max_connections, settings.handshakes_per_second)
@@ -106,6 +107,7 @@ class Process:
         supervisor.start("renewal", gateway.recovery.renew_forever())
         supervisor.start("typists", gateway.typists.run())
         supervisor.start("announcer", gateway.announcer.run())
+        supervisor.start("repeats", gateway.announcer.repeat_forever())
         supervisor.start("leases", gateway.announcer.renew_forever())
         supervisor.start("silence", gateway.silence.run())
         supervisor.start("token refresh", gateway.token_refresh.run())

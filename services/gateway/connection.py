@@ -237,6 +237,10 @@ class Connection:
         """The peer doesn't read as fast as we write."""
         self._gateway.heartbeat.plan(self)
 
+    def on_shed(self) -> None:
+        """What the peer shows of its friends may be out of date."""
+        self._gateway.announcer.repeat([self])
+
     def on_lost(self, code: int | None, clean: bool) -> None:
         """The socket is gone, or as good as gone."""
         self._protocol = None

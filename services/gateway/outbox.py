@@ -16,11 +16,12 @@ HIGH_WATER_BYTES: Final = 64 * 1024
 class Outbox:
     """Writes frames in order. Bounded: `HIGH_WATER_BYTES` in the transport and `SEND_BUFFER_EVENTS` here."""
 
-    __slots__ = ("_backlog", "_transport", "paused_at")
+    __slots__ = ("_backlog", "_shed_any", "_transport", "paused_at")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._backlog: deque[tuple[bytes, bool]] | None = None
+        self._shed_any = False
         self.paused_at: float | None = None
         """Since when the transport takes nothing (monotonic seconds), or None."""
 
@@ -37,7 +38,7 @@ class Outbox:
             backlog = self._backlog = deque()
         if len(backlog) >= limits.SEND_BUFFER_EVENTS:
             if transient:
-                metrics.EVENTS_SHED.inc()
+                self._count_shed(1)
                 return True
             backlog = self._shed(backlog)
             if len(backlog) >= limits.SEND_BUFFER_EVENTS:
@@ -54,14 +55,17 @@ class Outbox:
         """The transport's buffer is full."""
         self.paused_at = now
 
-    def resume(self) -> None:
-        """The transport's buffer has room again."""
+    def resume(self) -> bool:
+        """The transport's buffer has room again. True when the peer has caught up, and transient events were shed."""
         self.paused_at = None
         while self._backlog and self.paused_at is None:
             # A write may pause us again, from inside.
             self._transport.write(self._backlog.popleft()[0])
-        if not self._backlog:
-            self._backlog = None
+        if self._backlog:
+            return False
+        self._backlog = None
+        shed, self._shed_any = self._shed_any, False
+        return shed
 
     def _flush(self) -> None:
         if self._backlog:
@@ -70,5 +74,9 @@ class Outbox:
 
     def _shed(self, backlog: deque[tuple[bytes, bool]]) -> deque[tuple[bytes, bool]]:
         kept = self._backlog = deque(entry for entry in backlog if not entry[1])
-        metrics.EVENTS_SHED.inc(len(backlog) - len(kept))
+        self._count_shed(len(backlog) - len(kept))
         return kept
+
+    def _count_shed(self, count: int) -> None:
+        metrics.EVENTS_SHED.inc(count)
+        self._shed_any = self._shed_any or count > 0

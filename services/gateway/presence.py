@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -15,6 +16,9 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 
+if TYPE_CHECKING:
+    from services.gateway.connection import Connection
+
 log = structlog.get_logger(__name__)
 
 MAX_WAITING: Final = 100_000
@@ -22,6 +26,9 @@ MAX_WAITING: Final = 100_000
 BATCH: Final = 500
 RENEWALS: Final = 1_000
 RETRY_SECONDS: Final = 0.5
+REPEATS: Final = 250
+REPEAT_SECONDS: Final = 0.5
+"""At most `REPEATS` connections are announced again in this time: each costs presence as much as a new one."""
 
 
 class Announcer:
@@ -35,6 +42,8 @@ class Announcer:
         self._waiting: deque[relay.PresenceCommand] = deque()
         self._any_waiting = asyncio.Event()
         self._sending = False
+        self._again: dict[Connection, None] = {}
+        self._any_again = asyncio.Event()
 
     @property
     def quiet(self) -> bool:
@@ -52,6 +61,25 @@ class Announcer:
     def status_set(self, command: relay.SetStatus) -> None:
         """A device's availability."""
         self._tell(command)
+
+    def repeat(self, connections: "Iterable[Connection]") -> None:
+        """Say soon that these connections live, again: they may have missed presence events, and get a new `status.bulk`."""
+        self._again.update(dict.fromkeys(connections))
+        if self._again:
+            self._any_again.set()
+
+    async def repeat_forever(self) -> None:
+        """Announce connections again as asked, a few at a time, while the broker takes all else. Never returns."""
+        while True:
+            await self._any_again.wait()
+            if self.quiet:
+                for connection in list(islice(self._again, REPEATS)):
+                    del self._again[connection]
+                    if not connection.closed:
+                        self.connected(connection.user_id, connection.id)
+            if not self._again:
+                self._any_again.clear()
+            await asyncio.sleep(REPEAT_SECONDS)
 
     async def run(self) -> None:
         """Publish what waits, again and again until the broker has it. Never returns."""
@@ -87,10 +115,15 @@ class Announcer:
 
     def _tell(self, command: relay.PresenceCommand) -> None:
         if len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft()
-            metrics.PRESENCE_DROPPED.inc()
+            self._give_up(self._waiting.popleft())
         self._waiting.append(command)
         self._any_waiting.set()
+
+    def _give_up(self, command: relay.PresenceCommand) -> None:
+        metrics.PRESENCE_DROPPED.inc()
+        connection = self._hub.by_id.get(command.connection_id) if isinstance(command, relay.Connected) else None
+        if connection is not None:
+            self.repeat([connection])
 
 
 def _now_ms() -> int:

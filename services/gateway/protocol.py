@@ -45,6 +45,9 @@ class Listener(Protocol):
     def on_paused(self) -> None:
         """The peer reads too slowly: nothing can be written now."""
 
+    def on_shed(self) -> None:
+        """The peer has caught up, without typing and presence events that were shed."""
+
     def on_lost(self, code: int | None, clean: bool) -> None:
         """The connection ended, said once. `code`: the close code that ended it; `clean`: by a close handshake of the peer."""
 
@@ -128,8 +131,8 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """Called by the transport."""
         super().resume_writing()
-        if self._outbox is not None:
-            self._outbox.resume()
+        if self._outbox is not None and self._outbox.resume() and self._listener is not None:
+            self._listener.on_shed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.gateway.hub import Hub
+from services.gateway.presence import Announcer
 from services.gateway.routes import ROUTE_SECONDS, Resumption, Routes
 from shared.protocol.closing import CloseCode
 from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
@@ -22,10 +23,14 @@ RENEWAL_SECONDS: Final = ROUTE_SECONDS / 4
 
 
 class Recovery:
-    """Looks up what is missing, in batches. Also registers routes anew, which a restarted Redis may have lost."""
+    """Looks up what is missing, in batches. Also registers routes anew, which a restarted Redis may have lost.
 
-    def __init__(self, hub: Hub, routes: Routes, shards: Shards) -> None:
+    Inboxes don't hold presence events: where these were missed, presence is asked for everything again.
+    """
+
+    def __init__(self, hub: Hub, routes: Routes, shards: Shards, announcer: Announcer) -> None:
         self._hub = hub
+        self._announcer = announcer
         self._routes = routes
         self._shards = shards
         self._waiting: dict[Connection, None] = {}
@@ -41,8 +46,10 @@ class Recovery:
     def ask_all(self, shard: int) -> bool:
         """Recover all whose users' inboxes lie on one server: its link was cut, or it lost its data. False: nobody.
 
-        Connections that are opening may have read their inboxes before: they follow when they are open.
+        Friends of everybody may live on that server. Connections that are opening may have read their inboxes before: they
+        follow when they are open.
         """
+        self._announcer.repeat(self._hub)
         affected = [connection for connection in self._hub if self._shards.index_of(connection.user_id) == shard]
         self._opening &= self._hub.by_id.keys()
         self._opening |= {connection.id for connection in affected if connection.closed}

@@ -16,6 +16,8 @@ RANK: Final[dict[Status, int]] = {"offline": 0, "away": 1, "online": 2, "busy": 
 MAX_RENEWAL_AGE_MS: Final = 20_000
 """A renewal is at most this old: its queue drops older ones. Bounds what a gateway's slow clock can do."""
 
+FOREVER: Final = 2**53
+
 Kind = Literal["online", "offline", "status"]
 """Which event tells friends of a change: `user.online`, `user.offline`, `user.status`."""
 
@@ -47,7 +49,7 @@ class Hold(msgspec.Struct, array_like=True, tag="hold", frozen=True):
 
 
 class Lose(msgspec.Struct, array_like=True, tag="lose", frozen=True):
-    """The connection was lost at `at_ms`: it counts for the grace."""
+    """The connection was lost at `at_ms`: it counts for the grace, whether or not we knew of it."""
 
     connection_id: str
     at_ms: int
@@ -165,8 +167,7 @@ def _apply(presence: Presence, change: Change, now: int, timing: Timing) -> bool
         case Lose(at_ms=at):
             stray = connection not in presence.leases
             presence.closed[connection] = now + timing.lease_ms
-            if not stray:
-                presence.leases[connection] = min(presence.leases[connection], at + timing.grace_ms)
+            presence.leases[connection] = min(presence.leases.get(connection, FOREVER), at + timing.grace_ms)
         case Close(at_ms=at):
             stray = connection not in presence.leases and presence.closed.get(connection, 0) <= now
             presence.closed[connection] = now + timing.lease_ms

@@ -59,7 +59,7 @@ function apply.lose(user, connection, at)
   end
   bury(connection)
   local known = redis.call('ZSCORE', '{{LEASES}}' .. user, connection)
-  redis.call('ZADD', '{{LEASES}}' .. user, 'XX', 'LT', at + grace, connection)
+  redis.call('ZADD', '{{LEASES}}' .. user, 'LT', at + grace, connection)
   return at, not known
 end
 

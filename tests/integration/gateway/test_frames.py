@@ -11,6 +11,7 @@ from websockets.frames import Frame, Opcode
 from services.gateway import protocol
 from services.gateway.listener import listen
 from shared.protocol import limits, relay, server
+from shared.protocol.topology import PRESENCE_COMMANDS
 from tests.integration.gateway.conftest import StartGateway
 from tests.integration.gateway.test_handshake import raw, upgrade
 from tests.support.gateway import Backend, RunningGateway, identity, until
@@ -232,6 +233,10 @@ async def test_a_slow_client_loses_typing_first_and_nothing_else(
             typed += 1
     assert texts == expected
     assert typed < 1000
+    # What was shed may have been presence: it is asked for everything again.
+    for _ in range(2):
+        (connected,) = (await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)).commands
+        assert isinstance(connected, relay.Connected)
     client.abort()
 
 

@@ -3,7 +3,10 @@
 import asyncio
 import time
 
-from shared.protocol import relay
+import pytest
+
+from services.gateway import presence
+from shared.protocol import keys, relay
 from shared.protocol.topology import MESSAGING_SIGNALS, PRESENCE_COMMANDS, PRESENCE_RENEWALS
 from tests.integration.gateway.conftest import StartGateway
 from tests.integration.gateway.test_frames import Tcp
@@ -71,6 +74,49 @@ async def test_a_status_is_passed_on(gateway: RunningGateway, behind: Backend, a
     assert isinstance(status, relay.SetStatus)
     assert (status.connection_id, status.status) == (connection_id(socket), "busy")
     assert abs(status.at_ms / 1000 - time.time()) < 5
+
+
+async def test_after_a_gap_everybody_is_announced_again(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    """Presence events of that time are lost: presence answers with a new `status.bulk`."""
+    sockets = [await gateway.connect(f"{alice}-{number}") for number in range(3)]
+    ids = {connection_id(socket) for socket in sockets}
+    await told(behind, 3)
+    await behind.redis.client_kill_filter(_type="pubsub")
+    again = await told(behind, 3)
+    assert {command.connection_id for command in again if isinstance(command, relay.Connected)} == ids
+    await behind.redis.delete(keys.key(keys.GATEWAY, gateway.id))
+    await sockets[0].close()
+    again = await told(behind, 3)
+    assert {command.connection_id for command in again if isinstance(command, relay.Connected)} == ids - {
+        connection_id(sockets[0])
+    }
+
+
+async def test_connections_are_announced_again_a_few_at_a_time(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "REPEATS", 2)
+    for number in range(5):
+        await gateway.connect(f"{alice}-{number}")
+    await told(behind, 5)
+    gateway.process.gateway.announcer.repeat(gateway.process.hub)
+    gateway.process.gateway.announcer.repeat(gateway.process.hub)
+    batches = [await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder) for _ in range(3)]
+    assert [len(batch.commands) for batch in batches] == [2, 2, 1]
+
+
+async def test_a_connection_that_presence_was_not_told_of_is_announced_later(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker was away for so long that commands were given up."""
+    monkeypatch.setattr(presence, "MAX_WAITING", 1)
+    socket = await gateway.connect(alice)
+    await told(behind, 1)
+    announcer = gateway.process.gateway.announcer
+    announcer.connected(identity(alice), connection_id(socket))
+    announcer.disconnected("somebody", "else", clean=True)
+    commands = await told(behind, 2)
+    assert [type(command) for command in commands] == [relay.Disconnected, relay.Connected]
 
 
 async def test_leases_are_renewed_in_batches(

@@ -221,6 +221,25 @@ async def test_redis_without_memory_is_healed(
     assert staying.view[watching.user_id].status == "offline"
 
 
+async def test_a_user_whom_redis_forgot_and_who_comes_back_soon_never_seems_offline(
+    replica: Replica, gateways: Gateways, clock: FakeClock, shards: Shards, alice: str, watching: Device
+) -> None:
+    device = await connect(replica, gateways, clock, alice)
+    watching.take()
+    for client in shards.clients.values():
+        await client.flushdb()
+    await gateways.plug(watching)
+    await replica.handle(device.disconnected(clock.now, clean=False))
+    clock.now += TIMING.grace_ms - 1
+    assert await shards.of(alice).pttl(keys.key(keys.ONLINE, alice)) > 0
+    await replica.sweep.once()
+    await connect(replica, gateways, clock, alice)
+    clock.now += 1
+    await replica.sweep.once()
+    await gateways.sync()
+    assert {status for _, _, status in told(*watching.take())} == {"online"}
+
+
 async def test_bad_commands_are_left_out(
     replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
 ) -> None:

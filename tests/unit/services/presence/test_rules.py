@@ -68,12 +68,22 @@ def test_a_gateway_that_dies_ends_the_lease(presence: Presence) -> None:
     assert presence.seen == NOW // 1000 + 20
 
 
-@pytest.mark.parametrize("end", [Close("a", NOW + 5), Lose("a", NOW + 5)])
-def test_a_late_connect_or_renewal_raises_no_ghost(presence: Presence, end: Close | Lose) -> None:
+@pytest.mark.parametrize(("end", "until"), [(Close("a", NOW + 5), NOW + 10), (Lose("a", NOW + 5), NOW + 5 + GRACE)])
+def test_a_late_connect_or_renewal_raises_no_ghost(presence: Presence, end: Close | Lose, until: int) -> None:
     advance(presence, [end], NOW + 10, TIMING)
     assert not advance(presence, [Hold("a", NOW)], NOW + 11, TIMING)
     assert not advance(presence, [Hold("a", NOW + 6)], NOW + 12, TIMING)
+    advance(presence, [], until, TIMING)
     assert effective(presence) == "offline"
+
+
+def test_a_connection_that_nobody_knew_counts_for_the_grace_when_it_is_lost(presence: Presence) -> None:
+    """Redis lost its memory, and gateways send clients away for that: friends must not see them go."""
+    advance(presence, [Lose("a", NOW)], NOW + 10, TIMING)
+    assert effective(presence) == "online"
+    assert not advance(presence, [Hold("b", NOW + 1_000)], NOW + 1_000, TIMING)
+    assert not advance(presence, [], NOW + GRACE, TIMING)
+    assert advance(Presence(), [Lose("a", NOW)], NOW + GRACE, TIMING)
 
 
 def test_a_connect_older_than_a_lease_waits_for_a_renewal(presence: Presence) -> None:
