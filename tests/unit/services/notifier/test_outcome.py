@@ -48,6 +48,8 @@ def test_each_status_has_a_fate(status: int, fate: Fate, reason: Reason) -> None
         ("", None),
         ("9" * 400, float("inf")),
         ("٣", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("1" * 400, float("inf")),
     ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
