@@ -140,6 +140,7 @@ class Connection:
         if resumption.events:
             metrics.EVENTS_OUT.counts["replayed"] += len(resumption.events)
             self._protocol.outbox.write_at_once(b"".join(map(text_frame, resumption.events)))
+            self._gateway.silence.replayed(self, resumption.events)
         self.offset = resumption.offset
         self._last = resumption.cursor
         held, self._held = self._held, None
@@ -225,6 +226,7 @@ class Connection:
         """A frame that the contract doesn't know."""
         now = time.monotonic()
         self.heard_at = now
+        self.unseen = None
         for action in self.session.on_binary(now):
             self._gateway.act(self, action, now)
 

@@ -42,7 +42,7 @@ class Drain:
         await self._wait(lambda: not self._busy(), ANSWER_SECONDS)
         for connection in self._hub:
             connection.close(CloseCode.GOING_AWAY)
-        self._silence.give_up(time.monotonic())
+        self._silence.give_up()
         await self._wait(self._quiet, FINISH_SECONDS)
         log.info("drain.finished", quiet=self._quiet(), seconds=round(time.monotonic() - started, 3))
 

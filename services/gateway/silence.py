@@ -1,6 +1,7 @@
 """Messages that were written to a connection which has shown no sign of life since: the notifier pushes those as well."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from datetime import datetime
@@ -11,9 +12,9 @@ import structlog
 
 from services.gateway import metrics
 from services.gateway.routes import Routes
-from shared.protocol import relay
+from shared.protocol import relay, server
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import NOTIFIER_UNDELIVERED
+from shared.protocol.topology import NOTIFIER_UNDELIVERED, NOTIFIER_WAITING
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
 from shared.redis import RedisError
@@ -60,6 +61,8 @@ class _MessageNew(msgspec.Struct):
 
 
 _decoder: Final = msgspec.json.Decoder(_MessageNew)
+_BEGINNING: Final = f'{{"type":"{server.MessageNew.__struct_config__.tag}"'.encode()
+"""Of the text of every `message.new`."""
 
 
 class Silence:
@@ -69,6 +72,7 @@ class Silence:
         self._routes = routes
         self._publisher = publisher
         self._delay = push_delay_seconds
+        self._queue = NOTIFIER_UNDELIVERED
         self._probe = min(PROBE_SECONDS, push_delay_seconds * PROBE_PART)
         self._watched: dict[Connection, bool] = {}
         self._unheld: deque[relay.Delivery] = deque(maxlen=MAX_REPORTS)
@@ -100,6 +104,12 @@ class Silence:
         unseen.append((time.monotonic(), text))
         if len(unseen) > MAX_UNSEEN:
             del unseen[0]
+
+    def replayed(self, connection: "Connection", events: list[bytes]) -> None:
+        """Events that `connection` had missed were written to it; its handshake came before, so it says nothing."""
+        for event in events:
+            if event.startswith(_BEGINNING):
+                self.written(connection, event.decode())
 
     def nobody_here(self, delivery: relay.Delivery) -> None:
         """A delivery came for a user without a connection here: its route is stale."""
@@ -133,9 +143,10 @@ class Silence:
             connection.unseen = None
             del self._watched[connection]
 
-    def give_up(self, now: float) -> None:
-        """The process ends: report what an idle connection was asked about and has not answered."""
-        self.sweep(now + self._delay - self._probe)
+    def give_up(self) -> None:
+        """The process ends: report all that was not seen. It waits at the broker, for its clients may come back elsewhere."""
+        self._queue = NOTIFIER_WAITING
+        self.sweep(math.inf)
 
     async def run(self) -> None:
         """Send reports, and remove stale routes. Never returns."""
@@ -158,7 +169,9 @@ class Silence:
     async def _send_reports(self) -> None:
         batch = [self._reports[index] for index in range(min(REPORT_BATCH, len(self._reports)))]
         try:
-            await self._publisher.publish(NOTIFIER_UNDELIVERED, msgpack_encoder.encode(relay.UndeliveredBatch(batch)))
+            body = msgpack_encoder.encode(relay.UndeliveredBatch(batch))
+            waits = self._delay if self._queue is NOTIFIER_WAITING else None
+            await self._publisher.publish(self._queue, body, expiration_seconds=waits)
         except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
             log.warning("undelivered.not_reported", count=len(self._reports), error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)

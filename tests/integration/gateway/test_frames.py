@@ -29,11 +29,12 @@ class Tcp:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, gateway: RunningGateway, username: str) -> "Tcp":
+    async def connect(cls, gateway: RunningGateway, username: str, cursor: str | None = None) -> "Tcp":
         reader, writer = await raw(gateway)
         writer.transport.set_write_buffer_limits(1 << 24)
         connection = cls(reader, writer)
-        writer.write(upgrade("/chat/ws", f"Authorization: Bearer {mint(username)}"))
+        path = "/chat/ws" if cursor is None else f"/chat/ws?cursor={cursor}"
+        writer.write(upgrade(path, f"Authorization: Bearer {mint(username)}"))
         assert b"101" in await reader.readuntil(b"\r\n\r\n")
         await connection.frame()
         return connection

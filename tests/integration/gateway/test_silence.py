@@ -4,6 +4,7 @@ import json
 import uuid
 from typing import Any
 
+import pytest
 from websockets.frames import Opcode
 
 from shared.protocol import keys, relay
@@ -15,7 +16,7 @@ from tests.support.gateway import Backend, RunningGateway, connection_id, eventu
 SENDER = "44444444-4444-4444-8444-444444444444"
 
 
-def message_new(conversation: str, content: str | None = "hello") -> Any:
+def message_new(conversation: str, content: str | None = "hello", created_at: str = "2024-01-01T11:00:00.123Z") -> Any:
     """A `message.new` as messaging writes it."""
     message = {
         "id": str(uuid.uuid4()),
@@ -28,16 +29,20 @@ def message_new(conversation: str, content: str | None = "hello") -> Any:
         "isRead": False,
         "readAt": None,
         "deliveredAt": None,
-        "createdAt": "2024-01-01T11:00:00.123Z",
+        "createdAt": created_at,
         "sender": {"id": SENDER, "username": "somchai", "displayName": "สมชาย", "avatar": None},
     }
     return {"type": "message.new", "payload": {"message": message, "unread": {"conversation": 1, "total": 1}}}
 
 
-async def send(gateway: RunningGateway, behind: Backend, user: str, event: Any) -> None:
+async def store(behind: Backend, user: str, event: Any) -> relay.Delivery:
     delivery = await behind.append(user, text=json.dumps(event, ensure_ascii=False, separators=(",", ":")))
     delivery.notifiable = True
-    await behind.publish(gateway, deliveries=[delivery])
+    return delivery
+
+
+async def send(gateway: RunningGateway, behind: Backend, user: str, event: Any) -> None:
+    await behind.publish(gateway, deliveries=[await store(behind, user, event)])
 
 
 async def reported(behind: Backend, seconds: float = 10) -> list[relay.Undelivered]:
@@ -70,8 +75,9 @@ async def test_a_silent_connection_is_asked_and_then_reported(
     client.abort()
 
 
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
 async def test_a_pong_or_any_frame_is_a_sign_of_life(
-    start_gateway: StartGateway, behind: Backend, alice: str, bob: str, conversation: str
+    start_gateway: StartGateway, behind: Backend, alice: str, bob: str, conversation: str, opcode: Opcode
 ) -> None:
     gateway = await start_gateway(push_delay_seconds=0.6)
     answers_pings = await gateway.connect(alice)
@@ -80,7 +86,7 @@ async def test_a_pong_or_any_frame_is_a_sign_of_life(
         await send(gateway, behind, identity(user), message_new(conversation))
     await answers_pings.expect("message.new")
     assert (await talks.frame())[0] == Opcode.TEXT
-    talks.send(Opcode.TEXT, b'{"type":"ping"}')
+    talks.send(opcode, b'{"type":"ping"}')
     await until(lambda: not gateway.process.silence.watching)
     assert gateway.process.silence.quiet
     assert await behind.empty(NOTIFIER_UNDELIVERED)
@@ -131,6 +137,39 @@ async def test_a_delivery_for_nobody_here_is_reported_at_once_and_its_route_goes
         return await behind.routes(user) == {"0191": "another-gateway"}
 
     await eventually(pruned)
+
+
+async def test_a_replayed_message_waits_for_a_sign_of_life_as_well(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(push_delay_seconds=0.6)
+    before = await gateway.connect(alice)
+    cursor = before.cursor
+    await before.close()
+    event = message_new(conversation)
+    await store(behind, identity(alice), event)
+    await behind.append(identity(alice), text='{"type":"message.read_ack","payload":{}}')
+    silent = await Tcp.connect(gateway, alice, cursor)
+    (report,) = await reported(behind)
+    assert report.message_id == event["payload"]["message"]["id"]
+    assert report.silent_connections == [gateway.process.hub.of_user(identity(alice))[0].id]
+    silent.abort()
+
+
+async def test_a_gateway_that_ends_leaves_what_was_not_seen_to_the_broker(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(push_delay_seconds=0.6)
+    silent = await Tcp.connect(gateway, alice)
+    event = message_new(conversation)
+    await send(gateway, behind, identity(alice), event)
+    assert (await silent.frame())[0] == Opcode.TEXT
+    await gateway.drain()
+    assert not gateway.process.silence.watching
+    assert await behind.empty(NOTIFIER_UNDELIVERED), "its client had no time to come back"
+    (report,) = await reported(behind)
+    assert report.message_id == event["payload"]["message"]["id"]
+    silent.abort()
 
 
 async def test_what_is_no_message_is_not_reported(
