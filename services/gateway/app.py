@@ -26,6 +26,7 @@ from services.gateway.refusals import Refusals
 from services.gateway.routes import Routes
 from services.gateway.settings import GatewaySettings
 from services.gateway.silence import Silence
+from services.gateway.takeover import Takeover
 from services.gateway.typists import Typists
 from services.gateway.uplink import LANES, Uplink
 from services.gateway.websocket import Entrance, add_websocket
@@ -69,6 +70,7 @@ class Process:
         self.uplink = Uplink(self.gateway_id, self.publisher, rates, refusals, pace)
         self.routes = Routes(self.shards, self.gateway_id)
         self.silence = Silence(self.routes, self.publisher, settings.push_delay_seconds)
+        self.takeover = Takeover(self.shards, self.gateway_id, self.silence, settings.push_delay_seconds)
         announcer = Announcer(self.hub, self.publisher, self.gateway_id, settings.renewal_seconds)
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds)
         self.gateway = Gateway(
@@ -110,6 +112,7 @@ class Process:
         supervisor.start("repeats", gateway.announcer.repeat_forever())
         supervisor.start("leases", gateway.announcer.renew_forever())
         supervisor.start("silence", gateway.silence.run())
+        supervisor.start("takeover", self.takeover.run())
         supervisor.start("token refresh", gateway.token_refresh.run())
         supervisor.start("sweep", gateway.sweep_forever())
 

@@ -10,10 +10,11 @@ import structlog
 from services.gateway import metrics
 from services.gateway.delivery import Deliverer
 from services.gateway.recovery import Recovery
+from services.gateway.routes import ROUTE_SECONDS
 from services.gateway.subscription import Subscription
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
+from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,8 @@ DEAF_SECONDS: Final = 15.0
 LIVENESS_SECONDS: Final = 60
 RETRY_SECONDS: Final = 0.5
 
+_alive = Script("services.gateway", "alive")
+
 
 class Downlink:
     """The link to one server. Whenever it was cut, or the server lost its data, all connections are recovered."""
@@ -32,6 +35,7 @@ class Downlink:
         self._url = list(shards.clients)[shard]
         self._shard = shard
         self._client = shards.at(shard)
+        self._gateway_id = gateway_id
         self._key = keys.key(keys.GATEWAY, gateway_id)
         self._deliverer = deliverer
         self._recovery = recovery
@@ -54,7 +58,7 @@ class Downlink:
         subscription = Subscription(self._on_message)
         try:
             await subscription.open(self._url, (self._key, keys.GATEWAYS))
-            await self._client.set(self._key, self._nonce, ex=LIVENESS_SECONDS)
+            await self._say_alive()
             self._heard_at = time.monotonic()
             self.up = True
             log.info("downlink.connected", shard=self._shard)
@@ -71,12 +75,14 @@ class Downlink:
         """Send ourselves a message, see that earlier ones came, and that the server still knows us."""
         if time.monotonic() - self._heard_at > DEAF_SECONDS:
             raise TimeoutError("the link delivers nothing")
-        known = await self._client.set(self._key, self._nonce, ex=LIVENESS_SECONDS, xx=True)
-        if not known:
+        if not await self._say_alive():
             log.warning("downlink.forgotten", shard=self._shard)
-            await self._client.set(self._key, self._nonce, ex=LIVENESS_SECONDS)
             self._recover()
         await self._client.publish(self._key, msgpack_encoder.encode(relay.Downlink(nonce=self._nonce)))
+
+    async def _say_alive(self) -> bool:
+        """Renew our entry. False: the server didn't have it."""
+        return bool(await _alive(self._client, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS))
 
     def _recover(self) -> None:
         if self._recovery.ask_all(self._shard):

@@ -152,7 +152,8 @@ class Routes:
             wanted = set(users)
             items = [item for item in batch if item[0] in wanted]
             try:
-                await _detach(self._shards.at(index), msgpack_encoder.encode(items), limits.INBOX_SECONDS)
+                body = msgpack_encoder.encode(items)
+                await _detach(self._shards.at(index), self._gateway_id, body, limits.INBOX_SECONDS)
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 # A route that stays is removed by the first delivery that finds nobody here.
                 log.warning("routes.not_removed", count=len(items), error=repr(error))

@@ -78,6 +78,8 @@ class Silence:
         self._unheld: deque[relay.Delivery] = deque(maxlen=MAX_REPORTS)
         self._reports: deque[relay.Undelivered] = deque()
         self._any_report = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._all_sent.set()
 
     @property
     def probe_seconds(self) -> float:
@@ -92,7 +94,7 @@ class Silence:
     @property
     def quiet(self) -> bool:
         """True when every report is sent."""
-        return not self._reports and not self._unheld
+        return self._all_sent.is_set()
 
     def written(self, connection: "Connection", text: str) -> None:
         """A message was written to `connection`."""
@@ -114,7 +116,21 @@ class Silence:
     def nobody_here(self, delivery: relay.Delivery) -> None:
         """A delivery came for a user without a connection here: its route is stale."""
         self._unheld.append(delivery)
-        self._any_report.set()
+        self._wake()
+
+    def inherited(self, user_id: str, connection_id: str, text: bytes, since: float) -> None:
+        """An event of a user, as it stands in the inbox, that a gateway which died may have written to a connection.
+
+        Counts when it is a message that was made after `since` (Unix s).
+        """
+        if text.startswith(_BEGINNING):
+            message = _read(text + b"}")
+            if message is not None and datetime.fromisoformat(message.created_at).timestamp() >= since:
+                self._report(message, user_id, [connection_id], "gateway died")
+
+    async def sent(self) -> None:
+        """Wait until every report is sent."""
+        await self._all_sent.wait()
 
     def sweep(self, now: float) -> None:
         """Ask who is idle, and report what was not seen within the push delay."""
@@ -129,7 +145,7 @@ class Silence:
                 self._watched[connection] = True
                 connection.ping()
         for text, connections in due.items():
-            self._report(text, connections[0].user_id, [connection.id for connection in connections], "silent")
+            self._report_text(text, connections[0].user_id, [connection.id for connection in connections], "silent")
 
     def _collect(
         self, connection: "Connection", unseen: list[tuple[float, str]], now: float, due: "dict[str, list[Connection]]"
@@ -157,10 +173,12 @@ class Silence:
                 await self._settle_stale(self._unheld.popleft())
             while self._reports:
                 await self._send_reports()
+            if not self._unheld:
+                self._all_sent.set()
 
     async def _settle_stale(self, delivery: relay.Delivery) -> None:
         if delivery.notifiable:
-            self._report(delivery.text, delivery.user_id, [], "stale route")
+            self._report_text(delivery.text, delivery.user_id, [], "stale route")
         try:
             await self._routes.prune(delivery.user_id)
         except (*REDIS_ERRORS, RedisError) as error:
@@ -179,18 +197,30 @@ class Silence:
         for _ in batch:
             self._reports.popleft()
 
-    def _report(self, text: str, receiver_id: str, silent: list[str], reason: str) -> None:
-        try:
-            message = _decoder.decode(text).payload.message
-        except msgspec.DecodeError as error:
-            log.error("undelivered.undecodable", error=str(error))
-            return
+    def _report_text(self, text: str, receiver_id: str, silent: list[str], reason: str) -> None:
+        message = _read(text)
+        if message is not None:
+            self._report(message, receiver_id, silent, reason)
+
+    def _report(self, message: _Message, receiver_id: str, silent: list[str], reason: str) -> None:
         if len(self._reports) >= MAX_REPORTS:
             metrics.UNDELIVERED.labels("dropped").inc()
             return
         metrics.UNDELIVERED.labels(reason).inc()
         self._reports.append(_undelivered(message, receiver_id, silent))
+        self._wake()
+
+    def _wake(self) -> None:
+        self._all_sent.clear()
         self._any_report.set()
+
+
+def _read(text: str | bytes) -> _Message | None:
+    try:
+        return _decoder.decode(text).payload.message
+    except msgspec.DecodeError as error:
+        log.error("undelivered.undecodable", error=str(error))
+        return None
 
 
 def _undelivered(message: _Message, receiver_id: str, silent: list[str]) -> relay.Undelivered:

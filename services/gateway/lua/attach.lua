@@ -96,6 +96,7 @@ for i, item in ipairs(items) do
   local user, connection, cursor = item[1], item[2], item[3]
   local routes = '{{ROUTES}}' .. user
   redis.call('HSET', routes, connection, gateway)
+  redis.call('SADD', '{{CONNECTIONS}}' .. gateway, user .. ' ' .. connection)
   redis.call('EXPIRE', routes, route_seconds)
   if most > 0 then
     evict_oldest(user, routes)

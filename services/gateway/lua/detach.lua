@@ -1,8 +1,9 @@
--- Remove routes of connections that are gone. Their users' inboxes live on from now.
--- ARGV: 1 msgpack list of {user, connection}, 2 seconds that inboxes live
-for _, item in ipairs(cmsgpack.unpack(ARGV[1])) do
+-- Remove routes of connections of one gateway that are gone. Their users' inboxes live on from now.
+-- ARGV: 1 gateway id, 2 msgpack list of {user, connection}, 3 seconds that inboxes live
+for _, item in ipairs(cmsgpack.unpack(ARGV[2])) do
   redis.call('HDEL', '{{ROUTES}}' .. item[1], item[2])
-  redis.call('EXPIRE', '{{INBOX}}' .. item[1], ARGV[2])
-  redis.call('EXPIRE', '{{INBOX_OFFSET}}' .. item[1], ARGV[2])
+  redis.call('SREM', '{{CONNECTIONS}}' .. ARGV[1], item[1] .. ' ' .. item[2])
+  redis.call('EXPIRE', '{{INBOX}}' .. item[1], ARGV[3])
+  redis.call('EXPIRE', '{{INBOX_OFFSET}}' .. item[1], ARGV[3])
 end
 return 1

@@ -2,16 +2,22 @@
 
 import json
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from websockets.frames import Opcode
 
+from services.gateway import takeover
 from shared.protocol import keys, relay
+from shared.protocol.codec import instant, msgpack_encoder
 from shared.protocol.topology import NOTIFIER_UNDELIVERED
 from tests.integration.gateway.conftest import StartGateway
+from tests.integration.gateway.test_drain import gateway_process
 from tests.integration.gateway.test_frames import Tcp
 from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
+from tests.support.sockets import RawSocket
+from tools.devtoken import mint
 
 SENDER = "44444444-4444-4444-8444-444444444444"
 
@@ -170,6 +176,57 @@ async def test_a_gateway_that_ends_leaves_what_was_not_seen_to_the_broker(
     (report,) = await reported(behind)
     assert report.message_id == event["payload"]["message"]["id"]
     silent.abort()
+
+
+async def test_what_a_killed_gateway_wrote_last_is_reported_by_another(
+    start_gateway: StartGateway,
+    behind: Backend,
+    alice: str,
+    conversation: str,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+    amqp_url: str,
+    redis_url: str,
+) -> None:
+    monkeypatch.setattr(takeover, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(takeover, "DEAD_SECONDS", 1)
+    user = identity(alice)
+    async with gateway_process(database_url, amqp_url, redis_url) as (process, url):
+        client = await RawSocket.connect(url, mint(alice))
+        await client.expect("connection.success")
+        (gateway_id,) = (await behind.routes(user)).values()
+        long_ago, now = message_new(conversation), message_new(conversation, created_at=instant(datetime.now(UTC)))
+        deliveries = [await store(behind, user, event) for event in (long_ago, now)]
+        body = msgpack_encoder.encode(relay.Downlink(deliveries=deliveries))
+        await behind.redis.publish(keys.key(keys.GATEWAY, gateway_id), body)
+        for _ in deliveries:
+            await client.expect("message.new")
+        process.kill()
+    await start_gateway()
+    (report,) = await reported(behind)
+    assert report.message_id == now["payload"]["message"]["id"]
+    assert (report.receiver_id, report.silent_connections) == (user, [connection_id(client)])
+    assert await behind.routes(user) == {}
+
+    async def settled() -> bool:
+        return await behind.redis.zscore(keys.GATEWAYS_HEARD, gateway_id) is None
+
+    await eventually(settled)
+    assert not await behind.redis.exists(keys.key(keys.GATEWAY, gateway_id), keys.key(keys.CONNECTIONS, gateway_id))
+
+
+async def test_connections_that_end_leave_nothing_to_take_over(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    held = keys.key(keys.CONNECTIONS, gateway.id)
+    client = await gateway.connect(alice)
+    assert await behind.redis.smembers(held) == {f"{identity(alice)} {connection_id(client)}".encode()}
+    await client.close()
+
+    async def gone() -> bool:
+        return not await behind.redis.exists(held)
+
+    await eventually(gone)
 
 
 async def test_what_is_no_message_is_not_reported(
