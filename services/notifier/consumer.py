@@ -1,8 +1,7 @@
 """From AMQP messages to notifications: what is due, whether it is still wanted, and for which browsers."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -12,13 +11,11 @@ from aio_pika.abc import AbstractIncomingMessage
 from services.notifier import metrics
 from services.notifier.dispatcher import Dispatcher
 from services.notifier.outcome import Fate, Outcome
-from services.notifier.owed import Owed
-from services.notifier.parcel import Parcel
+from services.notifier.owed import Due, Owed, Parcel
 from services.notifier.patience import patiently
 from services.notifier.policy import Verdict, decide
 from services.notifier.receivers import Receivers
 from services.notifier.settlement import Settlement
-from services.notifier.subscription import Subscription
 from services.notifier.subscriptions import Subscriptions
 from shared.protocol import relay
 from shared.rabbitmq import Consumer, reject
@@ -27,25 +24,6 @@ log = structlog.get_logger(__name__)
 
 TAKE: Final = 64
 """AMQP messages that are looked up together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A message that is due for a push: to one subscription, or to each that its receiver has (None)."""
-
-    message: relay.Undelivered
-    parcel: Parcel
-    subscription_id: str | None = None
-    attempts: int = 0
-    deferrals: int = 0
-
-    def owed_to(self, subscriptions: Iterable[Subscription]) -> list[Owed]:
-        """The notifications that come of it."""
-        return [
-            Owed(self.message, subscription, self.attempts, self.deferrals)
-            for subscription in subscriptions
-            if self.subscription_id in {None, subscription.id}
-        ]
 
 
 Decode = Callable[[bytes, Parcel], list[Due]]

@@ -8,8 +8,7 @@ from services.notifier.allowlist import EndpointRefused
 from services.notifier.claims import Claim, Claims
 from services.notifier.lane import Lane
 from services.notifier.outcome import CIRCUIT_OPEN, CLAIMED, REPEATED, Fate, Outcome, Reason
-from services.notifier.owed import Owed
-from services.notifier.parcel import Parcel
+from services.notifier.owed import Owed, Parcel
 from services.notifier.patience import patiently
 from services.notifier.sender import Sender
 from services.notifier.settlement import Settlement

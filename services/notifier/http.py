@@ -10,8 +10,7 @@ from services.notifier import metrics
 from services.notifier.allowlist import AllowList, EndpointRefused
 from services.notifier.base64url import decode, encode
 from services.notifier.encryption import check_keys
-from services.notifier.subscription import Subscription
-from services.notifier.subscriptions import Subscriptions, new_id
+from services.notifier.subscriptions import Subscription, Subscriptions, new_id
 from services.notifier.vapid import VapidKeys
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.notifier import backoff, metrics
+from services.notifier import metrics
 from services.notifier.claims import Claims
 from services.notifier.outcome import Fate, Outcome, Reason
 from services.notifier.owed import Owed
 from services.notifier.patience import patiently
-from services.notifier.retries import Retries
+from services.notifier.retries import Retries, after_attempt, after_deferral
 from services.notifier.subscriptions import Subscriptions
 from shared.protocol import relay
 from shared.redis import TRANSIENT_ERRORS
@@ -53,7 +53,7 @@ class Settlement:
         metrics.DEFERRED.labels(outcome.reason).inc(len(owed))
         by_wait: dict[int, list[relay.PushRetry]] = {}
         for one in owed:
-            wait = backoff.after_deferral(one.deferrals)
+            wait = after_deferral(one.deferrals)
             by_wait.setdefault(wait, []).append(one.after_deferral())
         for wait, retries in by_wait.items():
             await self._retries.put(retries, wait)
@@ -77,7 +77,7 @@ class Settlement:
         if owed.attempts + 1 >= self._most_attempts:
             self.give_up(owed, Outcome(Fate.DROPPED, Reason.ATTEMPTS_EXHAUSTED, detail=outcome.detail))
             return
-        wait = backoff.after_attempt(owed.attempts + 1, outcome.retry_after_seconds)
+        wait = after_attempt(owed.attempts + 1, outcome.retry_after_seconds)
         await self._retries.put([owed.after_attempt()], wait)
         metrics.RETRIES.labels(outcome.reason).inc()
         log.info("push.retry", reason=outcome.reason, detail=outcome.detail, wait_seconds=wait, **_ids(owed))

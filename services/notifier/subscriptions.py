@@ -1,12 +1,12 @@
-"""Push subscriptions in PostgreSQL."""
+"""Push subscriptions, each one browser of one user, and where they are kept: PostgreSQL."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import uuid_utils
 
-from services.notifier.subscription import Subscription
 from shared.postgres import Pool, load_sql
 from shared.protocol import limits
 
@@ -17,6 +17,21 @@ _DELETE: Final = "DELETE FROM notifier.subscriptions WHERE user_id = $1::uuid AN
 _PRUNE: Final = "DELETE FROM notifier.subscriptions WHERE id = $1::uuid"
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 """One writer for each user: two at once could each see room for a twentieth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Where a browser's push service takes messages, and the keys to encrypt them with.
+
+    `p256dh` is 65 bytes, `auth` 16; `key_id` names the VAPID key that the subscription was made for.
+    """
+
+    id: str
+    user_id: str
+    endpoint: str
+    p256dh: bytes
+    auth: bytes
+    key_id: str
 
 
 class Subscriptions:
