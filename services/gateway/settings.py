@@ -27,7 +27,7 @@ class GatewaySettings(ServiceSettings):
     pong_seconds: float = Field(60, gt=0, description="A connection is closed this long after its last pong.")
     lease_seconds: float = Field(60, gt=0, description="How long a connection counts as online without renewal.")
     push_delay_seconds: float = Field(
-        5, gt=0, description="A connection without a sign of life for so long after a message gets a push as well."
+        5, ge=0, description="A connection without a sign of life for so long after a message gets a push as well."
     )
     drain_seconds: float = Field(20, ge=0, description="After SIGTERM, connections are closed over this time.")
     max_connections: int = Field(20_000, ge=1, description="More connections than these are refused with 503.")

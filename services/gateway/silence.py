@@ -82,11 +82,6 @@ class Silence:
         self._all_sent.set()
 
     @property
-    def probe_seconds(self) -> float:
-        """How often `sweep` should be called."""
-        return self._probe / 2
-
-    @property
     def watching(self) -> int:
         """How many connections were written to and have not been heard of since."""
         return len(self._watched)
@@ -133,17 +128,28 @@ class Silence:
         await self._all_sent.wait()
 
     def sweep(self, now: float) -> None:
-        """Ask who is idle, and report what was not seen within the push delay."""
+        """Ask who is idle, and report what was not seen within the push delay: never before the connection was asked."""
         due: dict[str, list[Connection]] = {}
         for connection, probed in list(self._watched.items()):
             unseen = connection.unseen
             if unseen is None:
                 del self._watched[connection]
-            elif now - unseen[0][0] >= self._delay:
+            elif probed:
                 self._collect(connection, unseen, now, due)
-            elif not probed and now - unseen[0][0] >= self._probe:
+            elif now - unseen[0][0] >= self._probe:
                 self._watched[connection] = True
                 connection.ping()
+        self._report_due(due)
+
+    def give_up(self) -> None:
+        """The process ends: report all that was not seen. It waits at the broker, for its clients may come back elsewhere."""
+        self._queue = NOTIFIER_WAITING
+        due: dict[str, list[Connection]] = {}
+        for connection in list(self._watched):
+            self._collect(connection, connection.unseen or [], math.inf, due)
+        self._report_due(due)
+
+    def _report_due(self, due: "dict[str, list[Connection]]") -> None:
         for text, connections in due.items():
             self._report_text(text, connections[0].user_id, [connection.id for connection in connections], "silent")
 
@@ -153,16 +159,10 @@ class Silence:
         """Move the connection's overdue messages to `due`; what is younger stays watched."""
         while unseen and now - unseen[0][0] >= self._delay:
             due.setdefault(unseen.pop(0)[1], []).append(connection)
-        if unseen:
             self._watched[connection] = False
-        else:
+        if not unseen:
             connection.unseen = None
             del self._watched[connection]
-
-    def give_up(self) -> None:
-        """The process ends: report all that was not seen. It waits at the broker, for its clients may come back elsewhere."""
-        self._queue = NOTIFIER_WAITING
-        self.sweep(math.inf)
 
     async def run(self) -> None:
         """Send reports, and remove stale routes. Never returns."""

@@ -99,6 +99,19 @@ async def test_a_pong_or_any_frame_is_a_sign_of_life(
     talks.abort()
 
 
+async def test_nobody_is_silent_who_was_not_asked(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(push_delay_seconds=0.1)
+    answers_pings = await gateway.connect(alice)
+    for _ in range(6):
+        await send(gateway, behind, identity(alice), message_new(conversation))
+        await answers_pings.expect("message.new")
+        await until(lambda: not gateway.process.silence.watching)
+    assert gateway.process.silence.quiet
+    assert await behind.empty(NOTIFIER_UNDELIVERED)
+
+
 async def test_one_report_names_all_silent_connections_of_the_user(
     start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
 ) -> None:
