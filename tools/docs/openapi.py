@@ -8,21 +8,28 @@ from fastapi.openapi.utils import get_openapi
 from services.messaging import http as messaging
 from services.notifier import http as notifier
 from services.presence import http as presence
+from shared.protocol import limits
+from shared.protocol.errors import ErrorCode, error_event
 from shared.rest.errors import ErrorBody
 
 _NOTHING: Final[Any] = None
 """In place of stores: the routes are described here, never called."""
+_NAMES_A_USER: Final = ("/chat/conversations post", "/chat/follows/{username} put", "/chat/follows/{username} delete")
+"""The calls that name another user, who may not exist."""
+_SUCCESS: Final = {"200": "Done", "201": "Made", "204": "Done; the body is empty"}
+_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait first.", "schema": {"type": "integer"}}}
+_CHALLENGE: Final = {"WWW-Authenticate": {"description": "RFC 9110, section 11.6.1.", "schema": {"const": "Bearer"}}}
 
 
 def document() -> dict[str, Any]:
     """The whole document."""
     app = FastAPI(
-        responses={"default": {"model": ErrorBody, "description": "The error object"}},
+        responses={"default": {"model": ErrorBody, "description": "Any other error: the error object"}},
         generate_unique_id_function=lambda route: route.name,
     )
     for service, router in _routers().items():
         app.include_router(router, tags=[] if router.tags else [service])
-    return get_openapi(
+    made = get_openapi(
         title="Chat over REST",
         version="1.0.0",
         openapi_version="3.1.0",
@@ -30,6 +37,42 @@ def document() -> dict[str, Any]:
         routes=app.routes,
         servers=[{"url": "http://127.0.0.1:8080", "description": "The local stack (`make run`)"}],
     )
+    for path, verbs in made["paths"].items():
+        for verb, call in verbs.items():
+            call["responses"] = _answers(verb, path, call)
+    return made
+
+
+def _answers(verb: str, path: str, call: dict[str, Any]) -> dict[str, Any]:
+    """What a call answers, by status: its successes, the errors that it can have, and `default` for the rest."""
+    answers: dict[str, Any] = dict(call["responses"])
+    default = answers.pop("default")
+    for status, answer in answers.items():
+        answer["description"] = _SUCCESS[status]
+    if (verb, path) == ("post", "/chat/conversations"):
+        answers["200"] = {**answers["201"], "description": "It stands already"}
+    answers["400"] = _error(ErrorCode.VALIDATION_ERROR, "The request is not valid HTTP, or its body is not UTF-8")
+    answers["401"] = _error(ErrorCode.UNAUTHORIZED, headers=_CHALLENGE)
+    if f"{path} {verb}" in _NAMES_A_USER:
+        answers["404"] = _error(ErrorCode.USER_NOT_FOUND)
+    if "{conversation_id}" in path:
+        answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
+    if "requestBody" in call:
+        too_big = f"The body is larger than {limits.MAX_REQUEST_BODY_BYTES} bytes"
+        answers["413"] = _error(ErrorCode.VALIDATION_ERROR, too_big)
+    if "requestBody" in call or "parameters" in call:
+        answers["422"] = _error(ErrorCode.VALIDATION_ERROR)
+    answers["503"] = _error(ErrorCode.UNAVAILABLE, headers=_RETRY_AFTER)
+    return {**dict(sorted(answers.items())), "default": default}
+
+
+def _error(code: ErrorCode, message: str | None = None, headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An answer with the error object of `code`."""
+    detail = error_event(code, message).error
+    example = {"type": "error", "error": {"code": code, "message": detail.message, "retryable": detail.retryable}}
+    content = {"schema": {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}, "example": example}
+    answer: dict[str, Any] = {"description": detail.message, "content": {"application/json": content}}
+    return {**answer, "headers": headers} if headers else answer
 
 
 def _routers() -> dict[str, APIRouter]:

@@ -1,0 +1,105 @@
+"""The published OpenAPI document and the services say the same: every answer is one that the document describes."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi import checks
+
+from tests.e2e.conftest import Pair
+from tests.support.people import People, text_message
+from tools.docs import openapi
+
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+ANYTHING = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+SUBSCRIPTION = {
+    "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAA",
+    "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    },
+}
+# Each call as a client means it, with its success; names in braces are those of the test.
+RIGHT: list[tuple[str, str, str, dict[str, Any] | None, int]] = [
+    ("POST", "/chat/conversations", "", {"username": "{username}"}, 200),
+    ("POST", "/chat/conversations", "", {"username": "{stranger}"}, 201),
+    ("GET", "/chat/conversations", "?limit=1", None, 200),
+    ("GET", "/chat/conversations/{conversation_id}", "", None, 200),
+    ("GET", "/chat/conversations/{conversation_id}/messages", "?afterSeq=0", None, 200),
+    ("GET", "/chat/unread", "", None, 200),
+    ("GET", "/chat/blocks", "", None, 200),
+    ("GET", "/chat/users/me", "", None, 200),
+    ("PATCH", "/chat/users/me", "", {"displayName": "Alice"}, 200),
+    ("GET", "/chat/friends", "", None, 200),
+    ("GET", "/chat/presence", "?userId={user_id}", None, 200),
+    ("PUT", "/chat/follows/{username}", "", None, 200),
+    ("DELETE", "/chat/follows/{username}", "", None, 200),
+    ("GET", "/chat/push/key", "", None, 200),
+    ("PUT", "/chat/push/subscriptions", "", SUBSCRIPTION, 204),
+    ("DELETE", "/chat/push/subscriptions", "", {"endpoint": SUBSCRIPTION["endpoint"]}, 204),
+]
+
+
+def described() -> Any:
+    """The document without `default`, which would describe every answer."""
+    document = openapi.document()
+    for verbs in document["paths"].values():
+        for call in verbs.values():
+            del call["responses"]["default"]
+    return schemathesis.openapi.from_dict(document)
+
+
+SCHEMA = described()
+OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_whatever_is_asked_is_answered_as_described(label: str, mode: Any, people: People) -> None:
+    alice = people.make("alice")
+
+    @ANYTHING
+    @given(case=OPERATIONS[label].as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        headers = {"Authorization": f"Bearer {alice.token}"}
+        case.call_and_validate(base_url=alice.url, headers=headers, checks=CHECKS)
+
+    ask()
+
+
+def test_every_call_is_among_the_right_ones() -> None:
+    assert {f"{verb} {path}" for verb, path, *_ in RIGHT} == set(OPERATIONS)
+
+
+async def test_a_right_call_is_answered_as_described(pair: Pair, people: People) -> None:
+    alice, bob, stranger, foe = pair.alice, pair.bob, people.make("stranger"), people.make("foe")
+    await stranger.get("/chat/users/me")
+    await foe.get("/chat/users/me")
+    await alice.befriend(bob)
+    socket = await bob.connect()
+    await socket.send("message.send", **text_message(pair.conversation, "Hello", "temp-1"))
+    await socket.expect("message.sent")
+    own = await alice.connect()
+    await own.send("block.add", username=foe.username)
+    await own.expect("block.added")
+    path_names = {"conversation_id": pair.conversation, "username": bob.username}
+    names = {**path_names, "stranger": stranger.username, "user_id": bob.id}
+    for verb, path, query, body, status in RIGHT:
+        json = body and {key: text.format(**names) if isinstance(text, str) else text for key, text in body.items()}
+        response = await alice.call(verb, (path + query).format(**names), json=json)
+        assert response.status_code == status, (verb, path, response.text)
+        OPERATIONS[f"{verb} {path}"].Case(path_parameters=path_names).validate_response(response, checks=CHECKS)
