@@ -39,6 +39,7 @@ def document() -> dict[str, Any]:
     for event in server.DURABLE:
         _add_cursor(schemas[event.__name__])
     for schema in schemas.values():
+        _drop_raw(schema)
         if "description" in schema:
             schema["description"] = re.sub(r"\s+", " ", _EXAMPLE.sub("", schema["description"])).strip()
     names = {struct: struct.__name__ for struct in structs}
@@ -64,7 +65,9 @@ def document() -> dict[str, Any]:
                 "address": "/chat/ws",
                 "title": "One connection of one user",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names.values()},
-                "bindings": {"ws": {"method": "GET", "query": _query(), "bindingVersion": "0.1.0"}},
+                "bindings": {
+                    "ws": {"method": "GET", "query": _query(), "headers": _headers(), "bindingVersion": "0.1.0"}
+                },
             }
         },
         "operations": _operations(names),
@@ -74,6 +77,14 @@ def document() -> dict[str, Any]:
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _drop_raw(schema: dict[str, Any]) -> None:
+    """A field may hold its value or the bytes of that (`msgspec.Raw`, an empty schema): the wire shows one thing."""
+    for name, field in schema.get("properties", {}).items():
+        options = field.get("anyOf", [])
+        if {} in options:
+            (schema["properties"][name],) = [option for option in options if option]
 
 
 def _add_cursor(schema: dict[str, Any]) -> None:
@@ -118,8 +129,29 @@ def _query() -> dict[str, Any]:
     }
 
 
+def _headers() -> dict[str, Any]:
+    protocols = "`chat.v1, bearer.<jwt>`, where a browser can't set the other header; `chat.v1` is selected"
+    return {
+        "type": "object",
+        "properties": {
+            "Authorization": {"type": "string", "description": "`Bearer <jwt>`"},
+            "Sec-WebSocket-Protocol": {"type": "string", "description": protocols},
+        },
+    }
+
+
+_REFUSALS = {
+    400: "two different tokens in one request",
+    401: "the token is missing, malformed, expired, revoked, or not ours",
+    403: "this `Origin` is not allowed",
+    426: "(to a plain GET) you would be let in: upgrade",
+    431: "the request's head is too large",
+    503: "draining, or too many connections: wait for `Retry-After` seconds",
+}
+
+
 def _description() -> str:
-    """Limits, close codes and error codes, as tables."""
+    """How to connect, limits, close codes and error codes, with tables."""
     closes = [f"| {int(code)} | {meaning} | {advice} |" for code, (meaning, advice) in CLIENT_ADVICE.items()]
     errors = [
         f"| `{code}` | {advice.message} | {'yes' if advice.retryable else 'no'} | {advice.status} |"
@@ -131,6 +163,19 @@ def _description() -> str:
             "Clients ignore unknown fields and unknown event types.",
             "",
             f"Frames: at most {limits.MAX_FRAME_BYTES} bytes. At most {limits.MAX_CONNECTIONS_PER_USER} connections a user.",
+            "",
+            "## Connecting",
+            "",
+            "`GET /chat/ws` with a WebSocket upgrade, and a JWT in `Authorization: Bearer <jwt>`, in "
+            "`Sec-WebSocket-Protocol: chat.v1, bearer.<jwt>`, or in `?token=<jwt>`. After a lost connection, "
+            "`?cursor=<cursor>` names the last durable event that was seen. "
+            "First comes `connection.success`, then what was missed, then `status.bulk`.",
+            "",
+            "A refused handshake is an HTTP response with the error object. A plain GET of the same URL gives the same verdict.",
+            "",
+            "| status | why |",
+            "| --- | --- |",
+            *(f"| {status} | {why} |" for status, why in _REFUSALS.items()),
             "",
             "## Close codes",
             "",

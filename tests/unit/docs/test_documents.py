@@ -1,5 +1,6 @@
 """The published documents are valid, say what the code says, and name everything that there is."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from shared.protocol.errors import ErrorCode
 from tools.docs import asyncapi, openapi
 from tools.docs.__main__ import ROOT, documents
 
+ASYNCAPI_SCHEMA = Path(__file__).parent / "asyncapi-3.0.0.json"
+"""The specification's own schema: `schemas/3.0.0-without-$id.json` of asyncapi/spec-json-schemas (Apache 2.0), as it is."""
 PROTOCOL_CALLS = {
     ("post", "/chat/conversations"),
     ("get", "/chat/conversations"),
@@ -57,6 +60,10 @@ def test_asyncapi_has_every_event_and_its_example_fits_its_schema() -> None:
             jsonschema.Draft202012Validator(_rooted(schema)).validate(example["payload"])
 
 
+def test_asyncapi_is_valid() -> None:
+    jsonschema.Draft7Validator(json.loads(ASYNCAPI_SCHEMA.read_text(encoding="utf-8"))).validate(asyncapi.document())
+
+
 def test_every_reference_in_asyncapi_leads_somewhere() -> None:
     document = asyncapi.document()
     for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', asyncapi.text(document))):
@@ -74,7 +81,14 @@ def test_asyncapi_lists_all_codes() -> None:
 def test_the_page_shows_every_event_and_call() -> None:
     page = documents()["docs/api/index.html"]
     assert all(f"<code>{name}</code>" in page for name in (*client.FRAMES, *server.EVENTS))
-    assert all(path in page for _, path in PROTOCOL_CALLS)
+    assert all(f"<code>{verb.upper()} {path}</code>" in page for verb, path in PROTOCOL_CALLS)
+
+
+def test_every_link_within_the_page_leads_somewhere() -> None:
+    page = documents()["docs/api/index.html"]
+    anchors = re.findall(r" id='([^']+)'", page)
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r"href='#([^']+)'", page)) <= set(anchors)
 
 
 def test_links_between_pages_lead_somewhere() -> None:
