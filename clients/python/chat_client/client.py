@@ -1,10 +1,12 @@
 """The client: one user's connection to the chat, with everything that makes it reliable.
 
-async with ChatClient("https://chat.example", fetch_token) as client:
-conversation = await client.rest.open_conversation(username="bob")
-await client.send(conversation["id"], "text", content="Hello there!")
-async for event in client.events():
-print(event)
+In short:
+
+    async with ChatClient("https://chat.example", fetch_token) as client:
+        conversation = await client.rest.open_conversation(username="bob")
+        await client.send(conversation["id"], "text", content="Hello there!")
+        async for event in client.events():
+            print(event)
 """
 
 import asyncio
@@ -14,8 +16,8 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from chat_client.advice import Advice, Random
-from chat_client.errors import CLOSED, ChatError, ClientClosed, ConnectionLost, error_of
+from chat_client.advice import Advice, CloseCode, Random
+from chat_client.errors import CLOSED, ChatError, ClientClosed, ConnectionLost, FrameTooBig, error_of
 from chat_client.events import Event
 from chat_client.feed import Feed, Predicate
 from chat_client.link import Link
@@ -205,6 +207,8 @@ class ChatClient:
         self._requests.suspend(reason)
 
     def _on_lost(self, code: int | None, advice: Advice) -> None:
+        if code == CloseCode.FRAME_TOO_BIG:
+            self._outbox.fail_largest(FrameTooBig("The server closed the connection over the size of a message"))
         self._suspend(ConnectionLost(advice.reason))
         payload = {"code": code, "reason": advice.reason, "retryInSeconds": advice.delay_seconds}
         self._feed.put({"type": "connection.lost", "payload": payload})

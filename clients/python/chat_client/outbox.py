@@ -5,20 +5,26 @@ a time-out) not overtake the ones before it. Conversations don't wait for each o
 """
 
 import asyncio
+import json
 import time
 from collections import defaultdict
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from chat_client.advice import Random, full_jitter
 from chat_client.answers import forget
-from chat_client.errors import ChatError, ConnectionLost, ServerError
+from chat_client.errors import ChatError, ConnectionLost, FrameTooBig, ServerError
 from chat_client.link import Link
 from chat_client.resources import Message
 
 ACK_SECONDS: Final = 15.0
 
-Answer = asyncio.Future[Message]
+
+class Flight(NamedTuple):
+    """A message that was sent, and what it will become."""
+
+    payload: dict[str, Any]
+    answer: asyncio.Future[Message]
 
 
 class Outbox:
@@ -28,7 +34,7 @@ class Outbox:
         self._link = link
         self._random = random
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._answers: dict[tuple[str, str], Answer] = {}
+        self._flights: dict[tuple[str, str], Flight] = {}
         self._paused_until = 0.0
 
     async def send(self, conversation_id: str, temp_id: str, payload: dict[str, Any]) -> Message:
@@ -52,31 +58,38 @@ class Outbox:
 
     def settle(self, temp_id: str | None, message: Message) -> None:
         """The server has stored a message."""
-        answer = self._answers.get((message["conversationId"], temp_id or ""))
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+        flight = self._flights.get((message["conversationId"], temp_id or ""))
+        if flight is not None and not flight.answer.done():
+            flight.answer.set_result(message)
 
     def refuse(self, error: ServerError) -> None:
         """The server has refused a message, for now or for good."""
-        answer = self._answers.get((error.ref.get("conversationId", ""), error.ref.get("tempId", "")))
-        if answer is not None and not answer.done():
-            answer.set_exception(error)
+        flight = self._flights.get((error.ref.get("conversationId", ""), error.ref.get("tempId", "")))
+        if flight is not None and not flight.answer.done():
+            flight.answer.set_exception(error)
+
+    def fail_largest(self, reason: FrameTooBig) -> None:
+        """The server ended the connection over a frame's size. It was the largest, which must not be sent again."""
+        waiting = [flight for flight in self._flights.values() if not flight.answer.done()]
+        if waiting:
+            largest = max(waiting, key=lambda flight: len(json.dumps(flight.payload, ensure_ascii=False).encode()))
+            largest.answer.set_exception(reason)
 
     def suspend(self, reason: ChatError) -> None:
         """The connection is lost: what was in flight may or may not have arrived."""
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(reason)
+        for flight in self._flights.values():
+            if not flight.answer.done():
+                flight.answer.set_exception(reason)
 
     async def _try(self, conversation_id: str, temp_id: str, payload: dict[str, Any]) -> Message:
-        answer: Answer = asyncio.get_running_loop().create_future()
-        self._answers[conversation_id, temp_id] = answer
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._flights[conversation_id, temp_id] = Flight(payload, answer)
         try:
             await self._link.send("message.send", payload)
             async with asyncio.timeout(ACK_SECONDS):
                 return await answer
         finally:
-            del self._answers[conversation_id, temp_id]
+            del self._flights[conversation_id, temp_id]
             forget(answer)
 
     async def _may_send(self) -> None:

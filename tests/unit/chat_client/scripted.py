@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 ALICE = "11111111-1111-4111-8111-111111111111"
 BOB = "22222222-2222-4222-8222-222222222222"
 CONVERSATION = "33333333-3333-4333-8333-333333333333"
+OTHER_CONVERSATION = "44444444-4444-4444-8444-444444444444"
 STARTED = "2024-01-01T10:00:00.000Z"
 LATER = "2024-01-01T11:00:00.000Z"
 
@@ -79,9 +80,10 @@ class Peer:
         more = {} if cursor is None else {"cursor": cursor}
         await self.send("message.new", {"message": message(seq), "unread": {"conversation": 1, "total": 1}}, **more)
 
-    async def sent(self, seq: int, temp_id: str) -> None:
+    async def sent(self, seq: int, temp_id: str, conversation: str = CONVERSATION) -> None:
         """Send `message.sent`."""
-        await self.send("message.sent", {"tempId": temp_id, "message": message(seq, sender=ALICE)})
+        stored = message(seq, sender=ALICE, conversation=conversation)
+        await self.send("message.sent", {"tempId": temp_id, "message": stored})
 
     async def receive(self, event_type: str) -> dict[str, Any]:
         """The payload of the client's next frame, which must be of this type."""

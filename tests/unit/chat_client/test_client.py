@@ -8,7 +8,15 @@ import pytest
 import pytest_asyncio
 from chat_client import ChatClient, ClientClosed, ConnectionLost, EventsLost, FrameTooBig, ServerError
 
-from tests.unit.chat_client.scripted import ALICE, CONVERSATION, LATER, STARTED, ScriptedServer, message
+from tests.unit.chat_client.scripted import (
+    ALICE,
+    CONVERSATION,
+    LATER,
+    OTHER_CONVERSATION,
+    STARTED,
+    ScriptedServer,
+    message,
+)
 
 MESSAGES = f"/chat/conversations/{CONVERSATION}/messages"
 
@@ -144,6 +152,25 @@ async def test_a_frame_that_the_server_would_not_take_is_not_sent(server: Script
     await opening
     with pytest.raises(FrameTooBig):
         await client.send(CONVERSATION, "text", "x" * 200)
+    await client.close()
+
+
+async def test_a_message_over_which_the_server_closed_is_not_sent_again(
+    server: ScriptedServer, client: ChatClient
+) -> None:
+    peer = await connected(server, client)
+    large = asyncio.create_task(client.send(CONVERSATION, "text", "x" * 200))
+    small = asyncio.create_task(client.send(OTHER_CONVERSATION, "text", "x"))
+    for _ in range(2):
+        await peer.receive("message.send")
+    await peer.close(1009)
+    with pytest.raises(FrameTooBig):
+        await asyncio.wait_for(large, 5)
+    peer = await (await server.accept()).welcome(recovered=True)
+    payload = await peer.receive("message.send")
+    assert payload["content"] == "x"
+    await peer.sent(1, payload["tempId"], conversation=OTHER_CONVERSATION)
+    await small
     await client.close()
 
 
