@@ -131,7 +131,7 @@ async def browser() -> AsyncIterator[Browser]:
     """Chromium."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.skip("needs Debian's chromium")
+        pytest.fail("needs Chromium: install the package chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser

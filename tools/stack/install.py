@@ -27,6 +27,8 @@ PACKAGES = (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients
 INSTALLER = "uv==0.13.9"
 """Does pip's work in a tenth of its time, which is most of a first start; where it can't, pip does it."""
 OLDEST = (3, 11)
+FOR_TESTS = {"chromium": "chromium", "nodejs": "node"}
+"""Debian's package → its program: what only the tests of the page and of the JavaScript client need."""
 TICK_SECONDS = 5
 
 
@@ -61,8 +63,8 @@ def debian_packages(*, for_tests: bool) -> list[str]:
     machine = Machine.look(os.environ)
     packages = [kind.package for kind in KINDS if machine.source(kind) is Source.APT]
     if machine.can_apt:
-        wanted = ["haproxy", "chromium"] if for_tests else ["haproxy"]
-        packages += [name for name in wanted if find_program(name) is None]
+        wanted = {"haproxy": "haproxy", **(FOR_TESTS if for_tests else {})}
+        packages += [package for package, program in wanted.items() if find_program(program) is None]
     elif find_program("haproxy") is None:
         raise StackError("HAProxy isn't installed; it is in the package haproxy of Debian, Fedora, Alpine and Homebrew")
     return packages

@@ -8,11 +8,13 @@ import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ChatClient } from "../src/index.js";
+import { NodeWebSocket } from "../testkit/websocket.js";
 
 const { CHAT_URL: url, CHAT_USERS: users, CHAT_MESSAGES: count = "10", CHAT_PACE_MS: pace = "0" } = process.env;
 const skip = url ? false : "CHAT_URL is not set";
 const names = users?.split(",") ?? ["alice", "bob"].map((name) => `${name}-${randomUUID().slice(0, 8)}`);
 const clients = [];
+const WebSocket = globalThis.WebSocket ?? NodeWebSocket;
 const PATIENCE_MS = 20_000;
 
 after(() => clients.forEach((client) => client.close()));
@@ -29,7 +31,7 @@ async function login(username) {
 
 /** A connected client and what its listeners have heard, in order. */
 async function join(username) {
-  const client = new ChatClient({ url, getToken: () => login(username) });
+  const client = new ChatClient({ url, getToken: () => login(username), WebSocket });
   const person = { client, username, shown: [], read: 0, delivered: 0, connections: 0, sources: new Set() };
   clients.push(client);
   const show = ({ message }, { source }) => {

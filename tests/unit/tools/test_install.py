@@ -1,0 +1,37 @@
+"""What `make` installs before it begins."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.stack import install
+from tools.stack.ladder import Machine
+
+
+@pytest.fixture
+def bare_debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root on Debian, without any of the programs."""
+    machine = Machine({}, has_docker=False, can_apt=True)
+    monkeypatch.setattr("tools.stack.install.Machine.look", lambda _environment: machine)
+    for module in ("install", "ladder"):
+        monkeypatch.setattr(f"tools.stack.{module}.find_program", lambda _name: None)
+
+
+@pytest.mark.usefixtures("bare_debian")
+def test_a_bare_machine_gets_every_server() -> None:
+    servers = ["postgresql", "rabbitmq-server", "redis-server", "haproxy"]
+    assert install.debian_packages(for_tests=False) == servers
+
+
+@pytest.mark.usefixtures("bare_debian")
+def test_tests_get_what_they_would_else_lack() -> None:
+    extra = set(install.debian_packages(for_tests=True)) - set(install.debian_packages(for_tests=False))
+    assert extra == {"chromium", "nodejs"}
+
+
+@pytest.mark.usefixtures("bare_debian")
+def test_a_package_is_known_by_its_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "tools.stack.install.find_program", lambda name: Path("/usr/bin/node") if name == "node" else None
+    )
+    assert "nodejs" not in install.debian_packages(for_tests=True)
