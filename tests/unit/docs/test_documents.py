@@ -17,6 +17,7 @@ from tools.docs.__main__ import ROOT, documents
 
 ASYNCAPI_SCHEMA = Path(__file__).parent / "asyncapi-3.0.0.json"
 """The specification's own schema: `schemas/3.0.0-without-$id.json` of asyncapi/spec-json-schemas (Apache 2.0), as it is."""
+GUIDE = (ROOT / "docs/writing-a-client.md").read_text(encoding="utf-8")
 PROTOCOL_CALLS = {
     ("post", "/chat/conversations"),
     ("get", "/chat/conversations"),
@@ -100,6 +101,37 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (Path(page).parent / target).exists()
     ]
     assert not broken
+
+
+def test_the_guide_shows_every_frame_as_it_travels() -> None:
+    document = asyncapi.document()
+    known: dict[str, list[str]] = {}
+    for message in document["components"]["messages"].values():
+        known.setdefault(message["name"], []).append(message["payload"]["$ref"])
+    frames = [frame for block in re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL) for frame in _objects(block)]
+    assert {frame["type"] for frame in frames} == set(known)
+    for frame in frames:
+        # The type of a command may be that of an event too.
+        schemas = [{"$ref": reference} for reference in known[frame["type"]]]
+        rules = {"anyOf": schemas, "components": document["components"]}
+        jsonschema.Draft202012Validator(rules).validate(frame)
+
+
+def test_the_guide_says_what_to_do_after_every_code() -> None:
+    rows = [line.partition("|")[2].partition("|")[0] for line in GUIDE.splitlines() if line.startswith("| ")]
+    named = {name for row in rows for name in re.findall(r"\w+", row)}
+    assert {str(int(code)) for code in CLIENT_ADVICE} <= named
+    assert set(ErrorCode) <= named
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    """The JSON objects that follow one another in `text`."""
+    found = []
+    while text := text.strip():
+        value, end = json.JSONDecoder().raw_decode(text)
+        found.append(value)
+        text = text[end:]
+    return found
 
 
 def _rooted(schema: dict[str, Any]) -> dict[str, Any]:
