@@ -6,6 +6,7 @@ Never used by a service: they only check tokens.
 import os
 import sys
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,12 @@ LOCAL_SECRET = "local-development-secret-0123456789abcdef"  # noqa: S105 - publi
 def secret_in_use() -> str:
     """The key that the local stack checks tokens with."""
     return os.environ.get("CHAT_JWT_SECRET", LOCAL_SECRET)
+
+
+def demanded_claims(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The issuer and the audience that services with these settings ask for."""
+    settings = {"iss": "CHAT_JWT_ISSUER", "aud": "CHAT_JWT_AUDIENCE"}
+    return {claim: environment[name] for claim, name in settings.items() if environment.get(name)}
 
 
 def user_id(username: str) -> uuid.UUID:
@@ -44,6 +51,7 @@ def mint(
         "exp": now + timedelta(seconds=lifetime_seconds),
         "preferred_username": username,
         "name": name or username.capitalize(),
+        **demanded_claims(os.environ),
         **claims,
     }
     return jwt.encode(payload, secret or secret_in_use(), algorithm="HS256")

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tools.devtoken import mint
+from tools.devtoken import demanded_claims, mint
 from tools.stack import foreground
 from tools.stack.console import Console
 from tools.stack.errors import NotReady, StackError
@@ -112,10 +112,11 @@ async def status(home: Home, console: Console) -> None:
 
 def greeting(stack: Stack, console: Console) -> str:
     """What one needs to begin: the URL and two tokens."""
-    secret = stack.layout.services[0].environment.get("CHAT_JWT_SECRET")
+    settings = stack.layout.services[0].environment
+    secret = settings.get("CHAT_JWT_SECRET")
     lines = ["", f"ready at {console.bold(stack.url)}"]
     if secret is not None:
-        lines += [f"{console.bold(user)}: {mint(user, secret=secret)}" for user in USERS]
+        lines += [f"{console.bold(user)}: {mint(user, secret=secret, **demanded_claims(settings))}" for user in USERS]
     return "\n".join(lines)
 
 

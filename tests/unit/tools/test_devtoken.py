@@ -19,6 +19,13 @@ def test_a_token_has_the_claims_of_the_contract() -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
+def test_a_token_has_what_the_services_are_set_to_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_JWT_ISSUER", "https://id.example")
+    monkeypatch.setenv("CHAT_JWT_AUDIENCE", "chat")
+    token = mint("alice", secret=LOCAL_SECRET)
+    jwt.decode(token, LOCAL_SECRET, algorithms=["HS256"], issuer="https://id.example", audience="chat")
+
+
 def test_claims_can_be_replaced() -> None:
     token = mint("alice", "Al", sub="x", picture="https://example.org/a.png", secret=LOCAL_SECRET)
     claims = jwt.decode(token, LOCAL_SECRET, algorithms=["HS256"])
