@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from tools.chatctl.failure import Failure
 from tools.stack.home import ROOT
 
-STACK_FILE: Final = ROOT / ".local" / "stack.json"
+STACK_FILE: Final = Path(os.environ.get("STACK_HOME") or ROOT / ".local") / "stack.json"
 REMEDY: Final = "start one with `make up`, or name one"
 
 UrlOption = Annotated[
@@ -29,8 +30,10 @@ class Process:
 
 
 def url_of(given: str | None) -> str:
-    """The origin to connect to. Raises Failure when none is named and no local stack runs."""
+    """The origin to connect to. Raises Failure for what is none, and when none is named and no local stack runs."""
     if given:
+        if not given.startswith(("http://", "https://")):
+            raise Failure(f"{given} is no origin", "name one such as http://127.0.0.1:8080 with --url or CHAT_URL")
         return given.rstrip("/")
     stack = _read_stack()
     if stack is None:

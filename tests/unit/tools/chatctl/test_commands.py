@@ -57,6 +57,13 @@ def test_without_a_stack_it_says_how_to_get_one(arguments: tuple[str, ...]) -> N
     assert "make up" in raised.value.remedy
 
 
+@pytest.mark.parametrize("url", ["chat.example", "127.0.0.1:8080", "ws://127.0.0.1:8080"])
+def test_what_is_no_origin_is_told(url: str) -> None:
+    with pytest.raises(Failure, match=f"{url} is no origin") as raised:
+        run("send", "--as", "alice", "bob", "hi", "--url", url)
+    assert "http://" in raised.value.remedy
+
+
 def test_a_server_that_is_away_is_told() -> None:
     with pytest.raises(Failure) as raised:
         run("send", "--as", "alice", "bob", "hi", "--url", "http://127.0.0.1:1")
