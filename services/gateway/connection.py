@@ -2,11 +2,13 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from services.gateway import metrics
+from services.gateway.burst import Burst
 from services.gateway.frames import text_frame
 from services.gateway.protocol import GatewayProtocol
 from services.gateway.routes import Resumption
@@ -40,8 +42,8 @@ class Connection:
         "_early",
         "_gateway",
         "_held",
-        "_last",
         "_protocol",
+        "_tag",
         "began_ms",
         "check_at",
         "close_code",
@@ -68,7 +70,7 @@ class Connection:
         self._gateway = gateway
         self._protocol: GatewayProtocol | None = None
         self._held: list[relay.Delivery] | None = []
-        self._last = ""
+        self._tag = ""
         self._early: list[bytes] | None = []
         self._bulks = 0
         self.session = session
@@ -86,15 +88,14 @@ class Connection:
         self.commands_since = self.flight_since = 0.0
         self.flight: int | None = None
         self.typing: dict[str, tuple[float, float, int]] | None = None
-        self.unseen: list[tuple[float, str]] | None = None
+        self.unseen: list[tuple[float, bytes]] | None = None
 
     # --- state ---------------------------------------------------------------------------------------------------------
 
     @property
     def cursor(self) -> str:
         """The id of the inbox entry that the client has got last."""
-        # A delivered text ends with `"cursor":"<id>"}`; taking it out only when it is needed keeps delivery cheap.
-        return self._last if self._last[-1:] != "}" else self._last[self._last.rindex('"', 0, -2) + 1 : -2]
+        return f"{self.offset}-{self._tag}"
 
     @property
     def live(self) -> bool:
@@ -142,25 +143,31 @@ class Connection:
             self._protocol.outbox.write_at_once(b"".join(map(text_frame, resumption.events)))
             self._gateway.silence.replayed(self, resumption.events)
         self.offset = resumption.offset
-        self._last = resumption.cursor
+        self._tag = resumption.tag
         held, self._held = self._held, None
         for delivery in held or ():
-            self.deliver(delivery, text_frame(delivery.text.encode()))
+            self.deliver(Burst.of([delivery]))
 
-    def deliver(self, delivery: relay.Delivery, frame: bytes) -> None:
-        """Write a durable event, unless the client has it; hold it when one before it is missing."""
+    def deliver(self, burst: Burst) -> None:
+        """Write durable events that follow one another, except those that the client has; hold them when one before them is
+        missing.
+        """
+        first, last = burst.deliveries[0].offset, burst.deliveries[-1].offset
         if self._held is not None:
-            self._hold_back(delivery)
-        elif delivery.offset == self.offset + 1:
-            self.offset = delivery.offset
-            self._last = delivery.text
-            self._write(frame)
-            metrics.EVENTS_OUT.counts["durable"] += 1
-            if delivery.notifiable:
-                self._gateway.silence.written(self, delivery.text)
-        elif delivery.offset > self.offset:
-            self._held = [delivery]
+            self._hold_back(burst.deliveries)
+        elif first == self.offset + 1:
+            self.offset = last
+            self._tag = burst.deliveries[-1].tag
+            metrics.EVENTS_OUT.counts["durable"] += len(burst.deliveries)
+            self._write(*burst.frames)
+            for delivery, text in zip(burst.deliveries, burst.texts, strict=True):
+                if delivery.notifiable:
+                    self._gateway.silence.written(self, text)
+        elif first > self.offset:
+            self._held = list(burst.deliveries)
             self._gateway.on_gap(self)
+        elif last > self.offset:
+            self.deliver(Burst.of([delivery for delivery in burst.deliveries if delivery.offset > self.offset]))
 
     def send(self, text: bytes) -> None:
         """Write an event for this connection alone."""
@@ -259,13 +266,13 @@ class Connection:
         log.exception("frame.failed", error_id=error_id, connection_id=self.id, user_id=self.user_id)
         self.send(json_encoder.encode(error_event(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")))
 
-    def _write(self, frame: bytes) -> None:
-        if self._protocol is not None and not self._protocol.outbox.write(frame):
+    def _write(self, *frames: bytes) -> None:
+        if self._protocol is not None and not self._protocol.outbox.write(*frames):
             self.close(CloseCode.SLOW_CONSUMER)
 
-    def _hold_back(self, delivery: relay.Delivery) -> None:
+    def _hold_back(self, deliveries: Sequence[relay.Delivery]) -> None:
         assert self._held is not None
-        self._held.append(delivery)
+        self._held += deliveries
         if len(self._held) > MAX_HELD:
             self._held.clear()
             self.close(CloseCode.OVERLOADED)

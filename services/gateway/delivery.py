@@ -1,8 +1,13 @@
 """What comes down: each `relay.Downlink` to the connections that it is for, its events as the bytes they came as."""
 
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
 import msgspec
 import structlog
 
+from services.gateway.burst import Burst
 from services.gateway.frames import text_frame
 from services.gateway.hub import Hub
 from services.gateway.silence import Silence
@@ -12,6 +17,8 @@ from shared.protocol.closing import CloseCode
 from shared.tracing import span
 
 log = structlog.get_logger(__name__)
+
+_user_of: Final = attrgetter("user_id")
 
 
 class Deliverer:
@@ -37,14 +44,15 @@ class Deliverer:
         return downlink.nonce
 
     def _hand_out(self, downlink: relay.Downlink) -> None:
-        for delivery in downlink.deliveries:
-            connections = self._hub.of_user(delivery.user_id)
+        for user_id, deliveries in groupby(downlink.deliveries, _user_of):
+            connections = self._hub.of_user(user_id)
             if connections:
-                frame = text_frame(delivery.text.encode())
+                burst = Burst.of(list(deliveries))
                 for connection in connections:
-                    connection.deliver(delivery, frame)
+                    connection.deliver(burst)
             else:
-                self._silence.nobody_here(delivery)
+                for delivery in deliveries:
+                    self._silence.nobody_here(delivery)
         for transient in downlink.transients:
             self._spread(transient)
         for direct in downlink.directs:

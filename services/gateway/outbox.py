@@ -25,26 +25,16 @@ class Outbox:
         self.paused_at: float | None = None
         """Since when the transport takes nothing (monotonic seconds), or None."""
 
-    def write(self, frame: bytes, transient: bool = False) -> bool:
-        """Send `frame`, or keep it. False when there is no room: the peer is too slow, and must go.
+    def write(self, *frames: bytes, transient: bool = False) -> bool:
+        """Send `frames` with one write, or keep them. False when there is no room: the peer is too slow, and must go.
 
         When the backlog is full, transient events (typing, presence) are dropped first: new ones, then kept ones.
         """
         if self.paused_at is None:
-            self._transport.write(frame)
+            # uvloop writes at once: each call is a system call, and wakes the balancer.
+            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
             return True
-        backlog = self._backlog
-        if backlog is None:
-            backlog = self._backlog = deque()
-        if len(backlog) >= limits.SEND_BUFFER_EVENTS:
-            if transient:
-                self._count_shed(1)
-                return True
-            backlog = self._shed(backlog)
-            if len(backlog) >= limits.SEND_BUFFER_EVENTS:
-                return False
-        backlog.append((frame, transient))
-        return True
+        return all(self._keep(frame, transient) for frame in frames)
 
     def write_at_once(self, frames: bytes) -> None:
         """Send a replay, whose size the inbox bounds, whether or not the transport is paused."""
@@ -66,6 +56,20 @@ class Outbox:
         self._backlog = None
         shed, self._shed_any = self._shed_any, False
         return shed
+
+    def _keep(self, frame: bytes, transient: bool) -> bool:
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = deque()
+        if len(backlog) >= limits.SEND_BUFFER_EVENTS:
+            if transient:
+                self._count_shed(1)
+                return True
+            backlog = self._shed(backlog)
+            if len(backlog) >= limits.SEND_BUFFER_EVENTS:
+                return False
+        backlog.append((frame, transient))
+        return True
 
     def _flush(self) -> None:
         if self._backlog:

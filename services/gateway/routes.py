@@ -53,6 +53,11 @@ class Resumption:
         """The place of `cursor` in the inbox."""
         return int(self.cursor.partition("-")[0])
 
+    @property
+    def tag(self) -> str:
+        """What tells the entry of `cursor` from others that may have had its place."""
+        return self.cursor.partition("-")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:

@@ -91,7 +91,7 @@ class Silence:
         """True when every report is sent."""
         return self._all_sent.is_set()
 
-    def written(self, connection: "Connection", text: str) -> None:
+    def written(self, connection: "Connection", text: bytes) -> None:
         """A message was written to `connection`."""
         unseen = connection.unseen
         if unseen is None:
@@ -106,7 +106,7 @@ class Silence:
         """Events that `connection` had missed were written to it; its handshake came before, so it says nothing."""
         for event in events:
             if event.startswith(_BEGINNING):
-                self.written(connection, event.decode())
+                self.written(connection, event)
 
     def nobody_here(self, delivery: relay.Delivery) -> None:
         """A delivery came for a user without a connection here: its route is stale."""
@@ -129,7 +129,7 @@ class Silence:
 
     def sweep(self, now: float) -> None:
         """Ask who is idle, and report what was not seen within the push delay: never before the connection was asked."""
-        due: dict[str, list[Connection]] = {}
+        due: dict[bytes, list[Connection]] = {}
         for connection, probed in list(self._watched.items()):
             unseen = connection.unseen
             if unseen is None:
@@ -144,17 +144,21 @@ class Silence:
     def give_up(self) -> None:
         """The process ends: report all that was not seen. It waits at the broker, for its clients may come back elsewhere."""
         self._queue = NOTIFIER_WAITING
-        due: dict[str, list[Connection]] = {}
+        due: dict[bytes, list[Connection]] = {}
         for connection in list(self._watched):
             self._collect(connection, connection.unseen or [], math.inf, due)
         self._report_due(due)
 
-    def _report_due(self, due: "dict[str, list[Connection]]") -> None:
+    def _report_due(self, due: "dict[bytes, list[Connection]]") -> None:
         for text, connections in due.items():
             self._report_text(text, connections[0].user_id, [connection.id for connection in connections], "silent")
 
     def _collect(
-        self, connection: "Connection", unseen: list[tuple[float, str]], now: float, due: "dict[str, list[Connection]]"
+        self,
+        connection: "Connection",
+        unseen: list[tuple[float, bytes]],
+        now: float,
+        due: "dict[bytes, list[Connection]]",
     ) -> None:
         """Move the connection's overdue messages to `due`; what is younger stays watched."""
         while unseen and now - unseen[0][0] >= self._delay:
@@ -178,7 +182,7 @@ class Silence:
 
     async def _settle_stale(self, delivery: relay.Delivery) -> None:
         if delivery.notifiable:
-            self._report_text(delivery.text, delivery.user_id, [], "stale route")
+            self._report_text(delivery.json.encode(), delivery.user_id, [], "stale route")
         try:
             await self._routes.prune(delivery.user_id)
         except (*REDIS_ERRORS, RedisError) as error:
@@ -197,7 +201,7 @@ class Silence:
         for _ in batch:
             self._reports.popleft()
 
-    def _report_text(self, text: str, receiver_id: str, silent: list[str], reason: str) -> None:
+    def _report_text(self, text: bytes, receiver_id: str, silent: list[str], reason: str) -> None:
         message = _read(text)
         if message is not None:
             self._report(message, receiver_id, silent, reason)
@@ -215,7 +219,7 @@ class Silence:
         self._any_report.set()
 
 
-def _read(text: str | bytes) -> _Message | None:
+def _read(text: bytes) -> _Message | None:
     try:
         return _decoder.decode(text).payload.message
     except msgspec.DecodeError as error:

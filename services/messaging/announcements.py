@@ -39,12 +39,12 @@ _BEFORE_TOTAL: Final = -len("0}}}")
 """Where fan-out goes on: an event without its last brace, and one that ends with an unread total of 0."""
 
 
-def _open(event: msgspec.Struct) -> str:
-    return json_encoder.encode(event)[:_BEFORE_BRACE].decode()
+def _open(event: msgspec.Struct) -> bytes:
+    return json_encoder.encode(event)[:_BEFORE_BRACE]
 
 
-def _counted(event: MessageNew | MessageReadAck) -> str:
-    return json_encoder.encode(event)[:_BEFORE_TOTAL].decode()
+def _counted(event: MessageNew | MessageReadAck) -> bytes:
+    return json_encoder.encode(event)[:_BEFORE_TOTAL]
 
 
 def message_of(send: SendMessage, appended: Appended) -> Message:

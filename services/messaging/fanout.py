@@ -102,11 +102,11 @@ class Fanout:
     async def _run(
         self, index: int, part: Part, directs: list[str], completed: list[str | int], *, overtake: bool = False
     ) -> tuple[list[Origin], list[Indicator]]:
-        blob = part.encode(str(random.getrandbits(31)), directs, completed)
+        blob, texts = part.encode(str(random.getrandbits(31)), directs, completed), part.texts()
         client = self._shards.at(index)
         patience = Patience(self._max_deferral_seconds)
         while True:
-            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake))
+            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), *texts)
             if verdict == DELIVERED:
                 break
             if verdict == TOTALS_MISSING:

@@ -85,28 +85,31 @@ class Newest:
 class Inbox:
     """Events for one user, in order."""
 
-    __slots__ = ("_counters", "_part", "_total", "events", "origins", "user_id")
+    __slots__ = ("_counters", "_part", "_total", "events", "origins", "texts", "user_id")
 
     def __init__(self, part: "Part", user_id: str) -> None:
         self._part = part
         self._total = 0
         self._counters: dict[str, int] = {}
         self.user_id = user_id
+        self.texts: list[bytes] = []
         self.events: list[Any] = []
         self.origins: list[Origin | None] = []
 
-    def add(self, text: str, peer_id: str) -> None:
+    def add(self, text: bytes, peer_id: str) -> None:
         """An event, without its closing brace. `peer_id`: who is on its other side."""
-        self.events += (text, peer_id, False, 0, 0, 0)
+        self.texts.append(text)
+        self.events += (peer_id, False, 0, 0, 0)
         self.origins.append(None)
 
-    def add_counted(self, text: str, peer_id: str, count: Count, origin: Origin | None = None) -> None:
+    def add_counted(self, text: bytes, peer_id: str, count: Count, origin: Origin | None = None) -> None:
         """An event that ends with the user's unread total, and stops before it.
 
         With an origin it is notifiable: a push notification may be sent for it.
         """
         counter = self._counters.get(count.conversation_id) or self._new_counter(count.conversation_id)
-        self.events += (text, peer_id, origin is not None, counter, count.unread, count.version)
+        self.texts.append(text)
+        self.events += (peer_id, origin is not None, counter, count.unread, count.version)
         self.origins.append(origin)
 
     def _new_counter(self, conversation_id: str) -> int:
@@ -161,8 +164,12 @@ class Part:
         """What stands behind each event, in the order in which the script numbers them."""
         return [origin for inbox in self.inboxes.values() for origin in inbox.origins]
 
+    def texts(self) -> list[bytes]:
+        """The events' texts, in the order in which the script numbers them."""
+        return [text for inbox in self.inboxes.values() for text in inbox.texts]
+
     def encode(self, tag: str, directs: list[str], completed: list[str | int]) -> bytes:
-        """The first argument of the fan-out script."""
+        """The first argument of the fan-out script: everything but the texts."""
         events: list[Any] = []
         for user_id, inbox in self.inboxes.items():
             events += (user_id, len(inbox.origins))

@@ -201,15 +201,25 @@ class PushRetryBatch(Relayed):
 
 
 class Delivery(Relayed):
-    """A durable event for every connection of a user. `text` is the ready JSON, cursor included.
+    """A durable event for every connection of a user. `text` is its JSON as far as messaging wrote it; what only Redis knew
+    goes behind it: the user's unread `total`, when the event ends with it, and the cursor.
 
-    `offset` is its place in the user's inbox: one more than the one before. `notifiable`: it is a `message.new`.
+    `offset` is its place in the user's inbox: one more than the one before. `notifiable`: it is a `message.new`. `tag`: of
+    the script call that put it there.
     """
 
     user_id: str
     offset: int
     notifiable: bool
     text: str
+    tag: str
+    total: int | None = None
+
+    @property
+    def json(self) -> str:
+        """The whole event."""
+        counted = "" if self.total is None else f"{self.total}}}}}"
+        return f'{self.text}{counted},"cursor":"{self.offset}-{self.tag}"}}'
 
 
 class Transient(Relayed):

@@ -162,7 +162,7 @@ class Backend:
         entry = f"{offset}-77"
         inbox = keys.key(keys.INBOX, user)
         await self.redis.xadd(inbox, {"e": event[:-1], "p": peer}, id=entry)
-        return relay.Delivery(user, offset, False, f'{event[:-1]},"cursor":"{entry}"}}')
+        return relay.Delivery(user, offset, False, event[:-1], "77")
 
     async def deliver(self, gateways: Iterable[RunningGateway], user: str, **options: Any) -> relay.Delivery:
         """Put an event into a user's inbox and send it to gateways."""

@@ -207,7 +207,7 @@ class Gateway:
 
     def events(self, person: Person, kind: str | None = None) -> list[Event]:
         """Durable events for a person, in order; of one type, if that is given."""
-        events = [json.loads(delivery.text) for delivery in self.deliveries(person)]
+        events = [json.loads(delivery.json) for delivery in self.deliveries(person)]
         return [event for event in events if kind in {None, event["type"]}]
 
     def messages(self, person: Person) -> list[tuple[int, str]]:

@@ -52,12 +52,12 @@ local function since(user, cursor)
     if tonumber(offset_of(id)) ~= expected then
       return nil
     end
-    local text, peer = fields[2], fields[4]
+    local text, peer, total = fields[2], fields[4], fields[6]
     if peer ~= '' and hidden[peer] == nil then
       hidden[peer] = redis.call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
     end
     if text ~= '' and not hidden[peer] then
-      texts[#texts + 1] = text .. ',"cursor":"' .. id .. '"}'
+      texts[#texts + 1] = text .. (total and total .. '}}' or '') .. ',"cursor":"' .. id .. '"}'
     end
   end
   return texts

@@ -25,7 +25,8 @@ for i, pair in ipairs(held) do
   end
   local texts = {}
   for place, entry in ipairs(redis.call('XREVRANGE', '{{INBOX}}' .. user, '+', '-', 'COUNT', ARGV[4])) do
-    texts[place] = entry[2][2]
+    local fields = entry[2]
+    texts[place] = fields[2] .. (fields[6] and fields[6] .. '}}' or '')
   end
   found[i] = {user, connection, texts}
 end

@@ -4,7 +4,7 @@
 -- is one flat list: a table for each record would cost more than all the rest.
 --   trace          traceparent of the cycle, or ''
 --   events         for each user: user, number of its events, then of each event
---                  text, peer, notifiable, counter, count, version
+--                  peer, notifiable, counter, count, version
 --                  where counter 0 means no unread count and a text without its closing brace; else the text ends before the
 --                  unread total, and count and version are those of the counter
 --   totals         keys of unread totals
@@ -15,6 +15,8 @@
 --   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
+-- ARGV[6] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes, so the texts come once, and
+-- nothing is glued to them here: who reads an inbox or a delivery puts the unread total and the cursor behind them.
 --
 -- Returns {1, places of totals that are missing} and has done nothing; {2} and has done nothing, because messages before
 -- these are stored but not delivered yet, and it may not overtake them; or {0, numbers of the notifiable events that no
@@ -23,6 +25,7 @@
 local tag, trace, events, totals, counters, progress, typing, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
 
+local TEXTS = 5
 local call = redis.call
 local format = string.format
 
@@ -133,32 +136,36 @@ local function reserve(user, count)
     end
     local time = call('TIME')
     last = (time[1] * 1000 + math.floor(time[2] / 1000)) * 1024 + count
-    call('SET', key, format('%.0f', last), 'EX', inbox_seconds)
+    call('SET', key, format('%d', last), 'EX', inbox_seconds)
     call('DEL', '{{INBOX}}' .. user)
     return last, true
 end
 
 local suffix = '-' .. tag
 
-local function deliver(user, first, count)
+local function keep(stream, id, text, peer, total)
+    if total then
+        call('XADD', stream, 'MAXLEN', '~', inbox_events, id, 'e', text, 'p', peer, 'u', format('%d', total))
+    else
+        call('XADD', stream, 'MAXLEN', '~', inbox_events, id, 'e', text, 'p', peer)
+    end
+end
+
+local function deliver(user, number, first, count)
     local last, created = reserve(user, count)
     local stream = '{{INBOX}}' .. user
     local deliveries, gateways = deliveries_of(user)
     local offset = last - count
-    for i = first, first + (count - 1) * 6, 6 do
+    for i = first, first + (count - 1) * 5, 5 do
         offset = offset + 1
-        local id = format('%.0f', offset) .. suffix
-        local text, counter = events[i], events[i + 3]
+        number = number + 1
+        local text, counter, total = ARGV[TEXTS + number], events[i + 2], nil
         if counter > 0 then
-            text = text .. count_unread(counter, events[i + 4], events[i + 5]) .. '}}'
+            total = count_unread(counter, events[i + 3], events[i + 4])
         end
-        if offset == last then
-            call('XADD', stream, 'MAXLEN', '~', inbox_events, id, 'e', text, 'p', events[i + 1])
-        else
-            call('XADD', stream, id, 'e', text, 'p', events[i + 1])
-        end
+        keep(stream, format('%d', offset) .. suffix, text, events[i], total)
         if #deliveries > 0 then
-            local delivery = {user, offset, events[i + 2], text .. ',"cursor":"' .. id .. '"}'}
+            local delivery = {user, offset, events[i + 1], text, tag, total}
             for _, list in ipairs(deliveries) do
                 list[#list + 1] = delivery
             end
@@ -171,11 +178,12 @@ local function deliver(user, first, count)
 end
 
 local reached = {}
-local position = 1
+local position, number = 1, 0
 while position < #events do
     local user, count = events[position], events[position + 1]
-    reached[position] = deliver(user, position + 2, count)
-    position = position + 2 + count * 6
+    reached[position] = deliver(user, number, position + 2, count)
+    position = position + 2 + count * 5
+    number = number + count
 end
 store_unread()
 
@@ -248,19 +256,19 @@ local function prune(user, gateways)
     return alive
 end
 
-local undelivered, number = {}, 0
-position = 1
+local undelivered = {}
+position, number = 1, 0
 while position < #events do
     local count = events[position + 1]
     if not prune(events[position], reached[position]) then
         for event = 1, count do
-            if events[position + event * 6 - 2] then
+            if events[position + event * 5 - 2] then
                 undelivered[#undelivered + 1] = number + event
             end
         end
     end
     number = number + count
-    position = position + 2 + count * 6
+    position = position + 2 + count * 5
 end
 
 return {0, undelivered, shown}

@@ -25,7 +25,7 @@ def cursors(socket: RawSocket) -> list[str]:
 async def got(socket: RawSocket, *deliveries: relay.Delivery) -> None:
     """Wait until `socket` has had exactly these, in this order."""
     await until(lambda: len(cursors(socket)) >= len(deliveries))
-    assert [one.text for one in socket.received if "cursor" in one.event] == [one.text for one in deliveries]
+    assert [one.text for one in socket.received if "cursor" in one.event] == [one.json for one in deliveries]
 
 
 async def test_every_connection_of_a_user_gets_the_bytes(

@@ -205,7 +205,7 @@ async def fill(gateway: RunningGateway, behind: Backend, username: str) -> list[
     while held.paused_at is None:
         delivery = await behind.append(identity(username), text=BIG)
         await behind.publish(gateway, deliveries=[delivery])
-        sent.append(delivery.text)
+        sent.append(delivery.json)
     return sent
 
 
@@ -220,7 +220,7 @@ async def test_a_slow_client_loses_typing_first_and_nothing_else(
     await behind.publish(gateway, transients=[typing] * 1000)
     deliveries = [await behind.append(identity(alice)) for _ in range(limits.SEND_BUFFER_EVENTS - 10)]
     await behind.publish(gateway, deliveries=deliveries)
-    expected += [delivery.text for delivery in deliveries]
+    expected += [delivery.json for delivery in deliveries]
     last = deliveries[-1].offset
     await until(lambda: gateway.process.hub.of_user(identity(alice))[0].offset == last)
     client.resume_reading()

@@ -48,8 +48,8 @@ async def test_missed_events_come_after_connection_success_oldest_first_once(
     live = await behind.deliver([gateway], identity(alice))
     await until(lambda: len(again.events) >= 22)
     assert recovered(again) is True
-    assert [one.text for one in again.received[1:]] == [one.text for one in (*missed, live)]
-    assert seen.text not in [one.text for one in again.received]
+    assert [one.text for one in again.received[1:]] == [one.json for one in (*missed, live)]
+    assert seen.json not in [one.text for one in again.received]
     assert again.events[0]["payload"]["cursor"] == again.events[20]["cursor"]
 
 
@@ -60,7 +60,7 @@ async def test_no_gap_and_no_repeat_however_reconnecting_and_sending_interleave(
     expected: list[str] = []
     texts: list[str] = []
     for number in range(15):
-        expected += [(await behind.deliver([gateway], identity(alice))).text for _ in range(3)]
+        expected += [(await behind.deliver([gateway], identity(alice))).json for _ in range(3)]
         if number % 2:
             await socket.cut()
         else:
@@ -80,7 +80,7 @@ async def test_the_cursor_of_an_empty_inbox_serves(gateway: RunningGateway, behi
     again = await gateway.connect(alice, cursor=first.cursor)
     await until(lambda: len(again.events) >= 2)
     assert recovered(again) is True
-    assert [one.text for one in again.received[1:]] == [missed.text]
+    assert [one.text for one in again.received[1:]] == [missed.json]
 
 
 async def test_blocked_peers_are_left_out(gateway: RunningGateway, behind: Backend, alice: str) -> None:
@@ -94,7 +94,7 @@ async def test_blocked_peers_are_left_out(gateway: RunningGateway, behind: Backe
     live = await behind.deliver([gateway], identity(alice))
     await until(lambda: len(again.events) >= 3)
     assert recovered(again) is True
-    assert [one.text for one in again.received[1:]] == [kept.text, live.text]
+    assert [one.text for one in again.received[1:]] == [kept.json, live.json]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_a_cursor_that_is_not_ours(gateway: RunningGateway, behind: Backen
     assert recovered(socket) is False
     live = await behind.deliver([gateway], identity(alice))
     await socket.expect("message.new")
-    assert [one.text for one in socket.received[1:]] == [live.text]
+    assert [one.text for one in socket.received[1:]] == [live.json]
 
 
 async def test_a_trimmed_inbox_recovers_nothing(gateway: RunningGateway, behind: Backend, alice: str) -> None:
@@ -157,13 +157,13 @@ async def test_events_between_route_and_reading_come_once(
     shards = Shards([redis_url])
     routes = Routes(shards, gateway.id)
     found = await routes.resume([(identity(alice), "c", str(other.cursor))])
-    assert [text.decode() for text in found[0].events] == [missed.text]
+    assert [text.decode() for text in found[0].events] == [missed.json]
     await behind.publish(gateway, deliveries=[missed])
     await other.expect("message.new")
     await behind.publish(gateway, deliveries=[missed])
     live = await behind.deliver([gateway], identity(alice))
     await until(lambda: len(other.events) >= 3)
-    assert [one.text for one in other.received[1:]] == [missed.text, live.text]
+    assert [one.text for one in other.received[1:]] == [missed.json, live.json]
     await shards.aclose()
 
 
@@ -174,7 +174,7 @@ async def test_a_redis_that_refuses_writes_ends_nothing(
     leaves, stays = await gateway.connect(alice), await gateway.connect(bob)
     async with writes_refused(behind.redis):
         await leaves.close()
-        await behind.publish(gateway, deliveries=[relay.Delivery(identity(alice), 1, False, "{}")])
+        await behind.publish(gateway, deliveries=[relay.Delivery(identity(alice), 1, False, "{", "77")])
         assert (await refused(gateway.url, mint(alice))).status == 503
         await until(gateway.process.quiet)
     await stays.close()
@@ -184,7 +184,7 @@ async def test_a_redis_that_refuses_writes_ends_nothing(
 
     await eventually(gone)
     await behind.redis.hset(keys.key(keys.ROUTES, identity(bob)), "0190", gateway.id)
-    await behind.publish(gateway, deliveries=[relay.Delivery(identity(bob), 1, False, "{}")])
+    await behind.publish(gateway, deliveries=[relay.Delivery(identity(bob), 1, False, "{", "77")])
     await eventually(gone)
 
 
@@ -196,7 +196,7 @@ async def test_what_is_missed_while_opening_comes_too(
     missed: list[str] = []
 
     async def cut_meanwhile(_principal: object) -> None:
-        missed.append((await behind.append(identity(alice))).text)
+        missed.append((await behind.append(identity(alice))).json)
         process.gateway.recovery.ask_all(0)
 
     monkeypatch.setattr(process.introductions, "introduce", cut_meanwhile)
@@ -214,7 +214,7 @@ async def test_what_is_published_while_opening_waits(
     missing: list[object] = []
 
     async def publish_meanwhile(_principal: object) -> None:
-        expected.append((await behind.deliver([gateway], identity(alice))).text)
+        expected.append((await behind.deliver([gateway], identity(alice))).json)
         (connection,) = hub.of_user(identity(alice))
         await until(lambda: connection._held)
 
@@ -222,7 +222,7 @@ async def test_what_is_published_while_opening_waits(
         patch.setattr(gateway.process.introductions, "introduce", publish_meanwhile)
         patch.setattr(recover, "ask", missing.append)
         socket = await gateway.connect(alice)
-        expected.append((await behind.deliver([gateway], identity(alice))).text)
+        expected.append((await behind.deliver([gateway], identity(alice))).json)
         await until(lambda: len(socket.events) > len(expected))
     assert [one.text for one in socket.received[1:]] == expected
     assert missing == []
@@ -234,11 +234,11 @@ async def test_what_is_published_while_the_inbox_is_read_comes_once(
     """It waits for what is read, and is dropped when it was read too."""
     socket = await gateway.connect(alice)
     routes = gateway.process.gateway.routes
-    resume, expected = routes.resume, [(await behind.append(identity(alice))).text]
+    resume, expected = routes.resume, [(await behind.append(identity(alice))).json]
     mark = '{"type":"error","error":{"code":"internal_error","message":"mark"}}'
 
     async def publish_before(items: Sequence[tuple[str, str, str]]) -> list[Resumption]:
-        expected.append((await behind.deliver([gateway], identity(alice))).text)
+        expected.append((await behind.deliver([gateway], identity(alice))).json)
         await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), mark)])
         await socket.expect_error("internal_error")
         return await resume(items)
@@ -247,8 +247,8 @@ async def test_what_is_published_while_the_inbox_is_read_comes_once(
     gateway.process.gateway.recovery.ask_all(0)
     await until(lambda: len(socket.of_type("message.new")) >= 2)
     live = await behind.deliver([gateway], identity(alice))
-    await until(lambda: live.text in [one.text for one in socket.received])
-    assert [one.text for one in socket.received if "message.new" in one.text] == [*expected, live.text]
+    await until(lambda: live.json in [one.text for one in socket.received])
+    assert [one.text for one in socket.received if "message.new" in one.text] == [*expected, live.json]
 
 
 @pytest.fixture
@@ -280,5 +280,5 @@ async def test_a_route_that_redis_dropped_is_made_again(renewing: RunningGateway
     await behind.redis.delete(keys.key(keys.ROUTES, identity(alice)))
     missed = await behind.append(identity(alice))
     await socket.expect("message.new")
-    assert [one.text for one in socket.received[1:]] == [missed.text]
+    assert [one.text for one in socket.received[1:]] == [missed.json]
     assert len(await behind.routes(identity(alice))) == 1

@@ -46,12 +46,12 @@ async def test_routes_and_inboxes_lie_on_the_users_own_server(
         lost = await own.append(user)
         late = await own.deliver([gateway], user)
         await until(lambda: len(socket.events) >= 4)  # noqa: B023 - awaited before the next turn
-        assert [one.text for one in socket.received[1:]] == [live.text, lost.text, late.text]
+        assert [one.text for one in socket.received[1:]] == [live.json, lost.json, late.json]
         await socket.close()
         missed = await own.append(user)
         again = await gateway.connect(name, cursor=socket.cursor)
         await until(lambda: len(again.events) >= 2)  # noqa: B023 - awaited before the next turn
-        assert [one.text for one in again.received[1:]] == [missed.text]
+        assert [one.text for one in again.received[1:]] == [missed.json]
 
 
 async def test_a_link_that_breaks_recovers_the_users_of_its_server(
@@ -63,4 +63,4 @@ async def test_a_link_that_breaks_recovers_the_users_of_its_server(
     lost = [await Backend(behind.channel, shards.at(index)).append(identity(name)) for index, name in enumerate(names)]
     for socket, delivery in zip(sockets, lost, strict=True):
         await socket.expect("message.new")
-        assert [one.text for one in socket.received[1:]] == [delivery.text]
+        assert [one.text for one in socket.received[1:]] == [delivery.json]

@@ -81,7 +81,9 @@ async def test_offsets_have_no_gaps_and_cursors_name_entries(
         inbox = await entries(shards, person)
         assert [event["cursor"] for event in gateway.events(person)] == [entry for entry, _ in inbox]
         for delivery, (entry, fields) in zip(gateway.deliveries(person), inbox, strict=True):
-            assert delivery.text == fields[b"e"].decode() + f',"cursor":"{entry}"}}'
+            total = {} if delivery.total is None else {b"u": str(delivery.total).encode()}
+            assert fields == {b"e": delivery.text.encode(), b"p": fields[b"p"], **total}
+            assert delivery.json.endswith(f',"cursor":"{entry}"}}')
             assert fields[b"p"].decode() == ("" if person is talk.one else talk.one.id)
 
 

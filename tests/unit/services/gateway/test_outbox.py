@@ -84,3 +84,12 @@ def test_a_replay_keeps_its_place_behind_what_waits() -> None:
     outbox.write(b"first")
     outbox.write_at_once(b"replay")
     assert wire.written == [b"first", b"replay"]
+
+
+def test_frames_that_come_together_are_one_write_and_kept_one_by_one() -> None:
+    wire = Wire()
+    outbox = Outbox(wire)
+    assert outbox.write(*numbered(3))
+    assert wire.written == [b"".join(numbered(3))]
+    outbox.pause(5.0)
+    assert not outbox.write(*numbered(limits.SEND_BUFFER_EVENTS + 1))
