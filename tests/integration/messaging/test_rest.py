@@ -1,5 +1,6 @@
 """REST: conversations, history, unread counts, blocks and the profile, as the contract lists them."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -77,6 +78,15 @@ async def test_a_conversation_is_made_once(rest: Rest, pool: Pool) -> None:
     assert (body["lastMessage"], body["lastSeq"], body["unread"]) == (None, 0, 0)
     assert {participant["id"] for participant in body["participants"]} == {alice.id, bob.id}
     assert set(body["participants"][0]) == {"id", "username", "displayName", "avatar"}
+
+
+async def test_two_who_want_one_at_once_make_one(rest: Rest, pool: Pool) -> None:
+    alice, bob = await new_person(pool), await new_person(pool)
+    wishes = [(alice, {"username": bob.username}), (bob, {"userId": alice.id})] * 10
+    answers = await asyncio.gather(*(rest(person, "POST", "/chat/conversations", json=wish) for person, wish in wishes))
+    assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len((await rest.get(bob, "/chat/conversations"))["items"]) == 1
 
 
 @pytest.mark.parametrize(
