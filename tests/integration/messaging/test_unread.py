@@ -1,10 +1,13 @@
 """Unread counts: the copy in Redis follows PostgreSQL, and what went astray is seen and set right."""
 
-import random
+import asyncio
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from services.messaging.outbox import Outbox
 from services.messaging.unread import TOTAL, Difference, UnreadCounts
 from shared.protocol import keys
 from shared.protocol.relay import Command
@@ -114,30 +117,61 @@ async def test_a_rebuild_that_comes_late_changes_nothing(
     assert await replica.counts.compare(bob.id) == []
 
 
-@pytest.mark.parametrize("seed", range(5))
+STEPS = st.lists(
+    st.tuples(st.just("send"), st.integers(1, 3))
+    | st.tuples(st.just("read"), st.none() | st.integers(1, 30))
+    | st.tuples(st.just("repeat"), st.integers(0, 30))
+    | st.tuples(st.just("store"), st.integers(1, 3))
+    | st.tuples(st.just("deliver"), st.integers(0, 9))
+    | st.tuples(st.just("forget"), st.integers(0, 1)),
+    max_size=15,
+)
+
+
+async def follow(replica: Replica, gateway: Gateway, steps: list[tuple[str, int | None]]) -> None:
+    """Send, read, repeat an earlier batch, store one and deliver it late, lose what a Redis server knows, in this order."""
+    talk = await replica.talk()
+    late: list[Outbox] = []
+    done = [gateway.batch(talk.send(talk.one, "first", "first"))]
+    for number, step in enumerate(steps):
+        match step:
+            case ("send", int(count)):
+                done.append(gateway.batch(*(talk.send(talk.one, "x", f"{number}-{place}") for place in range(count))))
+            case ("read", seq):
+                done.append(gateway.batch(talk.read(talk.other, seq)))
+            case ("store", int(count)):
+                late.append(replica.fanout.outbox())
+                sends = [talk.send(talk.one, "late", f"{number}-{place}") for place in range(count)]
+                await replica.handlers.send([(gateway.batch(), 0, send) for send in sends], late[-1])
+                continue
+            case ("deliver", int(choice)):
+                if late:
+                    await replica.fanout.deliver(late.pop(choice % len(late)))
+                continue
+            case ("repeat", int(choice)):
+                done.append(done[choice % len(done)])
+            case ("forget", int(server)):
+                await replica.shards.at(server % len(replica.shards)).flushdb()
+                continue
+        await replica.cycle.run([done[-1]])
+    await replica.cycle.run([gateway.batch(talk.send(talk.one, "last"))])
+    for outbox in late:
+        await replica.fanout.deliver(outbox)
+    assert await replica.counts.compare(talk.other.id) == []
+    assert await replica.shards.of(talk.other.id).exists(keys.key(keys.UNREAD_TOTAL, talk.other.id))
+
+
 async def test_any_order_of_deliveries_and_losses_ends_right(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards, seed: int
+    replica: Replica, gateway: Gateway, shards: Shards
 ) -> None:
     """State after events equals state fetched fresh, whatever was repeated, read or forgotten in between."""
     impatient = Replica(replica.pool, shards, max_deferral_seconds=0)  # who forgot a delivery would be waited for
-    chance = random.Random(seed)
-    done = [gateway.batch(talk.send(talk.one, "first", "first"))]
-    for number in range(25):
-        match chance.randrange(5):
-            case 0:
-                batch = gateway.batch(talk.read(talk.other, chance.choice([None, chance.randrange(1, 30)])))
-            case 1:
-                batch = chance.choice(done)
-            case 2:
-                for client in shards.clients.values():
-                    await client.flushdb()
-                continue
-            case _:
-                batch = gateway.batch(
-                    *(talk.send(talk.one, "x", f"{number}-{place}") for place in range(chance.randrange(1, 4)))
-                )
-        done.append(batch)
-        await impatient.cycle.run([batch])
-    await impatient.cycle.run([gateway.batch(talk.send(talk.one, "last"))])
-    assert await replica.counts.compare(talk.other.id) == []
-    assert await shards.of(talk.other.id).exists(keys.key(keys.UNREAD_TOTAL, talk.other.id))
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(STEPS)
+    def examples(steps: list[tuple[str, int | None]]) -> None:
+        asyncio.run_coroutine_threadsafe(follow(impatient, gateway, steps), loop).result()
+
+    # Hypothesis drives from a thread, so that the pool stays in its own loop.
+    await asyncio.to_thread(examples)
