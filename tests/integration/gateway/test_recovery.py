@@ -277,8 +277,8 @@ async def test_a_live_connection_keeps_its_route_and_inbox(
 async def test_a_route_that_redis_dropped_is_made_again(renewing: RunningGateway, behind: Backend, alice: str) -> None:
     """What came meanwhile is read from the inbox."""
     socket = await renewing.connect(alice)
-    await behind.redis.delete(keys.key(keys.ROUTES, identity(alice)))
     missed = await behind.append(identity(alice))
+    await behind.redis.delete(keys.key(keys.ROUTES, identity(alice)))
     await socket.expect("message.new")
     assert [one.text for one in socket.received[1:]] == [missed.json]
     assert len(await behind.routes(identity(alice))) == 1
