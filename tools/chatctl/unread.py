@@ -14,12 +14,11 @@ from rich.table import Table
 
 from services.messaging.unread import TOTAL, UnreadCounts
 from shared import postgres
-from shared.directory import Directory
 from shared.protocol import keys
-from shared.protocol.codec import is_uuid
 from shared.redis import Shards
-from tools.chatctl.failure import REMEDIES, Failure, explained
+from tools.chatctl.failure import Failure, explained
 from tools.chatctl.target import JsonOption, backend_url
+from tools.chatctl.users import find_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,8 @@ async def counts_of(user: str, *, repair: bool) -> list[Count]:
 
     Raises Failure for a name that nobody has, and what asyncpg and redis raise.
     """
+    subject = await find_user(user)
     async with _backends() as (pool, shards):
-        subject = await _subject(pool, user)
         counts = UnreadCounts(pool, shards)
         if repair:
             await counts.rebuild([subject], force=True)
@@ -72,15 +71,6 @@ async def counts_of(user: str, *, repair: bool) -> list[Count]:
     copied = [None if copy is None else int(copy) for copy in copies]
     total = Count(TOTAL, sum(stored.values()), copied[0])
     return [total, *(Count(*item) for item in zip(stored, stored.values(), copied[1:], strict=True))]
-
-
-async def _subject(pool: postgres.Pool, user: str) -> str:
-    if is_uuid(user):
-        return user
-    profile = await Directory(pool).find_by_username(user)
-    if profile is None:
-        raise Failure(f"no user is called {user}", REMEDIES["user_not_found"])
-    return profile.user_id
 
 
 @asynccontextmanager

@@ -1,0 +1,24 @@
+"""Commands of `chatctl` about users whom no development token made."""
+
+import asyncio
+
+import pytest
+
+from shared.postgres import Pool
+from shared.protocol import keys
+from shared.redis import Shards
+from tests.support.messaging import new_person
+from tools.chatctl.failure import Failure
+from tools.chatctl.revoke import revoke
+
+
+async def test_a_user_is_revoked_by_name(
+    pool: Pool, shards: Shards, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_DATABASE_URL", database_url)
+    monkeypatch.setenv("CHAT_REDIS_URLS", ",".join(shards.clients))
+    person = await new_person(pool)
+    await asyncio.to_thread(revoke, person.username, 1)
+    assert await shards.of(person.id).exists(keys.key(keys.REVOKED, person.id))
+    with pytest.raises(Failure, match="nobody-at-all"):
+        await asyncio.to_thread(revoke, "nobody-at-all", 1)
