@@ -7,6 +7,7 @@ publishes them. `docs/decisions` says why that order is right.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -15,7 +16,9 @@ from redis.asyncio import Redis
 from services.presence import metrics
 from services.presence.friends import VERSION_SECONDS, Circle, Friends
 from services.presence.leases import Outcome
+from services.presence.outage import TRANSIENT_ERRORS
 from services.presence.rules import Kind, kinds_of
+from services.presence.servers import Servers
 from services.presence.templates import TEMPLATES
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
@@ -24,6 +27,8 @@ ATTEMPTS: Final = 5
 """How often friends that change all the time are read again; then the overdue announcements take over."""
 RECEIVERS_PER_CALL: Final = 2_000
 """Bounds how long one script keeps a Redis server busy: a receiver or a friend in a bulk costs it about 1 µs."""
+MAX_OWED: Final = 50_000
+"""Users whose status is owed to friends on servers that are away. Gateways ask anew for their connections anyway."""
 
 _ROUTES: Final = Script("services.presence", "routes")
 _PUBLISH: Final = Script("services.presence", "state", "publish")
@@ -59,11 +64,13 @@ class Bulk(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Announcer:
-    """Publishes presence events to the gateways."""
+    """Publishes presence events to the gateways. Receivers whose server is away are told later: `settle`."""
 
-    def __init__(self, shards: Shards, friends: Friends) -> None:
+    def __init__(self, shards: Shards, friends: Friends, servers: Servers) -> None:
         self._shards = shards
         self._friends = friends
+        self._servers = servers
+        self._owed: dict[str, set[str]] = {}
 
     async def announce(self, outcomes: Iterable[Outcome], circles: dict[str, Circle]) -> None:
         """Tell friends of changes, and a user's own connections when its status changed.
@@ -103,25 +110,54 @@ class Announcer:
         """Publish. Returns those whose version is no longer right."""
         if not announcements:
             return []
-        routes = await self._routes({receiver for each in announcements for receiver in each.receivers})
+        own = {self._shards.index_of(each.user_id) for each in announcements}
+        routes, away = await self._routes({receiver for each in announcements for receiver in each.receivers}, own)
+        if away:
+            self._owe(announcements, away)
         calls = [self._publish_part(index, part, routes) for index, part in self._parts(announcements)]
         return [each for stale in await asyncio.gather(*calls) for each in stale]
 
-    async def send_bulks(self, bulks: Mapping[int, Sequence[Bulk]]) -> None:
-        """Send connections the statuses of friends that lie on server index → …"""
-        await asyncio.gather(*(self._send_parts(index, found) for index, found in bulks.items()))
+    async def send_bulks(self, bulks: Mapping[int, Sequence[Bulk]]) -> set[str]:
+        """Send connections the statuses of friends that lie on server index → …
 
-    async def _send_parts(self, index: int, bulks: Sequence[Bulk]) -> None:
+        Returns the ids of connections that lack something, because a server is away.
+        """
+        calls = [self._servers.reach(index, partial(self._send_parts, found)) for index, found in bulks.items()]
+        answers = zip(bulks.values(), await asyncio.gather(*calls), strict=True)
+        return {bulk.connection_id for found, sent in answers if not sent for bulk in found}
+
+    async def settle(self) -> None:
+        """Tell what is owed, as it is by now."""
+        for users in self._shards.split(self._owed).values():
+            owed = {user: self._owed.pop(user) for user in users}
+            try:
+                stale = await self.publish(_debts(owed, await self._friends.of(users)))
+                unsettled = [each.user_id for each in stale]
+            except TRANSIENT_ERRORS:
+                unsettled = users
+            for user in unsettled:
+                self._owed.setdefault(user, set()).update(owed[user])
+
+    def _owe(self, announcements: Sequence[Announcement], away: set[int]) -> None:
+        for each in announcements:
+            receivers = {receiver for receiver in each.receivers if self._shards.index_of(receiver) in away}
+            if not receivers or each.mode != "tell":
+                continue
+            if each.user_id in self._owed or len(self._owed) < MAX_OWED:
+                self._owed.setdefault(each.user_id, set()).update(receivers)
+
+    async def _send_parts(self, bulks: Sequence[Bulk], client: Redis) -> bool:
         part: list[Bulk] = []
         weight = 0
         for bulk in bulks:
             part.append(bulk)
             weight += 1 + len(bulk.friends)
             if weight >= RECEIVERS_PER_CALL:
-                await _run(self._shards.at(index), [], part)
+                await _run(client, [], part)
                 part, weight = [], 0
         if part:
-            await _run(self._shards.at(index), [], part)
+            await _run(client, [], part)
+        return True
 
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
         """(server, some of the announcements of its users), so that no call takes long."""
@@ -145,15 +181,37 @@ class Announcer:
         stale = await _run(self._shards.at(index), jobs, [])
         return [part[place] for place in stale]
 
-    async def _routes(self, user_ids: Iterable[str]) -> dict[str, list[str]]:
-        """User → gateways, of those with live connections."""
-        routes: dict[str, list[str]] = {}
-        for index, users in self._shards.split(user_ids).items():
-            for first in range(0, len(users), RECEIVERS_PER_CALL):
-                part = users[first : first + RECEIVERS_PER_CALL]
-                for place, *gateways in await _ROUTES(self._shards.at(index), *part):
-                    routes[part[place - 1]] = [gateway.decode() for gateway in gateways]
-        return routes
+    async def _routes(self, user_ids: Iterable[str], own: set[int]) -> tuple[dict[str, list[str]], set[int]]:
+        """User → gateways, of those with live connections; and servers that are away, save the `own` ones: without
+        these there is nothing to say. Raises what redis raises of those.
+        """
+        groups = self._shards.split(user_ids)
+        calls = [
+            _read_routes(users, self._shards.at(index))
+            if index in own
+            else self._servers.reach(index, partial(_read_routes, users))
+            for index, users in groups.items()
+        ]
+        answers = dict(zip(groups, await asyncio.gather(*calls), strict=True))
+        routes = {user: found for part in answers.values() if part is not None for user, found in part.items()}
+        return routes, {index for index, part in answers.items() if part is None}
+
+
+async def _read_routes(users: list[str], client: Redis) -> dict[str, list[str]]:
+    routes: dict[str, list[str]] = {}
+    for first in range(0, len(users), RECEIVERS_PER_CALL):
+        part = users[first : first + RECEIVERS_PER_CALL]
+        for place, *gateways in await _ROUTES(client, *part):
+            routes[part[place - 1]] = [gateway.decode() for gateway in gateways]
+    return routes
+
+
+def _debts(owed: Mapping[str, set[str]], circles: Mapping[str, Circle]) -> list[Announcement]:
+    """What is owed to those who still are friends."""
+    return [
+        Announcement(user, sorted(receivers.intersection(circles[user].user_ids)), version=circles[user].version)
+        for user, receivers in owed.items()
+    ]
 
 
 def _announcement(outcome: Outcome, circle: Circle) -> Announcement:

@@ -16,8 +16,10 @@ from services.presence.friends import Friends
 from services.presence.friendships import Friendships
 from services.presence.greeter import Greeter
 from services.presence.http import Interface, create_router
+from services.presence.lanes import Lanes
 from services.presence.leases import Leases
 from services.presence.rules import Timing
+from services.presence.servers import Servers
 from services.presence.settings import PresenceSettings
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
@@ -35,7 +37,8 @@ from shared.telemetry import BUILD_INFO, configure_logging, watch_loop_lag
 
 log = structlog.get_logger(__name__)
 
-PREFETCH: Final = 64
+PREFETCH: Final = 2_000
+"""Messages in hand. Those for a Redis server that is away wait here, and must not keep the others out."""
 CLOSE_SECONDS: Final = 2.0
 
 
@@ -55,15 +58,24 @@ class Process:
         self.follows = Follows(pool)
         self.friends = Friends(shards, self.follows, settings.friends_cache_seconds)
         self.leases = Leases(shards, timing)
-        self.announcer = Announcer(shards, self.friends)
+        self._servers = Servers(shards)
+        self.announcer = Announcer(shards, self.friends, self._servers)
         self.friendships = Friendships(self.follows, self.friends, self.announcer)
-        greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
-        commands = Commands(self.leases, self.announcer, greeter, self.friendships)
+        self._greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
+        commands = Commands(self.leases, self.announcer, self._greeter, self.friendships)
         self._commands = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
         self._renewals = self._consumer(topology.PRESENCE_RENEWALS)
-        self.sweep = Sweep(self.leases, self.announcer, settings.sweep_seconds, lambda: self._renewals.ready)
-        self._command_intake = Intake("commands", self._commands, relay.presence_batch_decoder, commands.handle)
-        self._renewal_intake = Intake("renewals", self._renewals, relay.lease_renewal_decoder, commands.renew)
+        self._sweeps = [
+            Sweep(self.leases, self.announcer, server, settings.sweep_seconds, lambda: self._renewals.ready)
+            for server in range(len(shards))
+        ]
+        lanes = Lanes(shards)
+        self._command_intake = Intake(
+            "commands", self._commands, relay.presence_batch_decoder, lanes.of_commands, commands.handle
+        )
+        self._renewal_intake = Intake(
+            "renewals", self._renewals, relay.lease_renewal_decoder, lanes.of_renewals, commands.renew
+        )
         self.verifier = TokenVerifier(settings)
         self.app = self._app()
 
@@ -75,12 +87,18 @@ class Process:
         supervisor.start("renewals link", self._renewals.run())
         supervisor.start("commands", self._command_intake.run())
         supervisor.start("renewals", self._renewal_intake.run())
-        supervisor.start("sweep", self.sweep.run())
+        supervisor.start("servers", self._servers.watch(self._settle))
+        for sweep in self._sweeps:
+            supervisor.start("sweep", sweep.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
         host, port = self._settings.http_host, self._settings.http_port
         return uvicorn.Config(self.app, host=host, port=port, log_config=None, access_log=False)
+
+    async def _settle(self) -> None:
+        await self.announcer.settle()
+        await self._greeter.settle()
 
     def _app(self) -> FastAPI:
         checks: dict[str, HealthCheck] = {

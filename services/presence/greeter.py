@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.presence.announcer import ATTEMPTS, Announcer, Bulk
+from services.presence.announcer import ATTEMPTS, MAX_OWED, Announcer, Bulk
 from services.presence.friends import Circle, Friends
 from services.presence.friendships import Friendships
+from services.presence.outage import TRANSIENT_ERRORS
 from shared.protocol import limits
 from shared.redis import Shards
 
@@ -27,23 +28,42 @@ class Greeter:
         self._friends = friends
         self._announcer = announcer
         self._friendships = friendships
+        self._owed: dict[str, Greeting] = {}
 
     async def greet(self, greetings: Sequence[Greeting], circles: Mapping[str, Circle]) -> None:
         """Greet, given the friends of every greeted user. Raises what redis and asyncpg raise.
 
         Friends that were lost meanwhile may have been told farewell before the bulk that names them: they are looked at
-        again. New ones are in the next bulk.
+        again. New ones are in the next bulk. Who lacks friends whose server is away is greeted again: `settle`.
         """
         for _ in range(ATTEMPTS):
             if not greetings:
                 return
-            await self._announcer.send_bulks(self._bulks(greetings, circles))
+            lacking = await self._announcer.send_bulks(self._bulks(greetings, circles))
+            self._owe([greeting for greeting in greetings if greeting.connection_id in lacking])
             fresh = await self._changed({greeting.user_id: circles[greeting.user_id] for greeting in greetings})
             for user, circle in fresh.items():
                 for friend in set(circles[user].user_ids).difference(circle.user_ids):
                     await self._friendships.retell(user, friend)
             circles = fresh
             greetings = [greeting for greeting in greetings if greeting.user_id in fresh]
+
+    async def settle(self) -> None:
+        """Greet those again whose greeting lacked something."""
+        groups = self._shards.split({greeting.user_id for greeting in self._owed.values()})
+        for users in groups.values():
+            wanted = set(users)
+            greetings = [greeting for greeting in self._owed.values() if greeting.user_id in wanted]
+            for greeting in greetings:
+                del self._owed[greeting.connection_id]
+            try:
+                await self.greet(greetings, await self._friends.of(users))
+            except TRANSIENT_ERRORS:
+                self._owe(greetings)
+
+    def _owe(self, greetings: Sequence[Greeting]) -> None:
+        room = MAX_OWED - len(self._owed)
+        self._owed |= {greeting.connection_id: greeting for greeting in greetings[:room]}
 
     async def _changed(self, circles: Mapping[str, Circle]) -> dict[str, Circle]:
         """Those of the circles that are no longer right, as they are now."""

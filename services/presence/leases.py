@@ -59,21 +59,19 @@ class Leases:
                 calls.append(self._run(index, [(user, changes[user], user in curious) for user in part]))
         return [outcome for _, outcomes in await asyncio.gather(*calls) for outcome in outcomes]
 
-    async def sweep(self, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
-        """Take ended leases away, of up to `most` users on each server. Each is taken by one caller only.
+    async def sweep(self, server: int, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
+        """Take ended leases away, of up to `most` users on a server. Each is taken by one caller only.
 
         `listening`: this replica hears renewals. While none does, leases don't end by themselves.
         Returns whether there may be more, and what became of the users.
         """
-        calls = [self._run(index, [], most, listening) for index in range(len(self._shards))]
-        answers = await asyncio.gather(*calls)
-        return any(swept >= most for swept, _ in answers), [each for _, outcomes in answers for each in outcomes]
+        swept, outcomes = await self._run(server, [], most, listening)
+        return swept >= most, outcomes
 
-    async def overdue(self, most: int) -> list[Outcome]:
-        """Changes that nobody announced in time, up to `most` on each server; nobody else gets them for a while."""
-        now, retry = self.clock(), self._retry_ms
-        calls = [_OVERDUE(self._shards.at(index), now, retry, most) for index in range(len(self._shards))]
-        return [_outcome(row) for rows in await asyncio.gather(*calls) for row in rows]
+    async def overdue(self, server: int, most: int) -> list[Outcome]:
+        """Changes that nobody announced in time, up to `most` on a server; nobody else gets them for a while."""
+        rows = await _OVERDUE(self._shards.at(server), self.clock(), self._retry_ms, most)
+        return [_outcome(row) for row in rows]
 
     async def _run(
         self, index: int, users: Iterable[tuple[str, list[Change], bool]], sweep: int = 0, listening: bool = False

@@ -19,11 +19,12 @@ USERS_PER_SWEEP: Final = 500
 
 
 class Sweep:
-    """Looks for what time has brought."""
+    """Looks for what time has brought, on one Redis server: while that is away, the others are swept."""
 
     def __init__(
-        self, leases: Leases, announcer: Announcer, period_seconds: float, listening: Callable[[], bool]
+        self, leases: Leases, announcer: Announcer, server: int, period_seconds: float, listening: Callable[[], bool]
     ) -> None:
+        self._server = server
         self._leases = leases
         self._announcer = announcer
         self._period = period_seconds
@@ -43,10 +44,10 @@ class Sweep:
         """Do all that is due. What fails between taking and telling is told as overdue."""
         more = True
         while more:
-            more, ended = await self._leases.sweep(USERS_PER_SWEEP, listening=self._listening())
+            more, ended = await self._leases.sweep(self._server, USERS_PER_SWEEP, listening=self._listening())
             metrics.EXPIRED.inc(len(ended))
             await self._tell(ended)
-        overdue = await self._leases.overdue(USERS_PER_SWEEP)
+        overdue = await self._leases.overdue(self._server, USERS_PER_SWEEP)
         metrics.OVERDUE.inc(len(overdue))
         await self._tell(overdue)
 

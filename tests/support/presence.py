@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.presence.announcer import Announcer
 from services.presence.commands import Commands
@@ -15,8 +17,9 @@ from services.presence.follows import Follows
 from services.presence.friends import Friends
 from services.presence.friendships import Friendships
 from services.presence.greeter import Greeter
-from services.presence.leases import Leases
+from services.presence.leases import Leases, Outcome
 from services.presence.rules import Timing
+from services.presence.servers import Servers
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
 from shared.postgres import Pool
@@ -46,12 +49,33 @@ class FakeClock:
         return self.now
 
 
+async def sweep(leases: Leases, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
+    """`Leases.sweep` of all of `two_servers`."""
+    answers = [await leases.sweep(server, most, listening=listening) for server in range(2)]
+    return any(more for more, _ in answers), [outcome for _, outcomes in answers for outcome in outcomes]
+
+
+class Sweeps:
+    """The sweeps of a replica, one for each server."""
+
+    def __init__(self, leases: Leases, announcer: Announcer, servers: int) -> None:
+        self._sweeps = [
+            Sweep(leases, announcer, server, period_seconds=1, listening=lambda: True) for server in range(servers)
+        ]
+
+    async def once(self) -> None:
+        """Do all that is due; as each has a task of its own, those that fail don't keep the others from it."""
+        for each in self._sweeps:
+            with suppress(RedisConnectionError):
+                await each.once()
+
+
 async def listen(leases: Leases, clock: FakeClock, length_ms: int) -> None:
     """Time passes while a replica listens for renewals; nothing is swept."""
     until = clock.now + length_ms
     while clock.now < until:
         clock.now = min(until, clock.now + TIMING.deaf_ms // 2)
-        await leases.sweep(0, listening=True)
+        await sweep(leases, 0, listening=True)
 
 
 class Replica:
@@ -61,16 +85,22 @@ class Replica:
         self.follows = Follows(pool)
         self.friends = Friends(shards, self.follows, cache_seconds=300)
         self.leases = Leases(shards, timing, clock)
-        self.announcer = Announcer(shards, self.friends)
+        self.servers = Servers(shards)
+        self.announcer = Announcer(shards, self.friends, self.servers)
         self.friendships = Friendships(self.follows, self.friends, self.announcer)
         self.greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
         self.commands = Commands(self.leases, self.announcer, self.greeter, self.friendships)
-        self.sweep = Sweep(self.leases, self.announcer, period_seconds=1, listening=lambda: True)
+        self.sweep = Sweeps(self.leases, self.announcer, len(shards))
         self.statuses = Statuses(shards)
 
     async def handle(self, *commands: relay.PresenceCommand) -> None:
         """Do what one batch says."""
         await self.commands.handle([relay.PresenceBatch(list(commands))])
+
+    async def settle(self) -> None:
+        """What the process does when a server is back."""
+        await self.announcer.settle()
+        await self.greeter.settle()
 
     async def follow(self, follower: str, followee: str) -> None:
         """What a PUT does."""

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.presence.consumer import Intake
+from services.presence.lanes import Lane
 from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
@@ -19,12 +20,23 @@ SECONDS = 10
 POISON_USER = "11111111-1111-4111-8111-111111111111"
 
 
+def split(batch: relay.PresenceBatch) -> dict[Lane, relay.PresenceBatch]:
+    """Users whose names begin with `x` have a server of their own."""
+    shares: dict[Lane, relay.PresenceBatch] = {}
+    for command in batch.commands:
+        lane = (int(isinstance(command, relay.Connected) and command.user_id.startswith("x")),)
+        shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
+    return shares
+
+
 class Handler:
-    """Takes batches; fails as often as it is told, and always on the poisoned user."""
+    """Takes batches; fails as often as it is told, and always on the poisoned user. `away`: nobody can be served in lane 1."""
 
     def __init__(self) -> None:
         self.users: list[str] = []
+        self.away = False
         self.outages = 0
+        self.supervisor = Supervisor()
         self.changed = asyncio.Condition()
 
     async def __call__(self, batches: list[relay.PresenceBatch]) -> None:
@@ -33,6 +45,8 @@ class Handler:
         ]
         async with self.changed:
             self.changed.notify_all()
+            if self.away and users[0].startswith("x"):
+                raise RedisConnectionError("away")
             if self.outages:
                 self.outages -= 1
                 raise RedisConnectionError("away")
@@ -52,9 +66,9 @@ async def handler(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Hand
     consumer = Consumer(
         SecretStr(amqp_url), "test", topology.PRESENCE_COMMANDS, prefetch=10, also=(topology.PRESENCE_DEAD,)
     )
-    supervisor = Supervisor()
+    supervisor = taking.supervisor
     supervisor.start("link", consumer.run())
-    supervisor.start("intake", Intake("commands", consumer, relay.presence_batch_decoder, taking).run())
+    supervisor.start("intake", Intake("commands", consumer, relay.presence_batch_decoder, split, taking).run())
     yield taking
     await supervisor.stop()
     assert not supervisor.failed.is_set()
@@ -76,8 +90,14 @@ async def send(channel: AbstractChannel, *bodies: bytes) -> None:
         await channel.default_exchange.publish(aio_pika.Message(body), routing_key=topology.PRESENCE_COMMANDS.name)
 
 
-def connects(user: str) -> bytes:
-    return msgpack_encoder.encode(relay.PresenceBatch([relay.Connected(user, "c", "g", 1)]))
+def connects(*users: str) -> bytes:
+    return msgpack_encoder.encode(relay.PresenceBatch([relay.Connected(user, "c", "g", 1) for user in users]))
+
+
+async def waiting(channel: AbstractChannel) -> int:
+    """How many messages nobody has taken."""
+    declared = await channel.declare_queue(topology.PRESENCE_COMMANDS.name, passive=True)
+    return declared.declaration_result.message_count or 0
 
 
 async def buried(channel: AbstractChannel) -> bytes:
@@ -113,3 +133,23 @@ async def test_work_is_held_while_a_backend_is_away(channel: AbstractChannel, ha
     await handler.has("a")
     await send(channel, connects("b"))
     await handler.has("a", "b")
+
+
+async def test_a_server_that_is_away_holds_its_own_users_only(channel: AbstractChannel, handler: Handler) -> None:
+    handler.away = True
+    await send(channel, connects("x1"), connects("a", "x2"), connects("b"))
+    await handler.has("a", "b")
+    handler.away = False
+    await handler.has("a", "b", "x1", "x2")
+
+
+async def test_a_message_is_not_acknowledged_before_all_its_lanes_are_done(
+    channel: AbstractChannel, handler: Handler
+) -> None:
+    handler.away = True
+    await send(channel, connects("x1"), connects("a", "x2"), connects("b"))
+    await handler.has("a", "b")
+    await handler.supervisor.stop()
+    async with asyncio.timeout(SECONDS):
+        while await waiting(channel) != 2:  # noqa: ASYNC110 - it can only be asked
+            await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ from services.presence.rules import RANK, Change, Choose, Close, Hearing, Hold, 
 from shared.protocol import keys
 from shared.protocol.payloads import Status
 from shared.redis import Shards
-from tests.support.presence import STARTED_AT, TIMING, FakeClock, listen
+from tests.support.presence import STARTED_AT, TIMING, FakeClock, listen, sweep
 
 CONNECTIONS = st.sampled_from(["a", "b", "c"])
 AGES = st.integers(0, 70_000) | st.just(0)
@@ -65,7 +65,7 @@ async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[in
     await shards.of(user).delete(keys.HEARING)
     for pause, listening, drawn in steps:
         clock.now += pause
-        await leases.sweep(0, listening=listening)
+        await sweep(leases, 0, listening=listening)
         rules.listen(hearing, clock.now, TIMING, listening=listening)
         changes = [made(each, user, clock.now) for each in drawn]
         before = rules.effective(presence)
@@ -98,7 +98,7 @@ async def test_each_end_is_taken_by_one_caller(shards: Shards, clock: FakeClock)
     await listen(one, clock, TIMING.lease_ms)
     found = []
     for leases in (one, other) * 3:
-        more, ended = await leases.sweep(15, listening=True)
+        more, ended = await sweep(leases, 15, listening=True)
         found += [outcome.user_id for outcome in ended]
     assert not more
     assert sorted(found) == sorted(users)
@@ -112,8 +112,8 @@ async def test_more_than_a_sweep_takes(shards: Shards, clock: FakeClock) -> None
     await listen(leases, clock, TIMING.lease_ms // 2)
     await leases.advance({user: [Hold(f"{user}-b", clock.now)] for user in users}, set())
     await listen(leases, clock, TIMING.lease_ms // 2)
-    assert await leases.sweep(2, listening=True) == (True, [])
-    assert await leases.sweep(100, listening=True) == (False, [])
+    assert await sweep(leases, 2, listening=True) == (True, [])
+    assert await sweep(leases, 100, listening=True) == (False, [])
 
 
 async def test_leases_do_not_end_while_nobody_can_renew_them(shards: Shards, clock: FakeClock, alice: str) -> None:
@@ -126,11 +126,11 @@ async def test_leases_do_not_end_while_nobody_can_renew_them(shards: Shards, clo
     await leases.advance({carol: [Lose(f"{carol}-a", clock.now)]}, set())
     for _ in range(120):
         clock.now += 5_000
-        ended = [outcome.user_id for outcome in (await leases.sweep(10, listening=False))[1]]
+        ended = [outcome.user_id for outcome in (await sweep(leases, 10, listening=False))[1]]
         assert ended in ([], [carol])
-    await leases.sweep(10, listening=True)
+    await sweep(leases, 10, listening=True)
     await listen(leases, clock, TIMING.patience_ms - 1)
-    assert (await leases.sweep(10, listening=True))[1] == []
+    assert (await sweep(leases, 10, listening=True))[1] == []
     await leases.advance({alice: [Hold(f"{alice}-a", clock.now)]}, set())
     clock.now += 1
-    assert [outcome.user_id for outcome in (await leases.sweep(10, listening=True))[1]] == [bob]
+    assert [outcome.user_id for outcome in (await sweep(leases, 10, listening=True))[1]] == [bob]

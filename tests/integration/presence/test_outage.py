@@ -1,0 +1,122 @@
+"""One Redis server of two is away: only what needs it waits."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from services.presence import servers
+from shared.protocol import server
+from shared.redis import Shards
+from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
+
+SECONDS = 10
+Outage = Callable[[bool], None]
+
+
+@pytest.fixture
+def people(shards: Shards) -> list[str]:
+    """The first two on server 0, the third on server 1."""
+    ids = [str(uuid.uuid4()) for _ in range(100)]
+    first, second = [each for each in ids if shards.index_of(each) == 0][:2]
+    return [first, second, next(each for each in ids if shards.index_of(each) == 1)]
+
+
+@pytest.fixture
+async def devices(replica: Replica, gateways: Gateways, clock: FakeClock, people: list[str]) -> list[Device]:
+    """Everybody is everybody's friend and has a device; the first one's isn't announced yet."""
+    for one in people:
+        for other in people:
+            if one != other:
+                await replica.follow(one, other)
+    devices = [await gateways.plug(Device(user, "gateway-1")) for user in people]
+    await replica.handle(*(device.connected(clock.now) for device in devices[1:]))
+    await gateways.sync()
+    for device in devices:
+        device.take()
+    devices[0].view.clear()
+    return devices
+
+
+@pytest.fixture
+def outage(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> Outage:
+    """`outage(True)`: server 1 refuses connections; `outage(False)`: no longer."""
+    pool = shards.at(1).connection_pool
+    get = pool.get_connection
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise RedisConnectionError("refused")
+
+    return lambda away: monkeypatch.setattr(pool, "get_connection", refuse if away else get)
+
+
+@pytest.fixture
+async def watch(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[[], None]]:
+    """`watch()`: the replica looks for servers that are back, as its process does."""
+    monkeypatch.setattr(servers, "PROBE_SECONDS", 0.01)
+    tasks: list[asyncio.Task[None]] = []
+    yield lambda: tasks.append(asyncio.create_task(replica.servers.watch(replica.settle)))
+    for task in tasks:
+        task.cancel()
+
+
+async def until(gateways: Gateways, holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not holds():
+            await gateways.sync()
+            await asyncio.sleep(0.01)
+
+
+async def test_friends_on_that_server_hear_later_and_the_others_at_once(
+    replica: Replica,
+    gateways: Gateways,
+    clock: FakeClock,
+    outage: Outage,
+    devices: list[Device],
+    watch: Callable[[], None],
+) -> None:
+    new, friend, unreachable = devices
+    outage(True)
+    await replica.handle(new.connected(clock.now), new.chose("busy", clock.now))
+    await gateways.sync()
+    assert friend.view[new.user_id].status == "busy"
+    assert [type(event) for event in new.take()] == [server.UserStatusChanged, server.StatusBulk]
+    assert unreachable.take() == []
+    outage(False)
+    watch()
+    await until(gateways, lambda: unreachable.view[new.user_id].status == "busy" and unreachable.user_id in new.view)
+    assert new.view[unreachable.user_id].status == "online"
+
+
+async def test_what_is_owed_is_not_told_to_who_is_a_friend_no_more(
+    replica: Replica,
+    gateways: Gateways,
+    clock: FakeClock,
+    outage: Outage,
+    devices: list[Device],
+    watch: Callable[[], None],
+) -> None:
+    new, friend, unreachable = devices
+    outage(True)
+    await replica.handle(new.connected(clock.now))
+    outage(False)
+    await replica.unfollow(new.user_id, unreachable.user_id)
+    watch()
+    await until(gateways, lambda: len([each for each in new.heard if isinstance(each, server.StatusBulk)]) == 2)
+    assert list(new.view) == [friend.user_id]
+    assert unreachable.view[new.user_id].status == "offline"
+
+
+async def test_other_servers_are_swept(
+    replica: Replica, gateways: Gateways, clock: FakeClock, outage: Outage, devices: list[Device]
+) -> None:
+    new, friend, _ = devices
+    await replica.handle(new.connected(clock.now))
+    await replica.handle(new.disconnected(clock.now, clean=False))
+    outage(True)
+    clock.now += TIMING.grace_ms
+    await replica.sweep.once()
+    await gateways.sync()
+    assert friend.view[new.user_id].status == "offline"
