@@ -36,3 +36,22 @@ class Allowance:
             return wait
         self._full_at = full_at + rate.interval
         return 0.0
+
+
+class Flood:
+    """Tells when something happens more than `most` times within a second."""
+
+    __slots__ = ("_most", "_second", "_times")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._second = 0
+        self._times = 0
+
+    def rises(self, now: float) -> bool:
+        """Count one more at `now` (monotonic seconds). True when that is too many."""
+        second = int(now)
+        if second != self._second:
+            self._second, self._times = second, 0
+        self._times += 1
+        return self._times > self._most

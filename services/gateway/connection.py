@@ -31,7 +31,7 @@ MAX_EARLY: Final = 32
 
 
 class Connection:
-    """One socket of one user. Implements `protocol.Listener`.
+    """One socket of one user. Implements `attachment.Listener`.
 
     Deliveries are held from the start, and again whenever one is missing, until the inbox has been read: then they
     follow what was read, without repeats.
@@ -203,6 +203,11 @@ class Connection:
         """Send a WebSocket ping."""
         if self._protocol is not None:
             self._protocol.ping()
+
+    def rest(self) -> None:
+        """Read nothing for a while."""
+        if self._protocol is not None:
+            self._protocol.rest()
 
     def renew(self, principal: Principal) -> None:
         """A newer token counts from now."""

@@ -16,7 +16,7 @@ from services.gateway.presence import Announcer
 from services.gateway.recovery import Recovery
 from services.gateway.refresh import TokenRefresh
 from services.gateway.routes import Routes
-from services.gateway.session import Action, Close, RefreshToken, Reply
+from services.gateway.session import Action, Close, RefreshToken, Reply, Rest
 from services.gateway.silence import Silence
 from services.gateway.typists import Typists
 from services.gateway.uplink import Uplink
@@ -109,6 +109,9 @@ class Gateway:
     def _close(self, connection: "Connection", close: Close, _now: float) -> None:
         connection.close(close.code)
 
+    def _rest(self, connection: "Connection", _rest: Rest, _now: float) -> None:
+        connection.rest()
+
     def _typing(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
         self.typists.on_signal(connection, signal, now)
 
@@ -128,4 +131,5 @@ _ACTS: Final[dict[type[Any], Callable[[Gateway, "Connection", Any, float], None]
     Reply: Gateway._reply,
     Close: Gateway._close,
     RefreshToken: Gateway._refresh,
+    Rest: Gateway._rest,
 }

@@ -7,7 +7,7 @@ transport; nothing of a task, a queue or an ASGI message remains. Every other fr
 
 import asyncio
 import time
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
@@ -20,6 +20,8 @@ from websockets.protocol import OPEN
 from websockets.speedups import apply_mask
 
 from services.gateway import frames
+from services.gateway.allowance import Flood
+from services.gateway.attachment import Listener
 from services.gateway.outbox import HIGH_WATER_BYTES, Outbox
 
 EXTENSION: Final = "chat.protocol"
@@ -28,28 +30,9 @@ CLOSE_SECONDS: Final = 5.0
 """A peer that doesn't end the connection within this time after a close frame is cut off."""
 MAX_CONTROL_FRAMES: Final = 20
 """Pings and pongs a second; more is a flood."""
-
-
-class Listener(Protocol):
-    """What an attached connection tells."""
-
-    def on_text(self, data: bytes) -> None:
-        """A whole text message; `data` is valid UTF-8."""
-
-    def on_binary(self) -> None:
-        """A whole binary message, which the contract doesn't know."""
-
-    def on_pong(self) -> None:
-        """A pong, whatever it answers."""
-
-    def on_paused(self) -> None:
-        """The peer reads too slowly: nothing can be written now."""
-
-    def on_shed(self) -> None:
-        """The peer has caught up, without typing and presence events that were shed."""
-
-    def on_lost(self, code: int | None, clean: bool) -> None:
-        """The connection ended, said once. `code`: the close code that ended it; `clean`: by a close handshake of the peer."""
+MAX_PARTS: Final = 1024
+"""Fragments of messages a second before the peer has to wait, and of one message before they are joined."""
+REST_SECONDS: Final = 1.0
 
 
 class GatewayProtocol(WebSocketsSansIOProtocol):
@@ -66,8 +49,8 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         self._splitter = frames.FrameSplitter(config.ws_max_size)
         self._listener: Listener | None = None
         self._outbox: Outbox | None = None
-        self._control_second = 0
-        self._control_frames = 0
+        self._control_frames = Flood(MAX_CONTROL_FRAMES)
+        self._parts = Flood(MAX_PARTS)
         self._abort_timer: asyncio.TimerHandle | None = None
         self._failed = False
 
@@ -96,6 +79,12 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent and self.outbox.paused_at is None and not self.transport.is_closing():
             self.conn.send_ping(b"")
             self._write_pending()
+
+    def rest(self) -> None:
+        """Read nothing for a second: the peer sends more than it may, and answering takes time from others."""
+        if self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.loop.call_later(REST_SECONDS, self._read_on)
 
     def close_with(self, code: int) -> None:
         """Begin the close handshake. The listener hears of the end at once; the socket goes within `CLOSE_SECONDS`."""
@@ -197,6 +186,14 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
             else:
                 self._listener.on_binary()
 
+    def handle_cont(self, event: Frame) -> None:
+        """A part of a message. Each takes far more memory than a byte that it holds."""
+        if len(self.frames) >= MAX_PARTS:
+            self.frames = [b"".join(self.frames)]
+        if self._listener is not None and self._parts.rises(self.loop.time()):
+            self.rest()
+        super().handle_cont(event)
+
     def handle_ping(self) -> None:
         """Write the pong, unless the peer doesn't read its pongs or sends a flood."""
         if self._is_flood() or self.transport.is_closing() or not self.writable.is_set():
@@ -264,15 +261,15 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
 
     def _is_flood(self) -> bool:
         """Count a control frame; a peer that sends too many is cut off."""
-        second = int(self.loop.time())
-        if second != self._control_second:
-            self._control_second, self._control_frames = second, 0
-        self._control_frames += 1
-        if self._control_frames <= MAX_CONTROL_FRAMES:
+        if not self._control_frames.rises(self.loop.time()):
             return False
         self._tell_lost(None, clean=False)
         self.transport.abort()
         return True
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _write_pending(self) -> None:
         self.transport.write(b"".join(self.conn.data_to_send()))

@@ -1,5 +1,6 @@
 """Answers to commands that didn't get through."""
 
+import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -31,6 +32,9 @@ class Refusals:
         message = None if isinstance(command, relay.SendMessage) else _TOO_MANY_WAITING
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference(command))
         self._tell(command, event)
+        connection = self._hub.by_id.get(command.connection_id)
+        if connection is not None and connection.session.floods(time.monotonic()):
+            connection.rest()
 
     def rate_limited(self, command: relay.Command, retry_after: float, now: float) -> None:
         """The user's message allowance is used up."""

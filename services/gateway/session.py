@@ -2,24 +2,23 @@
 
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from services.gateway import metrics
-from services.gateway.allowance import Allowance
+from services.gateway.allowance import Allowance, Flood
+from services.gateway.media import MediaHosts
 from shared.protocol import client, limits, payloads, relay, server
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
 
 TOO_MANY_EVENTS: Final = "Too many events"
-_NEVER_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f-\x9f\s\\]")
-"""Control characters, white space and backslashes, which browsers drop or take for something else."""
+MAX_REFUSALS: Final = 100
+"""Frames over a rate that are answered within a second before the client has to wait."""
 _MAX_LENIENT_BYTES: Final = 64 * 1024
 """A frame that is no JSON to us is read again for its reference, unless it is longer than this."""
 
@@ -45,32 +44,12 @@ class RefreshToken:
     token: str
 
 
-Action = relay.Command | relay.Typing | relay.SetStatus | Reply | Close | RefreshToken
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Read nothing from the connection for a while: it goes on sending what is refused."""
 
 
-class MediaHosts:
-    """Where attachments may lie: anywhere by https, and on the operator's hosts or origins."""
-
-    def __init__(self, allowed: list[str]) -> None:
-        self._origins = {entry.rstrip("/").lower() for entry in allowed if "://" in entry}
-        self._hosts = {entry.lower() for entry in allowed if "://" not in entry}
-
-    def allows(self, url: str) -> bool:
-        """True when a message may point to `url`."""
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            return False
-        scheme = parts.scheme.lower()
-        if not host or scheme not in {"http", "https"} or parts.username is not None:
-            return False
-        if _NEVER_IN_URLS.search(url):
-            # urlsplit takes some of these out before it looks; what we store is what others will open.
-            return False
-        if scheme == "https" or host in self._hosts or parts.netloc.lower() in self._hosts:
-            return True
-        return f"{scheme}://{parts.netloc.lower()}" in self._origins
+Action = relay.Command | relay.Typing | relay.SetStatus | Reply | Close | RefreshToken | Rest
 
 
 class Session:
@@ -80,6 +59,7 @@ class Session:
         "_allowance",
         "_bad_frames",
         "_media_hosts",
+        "_refusals",
         "_refused_until",
         "connection_id",
         "user_id",
@@ -100,6 +80,7 @@ class Session:
         self._allowance = allowance
         self._media_hosts = media_hosts
         self._bad_frames = 0
+        self._refusals = Flood(MAX_REFUSALS)
         self._refused_until = 0.0
 
     def on_frame(self, data: bytes, now: float) -> tuple[Action, ...]:
@@ -114,7 +95,7 @@ class Session:
             self._bad_frames = 0
             wait = self._allowance.take(now)
             if wait:
-                return (self._too_many(TOO_MANY_EVENTS, wait, _reference(frame), "events"),)
+                return self._too_many(TOO_MANY_EVENTS, wait, _reference(frame), now)
         return _RULES[kind](self, frame, now)
 
     def on_binary(self, now: float) -> tuple[Action, ...]:
@@ -124,6 +105,10 @@ class Session:
     def refuse_sends(self, retry_after: float, now: float) -> None:
         """The user's message allowance is used up: sends until then are refused without asking again."""
         self._refused_until = now + retry_after
+
+    def floods(self, now: float) -> bool:
+        """A frame was refused because there are too many. True when the client goes on and on with them."""
+        return self._refusals.rises(now)
 
     # --- rules, one for each type -------------------------------------------------------------------------------------
 
@@ -136,7 +121,7 @@ class Session:
                 return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
         self._bad_frames = 0
         if now < self._refused_until:
-            return (self._too_many(None, self._refused_until - now, _reference(frame), "messages"),)
+            return self._too_many(None, self._refused_until - now, _reference(frame), now)
         media = json_encoder.encode(payload.media).decode() if payload.media else None
         return (
             relay.SendMessage(
@@ -201,20 +186,23 @@ class Session:
         metrics.EVENTS_IN.counts[metrics.MALFORMED] += 1
         self._bad_frames += 1
         wait = self._allowance.take(now)
+        answer: tuple[Action, ...]
         if wait:
-            reply = self._too_many(TOO_MANY_EVENTS, wait, reference, "events")
+            answer = self._too_many(TOO_MANY_EVENTS, wait, reference, now)
         else:
-            reply = Reply(json_encoder.encode(error_event(code, message, ref=reference)))
+            answer = (Reply(json_encoder.encode(error_event(code, message, ref=reference))),)
         if self._bad_frames >= limits.MAX_BAD_FRAMES_IN_A_ROW:
-            return (reply, Close(CloseCode.POLICY_VIOLATION))
-        return (reply,)
+            return (*answer, Close(CloseCode.POLICY_VIOLATION))
+        return answer
 
-    def _too_many(self, message: str | None, wait: float, reference: ErrorReference | None, limit: str) -> Reply:
-        metrics.RATE_LIMITED.labels(limit).inc()
-        event = error_event(
-            ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=math.ceil(wait * 1000) / 1000, ref=reference
-        )
-        return Reply(json_encoder.encode(event))
+    def _too_many(
+        self, message: str | None, wait: float, reference: ErrorReference | None, now: float
+    ) -> tuple[Action, ...]:
+        metrics.RATE_LIMITED.labels("messages" if message is None else "events").inc()
+        retry_after = math.ceil(wait * 1000) / 1000
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference)
+        reply = Reply(json_encoder.encode(event))
+        return (reply, Rest()) if self.floods(now) else (reply,)
 
     def _refused_url(self, media: client.Media) -> str | None:
         """Which field of an attachment points where it must not, or None."""

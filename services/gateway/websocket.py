@@ -17,9 +17,10 @@ from services.gateway.connection import Connection
 from services.gateway.gateway import Gateway
 from services.gateway.handshake import SUBPROTOCOL, Doorkeeper, read_request
 from services.gateway.introductions import Introductions
+from services.gateway.media import MediaHosts
 from services.gateway.protocol import EXTENSION, GatewayProtocol
 from services.gateway.routes import Resumption
-from services.gateway.session import MediaHosts, Session
+from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.allowance import Allowance, Rate
+from services.gateway.allowance import Allowance, Flood, Rate
 
 
 def test_sixty_at_once_and_then_twenty_a_second() -> None:
@@ -35,3 +35,14 @@ def test_never_more_than_the_rate_and_its_burst(per_second: float, gaps: list[fl
         now += gap
         taken += allowance.take(now) == 0
     assert taken <= max(3 * per_second, 1) + (now - 1000.0) * per_second + 1
+
+
+def test_a_flood_is_more_than_so_many_within_a_second() -> None:
+    flood = Flood(3)
+    assert [flood.rises(at) for at in (7.0, 7.1, 7.9, 7.95, 7.99, 8.0, 8.1, 8.2, 8.3, 10.0)] == [
+        *([False] * 3),
+        *([True] * 2),
+        *([False] * 3),
+        True,
+        False,
+    ]

@@ -1,0 +1,90 @@
+"""Clients that send more than they may: nobody else waits for them, and nothing grows."""
+
+import json
+
+import pytest
+from websockets.frames import Opcode
+
+from services.gateway import batches, protocol
+from services.gateway.session import MAX_REFUSALS
+from tests.integration.gateway.test_frames import Tcp
+from tests.support.gateway import RunningGateway, identity, until
+
+PING = json.dumps({"type": "ping", "payload": {"timestamp": "flood"}}).encode()
+LAST = json.dumps({"type": "ping", "payload": {"timestamp": "last"}}).encode()
+
+
+def protocol_of(gateway: RunningGateway, username: str) -> protocol.GatewayProtocol:
+    found = gateway.process.hub.of_user(identity(username))[0]._protocol
+    assert found is not None
+    return found
+
+
+async def answer_to_last(client: Tcp) -> None:
+    """Read until the pong of `LAST`."""
+    while True:
+        event = json.loads((await client.frame())[1])
+        if event["type"] == "pong" and event["payload"]["echo"] == "last":
+            return
+
+
+async def test_who_sends_what_is_refused_is_not_read_for_a_while(
+    gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+    client = await Tcp.connect(gateway, alice)
+    reading = protocol_of(gateway, alice).transport.is_reading
+    for _ in range(60 + MAX_REFUSALS):
+        client.send(Opcode.TEXT, PING)
+    for _ in range(60 + MAX_REFUSALS):
+        await client.frame()
+    assert reading()
+    for _ in range(10):
+        client.send(Opcode.TEXT, PING)
+    await until(lambda: not reading())
+    client.send(Opcode.TEXT, LAST)
+    await until(reading)
+    await answer_to_last(client)
+    client.abort()
+
+
+async def test_who_sends_more_than_can_wait_is_not_read_for_a_while(
+    gateway: RunningGateway, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+    client = await Tcp.connect(gateway, alice)
+    reading = protocol_of(gateway, alice).transport.is_reading
+    payload = {"conversationId": conversation, "type": "text", "content": "x"}
+    for _ in range(3 * batches.MAX_WAITING + MAX_REFUSALS):
+        client.send(Opcode.TEXT, json.dumps({"type": "message.send", "payload": payload}).encode())
+    client.send(Opcode.TEXT, LAST)
+    await until(lambda: not reading())
+    await until(reading)
+    await answer_to_last(client)
+    client.abort()
+
+
+async def test_fragments_without_end_take_no_memory(
+    gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_SECONDS", 0.05)
+    client = await Tcp.connect(gateway, alice)
+    held = protocol_of(gateway, alice)
+    rested, kept = False, 0
+
+    def watch() -> bool:
+        nonlocal rested, kept
+        rested = rested or not held.transport.is_reading()
+        kept = max(kept, len(held.frames))
+        return held.frames == []
+
+    client.send(Opcode.TEXT, LAST[:5], fin=False)
+    await until(lambda: held.frames)
+    for _ in range(5 * protocol.MAX_PARTS):
+        client.send(Opcode.CONT, b"", fin=False)
+    client.send(Opcode.CONT, LAST[5:])
+    await until(watch)
+    assert rested
+    assert 1 < kept <= protocol.MAX_PARTS
+    await answer_to_last(client)
+    client.abort()
