@@ -18,6 +18,9 @@ from shared.settings import ServiceSettings
 
 _TOKEN: Final = re.compile(r"(token=|bearer[ .])[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*){0,2}", re.IGNORECASE)
 
+VERSION: Final = "0.1.0"
+"""As in pyproject.toml; the image holds no package to ask."""
+
 LOOP_LAG = Histogram(
     "chat_event_loop_lag_seconds",
     "How late the event loop runs a timer, sampled every second.",
@@ -39,7 +42,7 @@ def _redact_event(_logger: Any, _method: str, event: structlog.typing.EventDict)
 
 
 def configure_logging(settings: ServiceSettings, service: str) -> None:
-    """Send structlog's and the standard library's records through one redacting pipeline."""
+    """Send structlog's and the standard library's records through one redacting pipeline, and tell the metrics what runs."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     chain: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -69,6 +72,7 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
     for noisy in ("aio_pika", "aiormq", "uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service, instance=settings.instance)
+    BUILD_INFO.labels(service, settings.instance, VERSION).set(1)
 
 
 async def watch_loop_lag(period_seconds: float = 1.0) -> None:

@@ -33,7 +33,7 @@ from shared.rabbitmq import BrokerUnavailable, Consumer
 from shared.redis import Shards
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
-from shared.telemetry import BUILD_INFO, configure_logging, watch_loop_lag
+from shared.telemetry import configure_logging, watch_loop_lag
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +135,6 @@ async def main() -> int:
     """Run presence until SIGTERM. Returns the exit status."""
     settings = load(PresenceSettings)
     configure_logging(settings, "presence")
-    BUILD_INFO.labels("presence", settings.instance, "0.1.0").set(1)
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )

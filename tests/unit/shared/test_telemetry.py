@@ -1,8 +1,11 @@
 """No token reaches a log."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
-from shared.telemetry import redact
+from shared.telemetry import VERSION, redact
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
 
@@ -25,3 +28,8 @@ def test_tokens_are_redacted(text: str) -> None:
 
 def test_other_text_stays() -> None:
     assert redact("GET /chat/ws?cursor=1-2 bearer") == "GET /chat/ws?cursor=1-2 bearer"
+
+
+def test_the_metrics_tell_the_package_s_version() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
