@@ -30,6 +30,11 @@ def test_pods_are_restricted(overlay: str) -> None:
         assert container(workload)["securityContext"]["readOnlyRootFilesystem"] is True
 
 
+def test_pods_that_an_operator_makes_are_restricted_where_it_lets_us_say_so() -> None:
+    override = named("production", "RabbitmqCluster", "rabbitmq")["spec"]["override"]
+    assert list(violations(override["statefulSet"]["spec"]["template"]["spec"])) == []
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_namespace_refuses_others(overlay: str) -> None:
     namespace = named(overlay, "Namespace", "chat")
