@@ -37,7 +37,7 @@ class DevserverSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(8001, ge=0, le=65535)
     jwt_secret: SecretStr = SecretStr(LOCAL_SECRET)
-    dev_login: bool = False
+    dev_login: bool = Field(False, description="Whether `POST /dev/login` hands a token to whoever asks.")
 
 
 class FreshFiles(StaticFiles):

@@ -7,6 +7,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from shared.settings import ServiceSettings
+from tools.devserver import DevserverSettings
+from tools.devtoken import LOCAL_SECRET
+from tools.stack import ladder, plan
 
 SERVICES = ("gateway", "messaging", "presence", "notifier")
 
@@ -43,7 +46,33 @@ def text() -> str:
             name: field for name, field in settings.model_fields.items() if name not in ServiceSettings.model_fields
         }
         lines += ["", f"## {service}", "", *(_table(fields) if fields else ["Nothing of its own."])]
+    lines += ["", "## The local stack", "", *_local_stack()]
     return "\n".join(lines) + "\n"
+
+
+def _local_stack() -> list[str]:
+    """What `make run` and `make up` read beside the services' own settings, and what they set by themselves."""
+    replicas = [
+        f"| `{variable}` | `{usual}` | Replicas of {service}. |" for service, (variable, usual) in plan.REPLICAS.items()
+    ]
+    login = DevserverSettings.model_fields["dev_login"]
+    return [
+        "`make run` and `make up` pass every `CHAT_*` variable on to the services, and read these:",
+        "",
+        "| variable | default | meaning |",
+        "| --- | --- | --- |",
+        f"| `CHAT_PORT` | `{plan.DEFAULT_PORT}` | Port of the load balancer, which clients connect to. |",
+        f"| `CHAT_DEV_LOGIN` | `true` | {login.description} |",
+        *replicas,
+        f"| `{plan.REDIS_SERVERS}` | `1` | Private Redis servers. |",
+        f"| `{ladder.WISH}` | `auto` | `native` skips Docker, `docker` insists on it. |",
+        "| `STACK_HOME` | `.local` | Folder of data, logs and `stack.json`: two stacks of one checkout need two. |",
+        "",
+        f"Where they aren't given, it sets `CHAT_JWT_SECRET={LOCAL_SECRET}` (public, so never for production), "
+        "`CHAT_ALLOWED_ORIGINS` to its own address, `CHAT_VAPID_PRIVATE_KEY` to a key that it makes once, "
+        "`CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`. "
+        "`CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS`, where given, name servers to use instead of private ones.",
+    ]
 
 
 def _table(fields: dict[str, FieldInfo]) -> list[str]:

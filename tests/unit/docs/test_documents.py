@@ -14,6 +14,8 @@ from shared.protocol.closing import CLIENT_ADVICE
 from shared.protocol.errors import ErrorCode
 from tools.docs import asyncapi, openapi
 from tools.docs.__main__ import ROOT, documents
+from tools.docs.configuration import SERVICES, settings_of
+from tools.stack.plan import REPLICAS
 
 ASYNCAPI_SCHEMA = Path(__file__).parent / "asyncapi-3.0.0.json"
 """The specification's own schema: `schemas/3.0.0-without-$id.json` of asyncapi/spec-json-schemas (Apache 2.0), as it is."""
@@ -90,6 +92,13 @@ def test_every_link_within_the_page_leads_somewhere() -> None:
     anchors = re.findall(r" id='([^']+)'", page)
     assert len(anchors) == len(set(anchors))
     assert set(re.findall(r"href='#([^']+)'", page)) <= set(anchors)
+
+
+def test_every_fixed_setting_is_listed() -> None:
+    page = documents()["docs/configuration.md"]
+    listed = {"CHAT_PORT", "CHAT_DEV_LOGIN", "STACK_BACKENDS", *(variable for variable, _ in REPLICAS.values())}
+    listed |= {f"CHAT_{name.upper()}" for service in SERVICES for name in settings_of(service).model_fields}
+    assert [name for name in sorted(listed) if f"`{name}`" not in page] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:
