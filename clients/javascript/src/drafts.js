@@ -3,6 +3,8 @@ import { ChatError } from "./errors.js";
 
 const MAX_CHARACTERS = 4_000;
 const MAX_MEDIA = 10;
+const MAX_TEMP_ID = 64;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
 
 /**
@@ -13,12 +15,16 @@ const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[
  * @throws {ChatError} `validation_error`
  */
 export function complete(draft) {
-  const { content = "", media = [] } = draft;
+  const { conversationId, content = "", media = [] } = draft;
+  const tempId = draft.tempId ?? newTempId();
+  // The server can't name a message whose ids it can't read: its refusal would match nothing that waits here.
+  if (!UUID.test(conversationId)) refuse("conversationId is no UUID");
+  if (!tempId || [...tempId].length > MAX_TEMP_ID || LONE_SURROGATE.test(tempId)) refuse(`tempId has 1 to ${MAX_TEMP_ID} characters`);
   if (!content.trim() && media.length === 0) refuse("content or media is required");
   if ([...content].length > MAX_CHARACTERS) refuse(`content is longer than ${MAX_CHARACTERS} characters`);
   if (content.includes("\0") || LONE_SURROGATE.test(content)) refuse("content holds a character that can't be stored");
   if (media.length > MAX_MEDIA) refuse(`more than ${MAX_MEDIA} media`);
-  return { ...draft, type: draft.type ?? "text", tempId: draft.tempId ?? newTempId() };
+  return { ...draft, type: draft.type ?? "text", tempId };
 }
 
 /** A new idempotency key: 122 random bits (RFC 9562 version 4, where the platform offers it). */

@@ -39,6 +39,8 @@ test("a refused message fails with the server's code", async () => {
 test("drafts that the server would refuse are refused here", async () => {
   const { client } = await connected({}, { maxMessageBytes: 600 });
   const bad = [{}, { content: " \n" }, { content: "x".repeat(4001) }, { content: "\ud800" }, { content: "a\0b" }];
+  bad.push({ content: "x", conversationId: undefined }, { content: "x", conversationId: "talk" });
+  bad.push({ content: "x", tempId: "" }, { content: "x", tempId: "x".repeat(65) }, { content: "x", tempId: "\ud800" });
   for (const draft of bad) assert.throws(() => client.send({ conversationId: TALK, ...draft }), { code: "validation_error" });
   assert.throws(() => client.send({ conversationId: TALK, content: "ก".repeat(200) }), /600 bytes/);
   assert.ok(client.send({ conversationId: TALK, content: "👋🏽" }).tempId);

@@ -31,6 +31,7 @@ from chat_client.timeline import Gap, Timeline
 from chat_client.tokens import TokenProvider, Tokens
 
 BACKLOG_EVENTS: Final = 10_000
+MAX_TEMP_ID_CHARACTERS: Final = 64
 
 Frame = dict[str, Any]
 
@@ -134,8 +135,12 @@ class ChatClient:
 
         Messages of one conversation are stored in the order of the calls. Raises ServerError (`blocked`,
         `validation_error` …), FrameTooBig, ClientClosed. Cancelling stops the tries: the outcome is unknown then.
+        Raises ValueError for ids that the server couldn't name in its refusal.
         """
-        temp_id = temp_id or uuid.uuid4().hex
+        temp_id = uuid.uuid4().hex if temp_id is None else temp_id
+        uuid.UUID(conversation_id)
+        if not 1 <= len(temp_id) <= MAX_TEMP_ID_CHARACTERS:
+            raise ValueError(f"temp_id has 1 to {MAX_TEMP_ID_CHARACTERS} characters")
         payload: Frame = {"conversationId": conversation_id, "type": kind, "tempId": temp_id}
         if content is not None:
             payload["content"] = content

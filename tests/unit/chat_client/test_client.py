@@ -155,6 +155,18 @@ async def test_a_frame_that_the_server_would_not_take_is_not_sent(server: Script
     await client.close()
 
 
+@pytest.mark.parametrize(
+    ("conversation", "temp_id"), [("talk", "t"), ("", "t"), (CONVERSATION, ""), (CONVERSATION, "t" * 65)]
+)
+async def test_ids_that_a_refusal_could_not_name_are_not_sent(
+    server: ScriptedServer, client: ChatClient, conversation: str, temp_id: str
+) -> None:
+    await connected(server, client)
+    with pytest.raises(ValueError, match=r"temp_id|UUID"):
+        await asyncio.wait_for(client.send(conversation, "text", "Hello", temp_id=temp_id), 5)
+    await client.close()
+
+
 async def test_a_message_over_which_the_server_closed_is_not_sent_again(
     server: ScriptedServer, client: ChatClient
 ) -> None:
