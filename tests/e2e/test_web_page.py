@@ -330,6 +330,30 @@ async def test_a_push_message_shows_a_notification_that_names_its_conversation(t
     assert shown == {name: notification[name] for name in ("title", "body", "tag", "data")}
 
 
+async def test_a_screen_reader_hears_who_said_what_and_what_is_unread(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    await alice.say("Hi")
+    lines = bob.page.get_by_role("log", name="Messages").get_by_role("list").get_by_role("listitem")
+    await expect(lines).to_have_text([re.compile("You: Hello!"), re.compile(f"{alice.username}: Hi", re.IGNORECASE)])
+    await bob.page.close()
+    carol = await tabs.open(f"carol-{uuid.uuid4().hex[:6]}", **{"with": alice.username})
+    await carol.say("Me too")
+    unread = alice.find("#chats").get_by_role("button").first.get_by_role("img", name="1 unread")
+    await expect(unread).to_be_visible()
+
+
+async def test_the_keyboard_alone_reads_older_messages(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    for number in range(12):
+        await bob.say(f"line {number}\nof two")
+    await expect(alice.find(".message")).to_have_count(13)
+    await expect(alice.message("Hello!")).not_to_be_in_viewport()
+    await alice.find("#peer-block").focus()
+    await alice.page.keyboard.press("Tab")
+    await alice.page.keyboard.press("Home")
+    await expect(alice.message("Hello!")).to_be_in_viewport()
+
+
 async def test_every_control_has_a_name(tabs: Tabs) -> None:
     alice, _ = await meet(tabs)
     nameless = await alice.page.evaluate(

@@ -80,7 +80,8 @@ function updateChat(node, conversation, { client, model, actions }) {
   setText(node.querySelector(".last"), lastLine(conversation, model));
   const badge = node.querySelector(".badge");
   setText(badge, unread > 99 ? "99+" : unread ? String(unread) : "");
-  badge.ariaLabel = unread ? `${unread} unread` : "";
+  badge.role = unread ? "img" : null;
+  badge.ariaLabel = unread ? `${unread} unread` : null;
   button.setAttribute("aria-current", String(model.openId === id));
   button.onclick = () => actions.open(id);
 }

@@ -54,11 +54,12 @@ export function showMessages({ model, actions }) {
 }
 
 function drawAll(entries, thread, { model, actions }) {
+  const peerName = model.openConversation ? model.peer(model.openConversation).displayName : "";
   setText(byId("history-note"), historyText(thread, entries));
   reconcile(byId("messages"), entries, {
     key: ({ entry }) => `${model.openId}/${keyOf(entry)}`,
     create: createMessage,
-    update: (node, item) => updateMessage(node, item, thread, actions),
+    update: (node, item) => updateMessage(node, item, thread, { actions, peerName }),
   });
   byId("typing").hidden = !model.typing.has(model.openId);
 }
@@ -84,20 +85,23 @@ function grouped(entries, userId) {
 function createMessage() {
   const text = element("span", { className: "text", dir: "auto" });
   const meta = element("span", { className: "meta" }, element("time"), element("span", { className: "progress" }));
-  const bubble = element("div", { className: "bubble" }, element("span", { className: "media" }), text, meta);
+  // Who said it shows by its side and colour; who hears the page is told.
+  const author = element("span", { className: "sr-only author" });
+  const bubble = element("div", { className: "bubble" }, author, element("span", { className: "media" }), text, meta);
   return element("li", {}, element("p", { className: "day" }), bubble, element("p", { className: "trouble" }));
 }
 
-function updateMessage(node, { entry, own, day, joined }, thread, actions) {
+function updateMessage(node, { entry, own, day, joined }, thread, { actions, peerName }) {
   const progress = own ? thread.progress(entry) : "";
   // Nothing of an entry changes but these: most of a long thread is left alone.
-  const state = [progress, entry.problem, day, joined, own].join("|");
+  const state = [progress, entry.problem, day, joined, own, peerName].join("|");
   if (node.dataset.state === state) return;
   node.dataset.state = state;
   node.className = `message ${own ? "own" : "other"} ${progress}`;
   node.classList.toggle("joined", Boolean(joined));
   node.classList.toggle("emoji", isEmojiOnly(entry.content ?? "") && !entry.media?.length);
   setText(node.querySelector(".day"), day);
+  setText(node.querySelector(".author"), `${own ? "You" : peerName}: `);
   setText(node.querySelector(".text"), entry.content ?? "");
   node.querySelector(".media").replaceChildren(...mediaLinks(entry.media ?? []));
   const time = node.querySelector("time");
