@@ -91,7 +91,7 @@ class Inbox:
         for peer in peers:
             self._number += 1
             texts.append(f'{{"number":{self._number}')
-            outbox.inbox(self.user).add(texts[-1], peer)
+            outbox.inbox(self.user).add(texts[-1].encode(), peer)
         await self._fanout.deliver(outbox)
         newest: Any = await self._client.xrevrange(keys.key(keys.INBOX, self.user), count=len(peers))
         for (cursor, _), text, peer in zip(reversed(newest), texts, peers, strict=True):
