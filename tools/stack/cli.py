@@ -12,7 +12,7 @@ from tools.devtoken import demanded_claims, mint
 from tools.stack import foreground
 from tools.stack.console import Console
 from tools.stack.errors import NotReady, StackError
-from tools.stack.home import Home, read_json
+from tools.stack.home import Home
 from tools.stack.plan import Plan
 from tools.stack.process import allow_many_files
 from tools.stack.stack import Stack
@@ -90,8 +90,7 @@ async def down(home: Home, console: Console, *, drop_data: bool) -> None:
 async def status(home: Home, console: Console) -> None:
     """Print what runs, and whether it is ready. Raises StackError when something isn't."""
     stack = Stack(home, os.environ, console)
-    document = read_json(home.path / "stack.json")
-    if document is None or not stack.processes.living():
+    if not stack.processes.living():
         raise StackError("nothing runs; `make up` starts it")
     faults = 0
     for program in (*stack.layout.servers, *stack.layout.edge):
@@ -105,7 +104,7 @@ async def status(home: Home, console: Console) -> None:
                 state = str(error)
         faults += state != "ready"
         console.say(f"{program.name:<14} {record.pid if record else '-':>8} {program.port:>6}  {state}")
-    console.say(f"{console.bold(document['url'])}")
+    console.say(console.bold(stack.url))
     if faults:
         raise StackError(f"{faults} of its processes are not ready; `make up` brings back those that are gone")
 

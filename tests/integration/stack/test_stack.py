@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -187,6 +188,20 @@ async def test_a_service_that_cannot_start_is_named_with_its_log(commands: Comma
     assert "CHAT_PING_SECONDS" in output
     assert str(commands.home / "log") in output
     await commands.run("up", CHAT_PING_SECONDS="54")
+
+
+async def test_what_a_failed_start_left_is_no_secret(server_folder: Path) -> None:
+    begun = Commands(server_folder / "begun", free_port())
+    try:
+        status, output = await begun.attempt("up", CHAT_JWT_SECRET="short")
+        assert status == 1
+        assert "CHAT_JWT_SECRET must have at least 32 bytes" in output
+        status, output = await begun.attempt("status")
+        assert status == 1
+        assert "nothing runs" not in output
+        assert re.search(r"^redis +\d+ +\d+ +ready$", output, re.MULTILINE)
+    finally:
+        await begun.run("down")
 
 
 async def test_a_taken_port_is_named(commands: Commands, server_folder: Path) -> None:
