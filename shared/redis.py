@@ -8,7 +8,7 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import Any, Final, TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 2
 ANSWER_SECONDS: Final = 5
+MAX_CONNECTIONS: Final = 64
 
 TRANSIENT_ERRORS: Final = (
     RedisConnectionError,
@@ -37,16 +38,21 @@ __all__ = ["TRANSIENT_ERRORS", "RedisError", "Script", "Shards", "load_lua"]
 
 
 def connect(url: str) -> "Redis":
-    """A client of one server: connects when it is first used; answers are bytes; one retry on a broken connection."""
-    return Redis.from_url(
+    """A client of one server: connects when it is first used; answers are bytes; one retry on a broken connection.
+
+    When all its connections are in use, a command waits for one, for as long as it would wait for an answer.
+    """
+    pool = BlockingConnectionPool.from_url(
         url,
+        timeout=ANSWER_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
         health_check_interval=0,
         retry=Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],
-        max_connections=64,
+        max_connections=MAX_CONNECTIONS,
     )
+    return Redis.from_pool(pool)
 
 
 class Shards:

@@ -17,7 +17,7 @@ from services.messaging.app import Messaging
 from services.messaging.messages import Draft
 from services.messaging.settings import Settings
 from shared.postgres import Pool
-from shared.redis import Shards
+from shared.redis import MAX_CONNECTIONS, Shards
 from shared.rest import encode_page
 from tests.support.messaging import Person, Replica, Talk, new_person
 from tests.support.messaging_process import SECRET
@@ -259,6 +259,12 @@ async def test_a_message_brings_its_conversation_to_the_top(rest: Rest, replica:
         await replica.pool.execute(
             "UPDATE messaging.conversations SET updated_at = updated_at - interval '1 minute' WHERE id = $1", talked.id
         )
+
+
+async def test_a_crowd_waits_for_its_turn(rest: Rest, talk: Talk) -> None:
+    """More requests at once than there are connections to Redis: none is turned away."""
+    answers = await asyncio.gather(*(rest(talk.one, "GET", "/chat/unread") for _ in range(4 * MAX_CONNECTIONS)))
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_unread_of_each_side(rest: Rest, replica: Replica, talk: Talk) -> None:
