@@ -16,7 +16,7 @@ from prometheus_client import Gauge, Histogram
 
 from shared.settings import ServiceSettings
 
-_TOKEN: Final = re.compile(r"(token=|bearer[ .])[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*){0,2}", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"""(token=|token["']?: ?["']|bearer[ .]+)[^\s&,;"']+""", re.IGNORECASE)
 
 VERSION: Final = "0.1.0"
 """As in pyproject.toml; the image holds no package to ask."""

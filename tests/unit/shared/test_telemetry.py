@@ -17,6 +17,10 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
         f"GET /chat/ws?a=b&token={TOKEN}&cursor=1-2",
         f"Authorization: Bearer {TOKEN}",
         f"chat.v1, bearer.{TOKEN}",
+        f"GET /chat/ws?token={TOKEN.replace('.', '%2E')}&cursor=1-2",
+        f"Authorization: Bearer   {TOKEN}",
+        f'{{"type":"auth.refresh","payload":{{"token":"{TOKEN}"}}}}',
+        f"{{'token': '{TOKEN}'}}",
     ],
 )
 def test_tokens_are_redacted(text: str) -> None:
