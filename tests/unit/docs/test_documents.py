@@ -146,3 +146,8 @@ def _objects(text: str) -> list[dict[str, Any]]:
 def _rooted(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema as one document, so that `#/components/…` resolves."""
     return {"$ref": schema["$ref"], "components": schema["components"]}
+
+
+def test_a_conversation_that_stands_is_documented_beside_a_new_one() -> None:
+    answers = openapi.document()["paths"]["/chat/conversations"]["post"]["responses"]
+    assert answers["200"]["content"] == answers["201"]["content"]
