@@ -54,7 +54,8 @@ class Takeover:
         if not found:
             return False
         gateway, heard_at_ms, held = found
-        log.warning("gateway.died", gateway_id=gateway.decode(), connections=len(held))
+        if held:
+            log.warning("gateway.died", gateway_id=gateway.decode(), connections=len(held))
         since = float(heard_at_ms) / 1000 - self._before_seconds
         for user_id, connection_id, texts in held:
             for text in texts:
