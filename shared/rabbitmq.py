@@ -25,8 +25,8 @@ CONFIRM_SECONDS: Final = 5
 CONNECT_SECONDS: Final = 5
 MAX_BACKOFF_SECONDS: Final = 3
 
-TRANSIENT_ERRORS: Final = (AMQPError, OSError, TimeoutError, aio_pika.exceptions.DeliveryError, RuntimeError)
-"""Errors after which the same publish may succeed. RuntimeError: aio-pika uses it for a channel that is closing."""
+TRANSIENT_ERRORS: Final = (AMQPError, OSError, TimeoutError, aio_pika.exceptions.DeliveryError)
+"""Errors after which the same publish may succeed."""
 
 
 class BrokerUnavailable(Exception):
@@ -38,9 +38,9 @@ def _honestly() -> Iterator[None]:
     """Tell a closing connection from a cancelled task, which aiormq 7.2 confuses.
 
     It ends what waits on a connection that closes with a bare `Exception` or with CancelledError (`aiormq.base.FutureStore`),
-    and a handshake that is cut off with StopAsyncIteration (`FrameReceiver.get_frame`): all become ConnectionError, or a
-    task would die of them unnoticed. And a task that is cancelled in that moment gets the
-    bare `Exception`: that becomes CancelledError, or the task would live on.
+    and a handshake that is cut off with StopAsyncIteration (`FrameReceiver.get_frame`); aio-pika and uvloop raise
+    RuntimeError for what is closing. All become ConnectionError, or a task would die of them unnoticed. And a task that is
+    cancelled in that moment gets the bare `Exception`: that becomes CancelledError, or the task would live on.
     """
     task = asyncio.current_task()
     try:
@@ -52,7 +52,7 @@ def _honestly() -> Iterator[None]:
     except Exception as error:
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from error
-        if type(error) is Exception or isinstance(error, StopAsyncIteration):
+        if type(error) is Exception or isinstance(error, StopAsyncIteration | RuntimeError):
             raise ConnectionError("the connection was closed") from error
         raise
 
@@ -133,7 +133,8 @@ class Link:
 async def _close_quietly(connection: AbstractConnection) -> None:
     try:
         async with asyncio.timeout(2):
-            await connection.close()
+            with _honestly():
+                await connection.close()
     except TRANSIENT_ERRORS:
         return
 

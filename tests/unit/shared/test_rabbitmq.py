@@ -8,7 +8,7 @@ from shared.rabbitmq import _honestly
 
 
 async def test_a_closing_connection_is_an_error_that_can_be_caught() -> None:
-    for raised in (Exception(), asyncio.CancelledError()):
+    for raised in (Exception(), asyncio.CancelledError(), RuntimeError("the handler is closed")):
         with pytest.raises(ConnectionError), _honestly():
             raise raised
 
