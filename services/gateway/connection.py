@@ -138,6 +138,10 @@ class Connection:
         """Go on from what was read from the inbox: its events, then what was held meanwhile."""
         if self._protocol is None:
             return
+        if resumption.revokes(self.issued_at):
+            # The order to close went by while the link was cut.
+            self.close(CloseCode.TOKEN_EXPIRED)
+            return
         if resumption.events:
             metrics.EVENTS_OUT.counts["replayed"] += len(resumption.events)
             self._protocol.outbox.write_at_once(b"".join(map(text_frame, resumption.events)))

@@ -58,6 +58,10 @@ class Resumption:
         """What tells the entry of `cursor` from others that may have had its place."""
         return self.cursor.partition("-")[2]
 
+    def revokes(self, issued_at: float) -> bool:
+        """True when a token of the user that was issued at `issued_at` (Unix seconds) is refused."""
+        return self.revoked_at is not None and issued_at <= self.revoked_at
+
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:

@@ -159,7 +159,7 @@ class Entrance:
 
 def _refuse_revoked(principal: Principal, resumption: Resumption) -> None:
     """Raises TokenError when the token was issued before its user was revoked."""
-    if resumption.revoked_at is not None and principal.issued_at <= resumption.revoked_at:
+    if resumption.revokes(principal.issued_at):
         raise TokenError("revoked")
 
 

@@ -210,6 +210,18 @@ async def test_revocation_closes_older_tokens_on_every_gateway_and_refuses_them(
     await later.expect("pong")
 
 
+async def test_a_revocation_that_a_cut_link_missed_is_found_when_it_is_back(
+    gateway: RunningGateway, behind: Backend, alice: str, bob: str
+) -> None:
+    old = await gateway.connect(alice, token=mint(alice, iat=1_700_000_000))
+    other = await gateway.connect(bob)
+    await behind.redis.set(keys.key(keys.REVOKED, identity(alice)), int(time.time()), ex=60)
+    await behind.redis.client_kill_filter(_type="pubsub")
+    assert await old.closed() == 4401
+    await other.send("ping")
+    await other.expect("pong")
+
+
 async def test_routes_go_with_connections(gateway: RunningGateway, behind: Backend, alice: str, redis_url: str) -> None:
     first, second = await gateway.connect(alice), await gateway.connect(alice)
     assert set(await behind.routes(identity(alice))) == {connection_id(first), connection_id(second)}
