@@ -58,7 +58,9 @@ def test_settings_exist() -> None:
 
 def test_metrics_exist() -> None:
     families = {family.name for owned in declared().values() for family in owned}
-    pattern = r"\b(?:chat_(?:gateway|messaging|presence|push|event|build)\w+|(?<!rabbitmq-plugins enable )rabbitmq_\w+|chat:\w+:\w+)"
+    pattern = (
+        r"\b(?:chat_(?:gateway|messaging|presence|push|event|build)\w+|(?<!plugins enable )rabbitmq_\w+|chat:\w+:\w+)"
+    )
     assert strangers(pattern, series() | families) == {}
 
 
