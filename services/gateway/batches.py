@@ -14,7 +14,7 @@ from shared.protocol import limits, relay
 if TYPE_CHECKING:
     from services.gateway.connection import Connection
 
-MAX_WAITING: Final = 64
+MAX_WAITING: Final = limits.MAX_COMMANDS_PER_BATCH
 """Commands of one connection that may wait for its batch under way."""
 ANSWER_SECONDS: Final = 10.0
 """A command without answer for so long is given up: its outcome is unknown."""
