@@ -31,7 +31,10 @@ class Starter:
         self._started[program.name] = self._processes.start(program)
 
     async def await_ready(self, program: Program) -> None:
-        """Ask until it answers. Raises StartFailed when it ends before that, or takes too long."""
+        """Ask until it answers. Raises StartFailed when it ends before that, or takes too long.
+
+        One that ran when we came, and was on its way down, is started again.
+        """
         deadline = time.monotonic() + program.start_seconds
         while True:
             try:
@@ -41,8 +44,11 @@ class Starter:
             else:
                 return
             if self._processes.find(program.name) is None:
-                raise StartFailed(program.name, self._ending(program.name), self._home.log(program.name))
-            if time.monotonic() > deadline:
+                if program.name in self._started:
+                    raise StartFailed(program.name, self._ending(program.name), self._home.log(program.name))
+                await self.launch(program)
+                deadline = time.monotonic() + program.start_seconds
+            elif time.monotonic() > deadline:
                 late = f"isn't ready after {program.start_seconds:.0f} s: {reason}"
                 raise StartFailed(program.name, late, self._home.log(program.name))
             await asyncio.sleep(POLL_SECONDS)

@@ -143,3 +143,15 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+async def test_what_was_on_its_way_down_is_started_again(home: Home, processes: Processes) -> None:
+    dying = processes.start(python("import time; time.sleep(0.2)"))
+
+    async def answers_second() -> None:
+        record = processes.find("sleeper")
+        if record is None or record.pid == dying.pid:
+            raise NotReady("going down")
+
+    await Starter(home, processes, Console(quiet=True)).await_ready(python(SLEEPS, probe=answers_second))
+    await processes.stop(processes.get("sleeper"))
