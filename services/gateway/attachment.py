@@ -12,6 +12,9 @@ class Listener(Protocol):
     def on_binary(self) -> None:
         """A whole binary message, which the contract doesn't know."""
 
+    def on_ping(self) -> None:
+        """A ping, which is answered already."""
+
     def on_pong(self) -> None:
         """A pong, whatever it answers."""
 

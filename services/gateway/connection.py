@@ -246,6 +246,11 @@ class Connection:
         for action in self.session.on_binary(now):
             self._gateway.act(self, action, now)
 
+    def on_ping(self) -> None:
+        """A sign of life. The heartbeat counts pongs alone: those show that the peer reads."""
+        self.heard_at = time.monotonic()
+        self.unseen = None
+
     def on_pong(self) -> None:
         """The peer lives."""
         self.heard_at = self.pong_at = time.monotonic()

@@ -200,6 +200,8 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
             return
         super().handle_ping()
+        if self._listener is not None:
+            self._listener.on_ping()
 
     def handle_pong(self, event: Frame) -> None:
         """A sign of life, solicited or not."""

@@ -81,7 +81,7 @@ async def test_a_silent_connection_is_asked_and_then_reported(
     client.abort()
 
 
-@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY, Opcode.PING])
 async def test_a_pong_or_any_frame_is_a_sign_of_life(
     start_gateway: StartGateway, behind: Backend, alice: str, bob: str, conversation: str, opcode: Opcode
 ) -> None:
