@@ -6,7 +6,7 @@ import time
 import pytest
 
 from services.gateway import presence
-from shared.protocol import keys, relay
+from shared.protocol import keys, limits, relay
 from shared.protocol.topology import MESSAGING_SIGNALS, PRESENCE_COMMANDS, PRESENCE_RENEWALS
 from tests.integration.gateway.conftest import StartGateway
 from tests.integration.gateway.test_frames import Tcp
@@ -157,7 +157,8 @@ async def test_typing_ends_when_told_and_when_the_typist_goes(
     await socket.send("typing.start", conversationId=conversation)
     assert await signals(behind, 1) == [(conversation, True)]
     await socket.cut()
-    assert await signals(behind, 1) == [(conversation, False)]
+    async with asyncio.timeout(limits.TYPING_SECONDS - 1):
+        assert await signals(behind, 1) == [(conversation, False)]
 
 
 async def test_typing_ends_when_the_message_is_sent(

@@ -162,10 +162,21 @@ async def test_a_beginning_that_its_end_has_overtaken_is_not_shown(
     now = int(time.time() * 1000)
     for active, at_ms in ((False, now), (True, now - 1)):
         await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])
-    await replica.indicators.apply([Typing(talk.one.id, talk.id, True, now + 1)])
-    await gateway.until(lambda: len(gateway.transients(talk.other)) > 0)
     await run(replica, gateway)
-    assert [event["type"] for event in gateway.transients(talk.other)] == ["typing.start"]
+    assert gateway.transients(talk.other) == []
+    await replica.indicators.apply([Typing(talk.one.id, talk.id, True, now + 1)])
+    await gateway.until(lambda: len(gateway.transients(talk.other)) == 1)
+
+
+async def test_both_beginning_and_end_are_for_who_was_there_at_the_beginning(
+    replica: Replica, talk: Talk, gateway: Gateway
+) -> None:
+    now = int(time.time() * 1000)
+    for active, at_ms in ((True, now), (False, now + 100)):
+        await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])
+    await gateway.until(lambda: len(gateway.transients(talk.other)) == 2)
+    shown = [transient for downlink in gateway.downlinks for transient in downlink.transients]
+    assert [transient.since_ms for transient in shown] == [now, now]
 
 
 async def test_the_silence_of_one_device_does_not_end_what_another_began(

@@ -1,0 +1,73 @@
+"""services.gateway.typists: when a typing indicator ends by itself."""
+
+import asyncio
+from typing import Any
+
+from services.gateway.typists import Typists
+from shared.protocol import relay
+
+CONVERSATION = "44444444-4444-4444-8444-444444444444"
+
+
+class Broker:
+    """Takes signals, in place of a publisher."""
+
+    def __init__(self) -> None:
+        self.signals: list[relay.Typing] = []
+
+    async def publish(self, _queue: object, body: bytes, **_: object) -> None:
+        self.signals += relay.signal_batch_decoder.decode(body).signals
+
+
+class Device:
+    """A connection, as far as it matters here."""
+
+    def __init__(self) -> None:
+        self.user_id = "alice"
+        self.typing: dict[str, tuple[float, float, int]] | None = None
+
+
+def typist() -> Any:
+    return Device()
+
+
+async def told(typists: Typists, broker: Broker, count: int) -> list[bool]:
+    """Wait for so many signals; whether each began something."""
+    running = asyncio.create_task(typists.run())
+    async with asyncio.timeout(5):
+        while len(broker.signals) < count:  # noqa: ASYNC110 - it can only be asked
+            await asyncio.sleep(0)
+    running.cancel()
+    return [signal.active for signal in broker.signals]
+
+
+async def test_it_ends_three_seconds_after_the_last_beginning_even_one_that_was_not_forwarded() -> None:
+    broker = Broker()
+    typists, connection = Typists(broker), typist()  # type: ignore[arg-type]
+    for now in (100.0, 100.9):
+        typists.on_signal(connection, relay.Typing("alice", CONVERSATION, True), now)
+    typists.sweep(103.8)
+    assert await told(typists, broker, 1) == [True]
+    typists.sweep(103.9)
+    assert await told(typists, broker, 2) == [True, False]
+
+
+async def test_an_end_is_stamped_with_what_it_ends() -> None:
+    """Ends by silence or a lost connection say which beginning they mean, so that another device's goes on."""
+    broker = Broker()
+    typists, silent, talking = Typists(broker), typist(), typist()  # type: ignore[arg-type]
+    for connection, now in ((silent, 100.0), (talking, 102.0)):
+        typists.on_signal(connection, relay.Typing("alice", CONVERSATION, True), now)
+    typists.sweep(103.0)
+    typists.stop(talking, CONVERSATION)
+    await told(typists, broker, 4)
+    first, second, silence, end = (signal.at_ms for signal in broker.signals)
+    assert silence == first < second < end
+
+
+async def test_it_ends_with_the_connection() -> None:
+    broker = Broker()
+    typists, connection = Typists(broker), typist()  # type: ignore[arg-type]
+    typists.on_signal(connection, relay.Typing("alice", CONVERSATION, True), 100.0)
+    typists.stop_all(connection)
+    assert await told(typists, broker, 2) == [True, False]
