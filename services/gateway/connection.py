@@ -3,11 +3,12 @@
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from services.gateway import metrics
+from services.gateway.attachment import Keeper
 from services.gateway.burst import Burst
 from services.gateway.frames import text_frame
 from services.gateway.protocol import GatewayProtocol
@@ -18,9 +19,6 @@ from shared.protocol import relay
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, error_event
-
-if TYPE_CHECKING:
-    from services.gateway.gateway import Gateway
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +38,8 @@ class Connection:
     __slots__ = (
         "_bulks",
         "_early",
-        "_gateway",
         "_held",
+        "_keeper",
         "_protocol",
         "_tag",
         "began_ms",
@@ -65,9 +63,9 @@ class Connection:
         "user_id",
     )
 
-    def __init__(self, gateway: "Gateway", session: Session, principal: Principal) -> None:
+    def __init__(self, keeper: "Keeper[Connection]", session: Session, principal: Principal) -> None:
         now = time.monotonic()
-        self._gateway = gateway
+        self._keeper = keeper
         self._protocol: GatewayProtocol | None = None
         self._held: list[relay.Delivery] | None = []
         self._tag = ""
@@ -145,7 +143,7 @@ class Connection:
         if resumption.events:
             metrics.EVENTS_OUT.counts["replayed"] += len(resumption.events)
             self._protocol.outbox.write_at_once(b"".join(map(text_frame, resumption.events)))
-            self._gateway.silence.replayed(self, resumption.events)
+            self._keeper.on_replayed(self, resumption.events)
         self.offset = resumption.offset
         self._tag = resumption.tag
         held, self._held = self._held, None
@@ -166,10 +164,10 @@ class Connection:
             self._write(*burst.frames)
             for delivery, text in zip(burst.deliveries, burst.texts, strict=True):
                 if delivery.notifiable:
-                    self._gateway.silence.written(self, text)
+                    self._keeper.on_written(self, text)
         elif first > self.offset:
             self._held = list(burst.deliveries)
-            self._gateway.on_gap(self)
+            self._keeper.on_gap(self)
         elif last > self.offset:
             self.deliver(Burst.of([delivery for delivery in burst.deliveries if delivery.offset > self.offset]))
 
@@ -234,7 +232,7 @@ class Connection:
         self.unseen = None
         try:
             for action in self.session.on_frame(data, now):
-                self._gateway.act(self, action, now)
+                self._keeper.act(self, action, now)
         except Exception:
             self._answer_bug()
 
@@ -244,7 +242,7 @@ class Connection:
         self.heard_at = now
         self.unseen = None
         for action in self.session.on_binary(now):
-            self._gateway.act(self, action, now)
+            self._keeper.act(self, action, now)
 
     def on_ping(self) -> None:
         """A sign of life. The heartbeat counts pongs alone: those show that the peer reads."""
@@ -258,11 +256,11 @@ class Connection:
 
     def on_paused(self) -> None:
         """The peer doesn't read as fast as we write."""
-        self._gateway.heartbeat.plan(self)
+        self._keeper.on_paused(self)
 
     def on_shed(self) -> None:
         """What the peer shows of its friends may be out of date."""
-        self._gateway.announcer.repeat([self])
+        self._keeper.on_shed(self)
 
     def on_lost(self, code: int | None, clean: bool) -> None:
         """The socket is gone, or as good as gone."""
@@ -270,7 +268,7 @@ class Connection:
         if clean:
             # A close handshake is a sign of life as well.
             self.unseen = None
-        self._gateway.on_lost(self, code, clean)
+        self._keeper.on_lost(self, code, clean)
 
     # --- parts ---------------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ ENDINGS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts that connections talk to."""
+    """The parts that connections talk to. Implements `attachment.Keeper`."""
 
     hub: Hub
     uplink: Uplink
@@ -73,9 +73,25 @@ class Gateway:
         self.announcer.connected(connection.user_id, connection.id)
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.pass_transients)
 
+    def on_written(self, connection: "Connection", message: bytes) -> None:
+        """A `message.new` was written."""
+        self.silence.written(connection, message)
+
+    def on_replayed(self, connection: "Connection", events: list[bytes]) -> None:
+        """What the client had missed was written."""
+        self.silence.replayed(connection, events)
+
     def on_gap(self, connection: "Connection") -> None:
         """A delivery is missing."""
         self.recovery.ask(connection)
+
+    def on_paused(self, connection: "Connection") -> None:
+        """The peer doesn't read as fast as we write."""
+        self.heartbeat.plan(connection)
+
+    def on_shed(self, connection: "Connection") -> None:
+        """What the peer shows of its friends may be out of date."""
+        self.announcer.repeat([connection])
 
     def on_lost(self, connection: "Connection", code: int | None, clean: bool) -> None:
         """The connection ended."""
