@@ -68,7 +68,7 @@ class Gateway:
 
     def on_opened(self, connection: "Connection") -> None:
         """The client has its `connection.success`, and all that it missed."""
-        self.heartbeat.plan(connection)
+        self.heartbeat.begin(connection)
         self.recovery.on_opened(connection)
         self.announcer.connected(connection.user_id, connection.id)
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.pass_transients)

@@ -50,6 +50,11 @@ class Heartbeat:
         self._wall_clock = wall_clock
         self._timetable = Timetable()
 
+    def begin(self, connection: "Connection") -> None:
+        """The connection is open."""
+        self._announce_end(connection, connection.expires_at - self._wall_clock())
+        self.plan(connection)
+
     def plan(self, connection: "Connection") -> None:
         """Look at the connection at its next deadline. Call it again when a deadline has moved nearer."""
         now, wall = time.monotonic(), self._wall_clock()
@@ -75,11 +80,15 @@ class Heartbeat:
         elif connection.paused_at is not None and now - connection.paused_at >= WRITE_SECONDS:
             connection.close(CloseCode.SLOW_CONSUMER)
         else:
-            if left <= limits.TOKEN_EXPIRING_SECONDS and not connection.expiry_told:
-                connection.expiry_told = True
-                ends = payloads.AuthPayload(instant_of_ms(int(connection.expires_at * 1000)))
-                connection.send(json_encoder.encode(server.AuthExpiring(ends)))
+            self._announce_end(connection, left)
             if now - connection.ping_at >= self._ping_seconds:
                 connection.ping_at = now
                 connection.ping()
             self.plan(connection)
+
+    def _announce_end(self, connection: "Connection", left: float) -> None:
+        """Tell the client that its token ends in `left` seconds, when it is time and it doesn't know yet."""
+        if left <= limits.TOKEN_EXPIRING_SECONDS and not connection.expiry_told:
+            connection.expiry_told = True
+            ends = payloads.AuthPayload(instant_of_ms(int(connection.expires_at * 1000)))
+            connection.send(json_encoder.encode(server.AuthExpiring(ends)))

@@ -119,6 +119,14 @@ def test_the_token_is_announced_60_seconds_before_its_end_and_then_closes(heartb
     assert peer.code is CloseCode.TOKEN_EXPIRED
 
 
+def test_the_end_of_a_token_that_is_nearly_over_is_announced_at_once(heartbeat: Heartbeat, clock: Clock) -> None:
+    peer: Any = Peer(clock=clock, expires_at=WALL + 0.1)
+    heartbeat.begin(peer)
+    assert [json.loads(text)["type"] for text in peer.sent] == ["auth.expiring"]
+    run(heartbeat, clock, START + 0.1 + TICK_SECONDS)
+    assert (len(peer.sent), peer.code) == (1, CloseCode.TOKEN_EXPIRED)
+
+
 def test_a_new_token_moves_the_end(heartbeat: Heartbeat, clock: Clock) -> None:
     peer: Any = Peer(clock=clock, expires_at=WALL + 5)
     heartbeat.plan(peer)
