@@ -11,6 +11,8 @@ from tools.stack.program import Program
 DURABILITY = (
     *("--appendonly", "yes"),
     *("--appendfsync", "everysec"),
+    # Inboxes turn over all the time: at the usual 64 MB the file would be written anew every few seconds under load.
+    *("--auto-aof-rewrite-min-size", "256mb"),
     *("--save", ""),
     # Leases, inboxes and counters are no cache: refuse a write rather than drop one of them.
     *("--maxmemory-policy", "noeviction"),

@@ -13,7 +13,7 @@ WITH measured AS (
     UNION ALL
     SELECT id, sender_id, n FROM others, generate_series(1, 100) AS n
 ), inserted AS (
-    INSERT INTO messaging.messages (conversation_id, seq, id, sender_id, created_at, type, temp_id, content)
+    INSERT INTO messaging.messages (conversation_id, seq, id, sender_id, created_at, type, key, content)
     SELECT id, seq, gen_random_uuid(), sender_id, now(), 'text', gen_random_uuid()::text,
            lpad(seq::text, 16, '0') || repeat(' a message of the past', 4)
     FROM rows
