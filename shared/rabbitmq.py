@@ -6,7 +6,7 @@ Publishers and consumers use separate connections: a memory or disk alarm blocks
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -232,21 +232,16 @@ class Consumer:
         self._arrived.set()
 
 
-async def acknowledge(messages: Sequence[AbstractIncomingMessage]) -> None:
-    """Acknowledge `messages`, oldest first, with one frame; those of a connection that broke meanwhile come again, which is
-    no error.
+async def acknowledge(message: AbstractIncomingMessage, *, all_before: bool = False) -> None:
+    """Acknowledge a message, and with `all_before` whatever its channel delivered before it, with the same frame.
 
-    With more than one, whatever the channel delivered before the last of them is acknowledged too: everything older must be
-    settled.
+    One of a connection that broke meanwhile comes again, which is no error.
     """
-    if not messages:
-        return
-    last = messages[-1]
     try:
         with _honestly():
-            await last.ack(multiple=len(messages) > 1)
+            await message.ack(multiple=all_before)
     except TRANSIENT_ERRORS:
-        log.info("amqp.ack_lost", delivery_tag=last.delivery_tag)
+        log.info("amqp.ack_lost", delivery_tag=message.delivery_tag)
 
 
 async def reject(message: AbstractIncomingMessage) -> None:

@@ -122,4 +122,5 @@ class CommandConsumer:
                 await self._handle([one], trace, again=True)
             return
         self._faults.reach(FaultPoint.BEFORE_ACK)
-        await rabbitmq.acknowledge([message for message, _, _ in taken])
+        # Cycles come one after the other: everything older is settled.
+        await rabbitmq.acknowledge(taken[-1].message, all_before=True)

@@ -31,4 +31,4 @@ class DeadLetters:
         except (rabbitmq.BrokerUnavailable, *rabbitmq.TRANSIENT_ERRORS):
             await rabbitmq.reject(message)
         else:
-            await rabbitmq.acknowledge([message])
+            await rabbitmq.acknowledge(message)

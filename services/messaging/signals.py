@@ -27,7 +27,7 @@ class SignalConsumer:
         while True:
             messages = await self._consumer.take(MAX_BATCHES)
             await self._apply([signal for message in messages for signal in _signals_of(message.body)])
-            await rabbitmq.acknowledge(messages)
+            await rabbitmq.acknowledge(messages[-1], all_before=True)
 
     async def _apply(self, signals: list[Typing]) -> None:
         metrics.SIGNALS.inc(len(signals))

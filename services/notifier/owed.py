@@ -28,7 +28,7 @@ class Parcel:
         """One is done: sent, given up, or handed back to the broker."""
         self._open -= 1
         if self._open == 0:
-            await acknowledge([self._delivery])
+            await acknowledge(self._delivery)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Intake(Generic[Batch]):
             await self._bury(message, repr(error))
             return
         if not shares:
-            await acknowledge([message])
+            await acknowledge(message)
         delivery = Delivery(message, len(shares))
         for lane, share in shares.items():
             if lane not in self._waiting and not self._draining:
@@ -109,10 +109,12 @@ class Intake(Generic[Batch]):
         """A lane has done its share of these messages."""
         for delivery in deliveries:
             delivery.left -= 1
-        done = [delivery for delivery in deliveries if not delivery.left]
-        await acknowledge([delivery.message for delivery in done if delivery.fault is None])
-        for delivery in done:
-            if delivery.fault is not None:
+        for delivery in deliveries:
+            if delivery.left:
+                continue
+            if delivery.fault is None:
+                await acknowledge(delivery.message)
+            else:
                 await self._bury(delivery.message, delivery.fault)
 
     async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
