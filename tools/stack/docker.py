@@ -76,6 +76,14 @@ def contained(
     )
 
 
+def left_behind(home: Home) -> set[str]:
+    """The programs of `home` that have a container, whether or not a process of ours holds it."""
+    prefix = container_name(home, "")
+    asked = [program("docker"), "ps", "--filter", f"name={prefix}", "--format", "{{.Names}}"]
+    listed = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    return {name.removeprefix(prefix) for name in listed}
+
+
 def container_name(home: Home, name: str) -> str:
     """The container of the program `name`: another one for each home, since Docker's names are the machine's."""
     return f"chat-{hashlib.sha256(str(home.path).encode()).hexdigest()[:8]}-{name}"

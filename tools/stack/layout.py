@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tools.stack import services
+from tools.stack import docker, services
 from tools.stack.backends import STACK_KEYS, Backend, Site
 from tools.stack.haproxy import Balancer
 from tools.stack.home import Home
@@ -57,9 +57,10 @@ def lay_out(plan: Plan, home: Home, environment: Mapping[str, str], running: set
 
     Raises NoServer when a backend can't be had, StackError when a program is missing.
     """
-    ports = PortBook(home)
-    ports.release_taken(running)
     machine = Machine.look({**environment, **plan.settings})
+    ports = PortBook(home)
+    # A container outlives its `docker run` that was killed, and holds its port until it is started again.
+    ports.release_taken(running | docker.left_behind(home) if machine.has_docker else running)
     backends = Site(machine, home, ports, environment).backends(plan.redis_servers)
     urls = {backend.kind.variable: backend.url for backend in backends}
     common = services.environment(plan, home, urls, environment)
