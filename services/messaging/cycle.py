@@ -61,7 +61,7 @@ class Cycle:
             undelivered, ended = await self._fanout.deliver(outbox)
         metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
         self._faults.reach(FaultPoint.AFTER_FANOUT)
-        self._drift.note(outbox.parts[0].counted_users)
+        self._drift.note(outbox.parts[0].counters.users)
         if ended:
             await self._indicators.end(ended)
         if undelivered:

@@ -110,7 +110,7 @@ class Fanout:
             if verdict == DELIVERED:
                 break
             if verdict == TOTALS_MISSING:
-                await self._rebuild([part.counted_users[place - 1] for place in answer[0]])
+                await self._rebuild([part.counters.users[place - 1] for place in answer[0]])
             else:
                 overtake = not await patience.wait()
         numbers, shown = answer

@@ -82,15 +82,41 @@ class Newest:
         )
 
 
+class Counters:
+    """The unread counters that events change: keys and places, as the fan-out script reads them."""
+
+    __slots__ = ("flat", "totals", "users")
+
+    def __init__(self) -> None:
+        self.totals: list[str] = []
+        self.users: list[str] = []
+        self.flat: list[str | int] = []
+
+    def add_total(self, user_id: str) -> int:
+        """The place, from 1, of a user's total."""
+        self.totals.append(keys.key(keys.UNREAD_TOTAL, user_id))
+        self.users.append(user_id)
+        return len(self.totals)
+
+    def add(self, user_id: str, conversation_id: str, total: int) -> int:
+        """The place, from 1, of a user's counter in a conversation, which is part of `total`."""
+        self.flat += (
+            keys.key(keys.UNREAD_CONVERSATION, user_id, conversation_id),
+            keys.key(keys.UNREAD_VERSION, user_id, conversation_id),
+            total,
+        )
+        return len(self.flat) // 3
+
+
 class Inbox:
-    """Events for one user, in order."""
+    """Events for one user, in order. Knows the counters, not its part: a cycle would leave all of it to the collector."""
 
-    __slots__ = ("_counters", "_part", "_total", "events", "origins", "texts", "user_id")
+    __slots__ = ("_counters", "_places", "_total", "events", "origins", "texts", "user_id")
 
-    def __init__(self, part: "Part", user_id: str) -> None:
-        self._part = part
+    def __init__(self, counters: Counters, user_id: str) -> None:
+        self._counters = counters
         self._total = 0
-        self._counters: dict[str, int] = {}
+        self._places: dict[str, int] = {}
         self.user_id = user_id
         self.texts: list[bytes] = []
         self.events: list[Any] = []
@@ -107,24 +133,15 @@ class Inbox:
 
         With an origin it is notifiable: a push notification may be sent for it.
         """
-        counter = self._counters.get(count.conversation_id) or self._new_counter(count.conversation_id)
+        counter = self._places.get(count.conversation_id) or self._new_counter(count.conversation_id)
         self.texts.append(text)
         self.events += (peer_id, origin is not None, counter, count.unread, count.version)
         self.origins.append(origin)
 
     def _new_counter(self, conversation_id: str) -> int:
-        """The place, from 1, of a counter among those of the part."""
-        part = self._part
         if not self._total:
-            part.totals.append(keys.key(keys.UNREAD_TOTAL, self.user_id))
-            part.counted_users.append(self.user_id)
-            self._total = len(part.totals)
-        part.counters += (
-            keys.key(keys.UNREAD_CONVERSATION, self.user_id, conversation_id),
-            keys.key(keys.UNREAD_VERSION, self.user_id, conversation_id),
-            self._total,
-        )
-        place = self._counters[conversation_id] = len(part.counters) // 3
+            self._total = self._counters.add_total(self.user_id)
+        place = self._places[conversation_id] = self._counters.add(self.user_id, conversation_id, self._total)
         return place
 
 
@@ -134,9 +151,7 @@ class Part:
     def __init__(self, trace: str) -> None:
         self.trace = trace
         self.inboxes: dict[str, Inbox] = {}
-        self.totals: list[str] = []
-        self.counted_users: list[str] = []
-        self.counters: list[str | int] = []
+        self.counters = Counters()
         self.progress: list[str | int] = []
         self.typing: dict[str, Indicator] = {}
         self.newest: dict[str, Newest] = {}
@@ -150,7 +165,7 @@ class Part:
         """The user's inbox."""
         inbox = self.inboxes.get(user_id)
         if inbox is None:
-            inbox = self.inboxes[user_id] = Inbox(self, user_id)
+            inbox = self.inboxes[user_id] = Inbox(self.counters, user_id)
         return inbox
 
     def see(self, message: Message, appended: Appended) -> None:
@@ -180,8 +195,8 @@ class Part:
                 tag,
                 self.trace,
                 events,
-                self.totals,
-                self.counters,
+                self.counters.totals,
+                self.counters.flat,
                 self.progress,
                 list(self.typing),
                 last_messages,
