@@ -19,7 +19,7 @@ local function anchor(user)
   if offset == '1' then
     -- The first offset comes from the clock: an inbox that is made anew never repeats offsets.
     local time = redis.call('TIME')
-    offset = string.format('%.0f', (time[1] * 1000 + math.floor(time[2] / 1000)) * 1024)
+    offset = string.format('%.0f', (time[1] * 1000000 + time[2]) * 2)
     redis.call('SET', counter, offset)
     redis.call('DEL', '{{INBOX}}' .. user)
   end
