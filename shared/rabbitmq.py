@@ -12,10 +12,12 @@ from typing import Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aiormq.exceptions import AMQPError
 from pydantic import SecretStr
+from yarl import URL
 
+from shared.amqp import Delivery, MessageFrames, Transport
 from shared.protocol.topology import Queue
 
 log = structlog.get_logger(__name__)
@@ -24,8 +26,10 @@ HEARTBEAT_SECONDS: Final = 10
 CONFIRM_SECONDS: Final = 5
 CONNECT_SECONDS: Final = 5
 MAX_BACKOFF_SECONDS: Final = 3
+ACKNOWLEDGE_SECONDS: Final = 0.05
+"""How long what is done may wait to be acknowledged together: for a quorum queue each acknowledgement is a write to disk."""
 
-TRANSIENT_ERRORS: Final = (AMQPError, OSError, TimeoutError, aio_pika.exceptions.DeliveryError)
+TRANSIENT_ERRORS: Final = (AMQPError, OSError, TimeoutError)
 """Errors after which the same publish may succeed."""
 
 
@@ -63,17 +67,19 @@ async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
 
 
 class Link:
-    """One connection with one channel, made again whenever it breaks. `run` keeps it; `channel` is None while it is down.
+    """One connection with one channel, made again whenever it breaks. `run` keeps it; `frames` is None while it is down.
 
     aio-pika's own robust connection retries every 5 s without jitter and hides the break; here the break is seen, so
     that publishers can fail fast and consumers drop what they no longer may acknowledge.
     """
 
-    def __init__(self, url: SecretStr, name: str, on_open: Callable[[AbstractChannel], Awaitable[None]]) -> None:
+    def __init__(
+        self, url: SecretStr, name: str, on_open: Callable[[AbstractChannel, MessageFrames], Awaitable[None]]
+    ) -> None:
         self._url = url.get_secret_value()
         self._name = name
         self._on_open = on_open
-        self.channel: AbstractChannel | None = None
+        self.frames: MessageFrames | None = None
         self._connection: AbstractConnection | None = None
 
     @property
@@ -89,7 +95,7 @@ class Link:
     @property
     def usable(self) -> bool:
         """True when the link is open and the broker takes messages."""
-        return self.channel is not None and not self.blocked
+        return self.frames is not None and not self.blocked
 
     async def run(self) -> None:
         """Connect, hold the connection until it breaks, and connect again with full-jitter backoff. Never returns."""
@@ -106,27 +112,37 @@ class Link:
 
     async def _hold(self) -> None:
         """One life of the connection; returns when it has ended."""
-        connection = await aio_pika.connect(
-            self._url,
-            timeout=CONNECT_SECONDS,
-            heartbeat=HEARTBEAT_SECONDS,
-            client_properties={"connection_name": self._name},
+        transport = Transport()
+        connection = aio_pika.Connection(
+            URL(self._url), heartbeat=HEARTBEAT_SECONDS, client_properties={"connection_name": self._name}
         )
+        connection.kwargs["transport_factory"] = transport
+        await connection.connect(timeout=CONNECT_SECONDS)
+        frames = transport.frames
         closed = asyncio.Event()
         connection.close_callbacks.add(lambda *_: closed.set())
+
+        async def on_cancel(_frame: object) -> None:
+            """The broker ended a consumer, as when its queue was deleted: with a new connection it is declared again."""
+            closed.set()
+
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                 channel.close_callbacks.add(lambda *_: closed.set())
-                await self._on_open(channel)
-            self.channel = channel
+                underlay = await channel.get_underlay_channel()
+                frames.open(underlay.number, underlay.connection.connection_tune.frame_max)
+                underlay.on_consumer_cancel_callbacks.add(on_cancel)
+                await self._on_open(channel, frames)
+            self.frames = frames
             self._connection = connection
             log.info("amqp.connected", link=self._name)
             await closed.wait()
             log.warning("amqp.disconnected", link=self._name)
         finally:
-            self.channel = None
+            self.frames = None
             self._connection = None
+            frames.detach()
             await asyncio.shield(_close_quietly(connection))
 
 
@@ -166,19 +182,18 @@ class Publisher:
     ) -> None:
         """Publish and wait for the broker's confirm, at most 5 s.
 
-        Raises BrokerUnavailable when nothing was sent; TimeoutError, AMQPError or DeliveryError when the outcome is
+        Raises BrokerUnavailable when nothing was sent; TimeoutError, AMQPError or OSError when the outcome is
         unknown or the broker refused: send the same again.
         """
-        channel = self.link.channel
-        if channel is None or self.link.blocked:
-            raise BrokerUnavailable("no connection to the broker" if channel is None else "the broker is blocked")
-        mode = aio_pika.DeliveryMode.PERSISTENT if persistent else aio_pika.DeliveryMode.NOT_PERSISTENT
-        message = aio_pika.Message(body, headers=dict(headers or {}), delivery_mode=mode, expiration=expiration_seconds)
+        frames = self.link.frames
+        if frames is None or self.link.blocked:
+            raise BrokerUnavailable("no connection to the broker" if frames is None else "the broker is blocked")
         async with asyncio.timeout(CONFIRM_SECONDS):
-            with _honestly():
-                await channel.default_exchange.publish(message, routing_key=queue.name)
+            await frames.publish(
+                queue.name, body, persistent=persistent, expiration_seconds=expiration_seconds, headers=headers
+            )
 
-    async def _open(self, channel: AbstractChannel) -> None:
+    async def _open(self, channel: AbstractChannel, _frames: MessageFrames) -> None:
         for queue in self._queues:
             await declare(channel, queue)
 
@@ -186,16 +201,17 @@ class Publisher:
 class Consumer:
     """Collects deliveries of one queue, in order, for a single task to take in batches.
 
-    aio-pika runs each delivery in a task of its own; here the callback only appends. Unsettled messages of a broken
-    connection are dropped: the broker delivers them again.
+    Unsettled messages of a broken connection are dropped: the broker delivers them again.
     """
 
     def __init__(self, url: SecretStr, name: str, queue: Queue, *, prefetch: int, also: Iterable[Queue] = ()) -> None:
         self._queue = queue
         self._also = tuple(also)
         self._prefetch = prefetch
-        self._waiting: list[AbstractIncomingMessage] = []
+        self._waiting: list[Delivery] = []
         self._arrived = asyncio.Event()
+        self._done: Delivery | None = None
+        self._acknowledged_tag = 0
         self.link = Link(url, f"{name}.consume", self._open)
 
     async def run(self) -> None:
@@ -205,49 +221,76 @@ class Consumer:
     @property
     def ready(self) -> bool:
         """True when deliveries can come."""
-        return self.link.channel is not None
+        return self.link.frames is not None
 
-    async def take(self, most: int) -> list[AbstractIncomingMessage]:
+    async def take(self, most: int) -> list[Delivery]:
         """Wait for deliveries, and take up to `most`, oldest first."""
         await self._arrived.wait()
         return self.take_waiting(most)
 
-    def take_waiting(self, most: int) -> list[AbstractIncomingMessage]:
+    def take_waiting(self, most: int) -> list[Delivery]:
         """Take up to `most` of the deliveries that are there, perhaps none, oldest first."""
         taken, self._waiting = self._waiting[:most], self._waiting[most:]
         if not self._waiting:
             self._arrived.clear()
         return taken
 
-    async def _open(self, channel: AbstractChannel) -> None:
+    def done(self, delivery: Delivery) -> None:
+        """This delivery is done, and so is all that came before it: both are acknowledged soon, with others.
+
+        At once when half of the prefetch waits for it.
+        """
+        if delivery.lost:
+            return
+        if self._done is None:
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self.acknowledge_done)
+        self._done = delivery
+        if delivery.tag - self._acknowledged_tag >= self._prefetch // 2:
+            self.acknowledge_done()
+
+    def acknowledge_done(self) -> None:
+        """Acknowledge what is done, now."""
+        if self._done is not None:
+            self._acknowledged_tag = self._done.tag
+            acknowledge(self._done, all_before=True)
+            self._done = None
+
+    async def _open(self, channel: AbstractChannel, frames: MessageFrames) -> None:
         self._waiting.clear()
         self._arrived.clear()
+        self._done, self._acknowledged_tag = None, 0
+        frames.on_delivery = self._on_delivery
         await channel.set_qos(prefetch_count=self._prefetch)
         for queue in self._also:
             await declare(channel, queue)
-        await (await declare(channel, self._queue)).consume(self._on_delivery)
+        await declare(channel, self._queue)
+        underlay = await channel.get_underlay_channel()
+        await underlay.basic_consume(self._queue.name, _never)
 
-    async def _on_delivery(self, message: AbstractIncomingMessage) -> None:
-        self._waiting.append(message)
+    def _on_delivery(self, delivery: Delivery) -> None:
+        self._waiting.append(delivery)
         self._arrived.set()
 
 
-async def acknowledge(message: AbstractIncomingMessage, *, all_before: bool = False) -> None:
-    """Acknowledge a message, and with `all_before` whatever its channel delivered before it, with the same frame.
+async def _never(_message: object) -> None:
+    """What aiormq would call: deliveries don't come as far."""
+    raise AssertionError("a delivery went past MessageFrames")
+
+
+def acknowledge(delivery: Delivery, *, all_before: bool = False) -> None:
+    """Acknowledge a delivery, and with `all_before` whatever its channel delivered before it, with the same frame.
 
     One of a connection that broke meanwhile comes again, which is no error.
     """
     try:
-        with _honestly():
-            await message.ack(multiple=all_before)
-    except TRANSIENT_ERRORS:
-        log.info("amqp.ack_lost", delivery_tag=message.delivery_tag)
+        delivery.ack(all_before=all_before)
+    except ConnectionError:
+        log.info("amqp.ack_lost", delivery_tag=delivery.tag)
 
 
-async def reject(message: AbstractIncomingMessage) -> None:
-    """Send a message that can't be handled to its queue's dead letters."""
+def reject(delivery: Delivery) -> None:
+    """Send a delivery that can't be handled to its queue's dead letters."""
     try:
-        with _honestly():
-            await message.reject(requeue=False)
-    except TRANSIENT_ERRORS:
-        log.info("amqp.reject_lost", delivery_tag=message.delivery_tag)
+        delivery.reject()
+    except ConnectionError:
+        log.info("amqp.reject_lost", delivery_tag=delivery.tag)

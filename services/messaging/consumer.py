@@ -8,14 +8,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
 
 from services.messaging import metrics
 from services.messaging.cycle import Cycle
 from services.messaging.deadletters import DeadLetters
 from services.messaging.faults import FaultPoint, Faults
 from services.messaging.outage import outlast
-from shared import rabbitmq
+from shared.amqp import Delivery
 from shared.pace import Pace
 from shared.protocol.relay import CommandBatch, command_batch_decoder
 from shared.rabbitmq import Consumer
@@ -31,7 +30,7 @@ ENOUGH_COMMANDS: Final = 64
 class Taken(NamedTuple):
     """A delivery, what it says, and when it came (monotonic seconds)."""
 
-    message: AbstractIncomingMessage
+    message: Delivery
     batch: CommandBatch
     at: float
 
@@ -64,6 +63,7 @@ class CommandConsumer:
     async def drain(self) -> None:
         """Wait for the cycle under way; no other begins. What was taken since, the broker gives to another replica."""
         await self._working.acquire()
+        self._consumer.acknowledge_done()
 
     async def _fill(self) -> None:
         """Wait for deliveries, under load a little longer for more of them, unless enough came at once."""
@@ -73,7 +73,7 @@ class CommandConsumer:
             await asyncio.sleep(pause)
             await self._decode(self._consumer.take_waiting(ALL))
 
-    async def _decode(self, messages: list[AbstractIncomingMessage]) -> int:
+    async def _decode(self, messages: list[Delivery]) -> int:
         """Let `messages` wait for a cycle; returns how many commands are in them."""
         now = time.monotonic()
         commands = 0
@@ -123,4 +123,4 @@ class CommandConsumer:
             return
         self._faults.reach(FaultPoint.BEFORE_ACK)
         # Cycles come one after the other: everything older is settled.
-        await rabbitmq.acknowledge(taken[-1].message, all_before=True)
+        self._consumer.done(taken[-1].message)

@@ -1,10 +1,10 @@
 """Dead letters: batches that can't be handled, kept with the reason for whoever looks after them."""
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
 
 from services.messaging import metrics
 from shared import rabbitmq
+from shared.amqp import Delivery
 from shared.protocol.topology import DEAD_REASON_HEADER, MESSAGING_DEAD
 from shared.rabbitmq import Publisher
 
@@ -19,7 +19,7 @@ class DeadLetters:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
-    async def bury(self, message: AbstractIncomingMessage, reason: str) -> None:
+    async def bury(self, message: Delivery, reason: str) -> None:
         """Store a copy that says why, then acknowledge. When the copy can't be stored, the broker moves the message
         without a reason.
         """
@@ -29,6 +29,6 @@ class DeadLetters:
         try:
             await self._publisher.publish(MESSAGING_DEAD, message.body, headers=headers)
         except (rabbitmq.BrokerUnavailable, *rabbitmq.TRANSIENT_ERRORS):
-            await rabbitmq.reject(message)
+            rabbitmq.reject(message)
         else:
-            await rabbitmq.acknowledge(message)
+            rabbitmq.acknowledge(message)

@@ -6,7 +6,6 @@ import structlog
 from services.messaging import metrics
 from services.messaging.indicators import TypingIndicators
 from services.messaging.outage import is_transient
-from shared import rabbitmq
 from shared.protocol.relay import Typing, signal_batch_decoder
 from shared.rabbitmq import Consumer
 
@@ -27,7 +26,7 @@ class SignalConsumer:
         while True:
             messages = await self._consumer.take(MAX_BATCHES)
             await self._apply([signal for message in messages for signal in _signals_of(message.body)])
-            await rabbitmq.acknowledge(messages[-1], all_before=True)
+            self._consumer.done(messages[-1])
 
     async def _apply(self, signals: list[Typing]) -> None:
         metrics.SIGNALS.inc(len(signals))

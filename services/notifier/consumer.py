@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
 
 from services.notifier import metrics
 from services.notifier.dispatcher import Dispatcher
@@ -17,6 +16,7 @@ from services.notifier.policy import Verdict, decide
 from services.notifier.receivers import Receivers
 from services.notifier.settlement import Settlement
 from services.notifier.subscriptions import Subscriptions
+from shared.amqp import Delivery
 from shared.protocol import relay
 from shared.rabbitmq import Consumer, reject
 
@@ -64,7 +64,7 @@ class Intake:
         while True:
             await self._handle(await consumer.take(TAKE), decode)
 
-    async def _handle(self, deliveries: Sequence[AbstractIncomingMessage], decode: Decode) -> None:
+    async def _handle(self, deliveries: Sequence[Delivery], decode: Decode) -> None:
         parcels: list[Parcel] = []
         due: list[Due] = []
         for delivery in deliveries:
@@ -74,7 +74,7 @@ class Intake:
             except msgspec.MsgspecError as error:
                 metrics.POISON.inc()
                 log.error("push.poison", error=str(error), bytes=len(delivery.body))
-                await reject(delivery)
+                reject(delivery)
             else:
                 parcels.append(parcel)
         await self._dispatch(await self._wanted(due))

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aio_pika.abc import AbstractIncomingMessage
-
 from services.notifier.subscriptions import Subscription
+from shared.amqp import Delivery
 from shared.protocol import relay
 from shared.rabbitmq import acknowledge
 
@@ -16,7 +15,7 @@ class Parcel:
     Counts what is open. Begins with one for whoever unpacks it, so that it can't be settled meanwhile.
     """
 
-    def __init__(self, delivery: AbstractIncomingMessage) -> None:
+    def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
         self._open = 1
 
@@ -28,7 +27,7 @@ class Parcel:
         """One is done: sent, given up, or handed back to the broker."""
         self._open -= 1
         if self._open == 0:
-            await acknowledge(self._delivery)
+            acknowledge(self._delivery)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
 
 from services.presence import metrics
 from services.presence.lanes import Lane
 from services.presence.outage import outlast
+from shared import amqp
 from shared.rabbitmq import Consumer, acknowledge, reject
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ MESSAGES_PER_CYCLE: Final = 32
 class Delivery:
     """A message, how many lanes still have a share of it, and why it can't be handled, if it can't."""
 
-    message: AbstractIncomingMessage
+    message: amqp.Delivery
     left: int
     fault: str | None = None
 
@@ -67,14 +67,14 @@ class Intake(Generic[Batch]):
         self._draining = True
         await asyncio.gather(*(working.acquire() for working in self._working.values()))
 
-    async def _sort_in(self, message: AbstractIncomingMessage, tasks: asyncio.TaskGroup) -> None:
+    async def _sort_in(self, message: amqp.Delivery, tasks: asyncio.TaskGroup) -> None:
         try:
             shares = self._split(self._decoder.decode(message.body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             await self._bury(message, repr(error))
             return
         if not shares:
-            await acknowledge(message)
+            acknowledge(message)
         delivery = Delivery(message, len(shares))
         for lane, share in shares.items():
             if lane not in self._waiting and not self._draining:
@@ -113,11 +113,11 @@ class Intake(Generic[Batch]):
             if delivery.left:
                 continue
             if delivery.fault is None:
-                await acknowledge(delivery.message)
+                acknowledge(delivery.message)
             else:
                 await self._bury(delivery.message, delivery.fault)
 
-    async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
+    async def _bury(self, message: amqp.Delivery, reason: str) -> None:
         metrics.POISON.inc()
         log.error("message.poison", reason=reason, size=len(message.body))
-        await reject(message)
+        reject(message)
