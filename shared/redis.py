@@ -4,24 +4,22 @@ import asyncio
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha1
 from importlib.resources import files
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
 from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.protocol import keys
+from shared.resp import ANSWER_SECONDS, CONNECT_SECONDS, Argument, ScriptRunner
 
 T = TypeVar("T")
 
-CONNECT_SECONDS: Final = 2
-ANSWER_SECONDS: Final = 5
 MAX_CONNECTIONS: Final = 64
 
 TRANSIENT_ERRORS: Final = (
@@ -37,29 +35,39 @@ TRANSIENT_ERRORS: Final = (
 __all__ = ["TRANSIENT_ERRORS", "RedisError", "Script", "Shards", "load_lua"]
 
 
-def connect(url: str) -> "Redis":
+class Server(Redis):
     """A client of one server: connects when it is first used; answers are bytes; one retry on a broken connection.
 
-    When all its connections are in use, a command waits for one, for as long as it would wait for an answer.
+    When all connections of its pool are in use, a command waits for one, for as long as it would wait for an answer.
+    `scripts` has a connection of its own.
     """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        timeout=ANSWER_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
-        health_check_interval=0,
-        retry=Retry(NoBackoff(), 1),
-        retry_on_error=[RedisConnectionError],
-        max_connections=MAX_CONNECTIONS,
-    )
-    return Redis.from_pool(pool)
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            connection_pool=BlockingConnectionPool.from_url(
+                url,
+                timeout=ANSWER_SECONDS,
+                socket_connect_timeout=CONNECT_SECONDS,
+                socket_timeout=ANSWER_SECONDS,
+                health_check_interval=0,
+                retry=Retry(NoBackoff(), 1),
+                retry_on_error=[RedisConnectionError],
+                max_connections=MAX_CONNECTIONS,
+            )
+        )
+        self.scripts = ScriptRunner(url)
+
+    async def aclose(self, close_connection_pool: bool | None = True) -> None:
+        """Close all connections."""
+        self.scripts.close()
+        await super().aclose(close_connection_pool)
 
 
 class Shards:
     """The Redis servers. All keys of one user, or one conversation, live on the server that `of` gives."""
 
     def __init__(self, urls: Iterable[str]) -> None:
-        self.clients: dict[str, Redis] = {url: connect(url) for url in urls}
+        self.clients: dict[str, Server] = {url: Server(url) for url in urls}
         if not self.clients:
             raise ValueError("no Redis server is named")
         self._urls = list(self.clients)
@@ -72,11 +80,11 @@ class Shards:
         """Which server (0-based) has the keys of this user or conversation."""
         return 0 if len(self._urls) == 1 else self._index_of(name)
 
-    def of(self, name: str) -> "Redis":
+    def of(self, name: str) -> Server:
         """The client of the server that has the keys of this user or conversation."""
         return self.clients[self._urls[self.index_of(name)]]
 
-    def at(self, index: int) -> "Redis":
+    def at(self, index: int) -> Server:
         """The client of server `index`."""
         return self.clients[self._urls[index]]
 
@@ -122,11 +130,8 @@ class Script:
 
     def __init__(self, package: str, *names: str) -> None:
         self._text = "\n".join(load_lua(package, name) for name in names)
-        self._scripts: dict[int, AsyncScript] = {}
+        self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, client: "Redis", *args: str | bytes | int | float) -> Any:
+    async def __call__(self, server: Server, *args: Argument) -> Any:
         """Run with `args` as ARGV. Raises RedisError."""
-        script = self._scripts.get(id(client))
-        if script is None:
-            script = self._scripts[id(client)] = client.register_script(self._text)
-        return await script(args=args)
+        return await server.scripts.run(self._sha, self._text, args)

@@ -57,7 +57,7 @@ class Downlink:
         """One life of the link."""
         subscription = Subscription(self._on_message)
         try:
-            await subscription.open(self._url, (self._key, keys.GATEWAYS))
+            await subscription.subscribe(self._url, (self._key, keys.GATEWAYS))
             await self._say_alive()
             self._heard_at = time.monotonic()
             self.up = True

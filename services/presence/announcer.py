@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final, Literal
 
 import msgspec
-from redis.asyncio import Redis
 
 from services.presence import metrics
 from services.presence.friends import VERSION_SECONDS, Circle, Friends
@@ -21,7 +20,7 @@ from services.presence.rules import Kind, kinds_of
 from services.presence.servers import Servers
 from services.presence.templates import TEMPLATES
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import Script, Shards
+from shared.redis import Script, Server, Shards
 
 ATTEMPTS: Final = 5
 """How often friends that change all the time are read again; then the overdue announcements take over."""
@@ -146,7 +145,7 @@ class Announcer:
             if each.user_id in self._owed or len(self._owed) < MAX_OWED:
                 self._owed.setdefault(each.user_id, set()).update(receivers)
 
-    async def _send_parts(self, bulks: Sequence[Bulk], client: Redis) -> bool:
+    async def _send_parts(self, bulks: Sequence[Bulk], client: Server) -> bool:
         part: list[Bulk] = []
         weight = 0
         for bulk in bulks:
@@ -197,7 +196,7 @@ class Announcer:
         return routes, {index for index, part in answers.items() if part is None}
 
 
-async def _read_routes(users: list[str], client: Redis) -> dict[str, list[str]]:
+async def _read_routes(users: list[str], client: Server) -> dict[str, list[str]]:
     routes: dict[str, list[str]] = {}
     for first in range(0, len(users), RECEIVERS_PER_CALL):
         part = users[first : first + RECEIVERS_PER_CALL]
@@ -234,6 +233,6 @@ def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     return (each.user_id, each.kinds, each.due, version, gateways, each.mode)
 
 
-async def _run(client: Redis, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:
+async def _run(client: Server, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:
     places: list[int] = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks, VERSION_SECONDS)))
     return places

@@ -43,13 +43,17 @@ async def devices(replica: Replica, gateways: Gateways, clock: FakeClock, people
 @pytest.fixture
 def outage(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> Outage:
     """`outage(True)`: server 1 refuses connections; `outage(False)`: no longer."""
-    pool = shards.at(1).connection_pool
-    get = pool.get_connection
+    pool, scripts = shards.at(1).connection_pool, shards.at(1).scripts
+    get, run = pool.get_connection, scripts.run
 
     async def refuse(*_: object, **__: object) -> None:
         raise RedisConnectionError("refused")
 
-    return lambda away: monkeypatch.setattr(pool, "get_connection", refuse if away else get)
+    def change(away: bool) -> None:
+        monkeypatch.setattr(pool, "get_connection", refuse if away else get)
+        monkeypatch.setattr(scripts, "run", refuse if away else run)
+
+    return change
 
 
 @pytest.fixture

@@ -1,0 +1,171 @@
+"""Publishing and consuming against a real broker: what is confirmed is stored, what is done is not delivered again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+from pydantic import SecretStr
+
+from shared import rabbitmq
+from shared.amqp import Delivery, Refused
+from shared.protocol.topology import Queue
+from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
+
+SECONDS = 10
+PREFETCH = 8
+DEAD = Queue("test.dead", {"x-queue-type": "quorum"})
+WORK = Queue(
+    "test.work",
+    {"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD.name},
+)
+FULL = Queue("test.full", {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"})
+ELSEWHERE = Queue("test.elsewhere")
+
+
+@pytest.fixture
+async def channel(amqp_url: str) -> AsyncIterator[AbstractChannel]:
+    """Another client, with the queues empty."""
+    async with await aio_pika.connect(amqp_url) as connection:
+        opened = await connection.channel()
+        for queue in (DEAD, WORK, FULL):
+            await (await rabbitmq.declare(opened, queue)).purge()
+        yield opened
+
+
+@pytest.fixture
+async def publisher(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Publisher]:
+    made = Publisher(SecretStr(amqp_url), "test", [DEAD, WORK, FULL])
+    running = asyncio.create_task(made.run())
+    await until(lambda: made.ready)
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def consumer(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Consumer]:
+    made = Consumer(SecretStr(amqp_url), "test", WORK, prefetch=PREFETCH, also=[DEAD])
+    running = asyncio.create_task(made.run())
+    await until(lambda: made.ready)
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not holds():  # noqa: ASYNC110 - connections have no event for it
+            await asyncio.sleep(0.01)
+
+
+async def take(consumer: Consumer, count: int) -> list[Delivery]:
+    taken: list[Delivery] = []
+    async with asyncio.timeout(SECONDS):
+        while len(taken) < count:
+            taken += await consumer.take(count - len(taken))
+    return taken
+
+
+async def waiting(channel: AbstractChannel, queue: Queue) -> int:
+    """How many messages nobody has."""
+    return (await channel.declare_queue(queue.name, passive=True)).declaration_result.message_count or 0
+
+
+async def hang_up(consumer: Consumer) -> None:
+    """Cut the consumer's connection, and wait until it has another."""
+    frames = consumer.link.frames
+    assert frames is not None
+    frames._open_socket().abort()
+    await until(lambda: consumer.link.frames not in {None, frames})
+
+
+async def test_messages_arrive_whole_and_in_order(publisher: Publisher, consumer: Consumer) -> None:
+    bodies = [b"", b"x", bytes(131_072), bytes(range(256)) * 2_000]
+    await asyncio.gather(*(publisher.publish(WORK, body, headers={"size": str(len(body))}) for body in bodies))
+    deliveries = await take(consumer, len(bodies))
+    assert [each.body for each in deliveries] == bodies
+    assert [each.headers["size"] for each in deliveries] == [str(len(body)) for body in bodies]
+    assert not any(each.redelivered for each in deliveries)
+
+
+async def test_a_message_without_a_queue_is_refused(publisher: Publisher) -> None:
+    with pytest.raises(Refused, match="no such queue"):
+        await publisher.publish(ELSEWHERE, b"x")
+    await publisher.publish(WORK, b"x")
+
+
+async def test_a_full_queue_refuses(publisher: Publisher) -> None:
+    await publisher.publish(FULL, b"x")
+    with pytest.raises(Refused, match="full"):
+        await asyncio.gather(*(publisher.publish(FULL, b"x") for _ in range(4)))
+
+
+async def test_an_expired_message_is_gone(publisher: Publisher, channel: AbstractChannel) -> None:
+    await publisher.publish(WORK, b"x", expiration_seconds=0.05)
+    async with asyncio.timeout(SECONDS):
+        while await waiting(channel, WORK):  # noqa: ASYNC110 - the broker's state
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_done_is_not_delivered_again_and_the_rest_is(publisher: Publisher, consumer: Consumer) -> None:
+    for number in range(3):
+        await publisher.publish(WORK, str(number).encode())
+    first, second, third = await take(consumer, 3)
+    consumer.done(second)
+    await asyncio.sleep(4 * rabbitmq.ACKNOWLEDGE_SECONDS)
+    await hang_up(consumer)
+    (again,) = await take(consumer, 1)
+    assert (again.body, again.redelivered) == (third.body, True)
+    assert first.lost
+    rabbitmq.acknowledge(first)
+
+
+async def test_what_is_done_is_acknowledged_before_it_blocks_the_prefetch(
+    publisher: Publisher, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbitmq, "ACKNOWLEDGE_SECONDS", 2 * SECONDS)
+    for number in range(3 * PREFETCH):
+        await publisher.publish(WORK, str(number).encode())
+    for number in range(3 * PREFETCH):
+        (one,) = await take(consumer, 1)
+        assert one.body == str(number).encode()
+        consumer.done(one)
+
+
+async def test_a_rejected_message_goes_to_the_dead_letters(
+    publisher: Publisher, consumer: Consumer, channel: AbstractChannel
+) -> None:
+    await publisher.publish(WORK, b"bad")
+    (bad,) = await take(consumer, 1)
+    rabbitmq.reject(bad)
+    dead = await channel.get_queue(DEAD.name)
+    async with asyncio.timeout(SECONDS):
+        while (letter := await dead.get(no_ack=True, fail=False)) is None:  # noqa: ASYNC110 - the broker's state
+            await asyncio.sleep(0.02)
+    assert letter.body == b"bad"
+
+
+async def test_a_consumer_whose_queue_is_deleted_declares_it_again(
+    publisher: Publisher, consumer: Consumer, channel: AbstractChannel
+) -> None:
+    frames = consumer.link.frames
+    await channel.queue_delete(WORK.name)
+    await until(lambda: consumer.link.frames not in {None, frames})
+    await publisher.publish(WORK, b"x")
+    assert [each.body for each in await take(consumer, 1)] == [b"x"]
+
+
+async def test_publishes_under_way_fail_with_the_connection(publisher: Publisher) -> None:
+    frames = publisher.link.frames
+    assert frames is not None
+    publishing = asyncio.create_task(publisher.publish(WORK, bytes(1_000_000)))
+    await asyncio.sleep(0)
+    frames._open_socket().abort()
+    with pytest.raises(rabbitmq.TRANSIENT_ERRORS):
+        await publishing
+    with pytest.raises((BrokerUnavailable, *rabbitmq.TRANSIENT_ERRORS)):
+        await publisher.publish(WORK, b"x")
+    await until(lambda: publisher.link.frames not in {None, frames})
+    await publisher.publish(WORK, b"x")
