@@ -60,4 +60,4 @@ class Doorkeeper:
             raise ProtocolError(ErrorCode.FORBIDDEN)
         if applicant.token is None:
             raise TokenError("no token")
-        return self._verifier.verify_lasting(applicant.token)
+        return self._verifier.verify(applicant.token)

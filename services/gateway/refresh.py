@@ -66,7 +66,7 @@ class TokenRefresh:
             self._accept(connection, principal)
 
     async def _verify(self, connection: "Connection", token: str) -> Principal:
-        principal = self._verifier.verify_lasting(token)
+        principal = self._verifier.verify(token)
         if principal.user_id != connection.user_id:
             raise TokenError("another subject")
         if await self._revocations.is_revoked(principal):

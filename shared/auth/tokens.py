@@ -21,6 +21,7 @@ from shared.settings import ServiceSettings
 log = structlog.get_logger(__name__)
 
 LEEWAY_SECONDS: Final = 5
+"""How far ahead of ours the issuer's clock may be: for `iat` and `nbf`. `exp` has no leeway (RFC 7519, section 4.1.4)."""
 KEY_SET_TIMEOUT_SECONDS: Final = 5
 MAX_KEY_SET_BYTES: Final = 1 << 20
 ASYMMETRIC_ALGORITHMS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
@@ -62,16 +63,9 @@ class TokenVerifier:
                 audience=self._settings.jwt_audience,
                 leeway=LEEWAY_SECONDS,
             )
+            return self._principal(claims)
         except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
             raise TokenError(str(error)) from None
-        return self._principal(claims)
-
-    def verify_lasting(self, token: str) -> Principal:
-        """The same for a connection, which ends with its token: the leeway would only let it in to be closed at once."""
-        principal = self.verify(token)
-        if principal.expires_at <= self._now():
-            raise TokenError("expired")
-        return principal
 
     async def refresh_forever(self) -> None:
         """Keep the key set fresh: a fetch that fails leaves the keys as they are. Returns at once when a secret is used."""
@@ -93,6 +87,8 @@ class TokenVerifier:
     def _options(self) -> Options:
         return {
             "require": ["exp", "sub"],
+            # PyJWT takes texts here, rounds down, and gives its leeway: see `_expiry`.
+            "verify_exp": False,
             "verify_aud": self._settings.jwt_audience is not None,
             "verify_iss": self._settings.jwt_issuer is not None,
         }
@@ -109,23 +105,29 @@ class TokenVerifier:
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         subject = str(claims["sub"]).lower()
-        expires_at = claims["exp"]
-        # PyJWT takes texts and 10**30 here.
-        if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
-            raise TokenError("exp is not a number")
-        if expires_at > self._now() + self._settings.jwt_max_lifetime_seconds:
-            raise TokenError("exp is too far away")
         if not is_uuid(subject):
             raise TokenError("sub is not a UUID")
         issued_at = claims.get("iat", 0)
         return Principal(
             user_id=subject,
-            expires_at=float(expires_at),
+            expires_at=self._expiry(claims["exp"]),
             issued_at=float(issued_at) if isinstance(issued_at, int | float) else 0.0,
             username=_text(claims.get("preferred_username")) or _text(claims.get("username")),
             name=_text(claims.get("name")),
             picture=_text(claims.get("picture"), limits.MAX_URL_CHARACTERS),
         )
+
+    def _expiry(self, exp: Any) -> float:
+        """When a token ends, in Unix seconds. Raises TokenError when that has been, is no time, or is too far away."""
+        if isinstance(exp, bool) or not isinstance(exp, int | float):
+            raise TokenError("exp is not a number")
+        now = self._now()
+        if exp <= now:
+            raise TokenError("expired")
+        # Not `exp > …`, which is false of NaN.
+        if not exp <= now + self._settings.jwt_max_lifetime_seconds:
+            raise TokenError("exp is too far away")
+        return float(exp)
 
 
 def _text(value: Any, longest: int = limits.MAX_USERNAME_CHARACTERS) -> str | None:

@@ -67,6 +67,12 @@ def seqs(page: Any) -> list[int]:
     return [item["seq"] for item in page["items"]]
 
 
+async def test_a_token_has_no_time_left_after_its_end(rest: Rest, pool: Pool) -> None:
+    claims = {"sub": (await new_person(pool)).id, "exp": time.time() - 1}
+    headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
+    assert (await rest.client.get("/chat/unread", headers=headers)).status_code == 401
+
+
 async def test_a_conversation_is_made_once(rest: Rest, pool: Pool) -> None:
     alice, bob = await new_person(pool), await new_person(pool)
     first = await rest(alice, "POST", "/chat/conversations", json={"username": bob.username})
