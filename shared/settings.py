@@ -55,8 +55,8 @@ class ServiceSettings(BaseSettings):
     jwks_refresh_seconds: float = Field(300, gt=0, description="How often the key set is fetched again.")
     jwt_issuer: str | None = Field(None, description="Required `iss`, when set.")
     jwt_audience: str | None = Field(None, description="Required `aud`, when set.")
-    jwt_max_lifetime_seconds: int = Field(
-        30 * 86400, gt=0, description="Tokens that end later than this from now are refused."
+    jwt_max_lifetime_seconds: int | None = Field(
+        None, gt=0, description="Tokens that end later than this from now are refused, when set."
     )
     database_pool_size: int = Field(4, ge=1, le=100, description="PostgreSQL connections of one replica.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")

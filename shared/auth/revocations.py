@@ -1,4 +1,4 @@
-"""Revoked users: tokens issued up to an instant are refused, by every service, until they would have expired anyway."""
+"""Revoked users: tokens issued up to an instant are refused, by every service."""
 
 import math
 import time
@@ -16,8 +16,8 @@ class Revocations:
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
 
-    async def revoke(self, user_id: str, keep_seconds: int) -> None:
-        """Refuse the user's present tokens for `keep_seconds`, and tell all gateways to close their connections."""
+    async def revoke(self, user_id: str, keep_seconds: int | None) -> None:
+        """Refuse the user's present tokens, for `keep_seconds` or for ever, and tell gateways to close its connections."""
         now = math.floor(time.time())
         client = self._shards.of(user_id)
         await client.set(keys.key(keys.REVOKED, user_id), now, ex=keep_seconds)

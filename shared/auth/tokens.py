@@ -5,6 +5,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 LEEWAY_SECONDS: Final = 5
 """How far ahead of ours the issuer's clock may be: for `iat` and `nbf`. `exp` has no leeway (RFC 7519, section 4.1.4)."""
+MAX_EXPIRES_AT: Final = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+"""The last second that RFC 3339 can express: clients are told when their token ends."""
 KEY_SET_TIMEOUT_SECONDS: Final = 5
 MAX_KEY_SET_BYTES: Final = 1 << 20
 ASYMMETRIC_ALGORITHMS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
@@ -121,11 +124,11 @@ class TokenVerifier:
         """When a token ends, in Unix seconds. Raises TokenError when that has been, is no time, or is too far away."""
         if isinstance(exp, bool) or not isinstance(exp, int | float):
             raise TokenError("exp is not a number")
-        now = self._now()
+        now, longest = self._now(), self._settings.jwt_max_lifetime_seconds
         if exp <= now:
             raise TokenError("expired")
-        # Not `exp > …`, which is false of NaN.
-        if not exp <= now + self._settings.jwt_max_lifetime_seconds:
+        # Not `exp > MAX_EXPIRES_AT`, which is false of NaN.
+        if not exp <= MAX_EXPIRES_AT or (longest is not None and exp > now + longest):
             raise TokenError("exp is too far away")
         return float(exp)
 

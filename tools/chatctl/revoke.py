@@ -12,25 +12,24 @@ from tools.chatctl.failure import explained
 from tools.chatctl.target import backend_url
 from tools.chatctl.users import find_user
 
-DEFAULT_DAYS: Final = 30
-"""The longest lifetime of a token that the services accept, unless CHAT_JWT_MAX_LIFETIME_SECONDS says otherwise."""
 DAY_SECONDS: Final = 86_400
 
 
 def revoke(
     user: Annotated[str, typer.Argument(help="A user id or a username.")],
     days: Annotated[
-        int, typer.Option(help="How long to remember: the longest that a token may live.", min=1)
-    ] = DEFAULT_DAYS,
+        int | None, typer.Option(help="How long to remember: the longest that a token may live. Else for ever.", min=1)
+    ] = None,
 ) -> None:
     """Refuse all tokens that USER has now, everywhere, and close the connections made with them."""
     with explained():
         subject = asyncio.run(find_user(user))
-        asyncio.run(_revoke(backend_url("redis", "CHAT_REDIS_URLS"), subject, days * DAY_SECONDS))
+        keep_seconds = None if days is None else days * DAY_SECONDS
+        asyncio.run(_revoke(backend_url("redis", "CHAT_REDIS_URLS"), subject, keep_seconds))
     Console().print(f"refused from now on: tokens of {subject} that were issued before", highlight=False)
 
 
-async def _revoke(urls: str, subject: str, keep_seconds: int) -> None:
+async def _revoke(urls: str, subject: str, keep_seconds: int | None) -> None:
     shards = Shards(urls.split(","))
     try:
         await Revocations(shards).revoke(subject, keep_seconds)

@@ -283,6 +283,12 @@ async def test_the_last_moments_of_a_token(start_gateway: StartGateway, alice: s
     assert await socket.closed() == 4401
 
 
+async def test_a_token_that_lasts(gateway: RunningGateway, alice: str) -> None:
+    socket = await gateway.connect(alice, token=mint(alice, exp=9_999_999_999))
+    assert socket.of_type("connection.success")[0]["payload"]["expiresAt"] == "2286-11-20T17:46:39.000Z"
+    await socket.refute("auth.expiring", within=0.5)
+
+
 async def test_a_new_token_replaces_the_old_one(gateway: RunningGateway, alice: str, bob: str) -> None:
     socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=2))
     await socket.expect("auth.expiring")

@@ -19,6 +19,9 @@ async def test_a_user_is_revoked_by_name(
     monkeypatch.setenv("CHAT_REDIS_URLS", ",".join(shards.clients))
     person = await new_person(pool)
     await asyncio.to_thread(revoke, person.username, 1)
-    assert await shards.of(person.id).exists(keys.key(keys.REVOKED, person.id))
+    revoked = keys.key(keys.REVOKED, person.id)
+    assert 0 < await shards.of(person.id).ttl(revoked) <= 86_400
+    await asyncio.to_thread(revoke, person.username)
+    assert await shards.of(person.id).ttl(revoked) == -1
     with pytest.raises(Failure, match="nobody-at-all"):
         await asyncio.to_thread(revoke, "nobody-at-all", 1)
