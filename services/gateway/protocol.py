@@ -22,6 +22,7 @@ from websockets.speedups import apply_mask
 from services.gateway import frames
 from services.gateway.allowance import Flood
 from services.gateway.attachment import Listener
+from services.gateway.opening import Opening
 from services.gateway.outbox import HIGH_WATER_BYTES, Outbox
 
 EXTENSION: Final = "chat.protocol"
@@ -46,6 +47,9 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.conn = Opening(
+            extensions=self.conn.available_extensions, max_size=config.ws_max_size, logger=self.conn.logger
+        )
         self._splitter = frames.FrameSplitter(config.ws_max_size)
         self._listener: Listener | None = None
         self._outbox: Outbox | None = None

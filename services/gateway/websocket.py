@@ -199,4 +199,7 @@ def add_websocket(app: FastAPI, entrance: Entrance) -> None:
             await entrance.verdict(request)
         except ProtocolError as error:
             return refusal(error)
-        return Response(status_code=426, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+        welcome = error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, "You may connect: send an upgrade request"))
+        welcome.status_code = 426
+        welcome.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
+        return welcome

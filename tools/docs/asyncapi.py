@@ -141,10 +141,10 @@ def _headers() -> dict[str, Any]:
 
 
 _REFUSALS = {
-    400: "two different tokens in one request",
+    400: "two different tokens in one request, or a malformed upgrade",
     401: "the token is missing, malformed, expired, revoked, or not ours",
     403: "this `Origin` is not allowed",
-    426: "(to a plain GET) you would be let in: upgrade",
+    426: "(to a plain GET) you would be let in: upgrade; or another `Sec-WebSocket-Version` than 13",
     431: "the request's head is too large",
     503: "draining, or too many connections: wait for `Retry-After` seconds",
 }

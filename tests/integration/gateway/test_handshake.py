@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import contextlib
+import email
+import json
 import logging
 import os
 import time
@@ -105,6 +107,8 @@ async def test_a_draining_gateway_is_unready_and_refuses(gateway: RunningGateway
 async def test_a_plain_get_gives_the_verdict(gateway: RunningGateway, alice: str) -> None:
     allowed = await gateway.get("/chat/ws", headers={"Authorization": f"Bearer {mint(alice)}"})
     assert (allowed.status_code, allowed.headers["upgrade"]) == (426, "websocket")
+    assert (allowed.json()["type"], allowed.json()["error"]["code"]) == ("error", "validation_error")
+    assert "sec-websocket-accept" not in allowed.headers
     denied = await gateway.get("/chat/ws")
     assert (denied.status_code, denied.json()) == (401, UNAUTHORIZED)
 
@@ -194,6 +198,37 @@ async def test_a_denial_logs_no_error(gateway: RunningGateway, caplog: pytest.Lo
     with caplog.at_level(logging.WARNING):
         await refused(gateway.url, "nonsense")
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8", 426),
+        ("Sec-WebSocket-Version: 13", "X-Nothing: 13", 426),
+        ("X-Nothing: 0", "Sec-WebSocket-Protocol: chat.v1, bearer.not a token", 400),
+        ("X-Nothing: 0", "Sec-WebSocket-Protocol: chat.v1, bearer.n\u00f6 token", 400),
+        ("Sec-WebSocket-Key", "X-Key", 400),
+        ("GET", "POST", 405),
+    ],
+)
+async def test_an_upgrade_that_is_no_websocket_is_explained(
+    gateway: RunningGateway, alice: str, old: str, new: str, status: int
+) -> None:
+    reader, writer = await raw(gateway)
+    request = upgrade("/chat/ws", f"Authorization: Bearer {mint(alice)}", "X-Nothing: 0").decode()
+    writer.write(request.replace(old, new, 1).encode("latin-1"))
+    head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+    writer.close()
+    headers = email.message_from_bytes(head.partition(b"\r\n")[2])
+    assert int(head.split(b" ")[1]) == status
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Content-Length"] == str(len(body))
+    assert headers["Sec-WebSocket-Accept"] is None
+    if status == 426:
+        assert (headers["Upgrade"], headers["Sec-WebSocket-Version"]) == ("websocket", "13")
+    error = json.loads(body)
+    assert (error["type"], error["error"]["code"]) == ("error", "validation_error")
+    assert b"token" not in body
 
 
 @pytest.mark.parametrize(
