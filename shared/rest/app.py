@@ -11,6 +11,7 @@ from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.errors import ErrorBody, add_error_handlers, error_response
 from shared.rest.health import HealthCheck, add_health
+from shared.rest.origins import OriginGate
 
 Message = MutableMapping[str, Any]
 ASGI = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Any]
@@ -80,6 +81,8 @@ def create_app(title: str, checks: dict[str, HealthCheck], allowed_origins: Sequ
         allow_headers=["Authorization", "Content-Type"],
         expose_headers=["Retry-After"],
     )
+    if allowed_origins:
+        app.add_middleware(OriginGate, allowed_origins=allowed_origins)
     add_error_handlers(app)
     add_health(app, checks)
     return app

@@ -8,6 +8,8 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 CHECK_SECONDS = 2
+PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Where they are, for what concerns only the paths of clients."""
 
 HealthCheck = Callable[[], Awaitable[None]]
 """Returns when its backend answers, raises when it doesn't."""

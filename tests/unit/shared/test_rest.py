@@ -78,6 +78,29 @@ async def test_pages_of_listed_origins_may_call(listed: str, origin: str, allowe
     assert response.headers.get("access-control-allow-origin") == allowed
 
 
+@pytest.mark.parametrize(
+    ("listed", "origin", "status"),
+    [
+        (["https://a.example"], "https://a.example", 200),
+        (["https://a.example"], "https://A.example", 200),
+        (["https://a.example"], None, 200),
+        (["https://a.example"], "https://b.example", 403),
+        (["https://a.example"], "null", 403),
+        ([], "https://b.example", 200),
+    ],
+)
+async def test_pages_of_other_origins_may_not(listed: list[str], origin: str | None, status: int) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    preflight = {**headers, "Access-Control-Request-Method": "POST"}
+    async with client_of(listed) as client:
+        response = await client.post("/texts", json={"text": "x"}, headers=headers)
+        asked = await client.options("/texts", headers=preflight)
+    assert response.status_code == status
+    if status == 403:
+        assert response.json() == asked.json() == ProtocolError(ErrorCode.FORBIDDEN).builtins()
+        assert asked.status_code == 403
+
+
 @pytest.mark.parametrize(("seconds", "header"), [(0.001, "1"), (1.0, "1"), (1.2, "2"), (5.0, "5"), (None, "1")])
 def test_retry_after_is_never_too_early(seconds: float | None, header: str) -> None:
     response = error_response(ProtocolError(ErrorCode.UNAVAILABLE, retry_after=seconds))
