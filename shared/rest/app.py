@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.rest.errors import ErrorBody, add_error_handlers, error_response
+from shared.rest.errors import BugCatcher, ErrorBody, add_error_handlers, error_response
 from shared.rest.health import HealthCheck, add_health
 from shared.rest.origins import OriginGate
 
@@ -74,6 +74,7 @@ def create_app(title: str, checks: dict[str, HealthCheck], allowed_origins: Sequ
         responses={"default": {"model": ErrorBody, "description": "The error object"}},
     )
     app.add_middleware(BodyLimit)
+    app.add_middleware(BugCatcher)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(allowed_origins) or ["*"],

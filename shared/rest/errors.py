@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import postgres, redis
 from shared.protocol.errors import ADVICE, ErrorCode, ProtocolError, error_event
@@ -73,6 +74,33 @@ async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
 async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("request.backend_unavailable", path=request.url.path, error=repr(error))
     return error_response(ProtocolError(ErrorCode.UNAVAILABLE))
+
+
+class BugCatcher:
+    """Answers what no handler expects, inside of the CORS headers: Starlette does it outside, where no page can read it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry. Raises what comes after the response has begun."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if begun:
+                raise
+            response = await _on_bug(Request(scope), error)
+            await response(scope, receive, send)
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:

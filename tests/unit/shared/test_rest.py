@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
@@ -21,12 +22,16 @@ class Text(BaseModel):
 
 @asynccontextmanager
 async def client_of(allowed_origins: list[str] | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an app with one path, `POST /texts`."""
+    """A client of an app with `POST /texts`, and `GET /bug`, which fails."""
     app = create_app("test", {}, allowed_origins or [])
 
     @app.post("/texts")
     async def store(body: Text) -> int:
         return len(body.text)
+
+    @app.get("/bug")
+    async def fail() -> None:
+        raise RuntimeError("a bug")
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
@@ -99,6 +104,18 @@ async def test_pages_of_other_origins_may_not(listed: list[str], origin: str | N
     if status == 403:
         assert response.json() == asked.json() == ProtocolError(ErrorCode.FORBIDDEN).builtins()
         assert asked.status_code == 403
+
+
+@pytest.mark.parametrize(("listed", "allowed"), [([], "*"), (["https://a.example"], "https://a.example")])
+async def test_a_page_can_read_a_bug_of_ours(listed: list[str], allowed: str) -> None:
+    with capture_logs() as logs:
+        async with client_of(listed) as client:
+            response = await client.get("/bug", headers={"Origin": "https://a.example"})
+    assert response.status_code == 500
+    assert response.headers["access-control-allow-origin"] == allowed
+    (failure,) = logs
+    message = f"Internal error {failure['error_id']}"
+    assert response.json() == ProtocolError(ErrorCode.INTERNAL_ERROR, message).builtins()
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(0.001, "1"), (1.0, "1"), (1.2, "2"), (5.0, "5"), (None, "1")])
