@@ -1,6 +1,7 @@
 """Users by id and by name, created and updated from token claims."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import asyncpg
@@ -8,6 +9,7 @@ import asyncpg
 from shared.auth.principal import Principal
 from shared.directory.profile import Profile
 from shared.postgres import Pool, load_sql
+from shared.protocol.codec import is_uuid
 
 ATTEMPTS: Final = 3
 
@@ -34,7 +36,7 @@ class Directory:
 
     async def ensure_all(self, principals: Iterable[Principal]) -> None:
         """The same for many, in one statement unless somebody changed. Raises what asyncpg raises."""
-        wanted = {principal.user_id: principal for principal in principals}
+        wanted = await self._without_foreign_ids({principal.user_id: principal for principal in principals})
         rows = await self._pool.fetch(
             _ENSURE_ALL,
             list(wanted),
@@ -74,6 +76,18 @@ class Directory:
         if row is None:
             raise LookupError(user_id)
         return Profile(**row)
+
+    async def _without_foreign_ids(self, principals: dict[str, Principal]) -> dict[str, Principal]:
+        """The same, without usernames that are other users' ids: a user without a name needs its id, and none can be left."""
+        named = {each.username for each in principals.values() if each.username and each.username != each.user_id}
+        foreign = {name for name in named if is_uuid(name)}
+        if not foreign:
+            return principals
+        known = foreign.intersection(principals) | (await self.profiles(foreign)).keys()
+        return {
+            user_id: replace(each, username=None) if each.username in known - {user_id} else each
+            for user_id, each in principals.items()
+        }
 
     async def _store(self, principal: Principal) -> None:
         """Two users that claim one name at once: the unique index refuses one, which then takes the name over."""

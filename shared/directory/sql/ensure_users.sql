@@ -1,5 +1,5 @@
 -- Create those of many users that are new, and say who is stored as its token says. Whoever is left out has changed, or
--- claims a name that somebody else has.
+-- claims a name that somebody else has, or is new while its id is somebody's name.
 -- $1 user ids, $2 usernames, $3 names, $4 pictures, each or null
 WITH claimed AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (id, username, name, picture)
@@ -7,6 +7,7 @@ WITH claimed AS (
     INSERT INTO directory.users (id, username, display_name, avatar, claim_name, claim_picture)
     SELECT id, COALESCE(username, id::text), COALESCE(name, username, id::text), picture, name, picture
     FROM claimed
+    WHERE NOT EXISTS (SELECT FROM directory.users u WHERE u.username = claimed.id::text AND u.id <> claimed.id)
     ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING id

@@ -76,6 +76,42 @@ async def test_a_username_belongs_to_who_carried_it_last(directory: Directory, u
         assert left is None or left.username == other.user_id
 
 
+@pytest.mark.parametrize("called", ["by its id", "by its own claim", "by a name"])
+async def test_an_id_is_no_name_for_another_user(directory: Directory, user_id: str, name: str, called: str) -> None:
+    username = {"by its id": None, "by its own claim": user_id, "by a name": name}[called]
+    owner, other = Principal(user_id, 0, username=username), Principal(str(uuid.uuid4()), 0, username=user_id)
+    for principals in ([owner, other], [owner], [other]):
+        await directory.ensure_all(principals)
+        assert await profile(directory, user_id) == Profile(user_id, username or user_id, username or user_id, None)
+        assert (await profile(directory, other.user_id)).username == other.user_id
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_name_that_becomes_an_id_is_given_up(
+    directory: Directory, user_id: str, name: str, *, named: bool
+) -> None:
+    other = Principal(str(uuid.uuid4()), 0, username=user_id)
+    await directory.ensure(other)
+    assert (await profile(directory, other.user_id)).username == user_id
+    await directory.ensure(Principal(user_id, 0, username=name if named else None))
+    assert (await profile(directory, other.user_id)).username == other.user_id
+    # Whoever loses its name is named by its id, which must be free by then.
+    await directory.ensure(Principal(str(uuid.uuid4()), 0, username=name))
+    await directory.ensure(other)
+    assert (await profile(directory, user_id)).username == user_id
+    assert (await profile(directory, other.user_id)).username == other.user_id
+
+
+async def test_an_ordinary_name_may_look_like_an_id(directory: Directory, name: str) -> None:
+    looks = str(uuid.uuid4())
+    first, second = (Principal(str(uuid.uuid4()), 0, username=looks) for _ in range(2))
+    for principal in (first, second, first):
+        await directory.ensure(principal)
+        found = await directory.find_by_username(looks)
+        assert found is not None
+        assert found.user_id == principal.user_id
+
+
 async def test_a_claim_that_is_absent_changes_nothing(directory: Directory, user_id: str, name: str) -> None:
     await directory.ensure(Principal(user_id, 0, username=name, name="Sam", picture="https://a/1.png"))
     before = await profile(directory, user_id)
