@@ -41,8 +41,10 @@ class Announcement:
     """Something to say of one user to others. Empty `kinds`: whatever is the case. `due`: see `Outcome.announcement`.
 
     `version`: published only while it is the version of the user's friends; None: in any case.
-    `mode`: "tell" the truth; "hide" it: say that the user is offline; or "part" two friends, in one step: what was read of
-    the user's friends is void, and a receiver that saw the user online sees it offline.
+    `mode`: "tell" the truth; "hide" it: say that the user is offline; or "part" the user from one viewer, in one step, unless
+    they are parted: what was read of the user's friends is void, the viewer sees it offline from now on, and a receiver that
+    saw it online is told.
+    `parting`: the viewer, and when the block was heard of, in Unix seconds.
     """
 
     user_id: str
@@ -51,14 +53,20 @@ class Announcement:
     due: str = ""
     version: str | None = None
     mode: Literal["tell", "hide", "part"] = "tell"
+    parting: tuple[str, int] | None = None
 
 
 class Bulk(msgspec.Struct, array_like=True, frozen=True):
-    """One of the `parts` of a connection's `status.bulk`: at most 500 friends, all of whose keys lie on one server."""
+    """One of the `parts` of a connection's `status.bulk`: at most 500 friends, all of whose keys lie on one server.
+
+    `absent` are those of them whom the user sees as absent, whatever is true.
+    """
 
     gateway_id: str
     connection_id: str
+    user_id: str
     friends: list[str]
+    absent: list[str]
     parts: int
 
 
@@ -95,10 +103,10 @@ class Announcer:
         known: dict[str, Circle] = {}
         missing: dict[str, str] = {}
         for outcome in outcomes:
-            if outcome.friends is None:
+            if outcome.members is None:
                 missing[outcome.user_id] = outcome.version
             else:
-                known[outcome.user_id] = Circle(outcome.version, outcome.friends)
+                known[outcome.user_id] = Circle.of_members(outcome.version, outcome.members)
         return known | await self._friends.load(missing)
 
     async def answer(self, user_ids: Iterable[str]) -> None:
@@ -150,7 +158,7 @@ class Announcer:
         weight = 0
         for bulk in bulks:
             part.append(bulk)
-            weight += 1 + len(bulk.friends)
+            weight += 1 + len(bulk.friends) + len(bulk.absent)
             if weight >= RECEIVERS_PER_CALL:
                 await _run(client, [], part)
                 part, weight = [], 0
@@ -230,7 +238,7 @@ def _gateways(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gate
 def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     # Lua's arrays can't hold nil.
     version = False if each.version is None else each.version
-    return (each.user_id, each.kinds, each.due, version, gateways, each.mode)
+    return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.parting)
 
 
 async def _run(client: Server, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:

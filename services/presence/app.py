@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from services.presence.absences import Absences
 from services.presence.announcer import Announcer
 from services.presence.commands import Commands
 from services.presence.consumer import Intake
@@ -60,7 +61,8 @@ class Process:
         self.leases = Leases(shards, timing)
         self._servers = Servers(shards)
         self.announcer = Announcer(shards, self.friends, self._servers)
-        self.friendships = Friendships(self.follows, self.friends, self.announcer)
+        self._absences = Absences(shards)
+        self.friendships = Friendships(self.follows, self.friends, self.announcer, self._absences, self.leases.clock)
         self._greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
         commands = Commands(self.leases, self.announcer, self._greeter, self.friendships)
         self._commands = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
@@ -109,7 +111,14 @@ class Process:
         app = create_app("presence", checks, self._settings.allowed_origins)
         directory = Directory(self._pool)
         app.state.authenticator = Authenticator(self.verifier, Revocations(self._shards), directory)
-        interface = Interface(directory, self.follows, self.friends, self.friendships, Statuses(self._shards))
+        interface = Interface(
+            directory,
+            self.follows,
+            self.friends,
+            self.friendships,
+            statuses=Statuses(self._shards),
+            absences=self._absences,
+        )
         app.include_router(create_router(interface))
         return app
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.postgres import Pool, load_sql
 from shared.protocol.relay import BlockChanged
@@ -26,6 +26,13 @@ class Bond:
     def friends(self) -> bool:
         """Friends are mutual follows without a block in either direction."""
         return self.mutual and not self.blockers
+
+
+class Mutuals(NamedTuple):
+    """The mutual follows of one user: friends, and those behind a block, who are shown as friends that are absent."""
+
+    friends: list[str]
+    absent: list[str]
 
 
 class Follows:
@@ -61,13 +68,14 @@ class Follows:
         assert row is not None
         return Bond(row["mutual"], frozenset(row["blockers"]))
 
-    async def friends_of(self, user_ids: Iterable[str]) -> dict[str, list[str]]:
-        """User → friends, of each of these."""
-        friends: dict[str, list[str]] = {user: [] for user in user_ids}
-        for row in await self._pool.fetch(_FRIENDS, list(friends)):
-            friends[row["user_id"]].append(row["friend_id"])
-        return friends
+    async def mutuals_of(self, user_ids: Iterable[str]) -> dict[str, Mutuals]:
+        """User → mutual follows, of each of these."""
+        mutuals = {user: Mutuals([], []) for user in user_ids}
+        for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals)):
+            (mutuals[user].absent if absent else mutuals[user].friends).append(friend)
+        return mutuals
 
-    async def friends_page(self, user_id: str, after: str | None, most: int) -> list[str]:
-        """Up to `most` friends in the order of their ids, from behind `after`."""
-        return [row["friend_id"] for row in await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)]
+    async def friends_page(self, user_id: str, after: str | None, most: int) -> dict[str, bool]:
+        """Up to `most` mutual follows in the order of their ids, from behind `after` → whether they are shown as absent."""
+        rows = await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)
+        return {row["friend_id"]: row["absent"] for row in rows}

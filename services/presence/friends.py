@@ -6,7 +6,7 @@ used to publish: so a lost friend hears nothing more, whoever was about to tell.
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from services.presence import metrics
@@ -22,12 +22,33 @@ _FRIENDS: Final = Script("services.presence", "state", "friends")
 _REMEMBER: Final = Script("services.presence", "remember_friends")
 
 
+_ABSENT: Final = "-"
+"""Before the id of a cached friend who is shown as absent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """A user's friends as of a version."""
+    """A user's friends as of a version, and the `absent`: those behind a block, who hear nothing and are shown as offline."""
 
     version: str
     user_ids: list[str]
+    absent: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_members(cls, version: str, members: Iterable[str]) -> "Circle":
+        """The circle that was cached as `members`."""
+        circle = cls(version, [])
+        for member in members:
+            if member.startswith(_ABSENT):
+                circle.absent.append(member.removeprefix(_ABSENT))
+            else:
+                circle.user_ids.append(member)
+        return circle
+
+    @property
+    def members(self) -> list[str]:
+        """How the circle is cached."""
+        return [*self.user_ids, *(_ABSENT + user for user in self.absent)]
 
 
 class Friends:
@@ -49,7 +70,7 @@ class Friends:
                 if members is None:
                     missing[user] = version.decode()
                 else:
-                    circles[user] = Circle(version.decode(), [member.decode() for member in members])
+                    circles[user] = Circle.of_members(version.decode(), (member.decode() for member in members))
         return circles | await self.load(missing)
 
     async def load(self, versions: Mapping[str, str]) -> dict[str, Circle]:
@@ -57,19 +78,20 @@ class Friends:
         if not versions:
             return {}
         metrics.FRIENDS_LOADED.inc(len(versions))
-        friends = await self._follows.friends_of(versions)
+        mutuals = await self._follows.mutuals_of(versions)
+        circles = {user: Circle(version, *mutuals[user]) for user, version in versions.items()}
         await asyncio.gather(
             *(
                 _REMEMBER(
                     self._shards.at(index),
                     msgpack_encoder.encode(
-                        (self._cache_seconds, [(user, versions[user], friends[user]) for user in users])
+                        (self._cache_seconds, [(user, versions[user], circles[user].members) for user in users])
                     ),
                 )
                 for index, users in self._shards.split(versions).items()
             )
         )
-        return {user: Circle(versions[user], friends[user]) for user in versions}
+        return circles
 
     async def versions(self, user_ids: Iterable[str]) -> dict[str, str]:
         """User → version now."""

@@ -4,9 +4,11 @@ from typing import Final, Literal
 
 import structlog
 
+from services.presence.absences import Absences
 from services.presence.announcer import Announcement, Announcer
 from services.presence.follows import Bond, Follows
 from services.presence.friends import Friends
+from services.presence.leases import Clock
 from shared.protocol.relay import BlockChanged
 
 log = structlog.get_logger(__name__)
@@ -19,19 +21,31 @@ class FriendshipsUnsettled(TimeoutError):
 
 
 class Friendships:
-    """Changes of follows and blocks, with what both sides see of it. Every method may be repeated after a failure."""
+    """Changes of follows and blocks, with what both sides see of it. Every method may be repeated after a failure.
 
-    def __init__(self, follows: Follows, friends: Friends, announcer: Announcer) -> None:
+    While a block stands between two who follow each other, each sees the other as a friend who is absent.
+    """
+
+    def __init__(
+        self, follows: Follows, friends: Friends, announcer: Announcer, absences: Absences, clock: Clock
+    ) -> None:
         self._follows = follows
         self._friends = friends
         self._announcer = announcer
+        self._absences = absences
+        self._clock = clock
 
     async def introduce(self, one: str, other: str) -> Bond:
-        """After a follow or the end of a block: friends learn each other's status. Returns what the two are now."""
+        """After a follow of `one` or the end of a block: friends learn each other's status. Returns what the two are now.
+
+        Behind a block `one` is answered as if the other were absent; the other, who is absent to it, hears nothing.
+        """
         await self._friends.forget(one, other)
         for _ in range(ATTEMPTS):
             versions = await self._friends.versions((one, other))
             bond = await self._follows.bond(one, other)
+            if bond.mutual and bond.blockers:
+                await self._announcer.publish([Announcement(other, [one], mode="hide")])
             if not bond.friends or not await self._tell(one, other, versions, "tell"):
                 return bond
         raise FriendshipsUnsettled(f"{one} and {other}")
@@ -44,9 +58,13 @@ class Friendships:
         """After a block began or ended, in any order and any number of times."""
         if not await self._follows.set_block(change):
             return
-        if change.active:
-            await self._hide(change.blocker, change.blocked)
-        if (await self._follows.bond(change.blocker, change.blocked)).friends:
+        bond = await self._follows.bond(change.blocker, change.blocked)
+        if change.active and bond.blockers:
+            await self._hide(change.blocker, change.blocked, live=bond.mutual)
+            bond = await self._follows.bond(change.blocker, change.blocked)
+        if not bond.blockers:
+            await self._absences.end(change.blocker, change.blocked)
+        if bond.friends:
             await self.introduce(change.blocker, change.blocked)
 
     async def retell(self, one: str, other: str) -> None:
@@ -58,17 +76,14 @@ class Friendships:
                 return
         raise FriendshipsUnsettled(f"{one} and {other}")
 
-    async def _hide(self, blocker: str, blocked: str) -> None:
-        """Show live friends each other as offline: a block must look like absence.
-
-        Nothing is said when they weren't friends, or when the other side blocks already and thus was told before.
-        """
-        bond = await self._follows.bond(blocker, blocked)
-        if not bond.mutual or bond.blockers != {blocker}:
-            await self._friends.forget(blocker, blocked)
-            return
+    async def _hide(self, one: str, other: str, *, live: bool) -> None:
+        """Let each see the other as absent from now on, unless a block did so before; `live` tells them at once."""
+        now = self._clock() // 1000
         await self._announcer.publish(
-            [Announcement(blocker, [blocked], mode="part"), Announcement(blocked, [blocker], mode="part")]
+            [
+                Announcement(user, [viewer] if live else [], mode="part", parting=(viewer, now))
+                for user, viewer in ((one, other), (other, one))
+            ]
         )
 
     async def _tell(self, one: str, other: str, versions: dict[str, str], mode: Literal["tell", "hide"]) -> bool:

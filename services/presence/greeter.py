@@ -75,9 +75,13 @@ class Greeter:
         """Server index → bulks. A user without friends gets an empty one: clients wait for it."""
         bulks: dict[int, list[Bulk]] = {}
         for greeting in greetings:
-            chunks = self._chunks(greeting.user_id, circles[greeting.user_id].user_ids)
+            user, circle = greeting.user_id, circles[greeting.user_id]
+            chunks = self._chunks(user, [*circle.user_ids, *circle.absent])
+            absent = set(circle.absent)
             for index, users in chunks:
-                bulk = Bulk(greeting.gateway_id, greeting.connection_id, users, len(chunks))
+                hidden = [each for each in users if each in absent] if absent else []
+                told = [each for each in users if each not in absent] if absent else users
+                bulk = Bulk(greeting.gateway_id, greeting.connection_id, user, told, hidden, len(chunks))
                 bulks.setdefault(index, []).append(bulk)
         return bulks
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from services.presence.absences import Absences
 from services.presence.follows import Follows
 from services.presence.friends import Friends
 from services.presence.friendships import Friendships
@@ -20,7 +21,7 @@ from shared.rest.paging import PageParameters
 
 
 class Follow(BaseModel):
-    """Whether the caller follows a user, and since when; friends follow each other."""
+    """Whether the caller follows a user, and since when; friends follow each other, and look so behind a block too."""
 
     userId: str  # noqa: N815 - the contract's names
     username: str
@@ -56,13 +57,21 @@ class Interface:
     """What the paths need."""
 
     def __init__(
-        self, directory: Directory, follows: Follows, friends: Friends, friendships: Friendships, statuses: Statuses
+        self,
+        directory: Directory,
+        follows: Follows,
+        friends: Friends,
+        friendships: Friendships,
+        *,
+        statuses: Statuses,
+        absences: Absences,
     ) -> None:
         self._directory = directory
         self._follows = follows
         self._friends = friends
         self._friendships = friendships
         self._statuses = statuses
+        self._absences = absences
 
     async def follow(self, user_id: str, username: str) -> Follow:
         """Follow a user. Repeating it is no error, and tells friends each other's status again."""
@@ -71,7 +80,7 @@ class Interface:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, "You cannot follow yourself")
         since = await self._follows.follow(user_id, other.user_id)
         bond = await self._friendships.introduce(user_id, other.user_id)
-        return _follow(other, since, friend=bond.friends)
+        return _follow(other, since, friend=bond.mutual)
 
     async def unfollow(self, user_id: str, username: str) -> Follow:
         """Unfollow a user. Repeating it is no error."""
@@ -83,19 +92,24 @@ class Interface:
     async def friends(self, user_id: str, limit: int, after: str | None) -> Page[Friend]:
         """A page of the user's friends, in the order of their ids."""
         found = await self._follows.friends_page(user_id, after, limit + 1)
-        shown = found[:limit]
+        shown = list(found)[:limit]
         profiles = await self._directory.profiles(shown)
-        statuses = await self._statuses.of(shown)
+        statuses = await self._seen_by(user_id, {friend: found[friend] for friend in shown})
         items = [_friend(profiles[friend], statuses[friend]) for friend in shown if friend in profiles]
         return Page(items=items, nextPage=encode_page(shown[-1]) if len(found) > limit else None)
 
     async def presence(self, user_id: str, user_ids: list[str]) -> Page[FriendStatus]:
         """The statuses of those of some users who are friends, in the order asked for."""
         circle = (await self._friends.of([user_id]))[user_id]
-        known = set(circle.user_ids)
-        shown = [asked for asked in dict.fromkeys(user_ids) if asked in known]
-        statuses = await self._statuses.of(shown)
+        known = dict.fromkeys(circle.user_ids, False) | dict.fromkeys(circle.absent, True)
+        shown = {asked: known[asked] for asked in user_ids if asked in known}
+        statuses = await self._seen_by(user_id, shown)
         return Page(items=[_status(statuses[friend]) for friend in shown])
+
+    async def _seen_by(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
+        """Friend → status as the user sees it, given which of them are shown as absent."""
+        statuses = await self._statuses.of([friend for friend, absent in shown.items() if not absent])
+        return statuses | await self._absences.of([friend for friend, absent in shown.items() if absent], user_id)
 
     async def _user(self, username: str) -> Profile:
         # PostgreSQL can't store U+0000, so nobody has such a name.
@@ -121,13 +135,13 @@ def create_router(interface: Interface) -> APIRouter:
 
     @router.get("/friends")
     async def friends(user: CurrentUser, query: PageParameters) -> Page[Friend]:
-        """Friends with their status."""
+        """Friends with their status. Who is behind a block looks absent."""
         after = None if query.page is None else _uuid(decode_page(query.page), "page")
         return await interface.friends(user.user_id, query.limit, after)
 
     @router.get("/presence")
     async def presence(user: CurrentUser, query: Annotated[PresenceQuery, Query()]) -> Page[FriendStatus]:
-        """Statuses of some users: of those who are friends, the others are left out."""
+        """Statuses of some users: of those who are friends, the others are left out. Behind a block a friend looks absent."""
         asked = [_uuid(text.lower(), "userId") for text in query.userId]
         return await interface.presence(user.user_id, asked)
 

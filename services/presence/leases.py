@@ -28,14 +28,16 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a user. `announcement` is empty when friends needn't be told; `friends` None when they aren't cached."""
+    """What became of a user. `announcement` is empty when friends needn't be told; `members` of the
+    circle: None when they aren't cached.
+    """
 
     user_id: str
     before: Status
     after: Status
     announcement: str
     version: str
-    friends: list[str] | None
+    members: list[str] | None
 
 
 class Leases:
@@ -82,12 +84,12 @@ class Leases:
 
 
 def _outcome(row: list[Any]) -> Outcome:
-    user, before, after, announcement, version, friends = row
+    user, before, after, announcement, version, members = row
     return Outcome(
         user.decode(),
         cast(Status, before.decode()),
         cast(Status, after.decode()),
         announcement.decode(),
         version.decode(),
-        None if friends is None else [friend.decode() for friend in friends],
+        None if members is None else [member.decode() for member in members],
     )

@@ -68,7 +68,11 @@ async def test_typing_receipts_and_presence_stop(pair: Pair) -> None:
     await bob.expect("user.status", status="busy")
     for unwanted in ("message.read_update", "typing.start", "user.status"):
         await alice.refute(unwanted, within=0.3)
-    assert (await pair.alice.get("/chat/friends"))["items"] == []
+    (friend,) = (await pair.alice.get("/chat/friends"))["items"]
+    assert friend.items() >= {"userId": pair.bob.id, "isOnline": False, "status": "offline"}.items()
+    again = await pair.alice.connect(greet=False)
+    (shown,) = (await again.expect("status.bulk"))["payload"]["users"]
+    assert shown == {name: friend[name] for name in ("userId", "isOnline", "status", "lastSeen")}
 
 
 async def test_shown_typing_ends_with_a_block(pair: Pair) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from services.presence.absences import Absences
 from services.presence.announcer import Announcer
 from services.presence.commands import Commands
 from services.presence.follows import Follows
@@ -87,7 +88,7 @@ class Replica:
         self.leases = Leases(shards, timing, clock)
         self.servers = Servers(shards)
         self.announcer = Announcer(shards, self.friends, self.servers)
-        self.friendships = Friendships(self.follows, self.friends, self.announcer)
+        self.friendships = Friendships(self.follows, self.friends, self.announcer, Absences(shards), clock)
         self.greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
         self.commands = Commands(self.leases, self.announcer, self.greeter, self.friendships)
         self.sweep = Sweeps(self.leases, self.announcer, len(shards))

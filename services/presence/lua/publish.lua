@@ -2,12 +2,12 @@
 -- of a user reaches each gateway in the order in which it became true, whoever says it.
 -- ARGV[1]: msgpack [templates, announcements, bulks, seconds that a version of friends is kept]
 -- templates: [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], `%s` where something goes.
--- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], mode].
+-- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], mode, [viewer, now] or nil].
 --   With an announcement (its due time, else ''): made only once, by whoever holds the latest.
 --   With a version: only while the user's friends are those that the receivers were chosen from.
---   Mode "tell": the truth. "hide": that the user is offline, whatever is true. "part": the receivers are friends no longer;
---   if they were last told that the user is online, they are told that it is offline.
--- A bulk: [gateway, connection, [friend…], in how many parts the whole comes].
+--   Mode "tell": the truth. "hide": that the user is offline, whatever is true. "part": so it is for the viewer from now on;
+--   receivers that were last told that the user is online are told that it is offline. Who is parted already hears nothing.
+-- A bulk: [gateway, connection, user, [friend…], [friend who is shown as absent…], in how many parts the whole comes].
 -- Returns the 0-based indices of announcements whose version is no longer right.
 
 local templates, announcements, bulks, VERSION_SECONDS = unpack(cmsgpack.unpack(ARGV[1]))
@@ -42,6 +42,20 @@ local function described(user)
   return text
 end
 
+-- The user as a viewer sees it whom a block parts from it: as when the block began, or as if never seen when that isn't known.
+local function absent(user, viewer)
+  return string.format(STATUSES.offline, user, instant(tonumber(redis.call('HGET', '{{ABSENCES}}' .. user, viewer) or nil)))
+end
+
+-- Note since when a viewer sees the user as absent. False when it does already.
+local function part(user, viewer, now, offline)
+  local at = seen(user)
+  if not offline then
+    at = math.max(at or 0, now)
+  end
+  return redis.call('HSETNX', '{{ABSENCES}}' .. user, viewer, at or '') == 1
+end
+
 local outgoing = {}
 local function downlink(gateway)
   local found = outgoing[gateway]
@@ -56,6 +70,14 @@ local function tell(user, gateways, text)
   for gateway, receivers in pairs(gateways) do
     local transients = downlink(gateway).transients
     transients[#transients + 1] = { receivers, text, user }
+  end
+end
+
+local function hide(user, gateways)
+  for gateway, receivers in pairs(gateways) do
+    for _, receiver in ipairs(receivers) do
+      tell(user, { [gateway] = { receiver } }, string.format(EVENTS.offline, absent(user, receiver)))
+    end
   end
 end
 
@@ -86,18 +108,18 @@ end
 
 local stale = {}
 for i, entry in ipairs(announcements) do
-  local user, kinds, announcement, version, gateways, mode = unpack(entry)
+  local user, kinds, announcement, version, gateways, mode, parting = unpack(entry)
   local offline = effective(user) == 'offline'
   if version and (redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or '') ~= version then
     stale[#stale + 1] = i - 1
-  elseif mode ~= 'tell' then
-    if mode == 'part' then
-      redis.call('INCR', '{{FRIENDS_VERSION}}' .. user)
-      redis.call('EXPIRE', '{{FRIENDS_VERSION}}' .. user, VERSION_SECONDS)
-      redis.call('DEL', '{{FRIENDS}}' .. user)
-    end
-    if mode == 'hide' or not offline then
-      tell(user, gateways, string.format(EVENTS.offline, string.format(STATUSES.offline, user, instant(seen(user)))))
+  elseif mode == 'hide' then
+    hide(user, gateways)
+  elseif mode == 'part' then
+    redis.call('INCR', '{{FRIENDS_VERSION}}' .. user)
+    redis.call('EXPIRE', '{{FRIENDS_VERSION}}' .. user, VERSION_SECONDS)
+    redis.call('DEL', '{{FRIENDS}}' .. user)
+    if part(user, parting[1], parting[2], offline) and not offline then
+      hide(user, gateways)
     end
   else
     for _, kind in ipairs(timely(kinds, offline, claim(user, announcement))) do
@@ -107,10 +129,13 @@ for i, entry in ipairs(announcements) do
 end
 
 for _, bulk in ipairs(bulks) do
-  local gateway, connection, users, parts = unpack(bulk)
+  local gateway, connection, viewer, users, hidden, parts = unpack(bulk)
   local texts = {}
   for i, user in ipairs(users) do
     texts[i] = described(user)
+  end
+  for _, user in ipairs(hidden) do
+    texts[#texts + 1] = absent(user, viewer)
   end
   local directs = downlink(gateway).directs
   directs[#directs + 1] = { connection, string.format(BULK, table.concat(texts, ',')), parts }

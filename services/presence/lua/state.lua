@@ -25,7 +25,7 @@ local function seen(user)
   return tonumber(redis.call('GET', '{{ONLINE}}' .. user) or nil)
 end
 
--- The version of the user's friends, and the cached ones: false when they aren't cached. The empty text marks a cache that
+-- The version of the user's friends, and the cached members of the circle: false when they aren't cached. The empty text marks a cache that
 -- may have no friends in it.
 local function friends(user)
   local version = redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or ''

@@ -1,7 +1,7 @@
--- Mutual follows without a block in either direction. $1 user ids
-SELECT a.follower::text AS user_id, a.followee::text AS friend_id
+-- Mutual follows, and whether a block in either direction stands between the two. $1 user ids
+SELECT a.follower::text AS user_id, a.followee::text AS friend_id,
+       EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.follower AND k.blocked = a.followee)
+       OR EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.followee AND k.blocked = a.follower) AS absent
 FROM presence.follows a
 JOIN presence.follows b ON b.follower = a.followee AND b.followee = a.follower
 WHERE a.follower = ANY($1::uuid[])
-  AND NOT EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.follower AND k.blocked = a.followee)
-  AND NOT EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.followee AND k.blocked = a.follower)

@@ -1,5 +1,7 @@
 """Follows, unfollows and blocks on live presence."""
 
+import asyncio
+
 import pytest
 
 from services.presence.greeter import Greeting
@@ -7,7 +9,7 @@ from services.presence.rules import Close, Hold
 from shared.protocol import keys, relay, server
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
 from shared.redis import Shards
-from tests.support.presence import Device, FakeClock, Gateways, Replica
+from tests.support.presence import STARTED_AT, Device, FakeClock, Gateways, Replica
 
 
 @pytest.fixture
@@ -33,6 +35,16 @@ def hears(device: Device) -> list[tuple[str, str]]:
 async def block(replica: Replica, gateways: Gateways, blocker: str, blocked: str, active: bool, version: int) -> None:
     await replica.handle(relay.BlockChanged(blocker, blocked, active, version))
     await gateways.sync()
+
+
+async def greeted(replica: Replica, gateways: Gateways, user: str, now: int) -> list[UserStatus]:
+    """Whom a new device of the user is shown."""
+    device = await gateways.plug(Device(user, "gateway-3"))
+    await replica.handle(device.connected(now))
+    await gateways.sync()
+    shown = [event for event in device.take() if isinstance(event, server.StatusBulk)]
+    assert len(shown) == 1
+    return shown[0].payload.users
 
 
 async def test_a_new_friend_is_introduced_at_once(
@@ -105,18 +117,76 @@ async def test_a_block_of_someone_offline_says_nothing(
 ) -> None:
     await block(replica, gateways, friends[0], friends[1], True, 1)
     assert watching.take() == []
+    assert await greeted(replica, gateways, friends[1], STARTED_AT) == [UserStatus(friends[0], False, "offline", None)]
 
 
-async def test_a_blocked_follower_is_not_a_friend(
-    replica: Replica, gateways: Gateways, pair: tuple[Device, Device]
+async def test_a_follow_behind_a_block_finds_somebody_absent(
+    replica: Replica, gateways: Gateways, clock: FakeClock, pair: tuple[Device, Device]
 ) -> None:
+    """The follower is answered as ever; whom it follows is absent to it, and hears nothing."""
     a, b = pair
+    clock.now += 1000
     await block(replica, gateways, a.user_id, b.user_id, True, 1)
+    clock.now += 1000
     await replica.follow(a.user_id, b.user_id)
-    await replica.follow(b.user_id, a.user_id)
     await gateways.sync()
     assert a.take() == b.take() == []
+    await replica.follow(b.user_id, a.user_id)
+    await gateways.sync()
+    assert a.take() == []
+    assert b.take() == [server.UserOffline(UserStatus(a.user_id, False, "offline", "2023-11-14T22:13:21.000Z"))]
     assert not (await replica.follows.bond(a.user_id, b.user_id)).friends
+
+
+async def test_who_is_behind_a_block_stays_as_it_was_when_it_began(
+    replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
+) -> None:
+    alice, bob = friends
+    a = await gateways.plug(Device(alice, "gateway-1"))
+    await replica.handle(a.connected(clock.now))
+    clock.now += 2000
+    await block(replica, gateways, alice, bob, True, 1)
+    frozen = "2023-11-14T22:13:22.000Z"
+    assert watching.take()[1:] == [server.UserOffline(UserStatus(alice, False, "offline", frozen))]
+    a.take()
+    clock.now += 30_000
+    await block(replica, gateways, alice, bob, True, 1)
+    await block(replica, gateways, bob, alice, True, 2)
+    await block(replica, gateways, alice, bob, False, 3)
+    await replica.handle(a.chose("busy", clock.now), watching.chose("away", clock.now))
+    await gateways.sync()
+    assert hears(a) == [(alice, "busy")]
+    assert hears(watching) == [(bob, "away")]
+    for user, other in ((alice, bob), (bob, alice)):
+        assert await greeted(replica, gateways, user, clock.now) == [UserStatus(other, False, "offline", frozen)]
+    await block(replica, gateways, bob, alice, False, 4)
+    assert hears(watching)[-1:] == [(alice, "busy")]
+    (shown,) = await greeted(replica, gateways, bob, clock.now)
+    assert (shown.status, shown.last_seen) == ("busy", "2023-11-14T22:13:52.000Z")
+    clock.now += 5000
+    await block(replica, gateways, alice, bob, True, 5)
+    assert watching.view[alice].last_seen == "2023-11-14T22:13:57.000Z"
+
+
+async def test_two_who_block_each_other_at_once_are_told_once(
+    replica: Replica,
+    other_replica: Replica,
+    gateways: Gateways,
+    clock: FakeClock,
+    friends: tuple[str, str],
+    watching: Device,
+) -> None:
+    alice, bob = friends
+    a = await gateways.plug(Device(alice, "gateway-1"))
+    await replica.handle(a.connected(clock.now))
+    await gateways.sync()
+    watching.take()
+    await asyncio.gather(
+        replica.handle(relay.BlockChanged(alice, bob, True, 1)),
+        other_replica.handle(relay.BlockChanged(bob, alice, True, 1)),
+    )
+    await gateways.sync()
+    assert hears(watching) == [(alice, "offline")]
 
 
 async def test_of_two_block_changes_the_newer_counts(

@@ -122,10 +122,32 @@ async def test_presence_is_for_friends(
     answer = await anna.call("GET", "/presence", params={"userId": asked})
     shown = {"userId": bert.user_id, "isOnline": True, "status": "away", "lastSeen": "2023-11-14T22:13:20.000Z"}
     assert answer == {"items": [shown], "nextPage": None}
+
+
+async def test_a_block_looks_like_absence(
+    people: list[Person], replica: Replica, gateways: Gateways, clock: FakeClock
+) -> None:
+    anna, bert, cleo = people
+    await anna.befriend(bert)
+    await anna.befriend(cleo)
+    device = await gateways.plug(Device(bert.user_id, "gateway-1"))
+    await replica.handle(device.connected(clock.now))
+    clock.now += 2000
     await replica.handle(BlockChanged(bert.user_id, anna.user_id, True, 1))
-    assert (await anna.call("GET", "/presence", params={"userId": asked}))["items"] == []
-    assert (await anna.call("GET", "/friends"))["items"] == []
-    assert (await anna.follow(bert))["isFriend"] is False
+    clock.now += 2000
+    await replica.handle(device.chose("busy", clock.now))
+    absent = {"userId": bert.user_id, "isOnline": False, "status": "offline", "lastSeen": "2023-11-14T22:13:22.000Z"}
+    assert (await anna.call("GET", "/presence", params={"userId": bert.user_id}))["items"] == [absent]
+    friends = (await anna.call("GET", "/friends"))["items"]
+    assert [friend["userId"] for friend in friends] == sorted([bert.user_id, cleo.user_id])
+    assert [friend for friend in friends if friend.items() >= absent.items()]
+    assert (await anna.follow(bert))["isFriend"] is True
+    (shown,) = (await bert.call("GET", "/presence", params={"userId": anna.user_id}))["items"]
+    assert shown == absent | {"userId": anna.user_id, "lastSeen": None}
+    await replica.handle(BlockChanged(bert.user_id, anna.user_id, False, 2))
+    (shown,) = (await anna.call("GET", "/presence", params={"userId": bert.user_id}))["items"]
+    assert shown["status"] == "busy"
+    assert (await anna.call("DELETE", f"/follows/{quote(bert.username, safe='')}"))["isFriend"] is False
 
 
 @pytest.mark.parametrize("asked", [[], ["nonsense"], [str(uuid.uuid4())] * 101])
