@@ -28,7 +28,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.silence import Silence
 from services.gateway.takeover import Takeover
 from services.gateway.typists import Typists
-from services.gateway.uplink import LANES, Uplink
+from services.gateway.uplink import LANES, WORTHWHILE_COMMANDS, Uplink
 from services.gateway.websocket import Entrance, add_websocket
 from shared import postgres
 from shared.auth import TokenVerifier
@@ -66,7 +66,7 @@ class Process:
         self.hub = Hub()
         refusals = Refusals(self.hub)
         rates = MessageRates(self.shards, refusals, settings.messages_per_minute)
-        pace = Pace(settings.uplink_pause_seconds)
+        pace = Pace(settings.uplink_pause_seconds, WORTHWHILE_COMMANDS)
         self.uplink = Uplink(self.gateway_id, self.publisher, rates, refusals, pace)
         self.routes = Routes(self.shards, self.gateway_id)
         self.silence = Silence(self.routes, self.publisher, settings.push_delay_seconds)

@@ -35,7 +35,7 @@ class GatewaySettings(ServiceSettings):
         500, ge=0, description="Handshakes above this rate are refused with 503, clients without cursor first; 0 = off."
     )
     uplink_pause_seconds: float = Field(
-        0.005, ge=0, le=0.1, description="Longest wait for a command batch to fill; nothing is waited for at rest."
+        0.007, ge=0, le=0.1, description="Longest wait for a command batch to fill; nothing is waited for at rest."
     )
 
     _split = field_validator("allowed_origins", "media_allowed_hosts", "redis_urls", mode="before")(split_commas)

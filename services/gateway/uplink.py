@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 LANES: Final = 2
 """Publishes in flight at once."""
+WORTHWHILE_COMMANDS: Final = 2.5
+"""A pause that collects so many pays: a message to the broker costs as much as a dozen commands in it."""
 
 
 class Uplink:

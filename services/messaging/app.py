@@ -7,7 +7,7 @@ import structlog
 import uvicorn
 
 from services.messaging.blocks import Blocks
-from services.messaging.consumer import CommandConsumer
+from services.messaging.consumer import WORTHWHILE_COMMANDS, CommandConsumer
 from services.messaging.conversations import Conversations
 from services.messaging.cycle import Cycle
 from services.messaging.deadletters import DeadLetters
@@ -108,7 +108,7 @@ class Messaging:
         fanout = Fanout(self._shards, self._counts.rebuild, settings.max_deferral_seconds)
         reports = Reports(self._publisher, settings.push_delay_seconds)
         cycle = Cycle(handlers, fanout, self._indicators, reports, self._drift, faults)
-        pace = Pace(settings.cycle_pause_seconds)
+        pace = Pace(settings.cycle_pause_seconds, WORTHWHILE_COMMANDS)
         dead_letters = DeadLetters(self._publisher)
         return CommandConsumer(self._commands_link, cycle, dead_letters, faults, pace, settings.max_cycle_commands)
 

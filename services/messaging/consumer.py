@@ -23,8 +23,10 @@ from shared.tracing import parent_of, span, traceparent_of
 log = structlog.get_logger(__name__)
 
 ALL: Final = 1_000_000
-ENOUGH_COMMANDS: Final = 64
+ENOUGH_COMMANDS: Final = 128
 """A cycle of so many gains little by waiting for more."""
+WORTHWHILE_COMMANDS: Final = 16
+"""A pause before a cycle pays when it collects so many. Gateways pause already, so below that it would only add latency."""
 
 
 class Taken(NamedTuple):
