@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 import aiormq.connection
-import pamqp.decode
 import pamqp.encode
 import pamqp.header
 from aiormq.exceptions import AMQPError
@@ -24,10 +23,10 @@ METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 _FRAME_KINDS: Final = frozenset({METHOD, HEADER, BODY, HEARTBEAT})
 _FRAME_END: Final = 0xCE
 _BASIC: Final = 60
-_DELIVER: Final = struct.pack(">HH", _BASIC, 60)
-_RETURN: Final = struct.pack(">HH", _BASIC, 50)
-_ACK: Final = struct.pack(">HH", _BASIC, 80)
-_NACK: Final = struct.pack(">HH", _BASIC, 120)
+"""The class of all methods here; a method's payload begins with its class and its own number."""
+_PUBLISH, _RETURN, _DELIVER, _ACK, _REJECT, _NACK = (
+    struct.pack(">HH", _BASIC, method) for method in (40, 50, 60, 80, 90, 120)
+)
 
 _frame_head: Final = struct.Struct(">BHI")
 """Kind, channel, size of the payload. An octet, `_FRAME_END`, comes behind the payload."""
@@ -35,8 +34,7 @@ _FRAME_EXTRA: Final = _frame_head.size + 1
 _content_head: Final = struct.Struct(">HHQ")
 """Class, weight, size of the body. The properties come next."""
 _tag_and_bit: Final = struct.Struct(">Q?")
-"""A delivery tag, and whether it means all before it too; or whether it is redelivered."""
-_ack_frame: Final = struct.Struct(">BHIHHQBB")
+"""A delivery tag, and a bit: all before it too; or it is redelivered; or it shall go back to the queue."""
 _HEARTBEAT_FRAME: Final = _frame_head.pack(HEARTBEAT, 0, 0) + bytes([_FRAME_END])
 
 _MULTIPLE: Final = 1
@@ -162,13 +160,11 @@ class MessageFrames(asyncio.StreamReaderProtocol):
 
     def ack(self, tag: int, *, all_before: bool) -> None:
         """Acknowledge a delivery. Raises ConnectionError."""
-        self._open_socket().write(
-            _ack_frame.pack(METHOD, self._channel, 13, _BASIC, 80, tag, _MULTIPLE if all_before else 0, _FRAME_END)
-        )
+        self._open_socket().write(_frame(METHOD, self._channel, _ACK + _tag_and_bit.pack(tag, all_before)))
 
     def reject(self, tag: int) -> None:
         """Refuse a delivery for good. Raises ConnectionError."""
-        self._open_socket().write(_ack_frame.pack(METHOD, self._channel, 13, _BASIC, 90, tag, 0, _FRAME_END))
+        self._open_socket().write(_frame(METHOD, self._channel, _REJECT + _tag_and_bit.pack(tag, False)))
 
     def _open_socket(self) -> asyncio.Transport:
         if self._socket is None or self._socket.is_closing():
@@ -309,8 +305,10 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def _publish_frame(channel: int, queue: str) -> bytes:
     """`basic.publish` to the default exchange; what has no queue is to be returned."""
-    short = pamqp.encode.short_string
-    return _frame(METHOD, channel, struct.pack(">HHH", _BASIC, 40, 0) + short("") + short(queue) + bytes([_MANDATORY]))
+    reserved, exchange = b"\x00\x00", pamqp.encode.short_string("")
+    return _frame(
+        METHOD, channel, _PUBLISH + reserved + exchange + pamqp.encode.short_string(queue) + bytes([_MANDATORY])
+    )
 
 
 def _properties(persistent: bool, expiration: str | None, headers: Mapping[str, str] | None, message_id: str) -> bytes:
