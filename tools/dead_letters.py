@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue, HeadersType
 
-from shared.protocol.topology import DEAD_REASON_HEADER, QUEUES, Queue
+from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER, QUEUES, Queue
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 5
@@ -44,11 +44,14 @@ async def list_letters(amqp_url: str, queue: str, most: int = 20) -> list[DeadLe
 
 
 async def retry_letters(amqp_url: str, queue: str, most: int = 1) -> int:
-    """Give the oldest letters back to the queue that they came from; says how many. Raises KeyError, AMQPError."""
+    """Give the oldest letters back to the queue that they came from, where their reason shows that they were handled before;
+    says how many. Raises KeyError, AMQPError.
+    """
     target = SOURCES[queue].name
 
     async def give_back(channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
-        again = aio_pika.Message(message.body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        headers: HeadersType = {DEAD_REASON_HEADER: reason_of(message)}
+        again = aio_pika.Message(message.body, headers=headers, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(again, routing_key=target, timeout=ANSWER_SECONDS)
         await message.ack()
 
@@ -71,7 +74,7 @@ def reason_of(message: AbstractIncomingMessage) -> str:
     told = message.headers.get(DEAD_REASON_HEADER)
     if told is not None:
         return str(told)
-    deaths = message.headers.get("x-death")
+    deaths = message.headers.get(DEATH_HEADER)
     if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
         return f"{deaths[0].get('reason')!r}, {deaths[0].get('count')!r} times"
     return "unknown"

@@ -80,7 +80,7 @@ class Process:
             silence=self.silence,
             heartbeat=heartbeat,
             announcer=announcer,
-            typists=Typists(self.publisher),
+            typists=Typists(self.publisher, self.gateway_id),
             recovery=Recovery(self.hub, self.routes, self.shards, announcer),
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.introductions, heartbeat),
         )

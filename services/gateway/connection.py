@@ -59,6 +59,7 @@ class Connection:
         "pong_at",
         "session",
         "typing",
+        "typing_ended",
         "unseen",
         "user_id",
     )
@@ -86,6 +87,7 @@ class Connection:
         self.commands_since = self.flight_since = 0.0
         self.flight: int | None = None
         self.typing: dict[str, tuple[float, float, int]] | None = None
+        self.typing_ended: tuple[str, float] | None = None
         self.unseen: list[tuple[float, bytes]] | None = None
 
     # --- state ---------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class Gateway:
         """Do what a session decided."""
         if type(action) is relay.SendMessage:
             if connection.typing:
-                self.typists.stop(connection, action.conversation_id)
+                self.typists.stop(connection, action.conversation_id, now)
             self.uplink.submit(connection, action, now)
         else:
             _ACTS[type(action)](self, connection, action, now)

@@ -150,10 +150,14 @@ class Session:
         return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, False),)
 
     def _on_typing_start(self, frame: client.TypingStart, _now: float) -> tuple[Action, ...]:
-        return (relay.Typing(self.user_id, frame.payload.conversation_id.lower(), True),)
+        return (self._typing(frame.payload, active=True),)
 
     def _on_typing_stop(self, frame: client.TypingStop, _now: float) -> tuple[Action, ...]:
-        return (relay.Typing(self.user_id, frame.payload.conversation_id.lower(), False),)
+        return (self._typing(frame.payload, active=False),)
+
+    def _typing(self, payload: client.ConversationPayload, *, active: bool) -> relay.Typing:
+        conversation_id = payload.conversation_id.lower()
+        return relay.Typing(self.user_id, conversation_id, active, connection_id=self.connection_id)
 
     def _on_presence_set(self, frame: client.PresenceSet, _now: float) -> tuple[Action, ...]:
         at_ms = int(self.wall_clock() * 1000)

@@ -23,11 +23,13 @@ MAX_CONVERSATIONS: Final = 16
 class Typists:
     """Typing indicators: from frames to signals.
 
-    A connection's are `{conversation id: (last told at, ends at, stamp of the last beginning)}`.
+    A connection's are `{conversation id: (last told at, ends at, stamp of the last beginning)}`; of the last one that its client
+    or a message ended, it knows the conversation id and when.
     """
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, gateway_id: str) -> None:
         self._publisher = publisher
+        self._gateway_id = gateway_id
         self._signals: deque[relay.Typing] = deque()
         self._any_signal = asyncio.Event()
         self._active: set[Connection] = set()
@@ -36,7 +38,7 @@ class Typists:
     def on_signal(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
         """The client says that its user began or ended to type."""
         if not signal.active:
-            self.stop(connection, signal.conversation_id)
+            self._on_stop(connection, signal, now)
             return
         typing = connection.typing
         if typing is None:
@@ -51,10 +53,11 @@ class Typists:
         typing[signal.conversation_id] = (told_at, now + limits.TYPING_SECONDS, signal.at_ms)
         self._active.add(connection)
 
-    def stop(self, connection: "Connection", conversation_id: str) -> None:
-        """The user no longer types: it says so, or its message was sent."""
+    def stop(self, connection: "Connection", conversation_id: str, now: float, asker: str = "") -> None:
+        """The user no longer types: its message was sent, or it says so (`asker`: by this connection)."""
         if connection.typing and conversation_id in connection.typing:
-            self._end(connection, conversation_id, self._next_stamp())
+            connection.typing_ended = (conversation_id, now)
+            self._end(connection, conversation_id, self._next_stamp(), asker)
 
     def stop_all(self, connection: "Connection") -> None:
         """The connection is gone. Another device of the user may type on."""
@@ -75,16 +78,28 @@ class Typists:
             self._any_signal.clear()
             signals = list(self._signals)
             self._signals.clear()
-            body = msgpack_encoder.encode(relay.SignalBatch(signals))
+            body = msgpack_encoder.encode(relay.SignalBatch(signals, self._gateway_id))
             try:
                 await self._publisher.publish(MESSAGING_SIGNALS, body, persistent=False)
             except (BrokerUnavailable, *TRANSIENT_ERRORS):
                 metrics.SIGNALS_DROPPED.inc(len(signals))
 
-    def _end(self, connection: "Connection", conversation_id: str, at_ms: int) -> None:
+    def _on_stop(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
+        """An end where nothing began is told as well, for it may need an answer; unless it repeats another."""
+        conversation_id = signal.conversation_id
+        if connection.typing and conversation_id in connection.typing:
+            self.stop(connection, conversation_id, now, signal.connection_id)
+            return
+        ended, at = connection.typing_ended or ("", 0.0)
+        if ended != conversation_id or now - at >= limits.TYPING_REPEAT_SECONDS:
+            connection.typing_ended = (conversation_id, now)
+            signal.at_ms = relay.ENDS_NOTHING
+            self._tell(signal)
+
+    def _end(self, connection: "Connection", conversation_id: str, at_ms: int, asker: str = "") -> None:
         typing = connection.typing or {}
         del typing[conversation_id]
-        self._tell(relay.Typing(connection.user_id, conversation_id, False, at_ms))
+        self._tell(relay.Typing(connection.user_id, conversation_id, False, at_ms, asker))
         if not typing:
             connection.typing = None
             self._active.discard(connection)

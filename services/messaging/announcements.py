@@ -64,15 +64,14 @@ def message_of(send: SendMessage, appended: Appended) -> Message:
     )
 
 
-def announce_message(outbox: Outbox, send: SendMessage, appended: Appended, message: Message, unread: int) -> None:
-    """`message.sent` to its sender, `message.new` to its receiver, who has `unread` messages in the conversation now.
+def announce_sent(outbox: Outbox, send: SendMessage, message: Message) -> None:
+    """`message.sent` to its sender."""
+    outbox.inbox(send.user_id).add(_open(MessageSent(MessageSentPayload(send.temp_id, message))), NOBODY)
 
-    While a block stands, a message that is sent again is announced to its sender alone.
-    """
+
+def announce_new(outbox: Outbox, send: SendMessage, appended: Appended, message: Message, unread: int) -> None:
+    """`message.new` to its receiver, who has `unread` messages in the conversation now."""
     sender_id, receiver_id, conversation_id = send.user_id, appended.receiver_id, send.conversation_id
-    outbox.inbox(sender_id).add(_open(MessageSent(MessageSentPayload(send.temp_id, message))), NOBODY)
-    if appended.blocked:
-        return
     new = MessageNew(MessageNewPayload(with_sender(message, appended), Unread(unread, 0)))
     count = Count(conversation_id, unread, appended.version)
     outbox.inbox(receiver_id).add_counted(_counted(new), sender_id, count, Origin(send, appended))

@@ -64,9 +64,10 @@ class Messaging:
         self._messages, self._blocks = Messages(pool), Blocks(pool, shards)
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards)
+        self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
         self._drift = DriftWatch(self._counts, settings.unread_sample_seconds)
         self._commands = self._command_consumer()
-        self._signals = SignalConsumer(self._signals_link, self._indicators)
+        self._signals = SignalConsumer(self._signals_link, self._indicators, self._fanout)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
@@ -105,10 +106,14 @@ class Messaging:
         settings = self._settings
         faults = Faults(settings.fault_point if settings.faults else None)
         handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
-        fanout = Fanout(self._shards, self._counts.rebuild, settings.max_deferral_seconds)
         reports = Reports(self._publisher, settings.push_delay_seconds)
+<<<<<<< HEAD
         cycle = Cycle(handlers, fanout, self._indicators, reports, self._drift, faults)
         pace = Pace(settings.cycle_pause_seconds, WORTHWHILE_COMMANDS)
+=======
+        cycle = Cycle(handlers, self._fanout, self._indicators, reports, self._drift, faults)
+        pace = Pace(settings.cycle_pause_seconds)
+>>>>>>> 55e741e (typing: Say that a conversation is not the typist's.)
         dead_letters = DeadLetters(self._publisher)
         return CommandConsumer(self._commands_link, cycle, dead_letters, faults, pace, settings.max_cycle_commands)
 

@@ -1,7 +1,6 @@
 """Takes command batches from the queue, a cycle's worth at a time, and acknowledges them when all is done."""
 
 import asyncio
-import itertools
 import time
 from collections import deque
 from typing import Final, NamedTuple
@@ -17,6 +16,7 @@ from services.messaging.outage import outlast
 from shared.amqp import Delivery
 from shared.pace import Pace
 from shared.protocol.relay import CommandBatch, command_batch_decoder
+from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
 from shared.rabbitmq import Consumer
 from shared.tracing import parent_of, span, traceparent_of
 
@@ -85,9 +85,10 @@ class CommandConsumer:
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 await self._dead_letters.bury(message, f"undecodable: {error}")
             else:
+                batch.again = _was_handled(message)
                 self._waiting.append(Taken(message, batch, now))
                 commands += len(batch.commands)
-        metrics.REDELIVERED.inc(sum(message.redelivered or False for message in messages))
+        metrics.REDELIVERED.inc(sum(message.redelivered for message in messages))
         return commands
 
     def _next(self) -> list[Taken]:
@@ -109,20 +110,24 @@ class CommandConsumer:
         metrics.QUEUE_SECONDS.observe(started - taken[0].at)
         metrics.CYCLE_SECONDS.observe(now - started)
 
-    async def _handle(self, taken: list[Taken], trace: str | None, *, again: bool = False) -> None:
+    async def _handle(self, taken: list[Taken], trace: str | None) -> None:
         """Handle what was taken; when that fails for good, each batch alone, and bury those that fail again."""
-        tries = itertools.count(int(again or any(message.redelivered for message, _, _ in taken)))
         batches = [batch for _, batch, _ in taken]
         try:
-            await outlast(lambda: self._cycle.run(batches, trace, again=next(tries) > 0))
+            await outlast(lambda: self._cycle.run(batches, trace))
         except Exception as error:
             log.exception("cycle.failed", batches=len(taken))
             if len(taken) == 1:
                 await self._dead_letters.bury(taken[0].message, repr(error))
                 return
             for one in taken:
-                await self._handle([one], trace, again=True)
+                await self._handle([one], trace)
             return
         self._faults.reach(FaultPoint.BEFORE_ACK)
         # Cycles come one after the other: everything older is settled.
         self._consumer.done(taken[-1].message)
+
+
+def _was_handled(message: Delivery) -> bool:
+    """Whether somebody may have handled it, in part: it was delivered before, or lay with the dead letters."""
+    return message.redelivered or message.names(DEAD_REASON_HEADER) or message.names(DEATH_HEADER)

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import structlog
 
@@ -10,7 +11,7 @@ from services.messaging import metrics
 from services.messaging.drift import DriftWatch
 from services.messaging.fanout import Fanout
 from services.messaging.faults import FaultPoint, Faults
-from services.messaging.handlers import Handlers
+from services.messaging.handlers import Asked, Handlers
 from services.messaging.indicators import TypingIndicators
 from services.messaging.outage import is_transient, outlast
 from services.messaging.outbox import Outbox
@@ -43,16 +44,17 @@ class Cycle:
         self._drift = drift
         self._faults = faults
 
-    async def run(self, batches: Sequence[CommandBatch], trace: str | None = None, *, again: bool = False) -> None:
-        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure.
-
-        `again`: some of them may have been stored before, by us or by another replica, and not been announced.
-        """
+    async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
+        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure."""
         outbox = self._fanout.outbox(trace or "")
         self._faults.reach(FaultPoint.BEFORE_COMMIT)
         with span("messaging.store", "client", trace):
-            for segment in segments(batches):
-                await self._handle(segment, outbox, again)
+            try:
+                for segment in segments(batches):
+                    for part in parts(segment):
+                        await self._handle(part, outbox)
+            finally:
+                _mark_again(batches)
         self._faults.reach(FaultPoint.AFTER_COMMIT)
         for batch in batches:
             outbox.complete(batch.gateway_id, batch.batch_id)
@@ -69,34 +71,31 @@ class Cycle:
         if outbox.blocks:
             await outlast(lambda: self._reports.blocks(outbox.blocks))
 
-    async def _handle(self, segment: Segment, outbox: Outbox, again: bool) -> None:
-        """Handle a segment; if it fails for good, its commands one by one: a bad one must not fail its neighbours."""
+    async def _handle(self, part: Segment, outbox: Outbox) -> None:
+        """Handle a part; if it fails for good, its commands one by one: a bad one must not fail its neighbours."""
         try:
-            await self._apply(segment, outbox, again)
+            await self._apply(part, outbox)
         except Exception as error:
             if is_transient(error):
                 raise
-            if len(segment) > 1:
-                for asked in segment:
-                    await self._handle([asked], outbox, again)
+            if len(part) > 1:
+                _mark_again(batch for batch, _, _ in part)
+                for asked in part:
+                    await self._handle([asked], outbox)
                 return
             error_id = uuid.uuid4().hex
-            batch, _, command = segment[0]
+            batch, _, command = part[0]
             log.exception("command.failed", error_id=error_id, user_id=command.user_id)
             self._handlers.fail(batch, command, error_id, outbox)
 
-    async def _apply(self, segment: Segment, outbox: Outbox, again: bool) -> None:
-        """Marks come first: what is sent in the same cycle wasn't seen by whoever read «all»."""
-        batch, _, first = segment[0]
+    async def _apply(self, part: Segment, outbox: Outbox) -> None:
+        batch, _, first = part[0]
         if isinstance(first, SetBlock):
             await self._handlers.block(batch, first, outbox)
-            return
-        marks = [(batch, place, c) for batch, place, c in segment if isinstance(c, MarkRead | MarkDelivered)]
-        sends = [(batch, place, c) for batch, place, c in segment if isinstance(c, SendMessage)]
-        if marks:
-            await self._handlers.mark(marks, outbox, again=again)
-        if sends:
-            await self._handlers.send(sends, outbox)
+        elif isinstance(first, SendMessage):
+            await self._handlers.send(cast("list[Asked[SendMessage]]", part), outbox)
+        else:
+            await self._handlers.mark(cast("list[Asked[MarkRead | MarkDelivered]]", part), outbox)
 
 
 def segments(batches: Iterable[CommandBatch]) -> Iterator[Segment]:
@@ -113,3 +112,16 @@ def segments(batches: Iterable[CommandBatch]) -> Iterator[Segment]:
                 segment.append((batch, place, command))
     if segment:
         yield segment
+
+
+def parts(segment: Segment) -> Iterator[Segment]:
+    """What one statement can do. Marks come first: what is sent in the same cycle wasn't seen by whoever read «all»."""
+    sends = [asked for asked in segment if isinstance(asked[2], SendMessage)]
+    others = [asked for asked in segment if not isinstance(asked[2], SendMessage)] if len(sends) < len(segment) else []
+    return (part for part in (others, sends) if part)
+
+
+def _mark_again(batches: Iterable[CommandBatch]) -> None:
+    """Whatever comes now, these may be stored."""
+    for batch in batches:
+        batch.again = True

@@ -8,8 +8,9 @@ import msgspec
 from services.messaging import metrics
 from services.messaging.announcements import (
     announce_marks,
-    announce_message,
+    announce_new,
     announce_reading,
+    announce_sent,
     announcement_of,
     message_of,
 )
@@ -55,35 +56,41 @@ class Handlers:
         self._directory = directory
 
     async def send(self, asked: Sequence[Asked[SendMessage]], outbox: Outbox) -> None:
-        """Append messages and announce them. Repeated ones are announced again, and counted once."""
+        """Append messages and announce them. What a client repeats is answered to its sender alone."""
         with metrics.APPEND_SECONDS.time():
             appended = await self._messages.append(
                 [Draft(send, key_of(batch, place, send)) for batch, place, send in asked]
             )
         originals = await self._originals(asked, appended)
+        untold = untold_places(asked, appended) if originals else set()
         unread: dict[tuple[str, str], int] = {}
         for (batch, _, send), result in zip(asked, appended, strict=True):
             place = (send.conversation_id, result.receiver_id)
             if result.verdict == "new":
                 unread[place] = unread.get(place, result.unread) + 1
-                announce_message(outbox, send, result, message_of(send, result), unread[place])
+                message = message_of(send, result)
+                announce_sent(outbox, send, message)
+                announce_new(outbox, send, result, message, unread[place])
             elif result.verdict == "repeated":
                 original = originals[send.conversation_id, result.seq]
-                known = result._replace(message_id=original.id)
-                announce_message(outbox, send, known, original, unread.get(place, result.unread))
+                announce_sent(outbox, send, original)
+                if (send.conversation_id, result.seq) in untold:
+                    untold.remove((send.conversation_id, result.seq))
+                    known = result._replace(message_id=original.id)
+                    announce_new(outbox, send, known, original, unread.get(place, result.unread))
             else:
                 outbox.refuse(asker_of(batch, send), ErrorCode(result.verdict), reference_of(send))
         metrics.count_verdicts("send", (result.verdict for result in appended))
 
-    async def mark(self, asked: Sequence[Asked[MarkRead | MarkDelivered]], outbox: Outbox, *, again: bool) -> None:
-        """Move marks, one for each (conversation, user), and announce what became of them.
-
-        `again`: some may have been moved before without an announcement, so it is made even where nothing moves.
+    async def mark(self, asked: Sequence[Asked[MarkRead | MarkDelivered]], outbox: Outbox) -> None:
+        """Move marks, one for each (conversation, user), and announce what became of them: of a batch that may have been
+        handled before even where nothing moves.
         """
         marks: dict[tuple[str, str], Mark] = {}
-        for _, _, command in asked:
+        for batch, _, command in asked:
             place = (command.conversation_id, command.user_id)
-            marks[place] = merge(marks.get(place, Mark(*place, None, None, again)), command)
+            mark = marks.get(place) or Mark(*place, None, None)
+            marks[place] = merge(mark._replace(again=True) if batch.again else mark, command)
         with metrics.MARK_SECONDS.time():
             marked = dict(zip(marks, await self._receipts.mark(list(marks.values())), strict=True))
         for batch, _, command in asked:
@@ -129,6 +136,19 @@ class Handlers:
         ]
         originals = await self._messages.at(places)
         return {(m.conversation_id, m.seq): msgspec.structs.replace(m, sender=msgspec.UNSET) for m in originals}
+
+
+def untold_places(asked: Sequence[Asked[SendMessage]], appended: Sequence[Appended]) -> set[tuple[str, int]]:
+    """(conversation, seq) of messages whose receivers are still to be told: those that were stored before, in a batch that
+    comes again. While a block stands, nobody is told.
+    """
+    untold, stored_now = set(), set()
+    for (batch, _, send), result in zip(asked, appended, strict=True):
+        if result.verdict == "new":
+            stored_now.add((send.conversation_id, result.seq))
+        elif result.verdict == "repeated" and batch.again and not result.blocked:
+            untold.add((send.conversation_id, result.seq))
+    return untold - stored_now
 
 
 def merge(mark: Mark, command: MarkRead | MarkDelivered) -> Mark:

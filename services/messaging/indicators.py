@@ -10,7 +10,7 @@ from shared.postgres import Pool
 from shared.protocol import keys, limits
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import TypingPayload
-from shared.protocol.relay import Typing
+from shared.protocol.relay import ENDS_NOTHING, Typing
 from shared.protocol.server import TypingStarted, TypingStopped
 from shared.redis import Script, Shards
 
@@ -48,8 +48,8 @@ class TypingIndicators:
         self._pool = pool
         self._shards = shards
 
-    async def apply(self, signals: Iterable[Typing]) -> None:
-        """Pass signals on to the other participants, unless a block stands. Those of outsiders go nowhere.
+    async def apply(self, signals: Iterable[Typing]) -> list[Typing]:
+        """Pass signals on to the other participants, unless a block stands. Returns those of outsiders, which go nowhere.
 
         Neither does a beginning that has waited so long that its gateway has ended it.
         """
@@ -58,14 +58,17 @@ class TypingIndicators:
         signals = [signal for signal in signals if not signal.active or (signal.at_ms or now) > too_old]
         rows = await self._pool.fetch(PARTICIPANTS, list({signal.conversation_id for signal in signals}))
         participants = {conversation_id: (low, high, blocked) for conversation_id, low, high, blocked in rows}
-        changes = []
+        changes, outsiders = [], []
         for signal in signals:
             low, high, blocked = participants.get(signal.conversation_id, ("", "", True))
-            if signal.user_id in {low, high} and not blocked:
+            if signal.user_id not in {low, high}:
+                outsiders.append(signal)
+            elif not blocked and signal.at_ms != ENDS_NOTHING:
                 receiver_id = high if signal.user_id == low else low
                 indicator = Indicator(signal.conversation_id, signal.user_id, receiver_id)
                 changes.append((indicator, signal.active, signal.at_ms or now))
         await self._change(changes)
+        return outsiders
 
     async def end(self, indicators: Iterable[Indicator]) -> None:
         """Tell the receivers of those that are shown that they ended."""

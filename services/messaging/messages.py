@@ -25,8 +25,8 @@ class Appended(NamedTuple):
 
     `verdict`: new, repeated, or the error code of a refusal; the fields after it count for the first two.
 
-    `unread` is the receiver's count before the batch, `version` the conversation's after it. `blocked`: a block stands, and
-    a repeated message goes to its sender alone. `lively`: the message before the batch is younger than 5 seconds.
+    `unread` is the receiver's count before the batch, `version` the conversation's after it. `blocked`: a block stands.
+    `lively`: the message before the batch is younger than 5 seconds.
     """
 
     message_id: str

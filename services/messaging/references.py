@@ -3,12 +3,14 @@
 from services.messaging.outbox import Asker
 from shared.protocol import client
 from shared.protocol.errors import ErrorReference
-from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage
+from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, Typing
 from shared.protocol.server import event_type
 
 _SEND = event_type(client.MessageSend)
 _READ = event_type(client.MessageRead)
 _DELIVERED = event_type(client.MessageDelivered)
+_TYPING = event_type(client.TypingStart)
+_TYPING_END = event_type(client.TypingStop)
 _BLOCK = event_type(client.BlockAdd)
 _UNBLOCK = event_type(client.BlockRemove)
 
@@ -18,7 +20,7 @@ def asker_of(batch: CommandBatch, command: Command) -> Asker:
     return Asker(batch.gateway_id, command.connection_id)
 
 
-def reference_of(command: Command) -> ErrorReference:
+def reference_of(command: Command | Typing) -> ErrorReference:
     """The client's request, as an error names it."""
     if isinstance(command, SendMessage):
         return ErrorReference(_SEND, command.temp_id, command.conversation_id)
@@ -26,6 +28,8 @@ def reference_of(command: Command) -> ErrorReference:
         return ErrorReference(_READ, None, command.conversation_id)
     if isinstance(command, MarkDelivered):
         return ErrorReference(_DELIVERED, None, command.conversation_id)
+    if isinstance(command, Typing):
+        return ErrorReference(_TYPING if command.active else _TYPING_END, None, command.conversation_id)
     return ErrorReference(_BLOCK if command.blocked else _UNBLOCK)
 
 

@@ -1,12 +1,18 @@
 """Takes typing signals from their queue. They may be lost: whatever goes wrong, nothing is tried again."""
 
+from collections.abc import Iterable
+
 import msgspec
 import structlog
 
 from services.messaging import metrics
+from services.messaging.fanout import Fanout
 from services.messaging.indicators import TypingIndicators
 from services.messaging.outage import is_transient
-from shared.protocol.relay import Typing, signal_batch_decoder
+from services.messaging.outbox import Asker
+from services.messaging.references import reference_of
+from shared.protocol.errors import ErrorCode
+from shared.protocol.relay import SignalBatch, Typing, signal_batch_decoder
 from shared.rabbitmq import Consumer
 
 log = structlog.get_logger(__name__)
@@ -15,31 +21,46 @@ MAX_BATCHES = 64
 
 
 class SignalConsumer:
-    """Hands signals to the indicators, all that wait at once."""
+    """Hands signals to the indicators, all that wait at once, and answers those who asked in vain."""
 
-    def __init__(self, consumer: Consumer, indicators: TypingIndicators) -> None:
+    def __init__(self, consumer: Consumer, indicators: TypingIndicators, fanout: Fanout) -> None:
         self._consumer = consumer
         self._indicators = indicators
+        self._fanout = fanout
 
     async def run(self) -> None:
         """Handle signals. Never returns."""
         while True:
             messages = await self._consumer.take(MAX_BATCHES)
-            await self._apply([signal for message in messages for signal in _signals_of(message.body)])
+            await self._apply([batch for message in messages if (batch := _decode(message.body))])
             self._consumer.done(messages[-1])
 
-    async def _apply(self, signals: list[Typing]) -> None:
+    async def _apply(self, batches: list[SignalBatch]) -> None:
+        signals = [signal for batch in batches for signal in batch.signals]
         metrics.SIGNALS.inc(len(signals))
         try:
-            await self._indicators.apply(signals)
+            outsiders = await self._indicators.apply(signals)
+            if outsiders:
+                await self._refuse(outsiders, batches)
         except Exception as error:
             if not is_transient(error):
                 log.exception("signals.failed", signals=len(signals))
 
+    async def _refuse(self, outsiders: Iterable[Typing], batches: Iterable[SignalBatch]) -> None:
+        """Tell the connections that asked for these: for them there is no such conversation."""
+        gateways = {signal.connection_id: batch.gateway_id for batch in batches for signal in batch.signals}
+        outbox = self._fanout.outbox()
+        for signal in outsiders:
+            if signal.connection_id:
+                asker = Asker(gateways[signal.connection_id], signal.connection_id)
+                outbox.refuse(asker, ErrorCode.CONVERSATION_NOT_FOUND, reference_of(signal))
+        if outbox.directs:
+            await self._fanout.deliver(outbox)
 
-def _signals_of(body: bytes) -> list[Typing]:
+
+def _decode(body: bytes) -> SignalBatch | None:
     try:
-        return signal_batch_decoder.decode(body).signals
+        return signal_batch_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         log.error("signals.undecodable", reason=str(error))
-        return []
+        return None

@@ -62,30 +62,40 @@ class CommandBatch(Relayed):
     """What one gateway had to say at once. `batch_id` comes back in `Downlink.completed` when all of it is done.
 
     A connection's commands stand in the order in which they came, and it has no other batch under way.
+
+    `again`: it may have been stored before, and nobody been told. Whoever handles it sets this.
     """
 
     gateway_id: str
     batch_id: int
     commands: list[Command]
+    again: bool = False
+
+
+ENDS_NOTHING: Final = 1
+"""`Typing.at_ms` of an end that was told before anything began: who asked hears when the conversation is none of theirs."""
 
 
 class Typing(Relayed):
     """The user began (`active`) or ended to type in a conversation.
 
     `at_ms`: Unix ms by the gateway's clock, rising with each signal; of an end by silence, that of the last beginning.
-    An end counts for all that began up to then.
+    An end counts for all that began up to then. `connection_id`: the connection that asked; '' when the gateway ends it
+    by itself.
     """
 
     user_id: str
     conversation_id: str
     active: bool
     at_ms: int = 0
+    connection_id: str = ""
 
 
 class SignalBatch(Relayed):
     """Typing signals of one gateway; lost when nobody takes them within two seconds."""
 
     signals: list[Typing]
+    gateway_id: str = ""
 
 
 # --- gateway, messaging → presence --------------------------------------------------------------------------------

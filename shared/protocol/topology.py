@@ -21,6 +21,8 @@ class Queue:
 
 DEAD_REASON_HEADER: Final = "x-dead-reason"
 """AMQP header of a dead letter: why it couldn't be handled, in words."""
+DEATH_HEADER: Final = "x-death"
+"""The broker's own header of a dead letter."""
 
 
 def _work(name: str) -> Queue:

@@ -102,12 +102,14 @@ async def test_a_pipelined_sender_keeps_its_order(pair: Pair) -> None:
 
 
 async def test_the_same_temp_id_stores_one_message(pair: Pair) -> None:
-    alice = await pair.alice.connect()
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
     answers = []
     for _ in range(3):
         await alice.send("message.send", **text_message(pair.conversation, "once", "same"))
         answers.append((await alice.expect("message.sent", tempId="same"))["payload"]["message"])
     assert answers[0] == answers[1] == answers[2]
+    await bob.expect("message.new")
+    await bob.refute("message.new", within=0.5)
     history = await pair.alice.get(f"/chat/conversations/{pair.conversation}/messages")
     assert [message["content"] for message in history["items"]] == ["once"]
     assert (await pair.bob.get("/chat/unread"))["total"] == 1

@@ -183,8 +183,22 @@ async def test_repeats_within_a_second_are_not_forwarded(pair: Pair) -> None:
 
 async def test_typing_needs_a_conversation_of_ones_own(pair: Pair, people: People) -> None:
     bob, carol = await pair.bob.connect(), await people.make("carol").connect()
-    await carol.send("typing.start", conversationId=pair.conversation)
+    unknown = "0190a1b2-0000-7000-8000-00000000ffff"
+    for conversation in (pair.conversation, unknown):
+        for kind in ("typing.stop", "typing.start", "typing.stop"):
+            await carol.send(kind, conversationId=conversation)
+            await carol.expect_error("conversation_not_found", type=kind, conversationId=conversation)
     await bob.refute("typing.start", within=0.5)
+
+
+async def test_typing_behind_a_block_says_nothing(pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    await bob.send("block.add", username=pair.alice.username)
+    await bob.expect("block.added")
+    for kind in ("typing.start", "typing.stop"):
+        await alice.send(kind, conversationId=pair.conversation)
+        await alice.refute("error", within=0.3)
+    await bob.refute("typing.start", within=0.1)
 
 
 async def test_typing_is_never_replayed(pair: Pair) -> None:

@@ -185,9 +185,9 @@ class Gateway:
             routes = keys.key(keys.ROUTES, person.id)
             await self._shards.of(person.id).hset(routes, person.connection_id, self.name)
 
-    def batch(self, *commands: Command) -> CommandBatch:
-        """The next batch of this gateway."""
-        return CommandBatch(self.name, next(self._batches), list(commands))
+    def batch(self, *commands: Command, again: bool = False) -> CommandBatch:
+        """The next batch of this gateway. `again`: the broker says that it was delivered before."""
+        return CommandBatch(self.name, next(self._batches), list(commands), again)
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Listen until a condition on what came down is met; fails after 30 s."""

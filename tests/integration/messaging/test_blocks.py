@@ -11,7 +11,7 @@ from services.messaging.messages import Draft
 from services.messaging.pairs import lock, pair_of
 from services.messaging.sql import CREATE_CONVERSATION
 from shared.protocol import keys
-from shared.protocol.relay import Command, SetBlock, Typing
+from shared.protocol.relay import ENDS_NOTHING, Command, SetBlock, Typing
 from shared.redis import Shards
 from tests.support.messaging import Gateway, Person, Replica, Talk, eventually, new_person, somebody_waits
 
@@ -245,6 +245,14 @@ async def test_outsiders_cannot_type(replica: Replica, talk: Talk, gateway: Gate
     await replica.indicators.apply([Typing(stranger.id, talk.id, True), Typing(talk.one.id, nowhere, True)])
     await run(replica, gateway)
     assert gateway.transients(talk.one) == gateway.transients(talk.other) == []
+
+
+async def test_an_end_where_nothing_began_leaves_what_another_device_shows(
+    replica: Replica, talk: Talk, typing: Gateway
+) -> None:
+    await replica.indicators.apply([Typing(talk.one.id, talk.id, False, ENDS_NOTHING, talk.one.connection_id)])
+    await run(replica, typing)
+    assert [event["type"] for event in typing.transients(talk.other)] == ["typing.start"]
 
 
 async def test_an_indicator_is_forgotten_by_itself(talk: Talk, typing: Gateway, shards: Shards) -> None:

@@ -107,17 +107,64 @@ async def test_an_inbox_is_bounded_and_ends(replica: Replica, talk: Talk, gatewa
         assert 0 < await client.ttl(keys.key(prefix, talk.other.id)) <= limits.INBOX_SECONDS
 
 
-async def test_a_repetition_is_announced_again_and_counted_once(
+async def test_what_a_client_repeats_is_answered_to_its_sender_alone(
     replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
 ) -> None:
-    for _ in range(3):
-        await run(replica, gateway, talk.send(talk.one, "hi", "t1"))
+    """In one batch, in one cycle, and later."""
+    send = talk.send(talk.one, "hi", "t1")
+    first, second = gateway.batch(send, send), gateway.batch(send)
+    await replica.cycle.run([first, second])
+    await run(replica, gateway, send)
     events = gateway.events(talk.one) + gateway.events(talk.other)
-    assert [event["type"] for event in events] == ["message.sent"] * 3 + ["message.new"] * 3
+    assert [event["type"] for event in events] == ["message.sent"] * 4 + ["message.new"]
     assert len({event["payload"]["message"]["id"] for event in events}) == 1
     assert {event["payload"]["message"]["seq"] for event in events} == {1}
-    assert [e["payload"]["unread"] for e in gateway.events(talk.other)] == [{"conversation": 1, "total": 1}] * 3
+    assert gateway.events(talk.other)[0]["payload"]["unread"] == {"conversation": 1, "total": 1}
     assert await total(shards, talk.other) == 1
+    assert len(await entries(shards, talk.other)) == 1
+
+
+async def test_racing_repetitions_reach_the_receiver_once(
+    replica: Replica, talk: Talk, gateway: Gateway, pool: Pool, shards: Shards
+) -> None:
+    replicas = [replica, Replica(pool, shards)]
+    batches = [gateway.batch(talk.send(talk.one, "hi", "t1")) for _ in range(6)]
+    await asyncio.gather(*(replicas[place % 2].cycle.run([batch]) for place, batch in enumerate(batches)))
+    await gateway.until(lambda: len(gateway.events(talk.one)) == 6)
+    await run(replica, gateway)
+    assert len(gateway.events(talk.other)) == 1
+
+
+async def test_who_repeats_after_a_crash_does_not_take_the_message_from_its_receiver(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    """A replica died between commit and fan-out. The client repeats by another gateway, before and beside the redelivery."""
+    send = talk.send(talk.one, "hi", "t1")
+    await replica.handlers.send([(gateway.batch(), 0, send)], Outbox(shards))
+    await run(replica, gateway, send)
+    assert (len(gateway.events(talk.one)), gateway.events(talk.other)) == (1, [])
+    redelivered, beside = gateway.batch(send, talk.send(talk.one, "fresh", "t2"), again=True), gateway.batch(send)
+    await replica.cycle.run([beside, redelivered])
+    await gateway.completed(redelivered)
+    assert [event["payload"]["message"]["seq"] for event in gateway.events(talk.other)] == [1, 2]
+    assert await total(shards, talk.other) == 2
+    assert await replica.counts.compare(talk.other.id) == []
+
+
+async def test_a_batch_that_failed_for_good_after_the_commit_is_told_command_by_command(
+    replica: Replica, talk: Talk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, faults = replica.messages.at, iter([ValueError("only once")])
+
+    async def fail_once(places: Any) -> Any:
+        for fault in faults:
+            raise fault
+        return await look_up(places)
+
+    monkeypatch.setattr(replica.messages, "at", fail_once)
+    await run(replica, gateway, talk.send(talk.one, "a", "t1"), talk.send(talk.one, "b"), talk.read(talk.one))
+    assert [event["payload"]["message"]["content"] for event in gateway.events(talk.other)] == ["a", "b"]
+    assert len(gateway.events(talk.one, "message.read_ack")) == 1
 
 
 async def test_a_batch_that_comes_again_changes_nothing(
@@ -333,7 +380,7 @@ async def test_an_earlier_message_is_waited_for(
 async def test_a_message_that_never_comes_is_overtaken(replica: Replica, talk: Talk, gateway: Gateway) -> None:
     """A replica died after storing seq 2; the broker will bring its batch again, and seq 3 doesn't wait for that."""
     await run(replica, gateway, talk.send(talk.one, "1"))
-    lost = gateway.batch(talk.send(talk.one, "2", "t2"))
+    lost = gateway.batch(talk.send(talk.one, "2", "t2"), again=True)
     await replica.handlers.send([(lost, 0, talk.send(talk.one, "2", "t2"))], Outbox(replica.shards))
     impatient = Replica(replica.pool, replica.shards, max_deferral_seconds=0.01)
     await run(impatient, gateway, talk.send(talk.one, "3"))

@@ -77,6 +77,22 @@ async def test_death_at_any_step_loses_and_doubles_nothing(
     assert delivered == {(2, second.delivered_at)}
 
 
+async def test_who_repeats_while_the_first_batch_is_not_redelivered_is_told_and_so_is_the_receiver_later(
+    start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
+) -> None:
+    doomed = await start(CHAT_FAULTS="1", CHAT_FAULT_POINT=FaultPoint.AFTER_COMMIT.value)
+    batch, repetition = (gateway.batch(talk.send(talk.one, "hi", "t1")) for _ in range(2))
+    await broker.send(batch)
+    assert await doomed.died() == -signal.SIGKILL
+    await replica.cycle.run([repetition])
+    await gateway.completed(repetition)
+    assert (len(gateway.events(talk.one, "message.sent")), gateway.events(talk.other)) == (1, [])
+    await start()
+    await gateway.completed(batch)
+    assert len(gateway.events(talk.one, "message.sent")) == 2
+    assert len(gateway.events(talk.other, "message.new")) == 1
+
+
 async def test_a_clean_stop_finishes_what_is_under_way(
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:

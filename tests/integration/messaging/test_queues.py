@@ -17,6 +17,7 @@ from services.messaging.settings import Settings
 from shared.lifecycle import Supervisor
 from shared.postgres import Pool
 from shared.protocol import relay, topology
+from shared.protocol.codec import msgpack_encoder
 from shared.redis import Shards
 from tests.support.messaging import Gateway, Person, Replica, Talk, eventually
 from tests.support.messaging_process import SECRET, Broker
@@ -123,6 +124,18 @@ async def test_poison_is_put_aside_with_its_reason(
         await drop_letters(amqp_url, topology.MESSAGING_COMMANDS.name)
 
 
+async def test_a_dead_letter_that_comes_back_tells_the_receiver_what_nobody_told(
+    start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway, amqp_url: str
+) -> None:
+    batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
+    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], Outbox(replica.shards))
+    await start()
+    await broker.publish(topology.MESSAGING_DEAD, msgpack_encoder.encode(batch))
+    assert await retry_letters(amqp_url, topology.MESSAGING_DEAD.name) == 1
+    await gateway.completed(batch)
+    assert gateway.messages(talk.other) == [(1, "hi")]
+
+
 async def test_what_was_stored_before_redis_went_away_is_told_when_it_is_back(
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +215,30 @@ async def test_typing_signals_pass(start: Start, broker: Broker, talk: Talk, gat
     await broker.publish(topology.MESSAGING_SIGNALS, b"\xc1 not msgpack")
     await broker.tell(topology.MESSAGING_SIGNALS, relay.SignalBatch([relay.Typing(talk.one.id, talk.id, True)]))
     await gateway.until(lambda: bool(gateway.transients(talk.other)))
+
+
+async def test_who_types_where_it_has_no_say_is_told_and_who_is_blocked_is_not(
+    start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
+) -> None:
+    await start()
+    blocked, nowhere = await replica.talk(), "00000000-0000-0000-0000-000000000001"
+    await replica.blocks.set(blocked.other.id, blocked.one.id, active=True)
+    one, stranger = talk.one, blocked.one
+    signals = [
+        relay.Typing(stranger.id, blocked.id, True, 0, stranger.connection_id),
+        relay.Typing(stranger.id, talk.id, False, 0, ""),
+        relay.Typing(stranger.id, talk.id, True, 0, stranger.connection_id),
+        relay.Typing(one.id, nowhere, False, relay.ENDS_NOTHING, one.connection_id),
+    ]
+    await broker.tell(topology.MESSAGING_SIGNALS, relay.SignalBatch(signals, gateway.name))
+    await gateway.until(lambda: bool(gateway.answers(one)))
+    for person, ref in (
+        (stranger, {"type": "typing.start", "conversationId": talk.id}),
+        (one, {"type": "typing.stop", "conversationId": nowhere}),
+    ):
+        (answer,) = gateway.answers(person)
+        assert (answer["error"]["code"], answer["ref"]) == ("conversation_not_found", ref)
+    assert gateway.transients(talk.other) == []
 
 
 async def test_probes_and_metrics(start: Start, broker: Broker, talk: Talk, gateway: Gateway) -> None:

@@ -176,10 +176,10 @@ async def test_marks_that_were_stored_and_not_told_are_told_when_they_come_again
     await asyncio.sleep(0.002)  # the clock must move on: it counts milliseconds
     if block:
         await replica.blocks.set(talk.one.id, talk.other.id, active=True)
-    batch = gateway.batch(talk.read(talk.other, 2), talk.delivered(talk.other, 3))
+    batch = gateway.batch(talk.read(talk.other, 2), talk.delivered(talk.other, 3), again=True)
     for _ in range(2):
         gateway.forget()
-        await replica.cycle.run([batch], again=True)
+        await replica.cycle.run([batch])
         await gateway.completed(batch)
         read = payloads(gateway, talk.one, "message.read_update")
         delivered = payloads(gateway, talk.one, "message.delivered_update")
@@ -197,13 +197,13 @@ async def test_marks_that_were_no_news_are_none_when_they_come_again(
     await run(replica, gateway, talk.read(talk.other), talk.send(talk.other))
     await run(replica, gateway, talk.read(talk.other), talk.delivered(talk.other, 3))
     assert gateway.events(talk.one) == []
-    await replica.cycle.run([gateway.batch(talk.read(talk.other), talk.delivered(talk.other, 3))], again=True)
+    await replica.cycle.run([gateway.batch(talk.read(talk.other), talk.delivered(talk.other, 3), again=True)])
     await run(replica, gateway, talk.send(talk.one))
     assert {event["type"] for event in gateway.events(talk.one)} == {"message.sent"}
     await replica.blocks.set(talk.other.id, talk.one.id, active=True)
     await run(replica, gateway, talk.read(talk.other))
     await replica.blocks.set(talk.other.id, talk.one.id, active=False)
-    await replica.cycle.run([gateway.batch(talk.read(talk.other), talk.delivered(talk.other, 4))], again=True)
+    await replica.cycle.run([gateway.batch(talk.read(talk.other), talk.delivered(talk.other, 4), again=True)])
     await run(replica, gateway)
     assert gateway.events(talk.one) == []
 

@@ -56,8 +56,8 @@ def error_of(actions: tuple[Action, ...]) -> Any:
         ),
         (frame("block.add", username="eve"), relay.SetBlock(USER, CONNECTION, "eve", True)),
         (frame("block.remove", username="eve"), relay.SetBlock(USER, CONNECTION, "eve", False)),
-        (frame("typing.start", conversationId=CONVERSATION), relay.Typing(USER, CONVERSATION, True)),
-        (frame("typing.stop", conversationId=CONVERSATION), relay.Typing(USER, CONVERSATION, False)),
+        (frame("typing.start", conversationId=CONVERSATION), relay.Typing(USER, CONVERSATION, True, 0, CONNECTION)),
+        (frame("typing.stop", conversationId=CONVERSATION), relay.Typing(USER, CONVERSATION, False, 0, CONNECTION)),
         (frame("presence.set", status="away"), relay.SetStatus(USER, CONNECTION, "away", 1704067200500)),
         (frame("auth.refresh", token="abc"), RefreshToken("abc")),
         (
