@@ -103,6 +103,11 @@ class Connection:
         return self._held is None
 
     @property
+    def greeted(self) -> bool:
+        """True when `status.bulk` is there, or has been waited for long enough."""
+        return self._early is None
+
+    @property
     def closed(self) -> bool:
         """True before the connection is open, and after it has ended."""
         return self._protocol is None

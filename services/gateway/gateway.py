@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS: Final = 0.25
 BULK_SECONDS: Final = 2.0
-"""Typing waits no longer for a connection's `status.bulk`: presence may be slow, or away."""
+"""Typing and `auth.expiring` wait no longer for a connection's `status.bulk`: presence may be slow, or away."""
 LOST: Final = "lost"
 NOTABLE: Final = frozenset(
     {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.INTERNAL_ERROR, CloseCode.OVERLOADED}
@@ -68,7 +68,7 @@ class Gateway:
 
     def on_opened(self, connection: "Connection") -> None:
         """The client has its `connection.success`, and all that it missed."""
-        self.heartbeat.begin(connection)
+        self.heartbeat.plan(connection)
         self.recovery.on_opened(connection)
         self.announcer.connected(connection.user_id, connection.id)
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.pass_transients)

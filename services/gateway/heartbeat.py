@@ -50,13 +50,8 @@ class Heartbeat:
         self._wall_clock = wall_clock
         self._timetable = Timetable()
 
-    def begin(self, connection: "Connection") -> None:
-        """The connection is open."""
-        self._announce_end(connection, connection.expires_at - self._wall_clock())
-        self.plan(connection)
-
     def plan(self, connection: "Connection") -> None:
-        """Look at the connection at its next deadline. Call it again when a deadline has moved nearer."""
+        """Look at the connection, which is open, at its next deadline. Call it again when a deadline has moved nearer."""
         now, wall = time.monotonic(), self._wall_clock()
         deadlines = [connection.ping_at + self._ping_seconds, connection.pong_at + self._pong_seconds]
         notice = 0 if connection.expiry_told else limits.TOKEN_EXPIRING_SECONDS
@@ -87,8 +82,10 @@ class Heartbeat:
             self.plan(connection)
 
     def _announce_end(self, connection: "Connection", left: float) -> None:
-        """Tell the client that its token ends in `left` seconds, when it is time and it doesn't know yet."""
-        if left <= limits.TOKEN_EXPIRING_SECONDS and not connection.expiry_told:
+        """Tell the client that its token ends in `left` seconds, when it is time and it doesn't know yet; `status.bulk` comes
+        first.
+        """
+        if left <= limits.TOKEN_EXPIRING_SECONDS and not connection.expiry_told and connection.greeted:
             connection.expiry_told = True
             ends = payloads.AuthPayload(instant_of_ms(int(connection.expires_at * 1000)))
             connection.send(json_encoder.encode(server.AuthExpiring(ends)))

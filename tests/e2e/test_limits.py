@@ -84,6 +84,7 @@ async def test_a_token_about_to_end_is_announced_and_then_closes(people: People,
     socket = await alice.connect(greet=False)
     await socket.expect("connection.success")
     await socket.expect("auth.expiring")
+    assert [event["type"] for event in socket.events] == ["connection.success", "status.bulk", "auth.expiring"]
     assert await socket.closed(timeout=12) == 4401
 
 

@@ -14,7 +14,7 @@ from shared.protocol import limits, relay, server
 from shared.protocol.topology import PRESENCE_COMMANDS
 from tests.integration.gateway.conftest import StartGateway
 from tests.integration.gateway.test_handshake import raw, upgrade
-from tests.support.gateway import Backend, RunningGateway, identity, until
+from tests.support.gateway import Backend, RunningGateway, connection_id, identity, until
 from tests.support.sockets import RawSocket
 from tools.devtoken import mint
 
@@ -276,9 +276,9 @@ async def test_pongs_keep_a_connection(start_gateway: StartGateway, alice: str) 
     client.abort()
 
 
-async def test_the_last_moments_of_a_token(start_gateway: StartGateway, alice: str) -> None:
-    gateway = await start_gateway()
-    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=1))
+async def test_the_last_moments_of_a_token(gateway: RunningGateway, alice: str) -> None:
+    """Nobody sends `status.bulk` here: it is waited for, but not for ever."""
+    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=4))
     await socket.expect("auth.expiring")
     assert await socket.closed() == 4401
 
@@ -289,8 +289,19 @@ async def test_a_token_that_lasts(gateway: RunningGateway, alice: str) -> None:
     await socket.refute("auth.expiring", within=0.5)
 
 
+async def test_the_end_of_a_token_is_announced_after_the_statuses(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=30))
+    await socket.refute("auth.expiring", within=0.6)
+    bulk = '{"type":"status.bulk","payload":{"users":[]}}'
+    await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), bulk, 1)])
+    await socket.expect("auth.expiring", timeout=1)
+    assert [event["type"] for event in socket.events] == ["connection.success", "status.bulk", "auth.expiring"]
+
+
 async def test_a_new_token_replaces_the_old_one(gateway: RunningGateway, alice: str, bob: str) -> None:
-    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=2))
+    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=4))
     await socket.expect("auth.expiring")
     for wrong in (mint(bob), "nonsense", mint(alice, lifetime_seconds=-60), mint(alice, lifetime_seconds=-2)):
         await socket.send("auth.refresh", token=wrong)

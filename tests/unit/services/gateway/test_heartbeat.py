@@ -33,6 +33,7 @@ class Peer:
 
     expires_at: float = WALL + 86_400
     expiry_told: bool = False
+    greeted: bool = True
     pong_at: float = START
     ping_at: float = START
     paused_at: float | None = None
@@ -120,11 +121,22 @@ def test_the_token_is_announced_60_seconds_before_its_end_and_then_closes(heartb
 
 
 def test_the_end_of_a_token_that_is_nearly_over_is_announced_at_once(heartbeat: Heartbeat, clock: Clock) -> None:
-    peer: Any = Peer(clock=clock, expires_at=WALL + 0.1)
-    heartbeat.begin(peer)
+    peer: Any = Peer(clock=clock, expires_at=WALL + 0.4)
+    heartbeat.plan(peer)
+    run(heartbeat, clock, START + TICK_SECONDS)
     assert [json.loads(text)["type"] for text in peer.sent] == ["auth.expiring"]
-    run(heartbeat, clock, START + 0.1 + TICK_SECONDS)
+    run(heartbeat, clock, START + 0.4 + TICK_SECONDS)
     assert (len(peer.sent), peer.code) == (1, CloseCode.TOKEN_EXPIRED)
+
+
+def test_the_end_of_a_token_is_announced_after_the_statuses(heartbeat: Heartbeat, clock: Clock) -> None:
+    peer: Any = Peer(clock=clock, expires_at=WALL + 30, greeted=False)
+    heartbeat.plan(peer)
+    run(heartbeat, clock, START + 1)
+    assert peer.sent == []
+    peer.greeted = True
+    run(heartbeat, clock, START + 1 + TICK_SECONDS)
+    assert [json.loads(text)["type"] for text in peer.sent] == ["auth.expiring"]
 
 
 def test_a_new_token_moves_the_end(heartbeat: Heartbeat, clock: Clock) -> None:
