@@ -111,6 +111,7 @@ class Process:
         supervisor.start("announcer", gateway.announcer.run())
         supervisor.start("repeats", gateway.announcer.repeat_forever())
         supervisor.start("leases", gateway.announcer.renew_forever())
+        supervisor.start("pongs", gateway.announcer.renew_alive_forever())
         supervisor.start("silence", gateway.silence.run())
         supervisor.start("takeover", self.takeover.run())
         supervisor.start("token refresh", gateway.token_refresh.run())

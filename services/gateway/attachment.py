@@ -47,6 +47,9 @@ class Keeper(Protocol[C_contra]):
     def on_gap(self, connection: C_contra) -> None:
         """A delivery is missing."""
 
+    def on_pong(self, connection: C_contra) -> None:
+        """Its peer lives."""
+
     def on_paused(self, connection: C_contra) -> None:
         """Its peer doesn't read as fast as we write."""
 

@@ -260,6 +260,7 @@ class Connection:
         """The peer lives."""
         self.heard_at = self.pong_at = time.monotonic()
         self.unseen = None
+        self._keeper.on_pong(self)
 
     def on_paused(self) -> None:
         """The peer doesn't read as fast as we write."""

@@ -16,7 +16,7 @@ from services.gateway.presence import Announcer
 from services.gateway.recovery import Recovery
 from services.gateway.refresh import TokenRefresh
 from services.gateway.routes import Routes
-from services.gateway.session import Action, Close, RefreshToken, Reply, Rest
+from services.gateway.session import Action, Close, Pong, RefreshToken, Reply, Rest
 from services.gateway.silence import Silence
 from services.gateway.typists import Typists
 from services.gateway.uplink import Uplink
@@ -85,6 +85,10 @@ class Gateway:
         """A delivery is missing."""
         self.recovery.ask(connection)
 
+    def on_pong(self, connection: "Connection") -> None:
+        """The peer lives."""
+        self.announcer.renew(connection)
+
     def on_paused(self, connection: "Connection") -> None:
         """The peer doesn't read as fast as we write."""
         self.heartbeat.plan(connection)
@@ -134,6 +138,10 @@ class Gateway:
     def _status(self, _connection: "Connection", command: relay.SetStatus, _now: float) -> None:
         self.announcer.status_set(command)
 
+    def _pong(self, connection: "Connection", pong: Pong, _now: float) -> None:
+        connection.send(pong.text)
+        self.announcer.renew(connection)
+
     def _refresh(self, connection: "Connection", refresh: RefreshToken, _now: float) -> None:
         self.token_refresh.ask(connection, refresh.token)
 
@@ -147,5 +155,6 @@ _ACTS: Final[dict[type[Any], Callable[[Gateway, "Connection", Any, float], None]
     Reply: Gateway._reply,
     Close: Gateway._close,
     RefreshToken: Gateway._refresh,
+    Pong: Gateway._pong,
     Rest: Gateway._rest,
 }

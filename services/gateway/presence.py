@@ -25,6 +25,8 @@ MAX_WAITING: Final = 100_000
 """Commands kept while the broker is away; beyond that the oldest go, and leases end by themselves."""
 BATCH: Final = 500
 RENEWALS: Final = 1_000
+ALIVE_SECONDS: Final = 1.0
+"""Connections that show life are collected for so long, and up to `RENEWALS` of them renewed together."""
 RETRY_SECONDS: Final = 0.5
 REPEATS: Final = 250
 REPEAT_SECONDS: Final = 0.5
@@ -44,6 +46,8 @@ class Announcer:
         self._sending = False
         self._again: dict[Connection, None] = {}
         self._any_again = asyncio.Event()
+        self._alive: dict[Connection, None] = {}
+        self._any_alive = asyncio.Event()
 
     @property
     def quiet(self) -> bool:
@@ -67,6 +71,11 @@ class Announcer:
         self._again.update(dict.fromkeys(connections))
         if self._again:
             self._any_again.set()
+
+    def renew(self, connection: "Connection") -> None:
+        """Renew the connection's lease soon: it has shown that it lives."""
+        self._alive[connection] = None
+        self._any_alive.set()
 
     async def repeat_forever(self) -> None:
         """Announce connections again as asked, a few at a time, while the broker takes all else. Never returns."""
@@ -94,12 +103,29 @@ class Announcer:
         while True:
             await asyncio.sleep(self._renewal_seconds)
             connections = iter(self._hub)
-            while batch := [(held.user_id, held.id) for held in islice(connections, RENEWALS)]:
-                body = msgpack_encoder.encode(relay.LeaseRenewal(self._gateway_id, _now_ms(), batch))
-                try:
-                    await self._publisher.publish(PRESENCE_RENEWALS, body, persistent=False)
-                except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
-                    log.warning("leases.not_renewed", connections=len(batch), error=repr(error))
+            while batch := list(islice(connections, RENEWALS)):
+                await self._renew(batch)
+
+    async def renew_alive_forever(self) -> None:
+        """Renew the leases of connections that showed life, with one message in `ALIVE_SECONDS`. Never returns."""
+        while True:
+            await self._any_alive.wait()
+            await asyncio.sleep(ALIVE_SECONDS)
+            taken = list(islice(self._alive, RENEWALS))
+            for connection in taken:
+                del self._alive[connection]
+            if not self._alive:
+                self._any_alive.clear()
+            batch = [connection for connection in taken if not connection.closed]
+            if batch:
+                await self._renew(batch)
+
+    async def _renew(self, batch: "list[Connection]") -> None:
+        renewal = relay.LeaseRenewal(self._gateway_id, _now_ms(), [(held.user_id, held.id) for held in batch])
+        try:
+            await self._publisher.publish(PRESENCE_RENEWALS, msgpack_encoder.encode(renewal), persistent=False)
+        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            log.warning("leases.not_renewed", connections=len(batch), error=repr(error))
 
     async def _send(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]

@@ -45,11 +45,18 @@ class RefreshToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Pong:
+    """Send this event's JSON to the connection, whose client has said that it lives."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Read nothing from the connection for a while: it goes on sending what is refused."""
 
 
-Action = relay.Command | relay.Typing | relay.SetStatus | Reply | Close | RefreshToken | Rest
+Action = relay.Command | relay.Typing | relay.SetStatus | Reply | Close | RefreshToken | Pong | Rest
 
 
 class Session:
@@ -165,7 +172,7 @@ class Session:
 
     def _on_ping(self, frame: client.Ping, _now: float) -> tuple[Action, ...]:
         pong = server.Pong(payloads.PongPayload(int(self.wall_clock()), frame.payload.timestamp))
-        return (Reply(json_encoder.encode(pong)),)
+        return (Pong(json_encoder.encode(pong)),)
 
     def _on_auth_refresh(self, frame: client.AuthRefresh, _now: float) -> tuple[Action, ...]:
         return (RefreshToken(frame.payload.token),)

@@ -2,8 +2,12 @@
 
 import time
 
+from shared.protocol import keys
+from shared.redis import Shards
 from tests.e2e.conftest import Pair
+from tests.support.gateway import eventually
 from tests.support.people import People, text_message
+from tests.support.stack import Stack
 
 
 async def test_friends_see_each_other_come_and_go(people: People) -> None:
@@ -119,6 +123,28 @@ async def test_presence_over_rest_is_for_friends_only(people: People) -> None:
     assert [(friend["username"], friend["isOnline"], friend["status"]) for friend in friends] == [
         (bob.username, True, "online")
     ]
+
+
+async def test_each_pong_and_ping_renews_the_lease(people: People, stack: Stack) -> None:
+    alice = people.make("alice")
+    socket = await alice.connect()
+    shards = Shards(stack.redis_urls)
+    redis, key = shards.of(alice.id), keys.key(keys.ONLINE, alice.id)
+
+    async def is_renewed() -> bool:
+        return await redis.ttl(key) > 55
+
+    async def pong() -> None:
+        await socket.connection.pong()
+
+    async def ping() -> None:
+        await socket.send("ping")
+
+    for show_life in (pong, ping):
+        assert await redis.expire(key, 30)
+        await show_life()
+        await eventually(is_renewed, 4)
+    await shards.aclose()
 
 
 async def test_presence_query_is_bounded(people: People) -> None:

@@ -133,6 +133,33 @@ async def test_leases_are_renewed_in_batches(
                 break
 
 
+async def test_who_pings_or_pongs_is_renewed_within_a_second_or_so(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    """However often, it is one message; who shows nothing waits for the next batch of all."""
+    pinging, ponging, _silent = [await gateway.connect(f"{alice}-{number}") for number in range(3)]
+    for _ in range(5):
+        await pinging.send("ping")
+        await ponging.connection.pong()
+    renewal = await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder, seconds=3)
+    assert {connection for _, connection in renewal.connections} == {connection_id(pinging), connection_id(ponging)}
+    assert len(renewal.connections) == 2
+    assert abs(renewal.at_ms / 1000 - time.time()) < 2
+    await pinging.send("ping")
+    renewal = await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder, seconds=3)
+    assert renewal.connections == [(identity(f"{alice}-0"), connection_id(pinging))]
+    assert await behind.empty(PRESENCE_RENEWALS)
+
+
+async def test_who_has_gone_is_not_renewed(gateway: RunningGateway, behind: Backend, alice: str, bob: str) -> None:
+    gone, here = await gateway.connect(alice), await gateway.connect(bob)
+    for socket in (gone, here):
+        await socket.send("ping")
+    await gone.close()
+    renewal = await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder, seconds=3)
+    assert renewal.connections == [(identity(bob), connection_id(here))]
+
+
 async def test_repeated_typing_is_told_once_a_second_and_ends_by_itself(
     gateway: RunningGateway, behind: Backend, alice: str, conversation: str
 ) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.gateway.allowance import Allowance, Rate
 from services.gateway.media import MediaHosts
-from services.gateway.session import MAX_REFUSALS, Action, Close, RefreshToken, Reply, Rest, Session
+from services.gateway.session import MAX_REFUSALS, Action, Close, Pong, RefreshToken, Reply, Rest, Session
 from shared.protocol import client, limits, relay
 from shared.protocol.closing import CloseCode
 
@@ -62,7 +62,7 @@ def error_of(actions: tuple[Action, ...]) -> Any:
         (frame("auth.refresh", token="abc"), RefreshToken("abc")),
         (
             frame("ping", timestamp=12),
-            Reply(b'{"type":"pong","payload":{"timestamp":1704067200,"echo":12}}'),
+            Pong(b'{"type":"pong","payload":{"timestamp":1704067200,"echo":12}}'),
         ),
     ],
 )
