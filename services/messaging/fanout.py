@@ -93,8 +93,8 @@ class Fanout:
         return undelivered, ended
 
     async def _wait_for_turn(self, index: int, part: Part) -> None:
-        waiting = [value for newest in part.newest.values() for value in newest.turn()]
-        blob = msgpack_encoder.encode(waiting)
+        waiting = part.newest.values()
+        blob = msgpack_encoder.encode(([one.delivered_key for one in waiting], [one.follows or 0 for one in waiting]))
         patience = Patience(self._max_deferral_seconds)
         while not await _TURN(self._shards.at(index), blob) and await patience.wait():
             pass

@@ -62,18 +62,18 @@ class Newest:
         if self.follows is None and appended.verdict == "new":
             self.follows = message.seq if appended.lively else 0
 
-    def turn(self) -> tuple[str, int]:
-        """Its key, and the seq that directly follows what must have been delivered, or 0."""
-        return keys.key(keys.LAST_MESSAGE, self.message.conversation_id), self.follows or 0
+    @property
+    def delivered_key(self) -> str:
+        """Where Redis remembers which message was delivered."""
+        return keys.key(keys.DELIVERED, self.message.conversation_id)
 
     def flat(self) -> tuple[str | int, ...]:
         """What the fan-out script reads."""
-        key, follows = self.turn()
         message = self.message
         return (
-            key,
+            keys.key(keys.LAST_MESSAGE, message.conversation_id),
             message.seq,
-            follows,
+            self.follows or 0,
             message.id,
             message.sender_id,
             message.content or "",
@@ -199,6 +199,7 @@ class Part:
                 self.counters.flat,
                 self.progress,
                 list(self.typing),
+                [newest.delivered_key for newest in self.newest.values()],
                 last_messages,
                 directs,
                 completed,

@@ -1,6 +1,6 @@
 -- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
 --
--- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, last_messages, directs, completed}. Each but the first two
+-- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed}. Each but the first two
 -- is one flat list: a table for each record would cost more than all the rest.
 --   trace          traceparent of the cycle, or ''
 --   events         for each user: user, number of its events, then of each event
@@ -11,6 +11,7 @@
 --   counters       count key, version key, place of the total in totals
 --   progress       key, conversation, seq: up to there the user's devices have everything
 --   typing         keys of typing indicators that end, if they are shown, with what is delivered here
+--   delivered      for each of last_messages, key of the newest seq that was delivered
 --   last_messages  key, seq, seq that directly follows what must have been delivered, or 0, id, sender_id, content, type, created_at
 --   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
@@ -22,7 +23,7 @@
 -- these are stored but not delivered yet, and it may not overtake them; or {0, numbers of the notifiable events that no
 -- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
-local tag, trace, events, totals, counters, progress, typing, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
+local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
 
 local TEXTS = 5
@@ -31,10 +32,10 @@ local format = string.format
 
 -- The newest message that each conversation is known to have delivered. Another replica that has stored an earlier one than
 -- ours and not delivered it yet leaves a gap.
-local delivered_seq = {}
-for i = 1, #last_messages, 8 do
-    local seq = tonumber(call('HGET', last_messages[i], 'seq') or 0)
-    if last_messages[i + 2] > seq + 1 and ARGV[5] ~= '1' then
+local delivered_seq = #delivered > 0 and call('MGET', unpack(delivered)) or delivered
+for i = 1, #delivered do
+    local seq = tonumber(delivered_seq[i] or 0)
+    if last_messages[i * 8 - 5] > seq + 1 and ARGV[5] ~= '1' then
         return {2}
     end
     delivered_seq[i] = seq
@@ -202,12 +203,14 @@ if #typing > 0 and call('EXISTS', unpack(typing)) > 0 then
     end
 end
 
-for i = 1, #last_messages, 8 do
+for place = 1, #delivered do
+    local i = place * 8 - 7
     local key, seq = last_messages[i], last_messages[i + 1]
-    if seq > delivered_seq[i] then
+    if seq > delivered_seq[place] then
         call('HSET', key, 'id', last_messages[i + 3], 'sender_id', last_messages[i + 4], 'content', last_messages[i + 5],
-            'type', last_messages[i + 6], 'created_at', last_messages[i + 7], 'seq', seq)
+            'type', last_messages[i + 6], 'created_at', last_messages[i + 7])
         call('EXPIRE', key, last_message_seconds)
+        call('SET', delivered[place], seq, 'EX', last_message_seconds)
     end
 end
 

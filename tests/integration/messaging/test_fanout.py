@@ -277,9 +277,11 @@ async def test_the_last_message_is_cached(replica: Replica, talk: Talk, gateway:
         "content": "b",
         "type": "text",
         "created_at": newest["createdAt"],
-        "seq": "2",
     }
-    assert 0 < await client.ttl(key) <= limits.LAST_MESSAGE_SECONDS
+    delivered = keys.key(keys.DELIVERED, talk.id)
+    assert await client.get(delivered) == b"2"
+    for name in (key, delivered):
+        assert 0 < await client.ttl(name) <= limits.LAST_MESSAGE_SECONDS
 
 
 async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
