@@ -107,13 +107,8 @@ class Messaging:
         faults = Faults(settings.fault_point if settings.faults else None)
         handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
         reports = Reports(self._publisher, settings.push_delay_seconds)
-<<<<<<< HEAD
-        cycle = Cycle(handlers, fanout, self._indicators, reports, self._drift, faults)
-        pace = Pace(settings.cycle_pause_seconds, WORTHWHILE_COMMANDS)
-=======
         cycle = Cycle(handlers, self._fanout, self._indicators, reports, self._drift, faults)
-        pace = Pace(settings.cycle_pause_seconds)
->>>>>>> 55e741e (typing: Say that a conversation is not the typist's.)
+        pace = Pace(settings.cycle_pause_seconds, WORTHWHILE_COMMANDS)
         dead_letters = DeadLetters(self._publisher)
         return CommandConsumer(self._commands_link, cycle, dead_letters, faults, pace, settings.max_cycle_commands)
 
