@@ -9,6 +9,7 @@ Frames and fields: AMQP 0-9-1 specification, 2.3 «Frames» and 4.2 «Low-level 
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -54,9 +55,9 @@ class Refused(AMQPError):
 
 
 class Delivery:
-    """A message as the broker delivered it, to be settled once, with `ack` or `reject`."""
+    """A message as the broker delivered it, to be settled once, with `ack` or `reject`. `at`: monotonic seconds."""
 
-    __slots__ = ("_frames", "_properties", "body", "redelivered", "tag")
+    __slots__ = ("_frames", "_properties", "at", "body", "redelivered", "tag")
 
     def __init__(self, frames: "MessageFrames", tag: int, properties: bytes, body: bytes, *, redelivered: bool) -> None:
         self._frames = frames
@@ -64,6 +65,7 @@ class Delivery:
         self.tag = tag
         self.body = body
         self.redelivered = redelivered
+        self.at = time.monotonic()
 
     @property
     def headers(self) -> Mapping[str, Any]:

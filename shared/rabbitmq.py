@@ -226,10 +226,6 @@ class Consumer:
     async def take(self, most: int) -> list[Delivery]:
         """Wait for deliveries, and take up to `most`, oldest first."""
         await self._arrived.wait()
-        return self.take_waiting(most)
-
-    def take_waiting(self, most: int) -> list[Delivery]:
-        """Take up to `most` of the deliveries that are there, perhaps none, oldest first."""
         taken, self._waiting = self._waiting[:most], self._waiting[most:]
         if not self._waiting:
             self._arrived.clear()

@@ -17,6 +17,7 @@ from services.gateway.heartbeat import Heartbeat
 from services.gateway.hub import Hub
 from services.gateway.introductions import Introductions
 from services.gateway.listener import ListeningProtocol, listen
+from services.gateway.pace import Pace
 from services.gateway.presence import Announcer
 from services.gateway.protocol import GatewayProtocol
 from services.gateway.rates import MessageRates
@@ -28,14 +29,13 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.silence import Silence
 from services.gateway.takeover import Takeover
 from services.gateway.typists import Typists
-from services.gateway.uplink import LANES, WORTHWHILE_COMMANDS, Uplink
+from services.gateway.uplink import LANES, Uplink
 from services.gateway.websocket import Entrance, add_websocket
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
-from shared.pace import Pace
 from shared.postgres import Pool
 from shared.protocol import limits
 from shared.protocol.topology import QUEUES
@@ -66,7 +66,7 @@ class Process:
         self.hub = Hub()
         refusals = Refusals(self.hub)
         rates = MessageRates(self.shards, refusals, settings.messages_per_minute)
-        pace = Pace(settings.uplink_pause_seconds, WORTHWHILE_COMMANDS)
+        pace = Pace(settings.uplink_pause_seconds)
         self.uplink = Uplink(self.gateway_id, self.publisher, rates, refusals, pace)
         self.routes = Routes(self.shards, self.gateway_id)
         self.silence = Silence(self.routes, self.publisher, settings.push_delay_seconds)

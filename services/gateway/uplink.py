@@ -13,9 +13,9 @@ import structlog
 
 from services.gateway import metrics
 from services.gateway.batches import Batch, Batches
+from services.gateway.pace import Pace
 from services.gateway.rates import MessageRates
 from services.gateway.refusals import Refusals
-from shared.pace import Pace
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_COMMANDS
@@ -29,8 +29,6 @@ log = structlog.get_logger(__name__)
 
 LANES: Final = 2
 """Publishes in flight at once."""
-WORTHWHILE_COMMANDS: Final = 2.5
-"""A pause that collects so many pays: a message to the broker costs as much as a dozen commands in it."""
 
 
 class Uplink:

@@ -7,7 +7,7 @@ import structlog
 import uvicorn
 
 from services.messaging.blocks import Blocks
-from services.messaging.consumer import WORTHWHILE_COMMANDS, CommandConsumer
+from services.messaging.consumer import CommandConsumer
 from services.messaging.conversations import Conversations
 from services.messaging.cycle import Cycle
 from services.messaging.deadletters import DeadLetters
@@ -29,7 +29,6 @@ from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
-from shared.pace import Pace
 from shared.postgres import Pool
 from shared.protocol.topology import MESSAGING_COMMANDS, MESSAGING_SIGNALS, QUEUES
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
@@ -108,9 +107,8 @@ class Messaging:
         handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
         reports = Reports(self._publisher, settings.push_delay_seconds)
         cycle = Cycle(handlers, self._fanout, self._indicators, reports, self._drift, faults)
-        pace = Pace(settings.cycle_pause_seconds, WORTHWHILE_COMMANDS)
         dead_letters = DeadLetters(self._publisher)
-        return CommandConsumer(self._commands_link, cycle, dead_letters, faults, pace, settings.max_cycle_commands)
+        return CommandConsumer(self._commands_link, cycle, dead_letters, faults, settings.max_cycle_commands)
 
     async def _check_amqp(self) -> None:
         links = (self._publisher, self._commands_link, self._signals_link)

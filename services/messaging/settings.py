@@ -16,12 +16,6 @@ class Settings(ServiceSettings):
         100, ge=1, le=10_000, description="AMQP messages that one replica holds unacknowledged."
     )
     max_cycle_commands: int = Field(512, ge=1, le=1000, description="Commands that one cycle handles, about.")
-    cycle_pause_seconds: float = Field(
-        0.004,
-        ge=0,
-        le=0.05,
-        description="Longest wait for a batch to fill, under load; at rest there is none. Saves CPU, costs latency.",
-    )
     max_deferral_seconds: float = Field(
         0.2, ge=0, description="Longest wait of a delivery for an earlier message that another replica is delivering."
     )
