@@ -26,7 +26,7 @@ HEARTBEAT_SECONDS: Final = 10
 CONFIRM_SECONDS: Final = 5
 CONNECT_SECONDS: Final = 5
 MAX_BACKOFF_SECONDS: Final = 3
-ACKNOWLEDGE_SECONDS: Final = 0.05
+ACKNOWLEDGE_SECONDS: Final = 0.02
 """How long what is done may wait to be acknowledged together: for a quorum queue each acknowledgement is a write to disk."""
 
 TRANSIENT_ERRORS: Final = (AMQPError, OSError, TimeoutError)
