@@ -148,6 +148,8 @@ class ScriptRunner:
 
     def close(self) -> None:
         """Close the connection."""
+        if self._opening is not None:
+            self._opening.cancel()
         if self._connection is not None:
             self._connection.abort()
 
@@ -157,6 +159,8 @@ class ScriptRunner:
             return self._connection
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
+            # Whoever waits may have been cancelled: then nobody asks how it went.
+            self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> Connection:

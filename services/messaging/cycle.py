@@ -47,10 +47,11 @@ class Cycle:
     async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
         """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure."""
         outbox = self._fanout.outbox(trace or "")
+        left = await self._unfinished(batches)
         self._faults.reach(FaultPoint.BEFORE_COMMIT)
         with span("messaging.store", "client", trace):
             try:
-                for segment in segments(batches):
+                for segment in segments(left):
                     for part in parts(segment):
                         await self._handle(part, outbox)
             finally:
@@ -70,6 +71,15 @@ class Cycle:
             await outlast(lambda: self._reports.undelivered(undelivered))
         if outbox.blocks:
             await outlast(lambda: self._reports.blocks(outbox.blocks))
+        if undelivered or ended or outbox.blocks or len(outbox.parts) > 1:
+            await outlast(lambda: self._fanout.finished.remember(outbox.completed))
+
+    async def _unfinished(self, batches: Sequence[CommandBatch]) -> Sequence[CommandBatch]:
+        """Those with something left to do or to tell."""
+        if not any(batch.again for batch in batches):
+            return batches
+        told = await self._fanout.finished.among(batch for batch in batches if batch.again)
+        return [batch for batch in batches if (batch.gateway_id, batch.batch_id) not in told]
 
     async def _handle(self, part: Segment, outbox: Outbox) -> None:
         """Handle a part; if it fails for good, its commands one by one: a bad one must not fail its neighbours."""

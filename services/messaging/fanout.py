@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from services.messaging import metrics
+from services.messaging import finished, metrics
+from services.messaging.finished import Finished
 from services.messaging.indicators import Indicator
 from services.messaging.outbox import Origin, Outbox, Part
 from shared.protocol import keys, limits, relay
@@ -17,6 +18,7 @@ from shared.redis import Script, Shards
 _FANOUT: Final = Script("services.messaging", "fanout")
 _TURN: Final = Script("services.messaging", "turn")
 _LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
+_MEMORY: Final = (finished.BATCHES, finished.SECONDS)
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
 """What the script answers; anything else: it waits for earlier messages."""
@@ -54,9 +56,12 @@ class Fanout:
     A delivery waits, `max_deferral_seconds` at most, for another replica that has stored earlier messages of a
     conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch comes
     again behind ours, so waiting longer would not help: seqs tell clients what they lack.
+
+    `finished` knows which batches are told whole.
     """
 
     def __init__(self, shards: Shards, rebuild: Rebuild, max_deferral_seconds: float) -> None:
+        self.finished = Finished(shards)
         self._shards = shards
         self._rebuild = rebuild
         self._max_deferral_seconds = max_deferral_seconds
@@ -69,10 +74,12 @@ class Fanout:
         """Deliver everything, the completions last. Raises RedisError; calling it again repeats events, which receivers
         drop by (conversation, seq), and counts nothing twice.
 
-        Returns the messages that no gateway took, and the typing indicators that ended.
+        Returns the messages that no gateway took, and the typing indicators that ended. When there are none, and the outbox
+        has no blocks, the batches are remembered as finished in the same step; with several servers they never are.
         """
         if len(outbox.parts) == 1:
-            return await self._run(0, outbox.parts[0], outbox.directs, outbox.completed)
+            remember = not outbox.blocks
+            return await self._run(0, outbox.parts[0], outbox.directs, outbox.completed, remember=remember)
         return await self._deliver_apart(outbox)
 
     async def _deliver_apart(self, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
@@ -100,13 +107,20 @@ class Fanout:
             pass
 
     async def _run(
-        self, index: int, part: Part, directs: list[str], completed: list[str | int], *, overtake: bool = False
+        self,
+        index: int,
+        part: Part,
+        directs: list[str],
+        completed: list[str | int],
+        *,
+        overtake: bool = False,
+        remember: bool = False,
     ) -> tuple[list[Origin], list[Indicator]]:
         blob, texts = part.encode(str(random.getrandbits(31)), directs, completed), part.texts()
         client = self._shards.at(index)
         patience = Patience(self._max_deferral_seconds)
         while True:
-            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), *texts)
+            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, *texts)
             if verdict == DELIVERED:
                 break
             if verdict == TOTALS_MISSING:

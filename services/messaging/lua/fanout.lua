@@ -16,7 +16,8 @@
 --   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
--- ARGV[6] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes, so the texts come once, and
+-- ARGV[6]: '1' to remember the batches as finished, if nothing has to follow; ARGV[7], ARGV[8]: how many, for how many seconds
+-- ARGV[9] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes, so the texts come once, and
 -- nothing is glued to them here: who reads an inbox or a delivery puts the unread total and the cursor behind them.
 --
 -- Returns {1, places of totals that are missing} and has done nothing; {2} and has done nothing, because messages before
@@ -26,7 +27,7 @@
 local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
 
-local TEXTS = 5
+local TEXTS = 8
 local call = redis.call
 local format = string.format
 
@@ -272,6 +273,14 @@ while position < #events do
     end
     number = number + count
     position = position + 2 + count * 5
+end
+
+if ARGV[6] == '1' and #undelivered == 0 and #shown == 0 then
+    for i = 1, #completed, 2 do
+        local key = '{{FINISHED}}' .. completed[i]
+        call('HSET', key, completed[i + 1] % ARGV[7], completed[i + 1])
+        call('EXPIRE', key, ARGV[8])
+    end
 end
 
 return {0, undelivered, shown}

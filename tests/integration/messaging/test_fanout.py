@@ -9,11 +9,12 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
+from services.messaging import finished
 from services.messaging.outage import outlast
 from services.messaging.outbox import Origin, Outbox
 from shared.postgres import Pool
 from shared.protocol import keys, limits
-from shared.protocol.relay import Command
+from shared.protocol.relay import Command, CommandBatch
 from shared.rabbitmq import BrokerUnavailable
 from shared.redis import Shards
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
@@ -174,10 +175,42 @@ async def test_a_batch_that_comes_again_changes_nothing(
     batch = gateway.batch(talk.send(talk.one, "a", "t1"), talk.send(talk.one, "b"), talk.read(talk.one))
     for _ in range(2):
         await replica.cycle.run([batch])
-    await gateway.until(lambda: len(gateway.events(talk.other)) == 4)
-    assert [e["payload"]["message"]["seq"] for e in gateway.events(talk.other, "message.new")] == [1, 2, 1, 2]
+    await gateway.until(lambda: sum(len(downlink.completed) for downlink in gateway.downlinks) == 2)
+    assert [e["payload"]["message"]["seq"] for e in gateway.events(talk.other, "message.new")] == [1, 2]
+    assert len(gateway.events(talk.one)) == 3
     assert await total(shards, talk.other) == 2
     assert await replica.counts.of(talk.other.id) == {talk.id: 2}
+
+
+async def test_what_nobody_took_is_reported_again_until_it_was(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    """A replica died between delivering and reporting to the notifier."""
+    await shards.of(talk.other.id).delete(keys.key(keys.ROUTES, talk.other.id))
+    batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
+    outbox = Outbox(shards)
+    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], outbox)
+    outbox.complete(batch.gateway_id, batch.batch_id)
+    undelivered, _ = await replica.fanout.deliver(outbox)
+    assert len(undelivered) == 1
+    batch.again = True
+    for _ in range(2):
+        await replica.cycle.run([batch])
+        assert [origin.send.content for origin in replica.reported.origins] == ["hi"]
+    await gateway.until(lambda: sum(len(downlink.completed) for downlink in gateway.downlinks) == 3)
+    assert len(gateway.events(talk.one, "message.sent")) == 2
+
+
+async def test_a_batch_is_known_as_finished_while_it_is_among_the_newest(
+    replica: Replica, talk: Talk, gateway: Gateway
+) -> None:
+    older = gateway.batch(talk.send(talk.one))
+    newer = CommandBatch(older.gateway_id, older.batch_id + finished.BATCHES, [talk.send(talk.one)])
+    memory = replica.fanout.finished
+    await replica.cycle.run([older])
+    assert await memory.among([older, newer]) == {(older.gateway_id, older.batch_id)}
+    await replica.cycle.run([newer])
+    assert await memory.among([older, newer]) == {(newer.gateway_id, newer.batch_id)}
 
 
 async def test_a_repetition_tells_what_became_of_the_original(replica: Replica, talk: Talk, gateway: Gateway) -> None:

@@ -66,6 +66,8 @@ async def test_death_at_any_step_loses_and_doubles_nothing(
     assert await replica.counts.of(talk.other.id) == {talk.id: 4}
     for person in (talk.one, talk.other):
         assert await replica.counts.compare(person.id) == []
+    if point is FaultPoint.BEFORE_ACK:
+        assert [e["payload"]["message"]["seq"] for e in gateway.events(talk.other, "message.new")] == [1, 2, 3, 4, 6]
     sent = [e["payload"]["tempId"] for e in gateway.events(talk.one, "message.sent")]
     assert sent[2:4] == ["t1", None]
     read, delivered = [

@@ -177,16 +177,16 @@ async def test_marks_that_were_stored_and_not_told_are_told_when_they_come_again
     if block:
         await replica.blocks.set(talk.one.id, talk.other.id, active=True)
     batch = gateway.batch(talk.read(talk.other, 2), talk.delivered(talk.other, 3), again=True)
-    for _ in range(2):
+    for times in (1, 0):
         gateway.forget()
         await replica.cycle.run([batch])
         await gateway.completed(batch)
-        read = payloads(gateway, talk.one, "message.read_update")
-        delivered = payloads(gateway, talk.one, "message.delivered_update")
-        assert [(told["seq"], told["readAt"]) for told in read] == ([] if block else [(2, instant(lost[0].read_at))])
-        assert [(told["seq"], told["deliveredAt"]) for told in delivered] == (
-            [] if block else [(3, instant(lost[0].delivered_at))]
+        read, delivered = (
+            [(told["seq"], told[at]) for told in payloads(gateway, talk.one, kind)]
+            for kind, at in (("message.read_update", "readAt"), ("message.delivered_update", "deliveredAt"))
         )
+        assert read == ([] if block else [(2, instant(lost[0].read_at))] * times)
+        assert delivered == ([] if block else [(3, instant(lost[0].delivered_at))] * times)
 
 
 async def test_marks_that_were_no_news_are_none_when_they_come_again(
