@@ -278,7 +278,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
             confirmed.set_exception(error)
 
     def _show_life(self) -> None:
-        """Show aiormq a frame, as often as it needs: who sends messages owes no heartbeats (4.2.7)."""
+        """Show aiormq a frame, as often as it needs: RabbitMQ sends no heartbeat while it sends messages."""
         now = self._loop_time()
         if now - self._shown_at >= SIGN_OF_LIFE_SECONDS:
             self._shown_at = now

@@ -8,14 +8,13 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aiormq.exceptions import AMQPError
 from pydantic import SecretStr
-from yarl import URL
 
 from shared.amqp import Delivery, MessageFrames, Transport
 from shared.protocol.topology import Queue
@@ -66,6 +65,14 @@ async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
     return await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments or None)
 
 
+class _Connection(aio_pika.Connection):
+    """aio-pika's, with `MessageFrames` below it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.below = self.kwargs["transport_factory"] = Transport()
+
+
 class Link:
     """One connection with one channel, made again whenever it breaks. `run` keeps it; `frames` is None while it is down.
 
@@ -112,13 +119,14 @@ class Link:
 
     async def _hold(self) -> None:
         """One life of the connection; returns when it has ended."""
-        transport = Transport()
-        connection = aio_pika.Connection(
-            URL(self._url), heartbeat=HEARTBEAT_SECONDS, client_properties={"connection_name": self._name}
+        connection = await aio_pika.connect(
+            self._url,
+            timeout=CONNECT_SECONDS,
+            heartbeat=HEARTBEAT_SECONDS,
+            client_properties={"connection_name": self._name},
+            connection_class=_Connection,
         )
-        connection.kwargs["transport_factory"] = transport
-        await connection.connect(timeout=CONNECT_SECONDS)
-        frames = transport.frames
+        frames = connection.below.frames
         closed = asyncio.Event()
         connection.close_callbacks.add(lambda *_: closed.set())
 

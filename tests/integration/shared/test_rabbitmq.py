@@ -162,6 +162,13 @@ async def test_a_consumer_whose_queue_is_deleted_declares_it_again(
     assert [each.body for each in await take(consumer, 1)] == [b"x"]
 
 
+async def test_a_silent_broker_is_noticed_by_the_heartbeat_that_was_agreed(publisher: Publisher) -> None:
+    connection = publisher.link._connection
+    assert connection is not None
+    assert connection.transport is not None
+    assert connection.transport.connection.connection_tune.heartbeat == rabbitmq.HEARTBEAT_SECONDS
+
+
 async def test_publishes_under_way_fail_with_the_connection(publisher: Publisher) -> None:
     frames = publisher.link.frames
     assert frames is not None
