@@ -60,18 +60,18 @@ class Intake(Generic[Batch]):
         async with asyncio.TaskGroup() as tasks:
             while True:
                 for message in await self._consumer.take(MESSAGES_PER_CYCLE):
-                    await self._sort_in(message, tasks)
+                    self._sort_in(message, tasks)
 
     async def drain(self) -> None:
         """Wait for the cycles under way; no other begins. What was taken since is delivered to another replica."""
         self._draining = True
         await asyncio.gather(*(working.acquire() for working in self._working.values()))
 
-    async def _sort_in(self, message: amqp.Delivery, tasks: asyncio.TaskGroup) -> None:
+    def _sort_in(self, message: amqp.Delivery, tasks: asyncio.TaskGroup) -> None:
         try:
             shares = self._split(self._decoder.decode(message.body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            await self._bury(message, repr(error))
+            self._bury(message, repr(error))
             return
         if not shares:
             acknowledge(message)
@@ -103,9 +103,9 @@ class Intake(Generic[Batch]):
                     await self._cycle(name, [one])
                 return
             taken[0][0].fault = repr(error)
-        await self._settle([delivery for delivery, _ in taken])
+        self._settle([delivery for delivery, _ in taken])
 
-    async def _settle(self, deliveries: list[Delivery]) -> None:
+    def _settle(self, deliveries: list[Delivery]) -> None:
         """A lane has done its share of these messages."""
         for delivery in deliveries:
             delivery.left -= 1
@@ -115,9 +115,9 @@ class Intake(Generic[Batch]):
             if delivery.fault is None:
                 acknowledge(delivery.message)
             else:
-                await self._bury(delivery.message, delivery.fault)
+                self._bury(delivery.message, delivery.fault)
 
-    async def _bury(self, message: amqp.Delivery, reason: str) -> None:
+    def _bury(self, message: amqp.Delivery, reason: str) -> None:
         metrics.POISON.inc()
         log.error("message.poison", reason=reason, size=len(message.body))
         reject(message)
