@@ -13,10 +13,9 @@ from services.messaging.cycle import Cycle
 from services.messaging.deadletters import DeadLetters
 from services.messaging.faults import FaultPoint, Faults
 from services.messaging.outage import outlast
-from shared.amqp import Delivery
 from shared.protocol.relay import CommandBatch, command_batch_decoder
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
-from shared.rabbitmq import Consumer
+from shared.rabbitmq import Consumer, Delivery
 from shared.tracing import parent_of, span, traceparent_of
 
 log = structlog.get_logger(__name__)

@@ -3,14 +3,10 @@
 import structlog
 
 from services.messaging import metrics
-from shared import rabbitmq
-from shared.amqp import Delivery
-from shared.protocol.topology import DEAD_REASON_HEADER, MESSAGING_DEAD
-from shared.rabbitmq import Publisher
+from shared.protocol.topology import MESSAGING_DEAD
+from shared.rabbitmq import Delivery, Publisher, dead_letter
 
 log = structlog.get_logger(__name__)
-
-MAX_REASON_CHARACTERS = 500
 
 
 class DeadLetters:
@@ -20,15 +16,7 @@ class DeadLetters:
         self._publisher = publisher
 
     async def bury(self, message: Delivery, reason: str) -> None:
-        """Store a copy that says why, then acknowledge. When the copy can't be stored, the broker moves the message
-        without a reason.
-        """
+        """Store a copy that says why, count it, and log it."""
         metrics.DEAD_LETTERS.inc()
         log.error("command.dead", reason=reason, size=len(message.body))
-        headers = {DEAD_REASON_HEADER: reason[:MAX_REASON_CHARACTERS]}
-        try:
-            await self._publisher.publish(MESSAGING_DEAD, message.body, headers=headers)
-        except (rabbitmq.BrokerUnavailable, *rabbitmq.TRANSIENT_ERRORS):
-            rabbitmq.reject(message)
-        else:
-            rabbitmq.acknowledge(message)
+        await dead_letter(self._publisher, MESSAGING_DEAD, message, reason)

@@ -16,9 +16,8 @@ from services.notifier.policy import Verdict, decide
 from services.notifier.receivers import Receivers
 from services.notifier.settlement import Settlement
 from services.notifier.subscriptions import Subscriptions
-from shared.amqp import Delivery
 from shared.protocol import relay
-from shared.rabbitmq import Consumer, reject
+from shared.rabbitmq import Consumer, Delivery, reject
 
 log = structlog.get_logger(__name__)
 

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.notifier.subscriptions import Subscription
-from shared.amqp import Delivery
 from shared.protocol import relay
-from shared.rabbitmq import acknowledge
+from shared.rabbitmq import Delivery, acknowledge
 
 
 class Parcel:

@@ -11,7 +11,7 @@ import structlog
 from services.presence import metrics
 from services.presence.lanes import Lane
 from services.presence.outage import outlast
-from shared import amqp
+from shared import rabbitmq
 from shared.rabbitmq import Consumer, acknowledge, reject
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ MESSAGES_PER_CYCLE: Final = 32
 class Delivery:
     """A message, how many lanes still have a share of it, and why it can't be handled, if it can't."""
 
-    message: amqp.Delivery
+    message: rabbitmq.Delivery
     left: int
     fault: str | None = None
 
@@ -67,7 +67,7 @@ class Intake(Generic[Batch]):
         self._draining = True
         await asyncio.gather(*(working.acquire() for working in self._working.values()))
 
-    def _sort_in(self, message: amqp.Delivery, tasks: asyncio.TaskGroup) -> None:
+    def _sort_in(self, message: rabbitmq.Delivery, tasks: asyncio.TaskGroup) -> None:
         try:
             shares = self._split(self._decoder.decode(message.body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -117,7 +117,7 @@ class Intake(Generic[Batch]):
             else:
                 self._bury(delivery.message, delivery.fault)
 
-    def _bury(self, message: amqp.Delivery, reason: str) -> None:
+    def _bury(self, message: rabbitmq.Delivery, reason: str) -> None:
         metrics.POISON.inc()
         log.error("message.poison", reason=reason, size=len(message.body))
         reject(message)

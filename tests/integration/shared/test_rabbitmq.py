@@ -9,9 +9,10 @@ from aio_pika.abc import AbstractChannel
 from pydantic import SecretStr
 
 from shared import rabbitmq
-from shared.amqp import Delivery, Refused
 from shared.protocol.topology import Queue
-from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
+from shared.rabbitmq import BrokerUnavailable, Consumer, Delivery, Publisher, Refused
+from shared.rabbitmq import consumer as consuming
+from shared.rabbitmq.link import HEARTBEAT_SECONDS
 
 SECONDS = 10
 PREFETCH = 8
@@ -119,7 +120,7 @@ async def test_what_is_done_is_not_delivered_again_and_the_rest_is(publisher: Pu
         await publisher.publish(WORK, str(number).encode())
     first, second, third = await take(consumer, 3)
     consumer.done(second)
-    await asyncio.sleep(4 * rabbitmq.ACKNOWLEDGE_SECONDS)
+    await asyncio.sleep(4 * consuming.ACKNOWLEDGE_SECONDS)
     await hang_up(consumer)
     (again,) = await take(consumer, 1)
     assert (again.body, again.redelivered) == (third.body, True)
@@ -130,7 +131,7 @@ async def test_what_is_done_is_not_delivered_again_and_the_rest_is(publisher: Pu
 async def test_what_is_done_is_acknowledged_before_it_blocks_the_prefetch(
     publisher: Publisher, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rabbitmq, "ACKNOWLEDGE_SECONDS", 2 * SECONDS)
+    monkeypatch.setattr(consuming, "ACKNOWLEDGE_SECONDS", 2 * SECONDS)
     for number in range(3 * PREFETCH):
         await publisher.publish(WORK, str(number).encode())
     for number in range(3 * PREFETCH):
@@ -166,7 +167,7 @@ async def test_a_silent_broker_is_noticed_by_the_heartbeat_that_was_agreed(publi
     connection = publisher.link._connection
     assert connection is not None
     assert connection.transport is not None
-    assert connection.transport.connection.connection_tune.heartbeat == rabbitmq.HEARTBEAT_SECONDS
+    assert connection.transport.connection.connection_tune.heartbeat == HEARTBEAT_SECONDS
 
 
 async def test_publishes_under_way_fail_with_the_connection(publisher: Publisher) -> None:

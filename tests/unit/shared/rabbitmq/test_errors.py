@@ -4,23 +4,23 @@ import asyncio
 
 import pytest
 
-from shared.rabbitmq import _honestly
+from shared.rabbitmq.errors import translate_errors
 
 
 async def test_a_closing_connection_is_an_error_that_can_be_caught() -> None:
     for raised in (Exception(), asyncio.CancelledError(), RuntimeError("the handler is closed")):
-        with pytest.raises(ConnectionError), _honestly():
+        with pytest.raises(ConnectionError), translate_errors():
             raise raised
 
 
 async def test_other_errors_pass() -> None:
-    with pytest.raises(TimeoutError), _honestly():
+    with pytest.raises(TimeoutError), translate_errors():
         raise TimeoutError
 
 
 async def test_a_cancelled_task_stays_cancelled_whatever_it_gets() -> None:
     async def waits() -> None:
-        with _honestly():
+        with translate_errors():
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -36,7 +36,7 @@ async def test_a_cancelled_task_stays_cancelled_whatever_it_gets() -> None:
 async def test_a_time_out_stays_one() -> None:
     async def waits() -> None:
         async with asyncio.timeout(0.01):
-            with _honestly():
+            with translate_errors():
                 await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):

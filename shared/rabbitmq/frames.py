@@ -1,50 +1,43 @@
-"""AMQP 0-9-1 on the hot path: the frames that carry messages, read and written where they meet the socket.
+"""The frames that carry messages, read and written where they meet the socket: the hot path.
 
 aio-pika opens the connection and its channel, declares, consumes, keeps the heartbeat and closes. Messages, confirms and
-acknowledgements go past it, without a task or a queue for each (docs/decisions/0018-message-frames-bypass-aio-pika.md).
-
-Frames and fields: AMQP 0-9-1 specification, 2.3 «Frames» and 4.2 «Low-level wire format»
-(https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf), and RabbitMQ's `basic.nack` and publisher confirms.
+acknowledgements bypass it, without a task or a queue for each (docs/decisions/0018-message-frames-bypass-aio-pika.md).
 """
 
 import asyncio
 import struct
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final, cast
 
 import aiormq.connection
-import pamqp.encode
-import pamqp.header
 from aiormq.exceptions import AMQPError
 from yarl import URL
 
-METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
-_FRAME_KINDS: Final = frozenset({METHOD, HEADER, BODY, HEARTBEAT})
-_FRAME_END: Final = 0xCE
-_BASIC: Final = 60
-"""The class of all methods here; a method's payload begins with its class and its own number."""
-_PUBLISH, _RETURN, _DELIVER, _ACK, _REJECT, _NACK = (
-    struct.pack(">HH", _BASIC, method) for method in (40, 50, 60, 80, 90, 120)
+from shared.rabbitmq.wire import (
+    ACK,
+    BASIC,
+    BODY,
+    CONTENT_HEAD,
+    DELIVER,
+    FRAME_END,
+    FRAME_EXTRA,
+    FRAME_HEAD,
+    FRAME_KINDS,
+    HEADER,
+    HEARTBEAT,
+    HEARTBEAT_FRAME,
+    METHOD,
+    MULTIPLE,
+    NACK,
+    REJECT,
+    RETURN,
+    TAG_AND_BIT,
+    decode_properties,
+    encode_properties,
+    frame,
+    publish_frame,
 )
-
-_frame_head: Final = struct.Struct(">BHI")
-"""Kind, channel, size of the payload. An octet, `_FRAME_END`, comes behind the payload."""
-_FRAME_EXTRA: Final = _frame_head.size + 1
-_content_head: Final = struct.Struct(">HHQ")
-"""Class, weight, size of the body. The properties come next."""
-_tag_and_bit: Final = struct.Struct(">Q?")
-"""A delivery tag, and a bit: all before it too; or it is redelivered; or it shall go back to the queue."""
-_HEARTBEAT_FRAME: Final = _frame_head.pack(HEARTBEAT, 0, 0) + bytes([_FRAME_END])
-
-_MULTIPLE: Final = 1
-_MANDATORY: Final = 1
-_HAS_HEADERS: Final = 1 << 13
-_HAS_DELIVERY_MODE: Final = 1 << 12
-_HAS_EXPIRATION: Final = 1 << 8
-_HAS_MESSAGE_ID: Final = 1 << 7
-_TRANSIENT, _PERSISTENT = b"\x01", b"\x02"
 
 SIGN_OF_LIFE_SECONDS: Final = 1.0
 """aiormq takes a connection for dead when it sees no frame of it, so it is shown one at least so often."""
@@ -70,7 +63,7 @@ class Delivery:
     @property
     def headers(self) -> Mapping[str, Any]:
         """The message's headers, decoded anew at each call."""
-        return _properties_of(self._properties).headers or {}
+        return decode_properties(self._properties).headers or {}
 
     def names(self, header: str) -> bool:
         """Whether this header is there: a look at the bytes costs far less than `headers`."""
@@ -126,7 +119,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
     def open(self, channel: int, frame_bytes: int) -> None:
         """Messages go by this channel, in frames of at most so many bytes (0: no limit)."""
         self._channel = channel
-        self._body_bytes = frame_bytes - _FRAME_EXTRA if frame_bytes else 1 << 31
+        self._body_bytes = frame_bytes - FRAME_EXTRA if frame_bytes else 1 << 31
 
     @property
     def attached(self) -> bool:
@@ -161,16 +154,16 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         self._published = tag = self._published + 1
         confirmed = self._unconfirmed[tag] = asyncio.get_running_loop().create_future()
         expiration = None if expiration_seconds is None else str(int(expiration_seconds * 1000))
-        socket.write(self._content(queue, body, _properties(persistent, expiration, headers, str(tag))))
+        socket.write(self._content(queue, body, encode_properties(persistent, expiration, headers, str(tag))))
         await confirmed
 
     def ack(self, tag: int, *, all_before: bool) -> None:
         """Acknowledge a delivery. Raises ConnectionError."""
-        self._open_socket().write(_frame(METHOD, self._channel, _ACK + _tag_and_bit.pack(tag, all_before)))
+        self._open_socket().write(frame(METHOD, self._channel, ACK + TAG_AND_BIT.pack(tag, all_before)))
 
     def reject(self, tag: int) -> None:
         """Refuse a delivery for good. Raises ConnectionError."""
-        self._open_socket().write(_frame(METHOD, self._channel, _REJECT + _tag_and_bit.pack(tag, False)))
+        self._open_socket().write(frame(METHOD, self._channel, REJECT + TAG_AND_BIT.pack(tag, False)))
 
     def _open_socket(self) -> asyncio.Transport:
         if self._socket is None or self._socket.is_closing():
@@ -180,11 +173,11 @@ class MessageFrames(asyncio.StreamReaderProtocol):
     def _content(self, queue: str, body: bytes, properties: bytes) -> bytes:
         """The frames of a message: method, header, and a body that may take several."""
         frames = [
-            _publish_frame(self._channel, queue),
-            _frame(HEADER, self._channel, _content_head.pack(_BASIC, 0, len(body)) + properties),
+            publish_frame(self._channel, queue),
+            frame(HEADER, self._channel, CONTENT_HEAD.pack(BASIC, 0, len(body)) + properties),
         ]
         starts = range(0, len(body), self._body_bytes)
-        frames += [_frame(BODY, self._channel, body[start : start + self._body_bytes]) for start in starts]
+        frames += [frame(BODY, self._channel, body[start : start + self._body_bytes]) for start in starts]
         return b"".join(frames)
 
     # --- from the broker -------------------------------------------------------------------------------------------------
@@ -206,17 +199,17 @@ class MessageFrames(asyncio.StreamReaderProtocol):
             return
         data = self._rest + data if self._rest else data
         at, length = 0, len(data)
-        while length - at >= _FRAME_EXTRA:
-            kind, _, size = _frame_head.unpack_from(data, at)
-            end = at + _FRAME_EXTRA + size
-            if kind not in _FRAME_KINDS or (end <= length and data[end - 1] != _FRAME_END):
+        while length - at >= FRAME_EXTRA:
+            kind, _, size = FRAME_HEAD.unpack_from(data, at)
+            end = at + FRAME_EXTRA + size
+            if kind not in FRAME_KINDS or (end <= length and data[end - 1] != FRAME_END):
                 # Not AMQP 0-9-1, as the answer to another version's greeting is: aiormq has the words for it.
                 self._splits = False
                 super().data_received(data[at:])
                 return
             if end > length:
                 break
-            if self._take(kind, data[at + _frame_head.size : end - 1]):
+            if self._take(kind, data[at + FRAME_HEAD.size : end - 1]):
                 self._show_life()
             else:
                 super().data_received(data[at:end])
@@ -227,13 +220,13 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         """Handle a frame, if it is one of ours."""
         if kind == METHOD:
             method = payload[:4]
-            if method in {_DELIVER, _RETURN}:
+            if method in {DELIVER, RETURN}:
                 self._incoming = _Incoming(payload)
-            elif method == _ACK:
-                self._confirm(*_tag_and_bit.unpack_from(payload, 4), taken=True)
-            elif method == _NACK:
+            elif method == ACK:
+                self._confirm(*TAG_AND_BIT.unpack_from(payload, 4), taken=True)
+            elif method == NACK:
                 tag, bits = struct.unpack_from(">QB", payload, 4)
-                self._confirm(tag, bool(bits & _MULTIPLE), taken=False)
+                self._confirm(tag, bool(bits & MULTIPLE), taken=False)
             else:
                 return False
             return True
@@ -241,8 +234,8 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         if incoming is None or kind == HEARTBEAT:
             return False
         if kind == HEADER:
-            incoming.wanted = _content_head.unpack_from(payload)[2]
-            incoming.properties = payload[_content_head.size :]
+            incoming.wanted = CONTENT_HEAD.unpack_from(payload)[2]
+            incoming.properties = payload[CONTENT_HEAD.size :]
         else:
             incoming.parts.append(payload)
             incoming.wanted -= len(payload)
@@ -253,11 +246,11 @@ class MessageFrames(asyncio.StreamReaderProtocol):
 
     def _complete(self, incoming: _Incoming) -> None:
         """All frames of a message are there."""
-        if incoming.method.startswith(_RETURN):
-            self._settle(int(_properties_of(incoming.properties).message_id or 0), Refused("there is no such queue"))
+        if incoming.method.startswith(RETURN):
+            self._settle(int(decode_properties(incoming.properties).message_id or 0), Refused("there is no such queue"))
             return
         body = incoming.parts[0] if len(incoming.parts) == 1 else b"".join(incoming.parts)
-        tag, redelivered = _tag_and_bit.unpack_from(incoming.method, 5 + incoming.method[4])
+        tag, redelivered = TAG_AND_BIT.unpack_from(incoming.method, 5 + incoming.method[4])
         self.on_delivery(Delivery(self, tag, incoming.properties, body, redelivered=redelivered))
 
     def _confirm(self, tag: int, multiple: bool, *, taken: bool) -> None:
@@ -282,7 +275,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         now = self._loop_time()
         if now - self._shown_at >= SIGN_OF_LIFE_SECONDS:
             self._shown_at = now
-            super().data_received(_HEARTBEAT_FRAME)
+            super().data_received(HEARTBEAT_FRAME)
 
 
 class Transport(aiormq.connection.TransportFactory):
@@ -302,36 +295,3 @@ class Transport(aiormq.connection.TransportFactory):
             lambda: self.frames, url.host or "", url.port or 0, ssl=context, **kwargs
         )
         return reader, asyncio.StreamWriter(transport, self.frames, reader, loop)
-
-
-def _frame(kind: int, channel: int, payload: bytes) -> bytes:
-    return b"%b%b\xce" % (_frame_head.pack(kind, channel, len(payload)), payload)
-
-
-@lru_cache(maxsize=64)
-def _publish_frame(channel: int, queue: str) -> bytes:
-    """`basic.publish` to the default exchange; what has no queue is to be returned."""
-    reserved, exchange = b"\x00\x00", pamqp.encode.short_string("")
-    return _frame(
-        METHOD, channel, _PUBLISH + reserved + exchange + pamqp.encode.short_string(queue) + bytes([_MANDATORY])
-    )
-
-
-def _properties(persistent: bool, expiration: str | None, headers: Mapping[str, str] | None, message_id: str) -> bytes:
-    """Flags and values of a message's properties, in the order of their flags. A returned message is known by its id."""
-    flags = _HAS_DELIVERY_MODE | _HAS_MESSAGE_ID
-    values = b""
-    if headers:
-        flags |= _HAS_HEADERS
-        values = pamqp.encode.field_table(dict(headers))
-    values += _PERSISTENT if persistent else _TRANSIENT
-    if expiration is not None:
-        flags |= _HAS_EXPIRATION
-        values += pamqp.encode.short_string(expiration)
-    return flags.to_bytes(2, "big") + values + pamqp.encode.short_string(message_id)
-
-
-def _properties_of(encoded: bytes) -> Any:
-    header = pamqp.header.ContentHeader()
-    header.unmarshal(_content_head.pack(_BASIC, 0, 0) + encoded)
-    return header.properties

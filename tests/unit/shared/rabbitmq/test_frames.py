@@ -14,8 +14,8 @@ from pamqp.common import FieldTable
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from shared import amqp
-from shared.amqp import Delivery, MessageFrames
+from shared.rabbitmq import Delivery, MessageFrames
+from shared.rabbitmq import frames as amqp
 
 CHANNEL = 1
 FRAME_BYTES = 4096

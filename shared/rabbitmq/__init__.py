@@ -1,0 +1,31 @@
+"""RabbitMQ: connections that come back by themselves, publishing with confirms, and consuming in batches.
+
+link           one connection with one channel, made again whenever it breaks
+publisher      persistent messages with confirm
+consumer       one queue, taken in batches
+dead_letters   what can't be handled, kept with the reason
+frames, wire   AMQP's frames on the hot path
+errors         what can go wrong
+"""
+
+from shared.rabbitmq.consumer import Consumer, acknowledge, reject
+from shared.rabbitmq.dead_letters import dead_letter
+from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable
+from shared.rabbitmq.frames import Delivery, MessageFrames, Refused
+from shared.rabbitmq.link import Link, declare
+from shared.rabbitmq.publisher import Publisher
+
+__all__ = [
+    "TRANSIENT_ERRORS",
+    "BrokerUnavailable",
+    "Consumer",
+    "Delivery",
+    "Link",
+    "MessageFrames",
+    "Publisher",
+    "Refused",
+    "acknowledge",
+    "dead_letter",
+    "declare",
+    "reject",
+]
