@@ -5,6 +5,8 @@ const BASE_MS = 500;
 const CAP_MS = 30_000;
 const DRAIN_SPREAD_MS = 5_000;
 const REFUSALS_BEFORE_STOP = 3;
+/** A revocation or a rotated key may take so long to be known everywhere. */
+const REFUSED_BEFORE_STOP_MS = 120_000;
 
 /**
  * What to do next. `renew` is `retry` with a token that is fetched anew.
@@ -54,17 +56,17 @@ export function afterClose(code, attempt, random) {
  *
  * @param {{ status: number, retryAfter?: number }} verdict status 0 when the server did not answer; `retryAfter` in seconds
  * @param {number} attempt connections in a row that did not last
- * @param {number} refusals answers 401 in a row, this one included
+ * @param {{ refusals: number, refusedMs: number }} unauthorized answers 401 in a row, this one included, and since when
  * @param {() => number} random
  * @returns {Advice}
  */
-export function afterRefusal({ status, retryAfter }, attempt, refusals, random) {
+export function afterRefusal({ status, retryAfter }, attempt, { refusals, refusedMs }, random) {
   if (status === 403) return { action: "stop", reason: "forbidden" };
   if (status === 401) {
-    if (refusals >= REFUSALS_BEFORE_STOP) return { action: "stop", reason: "unauthorized" };
+    if (refusals >= REFUSALS_BEFORE_STOP && refusedMs >= REFUSED_BEFORE_STOP_MS) return { action: "stop", reason: "unauthorized" };
     return { action: "renew", delayMs: refusals === 1 ? 0 : fullJitter(attempt, random), reason: "unauthorized" };
   }
-  const reason = status === 503 ? "server_busy" : "unreachable";
+  const reason = status === 503 || status === 429 ? "server_busy" : "unreachable";
   // Retry-After is a minimum: the jitter comes on top, or all who were refused together would come back together.
   const floorMs = (retryAfter ?? 0) * 1000;
   return { action: "retry", delayMs: floorMs + fullJitter(attempt, random), reason };

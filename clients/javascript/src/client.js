@@ -39,10 +39,10 @@ export class ChatClient {
   /** @param {import("./types.d.ts").ClientOptions} options */
   constructor(options) {
     const { url, getToken, clock = systemClock, outboxLimit = OUTBOX_LIMIT, autoDelivered = true } = options;
-    // A browser's fetch works as a method of the global object only.
-    const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-    const transport = { WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch };
-    if (!transport.WebSocket) throw new TypeError("No WebSocket here: pass a constructor as options.WebSocket");
+    // A browser's fetch works as a method of the global object only. Both are looked for again when they are needed: a page
+    // that is rendered on a server makes its client where there is neither.
+    const fetch = options.fetch ?? ((/** @type {any[]} */ ...args) => globalThis.fetch(.../** @type {[any]} */ (args)));
+    const transport = { WebSocket: options.WebSocket, fetch };
     const baseUrl = url.replace(/\/$/, "");
     const tokens = new Tokens(getToken, clock);
     const transmit = (/** @type {string} */ type, /** @type {object} */ payload) => this.#connection.send(type, payload);
@@ -51,7 +51,12 @@ export class ChatClient {
     this.rest = new Rest({ baseUrl, tokens, fetch, clock });
     /** The friends' statuses. */
     this.presence = new PresenceCache();
-    this.#outbox = new Outbox({ clock, limit: outboxLimit, transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, draft) });
+    this.#outbox = new Outbox({
+      clock,
+      limit: outboxLimit,
+      transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, draft),
+      onUnanswered: () => this.#connection.probe(),
+    });
     this.#receipts = new Receipts({ clock, transmit });
     this.#blocks = new BlockRequests({ clock, transmit });
     this.#typing = new TypingThrottle({ clock, transmit });
@@ -62,7 +67,7 @@ export class ChatClient {
       ownId: () => this.#userId,
       onItem: (item) => this.#onMessage(item),
       onLost: (lost) => this.#emit("lost", lost),
-      onSynced: (conversations) => this.#emit("synced", { conversations }),
+      onSynced: ({ items, nextPage }) => this.#emit("synced", { conversations: items, nextPage }),
     });
     this.#connection = new Connection({
       baseUrl,
@@ -101,11 +106,21 @@ export class ChatClient {
     return this.#emitter.on(type, listener);
   }
 
-  /** Connects, and stays connected until `close`. */
+  /** Connects, and stays connected until `close`; after that it may be called again. */
   connect() {
+    this.#connection.requireWebSocket();
+    this.#outbox.open();
     this.#stopWakeups();
     this.#stopWakeups = onWakeups(() => this.#connection.wake());
     this.#connection.start();
+  }
+
+  /**
+   * Says that the network may have changed, or that the app is looked at again: connects at once instead of waiting, and
+   * makes sure that an open connection still works. In browsers the client notices by itself; React Native apps call it.
+   */
+  wake() {
+    this.#connection.wake();
   }
 
   /** Ends everything; what was not acknowledged is rejected with the code `closed`. */
@@ -155,7 +170,7 @@ export class ChatClient {
    * @param {number} seq
    */
   track(conversationId, seq) {
-    this.#timeline.track(conversationId, seq);
+    this.#timeline.track(conversationId.toLowerCase(), seq);
   }
 
   /**
@@ -163,7 +178,7 @@ export class ChatClient {
    * @param {number} seq the user has seen everything up to it
    */
   markRead(conversationId, seq) {
-    this.#receipts.read(conversationId, seq);
+    this.#receipts.read(conversationId.toLowerCase(), seq);
   }
 
   /**
@@ -171,17 +186,17 @@ export class ChatClient {
    * @param {number} seq this device has everything up to it; sent by itself unless `autoDelivered` is off
    */
   markDelivered(conversationId, seq) {
-    this.#receipts.delivered(conversationId, seq);
+    this.#receipts.delivered(conversationId.toLowerCase(), seq);
   }
 
   /** @param {string} conversationId where the user is typing: call it on every input event */
   typing(conversationId) {
-    this.#typing.start(conversationId);
+    this.#typing.start(conversationId.toLowerCase());
   }
 
   /** @param {string} conversationId */
   stopTyping(conversationId) {
-    this.#typing.stop(conversationId);
+    this.#typing.stop(conversationId.toLowerCase());
   }
 
   /** @param {"online" | "away" | "busy"} status kept over reconnects */
@@ -258,7 +273,7 @@ export class ChatClient {
       if (failure.retryable) this.#receipts.refuse(type, conversationId, failure.retryAfter);
     }
     if (type === COMMAND.BLOCK_ADD || type === COMMAND.BLOCK_REMOVE) this.#blocks.refuse(type, failure);
-    this.#emit(EVENT.ERROR, failure, { ref });
+    this.#emit(EVENT.ERROR, failure, { source: "live", ref });
   }
 
   /** @param {number} code */

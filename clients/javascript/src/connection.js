@@ -3,13 +3,16 @@
  * to stop trying.
  */
 import { afterClose, afterRefusal } from "./backoff.js";
-import { COMMAND, EVENT, SOCKET_PATH, encode } from "./protocol.js";
+import { pause } from "./clock.js";
+import { CLOSE, COMMAND, EVENT, SOCKET_PATH, encode } from "./protocol.js";
 import { Socket } from "./socket.js";
 import { askVerdict } from "./verdict.js";
 
 // A connection that lived this long was a good one: the next failure starts with a short delay again.
 const STABLE_MS = 10_000;
 const TOKEN_RETRY_MS = 5_000;
+/** What a handshake can carry (RFC 9110, section 5.6.2: token); a line break, for one, makes WebSocket and fetch throw. */
+const SENDABLE = /^[!#$%&'*+.^`|~\w-]+$/;
 
 /**
  * @typedef {object} Handlers
@@ -32,17 +35,20 @@ export class Connection {
   #state = "idle";
   #attempt = 0;
   #refusals = 0;
+  #refusedSince = 0;
   /** Counts starts, so that a run that was stopped notices that it is over. */
   #run = 0;
   /** @type {() => void} */
   #endDelay = () => {};
   #mayHurry = false;
+  /** @type {Socket | null} whose token is being renewed */
+  #refreshing = null;
 
   /**
    * @param {object} options
    * @param {string} options.baseUrl http(s) origin of the service
    * @param {import("./tokens.js").Tokens} options.tokens
-   * @param {{ WebSocket: typeof WebSocket, fetch: typeof fetch }} options.transport
+   * @param {{ WebSocket?: typeof WebSocket, fetch: typeof fetch }} options.transport without a WebSocket, the global one
    * @param {import("./clock.js").Clock} options.clock
    * @param {Handlers} options.handlers
    */
@@ -56,6 +62,15 @@ export class Connection {
 
   get state() {
     return this.#state;
+  }
+
+  /** Throws TypeError where there is no WebSocket to connect with. */
+  requireWebSocket() {
+    if (!this.#webSocket) throw new TypeError("No WebSocket here: pass a constructor as options.WebSocket");
+  }
+
+  get #webSocket() {
+    return this.#transport.WebSocket ?? globalThis.WebSocket;
   }
 
   /** Starts; does nothing when it runs already. */
@@ -75,8 +90,13 @@ export class Connection {
 
   /** Something suggests that the network changed: try at once when waiting, make sure when open. */
   wake() {
-    this.#socket?.probe();
+    this.probe();
     if (this.#mayHurry) this.#endDelay();
+  }
+
+  /** Makes sure that an open socket still works. */
+  probe() {
+    this.#socket?.probe();
   }
 
   /**
@@ -99,7 +119,6 @@ export class Connection {
       // A delay that the server asked for is kept, whatever wakes this client.
       this.#mayHurry = !["server_busy", "server_restart"].includes(advice.reason);
       await this.#delay(advice.delayMs);
-      if (advice.action === "renew") await this.#tokens.renew().catch(() => {});
     }
   }
 
@@ -108,25 +127,41 @@ export class Connection {
     const attempt = this.#attempt++;
     const { random } = this.#clock;
     const run = this.#run;
-    let token;
-    try {
-      token = await this.#tokens.get();
-    } catch {
+    const token = await this.#tokens.get().catch(() => null);
+    if (run !== this.#run) return { action: "stop", reason: "closed" };
+    if (token === null || !SENDABLE.test(token)) {
+      if (token !== null) this.#tokens.refuse(token);
       return { action: "retry", delayMs: TOKEN_RETRY_MS * (0.5 + random() / 2), reason: "no_token" };
     }
-    if (run !== this.#run) return { action: "stop", reason: "closed" };
     const end = await this.#live(token);
     if (end.upgraded) {
       this.#refusals = 0;
       const lasted = end.openMs >= STABLE_MS;
       if (lasted) this.#attempt = 1;
-      return afterClose(end.code, lasted ? 0 : attempt, random);
+      const advice = afterClose(end.code, lasted ? 0 : attempt, random);
+      if (advice.action === "renew") this.#tokens.refuse(token);
+      return advice;
     }
     if (run !== this.#run) return { action: "stop", reason: "closed" };
+    return this.#afterRefusal(token, attempt);
+  }
+
+  /**
+   * Asks why the handshake was refused.
+   *
+   * @param {string} token
+   * @param {number} attempt
+   */
+  async #afterRefusal(token, attempt) {
     const { fetch } = this.#transport;
     const verdict = await askVerdict({ url: this.#baseUrl + SOCKET_PATH, token, fetch, clock: this.#clock });
+    const now = this.#clock.now();
     this.#refusals = verdict.status === 401 ? this.#refusals + 1 : 0;
-    return afterRefusal(verdict, attempt, this.#refusals, random);
+    if (this.#refusals === 1) this.#refusedSince = now;
+    const refusedMs = now - this.#refusedSince;
+    const advice = afterRefusal(verdict, attempt, { refusals: this.#refusals, refusedMs }, this.#clock.random);
+    if (advice.action === "renew") this.#tokens.refuse(token);
+    return advice;
   }
 
   /**
@@ -137,21 +172,26 @@ export class Connection {
    */
   #live(token) {
     const query = this.#cursor === null ? "" : `?cursor=${encodeURIComponent(this.#cursor)}`;
-    const { WebSocket } = this.#transport;
     return new Promise((resolve) => {
-      const socket = new Socket({
+      /** @type {Socket | null} */
+      let socket = null;
+      const options = {
         url: this.#baseUrl.replace(/^http/, "ws") + SOCKET_PATH + query,
         token,
-        WebSocket,
+        WebSocket: this.#webSocket,
         clock: this.#clock,
-        onFrame: (frame) => this.#onFrame(frame),
-        onEnd: (end) => {
+        onFrame: (/** @type {import("./types.d.ts").Frame} */ frame) => this.#onFrame(frame),
+        onEnd: (/** @type {import("./socket.js").End} */ end) => {
           if (this.#socket === socket) this.#socket = null;
           if (this.#state === "open") this.#handlers.onEnd(end.code);
           resolve(end);
         },
-      });
-      this.#socket = socket;
+      };
+      try {
+        this.#socket = socket = new Socket(options);
+      } catch {
+        resolve({ code: CLOSE.ABNORMAL, upgraded: false, openMs: 0 });
+      }
     });
   }
 
@@ -168,11 +208,21 @@ export class Connection {
     if (frame.type === EVENT.AUTH_EXPIRING) void this.#refreshToken();
   }
 
+  /** Gives the server a new token on the same socket; of a token that lives for seconds, not before most of its life is over. */
   async #refreshToken() {
+    const socket = this.#socket;
+    if (this.#refreshing === socket) return;
+    this.#refreshing = socket;
+    const restMs = this.#tokens.restMs();
+    if (restMs > 0) await pause(this.#clock, restMs);
     try {
-      this.send(COMMAND.AUTH_REFRESH, { token: await this.#tokens.renew() });
+      if (socket !== this.#socket) return;
+      const token = await this.#tokens.renew();
+      if (socket === this.#socket) this.send(COMMAND.AUTH_REFRESH, { token });
     } catch {
       // No token to be had now: the server closes with 4401 when the old one ends, and connecting asks again.
+    } finally {
+      if (this.#refreshing === socket) this.#refreshing = null;
     }
   }
 

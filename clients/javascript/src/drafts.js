@@ -5,7 +5,8 @@ const MAX_CHARACTERS = 4_000;
 const MAX_MEDIA = 10;
 const MAX_TEMP_ID = 64;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+// Without a look-behind, which Safari knows from 16.4 on only.
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?:^|[^\uD800-\uDBFF])[\uDC00-\uDFFF]/;
 
 /**
  * `draft` with everything filled in.
@@ -24,14 +25,21 @@ export function complete(draft) {
   if ([...content].length > MAX_CHARACTERS) refuse(`content is longer than ${MAX_CHARACTERS} characters`);
   if (content.includes("\0") || LONE_SURROGATE.test(content)) refuse("content holds a character that can't be stored");
   if (media.length > MAX_MEDIA) refuse(`more than ${MAX_MEDIA} media`);
-  return { ...draft, type: draft.type ?? "text", tempId };
+  // The server answers with ids in lower case.
+  return { ...draft, conversationId: conversationId.toLowerCase(), type: draft.type ?? "text", tempId };
 }
 
-/** A new idempotency key: 122 random bits (RFC 9562 version 4, where the platform offers it). */
+/**
+ * A new idempotency key: 122 random bits (RFC 9562 version 4) where the platform offers it. It has to differ from the
+ * sender's other keys, not to be hard to guess.
+ */
 export function newTempId() {
-  // `randomUUID` is missing on pages that came over plain HTTP from another machine.
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const { crypto } = globalThis;
+  // Missing on pages that came over plain HTTP from another machine, and in React Native.
+  if (crypto?.randomUUID) return crypto.randomUUID();
+  const bytes = new Uint8Array(16);
+  if (crypto?.getRandomValues) crypto.getRandomValues(bytes);
+  else for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(Math.random() * 256);
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

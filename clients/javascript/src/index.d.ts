@@ -3,6 +3,8 @@ import type {
   ClientOptions,
   ConnectionState,
   Conversation,
+  ConversationPage,
+  ConversationQuery,
   Draft,
   EventMeta,
   Follow,
@@ -58,9 +60,10 @@ export interface EventMap {
   };
   /**
    * After each connect that was not resumed, the first one included: take the list, receipts and counts from here.
-   * Missed messages of known conversations have been emitted before.
+   * Missed messages of known conversations have been emitted before. It holds what changed since the last time, and at least
+   * a page; `rest.conversationPage({ page: nextPage })` gives more.
    */
-  synced: { conversations: Conversation[] };
+  synced: { conversations: Conversation[]; nextPage: string | null };
   /** Messages that could not be read; newer ones go on. */
   lost: LostRange;
   /** An error frame of the server. */
@@ -81,6 +84,11 @@ export declare class ChatError extends Error {
 export declare class Rest {
   private constructor();
   openConversation(other: { username: string } | { userId: string }): Promise<Conversation>;
+  /** One page, pinned ones first, then the newest. */
+  conversationPage(options?: ConversationQuery): Promise<ConversationPage>;
+  /** All, read page by page as they are needed. */
+  eachConversation(options?: ConversationQuery): AsyncGenerator<Conversation, void, void>;
+  /** All, in one list. */
   conversations(): Promise<Conversation[]>;
   conversation(id: string): Promise<Conversation>;
   messages(conversationId: string, range?: { afterSeq?: number; beforeSeq?: number; limit?: number }): Promise<Message[]>;
@@ -109,7 +117,10 @@ export declare class ChatClient {
 
   /** @returns a function that takes the listener off again */
   on<T extends keyof EventMap>(type: T, listener: (payload: EventMap[T], meta: EventMeta) => void): () => void;
+  /** Throws TypeError where there is no WebSocket. */
   connect(): void;
+  /** The network may have changed, or the app is looked at again: connects at once, or makes sure that the connection works. */
+  wake(): void;
   close(): void;
 
   /** `sent` gives the stored message, however it became known. Throws ChatError: validation_error, outbox_full, duplicate_temp_id. */

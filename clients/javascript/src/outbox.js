@@ -9,6 +9,8 @@ import { fullJitter } from "./backoff.js";
 import { ChatError } from "./errors.js";
 
 const ACK_MS = 15_000;
+/** A working connection has answered by then: if not, it is tried whether there is one. */
+const UNANSWERED_MS = 4_000;
 
 /**
  * @typedef {object} Entry
@@ -19,6 +21,7 @@ const ACK_MS = 15_000;
  * @property {number} attempts
  * @property {number} notBefore milliseconds since the epoch
  * @property {() => void} cancelTimer
+ * @property {() => void} cancelDoubt
  */
 
 export class Outbox {
@@ -28,17 +31,22 @@ export class Outbox {
   /** @type {Map<string, Entry[]>} by conversation, the oldest first */
   #queues = new Map();
   #pausedUntil = 0;
+  #onUnanswered;
+  /** @type {ChatError | null} why nothing is taken any more */
+  #closedBy = null;
 
   /**
    * @param {object} options
    * @param {import("./clock.js").Clock} options.clock
    * @param {(draft: import("./types.d.ts").Draft) => boolean} options.transmit false when there is no connection
    * @param {number} options.limit messages that may wait, all conversations together
+   * @param {() => void} [options.onUnanswered] a message has had no answer for some seconds
    */
-  constructor({ clock, transmit, limit }) {
+  constructor({ clock, transmit, limit, onUnanswered = () => {} }) {
     this.#clock = clock;
     this.#transmit = transmit;
     this.#limit = limit;
+    this.#onUnanswered = onUnanswered;
   }
 
   get size() {
@@ -51,17 +59,18 @@ export class Outbox {
    * Takes a message and starts to send it.
    *
    * @param {import("./types.d.ts").Draft & { tempId: string }} draft
-   * @returns {Promise<import("./types.d.ts").Message>} the stored message
+   * @returns {Promise<import("./types.d.ts").Message>} the stored message; rejects when closed
    * @throws {ChatError} `outbox_full`, `duplicate_temp_id`
    */
   add(draft) {
+    if (this.#closedBy) return Promise.reject(this.#closedBy);
     if (this.size >= this.#limit) throw new ChatError("outbox_full", `${this.#limit} messages wait already`);
     if (this.#find(draft.conversationId, draft.tempId)) {
       throw new ChatError("duplicate_temp_id", `${draft.tempId} is on its way already`);
     }
     const stored = new Promise((resolve, reject) => {
       const queue = this.#queues.get(draft.conversationId) ?? [];
-      queue.push({ draft, resolve, reject, inFlight: false, attempts: 0, notBefore: 0, cancelTimer: () => {} });
+      queue.push({ draft, resolve, reject, inFlight: false, attempts: 0, notBefore: 0, cancelTimer: () => {}, cancelDoubt: () => {} });
       this.#queues.set(draft.conversationId, queue);
     });
     this.#pump(draft.conversationId);
@@ -79,6 +88,7 @@ export class Outbox {
       head.inFlight = false;
       head.notBefore = 0;
       head.cancelTimer();
+      head.cancelDoubt();
     }
   }
 
@@ -142,12 +152,19 @@ export class Outbox {
     return largest !== undefined;
   }
 
-  /** @param {ChatError} error for everything that waits */
+  /** Takes messages again after a `close`. */
+  open() {
+    this.#closedBy = null;
+  }
+
+  /** @param {ChatError} error for everything that waits, and that is added afterwards */
   close(error) {
+    this.#closedBy = error;
     const entries = [...this.#queues.values()].flat();
     this.#queues.clear();
     for (const entry of entries) {
       entry.cancelTimer();
+      entry.cancelDoubt();
       entry.reject(error);
     }
   }
@@ -163,6 +180,7 @@ export class Outbox {
     entry.inFlight = true;
     entry.attempts++;
     entry.cancelTimer = this.#clock.after(ACK_MS, () => this.#retry(entry, 0));
+    entry.cancelDoubt = this.#clock.after(UNANSWERED_MS, this.#onUnanswered);
   }
 
   /**
@@ -171,6 +189,7 @@ export class Outbox {
    */
   #retry(entry, delayMs) {
     entry.cancelTimer();
+    entry.cancelDoubt();
     entry.inFlight = false;
     entry.notBefore = this.#clock.now() + delayMs;
     entry.cancelTimer = this.#clock.after(delayMs, () => this.#pump(entry.draft.conversationId));
@@ -188,6 +207,7 @@ export class Outbox {
   /** @param {Entry} entry */
   #remove(entry) {
     entry.cancelTimer();
+    entry.cancelDoubt();
     const { conversationId } = entry.draft;
     const rest = (this.#queues.get(conversationId) ?? []).filter((other) => other !== entry);
     if (rest.length) this.#queues.set(conversationId, rest);

@@ -92,5 +92,10 @@ export function decode(data) {
  * @param {string} text
  */
 export function byteLength(text) {
-  return new TextEncoder().encode(text).length;
+  let bytes = 0;
+  for (const character of text) {
+    const point = /** @type {number} */ (character.codePointAt(0));
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
 }

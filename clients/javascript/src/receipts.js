@@ -91,6 +91,7 @@ export class Receipts {
 
   close() {
     this.#cancelTimer();
+    this.#scheduled = false;
   }
 
   /** @param {number} delayMs */

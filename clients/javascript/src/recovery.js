@@ -6,6 +6,8 @@ import { fullJitter } from "./backoff.js";
 import { pause } from "./clock.js";
 
 const PAGE = 100;
+/** Pages of the list of conversations that one resync reads: more is left to the application. */
+const LIST_PAGES = 5;
 const GAP_ATTEMPTS = 6;
 
 export class Recovery {
@@ -17,7 +19,10 @@ export class Recovery {
   #filling = new Map();
   #wanted = 0;
   #running = false;
-  #closed = false;
+  /** Counts closes, so that work that was begun before one notices that it is over. */
+  #run = 0;
+  /** The newest change that a resync has seen, by the server's clock. */
+  #syncedTo = "";
 
   /**
    * @param {object} options
@@ -27,7 +32,7 @@ export class Recovery {
    * @param {object} options.handlers
    * @param {(message: import("./types.d.ts").Message) => void} options.handlers.onMessage
    * @param {(lost: import("./types.d.ts").LostRange) => void} options.handlers.onLost a gap that can't be filled
-   * @param {(conversations: import("./types.d.ts").Conversation[]) => void} options.handlers.onSynced
+   * @param {(list: import("./types.d.ts").ConversationPage) => void} options.handlers.onSynced
    */
   constructor({ rest, gaps, clock, handlers }) {
     this.#rest = rest;
@@ -45,7 +50,9 @@ export class Recovery {
   fill(conversationId) {
     let filling = this.#filling.get(conversationId);
     if (!filling) {
-      filling = this.#fillHoles(conversationId).finally(() => this.#filling.delete(conversationId));
+      filling = this.#fillHoles(conversationId, this.#run).finally(() => {
+        if (this.#filling.get(conversationId) === filling) this.#filling.delete(conversationId);
+      });
       this.#filling.set(conversationId, filling);
     }
     return filling;
@@ -56,35 +63,80 @@ export class Recovery {
     this.#wanted++;
     if (this.#running) return;
     this.#running = true;
-    while (this.#wanted > 0 && !this.#closed) {
+    const run = this.#run;
+    while (this.#wanted > 0 && run === this.#run) {
       this.#wanted = 0;
-      const conversations = await this.#persist(() => this.#rest.conversations(), Infinity);
-      for (const { id, lastSeq } of conversations ?? []) await this.#catchUp(id, lastSeq);
-      if (conversations && !this.#closed) this.#handlers.onSynced(conversations);
+      await this.#resyncOnce(run);
     }
-    this.#running = false;
+    if (run === this.#run) this.#running = false;
   }
 
+  /** Ends what is under way; the next call starts anew. */
   close() {
-    this.#closed = true;
+    this.#run++;
+    this.#running = false;
+    this.#wanted = 0;
+    this.#filling.clear();
+  }
+
+  /** @param {number} run */
+  async #resyncOnce(run) {
+    const list = await this.#readList(run);
+    if (!list || run !== this.#run) return;
+    const listed = new Map(list.items.map((conversation) => [conversation.id, conversation.lastSeq]));
+    // The list is newest first: a conversation that is not on what was read has not changed, unless the reading was cut off.
+    const known = list.cut ? this.#gaps.conversations : this.#gaps.conversations.filter((id) => listed.has(id));
+    for (const id of known) await this.#catchUp(id, listed.get(id) ?? Infinity, run);
+    if (run !== this.#run) return;
+    this.#syncedTo = list.items.reduce((newest, { updatedAt = "" }) => (updatedAt > newest ? updatedAt : newest), this.#syncedTo);
+    this.#handlers.onSynced({ items: list.items, nextPage: list.nextPage });
+  }
+
+  /**
+   * The conversations that changed since the last resync, and at least a page of them.
+   *
+   * @param {number} run
+   * @returns {Promise<import("./types.d.ts").ConversationPage & { cut: boolean } | null>} `cut`: there may be more that changed
+   */
+  async #readList(run) {
+    const items = [];
+    /** @type {string | null} */
+    let page = null;
+    for (let pages = 0; pages < LIST_PAGES; pages++) {
+      const read = () => this.#rest.conversationPage({ limit: PAGE, page: page ?? undefined });
+      const answer = await this.#persist(read, Infinity, run);
+      if (!answer) return null;
+      items.push(...answer.items);
+      page = answer.nextPage;
+      const oldest = answer.items[answer.items.length - 1];
+      const caughtUp = oldest && !oldest.me?.pinned && (oldest.updatedAt ?? "") <= this.#syncedTo;
+      if (!page || caughtUp) return { items, nextPage: page, cut: false };
+      if (this.#gaps.conversations.length === 0) return { items, nextPage: page, cut: false };
+    }
+    return { items, nextPage: page, cut: true };
   }
 
   /**
    * @param {string} conversationId
-   * @param {number} lastSeq
+   * @param {number} lastSeq Infinity when it isn't known
+   * @param {number} run
    */
-  async #catchUp(conversationId, lastSeq) {
+  async #catchUp(conversationId, lastSeq, run) {
     const seen = this.#gaps.seen(conversationId);
     if (seen === undefined || seen >= lastSeq) return;
-    if (!(await this.#read(conversationId, seen, lastSeq))) {
+    if (!(await this.#read(conversationId, seen, lastSeq, run)) && run === this.#run) {
       this.#handlers.onLost({ conversationId, afterSeq: seen, beforeSeq: lastSeq + 1 });
     }
   }
 
-  /** @param {string} conversationId */
-  async #fillHoles(conversationId) {
-    for (let hole = this.#gaps.hole(conversationId); hole && !this.#closed; hole = this.#gaps.hole(conversationId)) {
-      await this.#read(conversationId, hole.afterSeq, hole.beforeSeq - 1);
+  /**
+   * @param {string} conversationId
+   * @param {number} run
+   */
+  async #fillHoles(conversationId, run) {
+    for (let hole = this.#gaps.hole(conversationId); hole && run === this.#run; hole = this.#gaps.hole(conversationId)) {
+      await this.#read(conversationId, hole.afterSeq, hole.beforeSeq - 1, run);
+      if (run !== this.#run) return;
       const left = this.#gaps.hole(conversationId);
       // Still open although all was read or tried: better to show what came after it than to show nothing more.
       if (left && left.beforeSeq <= hole.beforeSeq) this.#handlers.onLost({ conversationId, ...left });
@@ -96,16 +148,19 @@ export class Recovery {
    *
    * @param {string} conversationId
    * @param {number} afterSeq
-   * @param {number} lastSeq
+   * @param {number} lastSeq Infinity: all there are
+   * @param {number} run
    * @returns {Promise<boolean>} whether all could be read
    */
-  async #read(conversationId, afterSeq, lastSeq) {
-    while (afterSeq < lastSeq && !this.#closed) {
+  async #read(conversationId, afterSeq, lastSeq, run) {
+    while (afterSeq < lastSeq) {
       const limit = Math.min(PAGE, lastSeq - afterSeq);
-      const read = () => this.#rest.messages(conversationId, { afterSeq, limit });
-      const messages = await this.#persist(read, GAP_ATTEMPTS);
-      if (!messages?.length || this.#closed) return false;
+      const from = afterSeq;
+      const read = () => this.#rest.messages(conversationId, { afterSeq: from, limit });
+      const messages = await this.#persist(read, GAP_ATTEMPTS, run);
+      if (!messages || run !== this.#run) return false;
       for (const message of messages) this.#handlers.onMessage(message);
+      if (messages.length === 0) return lastSeq === Infinity;
       afterSeq = messages[messages.length - 1].seq;
     }
     return true;
@@ -117,10 +172,11 @@ export class Recovery {
    * @template T
    * @param {() => Promise<T>} work
    * @param {number} attempts
+   * @param {number} run
    * @returns {Promise<T | null>} null when it failed for good
    */
-  async #persist(work, attempts) {
-    for (let attempt = 0; attempt < attempts && !this.#closed; attempt++) {
+  async #persist(work, attempts, run) {
+    for (let attempt = 0; attempt < attempts && run === this.#run; attempt++) {
       try {
         return await work();
       } catch (error) {

@@ -6,6 +6,7 @@
 import { parseRetryAfter } from "./backoff.js";
 import { pause } from "./clock.js";
 import { ChatError } from "./errors.js";
+import { request } from "./http.js";
 
 const TIMEOUT_MS = 15_000;
 const PAGE = 100;
@@ -44,9 +45,37 @@ export class Rest {
     return this.#call("POST", "/chat/conversations", other);
   }
 
-  /** @returns {Promise<Conversation[]>} all, newest first */
-  conversations() {
-    return this.#all("/chat/conversations");
+  /**
+   * One page of the user's conversations, pinned ones first, then the newest.
+   *
+   * @param {import("./types.d.ts").ConversationQuery} [options] `page` is the `nextPage` of the page before
+   * @returns {Promise<import("./types.d.ts").ConversationPage>}
+   */
+  conversationPage(options = {}) {
+    return this.#call("GET", `/chat/conversations${query({ ...options })}`);
+  }
+
+  /**
+   * The user's conversations one by one; pages are read as they are needed.
+   *
+   * @param {import("./types.d.ts").ConversationQuery} [options]
+   * @returns {AsyncGenerator<Conversation, void, void>} pinned ones first, then the newest
+   */
+  async *eachConversation(options = {}) {
+    /** @type {string | null | undefined} */
+    let page = options.page;
+    do {
+      const answer = await this.conversationPage({ limit: PAGE, ...options, page: page ?? undefined });
+      yield* answer.items;
+      page = answer.nextPage;
+    } while (page);
+  }
+
+  /** @returns {Promise<Conversation[]>} all, in one list: `eachConversation` is for users who may have thousands */
+  async conversations() {
+    const all = [];
+    for await (const conversation of this.eachConversation()) all.push(conversation);
+    return all;
   }
 
   /**
@@ -65,9 +94,7 @@ export class Rest {
    * @returns {Promise<Message[]>} by seq, ascending
    */
   async messages(conversationId, range = {}) {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(range)) if (value !== undefined) query.set(name, String(value));
-    const path = `/chat/conversations/${encodeURIComponent(conversationId)}/messages?${query}`;
+    const path = `/chat/conversations/${encodeURIComponent(conversationId)}/messages${query(range)}`;
     const { items } = await this.#call("GET", path);
     return items.sort((/** @type {Message} */ a, /** @type {Message} */ b) => a.seq - b.seq);
   }
@@ -165,30 +192,31 @@ export class Rest {
    * @returns {Promise<any>} the answer's JSON, null when it has none
    */
   async #call(method, path, body) {
-    let answer = await this.#attempt(method, path, "get", body).catch(async () => {
+    let answer = await this.#attempt(method, path, body).catch(async () => {
       await pause(this.#clock, RETRY_MS * (0.5 + this.#clock.random()));
-      return this.#attempt(method, path, "get", body);
+      return this.#attempt(method, path, body);
     });
-    if (answer.status === 401) answer = await this.#attempt(method, path, "renew", body);
-    const text = await answer.text();
-    if (answer.ok) return text ? JSON.parse(text) : null;
-    throw this.#failure(answer, text);
+    // The token was refused: the next attempt has another one.
+    if (answer.status === 401) answer = await this.#attempt(method, path, body);
+    if (answer.ok) return answer.text ? JSON.parse(answer.text) : null;
+    throw this.#failure(answer);
   }
 
   /**
    * @param {string} method
    * @param {string} path
-   * @param {"get" | "renew"} token where it comes from
    * @param {object} [body]
    */
-  async #attempt(method, path, token, body) {
-    return this.#request(method, path, await this.#token(token), body);
+  async #attempt(method, path, body) {
+    const token = await this.#token();
+    const answer = await this.#request(method, path, token, body);
+    if (answer.status === 401) this.#tokens.refuse(token);
+    return answer;
   }
 
-  /** @param {"get" | "renew"} how */
-  async #token(how) {
+  async #token() {
     try {
-      return await this.#tokens[how]();
+      return await this.#tokens.get();
     } catch (cause) {
       throw new ChatError("network", `No token: ${cause}`, { retryable: true });
     }
@@ -204,19 +232,19 @@ export class Rest {
     /** @type {Record<string, string>} */
     const headers = { Authorization: `Bearer ${token}` };
     if (body) headers["Content-Type"] = "application/json";
+    const init = { method, headers, body: body && JSON.stringify(body) };
     try {
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
-      return await this.#fetch(this.#baseUrl + path, { method, headers, body: body && JSON.stringify(body), signal });
+      const url = this.#baseUrl + path;
+      return await request({ url, init, timeoutMs: TIMEOUT_MS, fetch: this.#fetch, clock: this.#clock });
     } catch (cause) {
       throw new ChatError("network", `${method} ${path}: ${cause}`, { retryable: true });
     }
   }
 
   /**
-   * @param {Response} answer
-   * @param {string} text
+   * @param {import("./http.js").Answer} answer
    */
-  #failure({ status, headers }, text) {
+  #failure({ status, headers, text }) {
     const retryable = status === 429 || status >= 500;
     const retryAfter = parseRetryAfter(headers.get("Retry-After"), this.#clock.now());
     try {
@@ -226,4 +254,15 @@ export class Rest {
       return new ChatError("internal_error", `HTTP ${status}`, { retryable, retryAfter, status });
     }
   }
+}
+
+/**
+ * `?a=1&b=2`; what is undefined is left out. React Native's URLSearchParams can't be written to.
+ *
+ * @param {Record<string, string | number | boolean | undefined>} fields
+ */
+function query(fields) {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  const pairs = given.map(([name, value]) => `${name}=${encodeURIComponent(/** @type {string} */ (value))}`);
+  return pairs.length ? `?${pairs.join("&")}` : "";
 }

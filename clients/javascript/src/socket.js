@@ -10,6 +10,8 @@ import { CLOSE, COMMAND, EVENT, SUBPROTOCOL, decode, encode } from "./protocol.j
 const HANDSHAKE_MS = 15_000;
 const SILENCE_MS = 25_000;
 const ANSWER_MS = 10_000;
+// Browsers follow an `error` with a `close`, some versions of Node don't.
+const CLOSE_AFTER_ERROR_MS = 1_000;
 
 /**
  * @typedef {object} End how a socket ended
@@ -38,16 +40,19 @@ export class Socket {
    * @param {import("./clock.js").Clock} options.clock
    * @param {(frame: import("./types.d.ts").Frame) => void} options.onFrame
    * @param {(end: End) => void} options.onEnd called exactly once
+   * @throws what the WebSocket constructor throws
    */
   constructor({ url, token, WebSocket, clock, onFrame, onEnd }) {
     this.#clock = clock;
     this.#onFrame = onFrame;
     this.#onEnd = onEnd;
-    this.#cancelTimer = clock.after(HANDSHAKE_MS, () => this.#end(CLOSE.ABNORMAL));
     this.#webSocket = new WebSocket(url, [SUBPROTOCOL, `bearer.${token}`]);
+    this.#cancelTimer = clock.after(HANDSHAKE_MS, () => this.#end(CLOSE.ABNORMAL));
     this.#webSocket.onopen = () => void (this.#upgraded = true);
     this.#webSocket.onmessage = (event) => this.#onMessage(event.data);
     this.#webSocket.onclose = (event) => this.#end(event.code);
+    // Never taken off again: the package `ws` ends the process at an error that nobody listens to.
+    this.#webSocket.onerror = () => this.#onError();
   }
 
   /**
@@ -84,6 +89,13 @@ export class Socket {
     if (!frame) return;
     if (frame.type === EVENT.CONNECTION_SUCCESS) this.#openedAt = this.#clock.now();
     this.#onFrame(frame);
+  }
+
+  #onError() {
+    if (this.#ended) return;
+    if (!this.#upgraded) return this.#end(CLOSE.ABNORMAL);
+    this.#cancelTimer();
+    this.#cancelTimer = this.#clock.after(CLOSE_AFTER_ERROR_MS, () => this.#end(CLOSE.ABNORMAL));
   }
 
   /** @param {number} code */

@@ -28,7 +28,7 @@ export class Timeline {
    * @param {() => string | null} options.ownId this user's id
    * @param {(item: Item) => void} options.onItem the next message of its conversation
    * @param {(lost: import("./types.d.ts").LostRange) => void} options.onLost
-   * @param {(conversations: import("./types.d.ts").Conversation[]) => void} options.onSynced
+   * @param {(list: import("./types.d.ts").ConversationPage) => void} options.onSynced
    */
   constructor({ rest, clock, ownId, onItem, onLost, onSynced }) {
     this.#ownId = ownId;

@@ -1,11 +1,16 @@
 /** Tokens — the one place that asks the application for a JWT; callers that ask at the same time share the answer. */
 const EARLY_MS = 10_000;
+/** A token is renewed early, but never in the first two thirds of its life. */
+const RENEW_AFTER = 2 / 3;
 
 export class Tokens {
   #getToken;
   #clock;
   /** @type {string | null} */
   #token = null;
+  #refused = false;
+  /** When the token was given here, in milliseconds since the epoch. */
+  #givenAt = 0;
   /** @type {Promise<string> | null} */
   #asking = null;
 
@@ -18,9 +23,9 @@ export class Tokens {
     this.#clock = clock;
   }
 
-  /** The token in use; a new one when there is none or it is about to end. */
+  /** The token in use; a new one when there is none, it was refused, or it is about to end. */
   async get() {
-    if (this.#token && !this.#ends(this.#token)) return this.#token;
+    if (this.#token !== null && !this.#refused && !this.#ends(this.#token)) return this.#token;
     return this.#ask(this.#token !== null);
   }
 
@@ -29,19 +34,46 @@ export class Tokens {
     return this.#ask(true);
   }
 
+  /**
+   * The server refused `token`: the next `get` asks for another. Does nothing when another is in use already, so that
+   * several calls that were refused together ask once.
+   *
+   * @param {string} token
+   */
+  refuse(token) {
+    if (token === this.#token) this.#refused = true;
+  }
+
+  /** Milliseconds until the token in use is old enough to be renewed; 0 for most. */
+  restMs() {
+    const expiresAt = this.#token === null ? null : expiryOf(this.#token);
+    if (expiresAt === null) return 0;
+    const renewAt = this.#givenAt + (expiresAt - this.#givenAt) * RENEW_AFTER;
+    return Math.max(0, Math.min(renewAt, expiresAt - EARLY_MS / 2) - this.#clock.now());
+  }
+
   /** @param {boolean} renew */
   #ask(renew) {
     this.#asking ??= Promise.resolve()
       .then(() => this.#getToken({ renew }))
-      .then((token) => (this.#token = token))
+      .then((token) => this.#keep(token))
       .finally(() => (this.#asking = null));
     return this.#asking;
   }
 
   /** @param {string} token */
+  #keep(token) {
+    this.#givenAt = this.#clock.now();
+    this.#refused = false;
+    return (this.#token = token);
+  }
+
+  /** @param {string} token */
   #ends(token) {
     const expiresAt = expiryOf(token);
-    return expiresAt !== null && expiresAt - EARLY_MS <= this.#clock.now();
+    if (expiresAt === null) return false;
+    const early = Math.min(EARLY_MS, (expiresAt - this.#givenAt) * (1 - RENEW_AFTER));
+    return expiresAt - early <= this.#clock.now();
   }
 }
 
@@ -54,10 +86,33 @@ export class Tokens {
  */
 export function expiryOf(token) {
   try {
-    const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    const { exp } = JSON.parse(atob(claims));
+    const { exp } = JSON.parse(fromBase64Url(token.split(".")[1]));
     return typeof exp === "number" ? exp * 1000 : null;
   } catch {
     return null;
   }
+}
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/**
+ * Base64url (RFC 4648, section 5) as Latin-1 text. React Native has no `atob`.
+ *
+ * @param {string} text
+ */
+function fromBase64Url(text) {
+  let bits = 0;
+  let buffered = 0;
+  let decoded = "";
+  for (const character of text) {
+    const value = ALPHABET.indexOf(character);
+    if (value < 0) throw new SyntaxError("not base64url");
+    buffered = ((buffered << 6) | value) & 0xffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      decoded += String.fromCharCode((buffered >> bits) & 0xff);
+    }
+  }
+  return decoded;
 }

@@ -42,6 +42,34 @@ export interface Conversation {
   lastSeq: number;
   unread: number;
   updatedAt: string;
+  /** The user's own settings and marks. */
+  me?: ConversationSettings;
+}
+
+export interface ConversationSettings {
+  mutedUntil: string | null;
+  archived: boolean;
+  pinned: boolean;
+  markedUnread: boolean;
+  /** Up to here the user deleted the conversation for themselves. */
+  clearedSeq: number;
+  readSeq: number;
+}
+
+export interface ConversationPage {
+  items: Conversation[];
+  /** Of the page after this one; null on the last. */
+  nextPage: string | null;
+}
+
+/** Which conversations to list. */
+export interface ConversationQuery {
+  /** 1–100, 50 unless given. */
+  limit?: number;
+  page?: string;
+  archived?: boolean;
+  unread?: boolean;
+  pinned?: boolean;
 }
 
 export interface Presence {
@@ -120,6 +148,8 @@ export interface StateChange {
 /** How an event came: over the socket (live or replayed), or read over REST after a gap. */
 export interface EventMeta {
   source: "live" | "rest";
+  /** Of an `error`: the request that failed. */
+  ref?: { type?: string; tempId?: string; conversationId?: string };
 }
 
 /** Any frame off the wire. */

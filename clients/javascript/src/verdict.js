@@ -3,6 +3,9 @@
  * answered with the same verdict (protocol, section 1), 426 meaning "you would have been let in".
  */
 import { parseRetryAfter } from "./backoff.js";
+import { request } from "./http.js";
+
+const TIMEOUT_MS = 10_000;
 
 /**
  * @param {object} options
@@ -14,11 +17,8 @@ import { parseRetryAfter } from "./backoff.js";
  */
 export async function askVerdict({ url, token, fetch, clock }) {
   try {
-    const answer = await fetch(url, {
-      headers: { Authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(10_000),
-      cache: "no-store",
-    });
+    const init = /** @type {RequestInit} */ ({ headers: { Authorization: `Bearer ${token}` }, cache: "no-store" });
+    const answer = await request({ url, init, timeoutMs: TIMEOUT_MS, fetch, clock });
     return { status: answer.status, retryAfter: parseRetryAfter(answer.headers.get("Retry-After"), clock.now()) };
   } catch {
     return { status: 0 };

@@ -1,17 +1,19 @@
 /**
- * Calls `onWake` when a browser says that the network is back or that the page is looked at again.
+ * Calls `onWake` when a browser says that the network came or went, or that the page is looked at again.
  *
  * @param {() => void} onWake
  * @returns {() => void} stops listening
  */
 export function onWakeups(onWake) {
   const { window, document } = globalThis;
-  if (!window || !document) return () => {};
+  if (!window?.addEventListener || !document?.addEventListener) return () => {};
   const onVisible = () => document.visibilityState === "visible" && onWake();
   window.addEventListener("online", onWake);
+  window.addEventListener("offline", onWake);
   document.addEventListener("visibilitychange", onVisible);
   return () => {
     window.removeEventListener("online", onWake);
+    window.removeEventListener("offline", onWake);
     document.removeEventListener("visibilitychange", onVisible);
   };
 }

@@ -30,16 +30,23 @@ test("other codes back off and retry", () => {
   for (const code of [1006, 1011, 1013, 4408, 4410, 4999]) assert.equal(afterClose(code, 2, half).delayMs, 1000);
 });
 
-test("a refused origin stops; a refused token is renewed, three times at most", () => {
-  assert.equal(afterRefusal({ status: 403 }, 0, 0, half).action, "stop");
-  assert.equal(afterRefusal({ status: 401 }, 0, 1, half).delayMs, 0);
-  assert.equal(afterRefusal({ status: 401 }, 1, 2, half).action, "renew");
-  assert.equal(afterRefusal({ status: 401 }, 2, 3, half).action, "stop");
+const accepted = { refusals: 0, refusedMs: 0 };
+
+test("a refused origin stops; a refused token is renewed, at once and then with delay", () => {
+  assert.equal(afterRefusal({ status: 403 }, 0, accepted, half).action, "stop");
+  assert.equal(afterRefusal({ status: 401 }, 0, { refusals: 1, refusedMs: 0 }, half).delayMs, 0);
+  assert.deepEqual(afterRefusal({ status: 401 }, 1, { refusals: 2, refusedMs: 10 }, half), { action: "renew", delayMs: 500, reason: "unauthorized" });
+});
+
+test("tokens that are refused stop only after two minutes: a revocation or a rotated key must get through first", () => {
+  assert.equal(afterRefusal({ status: 401 }, 5, { refusals: 30, refusedMs: 119_999 }, half).action, "renew");
+  assert.equal(afterRefusal({ status: 401 }, 5, { refusals: 3, refusedMs: 120_000 }, half).action, "stop");
+  assert.equal(afterRefusal({ status: 401 }, 5, { refusals: 2, refusedMs: 500_000 }, half).action, "renew");
 });
 
 test("Retry-After is a minimum with jitter on top", () => {
-  assert.equal(afterRefusal({ status: 503, retryAfter: 4 }, 0, 0, half).delayMs, 4250);
-  assert.equal(afterRefusal({ status: 0 }, 1, 0, half).delayMs, 500);
+  assert.equal(afterRefusal({ status: 503, retryAfter: 4 }, 0, accepted, half).delayMs, 4250);
+  assert.equal(afterRefusal({ status: 0 }, 1, accepted, half).delayMs, 500);
 });
 
 test("Retry-After is read as seconds or as a date", () => {

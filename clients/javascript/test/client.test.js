@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { settled } from "../testkit/clock.js";
 import { connected, setUp } from "../testkit/fixture.js";
 import { ME, OTHER, TALK, message } from "../testkit/server.js";
 
@@ -188,4 +189,83 @@ test("events and frames that are unknown change nothing", async () => {
   server.socket.onmessage({ data: "not json" });
   server.socket.onmessage({ data: new ArrayBuffer(4) });
   assert.equal(client.state, "open");
+});
+
+test("five calls that are refused together ask for one new token", async () => {
+  const { client, server, asked } = setUp();
+  server.routes.set("GET /chat/unread", (_, __, headers) =>
+    headers.Authorization === "Bearer token-1" ? [401, { error: { code: "unauthorized", message: "" } }] : [200, { total: 0, conversations: {} }],
+  );
+  await Promise.all(Array.from({ length: 5 }, () => client.rest.unread()));
+  assert.deepEqual(asked, [{ renew: false }, { renew: true }]);
+});
+
+test("a resync whose answers break off in the middle goes on until it has a whole one", async () => {
+  const { server } = setUp();
+  let broken = 3;
+  const fetch = async (...given) => {
+    const answer = await server.fetch(...given);
+    if (broken-- > 0) answer.text = () => Promise.reject(new TypeError("terminated"));
+    return answer;
+  };
+  const { client, clock, of } = setUp({ fetch, WebSocket: server.WebSocket });
+  client.connect();
+  await settled();
+  await server.welcome();
+  await clock.advance(10_000);
+  assert.equal(of("synced").length, 1);
+});
+
+test("ids in upper case are those of the server in lower case", async () => {
+  const { client, server, clock } = await connected();
+  const { tempId, sent } = client.send({ conversationId: TALK.toUpperCase(), content: "hello" });
+  await server.push("message.sent", { tempId, message: message(1, { senderId: ME }) });
+  assert.equal((await sent).seq, 1);
+  client.markRead(TALK.toUpperCase(), 1);
+  await clock.advance(1_000);
+  assert.equal(server.sent("message.read")[0].conversationId, TALK);
+});
+
+test("a send without an answer makes the client look whether the connection works", async () => {
+  const { client, server, clock } = await connected();
+  client.send({ conversationId: TALK, content: "hello" }).sent.catch(() => {});
+  await clock.advance(4_000);
+  assert.equal(server.sent("ping").length, 1);
+  client.close();
+});
+
+test("an error frame is a ChatError, with the request that failed beside it", async () => {
+  const { client, server } = await connected();
+  const seen = [];
+  client.on("error", (error, meta) => seen.push({ error, meta }));
+  await server.error("rate_limit_exceeded", { retryable: true, retryAfter: 2 }, { type: "typing.start", conversationId: TALK });
+  assert.equal(seen[0].error.retryAfter, 2);
+  assert.deepEqual(seen[0].meta, { source: "live", ref: { type: "typing.start", conversationId: TALK } });
+});
+
+test("a resync of thousands of conversations reads what changed, not all", async () => {
+  const { client, server, clock, of } = await connected();
+  client.track(TALK, 0);
+  const at = (second) => new Date(Date.UTC(2024, 0, 1, 0, 0, second)).toISOString();
+  const all = Array.from({ length: 3_000 }, (_, index) => ({ id: `c${index}`, lastSeq: 1, unread: 0, updatedAt: at(3_000 - index) }));
+  server.routes.set("GET /chat/conversations", (url) => {
+    const from = Number(url.searchParams.get("page") ?? 0);
+    const limit = Number(url.searchParams.get("limit"));
+    return [200, { items: all.slice(from, from + limit), nextPage: from + limit < all.length ? String(from + limit) : null }];
+  });
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, () => [200, { items: [], nextPage: null }]);
+  const resync = async () => {
+    await server.close(1006);
+    await clock.advance(5_000);
+    const before = server.requests.length;
+    await server.welcome({ recovered: false });
+    for (let turn = 0; turn < 40; turn++) await settled();
+    return server.requests.slice(before).filter(({ path }) => path === "/chat/conversations").length;
+  };
+  assert.equal(await resync(), 5);
+  assert.equal(of("synced").at(-1).nextPage, "500");
+  assert.equal(await resync(), 1);
+  const ids = [];
+  for await (const { id } of client.rest.eachConversation()) if (ids.push(id) === 150) break;
+  assert.deepEqual([ids[0], ids[149]], ["c0", "c149"]);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { settled } from "../testkit/clock.js";
 import { connected, setUp } from "../testkit/fixture.js";
-import { OTHER, message } from "../testkit/server.js";
+import { OTHER, TALK, message } from "../testkit/server.js";
 
 test("the token travels as a subprotocol, the cursor in the query", async () => {
   const { server, clock } = await connected();
@@ -106,12 +106,12 @@ test("a token that is refused again and again ends it", async () => {
   const { client, server, clock, asked, of } = setUp();
   server.routes.set("GET /chat/ws", () => [401, {}]);
   client.connect();
-  for (let refusal = 0; refusal < 3; refusal++) {
-    await clock.advance(60_000);
-    await server.close(1006);
+  for (let refusal = 0; refusal < 12 && client.state !== "stopped"; refusal++) {
+    await clock.advance(30_000);
+    if (client.state === "connecting") await server.close(1006);
   }
   assert.deepEqual(of("state").at(-1), { state: "stopped", reason: "unauthorized" });
-  assert.equal(asked.length, 3);
+  assert.ok(asked.length >= 3 && asked.slice(1).every(({ renew }) => renew));
 });
 
 test("a refused origin ends it", async () => {
@@ -183,4 +183,130 @@ test("closing and connecting at once leaves one live socket", async () => {
   assert.equal(server.sockets.length, 2);
   await server.welcome();
   assert.equal(client.state, "open");
+});
+
+test("after closing and connecting again everything works: synced, gaps, receipts, sends", async () => {
+  const { client, server, clock, of } = await connected();
+  await server.push("message.new", { message: message(1) });
+  client.close();
+  await assert.rejects(client.send({ conversationId: TALK, content: "too late" }).sent, { code: "closed" });
+  client.connect();
+  await settled();
+  server.history(4);
+  const before = of("synced").length;
+  await server.welcome({ recovered: false, cursor: "new" });
+  assert.equal(of("synced").length, before + 1);
+  server.history(6);
+  await server.push("message.new", { message: message(6) });
+  assert.deepEqual(of("message.new").map(({ message: { seq } }) => seq), [1, 2, 3, 4, 5, 6]);
+  client.send({ conversationId: TALK, content: "again" }).sent.catch(() => {});
+  assert.equal(server.sent("message.send").length, 1);
+  await clock.advance(1_000);
+  assert.equal(server.sent("message.delivered").at(-1).seq, 6);
+  client.close();
+});
+
+test("three refusals within a second don't end it", async () => {
+  const { client, server, clock } = setUp();
+  server.routes.set("GET /chat/ws", () => [401, {}]);
+  client.connect();
+  for (let refusal = 0; refusal < 3; refusal++) {
+    await clock.advance(500);
+    if (client.state === "connecting") await server.close(1006);
+  }
+  server.routes.set("GET /chat/ws", () => [426, {}]);
+  await clock.advance(2_000);
+  assert.equal(client.state, "connecting");
+  await server.welcome();
+  assert.equal(client.state, "open");
+});
+
+test("an error without a close ends a handshake at once", async () => {
+  const { client, server, of } = setUp();
+  client.connect();
+  await settled();
+  server.socket.onerror({});
+  await settled();
+  assert.equal(of("state").at(-1).state, "waiting");
+  assert.equal(typeof server.socket.onerror, "function", "`ws` ends the process at an error that nobody listens to");
+});
+
+test("an error on an open socket is followed by its close, or by an end of our own", async () => {
+  const { server, clock, of } = await connected();
+  server.socket.onerror({});
+  assert.equal(of("state").at(-1).state, "open");
+  await clock.advance(1_000);
+  assert.equal(of("state").at(-1).reason, "connection_lost");
+});
+
+test("a WebSocket that can't be made is one more failed attempt", async () => {
+  const { server } = setUp();
+  let works = false;
+  const Broken = class extends server.WebSocket {
+    constructor(...given) {
+      if (!works) throw new SyntaxError("invalid subprotocol");
+      super(...given);
+    }
+  };
+  const { client, clock } = setUp({ WebSocket: Broken });
+  client.connect();
+  await clock.advance(1_000);
+  assert.equal(server.sockets.length, 0);
+  works = true;
+  await clock.advance(5_000);
+  assert.equal(server.sockets.length, 1);
+  client.close();
+});
+
+test("a token that no handshake can carry is asked for again", async () => {
+  const tokens = ["broken\ntoken", "good"];
+  const { client, server, clock, of } = setUp({ getToken: () => tokens.shift() });
+  client.connect();
+  await settled();
+  assert.equal(of("state").at(-1).reason, "no_token");
+  assert.equal(server.sockets.length, 0);
+  await clock.advance(5_000);
+  assert.deepEqual(server.socket.protocols, ["chat.v1", "bearer.good"]);
+});
+
+test("a token that lives for seconds is renewed when most of its life is over, and not in a loop", async () => {
+  const asked = [];
+  const { client, server, clock } = setUp({ getToken: (reason) => (asked.push(reason), shortLived(clock.now(), 10)) });
+  client.connect();
+  await settled();
+  await server.welcome();
+  for (let second = 0; second < 20; second++) {
+    // A server that announces the end of each token as soon as it sees it.
+    await server.push("auth.expiring", { expiresAt: "2024-01-01T11:00:00.000Z" });
+    await clock.advance(1_000);
+  }
+  assert.ok(asked.length >= 3 && asked.length <= 5, `${asked.length} tokens in 20 s`);
+  assert.equal(server.sockets.length, 1);
+});
+
+/** A JWT without a signature, that ends `seconds` after `now`. */
+function shortLived(now, seconds) {
+  const claims = Buffer.from(JSON.stringify({ sub: "x", exp: now / 1000 + seconds })).toString("base64url");
+  return `e30.${claims}.c2ln`;
+}
+
+test("where there is no WebSocket, making a client works and connecting says what is missing", () => {
+  const here = Object.getOwnPropertyDescriptor(globalThis, "WebSocket");
+  delete globalThis.WebSocket;
+  try {
+    const { client } = setUp({ WebSocket: undefined });
+    assert.throws(() => client.connect(), /options.WebSocket/);
+  } finally {
+    if (here) Object.defineProperty(globalThis, "WebSocket", here);
+  }
+});
+
+test("wake asks an open connection for a sign of life, and connects at once while waiting", async () => {
+  const { client, server } = await connected();
+  client.wake();
+  assert.equal(server.sent("ping").length, 1);
+  await server.close(1006);
+  client.wake();
+  await settled();
+  assert.equal(server.sockets.length, 2);
 });

@@ -18,7 +18,7 @@ export function message(seq, { senderId = OTHER, conversationId = TALK, content 
 export class ScriptedServer {
   sockets = [];
   requests = [];
-  /** Answers by "METHOD /path": a function of the URL that returns [status, body, headers]. */
+  /** Answers by "METHOD /path": a function of (URL, body, headers) that returns [status, body, headers]. */
   routes = new Map([["GET /chat/conversations", () => [200, { items: [], nextPage: null }]]]);
 
   get WebSocket() {
@@ -46,7 +46,7 @@ export class ScriptedServer {
     this.requests.push({ method, path: url.pathname, query: url.searchParams, headers, body });
     const route = this.routes.get(`${method} ${url.pathname}`);
     if (!route) throw new TypeError("connection refused");
-    const [status, answer = null, extra = {}] = route(url, body && JSON.parse(body));
+    const [status, answer = null, extra = {}] = route(url, body && JSON.parse(body), headers);
     return new Response(answer === null ? null : JSON.stringify(answer), { status, headers: extra });
   };
 

@@ -1,0 +1,18 @@
+/**
+ * Preloaded (`node --import ./testkit/bare.js --test`), it takes away what React Native and older browsers don't have, so
+ * that the same tests say whether the client can do without.
+ */
+delete AbortSignal.timeout;
+delete AbortSignal.any;
+delete globalThis.crypto;
+delete globalThis.atob;
+delete globalThis.btoa;
+delete globalThis.TextEncoder;
+delete globalThis.structuredClone;
+delete Promise.withResolvers;
+delete String.prototype.isWellFormed;
+for (const name of ["set", "append", "delete", "sort"]) {
+  URLSearchParams.prototype[name] = () => {
+    throw new Error(`URLSearchParams.${name} is not implemented`);
+  };
+}
