@@ -47,7 +47,8 @@ export class ScriptedServer {
     const route = this.routes.get(`${method} ${url.pathname}`);
     if (!route) throw new TypeError("connection refused");
     const [status, answer = null, extra = {}] = route(url, body && JSON.parse(body), headers);
-    return new Response(answer === null ? null : JSON.stringify(answer), { status, headers: extra });
+    const text = answer === null ? "" : JSON.stringify(answer);
+    return { status, ok: status < 400, headers: new Headers(extra), text: () => Promise.resolve(text) };
   };
 
   /** The newest socket. */
