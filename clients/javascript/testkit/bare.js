@@ -2,6 +2,10 @@
  * Preloaded (`node --import ./testkit/bare.js --test`), it takes away what React Native and older browsers don't have, so
  * that the same tests say whether the client can do without.
  */
+// Node's own fetch and WebSocket need some of it when they are first used: that is now.
+void new Response("");
+void globalThis.WebSocket;
+
 delete AbortSignal.timeout;
 delete AbortSignal.any;
 delete globalThis.crypto;

@@ -48,7 +48,7 @@ export class ScriptedServer {
     if (!route) throw new TypeError("connection refused");
     const [status, answer = null, extra = {}] = route(url, body && JSON.parse(body), headers);
     const text = answer === null ? "" : JSON.stringify(answer);
-    return { status, ok: status < 400, headers: new Headers(extra), text: () => Promise.resolve(text) };
+    return { status, ok: status < 400, headers: { get: (name) => extra[name] ?? null }, text: () => Promise.resolve(text) };
   };
 
   /** The newest socket. */
