@@ -1,1 +1,9 @@
-"""Messaging: conversations, messages, receipts, unread counts and blocks; PostgreSQL is the truth of all of them."""
+"""Messaging owns conversations, messages, receipts, unread counts and blocks. PostgreSQL is the truth of all of them.
+
+Commands arrive from gateways in batches on an AMQP queue (`consumer`). A cycle (`cycle`) takes some hundreds of commands,
+hands each kind to its store in one SQL statement (`handlers`, `stores`), and collects what came of them: events for users,
+answers for connections, completions for gateways (`fanout`). One Redis script per cycle delivers all of that. The AMQP messages
+are acknowledged only afterwards, so a batch that was lost on the way is delivered to another replica.
+
+Typing signals have a queue of their own and are never stored (`typing`). REST reads the stores (`rest`).
+"""

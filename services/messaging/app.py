@@ -1,4 +1,4 @@
-"""The messaging process, put together; start and stop read in order."""
+"""The composition root of messaging: its parts, its start and its stop, in order."""
 
 import asyncio
 from typing import Final
@@ -6,24 +6,24 @@ from typing import Final
 import structlog
 import uvicorn
 
-from services.messaging.blocks import Blocks
 from services.messaging.consumer import CommandConsumer
-from services.messaging.conversations import Conversations
 from services.messaging.cycle import Cycle
-from services.messaging.deadletters import DeadLetters
-from services.messaging.drift import DriftWatch
-from services.messaging.fanout import Fanout
-from services.messaging.faults import Faults
+from services.messaging.dead_letters import DeadLetters
+from services.messaging.failpoints import Failpoints
+from services.messaging.fanout.fanout import Fanout
+from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
-from services.messaging.http import Endpoints
-from services.messaging.indicators import TypingIndicators
-from services.messaging.messages import Messages
-from services.messaging.receipts import Receipts
-from services.messaging.reports import Reports
+from services.messaging.rest.endpoints import Endpoints
 from services.messaging.settings import Settings
-from services.messaging.signals import SignalConsumer
-from services.messaging.sql import HINTS
-from services.messaging.unread import UnreadCounts
+from services.messaging.stores.blocks import Blocks
+from services.messaging.stores.conversations import Conversations
+from services.messaging.stores.messages import Messages
+from services.messaging.stores.receipts import Receipts
+from services.messaging.stores.sql import HINTS
+from services.messaging.stores.unread import UnreadCounts
+from services.messaging.stores.unread_audit import UnreadAudit
+from services.messaging.typing.consumer import SignalConsumer
+from services.messaging.typing.indicators import TypingIndicators
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
@@ -44,7 +44,7 @@ SIGNAL_PREFETCH: Final = 64
 
 
 class Messaging:
-    """Everything between the queues and the clients, put together; nothing runs before `start`."""
+    """One replica of messaging, put together. Nothing runs before `start`."""
 
     def __init__(self, settings: Settings, pool: Pool, shards: Shards) -> None:
         self._settings = settings
@@ -64,7 +64,7 @@ class Messaging:
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
-        self._drift = DriftWatch(self._counts, settings.unread_sample_seconds)
+        self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
         self._commands = self._command_consumer()
         self._signals = SignalConsumer(self._signals_link, self._indicators, self._fanout)
 
@@ -77,7 +77,7 @@ class Messaging:
         supervisor.start("signals link", self._signals_link.run())
         supervisor.start("commands", self._commands.run())
         supervisor.start("signals", self._signals.run())
-        supervisor.start("drift", self._drift.run())
+        supervisor.start("audit", self._audit.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
@@ -103,12 +103,12 @@ class Messaging:
 
     def _command_consumer(self) -> CommandConsumer:
         settings = self._settings
-        faults = Faults(settings.fault_point if settings.faults else None)
+        failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
         handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
-        reports = Reports(self._publisher, settings.push_delay_seconds)
-        cycle = Cycle(handlers, self._fanout, self._indicators, reports, self._drift, faults)
+        outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
+        cycle = Cycle(handlers, self._fanout, self._indicators, outgoing, self._audit, failpoints)
         dead_letters = DeadLetters(self._publisher)
-        return CommandConsumer(self._commands_link, cycle, dead_letters, faults, settings.max_cycle_commands)
+        return CommandConsumer(self._commands_link, cycle, dead_letters, failpoints, settings.max_cycle_commands)
 
     async def _check_amqp(self) -> None:
         links = (self._publisher, self._commands_link, self._signals_link)

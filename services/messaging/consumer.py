@@ -1,4 +1,4 @@
-"""Takes command batches from the queue, a cycle's worth at a time, and acknowledges them when all is done."""
+"""Takes command batches from the queue, as many as one cycle handles, and acknowledges them after the cycle."""
 
 import asyncio
 import time
@@ -10,8 +10,8 @@ import structlog
 
 from services.messaging import metrics
 from services.messaging.cycle import Cycle
-from services.messaging.deadletters import DeadLetters
-from services.messaging.faults import FaultPoint, Faults
+from services.messaging.dead_letters import DeadLetters
+from services.messaging.failpoints import Failpoint, Failpoints
 from services.messaging.outage import outlast
 from shared.protocol.relay import CommandBatch, command_batch_decoder
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
@@ -24,22 +24,22 @@ ALL: Final = 1_000_000
 
 
 class Taken(NamedTuple):
-    """A delivery, and what it says."""
+    """An AMQP message, and the batch in it."""
 
     message: Delivery
     batch: CommandBatch
 
 
 class CommandConsumer:
-    """Runs one cycle after the other. What can't be handled goes to the dead letters."""
+    """Runs one cycle after the other. A batch that can't be handled is dead-lettered."""
 
     def __init__(
-        self, consumer: Consumer, cycle: Cycle, dead_letters: DeadLetters, faults: Faults, max_commands: int
+        self, consumer: Consumer, cycle: Cycle, dead_letters: DeadLetters, failpoints: Failpoints, max_commands: int
     ) -> None:
         self._consumer = consumer
         self._cycle = cycle
         self._dead_letters = dead_letters
-        self._faults = faults
+        self._failpoints = failpoints
         self._max_commands = max_commands
         self._waiting: deque[Taken] = deque()
         self._working = asyncio.Lock()
@@ -55,17 +55,17 @@ class CommandConsumer:
                     await self._run_cycle(taken)
 
     async def drain(self) -> None:
-        """Wait for the cycle under way; no other begins. What was taken since, the broker gives to another replica."""
+        """Wait for the current cycle and start no other. The broker gives the batches that wait here to another replica."""
         await self._working.acquire()
         self._consumer.acknowledge_done()
 
     async def _decode(self, messages: list[Delivery]) -> None:
-        """Let `messages` wait for a cycle."""
+        """Decode `messages` and let them wait for a cycle."""
         for message in messages:
             try:
                 batch = command_batch_decoder.decode(message.body)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                await self._dead_letters.bury(message, f"undecodable: {error}")
+                await self._dead_letters.add(message, f"undecodable: {error}")
             else:
                 batch.again = _was_handled(message)
                 self._waiting.append(Taken(message, batch))
@@ -90,23 +90,23 @@ class CommandConsumer:
         metrics.CYCLE_SECONDS.observe(now - started)
 
     async def _handle(self, taken: list[Taken], trace: str | None) -> None:
-        """Handle what was taken; when that fails for good, each batch alone, and bury those that fail again."""
+        """Handle batches. If they fail for good, handle each alone, and dead-letter those that fail again."""
         batches = [batch for _, batch in taken]
         try:
             await outlast(lambda: self._cycle.run(batches, trace))
         except Exception as error:
             log.exception("cycle.failed", batches=len(taken))
             if len(taken) == 1:
-                await self._dead_letters.bury(taken[0].message, repr(error))
+                await self._dead_letters.add(taken[0].message, repr(error))
                 return
             for one in taken:
                 await self._handle([one], trace)
             return
-        self._faults.reach(FaultPoint.BEFORE_ACK)
+        self._failpoints.reach(Failpoint.BEFORE_ACK)
         # Cycles come one after the other: everything older is settled.
         self._consumer.done(taken[-1].message)
 
 
 def _was_handled(message: Delivery) -> bool:
-    """Whether somebody may have handled it, in part: it was delivered before, or lay with the dead letters."""
+    """True when it may have been handled in part: it was delivered before, or came back from the dead letters."""
     return message.redelivered or message.names(DEAD_REASON_HEADER) or message.names(DEATH_HEADER)

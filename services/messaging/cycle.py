@@ -1,4 +1,4 @@
-"""A cycle: a batch of commands goes through the stores, and what came of it out to everyone, in that order."""
+"""A cycle takes batches of commands through the stores, and then sends what came of them to everyone concerned."""
 
 import time
 import uuid
@@ -8,104 +8,107 @@ from typing import cast
 import structlog
 
 from services.messaging import metrics
-from services.messaging.drift import DriftWatch
-from services.messaging.fanout import Fanout
-from services.messaging.faults import FaultPoint, Faults
-from services.messaging.handlers import Asked, Handlers
-from services.messaging.indicators import TypingIndicators
+from services.messaging.failpoints import Failpoint, Failpoints
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.fanout.fanout import Fanout
+from services.messaging.fanout.outgoing_events import OutgoingEvents
+from services.messaging.handlers import Handlers
 from services.messaging.outage import is_transient, outlast
-from services.messaging.outbox import Outbox
-from services.messaging.reports import Reports
+from services.messaging.requests import Request
+from services.messaging.stores.unread_audit import UnreadAudit
+from services.messaging.typing.indicators import TypingIndicators
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
 from shared.tracing import span
 
 log = structlog.get_logger(__name__)
 
-Segment = list[tuple[CommandBatch, int, Command]]
-"""Commands, each with the batch that it came in, and its place there."""
+Segment = list[Request[Command]]
+"""Commands that may be stored in any order."""
 
 
 class Cycle:
-    """What happens to a batch of commands."""
+    """Stores batches of commands, fans out their events, and publishes what other services must know, in this order."""
 
     def __init__(
         self,
         handlers: Handlers,
         fanout: Fanout,
         indicators: TypingIndicators,
-        reports: Reports,
-        drift: DriftWatch,
-        faults: Faults,
+        outgoing: OutgoingEvents,
+        audit: UnreadAudit,
+        failpoints: Failpoints,
     ) -> None:
         self._handlers = handlers
         self._fanout = fanout
         self._indicators = indicators
-        self._reports = reports
-        self._drift = drift
-        self._faults = faults
+        self._outgoing = outgoing
+        self._audit = audit
+        self._failpoints = failpoints
 
     async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
-        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure."""
-        outbox = self._fanout.outbox(trace or "")
+        """Handle `batches` in order, as statement of a trace. Can be run again with the same ones after any failure."""
+        effects = self._fanout.effects(trace or "")
         left = await self._unfinished(batches)
-        self._faults.reach(FaultPoint.BEFORE_COMMIT)
+        self._failpoints.reach(Failpoint.BEFORE_COMMIT)
         with span("messaging.store", "client", trace):
             try:
                 for segment in segments(left):
-                    for part in parts(segment):
-                        await self._handle(part, outbox)
+                    for statement in statements(segment):
+                        await self._handle(statement, effects)
             finally:
                 _mark_again(batches)
-        self._faults.reach(FaultPoint.AFTER_COMMIT)
+        self._failpoints.reach(Failpoint.AFTER_COMMIT)
         for batch in batches:
-            outbox.complete(batch.gateway_id, batch.batch_id)
+            effects.complete(batch.gateway_id, batch.batch_id)
         started = time.monotonic()
         with span("messaging.fanout", "client", trace):
-            undelivered, ended = await self._fanout.deliver(outbox)
+            undelivered, ended = await self._fanout.deliver(effects)
         metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
-        self._faults.reach(FaultPoint.AFTER_FANOUT)
-        self._drift.note(outbox.parts[0].counters.users)
+        self._failpoints.reach(Failpoint.AFTER_FANOUT)
+        self._audit.note(effects.shards[0].counters.users)
         if ended:
             await self._indicators.end(ended)
         if undelivered:
-            await outlast(lambda: self._reports.undelivered(undelivered))
-        if outbox.blocks:
-            await outlast(lambda: self._reports.blocks(outbox.blocks))
-        if undelivered or ended or outbox.blocks or len(outbox.parts) > 1:
-            await outlast(lambda: self._fanout.finished.remember(outbox.completed))
+            await outlast(lambda: self._outgoing.undelivered(undelivered))
+        if effects.blocks:
+            await outlast(lambda: self._outgoing.blocks(effects.blocks))
+        if undelivered or ended or effects.blocks or len(effects.shards) > 1:
+            await outlast(lambda: self._fanout.processed.remember(effects.completed))
 
     async def _unfinished(self, batches: Sequence[CommandBatch]) -> Sequence[CommandBatch]:
-        """Those with something left to do or to tell."""
+        """Those batches that were not processed completely before."""
         if not any(batch.again for batch in batches):
             return batches
-        told = await self._fanout.finished.among(batch for batch in batches if batch.again)
-        return [batch for batch in batches if (batch.gateway_id, batch.batch_id) not in told]
+        known = await self._fanout.processed.find(batch for batch in batches if batch.again)
+        return [batch for batch in batches if (batch.gateway_id, batch.batch_id) not in known]
 
-    async def _handle(self, part: Segment, outbox: Outbox) -> None:
-        """Handle a part; if it fails for good, its commands one by one: a bad one must not fail its neighbours."""
+    async def _handle(self, statement: Segment, effects: CycleEffects) -> None:
+        """Handle the commands of one statement. If it fails for good, handle them one by one: a bad command must not fail
+        its neighbours.
+        """
         try:
-            await self._apply(part, outbox)
+            await self._apply(statement, effects)
         except Exception as error:
             if is_transient(error):
                 raise
-            if len(part) > 1:
-                _mark_again(batch for batch, _, _ in part)
-                for asked in part:
-                    await self._handle([asked], outbox)
+            if len(statement) > 1:
+                _mark_again(batch for batch, _, _ in statement)
+                for request in statement:
+                    await self._handle([request], effects)
                 return
             error_id = uuid.uuid4().hex
-            batch, _, command = part[0]
+            batch, _, command = statement[0]
             log.exception("command.failed", error_id=error_id, user_id=command.user_id)
-            self._handlers.fail(batch, command, error_id, outbox)
+            self._handlers.fail(batch, command, error_id, effects)
 
-    async def _apply(self, part: Segment, outbox: Outbox) -> None:
-        batch, _, first = part[0]
+    async def _apply(self, statement: Segment, effects: CycleEffects) -> None:
+        batch, _, first = statement[0]
         if isinstance(first, SetBlock):
-            await self._handlers.block(batch, first, outbox)
+            await self._handlers.block(batch, first, effects)
         elif isinstance(first, SendMessage):
-            await self._handlers.send(cast("list[Asked[SendMessage]]", part), outbox)
+            await self._handlers.send(cast("list[Request[SendMessage]]", statement), effects)
         else:
-            await self._handlers.mark(cast("list[Asked[MarkRead | MarkDelivered]]", part), outbox)
+            await self._handlers.mark(cast("list[Request[MarkRead | MarkDelivered]]", statement), effects)
 
 
 def segments(batches: Iterable[CommandBatch]) -> Iterator[Segment]:
@@ -124,14 +127,19 @@ def segments(batches: Iterable[CommandBatch]) -> Iterator[Segment]:
         yield segment
 
 
-def parts(segment: Segment) -> Iterator[Segment]:
-    """What one statement can do. Marks come first: what is sent in the same cycle wasn't seen by whoever read «all»."""
-    sends = [asked for asked in segment if isinstance(asked[2], SendMessage)]
-    others = [asked for asked in segment if not isinstance(asked[2], SendMessage)] if len(sends) < len(segment) else []
-    return (part for part in (others, sends) if part)
+def statements(segment: Segment) -> Iterator[Segment]:
+    """Split a segment into what one statement can do.
+
+    Marks come first: whoever read «all» had not seen what is sent in the same cycle.
+    """
+    sends = [request for request in segment if isinstance(request[2], SendMessage)]
+    others = (
+        [request for request in segment if not isinstance(request[2], SendMessage)] if len(sends) < len(segment) else []
+    )
+    return (statement for statement in (others, sends) if statement)
 
 
 def _mark_again(batches: Iterable[CommandBatch]) -> None:
-    """Whatever comes now, these may be stored."""
+    """From now on, these batches may be stored."""
     for batch in batches:
         batch.again = True

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS: Final = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1, 2.5, 5)
 
-COMMANDS = Counter("chat_messaging_commands_total", "Commands by kind and what became of them.", ["kind", "result"])
+COMMANDS = Counter("chat_messaging_commands_total", "Commands by kind and result.", ["kind", "result"])
 CYCLE_COMMANDS = Histogram(
     "chat_messaging_cycle_commands",
     "Commands handled together.",
@@ -20,7 +20,7 @@ CYCLE_SECONDS = Histogram(
 STATEMENT_SECONDS = Histogram(
     "chat_messaging_statement_seconds", "A round trip to PostgreSQL.", ["statement"], buckets=_SECONDS
 )
-FANOUT_SECONDS = Histogram("chat_messaging_fanout_seconds", "One delivery of an outbox by Redis.", buckets=_SECONDS)
+FANOUT_SECONDS = Histogram("chat_messaging_fanout_seconds", "One delivery of an effects by Redis.", buckets=_SECONDS)
 QUEUE_SECONDS = Histogram(
     "chat_messaging_queue_seconds", "How long the oldest delivery of a cycle waited in this process.", buckets=_SECONDS
 )
@@ -30,7 +30,7 @@ DEFERRED = Counter("chat_messaging_deferred_total", "Fan-outs that waited for an
 OVERTAKEN = Counter("chat_messaging_overtaken_total", "Fan-outs that went ahead of an earlier message, after waiting.")
 REDELIVERED = Counter("chat_messaging_redelivered_total", "AMQP messages that the broker delivered again.")
 DEAD_LETTERS = Counter("chat_messaging_dead_letters_total", "AMQP messages that could not be handled.")
-UNDELIVERED = Counter("chat_messaging_undelivered_total", "Messages that no gateway took, told to the notifier.")
+UNDELIVERED = Counter("chat_messaging_undelivered_total", "Messages that no gateway took, published to the notifier.")
 REBUILT = Counter("chat_messaging_unread_rebuilt_total", "Users whose unread counts were missing in Redis.")
 SIGNALS = Counter("chat_messaging_signals_total", "Typing signals taken from the queue.")
 DRIFT = Counter("chat_messaging_unread_drift_total", "Users, of those sampled, whose counts in Redis were wrong.")

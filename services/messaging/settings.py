@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from services.messaging.faults import FaultPoint
+from services.messaging.failpoints import Failpoint
 from shared.settings import ServiceSettings
 
 
@@ -15,12 +15,12 @@ class Settings(ServiceSettings):
     command_prefetch: int = Field(
         100, ge=1, le=10_000, description="AMQP messages that one replica holds unacknowledged."
     )
-    max_cycle_commands: int = Field(512, ge=1, le=1000, description="Commands that one cycle handles, about.")
+    max_cycle_commands: int = Field(512, ge=1, le=1000, description="About how many commands one cycle handles.")
     max_deferral_seconds: float = Field(
         0.2, ge=0, description="Longest wait of a delivery for an earlier message that another replica is delivering."
     )
     unread_sample_seconds: float = Field(
         10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
     )
-    faults: bool = Field(False, description="Tests only: honour the fault point.")
-    fault_point: FaultPoint | None = Field(None, description="Tests only: where the process kills itself.")
+    failpoints: bool = Field(False, description="Tests only: obey `CHAT_FAILPOINT`.")
+    failpoint: Failpoint | None = Field(None, description="Tests only: where the process kills itself.")

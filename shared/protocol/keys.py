@@ -19,8 +19,8 @@ LAST_MESSAGE: Final = "last_msg:"
 DELIVERED: Final = "delivered:"
 """string `delivered:{conversationId}`: seq of the newest message that was delivered; guards `last_msg:…` and the order."""
 
-FINISHED: Final = "finished:"
-"""hash `finished:{gatewayId}`: batch id modulo 4,096 → id of the newest such batch that is told whole."""
+PROCESSED_BATCHES: Final = "finished:"
+"""hash `finished:{gatewayId}`: batch id modulo 4,096 → id of the newest such batch that was processed: stored and announced."""
 
 INBOX: Final = "inbox:"
 """stream `inbox:{userId}`: durable events, oldest trimmed; ids `offset-tag`, offsets without gaps."""

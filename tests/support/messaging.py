@@ -10,19 +10,20 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from services.messaging.blocks import Blocks
-from services.messaging.conversations import Conversations
 from services.messaging.cycle import Cycle
-from services.messaging.drift import DriftWatch
-from services.messaging.fanout import Fanout
-from services.messaging.faults import Faults
+from services.messaging.failpoints import Failpoints
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.fanout.fanout import Fanout
+from services.messaging.fanout.outgoing_events import OutgoingEvents
+from services.messaging.fanout.user_events import AnnouncedMessage
 from services.messaging.handlers import Handlers
-from services.messaging.indicators import Indicator, TypingIndicators
-from services.messaging.messages import Messages
-from services.messaging.outbox import Origin, Outbox
-from services.messaging.receipts import Receipts
-from services.messaging.reports import Reports
-from services.messaging.unread import UnreadCounts
+from services.messaging.stores.blocks import Blocks
+from services.messaging.stores.conversations import Conversations
+from services.messaging.stores.messages import Messages
+from services.messaging.stores.receipts import Receipts
+from services.messaging.stores.unread import UnreadCounts
+from services.messaging.stores.unread_audit import UnreadAudit
+from services.messaging.typing.indicators import Indicator, TypingIndicators
 from shared.directory import Directory
 from shared.postgres import Pool
 from shared.protocol import keys, relay
@@ -92,16 +93,16 @@ async def somebody_waits(pool: Pool) -> bool:
     return bool(await pool.fetchval(waiting))
 
 
-class RecordedReports(Reports):
-    """Reports that stay here, for tests without a broker."""
+class RecordedEvents(OutgoingEvents):
+    """OutgoingEvents that stay here, for tests without a broker."""
 
     def __init__(self) -> None:
-        self.origins: list[Origin] = []
+        self.announced: list[AnnouncedMessage] = []
         self.changes: list[BlockChanged] = []
 
-    async def undelivered(self, origins: Iterable[Origin]) -> None:
+    async def undelivered(self, announced: Iterable[AnnouncedMessage]) -> None:
         """Keep them."""
-        self.origins += origins
+        self.announced += announced
 
     async def blocks(self, changes: Iterable[BlockChanged]) -> None:
         """Keep them."""
@@ -121,11 +122,11 @@ class Replica:
         self.counts = UnreadCounts(pool, shards)
         self.indicators = TypingIndicators(pool, shards)
         self.fanout = Fanout(shards, self.counts.rebuild, max_deferral_seconds)
-        self.reported = RecordedReports()
+        self.recorded = RecordedEvents()
         directory = Directory(pool)
         self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory)
-        self.drift = DriftWatch(self.counts, period_seconds=3600, settling_seconds=0.01)
-        self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.reported, self.drift, Faults())
+        self.audit = UnreadAudit(self.counts, period_seconds=3600, settling_seconds=0.01)
+        self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.recorded, self.audit, Failpoints())
 
     async def last_seq(self, talk: Talk) -> int:
         """How many messages are stored."""
@@ -152,9 +153,9 @@ class Stall:
         """Let it go."""
         self._released.set()
 
-    async def _wait(self, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
+    async def _wait(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
         await self._released.wait()
-        return await self._deliver(outbox)
+        return await self._deliver(effects)
 
 
 Event = dict[str, Any]

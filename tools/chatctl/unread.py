@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from services.messaging.unread import TOTAL, UnreadCounts
+from services.messaging.stores.unread import TOTAL, UnreadCounts
 from shared import postgres
 from shared.protocol import keys
 from shared.redis import Shards

@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from services.messaging import http as messaging
+from services.messaging.rest import endpoints as messaging
 from services.notifier import http as notifier
 from services.presence import http as presence
 from shared.protocol import limits

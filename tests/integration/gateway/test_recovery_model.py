@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.gateway.routes import Routes
-from services.messaging.fanout import Fanout
+from services.messaging.fanout.fanout import Fanout
 from shared.protocol import keys
 from shared.redis import Shards
 
@@ -70,7 +70,7 @@ class Model:
         return [f'{text},"cursor":"{known}"}}' for known, text, peer in later[1:] if text and peer not in self.hidden]
 
 
-class Inbox:
+class UserEvents:
     """The same inbox in Redis: written by messaging's fan-out, read by a gateway's routes."""
 
     def __init__(self, shards: Shards) -> None:
@@ -86,13 +86,13 @@ class Inbox:
 
     async def add(self, peers: list[str]) -> None:
         """Events of one cycle."""
-        outbox = self._fanout.outbox()
+        effects = self._fanout.effects()
         texts = []
         for peer in peers:
             self._number += 1
             texts.append(f'{{"number":{self._number}')
-            outbox.inbox(self.user).add(texts[-1].encode(), peer)
-        await self._fanout.deliver(outbox)
+            effects.events_for(self.user).add(texts[-1].encode(), peer)
+        await self._fanout.deliver(effects)
         newest: Any = await self._client.xrevrange(keys.key(keys.INBOX, self.user), count=len(peers))
         for (cursor, _), text, peer in zip(reversed(newest), texts, peers, strict=True):
             self.model.add(cursor.decode(), text, peer)
@@ -137,7 +137,7 @@ class Inbox:
 
 async def follow(shards: Shards, steps: list[Step]) -> None:
     """Do the steps in both worlds."""
-    inbox = Inbox(shards)
+    inbox = UserEvents(shards)
     for name, *arguments in steps:
         await getattr(inbox, name)(*arguments)
 

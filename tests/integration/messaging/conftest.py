@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from services.messaging.sql import HINTS
+from services.messaging.stores.sql import HINTS
 from shared import postgres
 from shared.protocol import topology
 from shared.redis import Shards

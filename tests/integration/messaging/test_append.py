@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from services.messaging import messages
-from services.messaging.messages import Appended, Draft
+from services.messaging.stores import messages
+from services.messaging.stores.messages import Appended, Draft
 from shared.postgres import Pool
 from tests.support.messaging import Replica, Talk, new_person
 

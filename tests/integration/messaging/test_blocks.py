@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.messaging.indicators import Indicator
-from services.messaging.messages import Draft
-from services.messaging.pairs import lock, pair_of
-from services.messaging.sql import CREATE_CONVERSATION
+from services.messaging.stores.messages import Draft
+from services.messaging.stores.pairs import lock, pair_of
+from services.messaging.stores.sql import CREATE_CONVERSATION
+from services.messaging.typing.indicators import Indicator
 from shared.protocol import keys
 from shared.protocol.relay import ENDS_NOTHING, Command, SetBlock, Typing
 from shared.redis import Shards
@@ -39,7 +39,7 @@ async def test_blocking_by_name(replica: Replica, talk: Talk, gateway: Gateway, 
     assert gateway.answers(talk.other) == []
     assert await hidden(shards, talk.one) == {talk.other.id}
     assert await hidden(shards, talk.other) == {talk.one.id}
-    assert [(c.blocker, c.blocked, c.active) for c in replica.reported.changes] == [(talk.one.id, talk.other.id, True)]
+    assert [(c.blocker, c.blocked, c.active) for c in replica.recorded.changes] == [(talk.one.id, talk.other.id, True)]
 
 
 async def test_repeating_keeps_the_first_time(replica: Replica, talk: Talk, gateway: Gateway) -> None:
@@ -49,7 +49,7 @@ async def test_repeating_keeps_the_first_time(replica: Replica, talk: Talk, gate
     assert added == again
     assert removed == once_more
     assert (removed["type"], set(removed["payload"])) == ("block.removed", {"username", "unblockedAt"})
-    versions = [change.version for change in replica.reported.changes]
+    versions = [change.version for change in replica.recorded.changes]
     assert versions[0] == versions[1] < versions[2] == versions[3]
 
 
@@ -80,7 +80,7 @@ async def test_refusals(replica: Replica, talk: Talk, gateway: Gateway, name: st
     await run(replica, gateway, block(talk.one, name or talk.one.username))
     (answer,) = gateway.answers(talk.one)
     assert (answer["error"]["code"], answer["ref"]) == (code, {"type": "block.add"})
-    assert replica.reported.changes == []
+    assert replica.recorded.changes == []
 
 
 async def test_commands_around_a_block_keep_their_order(replica: Replica, talk: Talk, gateway: Gateway) -> None:

@@ -9,9 +9,10 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from services.messaging import finished
+from services.messaging.fanout import processed_batches
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.fanout.user_events import AnnouncedMessage
 from services.messaging.outage import outlast
-from services.messaging.outbox import Origin, Outbox
 from shared.postgres import Pool
 from shared.protocol import keys, limits
 from shared.protocol.relay import Command, CommandBatch
@@ -141,7 +142,7 @@ async def test_who_repeats_after_a_crash_does_not_take_the_message_from_its_rece
 ) -> None:
     """A replica died between commit and fan-out. The client repeats by another gateway, before and beside the redelivery."""
     send = talk.send(talk.one, "hi", "t1")
-    await replica.handlers.send([(gateway.batch(), 0, send)], Outbox(shards))
+    await replica.handlers.send([(gateway.batch(), 0, send)], CycleEffects(shards))
     await run(replica, gateway, send)
     assert (len(gateway.events(talk.one)), gateway.events(talk.other)) == (1, [])
     redelivered, beside = gateway.batch(send, talk.send(talk.one, "fresh", "t2"), again=True), gateway.batch(send)
@@ -155,10 +156,10 @@ async def test_who_repeats_after_a_crash_does_not_take_the_message_from_its_rece
 async def test_a_batch_that_failed_for_good_after_the_commit_is_told_command_by_command(
     replica: Replica, talk: Talk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_up, faults = replica.messages.at, iter([ValueError("only once")])
+    look_up, failpoints = replica.messages.at, iter([ValueError("only once")])
 
     async def fail_once(places: Any) -> Any:
-        for fault in faults:
+        for fault in failpoints:
             raise fault
         return await look_up(places)
 
@@ -188,15 +189,15 @@ async def test_what_nobody_took_is_reported_again_until_it_was(
     """A replica died between delivering and reporting to the notifier."""
     await shards.of(talk.other.id).delete(keys.key(keys.ROUTES, talk.other.id))
     batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
-    outbox = Outbox(shards)
-    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], outbox)
-    outbox.complete(batch.gateway_id, batch.batch_id)
-    undelivered, _ = await replica.fanout.deliver(outbox)
+    effects = CycleEffects(shards)
+    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], effects)
+    effects.complete(batch.gateway_id, batch.batch_id)
+    undelivered, _ = await replica.fanout.deliver(effects)
     assert len(undelivered) == 1
     batch.again = True
     for _ in range(2):
         await replica.cycle.run([batch])
-        assert [origin.send.content for origin in replica.reported.origins] == ["hi"]
+        assert [announced_message.send.content for announced_message in replica.recorded.announced] == ["hi"]
     await gateway.until(lambda: sum(len(downlink.completed) for downlink in gateway.downlinks) == 3)
     assert len(gateway.events(talk.one, "message.sent")) == 2
 
@@ -205,12 +206,12 @@ async def test_a_batch_is_known_as_finished_while_it_is_among_the_newest(
     replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
     older = gateway.batch(talk.send(talk.one))
-    newer = CommandBatch(older.gateway_id, older.batch_id + finished.BATCHES, [talk.send(talk.one)])
-    memory = replica.fanout.finished
+    newer = CommandBatch(older.gateway_id, older.batch_id + processed_batches.MAX_BATCHES, [talk.send(talk.one)])
+    memory = replica.fanout.processed
     await replica.cycle.run([older])
-    assert await memory.among([older, newer]) == {(older.gateway_id, older.batch_id)}
+    assert await memory.find([older, newer]) == {(older.gateway_id, older.batch_id)}
     await replica.cycle.run([newer])
-    assert await memory.among([older, newer]) == {(newer.gateway_id, newer.batch_id)}
+    assert await memory.find([older, newer]) == {(newer.gateway_id, newer.batch_id)}
 
 
 async def test_a_repetition_tells_what_became_of_the_original(replica: Replica, talk: Talk, gateway: Gateway) -> None:
@@ -325,8 +326,8 @@ async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
     await client.hset(routes, mapping={"one": "gateway-dead", "two": "gateway-dead"})
     await run(replica, gateway, talk.send(talk.one, "anybody?"), talk.send(talk.other, "me"))
     assert await client.hgetall(routes) == {}
-    (origin,) = replica.reported.origins
-    assert (origin.send.content, origin.appended.receiver_id) == ("anybody?", talk.other.id)
+    (announced_message,) = replica.recorded.announced
+    assert (announced_message.send.content, announced_message.appended.receiver_id) == ("anybody?", talk.other.id)
 
 
 async def test_what_the_broker_refuses_to_hear_is_not_delivered_again(
@@ -334,17 +335,17 @@ async def test_what_the_broker_refuses_to_hear_is_not_delivered_again(
 ) -> None:
     """While the notifier can't be told, inboxes must not fill with repetitions."""
     await shards.of(talk.other.id).delete(keys.key(keys.ROUTES, talk.other.id))
-    report, outages = replica.reported.undelivered, iter([BrokerUnavailable(), TimeoutError()])
+    report, outages = replica.recorded.undelivered, iter([BrokerUnavailable(), TimeoutError()])
 
-    async def report_after_outages(origins: Iterable[Origin]) -> None:
+    async def report_after_outages(announced: Iterable[AnnouncedMessage]) -> None:
         for outage in outages:
             raise outage
-        await report(origins)
+        await report(announced)
 
-    monkeypatch.setattr(replica.reported, "undelivered", report_after_outages)
+    monkeypatch.setattr(replica.recorded, "undelivered", report_after_outages)
     batch = gateway.batch(talk.send(talk.one))
     await outlast(lambda: replica.cycle.run([batch]))
-    assert len(replica.reported.origins) == 1
+    assert len(replica.recorded.announced) == 1
     assert len(await entries(shards, talk.other)) == 1
 
 
@@ -353,7 +354,7 @@ async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gatewa
     await client.hset(routes, "old", "gateway-dead")
     await run(replica, gateway, talk.send(talk.one))
     assert await client.hgetall(routes) == {talk.other.connection_id.encode(): gateway.name.encode()}
-    assert replica.reported.origins == []
+    assert replica.recorded.announced == []
     assert len(gateway.events(talk.other)) == 1
 
 
@@ -416,7 +417,7 @@ async def test_a_message_that_never_comes_is_overtaken(replica: Replica, talk: T
     """A replica died after storing seq 2; the broker will bring its batch again, and seq 3 doesn't wait for that."""
     await run(replica, gateway, talk.send(talk.one, "1"))
     lost = gateway.batch(talk.send(talk.one, "2", "t2"), again=True)
-    await replica.handlers.send([(lost, 0, talk.send(talk.one, "2", "t2"))], Outbox(replica.shards))
+    await replica.handlers.send([(lost, 0, talk.send(talk.one, "2", "t2"))], CycleEffects(replica.shards))
     impatient = Replica(replica.pool, replica.shards, max_deferral_seconds=0.01)
     await run(impatient, gateway, talk.send(talk.one, "3"))
     await replica.cycle.run([lost])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.messaging.messages import Draft
-from services.messaging.receipts import EVERYTHING, Mark
+from services.messaging.stores.messages import Draft
+from services.messaging.stores.receipts import EVERYTHING, Mark
 from tests.support.messaging import Replica
 
 pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)

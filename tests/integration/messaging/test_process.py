@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.messaging.faults import FaultPoint
+from services.messaging.failpoints import Failpoint
 from tests.support.messaging import Gateway, Replica, Talk
 from tests.support.messaging_process import Broker, MessagingProcess
 from tests.support.presence import two_servers
@@ -35,15 +35,15 @@ async def start(database_url: str, amqp_url: str, redis_url: str, tmp_path: Path
     await asyncio.gather(*(process.stop(signal.SIGKILL) for process in started))
 
 
-@pytest.mark.parametrize("point", list(FaultPoint))
+@pytest.mark.parametrize("point", list(Failpoint))
 async def test_death_at_any_step_loses_and_doubles_nothing(
-    point: FaultPoint, start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
+    point: Failpoint, start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
     """Killed as by `kill -9` at that step; another process takes over."""
     earlier = gateway.batch(talk.send(talk.one, "first"), talk.send(talk.one, "second"))
     await replica.cycle.run([earlier])
     await gateway.completed(earlier)
-    doomed = await start(CHAT_FAULTS="1", CHAT_FAULT_POINT=point.value)
+    doomed = await start(CHAT_FAILPOINTS="1", CHAT_FAILPOINT=point.value)
     batch = gateway.batch(
         talk.send(talk.one, "known by its tempId", "t1"),
         talk.send(talk.one, "known by its place"),
@@ -66,7 +66,7 @@ async def test_death_at_any_step_loses_and_doubles_nothing(
     assert await replica.counts.of(talk.other.id) == {talk.id: 4}
     for person in (talk.one, talk.other):
         assert await replica.counts.compare(person.id) == []
-    if point is FaultPoint.BEFORE_ACK:
+    if point is Failpoint.BEFORE_ACK:
         assert [e["payload"]["message"]["seq"] for e in gateway.events(talk.other, "message.new")] == [1, 2, 3, 4, 6]
     sent = [e["payload"]["tempId"] for e in gateway.events(talk.one, "message.sent")]
     assert sent[2:4] == ["t1", None]
@@ -82,7 +82,7 @@ async def test_death_at_any_step_loses_and_doubles_nothing(
 async def test_who_repeats_while_the_first_batch_is_not_redelivered_is_told_and_so_is_the_receiver_later(
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
-    doomed = await start(CHAT_FAULTS="1", CHAT_FAULT_POINT=FaultPoint.AFTER_COMMIT.value)
+    doomed = await start(CHAT_FAILPOINTS="1", CHAT_FAILPOINT=Failpoint.AFTER_COMMIT.value)
     batch, repetition = (gateway.batch(talk.send(talk.one, "hi", "t1")) for _ in range(2))
     await broker.send(batch)
     assert await doomed.died() == -signal.SIGKILL

@@ -10,10 +10,11 @@ from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.messaging.app import Messaging
-from services.messaging.fanout import Fanout
-from services.messaging.indicators import Indicator
-from services.messaging.outbox import Origin, Outbox
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.fanout.fanout import Fanout
+from services.messaging.fanout.user_events import AnnouncedMessage
 from services.messaging.settings import Settings
+from services.messaging.typing.indicators import Indicator
 from shared.lifecycle import Supervisor
 from shared.postgres import Pool
 from shared.protocol import relay, topology
@@ -128,7 +129,7 @@ async def test_a_dead_letter_that_comes_back_tells_the_receiver_what_nobody_told
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway, amqp_url: str
 ) -> None:
     batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
-    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], Outbox(replica.shards))
+    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], CycleEffects(replica.shards))
     await start()
     await broker.publish(topology.MESSAGING_DEAD, msgpack_encoder.encode(batch))
     assert await retry_letters(amqp_url, topology.MESSAGING_DEAD.name) == 1
@@ -143,10 +144,12 @@ async def test_what_was_stored_before_redis_went_away_is_told_when_it_is_back(
     await start()
     deliver, outages = Fanout.deliver, iter([RedisConnectionError()])
 
-    async def deliver_after_outages(fanout: Fanout, outbox: Outbox) -> tuple[list[Origin], list[Indicator]]:
+    async def deliver_after_outages(
+        fanout: Fanout, effects: CycleEffects
+    ) -> tuple[list[AnnouncedMessage], list[Indicator]]:
         for outage in outages:
             raise outage
-        return await deliver(fanout, outbox)
+        return await deliver(fanout, effects)
 
     monkeypatch.setattr(Fanout, "deliver", deliver_after_outages)
     batch = gateway.batch(talk.delivered(talk.other, 1), talk.read(talk.other))

@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 
-from services.messaging.messages import Draft
-from services.messaging.receipts import EVERYTHING, Mark
-from services.messaging.sql import APPEND
+from services.messaging.stores.messages import Draft
+from services.messaging.stores.receipts import EVERYTHING, Mark
+from services.messaging.stores.sql import APPEND
 from shared.protocol.codec import instant
 from shared.protocol.relay import Command
 from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually, somebody_waits

@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from services.messaging.app import Messaging
-from services.messaging.messages import Draft
 from services.messaging.settings import Settings
+from services.messaging.stores.messages import Draft
 from shared.postgres import Pool
 from shared.redis import MAX_CONNECTIONS, Shards
 from shared.rest import encode_page

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.messaging.outbox import Outbox
-from services.messaging.unread import TOTAL, Difference, UnreadCounts
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.stores.unread import TOTAL, Difference, UnreadCounts
 from shared.protocol import keys
 from shared.protocol.relay import Command
 from shared.redis import Shards
@@ -57,9 +57,9 @@ async def test_differences_are_named(replica: Replica, counted: Talk, shards: Sh
 
 async def test_the_sampler_counts_and_corrects(replica: Replica, counted: Talk, shards: Shards) -> None:
     await spoil(shards, counted)
-    replica.drift.note([counted.other.id])
+    replica.audit.note([counted.other.id])
     before = drifts()
-    assert await replica.drift.sample() == 1
+    assert await replica.audit.sample() == 1
     assert drifts() == before + 1
     assert await replica.counts.compare(counted.other.id) == []
 
@@ -67,8 +67,8 @@ async def test_the_sampler_counts_and_corrects(replica: Replica, counted: Talk, 
 async def test_the_sampler_knows_who_was_active(replica: Replica, counted: Talk, shards: Shards) -> None:
     if len(shards) == 1:
         await spoil(shards, counted)
-        assert await replica.drift.sample() == 1
-    assert await replica.drift.sample() == 0
+        assert await replica.audit.sample() == 1
+    assert await replica.audit.sample() == 0
 
 
 async def test_an_operator_finds_and_repairs_by_name(
@@ -131,7 +131,7 @@ STEPS = st.lists(
 async def follow(replica: Replica, gateway: Gateway, steps: list[tuple[str, int | None]]) -> None:
     """Send, read, repeat an earlier batch, store one and deliver it late, lose what a Redis server knows, in this order."""
     talk = await replica.talk()
-    late: list[Outbox] = []
+    late: list[CycleEffects] = []
     done = [gateway.batch(talk.send(talk.one, "first", "first"))]
     for number, step in enumerate(steps):
         match step:
@@ -140,7 +140,7 @@ async def follow(replica: Replica, gateway: Gateway, steps: list[tuple[str, int 
             case ("read", seq):
                 done.append(gateway.batch(talk.read(talk.other, seq)))
             case ("store", int(count)):
-                late.append(replica.fanout.outbox())
+                late.append(replica.fanout.effects())
                 sends = [talk.send(talk.one, "late", f"{number}-{place}") for place in range(count)]
                 await replica.handlers.send([(gateway.batch(), 0, send) for send in sends], late[-1])
                 continue
@@ -155,8 +155,8 @@ async def follow(replica: Replica, gateway: Gateway, steps: list[tuple[str, int 
                 continue
         await replica.cycle.run([done[-1]])
     await replica.cycle.run([gateway.batch(talk.send(talk.one, "last"))])
-    for outbox in late:
-        await replica.fanout.deliver(outbox)
+    for effects in late:
+        await replica.fanout.deliver(effects)
     assert await replica.counts.compare(talk.other.id) == []
     assert await replica.shards.of(talk.other.id).exists(keys.key(keys.UNREAD_TOTAL, talk.other.id))
 

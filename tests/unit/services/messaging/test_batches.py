@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from services.messaging.cycle import segments
 from services.messaging.handlers import merge
-from services.messaging.messages import Draft, distinct_rounds
-from services.messaging.receipts import EVERYTHING, Mark
-from services.messaging.references import key_of
+from services.messaging.requests import key_of
+from services.messaging.stores.messages import Draft, distinct_rounds
+from services.messaging.stores.receipts import EVERYTHING, Mark
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
 
 CONVERSATIONS = st.sampled_from(["c1", "c2"])
@@ -31,7 +31,7 @@ BATCHES = st.lists(st.lists(SENDS | BLOCKS | READS, max_size=6), max_size=5)
 def test_segments_keep_the_order_and_isolate_blocks(commands: list[list[Command]]) -> None:
     batches = [CommandBatch("gateway", number, batch) for number, batch in enumerate(commands)]
     found = list(segments(batches))
-    assert [asked for segment in found for asked in segment] == [
+    assert [request for segment in found for request in segment] == [
         (batch, place, command) for batch in batches for place, command in enumerate(batch.commands)
     ]
     for segment in found:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.history import Position
+from services.messaging.rest.history import Position
 from shared.protocol.errors import ProtocolError
 from shared.rest import encode_page
 

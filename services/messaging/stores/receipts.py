@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from services.messaging.sql import MARK
+from services.messaging.stores.sql import MARK
 from shared.postgres import Pool
 from shared.protocol.limits import MAX_SAFE_INTEGER
 
@@ -13,9 +13,9 @@ EVERYTHING: Final = MAX_SAFE_INTEGER
 
 
 class Mark(NamedTuple):
-    """A wish to move a user's marks in a conversation; None leaves one where it is.
+    """A request to move a user's marks in a conversation; None leaves one where it is.
 
-    `again`: the wish may have been carried out before, and nobody been told.
+    `again`: it may have been carried out before without being announced.
     """
 
     conversation_id: str
@@ -31,7 +31,7 @@ class Marked(NamedTuple):
     `verdict`: marked, or the error code of a refusal; the fields after it count for the first.
 
     `shows_read` and `shows_delivered`: something of the other participant's became read, delivered, and no block stands.
-    So it was, too, when the wish comes again and the mark already stood there: the times are those of that move.
+    The same holds when the request is repeated and the mark already stood there: then the times are those of that move.
     """
 
     verdict: str

@@ -1,10 +1,10 @@
-"""What other services hear of messaging: messages that no gateway took, and changes of blocks."""
+"""Events for other services: messages that no gateway took (notifier), and changes of blocks (presence)."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.messaging import metrics
-from services.messaging.outbox import Origin
+from services.messaging.fanout.user_events import AnnouncedMessage
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_WAITING, PRESENCE_COMMANDS
@@ -15,9 +15,9 @@ MAX_MESSAGES: Final = 256
 """Messages in one AMQP message."""
 
 
-def undelivered_of(origin: Origin) -> relay.Undelivered:
-    """What the notifier needs to know of a message."""
-    send, appended = origin
+def undelivered_of(message: AnnouncedMessage) -> relay.Undelivered:
+    """The event for the notifier about one message."""
+    send, appended = message
     return relay.Undelivered(
         message_id=appended.message_id,
         conversation_id=send.conversation_id,
@@ -31,16 +31,16 @@ def undelivered_of(origin: Origin) -> relay.Undelivered:
     )
 
 
-class Reports:
-    """Tells the notifier, after the push delay, and presence."""
+class OutgoingEvents:
+    """Publishes to the notifier, with the push delay, and to presence."""
 
     def __init__(self, publisher: Publisher, delay_seconds: float) -> None:
         self._publisher = publisher
         self._delay_seconds = delay_seconds
 
-    async def undelivered(self, origins: Sequence[Origin]) -> None:
+    async def undelivered(self, announced: Sequence[AnnouncedMessage]) -> None:
         """Publish, with confirm. Raises what `Publisher.publish` raises."""
-        messages = [undelivered_of(origin) for origin in origins]
+        messages = [undelivered_of(message) for message in announced]
         for start in range(0, len(messages), MAX_MESSAGES):
             body = msgpack_encoder.encode(relay.UndeliveredBatch(messages[start : start + MAX_MESSAGES]))
             await self._publisher.publish(NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds)

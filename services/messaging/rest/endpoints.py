@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from services.messaging.blocks import Blocks
-from services.messaging.bodies import (
+from services.messaging.rest.history import Position
+from services.messaging.rest.schemas import (
     BlockBody,
     ConversationBody,
     HistoryQuery,
@@ -17,10 +17,10 @@ from services.messaging.bodies import (
     UnreadBody,
     UuidText,
 )
-from services.messaging.conversations import Conversation, Conversations
-from services.messaging.history import Position
-from services.messaging.messages import Messages
-from services.messaging.unread import UnreadCounts
+from services.messaging.stores.blocks import Blocks
+from services.messaging.stores.conversations import Conversation, Conversations
+from services.messaging.stores.messages import Messages
+from services.messaging.stores.unread import UnreadCounts
 from shared.directory import Directory
 from shared.protocol import limits
 from shared.protocol.codec import instant, is_uuid

@@ -1,4 +1,4 @@
-"""Watches that unread counts in Redis are PostgreSQL's, for some users who were active, and sets right what is not."""
+"""Compares unread counts in Redis with PostgreSQL, for a sample of active users, and repairs what differs."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ import structlog
 
 from services.messaging import metrics
 from services.messaging.outage import is_transient
-from services.messaging.unread import UnreadCounts
+from services.messaging.stores.unread import UnreadCounts
 
 log = structlog.get_logger(__name__)
 
@@ -18,11 +18,11 @@ REMEMBERED_USERS: Final = 512
 USERS_OF_A_CYCLE: Final = 4
 USERS_OF_A_SAMPLE: Final = 16
 SETTLING_SECONDS: Final = 2.0
-"""What still differs after so long isn't just under way."""
+"""A count that still differs after so long is wrong, and not just under way."""
 
 
-class DriftWatch:
-    """Samples users whom `note` has named lately."""
+class UnreadAudit:
+    """Samples among the users that `note` named lately."""
 
     def __init__(self, counts: UnreadCounts, period_seconds: float, settling_seconds: float = SETTLING_SECONDS) -> None:
         self._counts = counts
@@ -45,7 +45,7 @@ class DriftWatch:
                     raise
 
     async def sample(self) -> int:
-        """Compare some users' counts; says of how many they were wrong. Raises what asyncpg and redis raise."""
+        """Compare some users' counts. Returns for how many users they were wrong. Raises what asyncpg and redis raise."""
         active = list(set(self._active))
         self._active.clear()
         chosen = random.sample(active, min(len(active), USERS_OF_A_SAMPLE))
@@ -59,6 +59,6 @@ class DriftWatch:
             if await self._counts.compare(user_id) == before:
                 wrong += 1
                 metrics.DRIFT.inc()
-                log.error("unread.drift", user_id=user_id, differences=before)
+                log.error("unread.audit", user_id=user_id, differences=before)
                 await self._counts.rebuild([user_id], force=True)
         return wrong

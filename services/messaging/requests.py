@@ -1,6 +1,7 @@
-"""How a command is named in answers: whom they go to, and which request of the client they are about."""
+"""A command as a request of one connection: where its answer goes, and how an error names it."""
 
-from services.messaging.outbox import Asker
+from typing import NamedTuple, TypeAlias, TypeVar
+
 from shared.protocol import client
 from shared.protocol.errors import ErrorReference
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, Typing
@@ -15,9 +16,21 @@ _BLOCK = event_type(client.BlockAdd)
 _UNBLOCK = event_type(client.BlockRemove)
 
 
-def asker_of(batch: CommandBatch, command: Command) -> Asker:
+C = TypeVar("C")
+Request: TypeAlias = tuple[CommandBatch, int, C]
+"""A command with the batch that it came in, and its place there."""
+
+
+class Requester(NamedTuple):
+    """The connection that a command came from, and its gateway."""
+
+    gateway_id: str
+    connection_id: str
+
+
+def requester_of(batch: CommandBatch, command: Command) -> Requester:
     """The connection that a command of this batch came from."""
-    return Asker(batch.gateway_id, command.connection_id)
+    return Requester(batch.gateway_id, command.connection_id)
 
 
 def reference_of(command: Command | Typing) -> ErrorReference:
@@ -34,7 +47,7 @@ def reference_of(command: Command | Typing) -> ErrorReference:
 
 
 def key_of(batch: CommandBatch, place: int, send: SendMessage) -> str:
-    """What a message is known by when it comes again: the sender's `tempId`, or else where it stood in its batch.
+    """The idempotency key of a message: the sender's `tempId`, or else its place in its batch.
 
     Gateways take a new random id at each start, so that no client can guess the second kind.
     """

@@ -1,4 +1,4 @@
-"""Dead letters: batches that can't be handled, kept with the reason for whoever looks after them."""
+"""Dead letters: batches that can't be handled are kept in a queue of their own, with the reason, for an operator."""
 
 import structlog
 
@@ -10,13 +10,15 @@ log = structlog.get_logger(__name__)
 
 
 class DeadLetters:
-    """Puts deliveries aside."""
+    """Moves AMQP messages to the dead-letter queue."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
-    async def bury(self, message: Delivery, reason: str) -> None:
-        """Store a copy that says why, count it, and log it."""
+    async def add(self, message: Delivery, reason: str) -> None:
+        """Publish a copy with the reason, count it, and log it. If the copy can't be published, the broker moves the
+        message without a reason.
+        """
         metrics.DEAD_LETTERS.inc()
         log.error("command.dead", reason=reason, size=len(message.body))
         await dead_letter(self._publisher, MESSAGING_DEAD, message, reason)

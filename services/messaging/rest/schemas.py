@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.messaging.conversations import Conversation
+from services.messaging.stores.conversations import Conversation
 from shared.directory import Profile
 from shared.protocol import limits
 from shared.protocol.codec import instant

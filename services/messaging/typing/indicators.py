@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from services.messaging.pairs import pair_of
-from services.messaging.sql import PARTICIPANTS
+from services.messaging.stores.pairs import pair_of
+from services.messaging.stores.sql import PARTICIPANTS
 from shared.postgres import Pool
 from shared.protocol import keys, limits
 from shared.protocol.codec import json_encoder, msgpack_encoder
@@ -14,7 +14,7 @@ from shared.protocol.relay import ENDS_NOTHING, Typing
 from shared.protocol.server import TypingStarted, TypingStopped
 from shared.redis import Script, Shards
 
-_TYPING: Final = Script("services.messaging", "typing")
+_TYPING: Final = Script("services.messaging.typing", "typing")
 REMEMBERED_MS: Final = 10_000
 """How long Redis knows that an indicator is shown: well beyond the 3 s after which the gateway ends it."""
 SHORTEST_MS: Final = 800

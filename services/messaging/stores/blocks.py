@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from services.messaging.pairs import Pair, lock, pair_of
-from services.messaging.sql import APPLY_BLOCK, BLOCKS, SET_BLOCK
+from services.messaging.stores.pairs import Pair, lock, pair_of
+from services.messaging.stores.sql import APPLY_BLOCK, BLOCKS, SET_BLOCK
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.redis import Shards

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 from uuid_utils import uuid7
 
-from services.messaging.sql import APPEND, MESSAGES_AT
+from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from shared.postgres import Pool
 from shared.protocol.codec import instant
 from shared.protocol.payloads import Message, Sender
@@ -21,7 +21,7 @@ NO_MEDIA: Final = msgspec.Raw(b"[]")
 
 
 class Appended(NamedTuple):
-    """What became of a message that was to be appended.
+    """The result of appending one message.
 
     `verdict`: new, repeated, or the error code of a refusal; the fields after it count for the first two.
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.messaging.pairs import pair_of
+from services.messaging.stores.pairs import pair_of
 
 
 @given(st.uuids(), st.uuids())

@@ -8,7 +8,7 @@ HINTS: Final = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"
 """Settings of the planner that suit these statements: each looks up a few rows by an index, and planning one anew costs more
 than running it. Without them a plan that was made while a table was small reads it whole for as long as the plan lives."""
 
-_PACKAGE: Final = "services.messaging"
+_PACKAGE: Final = "services.messaging.stores"
 
 APPEND: Final = load_sql(_PACKAGE, "append")
 MARK: Final = load_sql(_PACKAGE, "mark")

@@ -1,4 +1,4 @@
-"""Takes typing signals from their queue. They may be lost: whatever goes wrong, nothing is tried again."""
+"""Takes typing signals from their queue. They may be lost, so nothing is tried again."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,10 @@ import msgspec
 import structlog
 
 from services.messaging import metrics
-from services.messaging.fanout import Fanout
-from services.messaging.indicators import TypingIndicators
+from services.messaging.fanout.fanout import Fanout
 from services.messaging.outage import is_transient
-from services.messaging.outbox import Asker
-from services.messaging.references import reference_of
+from services.messaging.requests import Requester, reference_of
+from services.messaging.typing.indicators import TypingIndicators
 from shared.protocol.errors import ErrorCode
 from shared.protocol.relay import SignalBatch, Typing, signal_batch_decoder
 from shared.rabbitmq import Consumer
@@ -21,7 +20,7 @@ MAX_BATCHES = 64
 
 
 class SignalConsumer:
-    """Hands signals to the indicators, all that wait at once, and answers those who asked in vain."""
+    """Applies all waiting signals at once, and answers requests about foreign conversations with an error."""
 
     def __init__(self, consumer: Consumer, indicators: TypingIndicators, fanout: Fanout) -> None:
         self._consumer = consumer
@@ -47,15 +46,15 @@ class SignalConsumer:
                 log.exception("signals.failed", signals=len(signals))
 
     async def _refuse(self, outsiders: Iterable[Typing], batches: Iterable[SignalBatch]) -> None:
-        """Tell the connections that asked for these: for them there is no such conversation."""
+        """Answer these requests: for their users there is no such conversation."""
         gateways = {signal.connection_id: batch.gateway_id for batch in batches for signal in batch.signals}
-        outbox = self._fanout.outbox()
+        effects = self._fanout.effects()
         for signal in outsiders:
             if signal.connection_id:
-                asker = Asker(gateways[signal.connection_id], signal.connection_id)
-                outbox.refuse(asker, ErrorCode.CONVERSATION_NOT_FOUND, reference_of(signal))
-        if outbox.directs:
-            await self._fanout.deliver(outbox)
+                requester = Requester(gateways[signal.connection_id], signal.connection_id)
+                effects.refuse(requester, ErrorCode.CONVERSATION_NOT_FOUND, reference_of(signal))
+        if effects.directs:
+            await self._fanout.deliver(effects)
 
 
 def _decode(body: bytes) -> SignalBatch | None:

@@ -277,7 +277,7 @@ end
 
 if ARGV[6] == '1' and #undelivered == 0 and #shown == 0 then
     for i = 1, #completed, 2 do
-        local key = '{{FINISHED}}' .. completed[i]
+        local key = '{{PROCESSED_BATCHES}}' .. completed[i]
         call('HSET', key, completed[i + 1] % ARGV[7], completed[i + 1])
         call('EXPIRE', key, ARGV[8])
     end

@@ -1,16 +1,16 @@
-"""Unread counts: PostgreSQL has the truth, Redis a copy that is guarded by versions and rebuilt when it is missing."""
+"""Unread counts: PostgreSQL has the truth. Redis has a copy, guarded by versions and rebuilt when it is missing."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from services.messaging import metrics
-from services.messaging.sql import UNREAD
+from services.messaging.stores.sql import UNREAD
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
 
-_REBUILD: Final = Script("services.messaging", "unread")
+_REBUILD: Final = Script("services.messaging.stores", "unread")
 TOTAL: Final = "total"
 
 

@@ -1,14 +1,15 @@
-"""What became of commands, as events for those whom they concern."""
+"""Builds the events that a cycle sends, from what the stores answered."""
 
 from typing import Final
 
 import msgspec
 
-from services.messaging.blocks import BlockSet
-from services.messaging.indicators import Indicator
-from services.messaging.messages import NO_MEDIA, Appended
-from services.messaging.outbox import NOBODY, Count, Origin, Outbox
-from services.messaging.receipts import Mark, Marked
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.fanout.user_events import NOBODY, AnnouncedMessage, Count
+from services.messaging.stores.blocks import BlockSet
+from services.messaging.stores.messages import NO_MEDIA, Appended
+from services.messaging.stores.receipts import Mark, Marked
+from services.messaging.typing.indicators import Indicator
 from shared.protocol import keys
 from shared.protocol.codec import instant, json_encoder
 from shared.protocol.payloads import (
@@ -36,7 +37,7 @@ from shared.protocol.server import (
 
 _BEFORE_BRACE: Final = -1
 _BEFORE_TOTAL: Final = -len("0}}}")
-"""Where fan-out goes on: an event without its last brace, and one that ends with an unread total of 0."""
+"""Where fan-out continues an event: before its last brace, or before its unread total (0 until then)."""
 
 
 def _open(event: msgspec.Struct) -> bytes:
@@ -64,56 +65,58 @@ def message_of(send: SendMessage, appended: Appended) -> Message:
     )
 
 
-def announce_sent(outbox: Outbox, send: SendMessage, message: Message) -> None:
+def add_message_sent(effects: CycleEffects, send: SendMessage, message: Message) -> None:
     """`message.sent` to its sender."""
-    outbox.inbox(send.user_id).add(_open(MessageSent(MessageSentPayload(send.temp_id, message))), NOBODY)
+    effects.events_for(send.user_id).add(_open(MessageSent(MessageSentPayload(send.temp_id, message))), NOBODY)
 
 
-def announce_new(outbox: Outbox, send: SendMessage, appended: Appended, message: Message, unread: int) -> None:
+def add_message_new(
+    effects: CycleEffects, send: SendMessage, appended: Appended, message: Message, unread: int
+) -> None:
     """`message.new` to its receiver, who has `unread` messages in the conversation now."""
     sender_id, receiver_id, conversation_id = send.user_id, appended.receiver_id, send.conversation_id
     new = MessageNew(MessageNewPayload(with_sender(message, appended), Unread(unread, 0)))
     count = Count(conversation_id, unread, appended.version)
-    outbox.inbox(receiver_id).add_counted(_counted(new), sender_id, count, Origin(send, appended))
+    effects.events_for(receiver_id).add_counted(_counted(new), sender_id, count, AnnouncedMessage(send, appended))
     indicator = Indicator(conversation_id, sender_id, receiver_id)
-    outbox.part_of(receiver_id).typing[indicator.key] = indicator
-    outbox.part_of(conversation_id).see(message, appended)
+    effects.shard_of(receiver_id).typing[indicator.key] = indicator
+    effects.shard_of(conversation_id).add_message(message, appended)
 
 
 def with_sender(message: Message, appended: Appended) -> Message:
-    """The message with the profile of its sender, who is named by the id when no token ever said more."""
+    """The message with its sender's profile. A sender whose name was never seen is named by the id."""
     sender_id = message.sender_id
     sender = Sender(sender_id, appended.username or sender_id, appended.display_name or sender_id, appended.avatar)
     return msgspec.structs.replace(message, sender=sender)
 
 
-def announce_reading(outbox: Outbox, read: MarkRead, marked: Marked) -> None:
+def add_read_ack(effects: CycleEffects, read: MarkRead, marked: Marked) -> None:
     """`message.read_ack` to every device of the reader."""
     payload = MessageReadAckPayload(
         read.conversation_id, instant(marked.read_at), marked.read_seq, Unread(marked.unread, 0)
     )
     count = Count(read.conversation_id, marked.unread, marked.version)
-    outbox.inbox(read.user_id).add_counted(_counted(MessageReadAck(payload)), NOBODY, count)
+    effects.events_for(read.user_id).add_counted(_counted(MessageReadAck(payload)), NOBODY, count)
 
 
-def announce_marks(outbox: Outbox, mark: Mark, marked: Marked) -> None:
+def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked) -> None:
     """`message.delivered_update` and `message.read_update` to the other participant, if there is news for it.
 
-    Reading implies delivery, which is only told when a device said so.
+    Reading implies delivery, which is announced only when a device acknowledged it.
     """
     conversation_id, user_id = mark.conversation_id, mark.user_id
     key = keys.key(keys.PROGRESS, user_id)
-    outbox.part_of(user_id).progress += (key, conversation_id, marked.delivered_seq)
+    effects.shard_of(user_id).progress += (key, conversation_id, marked.delivered_seq)
     if marked.shows_delivered and mark.delivered_to is not None:
         at = instant(marked.delivered_at)
         delivered = MessageDeliveredUpdatePayload(conversation_id, user_id, marked.delivered_seq, at)
-        outbox.inbox(marked.other_id).add(_open(MessageDeliveredUpdate(delivered)), user_id)
+        effects.events_for(marked.other_id).add(_open(MessageDeliveredUpdate(delivered)), user_id)
     if marked.shows_read:
         read = MessageReadUpdatePayload(conversation_id, user_id, instant(marked.read_at), marked.read_seq)
-        outbox.inbox(marked.other_id).add(_open(MessageReadUpdate(read)), user_id)
+        effects.events_for(marked.other_id).add(_open(MessageReadUpdate(read)), user_id)
 
 
-def announcement_of(block: BlockSet, username: str) -> BlockAdded | BlockRemoved:
+def block_event(block: BlockSet, username: str) -> BlockAdded | BlockRemoved:
     """`block.added` or `block.removed`, for the user who set it."""
     at = instant(block.at)
     if block.active:

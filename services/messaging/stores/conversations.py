@@ -6,8 +6,8 @@ from typing import Final
 
 import asyncpg
 
-from services.messaging.pairs import lock, pair_of
-from services.messaging.sql import CONVERSATION, CONVERSATIONS, CREATE_CONVERSATION
+from services.messaging.stores.pairs import lock, pair_of
+from services.messaging.stores.sql import CONVERSATION, CONVERSATIONS, CREATE_CONVERSATION
 from shared.directory import Profile
 from shared.postgres import Pool
 

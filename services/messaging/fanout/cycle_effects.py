@@ -1,0 +1,51 @@
+"""All that one cycle does to the outside: events by user, answers by connection, completions by gateway."""
+
+import msgspec
+
+from services.messaging.fanout.shard_effects import ShardEffects
+from services.messaging.fanout.user_events import UserEvents
+from services.messaging.requests import Requester
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, ErrorReference, error_event
+from shared.protocol.relay import BlockChanged
+from shared.redis import Shards
+
+
+class CycleEffects:
+    """Collects the effects of a cycle until fan-out delivers them. `trace`: the traceparent of the cycle, or ''."""
+
+    def __init__(self, shards: Shards, trace: str = "") -> None:
+        self._index_of = shards.index_of
+        self.trace = trace
+        self.shards = [ShardEffects(trace) for _ in range(len(shards))]
+        self.directs: list[str] = []
+        self.completed: list[str | int] = []
+        self.blocks: list[BlockChanged] = []
+
+    def take_conversations(self) -> list[ShardEffects]:
+        """Move the latest messages, and nothing else, into new shard effects, which are returned."""
+        conversations = [ShardEffects(self.trace) for _ in self.shards]
+        for taken, shard in zip(conversations, self.shards, strict=True):
+            taken.latest, shard.latest = shard.latest, {}
+        return conversations
+
+    def shard_of(self, name: str) -> ShardEffects:
+        """The effects on the server that holds the keys of a user or a conversation."""
+        return self.shards[self._index_of(name)]
+
+    def events_for(self, user_id: str) -> UserEvents:
+        """The events of this user."""
+        return self.shards[self._index_of(user_id)].events_for(user_id)
+
+    def refuse(self, requester: Requester, code: ErrorCode, ref: ErrorReference, message: str | None = None) -> None:
+        """Answer a command with an error, and its default message unless one is given."""
+        text = json_encoder.encode(error_event(code, message, ref=ref)).decode()
+        self.directs += (requester.gateway_id, requester.connection_id, text, "")
+
+    def answer(self, requester: Requester, user_id: str, event: msgspec.Struct) -> None:
+        """Answer a command with an event, which the user's other connections get too."""
+        self.directs += (requester.gateway_id, requester.connection_id, json_encoder.encode(event).decode(), user_id)
+
+    def complete(self, gateway_id: str, batch_id: int) -> None:
+        """All commands of the batch are answered."""
+        self.completed += (gateway_id, batch_id)

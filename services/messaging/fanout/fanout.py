@@ -1,0 +1,141 @@
+"""Fan-out delivers the effects of one cycle with one script call for each Redis server."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.fanout.processed_batches import MAX_BATCHES, MAX_SECONDS, ProcessedBatches
+from services.messaging.fanout.shard_effects import ShardEffects
+from services.messaging.fanout.user_events import AnnouncedMessage
+from services.messaging.fanout.wait_budget import WaitBudget
+from services.messaging.typing.indicators import Indicator
+from shared.protocol import keys, limits, relay
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import Script, Shards
+
+_FANOUT: Final = Script("services.messaging.fanout", "fanout")
+_TURN: Final = Script("services.messaging.fanout", "turn")
+_LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
+_MEMORY: Final = (MAX_BATCHES, MAX_SECONDS)
+DELIVERED: Final = 0
+TOTALS_MISSING: Final = 1
+"""What the script answers. Any other answer: it waits for earlier messages."""
+
+Rebuild = Callable[[list[str]], Awaitable[None]]
+"""Puts the unread counts of these users into Redis, from PostgreSQL."""
+
+
+class Fanout:
+    """Delivers the effects of cycles. `rebuild` is called for users whose unread total is missing in Redis.
+
+    A delivery waits, `max_deferral_seconds` at most, for another replica that has stored earlier messages of a
+    conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch is
+    redelivered behind ours, so waiting longer would not help: clients see the gap in `seq`.
+
+    `processed` knows which batches were stored and announced.
+    """
+
+    def __init__(self, shards: Shards, rebuild: Rebuild, max_deferral_seconds: float) -> None:
+        self.processed = ProcessedBatches(shards)
+        self._shards = shards
+        self._rebuild = rebuild
+        self._max_deferral_seconds = max_deferral_seconds
+
+    def effects(self, trace: str = "") -> CycleEffects:
+        """New, empty effects for these servers. Gateways continue the trace (a traceparent), if there is one."""
+        return CycleEffects(self._shards, trace)
+
+    async def deliver(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
+        """Deliver everything, the completions last. Raises RedisError; calling it again repeats events, which receivers
+        drop by (conversation, seq), and counts nothing twice.
+
+        Returns the messages that no gateway took, and the typing indicators that ended. When there are none, and
+        no block changed, the script remembers the batches as processed in the same step; with several servers it never does.
+        """
+        if len(effects.shards) == 1:
+            remember = not effects.blocks
+            return await self._run(0, effects.shards[0], effects.directs, effects.completed, remember=remember)
+        return await self._deliver_apart(effects)
+
+    async def _deliver_apart(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
+        """With several servers, a conversation and its users may live on different ones: wait for the turn, deliver to the
+        users, and then update the conversations.
+        """
+        conversations = effects.take_conversations()
+        await asyncio.gather(
+            *(self._wait_for_turn(index, shard) for index, shard in enumerate(conversations) if shard.latest)
+        )
+        undelivered: list[AnnouncedMessage] = []
+        ended: list[Indicator] = []
+        for shards in (effects.shards, conversations):
+            for announced, typing in await asyncio.gather(
+                *(
+                    self._run(index, shard, [], [], overtake=True)
+                    for index, shard in enumerate(shards)
+                    if not shard.empty
+                )
+            ):
+                undelivered += announced
+                ended += typing
+        await self._reply(effects)
+        return undelivered, ended
+
+    async def _wait_for_turn(self, index: int, shard: ShardEffects) -> None:
+        waiting = shard.latest.values()
+        blob = msgpack_encoder.encode(([one.delivered_key for one in waiting], [one.follows or 0 for one in waiting]))
+        budget = WaitBudget(self._max_deferral_seconds)
+        while not await _TURN(self._shards.at(index), blob) and await budget.wait():
+            pass
+
+    async def _run(
+        self,
+        index: int,
+        shard: ShardEffects,
+        directs: list[str],
+        completed: list[str | int],
+        *,
+        overtake: bool = False,
+        remember: bool = False,
+    ) -> tuple[list[AnnouncedMessage], list[Indicator]]:
+        blob, texts = shard.encode(str(random.getrandbits(31)), directs, completed), shard.texts()
+        client = self._shards.at(index)
+        budget = WaitBudget(self._max_deferral_seconds)
+        while True:
+            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, *texts)
+            if verdict == DELIVERED:
+                break
+            if verdict == TOTALS_MISSING:
+                await self._rebuild([shard.counters.users[place - 1] for place in answer[0]])
+            else:
+                overtake = not await budget.wait()
+        numbers, shown = answer
+        ended = [shard.typing[key.decode()] for key in shown]
+        if not numbers:
+            return [], ended
+        announced = shard.announced()
+        found = [announced[number - 1] for number in numbers]
+        return [message for message in found if message is not None], ended
+
+    async def _reply(self, effects: CycleEffects) -> None:
+        """Answers and completions when there are several servers: only after all of them have delivered."""
+        downlinks: dict[str, relay.Downlink] = defaultdict(relay.Downlink)
+        for gateway_id, connection_id, text, user_id in zip(*[iter(effects.directs)] * 4, strict=True):
+            routes = {connection_id: gateway_id}
+            if user_id:
+                found = await self._shards.of(user_id).hgetall(keys.key(keys.ROUTES, user_id))
+                routes |= {_text(connection): _text(gateway) for connection, gateway in found.items()}
+            for connection, gateway in routes.items():
+                downlinks[gateway].directs.append(relay.Direct(connection, text))
+        for gateway_id, batch_id in zip(*[iter(effects.completed)] * 2, strict=True):
+            downlinks[str(gateway_id)].completed.append(int(batch_id))
+        client = self._shards.at(0)
+        for gateway_id, downlink in downlinks.items():
+            await client.publish(keys.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))
+
+
+def _text(value: bytes | str) -> str:
+    """What Redis answered, as text."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,73 @@
+"""What one cycle changes on one Redis server, laid out in the flat lists that the fan-out script reads (`lua/fanout.lua`)."""
+
+from typing import Any
+
+from services.messaging.fanout.latest_message import LatestMessage
+from services.messaging.fanout.unread_counters import UnreadCounters
+from services.messaging.fanout.user_events import AnnouncedMessage, UserEvents
+from services.messaging.stores.messages import Appended
+from services.messaging.typing.indicators import Indicator
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.payloads import Message
+
+
+class ShardEffects:
+    """Changes of keys that live on one Redis server. `trace`: the traceparent of the cycle, or ''."""
+
+    def __init__(self, trace: str) -> None:
+        self.trace = trace
+        self.users: dict[str, UserEvents] = {}
+        self.counters = UnreadCounters()
+        self.progress: list[str | int] = []
+        self.typing: dict[str, Indicator] = {}
+        self.latest: dict[str, LatestMessage] = {}
+
+    @property
+    def empty(self) -> bool:
+        """True when there is nothing to deliver or to keep."""
+        return not (self.users or self.progress or self.latest)
+
+    def events_for(self, user_id: str) -> UserEvents:
+        """The events of this user."""
+        user = self.users.get(user_id)
+        if user is None:
+            user = self.users[user_id] = UserEvents(self.counters, user_id)
+        return user
+
+    def add_message(self, message: Message, appended: Appended) -> None:
+        """Note a message of a conversation whose keys live here."""
+        known = self.latest.get(message.conversation_id)
+        if known is None:
+            known = self.latest[message.conversation_id] = LatestMessage(message)
+        known.add(message, appended)
+
+    def announced(self) -> list[AnnouncedMessage | None]:
+        """The message that each event announces, or None, in the order in which the script numbers the events."""
+        return [message for user in self.users.values() for message in user.announced]
+
+    def texts(self) -> list[bytes]:
+        """The events' texts, in the order in which the script numbers them."""
+        return [text for user in self.users.values() for text in user.texts]
+
+    def encode(self, tag: str, directs: list[str], completed: list[str | int]) -> bytes:
+        """The first argument of the fan-out script: everything but the texts."""
+        events: list[Any] = []
+        for user_id, user in self.users.items():
+            events += (user_id, len(user.announced))
+            events += user.events
+        last_messages = [value for latest in self.latest.values() for value in latest.encode()]
+        return msgpack_encoder.encode(
+            (
+                tag,
+                self.trace,
+                events,
+                self.counters.totals,
+                self.counters.flat,
+                self.progress,
+                list(self.typing),
+                [latest.delivered_key for latest in self.latest.values()],
+                last_messages,
+                directs,
+                completed,
+            )
+        )

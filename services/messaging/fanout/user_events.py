@@ -1,0 +1,65 @@
+"""The durable events of one cycle for one user."""
+
+from typing import Any, NamedTuple
+
+from services.messaging.fanout.unread_counters import UnreadCounters
+from services.messaging.stores.messages import Appended
+from shared.protocol.relay import SendMessage
+
+NOBODY = ""
+"""The other side of an event that concerns the user's own devices only: a block never hides it."""
+
+
+class Count(NamedTuple):
+    """A user's unread messages in a conversation, and the version of that count."""
+
+    conversation_id: str
+    unread: int
+    version: int
+
+
+class AnnouncedMessage(NamedTuple):
+    """The message that an event announces."""
+
+    send: SendMessage
+    appended: Appended
+
+
+class UserEvents:
+    """Events for one user, in order.
+
+    Refers to the counters and not to the whole shard: a reference cycle would leave all of it to the garbage collector.
+    """
+
+    __slots__ = ("_counters", "_places", "_total", "announced", "events", "texts", "user_id")
+
+    def __init__(self, counters: UnreadCounters, user_id: str) -> None:
+        self._counters = counters
+        self._total = 0
+        self._places: dict[str, int] = {}
+        self.user_id = user_id
+        self.texts: list[bytes] = []
+        self.events: list[Any] = []
+        self.announced: list[AnnouncedMessage | None] = []
+
+    def add(self, text: bytes, peer_id: str) -> None:
+        """An event, without its closing brace. `peer_id`: who is on its other side."""
+        self.texts.append(text)
+        self.events += (peer_id, False, 0, 0, 0)
+        self.announced.append(None)
+
+    def add_counted(self, text: bytes, peer_id: str, count: Count, announces: AnnouncedMessage | None = None) -> None:
+        """An event that ends with the user's unread total, and stops before it.
+
+        An event that announces a message is notifiable: a push notification may be sent for it.
+        """
+        counter = self._places.get(count.conversation_id) or self._new_counter(count.conversation_id)
+        self.texts.append(text)
+        self.events += (peer_id, announces is not None, counter, count.unread, count.version)
+        self.announced.append(announces)
+
+    def _new_counter(self, conversation_id: str) -> int:
+        if not self._total:
+            self._total = self._counters.add_total(self.user_id)
+        place = self._places[conversation_id] = self._counters.add(self.user_id, conversation_id, self._total)
+        return place

@@ -1,0 +1,1 @@
+"""Typing indicators: taken from their own queue, shown to the other participant, never stored."""
