@@ -77,13 +77,13 @@ async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
 
 
 class BugCatcher:
-    """Answers what no handler expects, inside of the CORS headers: Starlette does it outside, where no page can read it."""
+    """Answers unexpected errors inside the CORS middleware; Starlette would outside, where a page can't read it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI entry. Raises what comes after the response has begun."""
+        """ASGI entry. Raises errors that occur after the response has begun."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

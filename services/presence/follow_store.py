@@ -11,13 +11,13 @@ from shared.protocol.relay import BlockChanged
 _FRIENDS: Final = load_sql("services.presence", "friends")
 _FRIENDS_PAGE: Final = load_sql("services.presence", "friends_page")
 _FOLLOW: Final = load_sql("services.presence", "follow")
-_BOND: Final = load_sql("services.presence", "bond")
+_RELATIONSHIP: Final = load_sql("services.presence", "relationship")
 _SET_BLOCK: Final = load_sql("services.presence", "set_block")
 
 
 @dataclass(frozen=True, slots=True)
-class Bond:
-    """What two users are to each other: whether each follows the other, and who of them blocks the other."""
+class Relationship:
+    """Whether two users follow each other, and which of them block the other."""
 
     mutual: bool
     blockers: frozenset[str]
@@ -29,53 +29,53 @@ class Bond:
 
 
 class Mutuals(NamedTuple):
-    """The mutual follows of one user: friends, and those behind a block, who are shown as friends that are absent."""
+    """The mutual follows of one user: friends, and those behind a block, who are shown as offline since the block."""
 
     friends: list[str]
     absent: list[str]
 
 
-class Follows:
+class FollowStore:
     """The tables of presence. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def follow(self, follower: str, followee: str) -> datetime:
-        """Let one follow the other. Returns since when; repeating it changes nothing."""
+        """Store a follow. Returns when it began; repeating it changes nothing."""
         row = await self._pool.fetchrow(_FOLLOW, follower, followee)
         if row is None:
-            # Another request inserted the row after our snapshot was taken: it is there now.
+            # Another request inserted the row after our snapshot was taken: it is visible now.
             row = await self._pool.fetchrow(_FOLLOW, follower, followee)
         assert row is not None
         since: datetime = row["created_at"]
         return since
 
     async def unfollow(self, follower: str, followee: str) -> None:
-        """Let one no longer follow the other; repeating it changes nothing."""
+        """Delete a follow; repeating it changes nothing."""
         await self._pool.execute(
             "DELETE FROM presence.follows WHERE follower = $1::uuid AND followee = $2::uuid", follower, followee
         )
 
     async def set_block(self, change: BlockChanged) -> bool:
-        """Note a block's beginning or end. False when something newer is known."""
+        """Store that a block began or ended. False when a newer version is known."""
         row = await self._pool.fetchrow(_SET_BLOCK, change.blocker, change.blocked, change.active, change.version)
         return row is not None
 
-    async def bond(self, one: str, other: str) -> Bond:
-        """What two users are to each other."""
-        row = await self._pool.fetchrow(_BOND, one, other)
+    async def relationship(self, one: str, other: str) -> Relationship:
+        """The relationship of two users."""
+        row = await self._pool.fetchrow(_RELATIONSHIP, one, other)
         assert row is not None
-        return Bond(row["mutual"], frozenset(row["blockers"]))
+        return Relationship(row["mutual"], frozenset(row["blockers"]))
 
     async def mutuals_of(self, user_ids: Iterable[str]) -> dict[str, Mutuals]:
-        """User → mutual follows, of each of these."""
+        """User → mutual follows."""
         mutuals = {user: Mutuals([], []) for user in user_ids}
         for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals)):
             (mutuals[user].absent if absent else mutuals[user].friends).append(friend)
         return mutuals
 
     async def friends_page(self, user_id: str, after: str | None, most: int) -> dict[str, bool]:
-        """Up to `most` mutual follows in the order of their ids, from behind `after` → whether they are shown as absent."""
+        """Up to `most` mutual follows in the order of their ids, beginning after `after` → whether a block stands between."""
         rows = await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)
         return {row["friend_id"]: row["absent"] for row in rows}

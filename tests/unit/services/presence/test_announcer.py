@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from services.presence.announcer import TEMPLATES
 from services.presence.rules import RANK
-from services.presence.templates import TEMPLATES
 from shared.protocol import server
 from shared.protocol.payloads import Status, UserStatus
 

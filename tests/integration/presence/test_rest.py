@@ -11,7 +11,7 @@ import httpx
 import jwt
 import pytest
 
-from services.presence.app import Process
+from services.presence.app import Presence
 from services.presence.settings import PresenceSettings
 from shared.postgres import Pool
 from shared.protocol.relay import BlockChanged
@@ -59,8 +59,8 @@ async def client(
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"CHAT_{name}", value)
-    process = Process(PresenceSettings(), pool, shards)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(process.app), base_url="http://presence") as opened:
+    process = Presence(PresenceSettings(), pool, shards)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(process.app()), base_url="http://presence") as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""What gateways and messaging say, turned into changes, and what follows from them."""
+"""Handles what gateways and messaging report: connections, statuses, blocks, and lease renewals."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ import structlog
 
 from services.presence import metrics, rules
 from services.presence.announcer import Announcer
-from services.presence.friendships import Friendships
-from services.presence.greeter import Greeter, Greeting
+from services.presence.friend_snapshot import FriendSnapshots, SnapshotRequest
+from services.presence.friendship_service import FriendshipService
 from services.presence.leases import Leases
 from shared.protocol import relay
 from shared.protocol.client import Availability
@@ -22,15 +22,15 @@ AVAILABILITIES: Final[dict[str, Availability]] = {status: status for status in g
 
 @dataclass(slots=True)
 class Cycle:
-    """All that was waiting, sorted by what has to be done about it."""
+    """The commands of one cycle, sorted by what they need."""
 
     changes: dict[str, list[rules.Change]] = field(default_factory=dict)
-    greetings: list[Greeting] = field(default_factory=list)
+    snapshots: list[SnapshotRequest] = field(default_factory=list)
     answers: set[str] = field(default_factory=set)
     blocks: list[relay.BlockChanged] = field(default_factory=list)
 
     def add(self, command: relay.PresenceCommand, now: int) -> None:
-        """Sort a command in. One that names no valid user is left out: its neighbours are not to suffer."""
+        """Add a command. An invalid one is left out and counted, so that the others of its batch are handled."""
         if isinstance(command, relay.BlockChanged):
             if is_uuid(command.blocker) and is_uuid(command.blocked):
                 self.blocks.append(command)
@@ -43,35 +43,37 @@ class Cycle:
             return
         self.changes.setdefault(command.user_id, []).append(change)
         if isinstance(command, relay.Connected):
-            self.greetings.append(Greeting(command.user_id, command.connection_id, command.gateway_id))
+            self.snapshots.append(SnapshotRequest(command.user_id, command.connection_id, command.gateway_id))
         elif isinstance(command, relay.SetStatus):
             self.answers.add(command.user_id)
 
 
-class Commands:
-    """Handles commands and renewals. Everything may be repeated: that is how failures are survived."""
+class Handlers:
+    """Handles commands and renewals. Every call may be repeated, which is how failures are handled."""
 
-    def __init__(self, leases: Leases, announcer: Announcer, greeter: Greeter, friendships: Friendships) -> None:
+    def __init__(
+        self, leases: Leases, announcer: Announcer, snapshots: FriendSnapshots, friendships: FriendshipService
+    ) -> None:
         self._leases = leases
         self._announcer = announcer
-        self._greeter = greeter
+        self._snapshots = snapshots
         self._friendships = friendships
 
     async def handle(self, batches: Iterable[relay.PresenceBatch]) -> None:
-        """Do what the batches say, in order. Raises what redis and asyncpg raise; then all of it has to be done again."""
+        """Handle batches in order. Raises what redis and asyncpg raise; then the same batches must be handled again."""
         cycle = Cycle()
         now = self._leases.clock()
         for batch in batches:
             metrics.COMMANDS.inc(len(batch.commands))
             for command in batch.commands:
                 cycle.add(command, now)
-        # First: a greeting must not show who is blocked in the same cycle.
+        # Blocks come first: a snapshot must not show a user who is blocked in the same cycle.
         for change in cycle.blocks:
             await self._friendships.on_block(change)
         await self._advance(cycle)
 
     async def renew(self, renewals: Iterable[relay.LeaseRenewal]) -> None:
-        """Prolong leases; those that Redis has lost come back."""
+        """Extend leases, and restore those that Redis has lost."""
         cycle = Cycle()
         now = self._leases.clock()
         for renewal in renewals:
@@ -82,18 +84,18 @@ class Commands:
         await self._advance(cycle)
 
     async def _advance(self, cycle: Cycle) -> None:
-        curious = {greeting.user_id for greeting in cycle.greetings}
-        outcomes = await self._leases.advance(cycle.changes, curious)
-        circles = await self._announcer.circles(outcomes)
-        await self._announcer.announce(outcomes, circles)
-        # A status that changed has gone to the user's own connections with the rest.
+        want_friends = {request.user_id for request in cycle.snapshots}
+        outcomes = await self._leases.advance(cycle.changes, want_friends)
+        friend_lists = await self._announcer.friends_of(outcomes)
+        await self._announcer.announce(outcomes, friend_lists)
+        # A changed status went to the user's own connections with the announcement.
         told = {outcome.user_id for outcome in outcomes if outcome.announcement and outcome.before != "offline"}
         await self._announcer.answer(cycle.answers - told)
-        await self._greeter.greet(cycle.greetings, circles)
+        await self._snapshots.send(cycle.snapshots, friend_lists)
 
 
 def _change(command: relay.Connected | relay.Disconnected | relay.SetStatus, now: int) -> rules.Change | None:
-    """The change that a command makes, or None when it says nothing that can be done."""
+    """The change that a command makes, or None when the command is invalid."""
     at_ms = rules.sign_of_life(command.at_ms, now)
     match command:
         case relay.Connected():

@@ -1,10 +1,10 @@
-"""Follows, unfollows and blocks on live presence."""
+"""FollowStore, unfollows and blocks on live presence."""
 
 import asyncio
 
 import pytest
 
-from services.presence.greeter import Greeting
+from services.presence.friend_snapshot import SnapshotRequest
 from services.presence.rules import Close, Hold
 from shared.protocol import keys, relay, server
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
@@ -37,7 +37,7 @@ async def block(replica: Replica, gateways: Gateways, blocker: str, blocked: str
     await gateways.sync()
 
 
-async def greeted(replica: Replica, gateways: Gateways, user: str, now: int) -> list[UserStatus]:
+async def snapshot_of(replica: Replica, gateways: Gateways, user: str, now: int) -> list[UserStatus]:
     """Whom a new device of the user is shown."""
     device = await gateways.plug(Device(user, "gateway-3"))
     await replica.handle(device.connected(now))
@@ -117,7 +117,9 @@ async def test_a_block_of_someone_offline_says_nothing(
 ) -> None:
     await block(replica, gateways, friends[0], friends[1], True, 1)
     assert watching.take() == []
-    assert await greeted(replica, gateways, friends[1], STARTED_AT) == [UserStatus(friends[0], False, "offline", None)]
+    assert await snapshot_of(replica, gateways, friends[1], STARTED_AT) == [
+        UserStatus(friends[0], False, "offline", None)
+    ]
 
 
 async def test_a_follow_behind_a_block_finds_somebody_absent(
@@ -135,7 +137,7 @@ async def test_a_follow_behind_a_block_finds_somebody_absent(
     await gateways.sync()
     assert a.take() == []
     assert b.take() == [server.UserOffline(UserStatus(a.user_id, False, "offline", "2023-11-14T22:13:21.000Z"))]
-    assert not (await replica.follows.bond(a.user_id, b.user_id)).friends
+    assert not (await replica.follows.relationship(a.user_id, b.user_id)).friends
 
 
 async def test_who_is_behind_a_block_stays_as_it_was_when_it_began(
@@ -158,10 +160,10 @@ async def test_who_is_behind_a_block_stays_as_it_was_when_it_began(
     assert hears(a) == [(alice, "busy")]
     assert hears(watching) == [(bob, "away")]
     for user, other in ((alice, bob), (bob, alice)):
-        assert await greeted(replica, gateways, user, clock.now) == [UserStatus(other, False, "offline", frozen)]
+        assert await snapshot_of(replica, gateways, user, clock.now) == [UserStatus(other, False, "offline", frozen)]
     await block(replica, gateways, bob, alice, False, 4)
     assert hears(watching)[-1:] == [(alice, "busy")]
-    (shown,) = await greeted(replica, gateways, bob, clock.now)
+    (shown,) = await snapshot_of(replica, gateways, bob, clock.now)
     assert (shown.status, shown.last_seen) == ("busy", "2023-11-14T22:13:52.000Z")
     clock.now += 5000
     await block(replica, gateways, alice, bob, True, 5)
@@ -195,7 +197,7 @@ async def test_of_two_block_changes_the_newer_counts(
     alice, bob = friends
     await block(replica, gateways, alice, bob, False, 2)
     await block(other_replica, gateways, alice, bob, True, 1)
-    assert (await replica.follows.bond(alice, bob)).friends
+    assert (await replica.follows.relationship(alice, bob)).friends
 
 
 async def test_news_read_before_a_block_is_not_told_after_it(
@@ -210,10 +212,10 @@ async def test_news_read_before_a_block_is_not_told_after_it(
     alice, bob = friends
     device = await gateways.plug(Device(alice, "gateway-1"))
     outcomes = await replica.leases.advance({alice: [Hold(device.connection_id, clock.now)]}, set())
-    circles = await replica.announcer.circles(outcomes)
-    assert circles[alice].user_ids == [bob]
+    friend_lists = await replica.announcer.friends_of(outcomes)
+    assert friend_lists[alice].user_ids == [bob]
     await block(other_replica, gateways, alice, bob, True, 1)
-    await replica.announcer.announce(outcomes, circles)
+    await replica.announcer.announce(outcomes, friend_lists)
     await gateways.sync()
     assert watching.view.get(alice, UserStatus(alice, False, "offline", None)).status == "offline"
 
@@ -230,15 +232,15 @@ async def test_a_friend_lost_while_going_offline_is_not_left_online(
     device = await gateways.plug(Device(alice, "gateway-1"))
     await replica.handle(device.connected(clock.now))
     outcomes = await replica.leases.advance({alice: [Close(device.connection_id, clock.now)]}, set())
-    circles = await replica.announcer.circles(outcomes)
+    friend_lists = await replica.announcer.friends_of(outcomes)
     await block(other_replica, gateways, alice, bob, True, 1)
     assert watching.view[alice].status == "online"
-    await replica.announcer.announce(outcomes, circles)
+    await replica.announcer.announce(outcomes, friend_lists)
     await gateways.sync()
     assert watching.view[alice].status == "offline"
 
 
-async def test_a_greeting_read_before_a_block_is_put_right(
+async def test_a_snapshot_read_before_a_block_is_corrected(
     replica: Replica,
     other_replica: Replica,
     gateways: Gateways,
@@ -249,9 +251,9 @@ async def test_a_greeting_read_before_a_block_is_put_right(
     alice, bob = friends
     device = await gateways.plug(Device(alice, "gateway-1"))
     await replica.handle(device.connected(clock.now))
-    circles = await replica.friends.of([bob])
+    friend_lists = await replica.friends.of([bob])
     await block(other_replica, gateways, alice, bob, True, 1)
-    await replica.greeter.greet([Greeting(bob, watching.connection_id, watching.gateway_id)], circles)
+    await replica.snapshots.send([SnapshotRequest(bob, watching.connection_id, watching.gateway_id)], friend_lists)
     await gateways.sync()
     assert watching.view[alice].status == "offline"
 

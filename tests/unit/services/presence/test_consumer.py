@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.presence.lanes import Lanes
+from services.presence.consumer import split_commands, split_renewals
 from shared.protocol import relay
 from shared.redis import Shards
 
@@ -33,7 +33,7 @@ def test_commands_go_by_the_servers_of_their_users_in_order(shards: Shards, user
         relay.SetStatus(a, "2", "busy"),
         relay.Disconnected(c, "1", True, 1),
     ]
-    shares = Lanes(shards).of_commands(relay.PresenceBatch(commands))
+    shares = split_commands(shards, relay.PresenceBatch(commands))
     assert {lane: share.commands for lane, share in shares.items()} == {
         (0,): [commands[1], commands[3], commands[4]],
         (1,): [commands[0], commands[5]],
@@ -43,7 +43,7 @@ def test_commands_go_by_the_servers_of_their_users_in_order(shards: Shards, user
 
 def test_renewals_go_by_the_servers_of_their_users(shards: Shards, users: list[str]) -> None:
     a, b, c, _ = users
-    shares = Lanes(shards).of_renewals(relay.LeaseRenewal("g", 7, [(a, "1"), (c, "2"), (b, "3")]))
+    shares = split_renewals(shards, relay.LeaseRenewal("g", 7, [(a, "1"), (c, "2"), (b, "3")]))
     assert shares == {
         (0,): relay.LeaseRenewal("g", 7, [(a, "1"), (b, "3")]),
         (1,): relay.LeaseRenewal("g", 7, [(c, "2")]),
