@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.messaging.rest import endpoints as messaging
-from services.notifier import http as notifier
+from services.notifier import rest as notifier
 from services.presence import rest as presence
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, error_event
@@ -80,5 +80,5 @@ def _routers() -> dict[str, APIRouter]:
     return {
         "messaging": messaging.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
         "presence": presence.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
-        "notifier": notifier.create_router(_NOTHING, _NOTHING, _NOTHING),
+        "notifier": notifier.Endpoints(_NOTHING, _NOTHING, _NOTHING).router(),
     }

@@ -1,4 +1,4 @@
-"""HTTP to push services. Made for URLs that strangers give us: no redirects, no proxies, no cookies, public addresses only."""
+"""HTTP to push services. The URLs come from users: no redirects, no proxies, no cookies, public addresses only."""
 
 import asyncio
 import socket
@@ -10,19 +10,19 @@ from typing import Any, Final, Self
 import aiohttp
 from yarl import URL
 
-from services.notifier.addresses import AddressRefused, public_socket
-from services.notifier.outcome import Fate, Outcome, Reason, outcome_of
+from services.notifier.delivery.outcome import Disposition, Outcome, Reason, outcome_of
+from services.notifier.webpush.addresses import AddressRefused, public_socket
 
 DETAIL_BYTES: Final = 200
-"""How much of an answer's body is read, and only of refusals: for the log."""
+"""How much of the body of a refusal is read, for the log."""
 IDLE_SECONDS: Final = 30
 NAMES_SECONDS: Final = 60
-"""How long the addresses of a name are remembered: look-ups share six threads."""
+"""How long the addresses of a name are cached: look-ups share six threads."""
 
 SocketFactory = Callable[[tuple[Any, ...]], socket.socket]
 
 
-class PushClient:
+class WebPushClient:
     """Two pools of connections: one that checks each address, and one for origins that the operator named."""
 
     def __init__(self, timeout_seconds: float) -> None:
@@ -34,10 +34,14 @@ class PushClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
         await asyncio.gather(self._checked.close(), self._trusted.close())
 
     async def post(self, url: URL, *, trusted: bool, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """One request. Never raises for what the network or the service does: that is the outcome."""
+        """Make one request. What the network or the service does wrong is in the outcome, never raised."""
         session = self._trusted if trusted else self._checked
         try:
             async with session.post(
@@ -46,17 +50,17 @@ class PushClient:
                 detail = "" if response.ok else repr(await response.content.read(DETAIL_BYTES))
                 return outcome_of(response.status, response.headers.get("Retry-After"), datetime.now(UTC), detail)
         except TimeoutError:
-            return Outcome(Fate.RETRY, Reason.TIMEOUT)
+            return Outcome(Disposition.RETRY, Reason.TIMEOUT)
         except aiohttp.ClientConnectorDNSError as error:
-            return Outcome(Fate.RETRY, Reason.UNRESOLVED, detail=str(error))
+            return Outcome(Disposition.RETRY, Reason.UNRESOLVED, detail=str(error))
         except (aiohttp.ClientError, OSError, ssl.CertificateError) as error:
             if _refused(error):
-                return Outcome(Fate.DROPPED, Reason.ADDRESS_REFUSED, detail=str(error))
-            return Outcome(Fate.RETRY, Reason.UNREACHABLE, detail=repr(error))
+                return Outcome(Disposition.DROPPED, Reason.ADDRESS_REFUSED, detail=str(error))
+            return Outcome(Disposition.RETRY, Reason.UNREACHABLE, detail=repr(error))
 
 
 def _session(socket_factory: SocketFactory | None) -> aiohttp.ClientSession:
-    # Lanes bound the number of connections. What a name resolves to may be remembered, for the check is on the socket.
+    # The service queues bound the number of connections. Names may be cached, for the address is checked at the socket.
     connector = aiohttp.TCPConnector(
         limit=0, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=NAMES_SECONDS, socket_factory=socket_factory
     )

@@ -1,4 +1,4 @@
-"""What is owed: AMQP messages hold messages that are due, and each of those is owed to some browsers."""
+"""The units of work: a push request is a message that is due, a push job is one notification of it to one device."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from shared.protocol import relay
 from shared.rabbitmq import Delivery, acknowledge
 
 
-class Parcel:
-    """An AMQP message under work, acknowledged when every notification in it is settled.
+class AckCounter:
+    """Acknowledges an AMQP message when all jobs that came of it are done.
 
-    Counts what is open. Begins with one for whoever unpacks it, so that it can't be settled meanwhile.
+    The count begins at one, for the consumer that unpacks the message, so that it can't reach zero meanwhile.
     """
 
     def __init__(self, delivery: Delivery) -> None:
@@ -19,21 +19,21 @@ class Parcel:
         self._open = 1
 
     def add(self) -> None:
-        """One more notification of it is under way."""
+        """Count one more job."""
         self._open += 1
 
-    async def settle(self) -> None:
-        """One is done: sent, given up, or handed back to the broker."""
+    def done(self) -> None:
+        """One is done: sent, given up, or handed back to the broker. The last one acknowledges."""
         self._open -= 1
         if self._open == 0:
             acknowledge(self._delivery)
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """One message, one browser of its receiver.
+class PushJob:
+    """One notification: one message to one device of its receiver.
 
-    `attempts`: requests made for it before. `deferrals`: how often it was put off without one.
+    `attempts`: requests made for it before. `deferrals`: how often it was put off without a request.
     """
 
     message: relay.Undelivered
@@ -41,29 +41,38 @@ class Owed:
     attempts: int = 0
     deferrals: int = 0
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """What names this job in the log."""
+        return {
+            "message_id": self.message.message_id,
+            "user_id": self.message.receiver_id,
+            "subscription_id": self.subscription.id,
+        }
+
     def after_attempt(self) -> relay.PushRetry:
-        """The same, after one more request."""
+        """The same job after one more request."""
         return relay.PushRetry(self.message, self.subscription.id, self.attempts + 1, self.deferrals)
 
     def after_deferral(self) -> relay.PushRetry:
-        """The same, put off once more."""
+        """The same job, put off once more."""
         return relay.PushRetry(self.message, self.subscription.id, self.attempts, self.deferrals + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class PushRequest:
     """A message that is due for a push: to one subscription, or to each that its receiver has (None)."""
 
     message: relay.Undelivered
-    parcel: Parcel
+    counter: AckCounter
     subscription_id: str | None = None
     attempts: int = 0
     deferrals: int = 0
 
-    def owed_to(self, subscriptions: Iterable[Subscription]) -> list[Owed]:
+    def jobs(self, subscriptions: Iterable[Subscription]) -> list[PushJob]:
         """The notifications that come of it."""
         return [
-            Owed(self.message, subscription, self.attempts, self.deferrals)
+            PushJob(self.message, subscription, self.attempts, self.deferrals)
             for subscription in subscriptions
             if self.subscription_id in {None, subscription.id}
         ]

@@ -1,4 +1,4 @@
-"""Notifications that wait at the broker to be tried again, and how long they wait."""
+"""Jobs that wait at the broker for their next attempt, and how long they wait."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -26,20 +26,20 @@ def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
 
 
 def after_deferral(deferrals: int) -> int:
-    """The wait when no request was made: four short ones, for a full lane is worked off, a claim ends, and a service comes
-    back; then longer ones, up to 10 min.
+    """The wait when no request was made: four short ones, in which a full queue empties, a claim ends or a service recovers;
+    then longer ones, up to 10 min.
     """
     return WAITS[min(deferrals // DEFERRALS_A_STEP, WAITS.index(LONGEST_DEFERRAL_SECONDS))]
 
 
 class Retries:
-    """Hands notifications to the waiting queues; they come back on the queue of retries, to any replica."""
+    """Publishes jobs to the waiting queues. The broker moves them to the queue of retries, for any replica."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
     async def put(self, retries: Sequence[relay.PushRetry], wait_seconds: int) -> None:
-        """Let `retries` wait; returns when the broker has them, however long that takes."""
+        """Publish `retries` to the queue of this wait. Returns when the broker has confirmed, however long that takes."""
         queue = NOTIFIER_RETRY_WAITS[wait_seconds]
         body = msgpack_encoder.encode(relay.PushRetryBatch(list(retries)))
         await patiently(

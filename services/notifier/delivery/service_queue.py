@@ -1,4 +1,4 @@
-"""A lane to one push service: bounded, so that a slow service takes up its own places and nobody else's."""
+"""The queue of one push service: bounded, so that a slow service takes up its own places and nobody else's."""
 
 import asyncio
 import time
@@ -8,15 +8,15 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from services.notifier import metrics
-from services.notifier.circuit import Circuit
-from services.notifier.outcome import CIRCUIT_OPEN, LANE_FULL, UNANSWERED, UNASKED, Outcome
+from services.notifier.delivery.circuit import Circuit
+from services.notifier.delivery.outcome import CIRCUIT_OPEN, QUEUE_FULL, UNANSWERED, UNASKED, Outcome
 
 WAITING_PER_PLACE: Final = 4
-"""Notifications that wait in memory for each place: with answers after 1 s, those are what a retry wait of 5 s takes."""
+"""Jobs that wait in memory for each place. With answers after 1 s, a full queue is worked off in the shortest retry wait, 5 s."""
 
 
-class Lane:
-    """`places` requests at once; four times as many notifications wait for one; more go back to the broker."""
+class ServiceQueue:
+    """`places` requests at once; four times as many jobs wait for one; more go back to the broker."""
 
     def __init__(self, service: str, places: int) -> None:
         self.service = service
@@ -29,17 +29,17 @@ class Lane:
         self._circuit_open = metrics.CIRCUIT_OPEN.labels(service)
 
     def refusal(self) -> Outcome | None:
-        """Why no more notifications may enter, or None when one may."""
+        """Why no job may enter now, or None when one may."""
         if not self.circuit.would_admit:
             return CIRCUIT_OPEN
-        return LANE_FULL if self._entered >= self._capacity else None
+        return QUEUE_FULL if self._entered >= self._capacity else None
 
     def enter(self) -> None:
-        """Count one more, before its task runs; the task must `leave`."""
+        """Count one more job, before its task runs; the task must `leave`."""
         self._entered += 1
 
     def leave(self) -> None:
-        """Its notification is settled."""
+        """The job of the caller is done."""
         self._entered -= 1
 
     def learn(self, outcome: Outcome) -> None:
@@ -52,9 +52,9 @@ class Lane:
 
     @asynccontextmanager
     async def place(self, subscription_id: str) -> AsyncIterator[None]:
-        """Wait for one's turn among the notifications of a subscription, and then for one of the places.
+        """Wait for the turn of this subscription, and then for one of the places.
 
-        Newer replaces older on the device, by tag and topic: sent at once, the older could come last.
+        On the device the newer notification replaces the older one, by tag and topic: sent at once, the older could come last.
         """
         turn = self._turns.get(subscription_id)
         if turn is None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 NAT64: Final = IPv6Network("64:ff9b::/96")
 """RFC 6052, section 2.1: the last 32 bits are an IPv4 address."""
 _TUNNELS: Final = (IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b:1::/48"))
-"""6to4 (RFC 3056), Teredo (RFC 4380), local NAT64 (RFC 8215): they lead to addresses that we can't judge."""
+"""6to4 (RFC 3056), Teredo (RFC 4380), local NAT64 (RFC 8215): where they lead can't be checked."""
 
 _SPECIAL: Final = IPv4Network("192.0.0.0/24")
 """IETF protocol assignments (RFC 6890, section 2.2.2); Python counts only parts of it as private."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.notifier.allowlist import AllowList, EndpointRefused
 from services.notifier.settings import PUSH_SERVICES
+from services.notifier.webpush.allowlist import AllowList, EndpointRefused
 
 LIST = AllowList([*PUSH_SERVICES, "http://127.0.0.1:9999", "https://push.internal:8443"])
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifier.policy import Receiver, Verdict, decide
+from services.notifier.decision import Receiver, Verdict, decide
 from tests.unit.services.notifier.test_notification import message
 
 CREATED_MS = 1_704_106_800_000

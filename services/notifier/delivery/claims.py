@@ -1,4 +1,4 @@
-"""Who sends which notification: nobody twice, whoever gets it delivered again."""
+"""Claims: which replica sends a notification, so that a redelivered AMQP message leads to no second one."""
 
 import asyncio
 from enum import StrEnum
@@ -8,27 +8,27 @@ from shared.protocol import keys
 from shared.redis import Shards
 
 REDIS_COMMANDS: Final = 16
-"""At once; the client has 64 connections to a server, and raises when there are no more."""
+"""Commands at once: the client has 64 connections to a server, and everybody else needs some of them."""
 MARGIN_SECONDS: Final = 5
-"""A claim outlives its request by this much: the time to note what came of it."""
+"""A claim outlives the time-out of its request by this much: the time to store the outcome."""
 ACCEPTED_SECONDS: Final = 86_400
 
 
 class Claim(StrEnum):
-    """What came of a claim."""
+    """The result of a claim."""
 
     MINE = "mine"
     SENDING = "sending"
-    """Another replica is at it, or died at it a few seconds ago."""
+    """Another replica makes the request now, or died while it did, a few seconds ago."""
     ACCEPTED = "accepted"
 
 
 class Claims:
     """One key for each (message, subscription): absent, `sending`, or `accepted`.
 
-    Whoever claimed a notification and died is waited for. What is left is the time between the push service's answer and
-    `accept`, and a request that was accepted after its time-out: then a notification is sent again, and the device shows
-    the second in place of the first, since both have the same tag.
+    The claim of a replica that died expires. Two cases are left in which a notification is sent twice: the replica dies
+    between the push service's answer and `accept`, or the service accepts a request after its time-out. Then the device
+    shows the second notification in place of the first, since both have the same tag.
     """
 
     def __init__(self, shards: Shards, request_seconds: float) -> None:
@@ -45,12 +45,12 @@ class Claims:
         return Claim.MINE if before is None else Claim(before.decode())
 
     async def accept(self, user_id: str, message_id: str, subscription_id: str) -> None:
-        """It is with the push service: never again."""
+        """The push service has it: it is never sent again."""
         name = keys.key(keys.PUSHED, message_id, subscription_id)
         async with self._places:
             await self._shards.of(user_id).set(name, Claim.ACCEPTED, ex=ACCEPTED_SECONDS)
 
     async def release(self, user_id: str, message_id: str, subscription_id: str) -> None:
-        """It wasn't accepted: whoever comes next may try."""
+        """It wasn't accepted: the next attempt may claim it."""
         async with self._places:
             await self._shards.of(user_id).delete(keys.key(keys.PUSHED, message_id, subscription_id))

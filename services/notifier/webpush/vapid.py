@@ -1,4 +1,4 @@
-"""VAPID (RFC 8292): who we are, for push services. A subscription works with one key only, the one that it was made for."""
+"""VAPID (RFC 8292): signatures that tell push services who sends. A subscription works only with the key it was made for."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
 
-from services.notifier.base64url import decode, encode
+from services.notifier.webpush.base64url import decode, encode
 
 TOKEN_SECONDS: Final = 12 * 3600
 """RFC 8292, section 2: at most 24 hours."""
 RENEW_SECONDS: Final = 3600
-"""A token with less left than this is replaced, so that it outlives every request and a wrong clock."""
+"""A token with less validity left than this is replaced, so that it is valid during the request even if a clock is wrong."""
 SCALAR_BYTES: Final = 32
 ID_CHARACTERS: Final = 16
 

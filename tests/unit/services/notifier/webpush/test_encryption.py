@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.notifier.base64url import decode, encode
-from services.notifier.encryption import MAX_PLAINTEXT_BYTES, check_keys, encrypt
+from services.notifier.webpush.base64url import decode, encode
+from services.notifier.webpush.encryption import MAX_PLAINTEXT_BYTES, check_keys, encrypt
 
 # RFC 8291, appendix A.
 PLAINTEXT = decode("V2hlbiBJIGdyb3cgdXAsIEkgd2FudCB0byBiZSBhIHdhdGVybWVsb24")

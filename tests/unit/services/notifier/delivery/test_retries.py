@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifier.retries import after_attempt, after_deferral
+from services.notifier.delivery.retries import after_attempt, after_deferral
 
 
 @pytest.mark.parametrize(

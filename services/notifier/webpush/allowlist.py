@@ -1,4 +1,4 @@
-"""Which URLs may be posted to. Endpoints come from users: without a list, they could aim our requests anywhere."""
+"""Which URLs may be posted to. Endpoints come from users: without a list they could send our requests anywhere."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _HOST: Final = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9][a-
 
 
 class EndpointRefused(ValueError):
-    """An endpoint that we won't post to. The text says why, to the client."""
+    """An endpoint that is not posted to. The text tells the client why."""
 
 
 class AllowList:

@@ -7,20 +7,20 @@ from enum import StrEnum
 from typing import Final
 
 
-class Fate(StrEnum):
-    """What becomes of a notification."""
+class Disposition(StrEnum):
+    """What becomes of a push job."""
 
     ACCEPTED = "accepted"
     GONE = "gone"
-    """The subscription ended: forget it."""
+    """The subscription ended: delete it."""
     RETRY = "retry"
     DEFERRED = "deferred"
-    """No request was made: look again later."""
+    """No request was made: try again later."""
     REPEATED = "repeated"
-    """It had been accepted before: done."""
+    """The push service accepted it earlier: done."""
     DROPPED = "dropped"
     KEY_FAULT = "key_fault"
-    """Our VAPID key or token was refused. The operator's fault, not the subscription's."""
+    """Our VAPID key or token was refused: the operator has to act, and the subscription stays."""
 
 
 class Reason(StrEnum):
@@ -43,7 +43,7 @@ class Reason(StrEnum):
     KEY_UNSET = "key_unset"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     INTERNAL = "internal"
-    LANE_FULL = "lane_full"
+    QUEUE_FULL = "queue_full"
     CIRCUIT_OPEN = "circuit_open"
     CLAIMED = "claimed"
 
@@ -52,14 +52,14 @@ class Reason(StrEnum):
 class Outcome:
     """The result of one request. `retry_after_seconds` is what the service asked for, None if it didn't."""
 
-    fate: Fate
+    disposition: Disposition
     reason: Reason = Reason.NONE
     retry_after_seconds: float | None = None
     detail: str = ""
 
 
 UNANSWERED: Final = {Reason.TIMEOUT, Reason.UNREACHABLE}
-"""A request was made, and the service didn't answer."""
+"""Reasons that count against the service: a request was made, and the service didn't answer."""
 UNASKED: Final = {
     Reason.UNRESOLVED,
     Reason.ADDRESS_REFUSED,
@@ -68,13 +68,13 @@ UNASKED: Final = {
     Reason.KEY_UNSET,
     Reason.INTERNAL,
 }
-"""The service wasn't asked, so this says nothing of it: a user may invent any number of hosts below an allowed domain."""
+"""Reasons that say nothing about the service, since it got no request: users can invent hosts below an allowed domain."""
 
-ACCEPTED = Outcome(Fate.ACCEPTED)
-REPEATED = Outcome(Fate.REPEATED)
-LANE_FULL = Outcome(Fate.DEFERRED, Reason.LANE_FULL)
-CIRCUIT_OPEN = Outcome(Fate.DEFERRED, Reason.CIRCUIT_OPEN)
-CLAIMED = Outcome(Fate.DEFERRED, Reason.CLAIMED)
+ACCEPTED = Outcome(Disposition.ACCEPTED)
+REPEATED = Outcome(Disposition.REPEATED)
+QUEUE_FULL = Outcome(Disposition.DEFERRED, Reason.QUEUE_FULL)
+CIRCUIT_OPEN = Outcome(Disposition.DEFERRED, Reason.CIRCUIT_OPEN)
+CLAIMED = Outcome(Disposition.DEFERRED, Reason.CLAIMED)
 
 
 def outcome_of(status: int, retry_after: str | None, now: datetime, detail: str = "") -> Outcome:
@@ -83,16 +83,16 @@ def outcome_of(status: int, retry_after: str | None, now: datetime, detail: str 
     if 200 <= status < 300:
         return ACCEPTED
     if status in {404, 410}:
-        return Outcome(Fate.GONE, Reason.GONE, detail=detail)
+        return Outcome(Disposition.GONE, Reason.GONE, detail=detail)
     if status in {401, 403}:
-        return Outcome(Fate.KEY_FAULT, Reason.KEY_REFUSED, detail=detail)
+        return Outcome(Disposition.KEY_FAULT, Reason.KEY_REFUSED, detail=detail)
     if status == 429:
-        return Outcome(Fate.RETRY, Reason.THROTTLED, retry_after_of(retry_after, now), detail)
+        return Outcome(Disposition.RETRY, Reason.THROTTLED, retry_after_of(retry_after, now), detail)
     if status >= 500:
-        return Outcome(Fate.RETRY, Reason.SERVICE_ERROR, retry_after_of(retry_after, now), detail)
+        return Outcome(Disposition.RETRY, Reason.SERVICE_ERROR, retry_after_of(retry_after, now), detail)
     if status == 413:
-        return Outcome(Fate.DROPPED, Reason.TOO_LARGE, detail=detail)
-    return Outcome(Fate.DROPPED, Reason.REDIRECTED if 300 <= status < 400 else Reason.REJECTED, detail=detail)
+        return Outcome(Disposition.DROPPED, Reason.TOO_LARGE, detail=detail)
+    return Outcome(Disposition.DROPPED, Reason.REDIRECTED if 300 <= status < 400 else Reason.REJECTED, detail=detail)
 
 
 def retry_after_of(header: str | None, now: datetime) -> float | None:

@@ -1,6 +1,6 @@
-"""A circuit breaker: a push service that doesn't answer isn't asked for a while.
+"""A circuit breaker: after many failures in a row a push service gets no requests for a while.
 
-Every request to it would hold a place, and a process' memory, for the whole time-out.
+Each request to it would hold a place in its queue for the whole time-out.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,9 @@ LONGEST_SECONDS: Final = 120.0
 
 
 class Circuit:
-    """Closed: requests pass. Open: none do. After a while one passes as a probe: it closes the circuit or opens it for longer."""
+    """Closed: requests pass. Open: none do. After a while one request passes as a probe: its answer closes the circuit, its
+    failure opens it for twice as long.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -37,7 +39,7 @@ class Circuit:
         if not self.would_admit:
             return False
         if self._blocked_until is not None:
-            # A probe that never reports, because somebody else had sent that notification, doesn't hold up the next one for ever.
+            # A probe may never report, when another replica had sent that notification: then the next one passes after a while.
             self._probing = True
             self._blocked_until = self._now() + self._open_seconds
         return True
@@ -50,7 +52,7 @@ class Circuit:
         self._open_seconds = SHORTEST_SECONDS
 
     def failed(self) -> None:
-        """The service didn't answer. While the circuit is open only the probe's failure counts, not those of stragglers."""
+        """The service didn't answer. While the circuit is open only the probe's failure counts: earlier requests fail late."""
         self._failures += 1
         if self._probing:
             self._open_seconds = min(self._open_seconds * 2, LONGEST_SECONDS)

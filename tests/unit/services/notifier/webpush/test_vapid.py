@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid import Vapid02
 
-from services.notifier.base64url import decode, encode
-from services.notifier.vapid import VapidKey, VapidKeys, VapidSigner
+from services.notifier.webpush.base64url import decode, encode
+from services.notifier.webpush.vapid import VapidKey, VapidKeys, VapidSigner
 
 # RFC 8292, section 2.4.
 EXAMPLE_TOKEN = (

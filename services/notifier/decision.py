@@ -1,9 +1,10 @@
-"""What Redis knows of the receivers of undelivered messages."""
+"""Whether a message that nobody seems to have got deserves a notification: what is known of its receiver, and the rule."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from services.notifier.policy import Receiver
 from shared.protocol import relay
 from shared.redis import Script, Shards
 
@@ -11,8 +12,42 @@ SILENCE_SECONDS: Final = 3600
 """How long a connection that was silent counts as such for one message: longer than most retries take."""
 
 
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What is known of a message's receiver now.
+
+    `has_up_to`: the seq up to which some device has everything in the conversation. `blocked`: either side blocks the other.
+    `reachable`: some connection is open that hasn't been reported as silent since the message was written to it.
+    """
+
+    has_up_to: int
+    blocked: bool
+    reachable: bool
+
+
+class Verdict(StrEnum):
+    """Push, or why not."""
+
+    PUSH = "push"
+    DELIVERED = "delivered"
+    BLOCKED = "blocked"
+    REACHABLE = "reachable"
+    EXPIRED = "expired"
+
+
+def decide(message: relay.Undelivered, receiver: Receiver, *, now_ms: int, ttl_seconds: int) -> Verdict:
+    """What to do about `message`. Read implies delivered; times are Unix ms."""
+    if now_ms - message.created_at_ms >= ttl_seconds * 1000:
+        return Verdict.EXPIRED
+    if receiver.blocked:
+        return Verdict.BLOCKED
+    if receiver.has_up_to >= message.seq:
+        return Verdict.DELIVERED
+    return Verdict.REACHABLE if receiver.reachable else Verdict.PUSH
+
+
 class Receivers:
-    """Looks up a whole batch in one round trip to each Redis server."""
+    """What Redis knows of receivers, for a whole batch in one round trip to each server."""
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.notifier.outcome import Reason
+from services.notifier.delivery.outcome import Reason
 from tests.integration.notifier.conftest import Broker, Running, Start, counted, undelivered, until
 from tests.support.push_service import HANG, Answer, Browser, PushService, push_service
 
@@ -76,10 +76,10 @@ async def test_what_has_no_room_waits_at_the_broker_and_still_arrives(
     push.answer = Answer(after_seconds=0.1)
     async with start(push_concurrency=4) as notifier:
         users = await crowd(notifier, push, 40)
-        before = counted(DEFERRED, reason=Reason.LANE_FULL)
+        before = counted(DEFERRED, reason=Reason.QUEUE_FULL)
         await broker.undelivered(*(undelivered(user_id) for user_id in users))
         await push.wait_for(40, seconds=40)
-        assert counted(DEFERRED, reason=Reason.LANE_FULL) >= before + 20
+        assert counted(DEFERRED, reason=Reason.QUEUE_FULL) >= before + 20
     assert push.most_at_once == 4
     assert set(push.counts.values()) == {1}
 
