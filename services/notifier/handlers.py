@@ -10,9 +10,9 @@ from services.notifier.decision import Receivers, Verdict, decide
 from services.notifier.delivery.dispatcher import Dispatcher
 from services.notifier.delivery.outcome import Disposition, Outcome
 from services.notifier.delivery.outcome_handler import OutcomeHandler
-from services.notifier.patience import patiently
 from services.notifier.push_jobs import PushJob, PushRequest
 from services.notifier.subscriptions import Subscriptions
+from shared.retry import retry_until_available
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class Handlers:
         if not requests:
             return []
         messages = [request.message for request in requests]
-        receivers = await patiently("receivers", lambda: self._receivers.of(messages))
+        receivers = await retry_until_available("receivers", lambda: self._receivers.of(messages))
         now_ms = time.time_ns() // 1_000_000
         wanted = []
         for request, receiver in zip(requests, receivers, strict=True):
@@ -59,7 +59,7 @@ class Handlers:
         if not requests:
             return
         users = {request.message.receiver_id for request in requests}
-        subscriptions = await patiently("subscriptions", lambda: self._subscriptions.of(users))
+        subscriptions = await retry_until_available("subscriptions", lambda: self._subscriptions.of(users))
         deferred: dict[Outcome, list[PushJob]] = {}
         for request in requests:
             jobs = request.jobs(subscriptions.get(request.message.receiver_id, ()))

@@ -15,13 +15,13 @@ import msgspec
 from services.presence import metrics
 from services.presence.friend_cache import VERSION_SECONDS, FriendCache, FriendList
 from services.presence.leases import Outcome
-from services.presence.outage import TRANSIENT_ERRORS
 from services.presence.rules import RANK, Kind, kinds_of
 from services.presence.shard_health import ShardHealth
 from shared.protocol import server
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import Status, StatusBulkPayload, UserStatus
 from shared.redis import Script, Server, Shards
+from shared.retry import is_transient
 
 ATTEMPTS: Final = 5
 """How often a list of friends that keeps changing is read again. After that, the overdue announcements take over."""
@@ -177,7 +177,9 @@ class Announcer:
             try:
                 stale = await self.publish(_unsent_announcements(receivers, await self._friends.of(users)))
                 failed = [each.user_id for each in stale]
-            except TRANSIENT_ERRORS:
+            except Exception as error:
+                if not is_transient(error):
+                    raise
                 failed = users
             for user in failed:
                 self._unsent.setdefault(user, set()).update(receivers[user])

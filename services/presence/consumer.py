@@ -9,11 +9,11 @@ import msgspec
 import structlog
 
 from services.presence import metrics
-from services.presence.outage import outlast
 from shared import rabbitmq
 from shared.protocol import relay
 from shared.rabbitmq import Consumer, acknowledge, reject
 from shared.redis import Shards
+from shared.retry import retry_until_available
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +135,7 @@ class BatchConsumer(Generic[Batch]):
 
     async def _cycle(self, name: str, taken: list[Share[Batch]]) -> None:
         try:
-            await outlast(name, lambda: self._handle([share for _, share in taken]))
+            await retry_until_available(name, lambda: self._handle([share for _, share in taken]))
         except Exception as error:
             if len(taken) > 1:
                 log.exception("cycle.failed", messages=len(taken))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from services.presence.announcer import ATTEMPTS, MAX_UNSENT, Announcer, Bulk
 from services.presence.friend_cache import FriendCache, FriendList
 from services.presence.friendship_service import FriendshipService
-from services.presence.outage import TRANSIENT_ERRORS
 from shared.protocol import limits
 from shared.redis import Shards
+from shared.retry import is_transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ class FriendSnapshots:
                 del self._unsent[request.connection_id]
             try:
                 await self.send(requests, await self._friends.of(users))
-            except TRANSIENT_ERRORS:
+            except Exception as error:
+                if not is_transient(error):
+                    raise
                 self._keep_unsent(requests)
 
     def _keep_unsent(self, requests: Sequence[SnapshotRequest]) -> None:

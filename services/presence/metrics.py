@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 COMMANDS: Final = Counter("chat_presence_commands_total", "Connects, disconnects, statuses and block changes handled.")
 RENEWALS: Final = Counter("chat_presence_renewals_total", "Leases of connections renewed.")
@@ -24,4 +24,3 @@ OVERDUE: Final = Counter(
     "chat_presence_overdue_announcements_total", "Changes that were not announced in time, announced by the sweep."
 )
 FRIENDS_LOADED: Final = Counter("chat_presence_friends_loaded_total", "Users whose friends were read from PostgreSQL.")
-HELD: Final = Gauge("chat_presence_held", "1 while work is held because a backend is away.", ["work"])

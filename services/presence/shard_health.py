@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 import structlog
 from redis.asyncio import Redis
 
-from services.presence.outage import TRANSIENT_ERRORS
 from shared.redis import RedisError, Shards
+from shared.retry import TRANSIENT_ERRORS, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,9 @@ class ShardHealth:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await work(self._shards.at(index))
-        except TRANSIENT_ERRORS as error:
+        except Exception as error:
+            if not is_transient(error):
+                raise
             log.warning("shard.away", shard=index, error=repr(error))
             self._away.add(index)
             return None

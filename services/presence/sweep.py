@@ -10,8 +10,8 @@ import structlog
 from services.presence import metrics
 from services.presence.announcer import Announcer
 from services.presence.leases import Leases, Outcome
-from services.presence.outage import TRANSIENT_ERRORS
 from shared.redis import RedisError
+from shared.retry import TRANSIENT_ERRORS
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from shared.resp import CONNECT_SECONDS, Connection
+from shared.redis import CONNECT_SECONDS, Connection
 
 
 class Subscription(Connection):

@@ -8,10 +8,10 @@ from services.notifier.delivery.claims import Claim, Claims
 from services.notifier.delivery.outcome import CIRCUIT_OPEN, CLAIMED, REPEATED, Disposition, Outcome, Reason
 from services.notifier.delivery.outcome_handler import OutcomeHandler
 from services.notifier.delivery.service_queue import ServiceQueue
-from services.notifier.patience import patiently
 from services.notifier.push_jobs import AckCounter, PushJob
 from services.notifier.webpush.allowlist import EndpointRefused
 from services.notifier.webpush.sender import Sender
+from shared.retry import retry_until_available
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class Dispatcher:
         """Claim the job, and make one request."""
         if not queue.circuit.admit():
             return CIRCUIT_OPEN
-        claim = await patiently(
+        claim = await retry_until_available(
             "claim",
             lambda: self._claims.claim(job.message.receiver_id, job.message.message_id, job.subscription.id),
         )

@@ -9,11 +9,10 @@ from services.notifier import metrics
 from services.notifier.delivery.claims import Claims
 from services.notifier.delivery.outcome import Disposition, Outcome, Reason
 from services.notifier.delivery.retries import Retries, after_attempt, after_deferral
-from services.notifier.patience import patiently
 from services.notifier.push_jobs import PushJob
 from services.notifier.subscriptions import Subscriptions
 from shared.protocol import relay
-from shared.redis import TRANSIENT_ERRORS
+from shared.retry import is_transient, retry_until_available
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +38,7 @@ class OutcomeHandler:
             case Disposition.RETRY:
                 await self._retry(job, outcome)
             case Disposition.GONE:
-                await patiently("prune", lambda: self._subscriptions.prune(job.subscription))
+                await retry_until_available("prune", lambda: self._subscriptions.prune(job.subscription))
                 metrics.PRUNED.inc()
                 self.give_up(job, outcome)
             case Disposition.KEY_FAULT:
@@ -66,7 +65,7 @@ class OutcomeHandler:
 
     async def _accepted(self, job: PushJob, service: str) -> None:
         message = job.message
-        await patiently(
+        await retry_until_available(
             "remember", lambda: self._claims.accept(message.receiver_id, message.message_id, job.subscription.id)
         )
         metrics.SENT.labels(service).inc()
@@ -83,6 +82,8 @@ class OutcomeHandler:
         log.info("push.retry", reason=outcome.reason, detail=outcome.detail, wait_seconds=wait, **job.ids)
         try:
             await self._claims.release(job.message.receiver_id, job.message.message_id, job.subscription.id)
-        except TRANSIENT_ERRORS:
+        except Exception as error:
+            if not is_transient(error):
+                raise
             # The claim ends by itself; a retry that comes before that is put off once more.
             log.info("push.claim_kept", **job.ids)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from services.notifier.patience import patiently
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD, NOTIFIER_RETRY_WAITS
 from shared.rabbitmq import Publisher
+from shared.retry import retry_until_available
 
 RETRY_QUEUES: Final = (NOTIFIER_RETRIES_DEAD, NOTIFIER_RETRIES, *NOTIFIER_RETRY_WAITS.values())
 WAITS: Final = tuple(sorted(NOTIFIER_RETRY_WAITS))
@@ -42,6 +42,6 @@ class Retries:
         """Publish `retries` to the queue of this wait. Returns when the broker has confirmed, however long that takes."""
         queue = NOTIFIER_RETRY_WAITS[wait_seconds]
         body = msgpack_encoder.encode(relay.PushRetryBatch(list(retries)))
-        await patiently(
+        await retry_until_available(
             "publish retries", lambda: self._publisher.publish(queue, body, expiration_seconds=wait_seconds)
         )

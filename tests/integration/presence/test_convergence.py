@@ -27,12 +27,12 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from services.presence.handlers import Cycle
-from services.presence.outage import outlast
 from services.presence.rules import RANK
 from shared import postgres
 from shared.protocol import relay
 from shared.protocol.payloads import Status
 from shared.redis import Shards
+from shared.retry import retry_until_available
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica, two_servers
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class World:
     async def deliver(self, replica: Replica, batches: list[list[relay.PresenceCommand]]) -> None:
         """A replica handles one batch after the other, as its consumer does."""
         for batch in batches:
-            await outlast("test", partial(replica.handle, *batch))
+            await retry_until_available("test", partial(replica.handle, *batch))
 
     async def deliver_all(self, chance: random.Random) -> None:
         """Everything that waits is handled, in any order: replicas overtake one another."""

@@ -1,38 +1,20 @@
-"""Redis: one or several servers, users spread over them, and Lua scripts with the key prefixes filled in."""
+"""The Redis servers, and users and conversations spread over them."""
 
 import asyncio
-import re
 from collections.abc import Iterable
 from functools import lru_cache
-from hashlib import blake2b, sha1
-from importlib.resources import files
-from typing import Any, Final, TypeVar
+from hashlib import blake2b
+from typing import Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared.protocol import keys
-from shared.resp import ANSWER_SECONDS, CONNECT_SECONDS, Argument, ScriptRunner
-
-T = TypeVar("T")
+from shared.redis.connection import ANSWER_SECONDS, CONNECT_SECONDS
+from shared.redis.scripts import ScriptRunner
 
 MAX_CONNECTIONS: Final = 64
-
-TRANSIENT_ERRORS: Final = (
-    RedisConnectionError,
-    RedisTimeoutError,
-    BusyLoadingError,
-    ReadOnlyError,
-    OSError,
-    TimeoutError,
-)
-"""Errors after which the same command may succeed."""
-
-__all__ = ["TRANSIENT_ERRORS", "RedisError", "Script", "Shards", "load_lua"]
 
 
 class Server(Redis):
@@ -108,30 +90,3 @@ class Shards:
         """Highest random weight (Thaler and Ravishankar, 1998): adding a server moves 1/n of the names."""
         weights = [blake2b(f"{url}|{name}".encode(), digest_size=8).digest() for url in self._urls]
         return weights.index(max(weights))
-
-
-_PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
-
-
-def load_lua(package: str, name: str) -> str:
-    """The text of `<package>/lua/<name>.lua`, with `{{INBOX}}` and the like replaced by the prefixes of `protocol.keys`.
-
-    Raises AttributeError for a prefix that is not declared there.
-    """
-    text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    return _PLACEHOLDER.sub(lambda match: str(getattr(keys, match[1])), text)
-
-
-class Script:
-    """A Lua script, run on the server of one's choice. Loaded on first use, and again when the server forgot it.
-
-    Several names are files that follow one another: first the functions, then what uses them.
-    """
-
-    def __init__(self, package: str, *names: str) -> None:
-        self._text = "\n".join(load_lua(package, name) for name in names)
-        self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
-
-    async def __call__(self, server: Server, *args: Argument) -> Any:
-        """Run with `args` as ARGV. Raises RedisError."""
-        return await server.scripts.run(self._sha, self._text, args)

@@ -13,7 +13,7 @@ import hiredis
 from redis._parsers.base import BaseParser
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 CONNECT_SECONDS: Final = 2.0
@@ -126,58 +126,6 @@ class Connection(asyncio.Protocol):
             return
         self._error = RedisTimeoutError(f"no answer from Redis in {ANSWER_SECONDS:.0f} s")
         self.abort()
-
-
-class ScriptRunner:
-    """Runs Lua scripts on one server, over one connection that is made when it is needed, and again when it broke."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: Connection | None = None
-        self._opening: asyncio.Task[Connection] | None = None
-
-    async def run(self, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
-        """Run the script of this SHA-1 with these as ARGV; `text` is sent when the server doesn't have it.
-
-        Tried a second time on a new connection when the first one breaks, so it may run twice. Raises RedisError.
-        """
-        try:
-            return await _run(await self._usable(), sha, text, arguments)
-        except Broken:
-            return await _run(await self._usable(), sha, text, arguments)
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._connection is not None:
-            self._connection.abort()
-
-    async def _usable(self) -> Connection:
-        """The connection, or a new one; all that wait for one wait for the same."""
-        if self._connection is not None and self._connection.usable:
-            return self._connection
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(self._open())
-            # Whoever waits may have been cancelled: then nobody asks how it went.
-            self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
-        return await asyncio.shield(self._opening)
-
-    async def _open(self) -> Connection:
-        connection = Connection()
-        try:
-            await connection.open(self._url)
-        except (OSError, TimeoutError) as error:
-            raise RedisConnectionError(f"no connection to Redis: {error!r}") from error
-        self._connection = connection
-        return connection
-
-
-async def _run(connection: Connection, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
-    try:
-        return await connection.ask("EVALSHA", sha, 0, *arguments)
-    except NoScriptError:
-        return await connection.ask("EVAL", text, 0, *arguments)
 
 
 def _greeting(options: Any) -> list[tuple[Argument, ...]]:

@@ -10,8 +10,7 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared import resp
-from shared.resp import Argument, Connection, ScriptRunner
+from shared.redis import Argument, Connection, ScriptRunner
 from tests.support.backends import with_path
 
 ECHO = "return {ARGV[1], ARGV[2]}"
@@ -100,7 +99,7 @@ async def test_a_server_that_is_away_is_told_at_once() -> None:
 async def test_a_server_that_keeps_silent_is_given_up(
     redis_url: str, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resp, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("shared.redis.connection.ANSWER_SECONDS", 0.2)
     connection = Connection()
     await connection.open(redis_url)
     silent = connection.ask("BLPOP", "nothing", 0)
