@@ -70,6 +70,15 @@ last beginning."""
 TYPING_ENDED: Final = "typing:ended:"
 """string `typing:ended:{conversationId}:{userId}`: `relay.Typing.at_ms` of the last end; beginnings up to then come too late."""
 
+INACTIVE: Final = "inactive:"
+"""set `inactive:{userId}`: the user's connections whose client last said `client.state` with `active: false`."""
+CHANGED: Final = "changed:"
+"""string `changed:{messageId}`, on the server of the receiver: what happened to a message whose push may still wait:
+`CHANGED_TEXT` and the new text, at most `relay.MAX_PREVIEW_CHARACTERS` of it, or `CHANGED_DELETED`."""
+CHANGED_TEXT: Final = "+"
+CHANGED_DELETED: Final = "-"
+CHANGED_SECONDS: Final = 2 * 86_400
+"""How long `changed:…` is kept: longer than a push may wait."""
 SILENT: Final = "silent:"
 """set `silent:{messageId}`: connections that showed no sign of life after the message was written to them."""
 PUSHED: Final = "pushed:"
