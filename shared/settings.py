@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AnyUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.protocol.topology import MOST_COMMAND_QUEUES
+from shared.rabbitmq.hosts import split_hosts
+
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
 
@@ -39,7 +42,16 @@ class ServiceSettings(BaseSettings):
     http_host: str = Field("127.0.0.1", description="Address that HTTP and WebSocket are served on.")
     http_port: int = Field(8000, ge=0, le=65535, description="Port that HTTP and WebSocket are served on.")
     database_url: SecretStr = Field(description="PostgreSQL, `postgresql://user:password@host:5432/name`.")
-    amqp_url: SecretStr = Field(description="RabbitMQ, `amqp://user:password@host:5672/vhost`.")
+    amqp_url: SecretStr = Field(
+        description="RabbitMQ, `amqp://user:password@host:5672/vhost`; several nodes as `host1:5672,host2:5672`."
+    )
+    command_queues: int = Field(
+        1,
+        ge=1,
+        le=MOST_COMMAND_QUEUES,
+        description="Queues that gateways spread their commands over, so that their leaders spread over RabbitMQ's nodes. "
+        "The same for gateway and messaging; raise it at messaging first, lower it at the gateways first.",
+    )
     redis_urls: CommaList = Field(
         description="Redis servers, with commas. Users are spread over them by rendezvous hashing.", min_length=1
     )
@@ -66,6 +78,12 @@ class ServiceSettings(BaseSettings):
     shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
 
     _split = field_validator("redis_urls", "allowed_origins", mode="before")(split_commas)
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _names_brokers(cls, url: SecretStr) -> SecretStr:
+        split_hosts(url.get_secret_value())
+        return url
 
     @field_validator("allowed_origins")
     @classmethod

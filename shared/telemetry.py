@@ -12,7 +12,7 @@ import time
 from typing import Any, Final
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 
 from shared.settings import ServiceSettings
 
@@ -26,8 +26,6 @@ LOOP_LAG = Histogram(
     "How late the event loop runs a timer, sampled every second.",
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
-WORK_HELD = Gauge("chat_work_held", "Pieces of work that are held because a backend is away.", ["work"])
-WORK_RETRIES = Counter("chat_work_retries_total", "Attempts that failed because a backend was away.", ["work"])
 BUILD_INFO = Gauge("chat_build_info", "Always 1; the labels say what runs.", ["service", "instance", "version"])
 
 
@@ -71,8 +69,11 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for noisy in ("aio_pika", "aiormq", "uvicorn.access", "httpx", "httpcore"):
+    for noisy in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for tracing_breaks in ("aio_pika", "aiormq"):
+        # They log a traceback for each connection that breaks, of which shared.rabbitmq.link says all in one line.
+        logging.getLogger(tracing_breaks).setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service, instance=settings.instance)
     BUILD_INFO.labels(service, settings.instance, VERSION).set(1)
 

@@ -30,7 +30,7 @@ from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
-from shared.protocol.topology import MESSAGING_COMMANDS, MESSAGING_SIGNALS, QUEUES
+from shared.protocol.topology import FORMER_SIGNALS, MESSAGING_SIGNALS, QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards
 from shared.rest import Authenticator, create_app
@@ -54,10 +54,18 @@ class Messaging:
         self._verifier = TokenVerifier(settings)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         self._commands_link = Consumer(
-            settings.amqp_url, settings.instance, MESSAGING_COMMANDS, prefetch=settings.command_prefetch, also=QUEUES
+            settings.amqp_url,
+            settings.instance,
+            command_queues(settings.command_queues),
+            prefetch=settings.command_prefetch,
+            also=QUEUES,
         )
         self._signals_link = Consumer(
-            settings.amqp_url, f"{settings.instance}.signals", MESSAGING_SIGNALS, prefetch=SIGNAL_PREFETCH
+            settings.amqp_url,
+            f"{settings.instance}.signals",
+            MESSAGING_SIGNALS,
+            prefetch=SIGNAL_PREFETCH,
+            former=[FORMER_SIGNALS],
         )
         self._directory = Directory(pool)
         self._messages, self._blocks = Messages(pool), Blocks(pool, shards)

@@ -23,6 +23,8 @@ DEAD_REASON_HEADER: Final = "x-dead-reason"
 """AMQP header of a dead letter: why it couldn't be handled, in words."""
 DEATH_HEADER: Final = "x-death"
 """The broker's own header of a dead letter."""
+DELIVERY_COUNT_HEADER: Final = "x-delivery-count"
+"""The broker's own header of a redelivered message of a quorum queue: how often it was delivered before."""
 
 
 def _work(name: str) -> Queue:
@@ -47,8 +49,20 @@ def _work(name: str) -> Queue:
 
 
 def _transient(name: str, ttl_ms: int) -> Queue:
-    """A bounded queue of what may be lost: the oldest is dropped when it is full, everything after `ttl_ms`."""
-    return Queue(name, {"x-message-ttl": ttl_ms, "x-max-length": 10_000, "x-overflow": "drop-head"})
+    """A bounded queue of what may be lost: the oldest is dropped when it is full, everything after `ttl_ms`.
+
+    A quorum queue like the others: a classic one lives on one node, and while that is away nobody can declare it.
+    """
+    return Queue(
+        name,
+        {
+            "x-queue-type": "quorum",
+            "x-message-ttl": ttl_ms,
+            "x-max-length": 10_000,
+            "x-max-length-bytes": 64 << 20,
+            "x-overflow": "drop-head",
+        },
+    )
 
 
 def _dead(name: str) -> Queue:
@@ -80,21 +94,38 @@ def _wait(name: str, then: str) -> Queue:
 
 MESSAGING_COMMANDS: Final = _work("messaging.commands")
 """Batches of commands (`relay.CommandBatch`), from gateways to any messaging replica."""
-MESSAGING_SIGNALS: Final = _transient("messaging.signals", ttl_ms=2_000)
+MOST_COMMAND_QUEUES: Final = 16
+
+
+def command_queues(count: int) -> tuple[Queue, ...]:
+    """The queues of commands where there are `count`: `messaging.commands`, `messaging.commands.2`, …
+
+    Each has a leader of its own, on a node that has few. Their poison goes to the same dead letters.
+    """
+    further = (
+        Queue(
+            f"{MESSAGING_COMMANDS.name}.{number}",
+            {**MESSAGING_COMMANDS.arguments, "x-queue-leader-locator": "balanced"},
+            MESSAGING_COMMANDS.dead,
+        )
+        for number in range(2, count + 1)
+    )
+    return (MESSAGING_COMMANDS, *further)
+
+
+MESSAGING_SIGNALS: Final = _transient("messaging.typing", ttl_ms=2_000)
 """Batches of typing signals (`relay.SignalBatch`)."""
 PRESENCE_COMMANDS: Final = _work("presence.commands")
 """Connects, disconnects, statuses (`relay.PresenceBatch`) from gateways, block changes from messaging."""
-PRESENCE_RENEWALS: Final = _transient("presence.renewals", ttl_ms=20_000)
+PRESENCE_RENEWALS: Final = _transient("presence.leases", ttl_ms=20_000)
 """Lease renewals (`relay.LeaseRenewal`)."""
+FORMER_SIGNALS: Final = "messaging.signals"
+FORMER_RENEWALS: Final = "presence.renewals"
+"""Classic queues of version 0.1.0, which its gateways still publish to during an upgrade: consumed while they exist."""
 NOTIFIER_UNDELIVERED: Final = _work("notifier.undelivered")
 """Messages that nobody seems to have got (`relay.UndeliveredBatch`): due for a push now."""
 NOTIFIER_WAITING: Final = _wait("notifier.waiting", NOTIFIER_UNDELIVERED.name)
 """The same, for the push delay first."""
-NOTIFIER_POSTPONED: Final = _wait("notifier.undelivered.5s", NOTIFIER_UNDELIVERED.name)
-"""The same, again after 5 s: the Redis server of the receiver was away."""
-NOTIFIER_EVENTS: Final = _work("notifier.events")
-"""What other services tell the notifier of users (`relay.NotifierEventBatch`)."""
-NOTIFIER_EVENTS_DEAD: Final = _dead("notifier.events.dead")
 NOTIFIER_RETRIES: Final = _work("notifier.retries")
 """Single notifications that are to be tried again now (`relay.PushRetryBatch`), from the notifier to itself."""
 NOTIFIER_RETRY_WAITS: Final = {
@@ -117,9 +148,6 @@ QUEUES: Final = (
     PRESENCE_RENEWALS,
     NOTIFIER_UNDELIVERED,
     NOTIFIER_WAITING,
-    NOTIFIER_POSTPONED,
-    NOTIFIER_EVENTS_DEAD,
-    NOTIFIER_EVENTS,
     NOTIFIER_RETRIES,
     *NOTIFIER_RETRY_WAITS.values(),
 )

@@ -11,9 +11,11 @@ errors         what can go wrong
 from shared.rabbitmq.consumer import Consumer, acknowledge, reject
 from shared.rabbitmq.dead_letters import dead_letter
 from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable
-from shared.rabbitmq.frames import Delivery, MessageFrames, Refused
-from shared.rabbitmq.link import Link, declare
+from shared.rabbitmq.frames import Delivery, MessageFrames, Refused, Unroutable
+from shared.rabbitmq.hosts import split_hosts
+from shared.rabbitmq.link import Link
 from shared.rabbitmq.publisher import Publisher
+from shared.rabbitmq.queues import declare
 
 __all__ = [
     "TRANSIENT_ERRORS",
@@ -24,8 +26,10 @@ __all__ = [
     "MessageFrames",
     "Publisher",
     "Refused",
+    "Unroutable",
     "acknowledge",
     "dead_letter",
     "declare",
     "reject",
+    "split_hosts",
 ]

@@ -14,9 +14,11 @@ import aiormq.connection
 from aiormq.exceptions import AMQPError
 from yarl import URL
 
+from shared.protocol.topology import DELIVERY_COUNT_HEADER
 from shared.rabbitmq.wire import (
     ACK,
     BASIC,
+    BLOCKED,
     BODY,
     CONTENT_HEAD,
     DELIVER,
@@ -33,6 +35,7 @@ from shared.rabbitmq.wire import (
     REJECT,
     RETURN,
     TAG_AND_BIT,
+    UNBLOCKED,
     decode_properties,
     encode_properties,
     frame,
@@ -45,6 +48,10 @@ SIGN_OF_LIFE_SECONDS: Final = 1.0
 
 class Refused(AMQPError):
     """The broker didn't take a message: the queue is full, or there is none."""
+
+
+class Unroutable(Refused):
+    """There is no such queue now: whoever declares it may publish again."""
 
 
 class Delivery:
@@ -68,6 +75,13 @@ class Delivery:
     def names(self, header: str) -> bool:
         """Whether this header is there: a look at the bytes costs far less than `headers`."""
         return header.encode() in self._properties
+
+    @property
+    def delivery_count(self) -> int:
+        """How often a quorum queue delivered it before, and nobody settled it."""
+        if not self.redelivered or not self.names(DELIVERY_COUNT_HEADER):
+            return 0
+        return int(self.headers.get(DELIVERY_COUNT_HEADER) or 0)
 
     @property
     def lost(self) -> bool:
@@ -105,6 +119,10 @@ class MessageFrames(asyncio.StreamReaderProtocol):
     def __init__(self, reader: asyncio.StreamReader) -> None:
         super().__init__(reader)
         self.on_delivery: Callable[[Delivery], None] = lambda _: None
+        self.blocked = False
+        """True while a memory or disk alarm makes the broker refuse publishers."""
+        self.heard_at = 0.0
+        """When the broker last sent anything, by the loop's clock."""
         self._socket: asyncio.Transport | None = None
         self._loop_time = asyncio.get_running_loop().time
         self._rest = b""
@@ -134,6 +152,11 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         for confirmed in unconfirmed.values():
             if not confirmed.done():
                 confirmed.set_exception(ConnectionError("the connection was closed"))
+
+    def abort(self) -> None:
+        """Cut the connection without a word to the broker, which may be silent."""
+        if self._socket is not None:
+            self._socket.abort()
 
     # --- to the broker ---------------------------------------------------------------------------------------------------
 
@@ -194,6 +217,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Split into frames."""
+        self.heard_at = self._loop_time()
         if not self._splits:
             super().data_received(data)
             return
@@ -228,6 +252,8 @@ class MessageFrames(asyncio.StreamReaderProtocol):
                 tag, bits = struct.unpack_from(">QB", payload, 4)
                 self._confirm(tag, bool(bits & MULTIPLE), taken=False)
             else:
+                if method in {BLOCKED, UNBLOCKED}:
+                    self.blocked = method == BLOCKED
                 return False
             return True
         incoming = self._incoming
@@ -247,7 +273,8 @@ class MessageFrames(asyncio.StreamReaderProtocol):
     def _complete(self, incoming: _Incoming) -> None:
         """All frames of a message are there."""
         if incoming.method.startswith(RETURN):
-            self._settle(int(decode_properties(incoming.properties).message_id or 0), Refused("there is no such queue"))
+            published = int(decode_properties(incoming.properties).message_id or 0)
+            self._settle(published, Unroutable("there is no such queue"))
             return
         body = incoming.parts[0] if len(incoming.parts) == 1 else b"".join(incoming.parts)
         tag, redelivered = TAG_AND_BIT.unpack_from(incoming.method, 5 + incoming.method[4])

@@ -11,23 +11,22 @@ from typing import Any, Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from pydantic import SecretStr
 
-from shared.protocol.topology import Queue
 from shared.rabbitmq.errors import TRANSIENT_ERRORS, translate_errors
 from shared.rabbitmq.frames import MessageFrames, Transport
+from shared.rabbitmq.hosts import split_hosts
 
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS: Final = 10
 CONNECT_SECONDS: Final = 5
+"""For a connection and its channel, name resolution and TLS too."""
+OPEN_SECONDS: Final = 10
+"""For what is declared and consumed then: an election of a quorum queue's leader may be under way."""
+CLOSE_SECONDS: Final = 1
 MAX_BACKOFF_SECONDS: Final = 3
-
-
-async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
-    """Declare `queue`, and the one for its dead letters is declared by itself. Raises AMQPError on other arguments."""
-    return await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments or None)
 
 
 class _Connection(aio_pika.Connection):
@@ -38,54 +37,67 @@ class _Connection(aio_pika.Connection):
         self.below = self.kwargs["transport_factory"] = Transport()
 
 
+class Opened:
+    """One life of a link: its `connection`, the one `channel` that messages go by, and the `frames` below."""
+
+    def __init__(self, connection: AbstractConnection, channel: AbstractChannel, frames: MessageFrames) -> None:
+        self.connection = connection
+        self.channel = channel
+        self.frames = frames
+
+
 class Link:
-    """One connection with one channel, made again whenever it breaks. `run` keeps it; `frames` is None while it is down.
+    """One connection with one channel, made again whenever it breaks. `run` keeps it; `opened` is None while it is down.
+
+    The URL may name several hosts: each break goes on with the next one, at once.
 
     aio-pika's own robust connection retries every 5 s without jitter and hides the break; here the break is seen, so
     that publishers can fail fast and consumers drop what they no longer may acknowledge.
     """
 
-    def __init__(
-        self, url: SecretStr, name: str, on_open: Callable[[AbstractChannel, MessageFrames], Awaitable[None]]
-    ) -> None:
-        self._url = url.get_secret_value()
+    def __init__(self, url: SecretStr, name: str, on_open: Callable[[Opened], Awaitable[None]]) -> None:
+        self._urls = split_hosts(url.get_secret_value())
+        random.shuffle(self._urls)
         self._name = name
         self._on_open = on_open
-        self.frames: MessageFrames | None = None
-        self._connection: AbstractConnection | None = None
+        self.opened: Opened | None = None
 
     @property
     def blocked(self) -> bool:
-        """True while a memory or disk alarm makes the broker refuse publishers (extension «Blocked Connections»).
-
-        aiormq 7.2 tells nobody: it waits inside publish, without limit. Its own event is read; a test holds us to it.
-        """
-        transport = None if self._connection is None else self._connection.transport
-        unblocked = getattr(getattr(transport, "connection", None), "_Connection__connection_unblocked", None)
-        return unblocked is not None and not unblocked.is_set()
+        """True while a memory or disk alarm makes the broker refuse publishers."""
+        return self.opened is not None and self.opened.frames.blocked
 
     @property
     def usable(self) -> bool:
         """True when the link is open and the broker takes messages."""
-        return self.frames is not None and not self.blocked
+        return self.opened is not None and not self.opened.frames.blocked
+
+    def drop(self, reason: str) -> None:
+        """Give the connection up, and make a new one: the broker at its end seems to be gone."""
+        if self.opened is not None:
+            log.warning("amqp.dropped", link=self._name, reason=reason)
+            self.opened.frames.abort()
 
     async def run(self) -> None:
         """Connect, hold the connection until it breaks, and connect again with full-jitter backoff. Never returns."""
-        attempt = 0
+        failures = 0
         while True:
             try:
                 with translate_errors():
-                    await self._hold()
-                attempt = 0
+                    await self._hold(self._urls[0])
+                failures = 0
             except TRANSIENT_ERRORS as error:
+                failures += 1
                 log.warning("amqp.unavailable", link=self._name, error=repr(error))
-            attempt = min(attempt + 1, 6)
-            await asyncio.sleep(random.uniform(0.05, min(MAX_BACKOFF_SECONDS, 0.1 * 2**attempt)))  # noqa: S311
+            self._urls.append(self._urls.pop(0))
+            # Another host may answer at once; only when all of them failed, pauses grow.
+            rounds = min(failures // len(self._urls), 6)
+            await asyncio.sleep(random.uniform(0.05, min(MAX_BACKOFF_SECONDS, 0.2 * 2**rounds)))  # noqa: S311
 
-    async def _hold(self) -> None:
+    async def _hold(self, url: str) -> None:
         """One life of the connection; returns when it has ended."""
         connection = await aio_pika.connect(
-            self._url,
+            url,
             timeout=CONNECT_SECONDS,
             heartbeat=HEARTBEAT_SECONDS,
             client_properties={"connection_name": self._name},
@@ -100,28 +112,27 @@ class Link:
             closed.set()
 
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(OPEN_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                 channel.close_callbacks.add(lambda *_: closed.set())
                 underlay = await channel.get_underlay_channel()
                 frames.open(underlay.number, underlay.connection.connection_tune.frame_max)
                 underlay.on_consumer_cancel_callbacks.add(on_cancel)
-                await self._on_open(channel, frames)
-            self.frames = frames
-            self._connection = connection
+                opened = Opened(connection, channel, frames)
+                await self._on_open(opened)
+            self.opened = opened
             log.info("amqp.connected", link=self._name)
             await closed.wait()
             log.warning("amqp.disconnected", link=self._name)
         finally:
-            self.frames = None
-            self._connection = None
+            self.opened = None
             frames.detach()
             await asyncio.shield(_close_quietly(connection))
 
 
 async def _close_quietly(connection: AbstractConnection) -> None:
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(CLOSE_SECONDS):
             with translate_errors():
                 await connection.close()
     except TRANSIENT_ERRORS:

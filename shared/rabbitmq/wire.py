@@ -21,6 +21,9 @@ PUBLISH, RETURN, DELIVER, ACK, REJECT, NACK = (
     struct.pack(">HH", BASIC, method) for method in (40, 50, 60, 80, 90, 120)
 )
 
+BLOCKED, UNBLOCKED = (struct.pack(">HH", 10, method) for method in (60, 61))
+"""`connection.blocked` and its end: RabbitMQ's extension «Blocked Connections», sent while an alarm holds publishers back."""
+
 FRAME_HEAD: Final = struct.Struct(">BHI")
 """Kind, channel, size of the payload. An octet, `FRAME_END`, comes behind the payload."""
 FRAME_EXTRA: Final = FRAME_HEAD.size + 1

@@ -32,7 +32,7 @@ class Refuser(threading.Thread):
             self.refused += 1
 
 
-async def never(_channel: object, _frames: object) -> None:
+async def never(_opened: object) -> None:
     raise AssertionError("there is no channel to open")
 
 

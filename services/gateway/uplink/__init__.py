@@ -1,1 +1,0 @@
-"""From a client's command to a message in the broker: batches, rate limits, error replies."""

@@ -1,0 +1,48 @@
+"""services.gateway.allowance: so many a second, and a burst."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.allowance import Allowance, Flood, Rate
+
+
+def test_sixty_at_once_and_then_twenty_a_second() -> None:
+    allowance = Allowance(Rate(20))
+    assert [allowance.take(100.0) for _ in range(60)] == [0.0] * 60
+    wait = allowance.take(100.0)
+    assert 0 < wait <= 0.05 + 1e-6
+    assert allowance.take(100.0 + wait) == 0
+    assert allowance.take(100.0 + wait) > 0
+    assert sum(allowance.take(101.05) == 0 for _ in range(100)) == 20
+
+
+def test_zero_is_no_limit() -> None:
+    allowance = Allowance(Rate(0))
+    assert all(allowance.take(0.0) == 0 for _ in range(10_000))
+
+
+def test_a_slow_rate_allows_one() -> None:
+    allowance = Allowance(Rate(0.1))
+    assert allowance.take(0.0) == 0
+    assert 9.9 < allowance.take(0.0) <= 10
+
+
+@given(st.floats(0.5, 100), st.lists(st.floats(0, 0.5), min_size=1, max_size=400))
+def test_never_more_than_the_rate_and_its_burst(per_second: float, gaps: list[float]) -> None:
+    allowance = Allowance(Rate(per_second))
+    now, taken = 1000.0, 0
+    for gap in gaps:
+        now += gap
+        taken += allowance.take(now) == 0
+    assert taken <= max(3 * per_second, 1) + (now - 1000.0) * per_second + 1
+
+
+def test_a_flood_is_more_than_so_many_within_a_second() -> None:
+    flood = Flood(3)
+    assert [flood.rises(at) for at in (7.0, 7.1, 7.9, 7.95, 7.99, 8.0, 8.1, 8.2, 8.3, 10.0)] == [
+        *([False] * 3),
+        *([True] * 2),
+        *([False] * 3),
+        True,
+        False,
+    ]
