@@ -28,6 +28,7 @@ TRANSIENT_ERRORS: Final = (
     asyncpg.QueryCanceledError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # «got result for unknown protocol state» when a session is terminated
 )
 """Errors after which the same statement may succeed: the server is away, restarting, full, or failing over."""
 

@@ -12,7 +12,7 @@ import time
 from typing import Any, Final
 
 import structlog
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from shared.settings import ServiceSettings
 
@@ -26,6 +26,8 @@ LOOP_LAG = Histogram(
     "How late the event loop runs a timer, sampled every second.",
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
+WORK_HELD = Gauge("chat_work_held", "Pieces of work that are held because a backend is away.", ["work"])
+WORK_RETRIES = Counter("chat_work_retries_total", "Attempts that failed because a backend was away.", ["work"])
 BUILD_INFO = Gauge("chat_build_info", "Always 1; the labels say what runs.", ["service", "instance", "version"])
 
 

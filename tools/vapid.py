@@ -1,7 +1,7 @@
 """`chatctl vapid`: a key to sign pushes with (RFC 8292)."""
 
-from services.notifier.base64url import encode
-from services.notifier.vapid import VapidKey
+from services.notifier.webpush.base64url import encode
+from services.notifier.webpush.vapid import VapidKey
 
 
 def vapid() -> None:

@@ -7,30 +7,30 @@ import uuid
 import structlog
 import uvicorn
 
-from services.gateway.admission import Admission
-from services.gateway.delivery import Deliverer
-from services.gateway.downlink import Downlink
+from services.gateway.downlink.delivery import Deliverer
+from services.gateway.downlink.link import Downlink
+from services.gateway.downlink.recovery import Recovery
+from services.gateway.downlink.takeover import Takeover
+from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.drain import Drain
-from services.gateway.gateway import Gateway
-from services.gateway.handshake import Doorkeeper
-from services.gateway.heartbeat import Heartbeat
-from services.gateway.hub import Hub
-from services.gateway.introductions import Introductions
-from services.gateway.listener import ListeningProtocol, listen
-from services.gateway.pace import Pace
-from services.gateway.presence import Announcer
-from services.gateway.protocol import GatewayProtocol
-from services.gateway.rates import MessageRates
-from services.gateway.recovery import Recovery
-from services.gateway.refresh import TokenRefresh
-from services.gateway.refusals import Refusals
-from services.gateway.routes import Routes
+from services.gateway.handshake.admission import Admission
+from services.gateway.handshake.endpoint import WebSocketEndpoint, add_websocket
+from services.gateway.handshake.request import TokenCheck
+from services.gateway.registry.connections import ConnectionRegistry
+from services.gateway.registry.users import UserRegistration
+from services.gateway.session.heartbeat import Heartbeat
+from services.gateway.session.hub import Hub
+from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.settings import GatewaySettings
-from services.gateway.silence import Silence
-from services.gateway.takeover import Takeover
-from services.gateway.typists import Typists
-from services.gateway.uplink import LANES, Uplink
-from services.gateway.websocket import Entrance, add_websocket
+from services.gateway.socket.http_protocol import HttpProtocol, listen
+from services.gateway.socket.websocket_protocol import GatewayProtocol
+from services.gateway.uplink.batch_linger import BatchLinger
+from services.gateway.uplink.dispatcher import Dispatcher
+from services.gateway.uplink.error_replies import ErrorReplies
+from services.gateway.uplink.message_rate_limit import MessageRateLimit
+from services.gateway.uplink.presence import PresencePublisher
+from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher
+from services.gateway.uplink.typing_tracker import TypingTracker
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
@@ -63,32 +63,39 @@ class Process:
         self.publisher = Publisher(settings.amqp_url, settings.instance, (*QUEUES, *self._queues[1:]))
         self.verifier = TokenVerifier(settings)
         self.revocations = Revocations(self.shards)
-        self.introductions = Introductions(Directory(pool))
+        self.user_registration = UserRegistration(Directory(pool))
         self.hub = Hub()
-        refusals = Refusals(self.hub)
-        rates = MessageRates(self.shards, refusals, settings.messages_per_minute)
-        pace = Pace(settings.uplink_pause_seconds)
-        self.uplink = Uplink(self.gateway_id, self.publisher, self._queues, rates, refusals=refusals, pace=pace)
-        self.routes = Routes(self.shards, self.gateway_id)
-        self.silence = Silence(self.routes, self.publisher, settings.push_delay_seconds)
-        self.takeover = Takeover(self.shards, self.gateway_id, self.silence, settings.push_delay_seconds)
-        announcer = Announcer(self.hub, self.publisher, self.gateway_id, settings.renewal_seconds)
+        error_replies = ErrorReplies(self.hub)
+        message_rate_limit = MessageRateLimit(self.shards, error_replies, settings.messages_per_minute)
+        linger = BatchLinger(settings.uplink_pause_seconds)
+        self.uplink = CommandPublisher(
+            self.gateway_id,
+            self.publisher,
+            self._queues,
+            message_rate_limit,
+            error_replies=error_replies,
+            linger=linger,
+        )
+        self.registry = ConnectionRegistry(self.shards, self.gateway_id)
+        self.undelivered = UndeliveredTracker(self.registry, self.publisher, settings.push_delay_seconds)
+        self.takeover = Takeover(self.shards, self.gateway_id, self.undelivered, settings.push_delay_seconds)
+        presence = PresencePublisher(self.hub, self.publisher, self.gateway_id, settings.renewal_seconds)
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds)
-        self.gateway = Gateway(
+        self.dispatcher = Dispatcher(
             hub=self.hub,
             uplink=self.uplink,
-            routes=self.routes,
-            silence=self.silence,
+            registry=self.registry,
+            undelivered=self.undelivered,
             heartbeat=heartbeat,
-            announcer=announcer,
-            typists=Typists(self.publisher, self.gateway_id),
-            recovery=Recovery(self.hub, self.routes, self.shards, announcer),
-            token_refresh=TokenRefresh(self.verifier, self.revocations, self.introductions, heartbeat),
+            presence=presence,
+            typing_tracker=TypingTracker(self.publisher, self.gateway_id),
+            recovery=Recovery(self.hub, self.registry, self.shards, presence),
+            token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
         )
         self.admission = Admission(self.hub, settings.max_connections, settings.handshakes_per_second)
-        deliverer = Deliverer(self.hub, self.uplink, self.silence)
+        deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
         self.downlinks = [
-            Downlink(self.shards, shard, self.gateway_id, deliverer, self.gateway.recovery)
+            Downlink(self.shards, shard, self.gateway_id, deliverer, self.dispatcher.recovery)
             for shard in range(len(self.shards))
         ]
 
@@ -99,28 +106,28 @@ class Process:
         supervisor.start("publisher", self.publisher.run())
         for downlink in self.downlinks:
             supervisor.start("downlink", downlink.run())
-        for _ in range(LANES):
-            supervisor.start("uplink", self.uplink.run_lane())
+        for _ in range(CONCURRENT_PUBLISHES):
+            supervisor.start("uplink", self.uplink.publish_forever())
         for shard in range(len(self.shards)):
-            supervisor.start("arrivals", self.routes.run_arrivals(shard))
-        gateway = self.gateway
-        supervisor.start("introductions", self.introductions.run())
-        supervisor.start("routes", gateway.routes.run())
-        supervisor.start("recovery", gateway.recovery.run())
-        supervisor.start("renewal", gateway.recovery.renew_forever())
-        supervisor.start("typists", gateway.typists.run())
-        supervisor.start("announcer", gateway.announcer.run())
-        supervisor.start("repeats", gateway.announcer.repeat_forever())
-        supervisor.start("leases", gateway.announcer.renew_forever())
-        supervisor.start("pongs", gateway.announcer.renew_alive_forever())
-        supervisor.start("silence", gateway.silence.run())
+            supervisor.start("attach", self.registry.attach_forever(shard))
+        dispatcher = self.dispatcher
+        supervisor.start("user registration", self.user_registration.run())
+        supervisor.start("detach", dispatcher.registry.run())
+        supervisor.start("recovery", dispatcher.recovery.run())
+        supervisor.start("route renewal", dispatcher.recovery.renew_forever())
+        supervisor.start("typing", dispatcher.typing_tracker.run())
+        supervisor.start("presence", dispatcher.presence.run())
+        supervisor.start("presence repeats", dispatcher.presence.repeat_forever())
+        supervisor.start("leases", dispatcher.presence.renew_forever())
+        supervisor.start("lease renewal on pong", dispatcher.presence.renew_alive_forever())
+        supervisor.start("undelivered", dispatcher.undelivered.run())
         supervisor.start("takeover", self.takeover.run())
-        supervisor.start("token refresh", gateway.token_refresh.run())
-        supervisor.start("sweep", gateway.sweep_forever())
+        supervisor.start("token refresh", dispatcher.token_refresh.run())
+        supervisor.start("sweep", dispatcher.sweep_forever())
 
-    def quiet(self) -> bool:
+    def idle(self) -> bool:
         """True when nothing is left to be sent or answered."""
-        return all(part.quiet for part in (self.uplink, self.gateway.announcer, self.routes, self.silence))
+        return all(part.idle for part in (self.uplink, self.dispatcher.presence, self.registry, self.undelivered))
 
     async def check_broker(self) -> None:
         """Raises BrokerUnavailable when commands can't be sent."""
@@ -157,19 +164,19 @@ def server_config(process: Process) -> uvicorn.Config:
         },
         settings.allowed_origins,
     )
-    doorkeeper = Doorkeeper(process.verifier, settings.allowed_origins)
-    entrance = Entrance(
+    token_check = TokenCheck(process.verifier, settings.allowed_origins)
+    endpoint = WebSocketEndpoint(
         settings,
-        process.gateway,
+        process.dispatcher,
         process.admission,
-        doorkeeper,
+        token_check,
         revocations=process.revocations,
-        introductions=process.introductions,
+        user_registration=process.user_registration,
     )
-    add_websocket(app, entrance)
+    add_websocket(app, endpoint)
     return uvicorn.Config(
         app,
-        http=ListeningProtocol,
+        http=HttpProtocol,
         ws=GatewayProtocol,
         ws_max_size=limits.MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
@@ -198,7 +205,7 @@ async def main() -> int:
     process = Process(settings, pool)
     supervisor = Supervisor()
     process.start(supervisor)
-    drain = Drain(process.hub, process.admission, process.silence, settings.drain_seconds, process.quiet)
+    drain = Drain(process.hub, process.admission, process.undelivered, settings.drain_seconds, process.idle)
     started = time.monotonic()
     log.info("gateway.started", gateway_id=process.gateway_id, port=listening.getsockname()[1])
     status = await serve_until(server_config(process), supervisor, drain.run, [listening])

@@ -8,9 +8,9 @@ from typing import Final
 
 import structlog
 
-from services.gateway.admission import Admission
-from services.gateway.hub import Hub
-from services.gateway.silence import Silence
+from services.gateway.downlink.undelivered import UndeliveredTracker
+from services.gateway.handshake.admission import Admission
+from services.gateway.session.hub import Hub
 from shared.protocol.closing import CloseCode
 
 log = structlog.get_logger(__name__)
@@ -25,13 +25,18 @@ class Drain:
     """Sends everybody away over some time. `quiet` says whether everything in hand is finished."""
 
     def __init__(
-        self, hub: Hub, admission: Admission, silence: Silence, drain_seconds: float, quiet: Callable[[], bool]
+        self,
+        hub: Hub,
+        admission: Admission,
+        undelivered: UndeliveredTracker,
+        drain_seconds: float,
+        idle: Callable[[], bool],
     ) -> None:
         self._hub = hub
         self._admission = admission
-        self._silence = silence
+        self._undelivered = undelivered
         self._seconds = drain_seconds
-        self._quiet = quiet
+        self._quiet = idle
 
     async def run(self) -> None:
         """Drain. Takes at most the drain time, and 15 s more when answers don't come."""
@@ -42,9 +47,9 @@ class Drain:
         await self._wait(lambda: not self._busy(), ANSWER_SECONDS)
         for connection in self._hub:
             connection.close(CloseCode.GOING_AWAY)
-        self._silence.give_up()
+        self._undelivered.give_up()
         await self._wait(self._quiet, FINISH_SECONDS)
-        log.info("drain.finished", quiet=self._quiet(), seconds=round(time.monotonic() - started, 3))
+        log.info("drain.finished", idle=self._quiet(), seconds=round(time.monotonic() - started, 3))
 
     async def _close_in_batches(self, until: float) -> None:
         """Close connections in random order, evenly until the end; those with commands under way come last."""

@@ -12,10 +12,10 @@ from services.messaging import metrics
 from services.messaging.cycle import Cycle
 from services.messaging.dead_letters import DeadLetters
 from services.messaging.failpoints import Failpoint, Failpoints
-from services.messaging.outage import outlast
 from shared.protocol.relay import CommandBatch, command_batch_decoder
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
 from shared.rabbitmq import Consumer, Delivery
+from shared.retry import retry_until_available
 from shared.tracing import parent_of, span, traceparent_of
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ class CommandConsumer:
         """Handle batches. If they fail for good, handle each alone, and dead-letter those that fail again."""
         batches = [batch for _, batch in taken]
         try:
-            await outlast(lambda: self._cycle.run(batches, trace))
+            await retry_until_available("commands", lambda: self._cycle.run(batches, trace))
         except Exception as error:
             log.exception("cycle.failed", batches=len(taken))
             if len(taken) == 1:

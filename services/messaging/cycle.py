@@ -13,11 +13,11 @@ from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
-from services.messaging.outage import is_transient, outlast
 from services.messaging.requests import Request
 from services.messaging.stores.unread_audit import UnreadAudit
 from services.messaging.typing.indicators import TypingIndicators
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
+from shared.retry import is_transient, retry_until_available
 from shared.tracing import span
 
 log = structlog.get_logger(__name__)
@@ -69,11 +69,13 @@ class Cycle:
         if ended:
             await self._indicators.end(ended)
         if undelivered:
-            await outlast(lambda: self._outgoing.undelivered(undelivered))
+            await retry_until_available("report undelivered", lambda: self._outgoing.undelivered(undelivered))
         if effects.blocks:
-            await outlast(lambda: self._outgoing.blocks(effects.blocks))
+            await retry_until_available("report blocks", lambda: self._outgoing.blocks(effects.blocks))
         if undelivered or ended or effects.blocks or len(effects.shards) > 1:
-            await outlast(lambda: self._fanout.processed.remember(effects.completed))
+            await retry_until_available(
+                "remember processed", lambda: self._fanout.processed.remember(effects.completed)
+            )
 
     async def _unfinished(self, batches: Sequence[CommandBatch]) -> Sequence[CommandBatch]:
         """Those batches that were not processed completely before."""

@@ -4,7 +4,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 _SECONDS: Final = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1, 2.5, 5)
 
@@ -24,8 +24,6 @@ FANOUT_SECONDS = Histogram("chat_messaging_fanout_seconds", "One delivery of an 
 QUEUE_SECONDS = Histogram(
     "chat_messaging_queue_seconds", "How long the oldest delivery of a cycle waited in this process.", buckets=_SECONDS
 )
-HELD = Gauge("chat_messaging_held", "1 while a cycle is held because a backend is away.")
-HOLDS = Counter("chat_messaging_holds_total", "Attempts of cycles that failed because a backend was away.")
 DEFERRED = Counter("chat_messaging_deferred_total", "Fan-outs that waited for an earlier message of another replica.")
 OVERTAKEN = Counter("chat_messaging_overtaken_total", "Fan-outs that went ahead of an earlier message, after waiting.")
 REDELIVERED = Counter("chat_messaging_redelivered_total", "AMQP messages that the broker delivered again.")

@@ -1,8 +1,8 @@
-"""The notifier: web push for those who are away.
+"""The notifier: pushes to the devices of those who are away.
 
-A message's way: `consumer` takes what is due; `policy` says whether it is wanted, by what `receivers` finds; each of the
-receiver's `subscriptions` is `owed` one. `dispatcher` puts it into the `lane` of its push service, with a `circuit`, and
-takes a claim (`claims`), so that nobody sends it twice. `sender` makes the request: `notification`, `encryption`, `vapid`,
-where `allowlist` allows; `pushclient` posts it, to public `addresses` only. `outcome` says what the answer means, `settlement`
-acts on it: done, forgotten, or one of the `retries`. `http` is the REST interface.
+The way of a message: `consumer` takes push requests from two queues, new ones and retries. `handlers` drops those that
+`decision` finds unwanted, and makes a push job for each of the receiver's `subscriptions` (`push_jobs`). `delivery` queues
+the job for its push service, claims it so that nobody sends it twice, and acts on what the service answers. `webpush` makes
+the request: `notification` says the text, which is encrypted, signed, and posted to allowed hosts only. `rest` is the REST
+interface, with its bodies in `schemas`. `app` puts all of it together.
 """

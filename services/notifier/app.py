@@ -4,21 +4,23 @@ from typing import Final
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
-from services.notifier.allowlist import AllowList
-from services.notifier.claims import Claims
-from services.notifier.consumer import Intake, decode_retries, decode_undelivered
-from services.notifier.dispatcher import Dispatcher
-from services.notifier.http import create_router
-from services.notifier.pushclient import PushClient
-from services.notifier.receivers import Receivers
-from services.notifier.retries import RETRY_QUEUES, Retries
-from services.notifier.sender import Sender
+from services.notifier.consumer import PushConsumer, decode_retries, decode_undelivered
+from services.notifier.decision import Receivers
+from services.notifier.delivery.claims import Claims
+from services.notifier.delivery.dispatcher import Dispatcher
+from services.notifier.delivery.outcome_handler import OutcomeHandler
+from services.notifier.delivery.retries import RETRY_QUEUES, Retries
+from services.notifier.handlers import Handlers
+from services.notifier.rest import Endpoints
 from services.notifier.settings import NotifierSettings
-from services.notifier.settlement import Settlement
 from services.notifier.subscriptions import Subscriptions
-from services.notifier.vapid import VapidKeys, VapidSigner
-from shared import postgres, telemetry
+from services.notifier.webpush.allowlist import AllowList
+from services.notifier.webpush.http_client import WebPushClient
+from services.notifier.webpush.sender import Sender
+from services.notifier.webpush.vapid import VapidKeys, VapidSigner
+from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
@@ -30,96 +32,103 @@ from shared.protocol.topology import (
     NOTIFIER_UNDELIVERED,
     Queue,
 )
-from shared.rabbitmq import Consumer, Publisher
+from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
+from shared.telemetry import configure_logging, watch_loop_lag
 
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 2_000
-"""AMQP messages in hand: more than a few slow lanes hold (500 notifications each), so that others still get through."""
+"""AMQP messages in hand: more than a few slow service queues hold (500 jobs each), so that others still get through."""
 
 
 class Notifier:
     """Everything between the queues and the push services, put together; nothing runs before `start`."""
 
-    def __init__(
-        self,
-        settings: NotifierSettings,
-        supervisor: Supervisor,
-        pool: postgres.Pool,
-        shards: Shards,
-        client: PushClient,
-    ) -> None:
-        allowed, keys = AllowList(settings.push_allowed_hosts), _keys(settings)
-        subscriptions, claims = Subscriptions(pool), Claims(shards, settings.push_timeout_seconds)
+    def __init__(self, settings: NotifierSettings, pool: postgres.Pool, shards: Shards) -> None:
         self._settings = settings
-        self._supervisor = supervisor
         self._pool = pool
-        self._publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
-        self._undelivered = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
-        self._retries = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
-        self._verifier = TokenVerifier(settings)
-        settlement = Settlement(claims, subscriptions, Retries(self._publisher), settings.push_attempts)
-        sender = Sender(client, allowed, keys, VapidSigner(settings.vapid_subject), settings.push_ttl_seconds)
-        self._dispatcher = Dispatcher(supervisor, sender, claims, settlement, settings.push_concurrency)
-        self._intake = Intake(Receivers(shards), subscriptions, self._dispatcher, settlement, settings.push_ttl_seconds)
+        self._shards = shards
         self._stopping = False
-        checks: dict[str, HealthCheck] = {
-            "database": self._ping_database,
-            "redis": shards.ping,
-            "broker": self._check_broker,
-        }
-        self.app = create_app("notifier", checks, settings.allowed_origins)
-        self.app.state.authenticator = Authenticator(self._verifier, Revocations(shards), Directory(pool))
-        self.app.include_router(create_router(subscriptions, allowed, keys))
+        self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
+        self._verifier = TokenVerifier(settings)
+        self._publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
+        self._undelivered_link = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
+        self._retries_link = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
+        self._client = WebPushClient(settings.push_timeout_seconds)
+        self._subscriptions = Subscriptions(pool)
+        claims = Claims(shards, settings.push_timeout_seconds)
+        outcomes = OutcomeHandler(claims, self._subscriptions, Retries(self._publisher), settings.push_attempts)
+        signer = VapidSigner(settings.vapid_subject)
+        sender = Sender(self._client, self._allowed, self._keys, signer, settings.push_ttl_seconds)
+        self._dispatcher = Dispatcher(sender, claims, outcomes, settings.push_concurrency)
+        handlers = Handlers(
+            Receivers(shards), self._subscriptions, self._dispatcher, outcomes, settings.push_ttl_seconds
+        )
+        self._undelivered = PushConsumer(self._undelivered_link, decode_undelivered, handlers)
+        self._retries = PushConsumer(self._retries_link, decode_retries, handlers)
+        self.app = self._app()
 
-    def start(self) -> None:
-        """Start the background tasks."""
-        start = self._supervisor.start
-        start("publisher", self._publisher.run())
-        start("undelivered link", self._undelivered.run())
-        start("retries link", self._retries.run())
-        start("undelivered", self._intake.run(self._undelivered, decode_undelivered))
-        start("retries", self._intake.run(self._retries, decode_retries))
-        start("key set", self._verifier.refresh_forever())
-        start("loop lag", telemetry.watch_loop_lag())
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+        supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("keys", self._verifier.refresh_forever())
+        supervisor.start("publisher", self._publisher.run())
+        supervisor.start("undelivered link", self._undelivered_link.run())
+        supervisor.start("retries link", self._retries_link.run())
+        supervisor.start("dispatcher", self._dispatcher.run())
+        supervisor.start("undelivered", self._undelivered.run())
+        supervisor.start("retries", self._retries.run())
+
+    def http(self) -> uvicorn.Config:
+        """The HTTP server's configuration."""
+        host, port = self._settings.http_host, self._settings.http_port
+        return uvicorn.Config(self.app, host=host, port=port, log_config=None, access_log=False)
 
     async def drain(self) -> None:
-        """Say that we go, and finish the requests under way."""
+        """Become unready, and finish the requests under way."""
         self._stopping = True
         await self._dispatcher.drain(self._settings.push_timeout_seconds + 1)
 
-    async def _ping_database(self) -> None:
-        await postgres.ping(self._pool)
+    async def aclose(self) -> None:
+        """Close the connections to the push services."""
+        await self._client.aclose()
+
+    def _app(self) -> FastAPI:
+        checks: dict[str, HealthCheck] = {
+            "database": lambda: postgres.ping(self._pool),
+            "redis": self._shards.ping,
+            "broker": self._check_broker,
+        }
+        app = create_app("notifier", checks, self._settings.allowed_origins)
+        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), Directory(self._pool))
+        app.include_router(Endpoints(self._subscriptions, self._allowed, self._keys).router())
+        return app
 
     async def _check_broker(self) -> None:
-        links = (self._publisher, self._undelivered, self._retries)
+        links = (self._publisher, self._undelivered_link, self._retries_link)
         if self._stopping or not all(link.ready for link in links):
-            raise ConnectionError
+            raise BrokerUnavailable("not consuming")
 
 
 async def main() -> int:
     """Run the notifier until SIGTERM. Returns the exit status."""
     settings = load(NotifierSettings)
-    telemetry.configure_logging(settings, "notifier")
-    supervisor = Supervisor()
-    shards = Shards(settings.redis_urls)
+    configure_logging(settings, "notifier")
     pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name="notifier"
+        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
+    shards = Shards(settings.redis_urls)
+    notifier = Notifier(settings, pool, shards)
+    supervisor = Supervisor()
+    notifier.start(supervisor)
     try:
-        async with PushClient(settings.push_timeout_seconds) as client:
-            notifier = Notifier(settings, supervisor, pool, shards, client)
-            notifier.start()
-            config = uvicorn.Config(
-                notifier.app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False
-            )
-            status = await serve_until(config, supervisor, notifier.drain)
-            await supervisor.stop()
-            return status
+        return await serve_until(notifier.http(), supervisor, notifier.drain)
     finally:
+        await supervisor.stop()
+        await notifier.aclose()
         await shards.aclose()
         await pool.close()
 

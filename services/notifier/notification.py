@@ -7,7 +7,7 @@ from typing import Final
 
 import grapheme
 
-from services.notifier.base64url import encode
+from services.notifier.webpush.base64url import encode
 from shared.protocol import limits, relay
 from shared.protocol.codec import json_encoder
 from shared.protocol.push import Notification, NotificationData
@@ -27,10 +27,10 @@ SENT: Final = {
 
 
 def notification_of(message: relay.Undelivered) -> bytes:
-    """The JSON of a message's notification.
+    """The JSON of a message's notification, at most 3,993 bytes by the bounds of its parts.
 
-    At most 3,993 bytes, by the bounds of its parts: 255 characters of a name take 1,530 bytes in JSON when each is escaped,
-    400 of a text 1,600 (only control characters are escaped, and 100 of those are all that is shown), the rest 330.
+    255 characters of a name take at most 1,530 bytes in JSON, 400 characters of a text 1,600 (only control characters are
+    escaped, and at most 100 of those are shown), the rest 330.
     """
     name = message.sender_username[: limits.MAX_USERNAME_CHARACTERS]
     data = NotificationData(message.conversation_id, message.message_id, message.sender_id)
@@ -57,7 +57,7 @@ def topic_of(conversation_id: str, subscription_id: str) -> str:
 
 
 def _whole_characters(preview: str) -> Iterator[str]:
-    """The grapheme clusters of a preview, without the last when the preview's own cut may have gone through it."""
+    """The grapheme clusters of a preview, without the last one when the preview may have been cut inside it."""
     clusters = list(islice(grapheme.graphemes(preview), BODY_CHARACTERS + 1))
     was_cut = len(preview) >= relay.MAX_PREVIEW_CHARACTERS and len(clusters) <= BODY_CHARACTERS
     return iter(clusters[:-1] if was_cut and len(clusters) > 1 else clusters)

@@ -4,8 +4,8 @@ from typing import Final
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.notifier.allowlist import AllowList
-from services.notifier.vapid import VapidKeys
+from services.notifier.webpush.allowlist import AllowList
+from services.notifier.webpush.vapid import VapidKeys
 from shared.settings import CommaList, ServiceSettings, split_commas
 
 PUSH_SERVICES: Final = (

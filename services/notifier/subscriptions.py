@@ -1,4 +1,4 @@
-"""Push subscriptions, each one browser of one user, and where they are kept: PostgreSQL."""
+"""The store of push subscriptions, in PostgreSQL. A subscription is one browser of one user."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Subscriptions:
     async def put(
         self, subscription: Subscription, *, named_key_id: str | None = None, expires_at: datetime | None = None
     ) -> None:
-        """Register a browser, updating and moving it if its endpoint is known; the user's oldest beyond 20 go.
+        """Register a browser. A known endpoint is updated, and moved to this user. The user keeps the 20 newest.
 
         `subscription.key_id` is the current key's; `named_key_id` the one that the client says it subscribed with.
         """

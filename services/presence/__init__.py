@@ -1,5 +1,8 @@
-"""Presence: who is online, with what status, and which friends may know.
+"""Presence: who is online, with which status, and which friends may see it.
 
-Gateways announce connections and renew their leases; every change that friends can see goes out once, in order. The
-rules stand in `rules`, and run inside Redis (`lua/leases.lua`), so that replicas share all state and hold none.
+Gateways report connections and renew their leases over RabbitMQ (`consumer`). `handlers` turns reports into changes of leases
+(`leases`), which a script applies inside Redis, so that replicas share all state and hold none. What changed goes to friends
+once and in order (`announcer`); `sweep` finds leases that expired. A new connection gets the statuses of all friends
+(`friend_snapshot`). Follows and blocks are in PostgreSQL (`follow_store`), cached in Redis (`friend_cache`), and changed by
+`friendship_service`. `rest` holds the HTTP calls.
 """

@@ -1,7 +1,7 @@
-"""Telling friends: who is to hear of what, through which gateways.
+"""Announcements: which presence event goes to whom, through which gateways.
 
-Routes are read on the receivers' servers, statuses on the server of the user they are about, in the same script that
-publishes them. `docs/decisions` says why that order is right.
+Routes are read on the receivers' Redis shards. Statuses are read on the shard of the user they are about, by the script that
+publishes them: `docs/decisions/0004-statuses-are-published-on-the-users-own-server.md` says why.
 """
 
 import asyncio
@@ -13,38 +13,73 @@ from typing import Final, Literal
 import msgspec
 
 from services.presence import metrics
-from services.presence.friends import VERSION_SECONDS, Circle, Friends
+from services.presence.friend_cache import VERSION_SECONDS, FriendCache, FriendList
 from services.presence.leases import Outcome
-from services.presence.outage import TRANSIENT_ERRORS
-from services.presence.rules import Kind, kinds_of
-from services.presence.servers import Servers
-from services.presence.templates import TEMPLATES
-from shared.protocol.codec import msgpack_encoder
+from services.presence.rules import RANK, Kind, kinds_of
+from services.presence.shard_health import ShardHealth
+from shared.protocol import server
+from shared.protocol.codec import json_encoder, msgpack_encoder
+from shared.protocol.payloads import Status, StatusBulkPayload, UserStatus
 from shared.redis import Script, Server, Shards
+from shared.retry import is_transient
 
 ATTEMPTS: Final = 5
-"""How often friends that change all the time are read again; then the overdue announcements take over."""
+"""How often a list of friends that keeps changing is read again. After that, the overdue announcements take over."""
 RECEIVERS_PER_CALL: Final = 2_000
 """Bounds how long one script keeps a Redis server busy: a receiver or a friend in a bulk costs it about 1 µs."""
-MAX_OWED: Final = 50_000
-"""Users whose status is owed to friends on servers that are away. Gateways ask anew for their connections anyway."""
+MAX_UNSENT: Final = 50_000
+"""Users with an unsent status, because the shard of a friend is away. A new connection gets a later snapshot anyway."""
 
 _ROUTES: Final = Script("services.presence", "routes")
 _PUBLISH: Final = Script("services.presence", "state", "publish")
 
 Gateways = dict[str, list[str]]
-"""Gateway id → the receiving users that it has connections of."""
+"""Gateway id → receivers that have connections there."""
+
+
+_PLACE: Final = "%s"
+
+
+def _status_text(status: Status) -> str:
+    shown = UserStatus(_PLACE, status != "offline", status, _PLACE)
+    # The time may be null, so the script writes its quotation marks.
+    return _text(shown).replace(f'"lastSeen":"{_PLACE}"', f'"lastSeen":{_PLACE}')
+
+
+def _text(value: msgspec.Struct) -> str:
+    return json_encoder.encode(value).decode()
+
+
+def _make_templates() -> tuple[dict[str, str], dict[str, str], str]:
+    sample = UserStatus("", False, "offline", None)
+    events: dict[Kind, msgspec.Struct] = {
+        "online": server.UserOnline(sample),
+        "offline": server.UserOffline(sample),
+        "status": server.UserStatusChanged(sample),
+    }
+    bulk = server.StatusBulk(StatusBulkPayload([sample]))
+    return (
+        {status: _status_text(status) for status in RANK},
+        {kind: _text(event).replace(_text(sample), _PLACE) for kind, event in events.items()},
+        _text(bulk).replace(_text(sample), _PLACE),
+    )
+
+
+TEMPLATES: Final = _make_templates()
+"""JSON with `%s` where `lua/publish.lua` inserts what it reads: status → a user's status (user id, last seen); kind → event
+(status); `status.bulk` (statuses). It is made from the declared structs, so that the script repeats no name of the protocol.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Something to say of one user to others. Empty `kinds`: whatever is the case. `due`: see `Outcome.announcement`.
+    """An event about one user for others. Empty `kinds`: the event that fits the status. `due`: see `Outcome.announcement`.
 
-    `version`: published only while it is the version of the user's friends; None: in any case.
-    `mode`: "tell" the truth; "hide" it: say that the user is offline; or "part" the user from one viewer, in one step, unless
-    they are parted: what was read of the user's friends is void, the viewer sees it offline from now on, and a receiver that
-    saw it online is told.
-    `parting`: the viewer, and when the block was heard of, in Unix seconds.
+    `version`: publish only while it is the version of the user's friend list; None: always.
+    `mode`: "tell" publishes the true status. "hide" publishes that the user is offline. "block" starts what a block shows, unless
+    one stands already: cached friend lists of the user become void, the viewer sees the user as offline from now on, and
+    receivers that saw the user online are told.
+    `block`: the viewer, and the time at which the block became known, in Unix seconds.
     """
 
     user_id: str
@@ -52,14 +87,14 @@ class Announcement:
     kinds: Sequence[Kind] = ()
     due: str = ""
     version: str | None = None
-    mode: Literal["tell", "hide", "part"] = "tell"
-    parting: tuple[str, int] | None = None
+    mode: Literal["tell", "hide", "block"] = "tell"
+    block: tuple[str, int] | None = None
 
 
 class Bulk(msgspec.Struct, array_like=True, frozen=True):
-    """One of the `parts` of a connection's `status.bulk`: at most 500 friends, all of whose keys lie on one server.
+    """One of the `parts` of a connection's `status.bulk`: at most 500 friends whose keys lie on one shard.
 
-    `absent` are those of them whom the user sees as absent, whatever is true.
+    `absent`: friends behind a block, whom the user sees as offline since the block.
     """
 
     gateway_id: str
@@ -71,87 +106,91 @@ class Bulk(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Announcer:
-    """Publishes presence events to the gateways. Receivers whose server is away are told later: `settle`."""
+    """Publishes presence events to gateways. Receivers whose shard is away get them later, by `resend`."""
 
-    def __init__(self, shards: Shards, friends: Friends, servers: Servers) -> None:
+    def __init__(self, shards: Shards, friends: FriendCache, health: ShardHealth) -> None:
         self._shards = shards
         self._friends = friends
-        self._servers = servers
-        self._owed: dict[str, set[str]] = {}
+        self._health = health
+        self._unsent: dict[str, set[str]] = {}
 
-    async def announce(self, outcomes: Iterable[Outcome], circles: dict[str, Circle]) -> None:
-        """Tell friends of changes, and a user's own connections when its status changed.
+    async def announce(self, outcomes: Iterable[Outcome], friend_lists: dict[str, FriendList]) -> None:
+        """Publish changes to friends, and a changed status to the user's own connections too.
 
         Raises what redis and asyncpg raise.
         """
         pending = {outcome.user_id: outcome for outcome in outcomes if outcome.announcement}
         metrics.TRANSITIONS.inc(len(pending))
-        announcements = [_announcement(outcome, circles[user]) for user, outcome in pending.items()]
+        announcements = [_announcement(outcome, friend_lists[user]) for user, outcome in pending.items()]
         for _ in range(ATTEMPTS):
             stale = await self.publish(announcements)
             if not stale:
                 return
-            circles = await self._friends.of(announcement.user_id for announcement in stale)
-            announcements = [_announcement(pending[user], circle) for user, circle in circles.items()]
-            # A friend that was lost in between has seen the user online, and would do so for ever.
-            lost = ((each.user_id, set(each.receivers).difference(circles[each.user_id].user_ids)) for each in stale)
+            friend_lists = await self._friends.of(announcement.user_id for announcement in stale)
+            announcements = [_announcement(pending[user], friend_list) for user, friend_list in friend_lists.items()]
+            # A friend lost in between has seen the user online, and would see that for ever.
+            lost = (
+                (each.user_id, set(each.receivers).difference(friend_lists[each.user_id].user_ids)) for each in stale
+            )
             gone = [(user, friends) for user, friends in lost if friends and pending[user].after == "offline"]
             announcements += [Announcement(user, sorted(friends), mode="hide") for user, friends in gone]
 
-    async def circles(self, outcomes: Iterable[Outcome]) -> dict[str, Circle]:
-        """User → friends of the users of some outcomes, read where the outcome doesn't have them."""
-        known: dict[str, Circle] = {}
+    async def friends_of(self, outcomes: Iterable[Outcome]) -> dict[str, FriendList]:
+        """User → friend list, for the users of some outcomes. Lists that an outcome lacks are read."""
+        known: dict[str, FriendList] = {}
         missing: dict[str, str] = {}
         for outcome in outcomes:
             if outcome.members is None:
                 missing[outcome.user_id] = outcome.version
             else:
-                known[outcome.user_id] = Circle.of_members(outcome.version, outcome.members)
+                known[outcome.user_id] = FriendList.from_members(outcome.version, outcome.members)
         return known | await self._friends.load(missing)
 
     async def answer(self, user_ids: Iterable[str]) -> None:
-        """Tell users' own connections what their status is."""
+        """Publish users' statuses to their own connections."""
         await self.publish([Announcement(user, [user], ["status"]) for user in user_ids])
 
     async def publish(self, announcements: Sequence[Announcement]) -> list[Announcement]:
-        """Publish. Returns those whose version is no longer right."""
+        """Publish. Returns the announcements whose version is out of date; those were not published."""
         if not announcements:
             return []
         own = {self._shards.index_of(each.user_id) for each in announcements}
         routes, away = await self._routes({receiver for each in announcements for receiver in each.receivers}, own)
         if away:
-            self._owe(announcements, away)
+            self._keep_unsent(announcements, away)
         calls = [self._publish_part(index, part, routes) for index, part in self._parts(announcements)]
         return [each for stale in await asyncio.gather(*calls) for each in stale]
 
     async def send_bulks(self, bulks: Mapping[int, Sequence[Bulk]]) -> set[str]:
-        """Send connections the statuses of friends that lie on server index → …
+        """Send connections the statuses of friends, given by shard index.
 
-        Returns the ids of connections that lack something, because a server is away.
+        Returns the ids of connections whose bulk is incomplete because a shard is away.
         """
-        calls = [self._servers.reach(index, partial(self._send_parts, found)) for index, found in bulks.items()]
+        calls = [self._health.reach(index, partial(self._send_parts, found)) for index, found in bulks.items()]
         answers = zip(bulks.values(), await asyncio.gather(*calls), strict=True)
         return {bulk.connection_id for found, sent in answers if not sent for bulk in found}
 
-    async def settle(self) -> None:
-        """Tell what is owed, as it is by now."""
-        for users in self._shards.split(self._owed).values():
-            owed = {user: self._owed.pop(user) for user in users}
+    async def resend(self) -> None:
+        """Publish what is unsent, with the statuses of now."""
+        for users in self._shards.split(self._unsent).values():
+            receivers = {user: self._unsent.pop(user) for user in users}
             try:
-                stale = await self.publish(_debts(owed, await self._friends.of(users)))
-                unsettled = [each.user_id for each in stale]
-            except TRANSIENT_ERRORS:
-                unsettled = users
-            for user in unsettled:
-                self._owed.setdefault(user, set()).update(owed[user])
+                stale = await self.publish(_unsent_announcements(receivers, await self._friends.of(users)))
+                failed = [each.user_id for each in stale]
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                failed = users
+            for user in failed:
+                self._unsent.setdefault(user, set()).update(receivers[user])
 
-    def _owe(self, announcements: Sequence[Announcement], away: set[int]) -> None:
+    def _keep_unsent(self, announcements: Sequence[Announcement], away: set[int]) -> None:
         for each in announcements:
             receivers = {receiver for receiver in each.receivers if self._shards.index_of(receiver) in away}
             if not receivers or each.mode != "tell":
                 continue
-            if each.user_id in self._owed or len(self._owed) < MAX_OWED:
-                self._owed.setdefault(each.user_id, set()).update(receivers)
+            if each.user_id in self._unsent or len(self._unsent) < MAX_UNSENT:
+                self._unsent.setdefault(each.user_id, set()).update(receivers)
 
     async def _send_parts(self, bulks: Sequence[Bulk], client: Server) -> bool:
         part: list[Bulk] = []
@@ -167,7 +206,7 @@ class Announcer:
         return True
 
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
-        """(server, some of the announcements of its users), so that no call takes long."""
+        """(shard, some of the announcements of its users), so that no call takes long."""
         parts: dict[int, list[Announcement]] = {}
         weights: dict[int, int] = {}
         for each in announcements:
@@ -189,14 +228,15 @@ class Announcer:
         return [part[place] for place in stale]
 
     async def _routes(self, user_ids: Iterable[str], own: set[int]) -> tuple[dict[str, list[str]], set[int]]:
-        """User → gateways, of those with live connections; and servers that are away, save the `own` ones: without
-        these there is nothing to say. Raises what redis raises of those.
+        """User → gateways, of users with live connections; and the shards that are away.
+
+        The `own` shards hold the statuses to publish: when one of them fails, this raises what redis raises.
         """
         groups = self._shards.split(user_ids)
         calls = [
             _read_routes(users, self._shards.at(index))
             if index in own
-            else self._servers.reach(index, partial(_read_routes, users))
+            else self._health.reach(index, partial(_read_routes, users))
             for index, users in groups.items()
         ]
         answers = dict(zip(groups, await asyncio.gather(*calls), strict=True))
@@ -213,18 +253,20 @@ async def _read_routes(users: list[str], client: Server) -> dict[str, list[str]]
     return routes
 
 
-def _debts(owed: Mapping[str, set[str]], circles: Mapping[str, Circle]) -> list[Announcement]:
-    """What is owed to those who still are friends."""
+def _unsent_announcements(
+    receivers: Mapping[str, set[str]], friend_lists: Mapping[str, FriendList]
+) -> list[Announcement]:
+    """What is unsent, for receivers who are still friends."""
     return [
-        Announcement(user, sorted(receivers.intersection(circles[user].user_ids)), version=circles[user].version)
-        for user, receivers in owed.items()
+        Announcement(user, sorted(unsent.intersection(friend_lists[user].user_ids)), version=friend_lists[user].version)
+        for user, unsent in receivers.items()
     ]
 
 
-def _announcement(outcome: Outcome, circle: Circle) -> Announcement:
+def _announcement(outcome: Outcome, friend_list: FriendList) -> Announcement:
     kinds = kinds_of(outcome.before, outcome.after)
-    receivers = [*circle.user_ids, outcome.user_id] if kinds == ["status"] else circle.user_ids
-    return Announcement(outcome.user_id, receivers, kinds, outcome.announcement, circle.version)
+    receivers = [*friend_list.user_ids, outcome.user_id] if kinds == ["status"] else friend_list.user_ids
+    return Announcement(outcome.user_id, receivers, kinds, outcome.announcement, friend_list.version)
 
 
 def _gateways(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gateways:
@@ -238,7 +280,7 @@ def _gateways(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gate
 def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     # Lua's arrays can't hold nil.
     version = False if each.version is None else each.version
-    return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.parting)
+    return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.block)
 
 
 async def _run(client: Server, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:

@@ -1,28 +1,27 @@
-"""The presence process: what it is made of, its start and its stop, in order."""
+"""The presence process, put together; start and stop read in order."""
 
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from services.presence.absences import Absences
 from services.presence.announcer import Announcer
-from services.presence.commands import Commands
-from services.presence.consumer import Intake
-from services.presence.follows import Follows
-from services.presence.friends import Friends
-from services.presence.friendships import Friendships
-from services.presence.greeter import Greeter
-from services.presence.http import Interface, create_router
-from services.presence.lanes import Lanes
+from services.presence.consumer import BatchConsumer, split_commands, split_renewals
+from services.presence.follow_store import FollowStore
+from services.presence.friend_cache import FriendCache
+from services.presence.friend_snapshot import FriendSnapshots
+from services.presence.friendship_service import FriendshipService
+from services.presence.handlers import Handlers
 from services.presence.leases import Leases
+from services.presence.rest import Endpoints
 from services.presence.rules import Timing
-from services.presence.servers import Servers
 from services.presence.settings import PresenceSettings
+from services.presence.shard_health import ShardHealth
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
 from shared import postgres
@@ -40,12 +39,12 @@ from shared.telemetry import configure_logging, watch_loop_lag
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 2_000
-"""Messages in hand. Those for a Redis server that is away wait here, and must not keep the others out."""
+"""Unacknowledged messages. Those for a Redis shard that is away wait here, and must leave room for the others."""
 CLOSE_SECONDS: Final = 2.0
 
 
-class Process:
-    """One replica, put together."""
+class Presence:
+    """Everything between the queues, the clients and Redis, put together; nothing runs before `start`."""
 
     def __init__(self, settings: PresenceSettings, pool: postgres.Pool, shards: Shards) -> None:
         self._settings = settings
@@ -57,53 +56,60 @@ class Process:
             grace_ms=round(settings.offline_grace_seconds * 1000),
             retry_ms=round(settings.announce_retry_seconds * 1000),
         )
-        self.follows = Follows(pool)
-        self.friends = Friends(shards, self.follows, settings.friends_cache_seconds)
-        self.leases = Leases(shards, timing)
-        self._servers = Servers(shards)
-        self.announcer = Announcer(shards, self.friends, self._servers)
-        self._absences = Absences(shards)
-        self.friendships = Friendships(self.follows, self.friends, self.announcer, self._absences, self.leases.clock)
-        self._greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
-        commands = Commands(self.leases, self.announcer, self._greeter, self.friendships)
-        self._commands = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
-        self._renewals = self._consumer(topology.PRESENCE_RENEWALS, former=[topology.FORMER_RENEWALS])
+        self._verifier = TokenVerifier(settings)
+        self._follows = FollowStore(pool)
+        self._friends = FriendCache(shards, self._follows, settings.friends_cache_seconds)
+        self._statuses = Statuses(shards)
+        self._health = ShardHealth(shards)
+        self._announcer = Announcer(shards, self._friends, self._health)
+        leases = Leases(shards, timing)
+        self._friendships = FriendshipService(
+            self._follows, self._friends, self._announcer, self._statuses, leases.clock
+        )
+        self._snapshots = FriendSnapshots(shards, self._friends, self._announcer, self._friendships)
+        handlers = Handlers(leases, self._announcer, self._snapshots, self._friendships)
+        self._commands_link = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
+        self._renewals_link = self._consumer(topology.PRESENCE_RENEWALS, former=[topology.FORMER_RENEWALS])
+        self._commands = BatchConsumer(
+            "commands",
+            self._commands_link,
+            relay.presence_batch_decoder,
+            partial(split_commands, shards),
+            handlers.handle,
+        )
+        self._renewals = BatchConsumer(
+            "renewals",
+            self._renewals_link,
+            relay.lease_renewal_decoder,
+            partial(split_renewals, shards),
+            handlers.renew,
+        )
         self._sweeps = [
-            Sweep(self.leases, self.announcer, server, settings.sweep_seconds, lambda: self._renewals.ready)
-            for server in range(len(shards))
+            Sweep(leases, self._announcer, shard, settings.sweep_seconds, lambda: self._renewals_link.ready)
+            for shard in range(len(shards))
         ]
-        lanes = Lanes(shards)
-        self._command_intake = Intake(
-            "commands", self._commands, relay.presence_batch_decoder, lanes.of_commands, commands.handle
-        )
-        self._renewal_intake = Intake(
-            "renewals", self._renewals, relay.lease_renewal_decoder, lanes.of_renewals, commands.renew
-        )
-        self.verifier = TokenVerifier(settings)
-        self.app = self._app()
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
-        supervisor.start("keys", self.verifier.refresh_forever())
-        supervisor.start("commands link", self._commands.run())
-        supervisor.start("renewals link", self._renewals.run())
-        supervisor.start("commands", self._command_intake.run())
-        supervisor.start("renewals", self._renewal_intake.run())
-        supervisor.start("servers", self._servers.watch(self._settle))
+        supervisor.start("keys", self._verifier.refresh_forever())
+        supervisor.start("commands link", self._commands_link.run())
+        supervisor.start("renewals link", self._renewals_link.run())
+        supervisor.start("commands", self._commands.run())
+        supervisor.start("renewals", self._renewals.run())
+        supervisor.start("shard health", self._health.watch(self._resend))
         for sweep in self._sweeps:
             supervisor.start("sweep", sweep.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
-        host, port = self._settings.http_host, self._settings.http_port
-        return uvicorn.Config(self.app, host=host, port=port, log_config=None, access_log=False)
+        settings = self._settings
+        return uvicorn.Config(
+            self.app(), host=settings.http_host, port=settings.http_port, log_config=None, access_log=False
+        )
 
-    async def _settle(self) -> None:
-        await self.announcer.settle()
-        await self._greeter.settle()
-
-    def _app(self) -> FastAPI:
+    def app(self) -> FastAPI:
+        """The REST interface."""
         checks: dict[str, HealthCheck] = {
             "postgres": lambda: postgres.ping(self._pool),
             "redis": self._shards.ping,
@@ -111,29 +117,26 @@ class Process:
         }
         app = create_app("presence", checks, self._settings.allowed_origins)
         directory = Directory(self._pool)
-        app.state.authenticator = Authenticator(self.verifier, Revocations(self._shards), directory)
-        interface = Interface(
-            directory,
-            self.follows,
-            self.friends,
-            self.friendships,
-            statuses=Statuses(self._shards),
-            absences=self._absences,
-        )
-        app.include_router(create_router(interface))
+        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), directory)
+        endpoints = Endpoints(directory, self._follows, self._friends, self._friendships, self._statuses)
+        app.include_router(endpoints.router())
         return app
 
+    async def _resend(self) -> None:
+        await self._announcer.resend()
+        await self._snapshots.resend()
+
     async def drain(self) -> None:
-        """Become unready, and finish what is in hand."""
+        """Become unready, and finish the cycles in progress."""
         self._stopping = True
         try:
             async with asyncio.timeout(self._settings.shutdown_seconds / 2):
-                await asyncio.gather(self._command_intake.drain(), self._renewal_intake.drain())
+                await asyncio.gather(self._commands.drain(), self._renewals.drain())
         except TimeoutError:
             log.warning("drain.incomplete")
 
     async def _check_amqp(self) -> None:
-        if self._stopping or not (self._commands.ready and self._renewals.ready and self.verifier.ready):
+        if self._stopping or not (self._commands_link.ready and self._renewals_link.ready and self._verifier.ready):
             raise BrokerUnavailable("not consuming")
 
     def _consumer(self, queue: topology.Queue, *also: topology.Queue, former: Iterable[str] = ()) -> Consumer:
@@ -149,15 +152,15 @@ async def main() -> int:
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
     shards = Shards(settings.redis_urls)
-    process = Process(settings, pool, shards)
+    presence = Presence(settings, pool, shards)
     supervisor = Supervisor()
-    process.start(supervisor)
+    presence.start(supervisor)
     try:
-        return await serve_until(process.http(), supervisor, process.drain)
+        return await serve_until(presence.http(), supervisor, presence.drain)
     finally:
         await supervisor.stop()
         await shards.aclose()
-        # A server that doesn't answer must not keep us: asyncpg drops its connections when the close is cancelled.
+        # A server that doesn't answer must not delay the stop: asyncpg drops its connections when the close is cancelled.
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await pool.close()

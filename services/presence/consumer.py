@@ -1,4 +1,4 @@
-"""From AMQP messages to typed batches, handled in cycles: all that is waiting in a lane is one cycle."""
+"""From AMQP messages to typed batches, handled in cycles. All that waits in one lane is the next cycle of that lane."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,33 +9,73 @@ import msgspec
 import structlog
 
 from services.presence import metrics
-from services.presence.lanes import Lane
-from services.presence.outage import outlast
 from shared import rabbitmq
+from shared.protocol import relay
 from shared.rabbitmq import Consumer, acknowledge, reject
+from shared.redis import Shards
+from shared.retry import retry_until_available
 
 log = structlog.get_logger(__name__)
 
 Batch = TypeVar("Batch")
 MESSAGES_PER_CYCLE: Final = 32
 
+Lane = tuple[int, ...]
+"""The Redis shards that a command needs, in ascending order: one, or the two of a block.
+
+Commands of one lane are handled in order. A shard that is away delays only the lanes that need it.
+"""
+
+_SINGLE_SHARD: Final[Lane] = (0,)
+
+
+def split_commands(shards: Shards, batch: relay.PresenceBatch) -> Mapping[Lane, relay.PresenceBatch]:
+    """Lane → its share of the commands, in order."""
+    if len(shards) == 1:
+        return {_SINGLE_SHARD: batch}
+    shares: dict[Lane, relay.PresenceBatch] = {}
+    for command in batch.commands:
+        if isinstance(command, relay.BlockChanged):
+            lane = _lane(shards, command.blocker, command.blocked)
+        else:
+            lane = _lane(shards, command.user_id)
+        shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
+    return shares
+
+
+def split_renewals(shards: Shards, renewal: relay.LeaseRenewal) -> Mapping[Lane, relay.LeaseRenewal]:
+    """Lane → its share of the connections."""
+    if len(shards) == 1:
+        return {_SINGLE_SHARD: renewal}
+    shares: dict[Lane, relay.LeaseRenewal] = {}
+    for user_id, connection_id in renewal.connections:
+        lane = _lane(shards, user_id)
+        if lane not in shares:
+            shares[lane] = relay.LeaseRenewal(renewal.gateway_id, renewal.at_ms, [])
+        shares[lane].connections.append((user_id, connection_id))
+    return shares
+
+
+def _lane(shards: Shards, *user_ids: str) -> Lane:
+    return tuple(sorted({shards.index_of(user_id) for user_id in user_ids}))
+
 
 @dataclass(slots=True)
-class Delivery:
-    """A message, how many lanes still have a share of it, and why it can't be handled, if it can't."""
+class AckCounter:
+    """An AMQP message, the number of lanes that have not done their share yet, and why it can't be handled, if it can't."""
 
     message: rabbitmq.Delivery
     left: int
     fault: str | None = None
 
 
-Share = tuple[Delivery, Batch]
+Share = tuple[AckCounter, Batch]
 
 
-class Intake(Generic[Batch]):
-    """One queue's messages, decoded and split into lanes, each of which handles its shares in order.
+class BatchConsumer(Generic[Batch]):
+    """Decodes the messages of one queue and splits them into lanes. Each lane handles its shares in order.
 
-    A message is acknowledged when all that it asks is done. `split` gives a batch's share of each lane.
+    A message is acknowledged when all lanes have done their share. `split` returns a batch's share of each lane.
     """
 
     def __init__(
@@ -56,14 +96,14 @@ class Intake(Generic[Batch]):
         self._draining = False
 
     async def run(self) -> None:
-        """Handle messages for ever."""
+        """Handle messages until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 for message in await self._consumer.take(MESSAGES_PER_CYCLE):
                     self._sort_in(message, tasks)
 
     async def drain(self) -> None:
-        """Wait for the cycles under way; no other begins. What was taken since is delivered to another replica."""
+        """Wait for the cycles in progress. No other begins; messages taken since are redelivered to another replica."""
         self._draining = True
         await asyncio.gather(*(working.acquire() for working in self._working.values()))
 
@@ -71,17 +111,17 @@ class Intake(Generic[Batch]):
         try:
             shares = self._split(self._decoder.decode(message.body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._bury(message, repr(error))
+            _dead_letter(message, repr(error))
             return
         if not shares:
             acknowledge(message)
-        delivery = Delivery(message, len(shares))
+        counter = AckCounter(message, len(shares))
         for lane, share in shares.items():
             if lane not in self._waiting and not self._draining:
                 self._waiting[lane], self._working[lane] = asyncio.Queue(), asyncio.Lock()
                 tasks.create_task(self._run_lane(lane))
             if lane in self._waiting:
-                self._waiting[lane].put_nowait((delivery, share))
+                self._waiting[lane].put_nowait((counter, share))
 
     async def _run_lane(self, lane: Lane) -> None:
         waiting, name = self._waiting[lane], f"{self._name} {'-'.join(map(str, lane))}"
@@ -95,7 +135,7 @@ class Intake(Generic[Batch]):
 
     async def _cycle(self, name: str, taken: list[Share[Batch]]) -> None:
         try:
-            await outlast(name, lambda: self._handle([share for _, share in taken]))
+            await retry_until_available(name, lambda: self._handle([share for _, share in taken]))
         except Exception as error:
             if len(taken) > 1:
                 log.exception("cycle.failed", messages=len(taken))
@@ -103,21 +143,23 @@ class Intake(Generic[Batch]):
                     await self._cycle(name, [one])
                 return
             taken[0][0].fault = repr(error)
-        self._settle([delivery for delivery, _ in taken])
+        _count_down([counter for counter, _ in taken])
 
-    def _settle(self, deliveries: list[Delivery]) -> None:
-        """A lane has done its share of these messages."""
-        for delivery in deliveries:
-            delivery.left -= 1
-        for delivery in deliveries:
-            if delivery.left:
-                continue
-            if delivery.fault is None:
-                acknowledge(delivery.message)
-            else:
-                self._bury(delivery.message, delivery.fault)
 
-    def _bury(self, message: rabbitmq.Delivery, reason: str) -> None:
-        metrics.POISON.inc()
-        log.error("message.poison", reason=reason, size=len(message.body))
-        reject(message)
+def _count_down(counters: list[AckCounter]) -> None:
+    """One lane has done its share of these messages."""
+    for counter in counters:
+        counter.left -= 1
+    for counter in counters:
+        if counter.left:
+            continue
+        if counter.fault is None:
+            acknowledge(counter.message)
+        else:
+            _dead_letter(counter.message, counter.fault)
+
+
+def _dead_letter(message: rabbitmq.Delivery, reason: str) -> None:
+    metrics.POISON.inc()
+    log.error("message.poison", reason=reason, size=len(message.body))
+    reject(message)

@@ -1,4 +1,4 @@
-"""The leases of all connections, in Redis: changes go in, what friends are to be told comes out."""
+"""The leases of all connections, in Redis: changes go in, and transitions that friends must be told come out."""
 
 import asyncio
 import time
@@ -28,8 +28,9 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a user. `announcement` is empty when friends needn't be told; `members` of the
-    circle: None when they aren't cached.
+    """A user's status before and after a change. `announcement`: its due time in Unix milliseconds, or empty.
+
+    `version` and `members`: the friend list; members are None when it isn't cached.
     """
 
     user_id: str
@@ -41,37 +42,43 @@ class Outcome:
 
 
 class Leases:
-    """Runs the rules where the state is."""
+    """Runs the rules inside Redis, where the state is."""
 
     def __init__(self, shards: Shards, timing: Timing, clock: Clock = system_clock) -> None:
         self._shards = shards
         self._retry_ms = timing.retry_ms
-        self._durations = (timing.lease_ms, timing.grace_ms, timing.retry_ms, timing.deaf_ms, timing.patience_ms)
+        self._durations = (
+            timing.lease_ms,
+            timing.grace_ms,
+            timing.retry_ms,
+            timing.renewals_missing_ms,
+            timing.renewal_wait_ms,
+        )
         self.clock = clock
 
-    async def advance(self, changes: Mapping[str, list[Change]], curious: set[str]) -> list[Outcome]:
-        """Apply changes by user. An outcome for each user that changed, and for the `curious`, who want to know their friends.
+    async def advance(self, changes: Mapping[str, list[Change]], want_friends: set[str]) -> list[Outcome]:
+        """Apply changes by user. Returns an outcome for each user whose status changed, and for each user of `want_friends`.
 
-        Raises RedisError; what was applied then is announced by `overdue`, and applying it again changes nothing.
+        Raises RedisError. Changes applied before the error are announced by `overdue`; applying them again changes nothing.
         """
         calls = []
         for index, users in self._shards.split(changes).items():
             for first in range(0, len(users), USERS_PER_CALL):
                 part = users[first : first + USERS_PER_CALL]
-                calls.append(self._run(index, [(user, changes[user], user in curious) for user in part]))
+                calls.append(self._run(index, [(user, changes[user], user in want_friends) for user in part]))
         return [outcome for _, outcomes in await asyncio.gather(*calls) for outcome in outcomes]
 
     async def sweep(self, server: int, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
-        """Take ended leases away, of up to `most` users on a server. Each is taken by one caller only.
+        """Remove expired leases of up to `most` users on a shard. Each lease is removed by one caller only.
 
-        `listening`: this replica hears renewals. While none does, leases don't end by themselves.
-        Returns whether there may be more, and what became of the users.
+        `listening`: this replica consumes renewals. While no replica does, leases don't expire.
+        Returns whether there may be more, and the outcomes.
         """
         swept, outcomes = await self._run(server, [], most, listening)
         return swept >= most, outcomes
 
     async def overdue(self, server: int, most: int) -> list[Outcome]:
-        """Changes that nobody announced in time, up to `most` on a server; nobody else gets them for a while."""
+        """Up to `most` changes on a shard that were not announced in time. No other caller gets them until they are due again."""
         rows = await _OVERDUE(self._shards.at(server), self.clock(), self._retry_ms, most)
         return [_outcome(row) for row in rows]
 

@@ -14,6 +14,6 @@ class PresenceSettings(ServiceSettings):
     )
     sweep_seconds: float = Field(0.5, gt=0, le=5, description="How often ended leases are looked for.")
     announce_retry_seconds: float = Field(
-        3, gt=0, description="A change that a replica didn't announce for so long is announced by any other."
+        3, gt=0, description="A change that a replica didn't announce in this time is announced by another one."
     )
     friends_cache_seconds: int = Field(300, gt=0, description="How long a user's friends are kept in Redis.")

@@ -1,9 +1,10 @@
-"""Users' statuses, as friends have been told them."""
+"""Users' statuses, as others see them."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from shared.protocol import keys
 from shared.protocol.codec import instant_of_ms
 from shared.protocol.payloads import UserStatus
 from shared.redis import Script, Shards
@@ -12,13 +13,17 @@ _STATUSES: Final = Script("services.presence", "state", "statuses")
 
 
 class Statuses:
-    """Reads statuses from the users' Redis servers."""
+    """Reads statuses from the users' Redis servers. Every method raises RedisError.
+
+    What a blocked pair sees of each other: offline since the block. `lua/publish.lua` stores that time when the block
+    begins, beside the time that it is taken from. The time is null after the server lost its data.
+    """
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
 
     async def of(self, user_ids: Sequence[str]) -> dict[str, UserStatus]:
-        """User → status, of each of these. Raises RedisError."""
+        """User → status that friends see."""
         groups = self._shards.split(user_ids)
         answers = await asyncio.gather(*(_STATUSES(self._shards.at(index), *users) for index, users in groups.items()))
         statuses: dict[str, UserStatus] = {}
@@ -27,3 +32,24 @@ class Statuses:
                 last_seen = None if seen is None else instant_of_ms(seen * 1000)
                 statuses[user] = UserStatus(user, status != b"offline", status.decode(), last_seen)
         return statuses
+
+    async def behind_block(self, user_ids: Sequence[str], viewer: str) -> dict[str, UserStatus]:
+        """User → status that `viewer` sees, of users that a block separates from it."""
+        groups = self._shards.split(user_ids)
+        answers = await asyncio.gather(*(self._read_absences(index, users, viewer) for index, users in groups.items()))
+        return {status.user_id: status for part in answers for status in part}
+
+    async def forget_block(self, one: str, other: str) -> None:
+        """Delete what the two saw of each other, after the last block between them ended."""
+        for user, viewer in ((one, other), (other, one)):
+            await self._shards.of(user).hdel(keys.key(keys.ABSENCES, user), viewer)
+
+    async def _read_absences(self, index: int, users: list[str], viewer: str) -> list[UserStatus]:
+        async with self._shards.at(index).pipeline(transaction=False) as pipe:
+            for user in users:
+                pipe.hget(keys.key(keys.ABSENCES, user), viewer)
+            seen: list[bytes | None] = await pipe.execute()
+        return [
+            UserStatus(user, False, "offline", instant_of_ms(int(at) * 1000) if at else None)
+            for user, at in zip(users, seen, strict=True)
+        ]

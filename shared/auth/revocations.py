@@ -11,13 +11,13 @@ from shared.redis import Shards
 
 
 class Revocations:
-    """Who is revoked since when, in Redis."""
+    """Since when users are revoked, in Redis."""
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
 
     async def revoke(self, user_id: str, keep_seconds: int | None) -> None:
-        """Refuse the user's present tokens, for `keep_seconds` or for ever, and tell gateways to close its connections."""
+        """Refuse the user's current tokens, for `keep_seconds` or for ever, and have gateways close its connections."""
         now = math.floor(time.time())
         client = self._shards.of(user_id)
         await client.set(keys.key(keys.REVOKED, user_id), now, ex=keep_seconds)

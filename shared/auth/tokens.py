@@ -40,7 +40,7 @@ class TokenError(ProtocolError):
 
 
 class TokenVerifier:
-    """Turns a JWT into a principal. Keys: one HS256 secret, or a key set by URL, kept fresh by `refresh_forever`."""
+    """Verifies JWTs. Keys: one HS256 secret, or a key set at a URL, which `refresh_forever` keeps fresh."""
 
     def __init__(self, settings: ServiceSettings, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -71,7 +71,7 @@ class TokenVerifier:
             raise TokenError(str(error)) from None
 
     async def refresh_forever(self) -> None:
-        """Keep the key set fresh: a fetch that fails leaves the keys as they are. Returns at once when a secret is used."""
+        """Refresh the key set until cancelled. A failed fetch keeps the old keys. Returns at once when a secret is used."""
         url = self._settings.jwks_url
         if url is None:
             return
@@ -90,7 +90,7 @@ class TokenVerifier:
     def _options(self) -> Options:
         return {
             "require": ["exp", "sub"],
-            # PyJWT takes texts here, rounds down, and gives its leeway: see `_expiry`.
+            # PyJWT accepts texts here, rounds down, and applies the leeway: `_expiry` checks it instead.
             "verify_exp": False,
             "verify_aud": self._settings.jwt_audience is not None,
             "verify_iss": self._settings.jwt_issuer is not None,

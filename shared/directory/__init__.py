@@ -1,4 +1,4 @@
-"""The directory of users: the one table that every service may read and fill, from the claims of the tokens it sees."""
+"""The directory of users: the one table that every service reads, and fills from the claims of tokens."""
 
 from shared.directory.directory import Directory
 from shared.directory.profile import Profile

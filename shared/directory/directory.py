@@ -23,19 +23,19 @@ _UPDATE: Final = load_sql("shared.directory", "update_profile")
 class Directory:
     """The users' table.
 
-    What a token says is compared with what is stored each time that one is seen: nothing is remembered here, for another
-    process may have seen a later one.
+    The claims of each token are compared with the stored row every time. Nothing is cached in the process, because another
+    process may have seen a later token.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def ensure(self, principal: Principal) -> None:
-        """Store what the token says of its subject, unless it is stored. Raises what asyncpg raises."""
+        """Store the claims about the subject of a token, unless they are stored. Raises what asyncpg raises."""
         await self.ensure_all([principal])
 
     async def ensure_all(self, principals: Iterable[Principal]) -> None:
-        """The same for many, in one statement unless somebody changed. Raises what asyncpg raises."""
+        """The same for many subjects, in one statement when nobody changed. Raises what asyncpg raises."""
         wanted = await self._without_foreign_ids({principal.user_id: principal for principal in principals})
         rows = await self._pool.fetch(
             _ENSURE_ALL,
@@ -50,16 +50,16 @@ class Directory:
             await self._store(principal)
 
     async def find_by_username(self, username: str) -> Profile | None:
-        """The user of this name, or None."""
+        """The user with this username, or None."""
         row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM directory.users WHERE username = $1", username)  # noqa: S608
         return None if row is None else Profile(**row)
 
     async def find(self, user_id: str) -> Profile | None:
-        """The user of this id, or None."""
+        """The user with this id, or None."""
         return (await self.profiles([user_id])).get(user_id)
 
     async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
-        """User id → profile, of those that are known."""
+        """User id → profile, of the users that exist."""
         rows = await self._pool.fetch(
             f"SELECT {_COLUMNS} FROM directory.users WHERE id = ANY($1::uuid[])",  # noqa: S608
             list(user_ids),
@@ -78,7 +78,7 @@ class Directory:
         return Profile(**row)
 
     async def _without_foreign_ids(self, principals: dict[str, Principal]) -> dict[str, Principal]:
-        """The same, without usernames that are other users' ids: a user without a name needs its id, and none can be left."""
+        """The same, without usernames that are ids of other users: a user without a username is shown by its id."""
         named = {each.username for each in principals.values() if each.username and each.username != each.user_id}
         foreign = {name for name in named if is_uuid(name)}
         if not foreign:
@@ -90,7 +90,7 @@ class Directory:
         }
 
     async def _store(self, principal: Principal) -> None:
-        """Two users that claim one name at once: the unique index refuses one, which then takes the name over."""
+        """Store one user. When two claim a username at once, the unique index refuses one; its retry takes it over."""
         for attempt in range(ATTEMPTS):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():

@@ -165,7 +165,8 @@ class Undelivered(Relayed):
     """A stored message that its receiver may not have got.
 
     `preview`: the first `MAX_PREVIEW_CHARACTERS` of the content. `silent_connections`: the connections that it was
-    written to and that showed no sign of life since; empty when there was no connection at all.
+    written to and that showed no sign of life since; empty when there was no connection at all. `sender_name`: the display
+    name; empty in messages of older replicas. A system message has no sender: `sender_id` and both names are empty.
     """
 
     message_id: str
@@ -178,12 +179,41 @@ class Undelivered(Relayed):
     preview: str
     created_at_ms: int
     silent_connections: list[str] = []
+    sender_name: str = ""
 
 
 class UndeliveredBatch(Relayed):
     """Undelivered messages. Messaging sends them to wait for the push delay; gateways have waited already."""
 
     messages: list[Undelivered]
+
+
+class ConversationMuted(Relayed, tag_field="kind", tag="muted"):
+    """The user gets no pushes for a conversation until `until_ms` (Unix ms; None: no longer muted).
+
+    `version` rises with each change of the same user and conversation, such as Unix ms of the commit: the highest counts.
+    """
+
+    user_id: str
+    conversation_id: str
+    until_ms: int | None
+    version: int
+
+
+class PushRevoked(Relayed, tag_field="kind", tag="revoked"):
+    """The user's devices that were registered with a token issued up to `issued_until` (Unix seconds) get no more pushes."""
+
+    user_id: str
+    issued_until: float
+
+
+NotifierEvent = ConversationMuted | PushRevoked
+
+
+class NotifierEventBatch(Relayed):
+    """Events for the notifier, in the queue `topology.NOTIFIER_EVENTS`."""
+
+    events: list[NotifierEvent]
 
 
 # --- notifier → notifier ------------------------------------------------------------------------------------------
@@ -287,5 +317,6 @@ signal_batch_decoder: Final = msgspec.msgpack.Decoder(SignalBatch)
 presence_batch_decoder: Final = msgspec.msgpack.Decoder(PresenceBatch)
 lease_renewal_decoder: Final = msgspec.msgpack.Decoder(LeaseRenewal)
 undelivered_batch_decoder: Final = msgspec.msgpack.Decoder(UndeliveredBatch)
+notifier_event_batch_decoder: Final = msgspec.msgpack.Decoder(NotifierEventBatch)
 push_retry_batch_decoder: Final = msgspec.msgpack.Decoder(PushRetryBatch)
 downlink_decoder: Final = msgspec.msgpack.Decoder(Downlink)

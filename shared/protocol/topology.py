@@ -126,6 +126,11 @@ NOTIFIER_UNDELIVERED: Final = _work("notifier.undelivered")
 """Messages that nobody seems to have got (`relay.UndeliveredBatch`): due for a push now."""
 NOTIFIER_WAITING: Final = _wait("notifier.waiting", NOTIFIER_UNDELIVERED.name)
 """The same, for the push delay first."""
+NOTIFIER_POSTPONED: Final = _wait("notifier.undelivered.5s", NOTIFIER_UNDELIVERED.name)
+"""The same, again after 5 s: the Redis server of the receiver was away."""
+NOTIFIER_EVENTS: Final = _work("notifier.events")
+"""What other services tell the notifier of users (`relay.NotifierEventBatch`)."""
+NOTIFIER_EVENTS_DEAD: Final = _dead("notifier.events.dead")
 NOTIFIER_RETRIES: Final = _work("notifier.retries")
 """Single notifications that are to be tried again now (`relay.PushRetryBatch`), from the notifier to itself."""
 NOTIFIER_RETRY_WAITS: Final = {
@@ -148,6 +153,9 @@ QUEUES: Final = (
     PRESENCE_RENEWALS,
     NOTIFIER_UNDELIVERED,
     NOTIFIER_WAITING,
+    NOTIFIER_POSTPONED,
+    NOTIFIER_EVENTS_DEAD,
+    NOTIFIER_EVENTS,
     NOTIFIER_RETRIES,
     *NOTIFIER_RETRY_WAITS.values(),
 )

@@ -16,7 +16,7 @@ BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
 
 
 class Authenticator:
-    """Verifies tokens, refuses revoked ones, and makes the user known to the directory. Lives at `app.state.authenticator`."""
+    """Verifies tokens, refuses revoked ones, and stores the user in the directory. Set as `app.state.authenticator`."""
 
     def __init__(self, verifier: TokenVerifier, revocations: Revocations, directory: Directory) -> None:
         self._verifier = verifier
@@ -38,7 +38,7 @@ class Authenticator:
 async def _current_user(
     request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> Principal:
-    """Who sent the request. `_scheme` is there for OpenAPI alone: the header is read once, by the authenticator."""
+    """Who sent the request. `_scheme` is for OpenAPI only: the authenticator reads the header."""
     authenticator: Authenticator = request.app.state.authenticator
     try:
         return await authenticator.principal_of(request.headers.get("authorization"))

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import postgres, redis
 from shared.protocol.errors import ADVICE, ErrorCode, ProtocolError, error_event
+from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -71,19 +72,21 @@ async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, status, headers=error.headers)
 
 
-async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _on_backend_error(request: Request, error: Exception) -> JSONResponse:
+    if not is_transient(error):
+        return await _on_bug(request, error)
     log.warning("request.backend_unavailable", path=request.url.path, error=repr(error))
     return error_response(ProtocolError(ErrorCode.UNAVAILABLE))
 
 
 class BugCatcher:
-    """Answers what no handler expects, inside of the CORS headers: Starlette does it outside, where no page can read it."""
+    """Answers unexpected errors inside the CORS middleware; Starlette would outside, where a page can't read it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI entry. Raises what comes after the response has begun."""
+        """ASGI entry. Raises errors that occur after the response has begun."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -115,6 +118,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ProtocolError, _on_protocol_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    for transient in {*postgres.TRANSIENT_ERRORS, *redis.TRANSIENT_ERRORS}:
-        app.add_exception_handler(transient, _on_unavailable)
+    for kind in {*postgres.TRANSIENT_ERRORS, *redis.TRANSIENT_ERRORS, redis.RedisError}:
+        app.add_exception_handler(kind, _on_backend_error)
     app.add_exception_handler(Exception, _on_bug)

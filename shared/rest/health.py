@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 CHECK_SECONDS = 2
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Where they are, for what concerns only the paths of clients."""
+"""The three paths, for middleware that concerns only the paths of clients."""
 
 HealthCheck = Callable[[], Awaitable[None]]
 """Returns when its backend answers, raises when it doesn't."""
@@ -20,7 +20,7 @@ def add_health(app: FastAPI, checks: dict[str, HealthCheck]) -> None:
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
-        """The process runs its event loop. Says nothing of backends: restarting us would not bring those back."""
+        """The process runs its event loop. Says nothing about backends: a restart of this process would not bring them back."""
         return {"status": "ok"}
 
     @app.get("/readyz", include_in_schema=False)

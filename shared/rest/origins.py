@@ -1,4 +1,4 @@
-"""Pages of foreign origins are refused (docs/decisions/0009): CORS alone lets them call, and only hides the answer."""
+"""Pages of foreign origins are refused (docs/decisions/0009). CORS alone lets them call, and only hides the answer."""
 
 from collections.abc import Sequence
 

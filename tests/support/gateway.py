@@ -17,8 +17,8 @@ from redis.asyncio import Redis
 
 from services.gateway.app import Process, server_config
 from services.gateway.drain import Drain
-from services.gateway.listener import listen
 from services.gateway.settings import GatewaySettings
+from services.gateway.socket.http_protocol import listen
 from shared import postgres
 from shared.lifecycle import Server, Supervisor
 from shared.protocol import keys, relay
@@ -86,7 +86,7 @@ class RunningGateway:
         """What SIGTERM does first."""
         process = self.process
         seconds = process.settings.drain_seconds
-        await Drain(process.hub, process.admission, process.silence, seconds, process.quiet).run()
+        await Drain(process.hub, process.admission, process.undelivered, seconds, process.idle).run()
 
 
 @asynccontextmanager

@@ -23,17 +23,23 @@ FLAGS = {
 """First major version → what it needs to have what browsers have."""
 
 
-def node_command() -> list[str]:
-    """Node, with the globals of a browser as far as it has them. Fails the test where there is none that the client supports."""
+def node_version() -> tuple[int, int]:
+    """Major and minor version of Node. Fails the test where there is none that the client supports."""
     node = shutil.which("node")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else ""
-    match = re.match(r"v(\d+)", version)
-    major = int(match[1]) if match else 0
-    if node is None or major < OLDEST_MAJOR:
+    match = re.match(r"v(\d+)\.(\d+)", version)
+    found = (int(match[1]), int(match[2])) if match else (0, 0)
+    if found < (OLDEST_MAJOR, 0):
         pytest.fail(
             f"needs Node.js {OLDEST_MAJOR} or newer, found {version.strip() or 'none'}: install the package nodejs"
         )
-    return [node, *FLAGS[max(first for first in FLAGS if first <= major)]]
+    return found
+
+
+def node_command() -> list[str]:
+    """Node, with the globals of a browser as far as it has them. Fails the test where there is none that the client supports."""
+    major, _ = node_version()
+    return ["node", *FLAGS[max(first for first in FLAGS if first <= major)]]
 
 
 async def run_node(*arguments: str, environment: Mapping[str, str], seconds: float) -> str:

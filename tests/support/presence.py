@@ -11,16 +11,15 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.presence.absences import Absences
 from services.presence.announcer import Announcer
-from services.presence.commands import Commands
-from services.presence.follows import Follows
-from services.presence.friends import Friends
-from services.presence.friendships import Friendships
-from services.presence.greeter import Greeter
+from services.presence.follow_store import FollowStore
+from services.presence.friend_cache import FriendCache
+from services.presence.friend_snapshot import FriendSnapshots
+from services.presence.friendship_service import FriendshipService
+from services.presence.handlers import Handlers
 from services.presence.leases import Leases, Outcome
 from services.presence.rules import Timing
-from services.presence.servers import Servers
+from services.presence.shard_health import ShardHealth
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
 from shared.postgres import Pool
@@ -75,7 +74,7 @@ async def listen(leases: Leases, clock: FakeClock, length_ms: int) -> None:
     """Time passes while a replica listens for renewals; nothing is swept."""
     until = clock.now + length_ms
     while clock.now < until:
-        clock.now = min(until, clock.now + TIMING.deaf_ms // 2)
+        clock.now = min(until, clock.now + TIMING.renewals_missing_ms // 2)
         await sweep(leases, 0, listening=True)
 
 
@@ -83,35 +82,35 @@ class Replica:
     """One presence replica, put together as the process does, without queues."""
 
     def __init__(self, pool: Pool, shards: Shards, clock: Callable[[], int], timing: Timing = TIMING) -> None:
-        self.follows = Follows(pool)
-        self.friends = Friends(shards, self.follows, cache_seconds=300)
+        self.follows = FollowStore(pool)
+        self.friends = FriendCache(shards, self.follows, cache_seconds=300)
         self.leases = Leases(shards, timing, clock)
-        self.servers = Servers(shards)
-        self.announcer = Announcer(shards, self.friends, self.servers)
-        self.friendships = Friendships(self.follows, self.friends, self.announcer, Absences(shards), clock)
-        self.greeter = Greeter(shards, self.friends, self.announcer, self.friendships)
-        self.commands = Commands(self.leases, self.announcer, self.greeter, self.friendships)
-        self.sweep = Sweeps(self.leases, self.announcer, len(shards))
+        self.health = ShardHealth(shards)
+        self.announcer = Announcer(shards, self.friends, self.health)
         self.statuses = Statuses(shards)
+        self.friendship_service = FriendshipService(self.follows, self.friends, self.announcer, self.statuses, clock)
+        self.snapshots = FriendSnapshots(shards, self.friends, self.announcer, self.friendship_service)
+        self.handlers = Handlers(self.leases, self.announcer, self.snapshots, self.friendship_service)
+        self.sweep = Sweeps(self.leases, self.announcer, len(shards))
 
     async def handle(self, *commands: relay.PresenceCommand) -> None:
         """Do what one batch says."""
-        await self.commands.handle([relay.PresenceBatch(list(commands))])
+        await self.handlers.handle([relay.PresenceBatch(list(commands))])
 
-    async def settle(self) -> None:
+    async def resend(self) -> None:
         """What the process does when a server is back."""
-        await self.announcer.settle()
-        await self.greeter.settle()
+        await self.announcer.resend()
+        await self.snapshots.resend()
 
     async def follow(self, follower: str, followee: str) -> None:
         """What a PUT does."""
         await self.follows.follow(follower, followee)
-        await self.friendships.introduce(follower, followee)
+        await self.friendship_service.introduce(follower, followee)
 
     async def unfollow(self, follower: str, followee: str) -> None:
         """What a DELETE does."""
         await self.follows.unfollow(follower, followee)
-        await self.friendships.part(follower, followee)
+        await self.friendship_service.part(follower, followee)
 
 
 @dataclass

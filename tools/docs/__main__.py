@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tools.docs import asyncapi, configuration, openapi, pages
+from tools.docs import asyncapi, configuration, openapi, pages, typescript
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,6 +16,7 @@ def documents() -> dict[str, str]:
         "docs/api/openapi.json": asyncapi.text(calls),
         "docs/api/index.html": pages.render(events, calls),
         "docs/configuration.md": configuration.text(),
+        "clients/javascript/src/wire.d.ts": typescript.text(events),
     }
 
 

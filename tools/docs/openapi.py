@@ -6,8 +6,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.messaging.rest import endpoints as messaging
-from services.notifier import http as notifier
-from services.presence import http as presence
+from services.notifier import rest as notifier
+from services.presence import rest as presence
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, error_event
 from shared.rest.errors import ErrorBody
@@ -79,6 +79,6 @@ def _routers() -> dict[str, APIRouter]:
     """Service → its paths."""
     return {
         "messaging": messaging.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
-        "presence": presence.create_router(_NOTHING),
-        "notifier": notifier.create_router(_NOTHING, _NOTHING, _NOTHING),
+        "presence": presence.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
+        "notifier": notifier.Endpoints(_NOTHING, _NOTHING, _NOTHING).router(),
     }

@@ -27,8 +27,8 @@ PACKAGES = (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients
 INSTALLER = "uv==0.13.9"
 """Does pip's work in a tenth of its time, which is most of a first start; where it can't, pip does it."""
 OLDEST = (3, 11)
-FOR_TESTS = {"chromium": "chromium", "nodejs": "node"}
-"""Debian's package → its program: what only the tests of the page and of the JavaScript client need."""
+FOR_TESTS = {"chromium": "chromium", "nodejs": "node", "npm": "npm"}
+"""Debian's package → its program: what only the tests of the page and of the JavaScript packages need."""
 TICK_SECONDS = 5
 
 

@@ -7,6 +7,7 @@ import type {
   ConversationQuery,
   Draft,
   EventMeta,
+  EventPayloads,
   Follow,
   Friend,
   LostRange,
@@ -19,8 +20,8 @@ import type {
 
 export type * from "./types.js";
 
-/** Payloads of the events that `on` takes. */
-export interface EventMap {
+/** Payloads of the events that `on` takes: those of the protocol, and the client's own. */
+export interface EventMap extends Omit<EventPayloads, "message.new" | "message.sent"> {
   /** The connection's state, for a banner. */
   state: StateChange;
   /** A message to this user. `unread` is missing when it was read over REST. */
@@ -32,32 +33,8 @@ export interface EventMap {
   "message.sent": { tempId: string | null; message: Message };
   /** A message of this client will not be sent: refused for good, discarded, or the client was closed. */
   "message.failed": { draft: Draft & { tempId: string }; error: ChatError };
-  "message.delivered_update": { conversationId: string; deliveredTo: string; seq: number; deliveredAt: string };
-  "message.read_ack": { conversationId: string; readAt: string; seq: number; unread: Unread };
-  "message.read_update": { conversationId: string; readBy: string; readAt: string; seq: number };
-  "typing.start": { conversationId: string; userId: string; expiresInMs: number };
-  "typing.stop": { conversationId: string; userId: string };
   /** One friend's status changed; sums up status.bulk, user.online, user.offline and user.status. */
   presence: Presence;
-  "status.bulk": { users: Presence[] };
-  "user.online": Presence;
-  "user.offline": Presence;
-  "user.status": Presence;
-  "block.added": Block;
-  "block.removed": { username: string; unblockedAt: string };
-  "auth.expiring": { expiresAt: string };
-  "auth.refreshed": { expiresAt: string };
-  pong: { timestamp: number; echo?: number };
-  "connection.success": {
-    userId: string;
-    connectedAt: string;
-    connectionId: string;
-    recovered: boolean | null;
-    cursor: string;
-    heartbeatSeconds: number;
-    maxMessageBytes: number;
-    expiresAt: string;
-  };
   /**
    * After each connect that was not resumed, the first one included: take the list, receipts and counts from here.
    * Missed messages of known conversations have been emitted before. It holds what changed since the last time, and at least

@@ -1,39 +1,12 @@
 /** The shapes of `chat.v1` and of this client's options. Times are RFC 3339 UTC strings, ids UUID strings. */
 
-export interface User {
-  id: string;
-  username: string;
-  displayName: string;
-  avatar: string | null;
-}
+import type { Media, Message, Sender, Unread, UserStatus } from "./wire.js";
 
-export interface Media {
-  url: string;
-  thumbnail?: string;
-  type: string;
-  width?: number;
-  height?: number;
-  size?: number;
-  name?: string;
-}
+export type * from "./wire.js";
 
-export type MessageType = "text" | "image" | "video" | "audio" | "file";
-
-export interface Message {
-  id: string;
-  conversationId: string;
-  /** 1, 2, 3 … in each conversation, without gaps. */
-  seq: number;
-  senderId: string;
-  sender?: User;
-  type: MessageType;
-  content: string | null;
-  media: Media[];
-  isRead: boolean;
-  readAt: string | null;
-  deliveredAt: string | null;
-  createdAt: string;
-}
+export type User = Sender;
+export type MessageType = Message["type"];
+export type Presence = UserStatus;
 
 export interface Conversation {
   id: string;
@@ -72,13 +45,6 @@ export interface ConversationQuery {
   pinned?: boolean;
 }
 
-export interface Presence {
-  userId: string;
-  isOnline: boolean;
-  status: "online" | "away" | "busy" | "offline";
-  lastSeen: string | null;
-}
-
 export interface Friend extends Presence {
   username: string;
   displayName: string;
@@ -97,11 +63,6 @@ export interface Follow {
 export interface Block {
   username: string;
   blockedAt: string;
-}
-
-export interface Unread {
-  conversation: number;
-  total: number;
 }
 
 /** A message to send. Content or media is required; `type` is "text" and `tempId` made up unless given. */

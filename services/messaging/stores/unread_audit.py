@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 
 from services.messaging import metrics
-from services.messaging.outage import is_transient
 from services.messaging.stores.unread import UnreadCounts
+from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 

@@ -7,12 +7,12 @@ import structlog
 
 from services.messaging import metrics
 from services.messaging.fanout.fanout import Fanout
-from services.messaging.outage import is_transient
 from services.messaging.requests import Requester, reference_of
 from services.messaging.typing.indicators import TypingIndicators
 from shared.protocol.errors import ErrorCode
 from shared.protocol.relay import SignalBatch, Typing, signal_batch_decoder
 from shared.rabbitmq import Consumer
+from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 

@@ -1,22 +1,23 @@
--- Apply changes to users' connections, take ended leases away, and say whose friends are to be told: `rules.advance`, atomically.
--- ARGV[1]: msgpack [now, [lease, grace, retry, deaf, patience] (ms), [[user, [change…], wants friends]…], how many due users to
--- sweep, whether the caller listens for renewals]
+-- Apply changes to users' connections, remove expired leases, and return whose friends must be told, atomically.
+-- `tests/support/presence_model.py` holds the same rules in Python.
+-- ARGV[1]: msgpack [now, [lease, grace, retry, renewals missing, renewal wait] (ms), [[user, [change…], wants friends]…], how many due users to
+-- sweep, whether the caller consumes renewals]
 -- A change: ["hold" | "lose" | "close", connection, at ms] or ["choose", connection, at ms, status].
 -- Returns [how many were swept, [[user, status before, status after, announcement, friends' version, friends]…]] with the users
--- that changed or want friends. The announcement (its due time, '' for none) is kept until it is made, so that it survives its replica.
+-- that changed or want friends. The announcement (its due time, '' for none) stays until it is published, so that it survives its replica.
 
 local now, timing, users, sweep, listening = unpack(cmsgpack.unpack(ARGV[1]))
-local lease, grace, retry, deaf, patience = unpack(timing)
+local lease, grace, retry, renewals_missing, renewal_wait = unpack(timing)
 
--- `rules.listen`
+-- The time from which an expired lease can be trusted: when no replica consumed renewals for a while, gateways get time to renew.
 local function listen()
-  local known = redis.call('HMGET', '{{HEARING}}', 'heard', 'trusted')
+  local known = redis.call('HMGET', '{{RENEWAL_FEED}}', 'heard', 'trusted')
   local trusted = tonumber(known[2] or 0)
-  if now - tonumber(known[1] or 0) > deaf then
-    trusted = now + patience
+  if now - tonumber(known[1] or 0) > renewals_missing then
+    trusted = now + renewal_wait
   end
   if listening then
-    redis.call('HSET', '{{HEARING}}', 'heard', now, 'trusted', trusted)
+    redis.call('HSET', '{{RENEWAL_FEED}}', 'heard', now, 'trusted', trusted)
   end
   return trusted
 end
@@ -27,11 +28,11 @@ local function closed_until(connection)
   return tonumber(redis.call('GET', '{{CLOSED_CONNECTIONS}}' .. connection) or 0)
 end
 
-local function bury(connection)
+local function remember_closed(connection)
   redis.call('SET', '{{CLOSED_CONNECTIONS}}' .. connection, now + lease, 'PX', lease)
 end
 
--- Each returns when the user was seen by it, or nil, and whether it ended a connection that nobody had heard of.
+-- Each returns the time at which the user was alive, or nil, and whether it ended an unknown connection.
 local apply = {}
 
 function apply.hold(user, connection, at)
@@ -57,21 +58,22 @@ function apply.lose(user, connection, at)
   if closed_until(connection) > now then
     return nil, false
   end
-  bury(connection)
+  remember_closed(connection)
   local known = redis.call('ZSCORE', '{{LEASES}}' .. user, connection)
   redis.call('ZADD', '{{LEASES}}' .. user, 'LT', at + grace, connection)
   return at, not known
 end
 
 function apply.close(user, connection, at)
-  local buried = closed_until(connection) > now
-  bury(connection)
+  local was_closed = closed_until(connection) > now
+  remember_closed(connection)
   local removed = redis.call('ZREM', '{{LEASES}}' .. user, connection)
   redis.call('HDEL', '{{STATUSES}}' .. user, connection)
-  return at, removed == 0 and not buried
+  return at, removed == 0 and not was_closed
 end
 
--- Take ended leases away, or prolong them while they say nothing. Returns the latest end among them, and the end of the first lease that still runs.
+-- Remove expired leases, or extend them while they can't be trusted. Returns the latest end among the removed ones, and the end
+-- of the first lease that still runs.
 local function expire(user)
   local key, last = '{{LEASES}}' .. user, nil
   while true do

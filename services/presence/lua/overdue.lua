@@ -1,6 +1,6 @@
--- Claim announcements that nobody made in time: their replica died, or a server was away.
+-- Claim announcements that were not published in time, because their replica died or a shard was away.
 -- ARGV: now, retry (ms), how many. Returns [user, status before, status after, announcement, friends' version, friends]… as
--- `leases.lua` does; the status before is the opposite, so that friends are told whatever it is.
+-- `leases.lua` does; the status before is the opposite, so that friends are told in any case.
 
 local now, retry, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local results = {}

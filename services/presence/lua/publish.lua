@@ -1,14 +1,14 @@
--- Tell friends of users' statuses. A status is read and published in one go, on the user's own server: so whatever is said
--- of a user reaches each gateway in the order in which it became true, whoever says it.
--- ARGV[1]: msgpack [templates, announcements, bulks, seconds that a version of friends is kept]
--- templates: [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], `%s` where something goes.
+-- Publish users' statuses to friends. A status is read and published in one step, on the user's own server: so events about a
+-- user reach each gateway in the order in which they became true, whichever replica publishes them.
+-- ARGV[1]: msgpack [templates, announcements, bulks, seconds that a version of a friend list is kept]
+-- templates: [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], with `%s` as place holders.
 -- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], mode, [viewer, now] or nil].
---   With an announcement (its due time, else ''): made only once, by whoever holds the latest.
---   With a version: only while the user's friends are those that the receivers were chosen from.
---   Mode "tell": the truth. "hide": that the user is offline, whatever is true. "part": so it is for the viewer from now on;
---   receivers that were last told that the user is online are told that it is offline. Who is parted already hears nothing.
--- A bulk: [gateway, connection, user, [friend…], [friend who is shown as absent…], in how many parts the whole comes].
--- Returns the 0-based indices of announcements whose version is no longer right.
+--   With an announcement (its due time, else ''): published once, by the replica that holds the latest.
+--   With a version: only while the user's friend list is the one that the receivers were chosen from.
+--   Mode "tell": the true status. "hide": that the user is offline. "block": the viewer sees the user as offline from now on;
+--   receivers that saw the user online are told. Where a block stands already, nothing is published.
+-- A bulk: [gateway, connection, user, [friend…], [friend behind a block…], number of parts of the whole `status.bulk`].
+-- Returns the 0-based indices of announcements whose version is out of date.
 
 local templates, announcements, bulks, VERSION_SECONDS = unpack(cmsgpack.unpack(ARGV[1]))
 local STATUSES, EVENTS, BULK = unpack(templates)
@@ -42,13 +42,13 @@ local function described(user)
   return text
 end
 
--- The user as a viewer sees it whom a block parts from it: as when the block began, or as if never seen when that isn't known.
+-- The user as seen by a viewer behind a block: offline since the block began, or never seen when that time isn't known.
 local function absent(user, viewer)
   return string.format(STATUSES.offline, user, instant(tonumber(redis.call('HGET', '{{ABSENCES}}' .. user, viewer) or nil)))
 end
 
--- Note since when a viewer sees the user as absent. False when it does already.
-local function part(user, viewer, now, offline)
+-- Store since when a viewer sees the user as offline. False when a block had stored it already.
+local function begin_block(user, viewer, now, offline)
   local at = seen(user)
   if not offline then
     at = math.max(at or 0, now)
@@ -81,7 +81,7 @@ local function hide(user, gateways)
   end
 end
 
--- The events of an announcement that are true now. When it has been overtaken by a later one, that one tells the rest.
+-- The events of an announcement that are true now. When a later announcement has overtaken it, that one publishes the rest.
 local function timely(kinds, offline, latest)
   local chosen = {}
   for _, kind in ipairs(kinds) do
@@ -108,17 +108,17 @@ end
 
 local stale = {}
 for i, entry in ipairs(announcements) do
-  local user, kinds, announcement, version, gateways, mode, parting = unpack(entry)
+  local user, kinds, announcement, version, gateways, mode, block = unpack(entry)
   local offline = effective(user) == 'offline'
   if version and (redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or '') ~= version then
     stale[#stale + 1] = i - 1
   elseif mode == 'hide' then
     hide(user, gateways)
-  elseif mode == 'part' then
+  elseif mode == 'block' then
     redis.call('INCR', '{{FRIENDS_VERSION}}' .. user)
     redis.call('EXPIRE', '{{FRIENDS_VERSION}}' .. user, VERSION_SECONDS)
     redis.call('DEL', '{{FRIENDS}}' .. user)
-    if part(user, parting[1], parting[2], offline) and not offline then
+    if begin_block(user, block[1], block[2], offline) and not offline then
       hide(user, gateways)
     end
   else

@@ -1,8 +1,8 @@
--- What is read of a user, by every script of presence. A script is this file followed by its own.
+-- Reads of one user's state, for every script of presence. A script is this file followed by its own.
 
 local RANK = { offline = 0, away = 1, online = 2, busy = 3 }
 
--- The status that friends see: a lease that has ended counts until it is taken away, which is when they are told.
+-- The status that friends see: an expired lease counts until it is removed; friends are told at that moment.
 -- Only leased connections have an entry in the hash; one without an entry is online.
 local function effective(user)
   local live = redis.call('ZCARD', '{{LEASES}}' .. user)
@@ -25,8 +25,8 @@ local function seen(user)
   return tonumber(redis.call('GET', '{{ONLINE}}' .. user) or nil)
 end
 
--- The version of the user's friends, and the cached members of the circle: false when they aren't cached. The empty text marks a cache that
--- may have no friends in it.
+-- The version of the user's friend list, and its cached members: false when they aren't cached. An empty text marks a cached list,
+-- which may have no friends in it.
 local function friends(user)
   local version = redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or ''
   local members = redis.call('SMEMBERS', '{{FRIENDS}}' .. user)

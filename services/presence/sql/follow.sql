@@ -1,4 +1,4 @@
--- Follow, or find that it was so already: the first time counts. $1 follower, $2 followee
+-- Follow, or find the follow that stands: its first time counts. $1 follower, $2 followee
 WITH inserted AS (
     INSERT INTO presence.follows (follower, followee) VALUES ($1::uuid, $2::uuid)
     ON CONFLICT DO NOTHING RETURNING created_at

@@ -1,4 +1,4 @@
--- Mutual follows, and whether a block in either direction stands between the two. $1 user ids
+-- Mutual follows, and whether a block stands in either direction. $1 user ids
 SELECT a.follower::text AS user_id, a.followee::text AS friend_id,
        EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.follower AND k.blocked = a.followee)
        OR EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.followee AND k.blocked = a.follower) AS absent

@@ -8,7 +8,7 @@ from typing import Any
 import uuid_utils
 from redis.asyncio import Redis
 
-from services.gateway.gateway import BULK_SECONDS
+from services.gateway.uplink.dispatcher import BULK_SECONDS
 from shared.auth.revocations import Revocations
 from shared.protocol import keys, limits, relay
 from shared.redis import Shards

@@ -105,7 +105,7 @@ async def test_an_answer_that_never_comes_holds_nobody_for_ever(
     gateway = await start_gateway(drain_seconds=0.1)
     client = await gateway.connect(alice)
     await client.send("message.send", conversationId=conversation, type="text", content="x", tempId="t")
-    await until(lambda: not gateway.process.uplink.quiet)
+    await until(lambda: not gateway.process.uplink.idle)
     started = time.monotonic()
     await gateway.drain()
     assert time.monotonic() - started < 20

@@ -5,8 +5,9 @@ import json
 import pytest
 from websockets.frames import Opcode
 
-from services.gateway import batches, protocol
-from services.gateway.session import MAX_REFUSALS
+from services.gateway.session.rules import MAX_REFUSALS
+from services.gateway.socket import websocket_protocol
+from services.gateway.uplink import batches
 from tests.integration.gateway.test_frames import Tcp
 from tests.support.gateway import RunningGateway, identity, until
 
@@ -14,7 +15,7 @@ PING = json.dumps({"type": "ping", "payload": {"timestamp": "flood"}}).encode()
 LAST = json.dumps({"type": "ping", "payload": {"timestamp": "last"}}).encode()
 
 
-def protocol_of(gateway: RunningGateway, username: str) -> protocol.GatewayProtocol:
+def protocol_of(gateway: RunningGateway, username: str) -> websocket_protocol.GatewayProtocol:
     found = gateway.process.hub.of_user(identity(username))[0]._protocol
     assert found is not None
     return found
@@ -31,7 +32,7 @@ async def answer_to_last(client: Tcp) -> None:
 async def test_who_sends_what_is_refused_is_not_read_for_a_while(
     gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+    monkeypatch.setattr(websocket_protocol, "READING_PAUSE_SECONDS", 0.3)
     client = await Tcp.connect(gateway, alice)
     reading = protocol_of(gateway, alice).transport.is_reading
     for _ in range(60 + MAX_REFUSALS):
@@ -51,7 +52,7 @@ async def test_who_sends_what_is_refused_is_not_read_for_a_while(
 async def test_who_sends_more_than_can_wait_is_not_read_for_a_while(
     gateway: RunningGateway, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+    monkeypatch.setattr(websocket_protocol, "READING_PAUSE_SECONDS", 0.3)
     client = await Tcp.connect(gateway, alice)
     reading = protocol_of(gateway, alice).transport.is_reading
     payload = {"conversationId": conversation, "type": "text", "content": "x"}
@@ -67,7 +68,7 @@ async def test_who_sends_more_than_can_wait_is_not_read_for_a_while(
 async def test_fragments_without_end_take_no_memory(
     gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "REST_SECONDS", 0.05)
+    monkeypatch.setattr(websocket_protocol, "READING_PAUSE_SECONDS", 0.05)
     client = await Tcp.connect(gateway, alice)
     held = protocol_of(gateway, alice)
     rested, kept = False, 0
@@ -80,11 +81,11 @@ async def test_fragments_without_end_take_no_memory(
 
     client.send(Opcode.TEXT, LAST[:5], fin=False)
     await until(lambda: held.frames)
-    for _ in range(5 * protocol.MAX_PARTS):
+    for _ in range(5 * websocket_protocol.MAX_PARTS):
         client.send(Opcode.CONT, b"", fin=False)
     client.send(Opcode.CONT, LAST[5:])
     await until(watch)
     assert rested
-    assert 1 < kept <= protocol.MAX_PARTS
+    assert 1 < kept <= websocket_protocol.MAX_PARTS
     await answer_to_last(client)
     client.abort()

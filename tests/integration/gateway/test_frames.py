@@ -8,8 +8,8 @@ import struct
 import pytest
 from websockets.frames import Frame, Opcode
 
-from services.gateway import protocol
-from services.gateway.listener import listen
+from services.gateway.socket import websocket_protocol
+from services.gateway.socket.http_protocol import listen
 from shared.protocol import limits, relay, server
 from shared.protocol.topology import PRESENCE_COMMANDS
 from tests.integration.gateway.conftest import StartGateway
@@ -185,7 +185,7 @@ async def test_a_flood_of_pings_is_cut_off_and_buffers_nothing(gateway: RunningG
 async def test_a_client_that_stops_reading_is_dropped_and_its_socket_goes(
     gateway: RunningGateway, behind: Backend, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 0.3)
     client, other = await Tcp.connect(gateway, alice), await gateway.connect(bob)
     client.stop_reading()
     await fill(gateway, behind, alice)
@@ -216,7 +216,7 @@ async def test_a_slow_client_loses_typing_first_and_nothing_else(
     client.stop_reading()
     expected = await fill(gateway, behind, alice)
     typing = relay.Transient([identity(alice)], '{"type":"typing.stop","payload":{}}')
-    gateway.process.hub.of_user(identity(alice))[0].pass_transients()
+    gateway.process.hub.of_user(identity(alice))[0].release_transients()
     await behind.publish(gateway, transients=[typing] * 1000)
     deliveries = [await behind.append(identity(alice)) for _ in range(limits.SEND_BUFFER_EVENTS - 10)]
     await behind.publish(gateway, deliveries=deliveries)
@@ -244,8 +244,8 @@ async def test_a_slow_client_loses_typing_first_and_nothing_else(
 async def test_a_write_that_hangs_is_too_slow(
     gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.gateway.heartbeat.WRITE_SECONDS", 0.3)
-    monkeypatch.setattr(protocol, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr("services.gateway.session.heartbeat.WRITE_SECONDS", 0.3)
+    monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 0.3)
     client = await Tcp.connect(gateway, alice)
     client.stop_reading()
     await fill(gateway, behind, alice)
@@ -256,7 +256,7 @@ async def test_a_write_that_hangs_is_too_slow(
 async def test_no_pong_in_time_closes_with_4410_and_the_socket_goes(
     start_gateway: StartGateway, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 0.3)
     gateway = await start_gateway(ping_seconds=0.3, pong_seconds=0.8)
     client = await Tcp.connect(gateway, alice)
     assert (await client.frame())[0] == Opcode.PING

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from services.gateway import listener
+from services.gateway.socket import http_protocol
 from shared.auth import Principal
 from shared.directory import Directory
 from shared.postgres import open_pool
@@ -254,7 +254,7 @@ async def test_a_request_that_is_too_large_is_answered_and_ended(gateway: Runnin
 async def test_half_a_request_is_cut_off(
     start_gateway: StartGateway, part: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "HANDSHAKE_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "HANDSHAKE_SECONDS", 0.3)
     gateway = await start_gateway()
     reader, writer = await raw(gateway)
     writer.write(part)

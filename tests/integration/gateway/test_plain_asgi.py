@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from services.gateway.listener import ListeningProtocol, listen
-from services.gateway.protocol import GatewayProtocol
+from services.gateway.socket.http_protocol import HttpProtocol, listen
+from services.gateway.socket.websocket_protocol import GatewayProtocol
 from shared.lifecycle import Server
 from tests.support.gateway import until
 
@@ -33,7 +33,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 async def url() -> AsyncIterator[str]:
     listening = listen("127.0.0.1", 0)
     config = uvicorn.Config(
-        echo, http=ListeningProtocol, ws=GatewayProtocol, ws_ping_interval=None, lifespan="off", log_config=None
+        echo, http=HttpProtocol, ws=GatewayProtocol, ws_ping_interval=None, lifespan="off", log_config=None
     )
     server = Server(config)
     serving = asyncio.create_task(server.serve([listening]))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from services.gateway import presence
+from services.gateway.uplink import presence
 from shared.protocol import keys, limits, relay
 from shared.protocol.topology import MESSAGING_SIGNALS, PRESENCE_COMMANDS, PRESENCE_RENEWALS
 from tests.integration.gateway.conftest import StartGateway
@@ -99,8 +99,8 @@ async def test_connections_are_announced_again_a_few_at_a_time(
     for number in range(5):
         await gateway.connect(f"{alice}-{number}")
     await told(behind, 5)
-    gateway.process.gateway.announcer.repeat(gateway.process.hub)
-    gateway.process.gateway.announcer.repeat(gateway.process.hub)
+    gateway.process.dispatcher.presence.repeat(gateway.process.hub)
+    gateway.process.dispatcher.presence.repeat(gateway.process.hub)
     batches = [await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder) for _ in range(3)]
     assert [len(batch.commands) for batch in batches] == [2, 2, 1]
 
@@ -112,9 +112,9 @@ async def test_a_connection_that_presence_was_not_told_of_is_announced_later(
     monkeypatch.setattr(presence, "MAX_WAITING", 1)
     socket = await gateway.connect(alice)
     await told(behind, 1)
-    announcer = gateway.process.gateway.announcer
-    announcer.connected(identity(alice), connection_id(socket))
-    announcer.disconnected("somebody", "else", clean=True)
+    publisher = gateway.process.dispatcher.presence
+    publisher.connected(identity(alice), connection_id(socket))
+    publisher.disconnected("somebody", "else", clean=True)
     commands = await told(behind, 2)
     assert [type(command) for command in commands] == [relay.Disconnected, relay.Connected]
 

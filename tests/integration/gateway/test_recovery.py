@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from services.gateway import recovery, routes
-from services.gateway.routes import ROUTE_SECONDS, Resumption, Routes
+from services.gateway.downlink import recovery
+from services.gateway.registry import connections
+from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from shared.protocol import keys, limits, relay
 from shared.redis import Shards
 from tests.integration.gateway.conftest import StartGateway
@@ -155,8 +156,8 @@ async def test_events_between_route_and_reading_come_once(
     other = await gateway.connect(alice)
     missed = await behind.append(identity(alice))
     shards = Shards([redis_url])
-    routes = Routes(shards, gateway.id)
-    found = await routes.resume([(identity(alice), "c", str(other.cursor))])
+    registry = ConnectionRegistry(shards, gateway.id)
+    found = await registry.resume([(identity(alice), "c", str(other.cursor))])
     assert [text.decode() for text in found[0].events] == [missed.json]
     await behind.publish(gateway, deliveries=[missed])
     await other.expect("message.new")
@@ -170,13 +171,13 @@ async def test_events_between_route_and_reading_come_once(
 async def test_a_redis_that_refuses_writes_ends_nothing(
     gateway: RunningGateway, behind: Backend, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(connections, "RETRY_SECONDS", 0.01)
     leaves, stays = await gateway.connect(alice), await gateway.connect(bob)
     async with writes_refused(behind.redis):
         await leaves.close()
         await behind.publish(gateway, deliveries=[relay.Delivery(identity(alice), 1, False, "{", "77")])
         assert (await refused(gateway.url, mint(alice))).status == 503
-        await until(gateway.process.quiet)
+        await until(gateway.process.idle)
     await stays.close()
 
     async def gone() -> bool:
@@ -197,9 +198,9 @@ async def test_what_is_missed_while_opening_comes_too(
 
     async def cut_meanwhile(_principal: object) -> None:
         missed.append((await behind.append(identity(alice))).json)
-        process.gateway.recovery.ask_all(0)
+        process.dispatcher.recovery.ask_all(0)
 
-    monkeypatch.setattr(process.introductions, "introduce", cut_meanwhile)
+    monkeypatch.setattr(process.user_registration, "register", cut_meanwhile)
     socket = await gateway.connect(alice)
     await socket.expect("message.new")
     assert [one.text for one in socket.received[1:]] == missed
@@ -209,7 +210,7 @@ async def test_what_is_published_while_opening_waits(
     gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the inbox was read, and before the first frame."""
-    hub, recover = gateway.process.hub, gateway.process.gateway.recovery
+    hub, recover = gateway.process.hub, gateway.process.dispatcher.recovery
     expected: list[str] = []
     missing: list[object] = []
 
@@ -219,7 +220,7 @@ async def test_what_is_published_while_opening_waits(
         await until(lambda: connection._held)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gateway.process.introductions, "introduce", publish_meanwhile)
+        patch.setattr(gateway.process.user_registration, "register", publish_meanwhile)
         patch.setattr(recover, "ask", missing.append)
         socket = await gateway.connect(alice)
         expected.append((await behind.deliver([gateway], identity(alice))).json)
@@ -233,18 +234,18 @@ async def test_what_is_published_while_the_inbox_is_read_comes_once(
 ) -> None:
     """It waits for what is read, and is dropped when it was read too."""
     socket = await gateway.connect(alice)
-    routes = gateway.process.gateway.routes
-    resume, expected = routes.resume, [(await behind.append(identity(alice))).json]
+    registry = gateway.process.registry
+    resume, expected = registry.resume, [(await behind.append(identity(alice))).json]
     mark = '{"type":"error","error":{"code":"internal_error","message":"mark"}}'
 
-    async def publish_before(items: Sequence[tuple[str, str, str]]) -> list[Resumption]:
+    async def publish_before(items: Sequence[tuple[str, str, str]]) -> list[RecoveryResult]:
         expected.append((await behind.deliver([gateway], identity(alice))).json)
         await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), mark)])
         await socket.expect_error("internal_error")
         return await resume(items)
 
-    monkeypatch.setattr(routes, "resume", publish_before)
-    gateway.process.gateway.recovery.ask_all(0)
+    monkeypatch.setattr(registry, "resume", publish_before)
+    gateway.process.dispatcher.recovery.ask_all(0)
     await until(lambda: len(socket.of_type("message.new")) >= 2)
     live = await behind.deliver([gateway], identity(alice))
     await until(lambda: live.json in [one.text for one in socket.received])

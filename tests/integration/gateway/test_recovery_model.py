@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.gateway.routes import Routes
+from services.gateway.registry.connections import ConnectionRegistry
 from services.messaging.fanout.fanout import Fanout
 from shared.protocol import keys
 from shared.redis import Shards
@@ -78,7 +78,7 @@ class UserEvents:
         self.model = Model()
         self._client = shards.of(self.user)
         self._fanout = Fanout(shards, self._never, 0)
-        self._routes = Routes(shards, "gateway")
+        self._registry = ConnectionRegistry(shards, "gateway")
         self._number = 0
 
     async def _never(self, _users: list[str]) -> None:
@@ -100,7 +100,7 @@ class UserEvents:
     async def resume(self, choice: int) -> None:
         """A client comes with a cursor that it may have had, or that nobody gave it."""
         cursor = self.model.cursors[choice % len(self.model.cursors)]
-        (found,) = await self._routes.resume([(self.user, "connection", cursor)])
+        (found,) = await self._registry.resume([(self.user, "connection", cursor)])
         if not self.model.ends_well:
             self.model.add(found.cursor, "", "")
         assert found.cursor == self.model.entries[-1][0]

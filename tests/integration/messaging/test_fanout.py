@@ -12,12 +12,12 @@ from redis.asyncio import Redis
 from services.messaging.fanout import processed_batches
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.user_events import AnnouncedMessage
-from services.messaging.outage import outlast
 from shared.postgres import Pool
 from shared.protocol import keys, limits
 from shared.protocol.relay import Command, CommandBatch
 from shared.rabbitmq import BrokerUnavailable
 from shared.redis import Shards
+from shared.retry import retry_until_available
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
 
 
@@ -344,7 +344,7 @@ async def test_what_the_broker_refuses_to_hear_is_not_delivered_again(
 
     monkeypatch.setattr(replica.recorded, "undelivered", report_after_outages)
     batch = gateway.batch(talk.send(talk.one))
-    await outlast(lambda: replica.cycle.run([batch]))
+    await retry_until_available("test", lambda: replica.cycle.run([batch]))
     assert len(replica.recorded.announced) == 1
     assert len(await entries(shards, talk.other)) == 1
 

@@ -17,9 +17,8 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from services.notifier.app import Notifier
-from services.notifier.pushclient import PushClient
 from services.notifier.settings import NotifierSettings
-from services.notifier.vapid import VapidKey
+from services.notifier.webpush.vapid import VapidKey
 from shared import postgres
 from shared.lifecycle import Supervisor
 from shared.protocol import relay
@@ -165,11 +164,13 @@ def start(
         supervisor, shards = Supervisor(), Shards(settings.redis_urls)
         pool = await postgres.open_pool(settings.database_url, size=4, application_name="test")
         try:
-            async with PushClient(settings.push_timeout_seconds) as client:
-                notifier = Notifier(settings, supervisor, pool, shards, client)
-                notifier.start()
+            notifier = Notifier(settings, pool, shards)
+            try:
+                notifier.start(supervisor)
                 yield Running(notifier, pool, shards.at(0), supervisor)
                 await supervisor.stop()
+            finally:
+                await notifier.aclose()
             assert not supervisor.failed.is_set()
         finally:
             await supervisor.stop()

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import REGISTRY
 from yarl import URL
 
-from services.notifier.outcome import Fate, Reason
-from services.notifier.pushclient import PushClient
+from services.notifier.delivery.outcome import Disposition, Reason
+from services.notifier.webpush.http_client import WebPushClient
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_DEAD, NOTIFIER_RETRIES, NOTIFIER_RETRY_WAITS, NOTIFIER_UNDELIVERED
@@ -158,18 +158,18 @@ async def test_without_a_key_pushes_are_counted_as_failed(
 )
 async def test_private_addresses_are_never_connected_to(host: str) -> None:
     begun = time.monotonic()
-    async with PushClient(5) as client:
+    async with WebPushClient(5) as client:
         outcome = await client.post(URL(f"https://{host}/a"), trusted=False, headers={}, body=b"x")
-    assert (outcome.fate, outcome.reason) == (Fate.DROPPED, Reason.ADDRESS_REFUSED)
+    assert (outcome.disposition, outcome.reason) == (Disposition.DROPPED, Reason.ADDRESS_REFUSED)
     assert time.monotonic() - begun < 2
 
 
 async def test_a_service_that_can_t_be_reached_is_tried_again() -> None:
-    async with PushClient(5) as client:
+    async with WebPushClient(5) as client:
         outcome = await client.post(URL("http://127.0.0.1:1/a"), trusted=True, headers={}, body=b"x")
-        assert (outcome.fate, outcome.reason) == (Fate.RETRY, Reason.UNREACHABLE)
+        assert (outcome.disposition, outcome.reason) == (Disposition.RETRY, Reason.UNREACHABLE)
         outcome = await client.post(URL("https://no-such-host.invalid/a"), trusted=False, headers={}, body=b"x")
-        assert (outcome.fate, outcome.reason) == (Fate.RETRY, Reason.UNRESOLVED)
+        assert (outcome.disposition, outcome.reason) == (Disposition.RETRY, Reason.UNRESOLVED)
 
 
 async def test_the_time_from_message_to_push_is_measured(

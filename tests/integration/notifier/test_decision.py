@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.notifier.policy import Verdict
+from services.notifier.decision import Verdict
 from shared.protocol import keys
 from tests.integration.notifier.conftest import Broker, Running, Start, counted, undelivered, until
 from tests.support.push_service import Browser, PushService

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.notifier.base64url import encode
-from services.notifier.vapid import VapidKey
+from services.notifier.webpush.base64url import encode
+from services.notifier.webpush.vapid import VapidKey
 from shared.protocol import limits
 from tests.integration.notifier.conftest import KEY, Broker, Running, Start, undelivered
 from tests.support.push_service import PushService

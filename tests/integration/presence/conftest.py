@@ -74,7 +74,7 @@ async def friends(replica: Replica, alice: str, bob: str) -> tuple[str, str]:
 
 @pytest.fixture
 async def watching(replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str]) -> Device:
-    """A device of Bob that has had its greeting."""
+    """A device of Bob that has had its request."""
     device = await gateways.plug(Device(friends[1], "gateway-2"))
     await replica.handle(device.connected(clock.now))
     await gateways.sync()

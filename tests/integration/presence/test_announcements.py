@@ -69,11 +69,11 @@ async def test_a_dead_gateway_is_seen_when_its_leases_end(
 ) -> None:
     device = await connect(replica, gateways, clock, alice)
     await listen(replica.leases, clock, 20_000)
-    await replica.commands.renew([relay.LeaseRenewal("gateway-1", clock.now, [(alice, device.connection_id)])])
+    await replica.handlers.renew([relay.LeaseRenewal("gateway-1", clock.now, [(alice, device.connection_id)])])
     watching.take()
     await gateways.unplug(device, forgotten=False)
     await listen(replica.leases, clock, TIMING.lease_ms)
-    await replica.commands.renew(
+    await replica.handlers.renew(
         [relay.LeaseRenewal("gateway-2", clock.now, [(watching.user_id, watching.connection_id)])]
     )
     await replica.sweep.once()
@@ -82,7 +82,7 @@ async def test_a_dead_gateway_is_seen_when_its_leases_end(
     assert event == server.UserOffline(UserStatus(alice, False, "offline", "2023-11-14T22:13:40.000Z"))
 
 
-async def test_the_greeting_comes_in_chunks_and_never_not_at_all(
+async def test_the_snapshot_comes_in_chunks_even_without_friends(
     replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "STATUS_BULK_CHUNK", 2)
@@ -168,10 +168,10 @@ async def test_overtaken_news_is_not_told(
     """One replica is slow to tell that Alice came; meanwhile she went, and another has told that."""
     device = await gateways.plug(Device(alice, "gateway-1"))
     outcomes = await replica.leases.advance({alice: [Hold(device.connection_id, clock.now)]}, set())
-    circles = await replica.announcer.circles(outcomes)
+    friend_lists = await replica.announcer.friends_of(outcomes)
     clock.now += 1
     await other_replica.handle(device.disconnected(clock.now, clean=True))
-    await replica.announcer.announce(outcomes, circles)
+    await replica.announcer.announce(outcomes, friend_lists)
     await gateways.sync()
     assert told(*watching.take()) == [(server.UserOffline, alice, "offline")]
 
@@ -182,10 +182,10 @@ async def test_an_overtaken_status_is_not_told_twice(
     device = await connect(replica, gateways, clock, alice)
     watching.take()
     outcomes = await replica.leases.advance({alice: [Choose(device.connection_id, clock.now, "busy")]}, set())
-    circles = await replica.announcer.circles(outcomes)
+    friend_lists = await replica.announcer.friends_of(outcomes)
     clock.now += 1
     await other_replica.handle(device.chose("away", clock.now))
-    await replica.announcer.announce(outcomes, circles)
+    await replica.announcer.announce(outcomes, friend_lists)
     await gateways.sync()
     assert told(*watching.take()) == [(server.UserStatusChanged, alice, "away")]
 
@@ -196,7 +196,7 @@ async def test_swapped_events_leave_no_ghost(
     device = Device(alice, "gateway-1")
     await other_replica.handle(device.disconnected(clock.now, clean=True))
     await replica.handle(device.connected(clock.now - 5))
-    await replica.commands.renew([relay.LeaseRenewal("gateway-1", clock.now - 5, [(alice, device.connection_id)])])
+    await replica.handlers.renew([relay.LeaseRenewal("gateway-1", clock.now - 5, [(alice, device.connection_id)])])
     assert (await replica.statuses.of([alice]))[alice].status == "offline"
 
 
@@ -210,7 +210,7 @@ async def test_redis_without_memory_is_healed(
     for device in (staying, leaving, watching):
         await gateways.plug(device)
     clock.now += 20_000
-    await replica.commands.renew([relay.LeaseRenewal("gateway-1", clock.now, [(alice, staying.connection_id)])])
+    await replica.handlers.renew([relay.LeaseRenewal("gateway-1", clock.now, [(alice, staying.connection_id)])])
     staying.take()
     watching.take()
     # Bob's devices aren't renewed in time: they leave before, and Alice still sees him online.

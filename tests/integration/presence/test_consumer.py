@@ -9,8 +9,7 @@ from aio_pika.abc import AbstractChannel
 from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.presence.consumer import Intake
-from services.presence.lanes import Lane
+from services.presence.consumer import BatchConsumer, Lane
 from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
@@ -68,7 +67,7 @@ async def handler(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Hand
     )
     supervisor = taking.supervisor
     supervisor.start("link", consumer.run())
-    supervisor.start("intake", Intake("commands", consumer, relay.presence_batch_decoder, split, taking).run())
+    supervisor.start("intake", BatchConsumer("commands", consumer, relay.presence_batch_decoder, split, taking).run())
     yield taking
     await supervisor.stop()
     assert not supervisor.failed.is_set()

@@ -26,13 +26,13 @@ from hypothesis.stateful import (
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from services.presence.commands import Cycle
-from services.presence.outage import outlast
+from services.presence.handlers import Cycle
 from services.presence.rules import RANK
 from shared import postgres
 from shared.protocol import relay
 from shared.protocol.payloads import Status
 from shared.redis import Shards
+from shared.retry import retry_until_available
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica, two_servers
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class World:
     async def deliver(self, replica: Replica, batches: list[list[relay.PresenceCommand]]) -> None:
         """A replica handles one batch after the other, as its consumer does."""
         for batch in batches:
-            await outlast("test", partial(replica.handle, *batch))
+            await retry_until_available("test", partial(replica.handle, *batch))
 
     async def deliver_all(self, chance: random.Random) -> None:
         """Everything that waits is handled, in any order: replicas overtake one another."""
@@ -117,7 +117,7 @@ class World:
     async def _renew(self, chance: random.Random, devices: list[Device]) -> None:
         self.renewed_at = self.clock.now
         connections = [(device.user_id, device.connection_id) for device in devices]
-        await self.any_replica(chance).commands.renew([relay.LeaseRenewal("any", self.clock.now, connections)])
+        await self.any_replica(chance).handlers.renew([relay.LeaseRenewal("any", self.clock.now, connections)])
 
 
 ACTIONS = st.lists(
@@ -312,7 +312,7 @@ class Convergence(RuleBasedStateMachine):
 
     @precondition(lambda self: self.something_waits)
     @rule()
-    def settle(self) -> None:
+    def resend(self) -> None:
         """Everything is delivered: clients show the truth, save of users that may not have been noticed yet."""
         self.do(self.world.deliver_all(self.chance))
         self.do(self.world.pass_time(self.chance, TIMING.retry_ms + 1, list(self.model.devices.values())))

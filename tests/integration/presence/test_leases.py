@@ -6,12 +6,12 @@ from typing import Any, cast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.presence import rules
 from services.presence.leases import Leases
-from services.presence.rules import RANK, Change, Choose, Close, Hearing, Hold, Lose, Presence
+from services.presence.rules import RANK, Change, Choose, Close, Hold, Lose
 from shared.protocol import keys
 from shared.protocol.payloads import Status
 from shared.redis import Shards
+from tests.support import presence_model as model
 from tests.support.presence import STARTED_AT, TIMING, FakeClock, listen, sweep
 
 CONNECTIONS = st.sampled_from(["a", "b", "c"])
@@ -60,19 +60,19 @@ def _choice(entry: bytes) -> tuple[int, str]:
 @given(steps=STEPS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[int, bool, list[Any]]]) -> None:
-    user, clock, presence = str(uuid.uuid4()), FakeClock(), Presence()
-    leases, hearing = Leases(shards, TIMING, clock), Hearing()
-    await shards.of(user).delete(keys.HEARING)
+    user, clock, presence = str(uuid.uuid4()), FakeClock(), model.UserPresence()
+    leases, feed = Leases(shards, TIMING, clock), model.RenewalFeed()
+    await shards.of(user).delete(keys.RENEWAL_FEED)
     for pause, listening, drawn in steps:
         clock.now += pause
         await sweep(leases, 0, listening=listening)
-        rules.listen(hearing, clock.now, TIMING, listening=listening)
+        model.listen(feed, clock.now, TIMING, listening=listening)
         changes = [made(each, user, clock.now) for each in drawn]
-        before = rules.effective(presence)
-        trusted = rules.listen(hearing, clock.now, TIMING, listening=False)
-        told = rules.advance(presence, changes, clock.now, TIMING, trusted)
+        before = model.effective(presence)
+        trusted = model.listen(feed, clock.now, TIMING, listening=False)
+        told = model.advance(presence, changes, clock.now, TIMING, trusted)
         [outcome] = await leases.advance({user: changes}, {user})
-        assert (outcome.before, outcome.after) == (before, rules.effective(presence))
+        assert (outcome.before, outcome.after) == (before, model.effective(presence))
         assert bool(outcome.announcement) == told
         assert await stored(shards, user) == (presence.leases, presence.chosen, presence.seen)
         due = await shards.of(user).zscore(keys.LEASES_DUE, user)
@@ -129,7 +129,7 @@ async def test_leases_do_not_end_while_nobody_can_renew_them(shards: Shards, clo
         ended = [outcome.user_id for outcome in (await sweep(leases, 10, listening=False))[1]]
         assert ended in ([], [carol])
     await sweep(leases, 10, listening=True)
-    await listen(leases, clock, TIMING.patience_ms - 1)
+    await listen(leases, clock, TIMING.renewal_wait_ms - 1)
     assert (await sweep(leases, 10, listening=True))[1] == []
     await leases.advance({alice: [Hold(f"{alice}-a", clock.now)]}, set())
     clock.now += 1

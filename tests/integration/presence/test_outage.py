@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.presence import servers
+from services.presence import shard_health
 from shared.protocol import server
 from shared.redis import Shards
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
@@ -59,9 +59,9 @@ def outage(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> Outage:
 @pytest.fixture
 async def watch(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[[], None]]:
     """`watch()`: the replica looks for servers that are back, as its process does."""
-    monkeypatch.setattr(servers, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(shard_health, "PROBE_SECONDS", 0.01)
     tasks: list[asyncio.Task[None]] = []
-    yield lambda: tasks.append(asyncio.create_task(replica.servers.watch(replica.settle)))
+    yield lambda: tasks.append(asyncio.create_task(replica.health.watch(replica.resend)))
     for task in tasks:
         task.cancel()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.notifier.base64url import encode
-from services.notifier.vapid import VapidKeys
+from services.notifier.webpush.base64url import encode
+from services.notifier.webpush.vapid import VapidKeys
 from tools.vapid import vapid
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.base64url import decode
-from services.notifier.encryption import MAX_PLAINTEXT_BYTES
 from services.notifier.notification import body_of, notification_of, topic_of
+from services.notifier.webpush.base64url import decode
+from services.notifier.webpush.encryption import MAX_PLAINTEXT_BYTES
 from shared.protocol import relay
 
 FAMILY = "👨‍👩‍👧‍👦"

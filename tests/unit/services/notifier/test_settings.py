@@ -3,7 +3,7 @@
 import pytest
 
 from services.notifier.settings import NotifierSettings
-from services.notifier.vapid import VapidKey
+from services.notifier.webpush.vapid import VapidKey
 from shared.settings import load
 
 REQUIRED = {

@@ -6,20 +6,16 @@ from services.presence.rules import (
     MAX_RENEWAL_AGE_MS,
     Choose,
     Close,
-    Hearing,
     Hold,
     Kind,
     Lose,
-    Presence,
     Timing,
-    advance,
-    effective,
     kinds_of,
-    listen,
     renewal,
     sign_of_life,
 )
 from shared.protocol.payloads import Status
+from tests.support.presence_model import RenewalFeed, UserPresence, advance, effective, listen
 
 LEASE, GRACE = 60_000, 5_000
 TIMING = Timing(lease_ms=LEASE, grace_ms=GRACE, retry_ms=3_000)
@@ -27,18 +23,18 @@ NOW = 1_700_000_000_000
 
 
 @pytest.fixture
-def presence() -> Presence:
-    return Presence()
+def presence() -> UserPresence:
+    return UserPresence()
 
 
-def test_a_connect_is_told_once(presence: Presence) -> None:
+def test_a_connect_is_told_once(presence: UserPresence) -> None:
     assert advance(presence, [Hold("a", NOW)], NOW, TIMING)
     assert not advance(presence, [Hold("a", NOW)], NOW, TIMING)
     assert not advance(presence, [Hold("b", NOW + 1)], NOW + 1, TIMING)
     assert effective(presence) == "online"
 
 
-def test_a_clean_close_of_the_last_connection_is_told_at_once(presence: Presence) -> None:
+def test_a_clean_close_of_the_last_connection_is_told_at_once(presence: UserPresence) -> None:
     advance(presence, [Hold("a", NOW), Hold("b", NOW)], NOW, TIMING)
     assert not advance(presence, [Close("a", NOW + 1)], NOW + 1, TIMING)
     assert advance(presence, [Close("b", NOW + 2_000)], NOW + 2_000, TIMING)
@@ -46,21 +42,21 @@ def test_a_clean_close_of_the_last_connection_is_told_at_once(presence: Presence
     assert presence.seen == NOW // 1000 + 2
 
 
-def test_a_lost_connection_counts_for_the_grace(presence: Presence) -> None:
+def test_a_lost_connection_counts_for_the_grace(presence: UserPresence) -> None:
     advance(presence, [Hold("a", NOW)], NOW, TIMING)
     assert not advance(presence, [Lose("a", NOW)], NOW, TIMING)
     assert not advance(presence, [], NOW + GRACE - 1, TIMING)
     assert advance(presence, [], NOW + GRACE, TIMING)
 
 
-def test_a_quick_reconnect_is_not_seen(presence: Presence) -> None:
+def test_a_quick_reconnect_is_not_seen(presence: UserPresence) -> None:
     advance(presence, [Hold("a", NOW)], NOW, TIMING)
     advance(presence, [Lose("a", NOW)], NOW, TIMING)
     assert not advance(presence, [Hold("b", NOW + GRACE)], NOW + GRACE, TIMING)
     assert effective(presence) == "online"
 
 
-def test_a_gateway_that_dies_ends_the_lease(presence: Presence) -> None:
+def test_a_gateway_that_dies_ends_the_lease(presence: UserPresence) -> None:
     advance(presence, [Hold("a", NOW)], NOW, TIMING)
     advance(presence, [Hold("a", NOW + 20_000)], NOW + 20_000, TIMING)
     assert not advance(presence, [], NOW + LEASE + 19_999, TIMING)
@@ -69,7 +65,7 @@ def test_a_gateway_that_dies_ends_the_lease(presence: Presence) -> None:
 
 
 @pytest.mark.parametrize(("end", "until"), [(Close("a", NOW + 5), NOW + 10), (Lose("a", NOW + 5), NOW + 5 + GRACE)])
-def test_a_late_connect_or_renewal_raises_no_ghost(presence: Presence, end: Close | Lose, until: int) -> None:
+def test_a_late_connect_or_renewal_raises_no_ghost(presence: UserPresence, end: Close | Lose, until: int) -> None:
     advance(presence, [end], NOW + 10, TIMING)
     assert not advance(presence, [Hold("a", NOW)], NOW + 11, TIMING)
     assert not advance(presence, [Hold("a", NOW + 6)], NOW + 12, TIMING)
@@ -77,27 +73,27 @@ def test_a_late_connect_or_renewal_raises_no_ghost(presence: Presence, end: Clos
     assert effective(presence) == "offline"
 
 
-def test_a_connection_that_nobody_knew_counts_for_the_grace_when_it_is_lost(presence: Presence) -> None:
+def test_a_connection_that_nobody_knew_counts_for_the_grace_when_it_is_lost(presence: UserPresence) -> None:
     """Redis lost its memory, and gateways send clients away for that: friends must not see them go."""
     advance(presence, [Lose("a", NOW)], NOW + 10, TIMING)
     assert effective(presence) == "online"
     assert not advance(presence, [Hold("b", NOW + 1_000)], NOW + 1_000, TIMING)
     assert not advance(presence, [], NOW + GRACE, TIMING)
-    assert advance(Presence(), [Lose("a", NOW)], NOW + GRACE, TIMING)
+    assert advance(UserPresence(), [Lose("a", NOW)], NOW + GRACE, TIMING)
 
 
-def test_a_connect_older_than_a_lease_waits_for_a_renewal(presence: Presence) -> None:
+def test_a_connect_older_than_a_lease_waits_for_a_renewal(presence: UserPresence) -> None:
     assert not advance(presence, [Hold("a", NOW - LEASE)], NOW, TIMING)
     assert advance(presence, [Hold("a", NOW)], NOW, TIMING)
 
 
-def test_an_end_of_something_unknown_is_told_again_once(presence: Presence) -> None:
+def test_an_end_of_something_unknown_is_told_again_once(presence: UserPresence) -> None:
     """Redis may have lost its memory: then friends still show the user as online."""
     assert advance(presence, [Close("a", NOW)], NOW, TIMING)
     assert not advance(presence, [Close("a", NOW)], NOW, TIMING)
 
 
-def test_busy_before_online_before_away(presence: Presence) -> None:
+def test_busy_before_online_before_away(presence: UserPresence) -> None:
     advance(presence, [Choose("a", NOW, "away")], NOW, TIMING)
     assert effective(presence) == "away"
     advance(presence, [Hold("b", NOW)], NOW, TIMING)
@@ -108,13 +104,13 @@ def test_busy_before_online_before_away(presence: Presence) -> None:
     assert effective(presence) == "away"
 
 
-def test_of_two_choices_the_later_counts_in_any_order(presence: Presence) -> None:
+def test_of_two_choices_the_later_counts_in_any_order(presence: UserPresence) -> None:
     advance(presence, [Choose("a", NOW + 2, "away")], NOW + 3, TIMING)
     assert not advance(presence, [Choose("a", NOW + 1, "busy")], NOW + 4, TIMING)
     assert effective(presence) == "away"
 
 
-def test_a_choice_goes_with_its_connection(presence: Presence) -> None:
+def test_a_choice_goes_with_its_connection(presence: UserPresence) -> None:
     advance(presence, [Choose("a", NOW, "busy")], NOW, TIMING)
     advance(presence, [Lose("a", NOW)], NOW, TIMING)
     advance(presence, [Hold("b", NOW)], NOW, TIMING)
@@ -144,7 +140,7 @@ def test_clocks_of_gateways_are_bounded() -> None:
     assert renewal(NOW - 3_600_000, NOW) == NOW - MAX_RENEWAL_AGE_MS
 
 
-def test_silence_says_nothing_while_nobody_listens(presence: Presence) -> None:
+def test_silence_says_nothing_while_nobody_listens(presence: UserPresence) -> None:
     advance(presence, [Hold("a", NOW), Hold("b", NOW)], NOW, TIMING)
     advance(presence, [Lose("b", NOW)], NOW, TIMING)
     later = NOW + 2 * LEASE
@@ -156,11 +152,11 @@ def test_silence_says_nothing_while_nobody_listens(presence: Presence) -> None:
 
 
 def test_listening() -> None:
-    hearing = Hearing()
-    assert listen(hearing, NOW, TIMING, listening=True) == NOW + TIMING.patience_ms
-    for now in range(NOW, NOW + TIMING.patience_ms, TIMING.deaf_ms):
-        assert listen(hearing, now, TIMING, listening=True) == NOW + TIMING.patience_ms
-    back = now + TIMING.deaf_ms + 1
-    assert listen(hearing, back, TIMING, listening=False) == back + TIMING.patience_ms
-    assert hearing.trusted == NOW + TIMING.patience_ms
-    assert listen(hearing, back, TIMING, listening=True) == hearing.trusted == back + TIMING.patience_ms
+    feed = RenewalFeed()
+    assert listen(feed, NOW, TIMING, listening=True) == NOW + TIMING.renewal_wait_ms
+    for now in range(NOW, NOW + TIMING.renewal_wait_ms, TIMING.renewals_missing_ms):
+        assert listen(feed, now, TIMING, listening=True) == NOW + TIMING.renewal_wait_ms
+    back = now + TIMING.renewals_missing_ms + 1
+    assert listen(feed, back, TIMING, listening=False) == back + TIMING.renewal_wait_ms
+    assert feed.trusted == NOW + TIMING.renewal_wait_ms
+    assert listen(feed, back, TIMING, listening=True) == feed.trusted == back + TIMING.renewal_wait_ms

@@ -1,0 +1,269 @@
+/** The shapes of `chat.v1` on the wire, generated from the server's declarations by `make docs`. */
+
+/** A message to store and deliver. Content or media is required. */
+export interface MessageSendPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  type: "audio" | "file" | "image" | "text" | "video";
+  content?: string | null;
+  media?: Media[] | null;
+  tempId?: string | null;
+}
+
+/** One attachment, uploaded elsewhere. Sizes in pixels and bytes. */
+export interface Media {
+  url: string;
+  type: "audio" | "file" | "image" | "video";
+  thumbnail?: string | null;
+  width?: number | null;
+  height?: number | null;
+  size?: number | null;
+  name?: string | null;
+}
+
+/** Everything up to `seq` (default: all) was read. */
+export interface MessageReadPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq?: number | null;
+}
+
+/** This device has everything up to `seq`. */
+export interface MessageDeliveredPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+}
+
+/** Names a conversation. */
+export interface ConversationPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+}
+
+/** The status of this device. */
+export interface PresenceSetPayload {
+  status: "away" | "busy" | "online";
+}
+
+/** `timestamp` is echoed as it came: a number, or a text of at most 64 characters. */
+export interface PingPayload {
+  timestamp?: number | string | null;
+}
+
+/** Names a user. */
+export interface UsernamePayload {
+  username: string;
+}
+
+/** A newer token of the same subject. */
+export interface AuthRefreshPayload {
+  token: string;
+}
+
+/** The sender's `tempId` (null when none was sent) and the message as stored. */
+export interface MessageSentPayload {
+  tempId: string | null;
+  message: Message;
+}
+
+/** A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order. */
+export interface Message {
+  /** A UUID in its hyphenated form */
+  id: string;
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+  /** A UUID in its hyphenated form */
+  senderId: string;
+  type: "audio" | "file" | "image" | "text" | "video";
+  content: string | null;
+  media: Media[];
+  isRead: boolean;
+  /** RFC 3339 UTC with milliseconds */
+  readAt: string | null;
+  /** RFC 3339 UTC with milliseconds */
+  deliveredAt: string | null;
+  /** RFC 3339 UTC with milliseconds */
+  createdAt: string;
+  sender?: Sender;
+}
+
+/** Who sent a message. */
+export interface Sender {
+  /** A UUID in its hyphenated form */
+  id: string;
+  username: string;
+  displayName: string;
+  avatar: string | null;
+}
+
+/** A message for its receiver, with the sender's profile. */
+export interface MessageNewPayload {
+  message: Message;
+  unread: Unread;
+}
+
+/** Unread messages of the receiver: in this conversation, and in all. `total` stands last: fan-out fills it in. */
+export interface Unread {
+  conversation: number;
+  total: number;
+}
+
+/** A device of `deliveredTo` has everything up to `seq`. */
+export interface MessageDeliveredUpdatePayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  /** A UUID in its hyphenated form */
+  deliveredTo: string;
+  seq: number;
+  /** RFC 3339 UTC with milliseconds */
+  deliveredAt: string;
+}
+
+/** The reader's own devices: everything up to `seq` is read. */
+export interface MessageReadAckPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  /** RFC 3339 UTC with milliseconds */
+  readAt: string;
+  seq: number;
+  unread: Unread;
+}
+
+/** `readBy` has read everything up to `seq`. */
+export interface MessageReadUpdatePayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  /** A UUID in its hyphenated form */
+  readBy: string;
+  /** RFC 3339 UTC with milliseconds */
+  readAt: string;
+  seq: number;
+}
+
+/** What a client learns of its connection. `heartbeatSeconds`: the server's ping period. */
+export interface ConnectionSuccessPayload {
+  /** A UUID in its hyphenated form */
+  userId: string;
+  /** RFC 3339 UTC with milliseconds */
+  connectedAt: string;
+  /** A UUID in its hyphenated form */
+  connectionId: string;
+  recovered: boolean | null;
+  cursor: string;
+  heartbeatSeconds: number;
+  maxMessageBytes: number;
+  /** RFC 3339 UTC with milliseconds */
+  expiresAt: string;
+}
+
+/** Friends with their status, at most 500 in one event. */
+export interface StatusBulkPayload {
+  users: UserStatus[];
+}
+
+/** A friend's status. `lastSeen` is null for a user that was never seen. */
+export interface UserStatus {
+  /** A UUID in its hyphenated form */
+  userId: string;
+  isOnline: boolean;
+  status: "away" | "busy" | "offline" | "online";
+  /** RFC 3339 UTC with milliseconds */
+  lastSeen: string | null;
+}
+
+/** Who types where. `expiresInMs` stands on `typing.start` only. */
+export interface TypingPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  /** A UUID in its hyphenated form */
+  userId: string;
+  expiresInMs?: number;
+}
+
+/** `timestamp` is the server's, in Unix seconds; `echo` is the client's. */
+export interface PongPayload {
+  timestamp: number;
+  echo: number | string | null;
+}
+
+/** The first time counts, however often it is repeated. */
+export interface BlockAddedPayload {
+  username: string;
+  /** RFC 3339 UTC with milliseconds */
+  blockedAt: string;
+}
+
+/** The user is no longer blocked. */
+export interface BlockRemovedPayload {
+  username: string;
+  /** RFC 3339 UTC with milliseconds */
+  unblockedAt: string;
+}
+
+/** When the connection's token ends. */
+export interface AuthPayload {
+  /** RFC 3339 UTC with milliseconds */
+  expiresAt: string;
+}
+
+/** An error over either transport. */
+export interface ErrorEvent {
+  type: "error";
+  error: ErrorDetail;
+  ref?: ErrorReference;
+}
+
+/** Code, human-readable message, and what to do. `retry_after` is in seconds. */
+export interface ErrorDetail {
+  code: ErrorCode;
+  message: string;
+  retryable?: boolean;
+  retryAfter?: number;
+}
+
+/** The value of `error.code`, over WebSocket and REST alike. */
+export type ErrorCode = "blocked" | "conversation_not_found" | "duplicate_temp_id" | "forbidden" | "internal_error" | "not_found" | "rate_limit_exceeded" | "send_failed" | "unauthorized" | "unavailable" | "unknown_event" | "user_not_found" | "validation_error";
+
+/** Which request failed: its event type, and what identifies it to the client. */
+export interface ErrorReference {
+  type: string;
+  tempId?: string | null;
+  conversationId?: string | null;
+}
+
+/** What a client sends: command type → payload. */
+export interface CommandPayloads {
+  "message.send": MessageSendPayload;
+  "message.read": MessageReadPayload;
+  "message.delivered": MessageDeliveredPayload;
+  "typing.start": ConversationPayload;
+  "typing.stop": ConversationPayload;
+  "presence.set": PresenceSetPayload;
+  "ping": PingPayload;
+  "block.add": UsernamePayload;
+  "block.remove": UsernamePayload;
+  "auth.refresh": AuthRefreshPayload;
+}
+
+/** What the server sends: event type → payload. Errors have none. */
+export interface EventPayloads {
+  "message.sent": MessageSentPayload;
+  "message.new": MessageNewPayload;
+  "message.delivered_update": MessageDeliveredUpdatePayload;
+  "message.read_ack": MessageReadAckPayload;
+  "message.read_update": MessageReadUpdatePayload;
+  "connection.success": ConnectionSuccessPayload;
+  "status.bulk": StatusBulkPayload;
+  "user.online": UserStatus;
+  "user.offline": UserStatus;
+  "user.status": UserStatus;
+  "typing.start": TypingPayload;
+  "typing.stop": TypingPayload;
+  "pong": PongPayload;
+  "block.added": BlockAddedPayload;
+  "block.removed": BlockRemovedPayload;
+  "auth.expiring": AuthPayload;
+  "auth.refreshed": AuthPayload;
+}

@@ -1,0 +1,81 @@
+"""What comes down: each `relay.Downlink` to the connections that it is for, its events as the bytes they came as."""
+
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+import msgspec
+import structlog
+
+from services.gateway.downlink.undelivered import UndeliveredTracker
+from services.gateway.session.hub import Hub
+from services.gateway.socket.burst import Burst
+from services.gateway.socket.frames import text_frame
+from services.gateway.uplink.publisher import CommandPublisher
+from shared.protocol import relay
+from shared.protocol.closing import CloseCode
+from shared.tracing import span
+
+log = structlog.get_logger(__name__)
+
+_user_of: Final = attrgetter("user_id")
+
+
+class Deliverer:
+    """Hands out downlinks. No task, no lock, no parsing of events: this runs for every message."""
+
+    def __init__(self, hub: Hub, uplink: CommandPublisher, undelivered: UndeliveredTracker) -> None:
+        self._hub = hub
+        self._uplink = uplink
+        self._undelivered = undelivered
+
+    def on_downlink(self, body: bytes) -> str | None:
+        """Deliver one downlink; returns its nonce. One that can't be read is logged and dropped."""
+        try:
+            downlink = relay.downlink_decoder.decode(body)
+        except msgspec.DecodeError as error:
+            log.error("downlink.undecodable", size=len(body), error=str(error))
+            return None
+        if downlink.trace:
+            with span("gateway.deliver", "consumer", downlink.trace):
+                self._hand_out(downlink)
+        else:
+            self._hand_out(downlink)
+        return downlink.nonce
+
+    def _hand_out(self, downlink: relay.Downlink) -> None:
+        for user_id, deliveries in groupby(downlink.deliveries, _user_of):
+            connections = self._hub.of_user(user_id)
+            if connections:
+                burst = Burst.of(list(deliveries))
+                for connection in connections:
+                    connection.deliver(burst)
+            else:
+                for delivery in deliveries:
+                    self._undelivered.no_connection(delivery)
+        for transient in downlink.transients:
+            self._send_transient(transient)
+        for direct in downlink.directs:
+            target = self._hub.by_id.get(direct.connection_id)
+            if target is not None:
+                target.send(direct.text.encode())
+                if direct.bulk_parts:
+                    target.on_bulk(direct.bulk_parts)
+        if downlink.completed:
+            self._uplink.complete(downlink.completed)
+        for order in downlink.orders:
+            self._close_ordered(order)
+
+    def _send_transient(self, transient: relay.Transient) -> None:
+        frame, since_ms = text_frame(transient.text.encode()), transient.since_ms
+        for user_id in transient.user_ids:
+            for connection in self._hub.of_user(user_id):
+                if not since_ms or connection.began_ms <= since_ms:
+                    connection.send_transient(frame, transient.about)
+
+    def _close_ordered(self, order: relay.Order) -> None:
+        for connection in self._hub.of_user(order.user_id):
+            if order.connection_id is not None and order.connection_id != connection.id:
+                continue
+            if order.issued_before is None or connection.issued_at <= order.issued_before:
+                connection.close(CloseCode(order.close_code))

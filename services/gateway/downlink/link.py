@@ -1,0 +1,93 @@
+"""The links that deliveries come by: a subscription on each Redis server, watched for silent death and lost data."""
+
+import asyncio
+import time
+import uuid
+from typing import Final
+
+import structlog
+
+from services.gateway import metrics
+from services.gateway.downlink.delivery import Deliverer
+from services.gateway.downlink.recovery import Recovery
+from services.gateway.downlink.subscription import Subscription
+from services.gateway.registry.connections import ROUTE_SECONDS
+from shared.protocol import keys, relay
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
+
+log = structlog.get_logger(__name__)
+
+NONCE_SECONDS: Final = 5.0
+"""How often a link is tried with a message to ourselves."""
+LINK_TIMEOUT_SECONDS: Final = 15.0
+"""A link on which that message hasn't come back for so long is half-open: it is dropped."""
+LIVENESS_SECONDS: Final = 60
+RETRY_SECONDS: Final = 0.5
+
+_alive = Script("services.gateway.downlink", "alive")
+
+
+class Downlink:
+    """The link to one server. Whenever it was cut, or the server lost its data, all connections are recovered."""
+
+    def __init__(self, shards: Shards, shard: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery) -> None:
+        self._url = list(shards.clients)[shard]
+        self._shard = shard
+        self._client = shards.at(shard)
+        self._gateway_id = gateway_id
+        self._key = keys.key(keys.GATEWAY, gateway_id)
+        self._deliverer = deliverer
+        self._recovery = recovery
+        self._nonce = uuid.uuid4().hex
+        self._heard_at = 0.0
+        self.up = False
+        """True while deliveries come through."""
+
+    async def run(self) -> None:
+        """Hold the link, and make it again when it breaks. Never returns."""
+        while True:
+            try:
+                await self._hold()
+            except (*TRANSIENT_ERRORS, RedisError) as error:
+                log.warning("downlink.unavailable", shard=self._shard, error=repr(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _hold(self) -> None:
+        """One life of the link."""
+        subscription = Subscription(self._on_message)
+        try:
+            await subscription.subscribe(self._url, (self._key, keys.GATEWAYS))
+            await self._say_alive()
+            self._heard_at = time.monotonic()
+            self.up = True
+            log.info("downlink.connected", shard=self._shard)
+            self._recover()
+            while not subscription.ended.done():
+                await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS)
+                await self._prove()
+            log.warning("downlink.broken", shard=self._shard)
+        finally:
+            self.up = False
+            subscription.abort()
+
+    async def _prove(self) -> None:
+        """Send ourselves a message, see that earlier ones came, and that the server still knows us."""
+        if time.monotonic() - self._heard_at > LINK_TIMEOUT_SECONDS:
+            raise TimeoutError("the link delivers nothing")
+        if not await self._say_alive():
+            log.warning("downlink.forgotten", shard=self._shard)
+            self._recover()
+        await self._client.publish(self._key, msgpack_encoder.encode(relay.Downlink(nonce=self._nonce)))
+
+    async def _say_alive(self) -> bool:
+        """Renew our entry. False: the server didn't have it."""
+        return bool(await _alive(self._client, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS))
+
+    def _recover(self) -> None:
+        if self._recovery.ask_all(self._shard):
+            metrics.LINK_GAPS.inc()
+
+    def _on_message(self, body: bytes) -> None:
+        if self._deliverer.on_downlink(body) == self._nonce:
+            self._heard_at = time.monotonic()

@@ -1,0 +1,124 @@
+"""Connections that may have missed something read it from their users' inboxes, unasked and without being closed."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
+from services.gateway.session.hub import Hub
+from services.gateway.uplink.presence import PresencePublisher
+from shared.protocol.closing import CloseCode
+from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 100
+RETRY_SECONDS: Final = 0.5
+RENEWAL_SECONDS: Final = ROUTE_SECONDS / 4
+"""How often Redis is told to keep the routes and inboxes of live connections."""
+
+
+class Recovery:
+    """Looks up what is missing, in batches. Also registers routes anew, which a restarted Redis may have lost.
+
+    Inboxes don't hold presence events: where these were missed, presence is asked for everything again.
+    """
+
+    def __init__(self, hub: Hub, registry: ConnectionRegistry, shards: Shards, presence: PresencePublisher) -> None:
+        self._hub = hub
+        self._presence = presence
+        self._registry = registry
+        self._shards = shards
+        self._waiting: dict[Connection, None] = {}
+        self._opening: set[str] = set()
+        self._any_waiting = asyncio.Event()
+
+    def ask(self, connection: "Connection") -> None:
+        """Recover one connection, which holds its deliveries back meanwhile."""
+        connection.hold()
+        self._waiting[connection] = None
+        self._any_waiting.set()
+
+    def ask_all(self, shard: int) -> bool:
+        """Recover all whose users' inboxes lie on one server: its link was cut, or it lost its data. False: nobody.
+
+        Friends of everybody may live on that server. Connections that are opening may have read their inboxes before: they
+        follow when they are open.
+        """
+        self._presence.repeat(self._hub)
+        affected = [connection for connection in self._hub if self._shards.index_of(connection.user_id) == shard]
+        self._opening &= self._hub.by_id.keys()
+        self._opening |= {connection.id for connection in affected if connection.closed}
+        for connection in affected:
+            if not connection.closed:
+                self.ask(connection)
+        return bool(affected)
+
+    def on_opened(self, connection: "Connection") -> None:
+        """The connection is open: recover it if that was asked for all meanwhile."""
+        if connection.id in self._opening:
+            self._opening.remove(connection.id)
+            self.ask(connection)
+
+    async def run(self) -> None:
+        """Recover as asked. Never returns."""
+        while True:
+            await self._any_waiting.wait()
+            self._any_waiting.clear()
+            while self._waiting:
+                by_shard: dict[int, list[Connection]] = {}
+                for connection in list(self._waiting)[:BATCH]:
+                    by_shard.setdefault(self._shards.index_of(connection.user_id), []).append(connection)
+                for connections in by_shard.values():
+                    await self._recover(connections)
+
+    async def renew_forever(self) -> None:
+        """Keep routes and inboxes of live connections from ending. Never returns."""
+        while True:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            by_shard: dict[int, list[Connection]] = {}
+            for connection in self._hub:
+                by_shard.setdefault(self._shards.index_of(connection.user_id), []).append(connection)
+            for connections in by_shard.values():
+                for start in range(0, len(connections), BATCH):
+                    await self._renew(connections[start : start + BATCH])
+
+    async def _renew(self, connections: "list[Connection]") -> None:
+        try:
+            gone = await self._registry.renew([(connection.user_id, connection.id) for connection in connections])
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            # Routes outlive several renewals; when the server comes back, its link recovers everybody.
+            log.warning("routes.not_renewed", connections=len(connections), error=repr(error))
+            return
+        for place in gone:
+            if not connections[place].closed:
+                self.ask(connections[place])
+
+    async def _recover(self, connections: "list[Connection]") -> None:
+        items = [(connection.user_id, connection.id, connection.cursor) for connection in connections]
+        for connection in connections:
+            self._waiting.pop(connection, None)
+        try:
+            found = await self._registry.resume(items)
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            log.warning("recovery.unavailable", connections=len(connections), error=repr(error))
+            self._waiting.update(dict.fromkeys(connection for connection in connections if not connection.closed))
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        for connection, recovery_result in zip(connections, found, strict=True):
+            self._settle(connection, recovery_result)
+
+    def _settle(self, connection: "Connection", recovery_result: RecoveryResult) -> None:
+        if connection.closed:
+            # It went while we registered it again.
+            self._registry.detach(connection.user_id, connection.id)
+        elif recovery_result.recovered:
+            connection.resume(recovery_result)
+        else:
+            # What is missing can't be had: the client must know, and learns it by connecting again.
+            log.info("recovery.lost", connection_id=connection.id, user_id=connection.user_id)
+            connection.close(CloseCode.OVERLOADED)

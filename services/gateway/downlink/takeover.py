@@ -1,0 +1,65 @@
+"""Gateways that died without a word: what their connections may not have got is reported in their stead.
+
+A gateway keeps in its memory which messages wait for a sign of life (`silence`). When it is killed, another one takes over
+the connections that it held: the messages of its last seconds count as unseen. The notifier drops those whose receivers have
+come back meanwhile, or said that they have them.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from services.gateway.downlink.undelivered import UndeliveredTracker
+from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS: Final = 5.0
+DEAD_SECONDS: Final = 15.0
+"""Three signs of life that didn't come. Clients of a gateway that died are back elsewhere by then."""
+PAGE: Final = 100
+"""Connections taken over at once."""
+EVENTS: Final = 16
+"""Events looked at for each: a device shows the newest messages of a few conversations, not all."""
+CLOCK_SECONDS: Final = 1.0
+"""Messages have PostgreSQL's time, signs of life have Redis'."""
+
+_take_over = Script("services.gateway.downlink", "take_over")
+
+
+class Takeover:
+    """Looks for dead gateways. Every living one does; each connection is taken over by one of them."""
+
+    def __init__(
+        self, shards: Shards, gateway_id: str, undelivered: UndeliveredTracker, push_delay_seconds: float
+    ) -> None:
+        self._shards = shards
+        self._gateway_id = gateway_id
+        self._undelivered = undelivered
+        self._before_seconds = push_delay_seconds + CLOCK_SECONDS
+
+    async def run(self) -> None:
+        """Look again and again. Never returns."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for shard in range(len(self._shards)):
+                try:
+                    while await self._take_page(shard):
+                        await self._undelivered.sent()
+                except (*TRANSIENT_ERRORS, RedisError) as error:
+                    log.warning("takeover.unavailable", shard=shard, error=repr(error))
+
+    async def _take_page(self, shard: int) -> bool:
+        """Take some connections over. False when no gateway is dead."""
+        found = await _take_over(self._shards.at(shard), self._gateway_id, round(DEAD_SECONDS * 1000), PAGE, EVENTS)
+        if not found:
+            return False
+        gateway, heard_at_ms, held = found
+        if held:
+            log.warning("gateway.died", gateway_id=gateway.decode(), connections=len(held))
+        since = float(heard_at_ms) / 1000 - self._before_seconds
+        for user_id, connection_id, texts in held:
+            for text in texts:
+                self._undelivered.inherited(user_id.decode(), connection_id.decode(), text, since)
+        return True

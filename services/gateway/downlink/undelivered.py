@@ -1,0 +1,242 @@
+"""Messages that were written to a connection which has shown no sign of life since: the notifier pushes those as well."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from services.gateway import metrics
+from services.gateway.registry.connections import ConnectionRegistry
+from shared.protocol import relay, server
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import NOTIFIER_UNDELIVERED, NOTIFIER_WAITING
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
+from shared.redis import RedisError
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+PROBE_SECONDS: Final = 1.5
+"""An idle connection is asked by a ping this long after a message was written to it."""
+PROBE_PART: Final = 0.3
+"""… or after this part of the push delay, when that is less."""
+MAX_UNSEEN: Final = 64
+"""Messages remembered for one connection; the newest count."""
+MAX_REPORTS: Final = 10_000
+RETRY_SECONDS: Final = 1.0
+REPORT_BATCH: Final = 200
+
+
+class _Sender(msgspec.Struct):
+    id: str
+    username: str
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    id: str
+    conversation_id: str
+    seq: int
+    type: str
+    content: str | None
+    created_at: str
+    sender: _Sender
+
+
+class _Payload(msgspec.Struct):
+    message: _Message
+
+
+class _MessageNew(msgspec.Struct):
+    """What a report needs of a `message.new`."""
+
+    payload: _Payload
+
+
+_decoder: Final = msgspec.json.Decoder(_MessageNew)
+_BEGINNING: Final = f'{{"type":"{server.MessageNew.__struct_config__.tag}"'.encode()
+"""Of the text of every `message.new`."""
+
+
+class UndeliveredTracker:
+    """Watches connections between a message and their next frame or pong, and reports messages that stay unseen."""
+
+    def __init__(self, registry: ConnectionRegistry, publisher: Publisher, push_delay_seconds: float) -> None:
+        self._registry = registry
+        self._publisher = publisher
+        self._delay = push_delay_seconds
+        self._queue = NOTIFIER_UNDELIVERED
+        self._probe = min(PROBE_SECONDS, push_delay_seconds * PROBE_PART)
+        self._watched: dict[Connection, bool] = {}
+        self._stale: deque[relay.Delivery] = deque(maxlen=MAX_REPORTS)
+        self._reports: deque[relay.Undelivered] = deque()
+        self._any_report = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._all_sent.set()
+
+    @property
+    def watching(self) -> int:
+        """How many connections were written to and have not been heard of since."""
+        return len(self._watched)
+
+    @property
+    def idle(self) -> bool:
+        """True when every report is sent."""
+        return self._all_sent.is_set()
+
+    def written(self, connection: "Connection", text: bytes) -> None:
+        """A message was written to `connection`."""
+        unseen = connection.unseen
+        if unseen is None:
+            connection.unseen = [(time.monotonic(), text)]
+            self._watched[connection] = False
+            return
+        unseen.append((time.monotonic(), text))
+        if len(unseen) > MAX_UNSEEN:
+            del unseen[0]
+
+    def replayed(self, connection: "Connection", events: list[bytes]) -> None:
+        """Events that `connection` had missed were written to it; its handshake came before, so it says nothing."""
+        for event in events:
+            if event.startswith(_BEGINNING):
+                self.written(connection, event)
+
+    def no_connection(self, delivery: relay.Delivery) -> None:
+        """A delivery came for a user without a connection here: its route is stale."""
+        self._stale.append(delivery)
+        self._wake()
+
+    def inherited(self, user_id: str, connection_id: str, text: bytes, since: float) -> None:
+        """An event of a user, as it stands in the inbox, that a gateway which died may have written to a connection.
+
+        Counts when it is a message that was made after `since` (Unix s).
+        """
+        if text.startswith(_BEGINNING):
+            message = _read(text + b"}")
+            if message is not None and datetime.fromisoformat(message.created_at).timestamp() >= since:
+                self._report(message, user_id, [connection_id], "gateway died")
+
+    async def sent(self) -> None:
+        """Wait until every report is sent."""
+        await self._all_sent.wait()
+
+    def sweep(self, now: float) -> None:
+        """Ask who is idle, and report what was not seen within the push delay: never before the connection was asked."""
+        due: dict[bytes, list[Connection]] = {}
+        for connection, probed in list(self._watched.items()):
+            unseen = connection.unseen
+            if unseen is None:
+                del self._watched[connection]
+            elif probed:
+                self._collect(connection, unseen, now, due)
+            elif now - unseen[0][0] >= self._probe:
+                self._watched[connection] = True
+                connection.ping()
+        self._report_due(due)
+
+    def give_up(self) -> None:
+        """The process ends: report all that was not seen. It waits at the broker, for its clients may come back elsewhere."""
+        self._queue = NOTIFIER_WAITING
+        due: dict[bytes, list[Connection]] = {}
+        for connection in list(self._watched):
+            self._collect(connection, connection.unseen or [], math.inf, due)
+        self._report_due(due)
+
+    def _report_due(self, due: "dict[bytes, list[Connection]]") -> None:
+        for text, connections in due.items():
+            self._report_text(text, connections[0].user_id, [connection.id for connection in connections], "silent")
+
+    def _collect(
+        self,
+        connection: "Connection",
+        unseen: list[tuple[float, bytes]],
+        now: float,
+        due: "dict[bytes, list[Connection]]",
+    ) -> None:
+        """Move the connection's overdue messages to `due`; what is younger stays watched."""
+        while unseen and now - unseen[0][0] >= self._delay:
+            due.setdefault(unseen.pop(0)[1], []).append(connection)
+            self._watched[connection] = False
+        if not unseen:
+            connection.unseen = None
+            del self._watched[connection]
+
+    async def run(self) -> None:
+        """Send reports, and remove stale routes. Never returns."""
+        while True:
+            await self._any_report.wait()
+            self._any_report.clear()
+            while self._stale:
+                await self._handle_stale_route(self._stale.popleft())
+            while self._reports:
+                await self._send_reports()
+            if not self._stale:
+                self._all_sent.set()
+
+    async def _handle_stale_route(self, delivery: relay.Delivery) -> None:
+        if delivery.notifiable:
+            self._report_text(delivery.json.encode(), delivery.user_id, [], "stale route")
+        try:
+            await self._registry.prune(delivery.user_id)
+        except (*REDIS_ERRORS, RedisError) as error:
+            log.warning("routes.not_pruned", user_id=delivery.user_id, error=repr(error))
+
+    async def _send_reports(self) -> None:
+        batch = [self._reports[index] for index in range(min(REPORT_BATCH, len(self._reports)))]
+        try:
+            body = msgpack_encoder.encode(relay.UndeliveredBatch(batch))
+            waits = self._delay if self._queue is NOTIFIER_WAITING else None
+            await self._publisher.publish(self._queue, body, expiration_seconds=waits)
+        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            log.warning("undelivered.not_reported", count=len(self._reports), error=repr(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        for _ in batch:
+            self._reports.popleft()
+
+    def _report_text(self, text: bytes, receiver_id: str, silent: list[str], reason: str) -> None:
+        message = _read(text)
+        if message is not None:
+            self._report(message, receiver_id, silent, reason)
+
+    def _report(self, message: _Message, receiver_id: str, silent: list[str], reason: str) -> None:
+        if len(self._reports) >= MAX_REPORTS:
+            metrics.UNDELIVERED.labels("dropped").inc()
+            return
+        metrics.UNDELIVERED.labels(reason).inc()
+        self._reports.append(_undelivered(message, receiver_id, silent))
+        self._wake()
+
+    def _wake(self) -> None:
+        self._all_sent.clear()
+        self._any_report.set()
+
+
+def _read(text: bytes) -> _Message | None:
+    try:
+        return _decoder.decode(text).payload.message
+    except msgspec.DecodeError as error:
+        log.error("undelivered.undecodable", error=str(error))
+        return None
+
+
+def _undelivered(message: _Message, receiver_id: str, silent: list[str]) -> relay.Undelivered:
+    return relay.Undelivered(
+        message_id=message.id,
+        conversation_id=message.conversation_id,
+        seq=message.seq,
+        sender_id=message.sender.id,
+        sender_username=message.sender.username,
+        receiver_id=receiver_id,
+        type=message.type,
+        preview=(message.content or "")[: relay.MAX_PREVIEW_CHARACTERS],
+        created_at_ms=round(datetime.fromisoformat(message.created_at).timestamp() * 1000),
+        silent_connections=silent,
+    )

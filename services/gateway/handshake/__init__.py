@@ -1,0 +1,1 @@
+"""The opening handshake: who asks, whether they may connect, and the endpoint that answers."""

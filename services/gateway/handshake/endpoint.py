@@ -1,0 +1,207 @@
+"""`/chat/ws`: from an upgrade request to a live connection, and the same verdict for a plain GET."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import uuid_utils
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse, Response
+
+from services.gateway import metrics
+from services.gateway.handshake.admission import Admission
+from services.gateway.handshake.request import SUBPROTOCOL, TokenCheck, read_request
+from services.gateway.rate_limit import Rate, RateLimit
+from services.gateway.registry.connections import RecoveryResult
+from services.gateway.registry.users import UserRegistration
+from services.gateway.session.connection import Connection
+from services.gateway.session.media_urls import MediaHosts
+from services.gateway.session.rules import Session
+from services.gateway.settings import GatewaySettings
+from services.gateway.socket.websocket_protocol import EXTENSION, GatewayProtocol
+from services.gateway.uplink.dispatcher import Dispatcher
+from shared.auth import Principal, TokenError
+from shared.auth.revocations import Revocations
+from shared.protocol import limits, payloads, server
+from shared.protocol.codec import instant_of_ms, json_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.redis import TRANSIENT_ERRORS, RedisError
+from shared.rest.errors import error_response
+
+log = structlog.get_logger(__name__)
+
+PATH: Final = "/chat/ws"
+OPENING_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedHandshake:
+    """Somebody who may connect. `cursor` is what the client has seen last, or None."""
+
+    principal: Principal
+    cursor: str | None
+    subprotocol: str | None
+
+
+class WebSocketEndpoint:
+    """Lets clients in."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        dispatcher: Dispatcher,
+        admission: Admission,
+        token_check: TokenCheck,
+        *,
+        revocations: Revocations,
+        user_registration: UserRegistration,
+    ) -> None:
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._admission = admission
+        self._token_check = token_check
+        self._revocations = revocations
+        self._user_registration = user_registration
+        self._rate = Rate(settings.events_per_second)
+        self._media_hosts = MediaHosts(settings.media_allowed_hosts)
+
+    def judge(self, request: Request | WebSocket) -> AcceptedHandshake:
+        """Whether `request` may connect, as far as it says itself. Raises ProtocolError with the HTTP status to answer."""
+        handshake_request = read_request(request.headers, request.query_params, query_token=self._settings.query_token)
+        # First the token: who has none must not use up the handshakes of those who have one.
+        principal = self._token_check.check(handshake_request)
+        self._admission.admit(time.monotonic(), returning=handshake_request.cursor is not None)
+        return AcceptedHandshake(
+            principal, handshake_request.cursor, SUBPROTOCOL if handshake_request.offers_subprotocol else None
+        )
+
+    async def verdict(self, request: Request) -> None:
+        """What an upgrade would be told. Raises ProtocolError."""
+        accepted = self.judge(request)
+        try:
+            if await self._revocations.is_revoked(accepted.principal):
+                raise TokenError("revoked")
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            raise _unavailable(error) from None
+
+    async def admit(self, websocket: WebSocket) -> None:
+        """Serve an upgrade request: a live connection, or an HTTP response that says why not."""
+        try:
+            accepted = self.judge(websocket)
+            async with asyncio.timeout(OPENING_SECONDS):
+                connection, recovery_result = await self._register(accepted)
+        except ProtocolError as error:
+            await websocket.send_denial_response(refusal(error))
+        except TimeoutError as error:
+            await websocket.send_denial_response(refusal(_unavailable(error)))
+        else:
+            await self._open(websocket, accepted, connection, recovery_result)
+
+    async def _register(self, accepted: AcceptedHandshake) -> tuple[Connection, RecoveryResult]:
+        """Make the connection known everywhere, and read what its client missed."""
+        principal = accepted.principal
+        session = Session(
+            principal.user_id, str(uuid_utils.uuid7()), RateLimit(self._rate), self._media_hosts, time.time
+        )
+        connection = Connection(self._dispatcher, session, principal)
+        # Deliveries may come as soon as the route stands, before its script's answer: the hub must know whom for.
+        self._dispatcher.hub.add(connection)
+        try:
+            recovery_result = await self._dispatcher.registry.attach(principal.user_id, connection.id, accepted.cursor)
+            _refuse_revoked(principal, recovery_result)
+            await self._user_registration.register(principal)
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            self._withdraw(connection)
+            raise _unavailable(error) from None
+        except BaseException:
+            self._withdraw(connection)
+            raise
+        return connection, recovery_result
+
+    async def _open(
+        self, websocket: WebSocket, accepted: AcceptedHandshake, connection: Connection, recovery_result: RecoveryResult
+    ) -> None:
+        protocol: GatewayProtocol = websocket.scope["extensions"][EXTENSION]["protocol"]
+        try:
+            await websocket.accept(subprotocol=accepted.subprotocol)
+        except BaseException:
+            self._withdraw(connection)
+            raise
+        if connection.close_code is not None:
+            # An order came while it opened: it was replaced or revoked.
+            self._withdraw(connection)
+            await websocket.close(connection.close_code)
+        elif connection.open(protocol, self._welcome(connection, recovery_result), recovery_result):
+            metrics.HANDSHAKES.labels("accepted").inc()
+            log.debug("connection.opened", connection_id=connection.id, user_id=connection.user_id)
+            self._dispatcher.on_opened(connection)
+        else:
+            self._withdraw(connection)
+
+    def _withdraw(self, connection: Connection) -> None:
+        """Undo what `_register` did."""
+        if self._dispatcher.hub.remove(connection):
+            self._dispatcher.registry.detach(connection.user_id, connection.id)
+
+    def _welcome(self, connection: Connection, recovery_result: RecoveryResult) -> bytes:
+        payload = payloads.ConnectionSuccessPayload(
+            user_id=connection.user_id,
+            connected_at=instant_of_ms(int(time.time() * 1000)),
+            connection_id=connection.id,
+            recovered=recovery_result.recovered,
+            cursor=recovery_result.cursor,
+            heartbeat_seconds=_whole(self._settings.ping_seconds),
+            max_message_bytes=limits.MAX_FRAME_BYTES,
+            expires_at=instant_of_ms(int(connection.expires_at * 1000)),
+        )
+        return json_encoder.encode(server.ConnectionSuccess(payload))
+
+
+def _refuse_revoked(principal: Principal, recovery_result: RecoveryResult) -> None:
+    """Raises TokenError when the token was issued before its user was revoked."""
+    if recovery_result.revokes(principal.issued_at):
+        raise TokenError("revoked")
+
+
+def _unavailable(error: Exception) -> ProtocolError:
+    log.warning("handshake.redis_unavailable", error=repr(error))
+    return ProtocolError(ErrorCode.UNAVAILABLE)
+
+
+def _whole(seconds: float) -> float:
+    """54 rather than 54.0 where that is the same."""
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def refusal(error: ProtocolError) -> JSONResponse:
+    """The HTTP response to a refused handshake, counted."""
+    reason = error.reason if isinstance(error, TokenError) else error.event.error.message
+    log.info("handshake.refused", code=error.code, reason=reason)
+    metrics.HANDSHAKES.labels(error.code).inc()
+    response = error_response(error)
+    if error.code is ErrorCode.VALIDATION_ERROR:
+        # A handshake isn't a body that could be unprocessable: the request itself is wrong.
+        response.status_code = 400
+    return response
+
+
+def add_websocket(app: FastAPI, endpoint: WebSocketEndpoint) -> None:
+    """Add `/chat/ws`, for upgrades and for plain requests."""
+
+    @app.websocket(PATH)
+    async def connect(websocket: WebSocket) -> None:
+        await endpoint.admit(websocket)
+
+    @app.get(PATH, include_in_schema=False)
+    async def verdict(request: Request) -> Response:
+        """What an upgrade would be told: a browser can't read a failed handshake."""
+        try:
+            await endpoint.verdict(request)
+        except ProtocolError as error:
+            return refusal(error)
+        welcome = error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, "You may connect: send an upgrade request"))
+        welcome.status_code = 426
+        welcome.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
+        return welcome

@@ -1,0 +1,67 @@
+"""Who wants to connect, from the request alone: its token from three places, its origin, its cursor."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers, QueryParams
+
+from shared.auth import Principal, TokenError, TokenVerifier
+from shared.protocol.errors import ErrorCode, ProtocolError
+
+SUBPROTOCOL: Final = "chat.v1"
+_BEARER_SUBPROTOCOL: Final = "bearer."
+_MANY_TOKENS: Final = "The request carries different tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeRequest:
+    """A request to connect, before its token is verified. `token` is None when it carries none."""
+
+    token: str | None
+    origin: str | None
+    cursor: str | None
+    offers_subprotocol: bool
+
+
+def read_request(headers: Headers, query: QueryParams, *, query_token: bool) -> HandshakeRequest:
+    """Take an upgrade request apart. Raises ProtocolError (validation_error) when it carries two different tokens."""
+    offered = [part.strip() for value in headers.getlist("sec-websocket-protocol") for part in value.split(",")]
+    tokens = {part[len(_BEARER_SUBPROTOCOL) :] for part in offered if part.startswith(_BEARER_SUBPROTOCOL)}
+    for value in headers.getlist("authorization"):
+        scheme, _, credentials = value.partition(" ")
+        if scheme.lower() == "bearer":
+            tokens.add(credentials.strip())
+    if query_token:
+        tokens.update(query.getlist("token"))
+    tokens.discard("")
+    if len(tokens) > 1:
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, _MANY_TOKENS)
+    return HandshakeRequest(
+        token=next(iter(tokens), None),
+        origin=headers.get("origin"),
+        cursor=query.get("cursor"),
+        offers_subprotocol=SUBPROTOCOL in offered,
+    )
+
+
+class TokenCheck:
+    """Checks origins and tokens."""
+
+    def __init__(self, verifier: TokenVerifier, allowed_origins: list[str]) -> None:
+        self._verifier = verifier
+        self._origins = frozenset(allowed_origins)
+
+    def check(self, handshake_request: HandshakeRequest) -> Principal:
+        """Who asks. Raises ProtocolError (forbidden) for a foreign origin, TokenError for a bad or missing token.
+
+        Before there is a key to verify with it is ProtocolError (unavailable).
+        """
+        if (
+            handshake_request.origin is not None
+            and self._origins
+            and handshake_request.origin.lower() not in self._origins
+        ):
+            raise ProtocolError(ErrorCode.FORBIDDEN)
+        if handshake_request.token is None:
+            raise TokenError("no token")
+        return self._verifier.verify(handshake_request.token)

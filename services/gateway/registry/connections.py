@@ -1,0 +1,191 @@
+"""Where users can be reached, and what waits for them: routes and inboxes in Redis, each change one script call."""
+
+import asyncio
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import uuid_utils
+
+from services.gateway import metrics
+from shared.protocol import limits
+from shared.protocol.closing import CloseCode
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
+
+log = structlog.get_logger(__name__)
+
+ROUTE_SECONDS: Final = 3600
+"""Routes outlive their gateway for this long; deliveries to a dead one remove them much sooner. `Recovery` renews those of
+live connections."""
+ATTACH_BATCH: Final = 50
+DETACH_BATCH: Final = 500
+RETRY_SECONDS: Final = 1.0
+
+_CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,10}", re.ASCII)
+_NO_CURSOR: Final = "0-0"
+_RESULTS: Final = {1: True, 0: False, -1: None}
+
+_attach = Script("services.gateway.registry", "attach")
+_detach = Script("services.gateway.registry", "detach")
+_prune = Script("services.gateway.registry", "prune")
+_renew = Script("services.gateway.registry", "renew")
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryResult:
+    """What an inbox holds after a cursor. `recovered`: all of it (`events`), nothing (False), or nobody asked (None).
+
+    `cursor` is the newest entry's id. `events` are ready JSON texts, oldest first. `revoked_at`: tokens of the user that
+    were issued up to then (Unix seconds) are refused.
+    """
+
+    recovered: bool | None
+    cursor: str
+    events: list[bytes]
+    revoked_at: float | None = None
+
+    @property
+    def offset(self) -> int:
+        """The place of `cursor` in the inbox."""
+        return int(self.cursor.partition("-")[0])
+
+    @property
+    def tag(self) -> str:
+        """What tells the entry of `cursor` from others that may have had its place."""
+        return self.cursor.partition("-")[2]
+
+    def revokes(self, issued_at: float) -> bool:
+        """True when a token of the user that was issued at `issued_at` (Unix seconds) is refused."""
+        return self.revoked_at is not None and issued_at <= self.revoked_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Attachment:
+    """A new connection that waits for its route. `item` is (user id, connection id, cursor or '')."""
+
+    item: tuple[str, str, str]
+    done: asyncio.Future[RecoveryResult]
+
+
+class ConnectionRegistry:
+    """The routes of this gateway's connections."""
+
+    def __init__(self, shards: Shards, gateway_id: str) -> None:
+        self._shards = shards
+        self._gateway_id = gateway_id
+        self._attaching: list[list[_Attachment]] = [[] for _ in range(len(shards))]
+        self._any_attaching = [asyncio.Event() for _ in range(len(shards))]
+        self._gone: list[tuple[str, str]] = []
+        self._any_gone = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """True when no route waits for its removal."""
+        return not self._gone
+
+    async def attach(self, user_id: str, connection_id: str, cursor: str | None) -> RecoveryResult:
+        """Register a new connection, evict the user's oldest beyond 10, and read the inbox. Raises redis' errors.
+
+        A cursor that we can't have given is answered with `recovered` False. Connections that come while a script runs
+        go together with the next: `run_arrivals` does it.
+        """
+        asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else _NO_CURSOR)
+        shard = self._shards.index_of(user_id)
+        arrival = _Attachment((user_id, connection_id, asked), asyncio.get_running_loop().create_future())
+        self._attaching[shard].append(arrival)
+        self._any_attaching[shard].set()
+        return await arrival.done
+
+    async def attach_forever(self, shard: int) -> None:
+        """Register new connections of the users of one server. Never returns."""
+        while True:
+            await self._any_attaching[shard].wait()
+            self._any_attaching[shard].clear()
+            while waiting := self._attaching[shard]:
+                batch, self._attaching[shard] = waiting[:ATTACH_BATCH], waiting[ATTACH_BATCH:]
+                await self._attach([arrival for arrival in batch if not arrival.done.done()])
+
+    async def _attach(self, batch: list[_Attachment]) -> None:
+        try:
+            found = await self._run_attach([arrival.item for arrival in batch], limits.MAX_CONNECTIONS_PER_USER)
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            for arrival in batch:
+                if not arrival.done.done():
+                    arrival.done.set_exception(error)
+            return
+        for arrival, recovery_result in zip(batch, found, strict=True):
+            if not arrival.done.done():
+                arrival.done.set_result(recovery_result)
+
+    async def resume(self, items: Sequence[tuple[str, str, str]]) -> list[RecoveryResult]:
+        """Register connections again, whose users share a server, and read what each has missed since its cursor.
+
+        Items are (user id, connection id, cursor or ''). Raises redis' errors.
+        """
+        return await self._run_attach(items, 0)
+
+    async def renew(self, items: Sequence[tuple[str, str]]) -> list[int]:
+        """Let routes and inboxes of connections live on, whose users share a server; says which have no route any more.
+
+        Items are (user id, connection id); the answer holds places in them. Raises redis' errors.
+        """
+        client = self._shards.of(items[0][0])
+        gone = await _renew(client, msgpack_encoder.encode(items), ROUTE_SECONDS, limits.INBOX_SECONDS)
+        return [place - 1 for place in gone]
+
+    def detach(self, user_id: str, connection_id: str) -> None:
+        """Remove a route soon; `run` does it."""
+        self._gone.append((user_id, connection_id))
+        self._any_gone.set()
+
+    async def prune(self, user_id: str) -> None:
+        """Remove the user's routes to this gateway, which holds none of its connections. Raises redis' errors."""
+        await _prune(self._shards.of(user_id), self._gateway_id, user_id, str(uuid_utils.uuid7()))
+
+    async def run(self) -> None:
+        """Remove routes as connections go, in batches. Never returns."""
+        while True:
+            await self._any_gone.wait()
+            self._any_gone.clear()
+            while self._gone:
+                await self.flush()
+
+    async def flush(self) -> None:
+        """Remove the routes that wait for it, or wait a second when a server is away."""
+        batch, self._gone = self._gone[:DETACH_BATCH], self._gone[DETACH_BATCH:]
+        for index, users in self._shards.split({user for user, _ in batch}).items():
+            wanted = set(users)
+            items = [item for item in batch if item[0] in wanted]
+            try:
+                body = msgpack_encoder.encode(items)
+                await _detach(self._shards.at(index), self._gateway_id, body, limits.INBOX_SECONDS)
+            except (*TRANSIENT_ERRORS, RedisError) as error:
+                # A route that stays is removed by the first delivery that finds nobody here.
+                log.warning("routes.not_removed", count=len(items), error=repr(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _run_attach(self, items: Sequence[tuple[str, str, str]], most: int) -> list[RecoveryResult]:
+        if not items:
+            return []
+        answer = await _attach(
+            self._shards.of(items[0][0]),
+            self._gateway_id,
+            msgpack_encoder.encode(items),
+            most,
+            limits.INBOX_SECONDS,
+            ROUTE_SECONDS,
+            int(CloseCode.REPLACED),
+            random.getrandbits(31),
+        )
+        found = [
+            RecoveryResult(_RESULTS[flag], last.decode(), texts, None if revoked is None else float(revoked))
+            for flag, last, texts, revoked in answer
+        ]
+        for recovery_result in found:
+            if recovery_result.recovered is not None:
+                metrics.RECOVERIES.labels("recovered" if recovery_result.recovered else "lost").inc()
+        return found

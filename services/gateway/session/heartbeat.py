@@ -1,0 +1,91 @@
+"""Deadlines of connections: pings, pongs, tokens that end, writes that hang. One sweep for all instead of timers."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from services.gateway.socket.send_buffer import WRITE_SECONDS
+from shared.protocol import limits, payloads, server
+from shared.protocol.closing import CloseCode
+from shared.protocol.codec import instant_of_ms, json_encoder
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+
+TICK_SECONDS: Final = 0.25
+"""How exact deadlines are kept."""
+
+
+class Timetable:
+    """Connections by the tick in which they are to be looked at."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[int, list[Connection]] = {}
+        self._swept = 0
+
+    def plan(self, connection: "Connection", at: float) -> None:
+        """Look at `connection` at `at` (monotonic seconds), or in the first sweep after it."""
+        tick = max(math.ceil(at / TICK_SECONDS), self._swept + 1)
+        connection.check_at = tick
+        self._ticks.setdefault(tick, []).append(connection)
+
+    def due(self, now: float) -> list["Connection"]:
+        """The connections whose time has come, each once; those planned anew meanwhile are not."""
+        newest = math.floor(now / TICK_SECONDS)
+        if not self._swept:
+            ticks = sorted(tick for tick in self._ticks if tick <= newest)
+        else:
+            ticks = [tick for tick in range(self._swept + 1, newest + 1) if tick in self._ticks]
+        self._swept = newest
+        return [connection for tick in ticks for connection in self._ticks.pop(tick) if connection.check_at == tick]
+
+
+class Heartbeat:
+    """Pings connections, and closes those that don't answer, don't read, or whose token has ended."""
+
+    def __init__(self, ping_seconds: float, pong_seconds: float, wall_clock: Callable[[], float] = time.time) -> None:
+        self._ping_seconds = ping_seconds
+        self._pong_seconds = pong_seconds
+        self._wall_clock = wall_clock
+        self._timetable = Timetable()
+
+    def plan(self, connection: "Connection") -> None:
+        """Look at the connection, which is open, at its next deadline. Call it again when a deadline has moved nearer."""
+        now, wall = time.monotonic(), self._wall_clock()
+        deadlines = [connection.ping_at + self._ping_seconds, connection.pong_at + self._pong_seconds]
+        notice = 0 if connection.expiry_told else limits.TOKEN_EXPIRING_SECONDS
+        deadlines.append(now + connection.expires_at - wall - notice)
+        if connection.paused_at is not None:
+            deadlines.append(connection.paused_at + WRITE_SECONDS)
+        self._timetable.plan(connection, min(deadlines))
+
+    def sweep(self, now: float) -> None:
+        """Do what is due."""
+        for connection in self._timetable.due(now):
+            if not connection.closed:
+                self._check(connection, now)
+
+    def _check(self, connection: "Connection", now: float) -> None:
+        left = connection.expires_at - self._wall_clock()
+        if left <= 0:
+            connection.close(CloseCode.TOKEN_EXPIRED)
+        elif now - connection.pong_at >= self._pong_seconds:
+            connection.close(CloseCode.PONG_TIMEOUT)
+        elif connection.paused_at is not None and now - connection.paused_at >= WRITE_SECONDS:
+            connection.close(CloseCode.SLOW_CONSUMER)
+        else:
+            self._announce_end(connection, left)
+            if now - connection.ping_at >= self._ping_seconds:
+                connection.ping_at = now
+                connection.ping()
+            self.plan(connection)
+
+    def _announce_end(self, connection: "Connection", left: float) -> None:
+        """Tell the client that its token ends in `left` seconds, when it is time and it doesn't know yet; `status.bulk` comes
+        first.
+        """
+        if left <= limits.TOKEN_EXPIRING_SECONDS and not connection.expiry_told and connection.has_snapshot:
+            connection.expiry_told = True
+            ends = payloads.AuthPayload(instant_of_ms(int(connection.expires_at * 1000)))
+            connection.send(json_encoder.encode(server.AuthExpiring(ends)))

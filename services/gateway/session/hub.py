@@ -1,0 +1,46 @@
+"""The connections of this gateway, by user and by id."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from services.gateway import metrics
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+
+
+class Hub:
+    """Holds every connection from before its route is registered until it is lost."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Connection] = {}
+        self._by_user: dict[str, tuple[Connection, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def __iter__(self) -> Iterator["Connection"]:
+        """A snapshot: connections may come and go meanwhile."""
+        return iter(list(self.by_id.values()))
+
+    def add(self, connection: "Connection") -> None:
+        """Hold `connection`."""
+        self.by_id[connection.id] = connection
+        self._by_user[connection.user_id] = (*self._by_user.get(connection.user_id, ()), connection)
+        metrics.CONNECTIONS.set(len(self.by_id))
+
+    def remove(self, connection: "Connection") -> bool:
+        """Let `connection` go. False when it wasn't held."""
+        if self.by_id.pop(connection.id, None) is None:
+            return False
+        left = tuple(other for other in self._by_user[connection.user_id] if other is not connection)
+        if left:
+            self._by_user[connection.user_id] = left
+        else:
+            del self._by_user[connection.user_id]
+        metrics.CONNECTIONS.set(len(self.by_id))
+        return True
+
+    def of_user(self, user_id: str) -> Sequence["Connection"]:
+        """The user's connections here; none is no error."""
+        return self._by_user.get(user_id, ())

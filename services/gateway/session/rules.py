@@ -1,0 +1,285 @@
+"""The rules of one connection, without I/O: a frame and the time in, what is to be done out."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from services.gateway import metrics
+from services.gateway.rate_limit import Flood, RateLimit
+from services.gateway.session.media_urls import MediaHosts
+from shared.protocol import client, limits, payloads, relay, server
+from shared.protocol.closing import CloseCode
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, ErrorReference, error_event
+
+TOO_MANY_EVENTS: Final = "Too many events"
+MAX_REFUSALS: Final = 100
+"""Frames over a rate that are answered within a second before the client has to wait."""
+_MAX_LENIENT_BYTES: Final = 64 * 1024
+"""A frame that is no JSON to us is read again for its reference, unless it is longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this event's JSON to the connection."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection."""
+
+    code: CloseCode
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """Verify a new token, and answer."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Send this event's JSON to the connection, whose client has said that it lives."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PauseReading:
+    """Read nothing from the connection for a while: it goes on sending what is refused."""
+
+
+Action = relay.Command | relay.Typing | relay.SetStatus | Reply | Close | RefreshToken | Pong | PauseReading
+
+
+class Session:
+    """What one connection may say, and what that means. `now` is monotonic seconds."""
+
+    __slots__ = (
+        "_bad_frames",
+        "_media_hosts",
+        "_rate_limit",
+        "_refusals",
+        "_refused_until",
+        "connection_id",
+        "user_id",
+        "wall_clock",
+    )
+
+    def __init__(
+        self,
+        user_id: str,
+        connection_id: str,
+        rate_limit: RateLimit,
+        media_hosts: MediaHosts,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.user_id = user_id
+        self.connection_id = connection_id
+        self.wall_clock = wall_clock
+        self._rate_limit = rate_limit
+        self._media_hosts = media_hosts
+        self._bad_frames = 0
+        self._refusals = Flood(MAX_REFUSALS)
+        self._refused_until = 0.0
+
+    def on_frame(self, data: bytes, now: float) -> tuple[Action, ...]:
+        """What to do about a text frame."""
+        try:
+            frame = client.frame_decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return self._on_malformed(data, str(error), now)
+        kind = type(frame)
+        metrics.EVENTS_IN.counts[_TYPES[kind]] += 1
+        if kind is not client.MessageSend:
+            self._bad_frames = 0
+            wait = self._rate_limit.take(now)
+            if wait:
+                return self._too_many(TOO_MANY_EVENTS, wait, _reference(frame), now)
+        return _RULES[kind](self, frame, now)
+
+    def on_binary(self, now: float) -> tuple[Action, ...]:
+        """What to do about a binary frame."""
+        return self._on_bad(ErrorCode.VALIDATION_ERROR, "Binary frames are not part of the protocol", None, now)
+
+    def refuse_sends(self, retry_after: float, now: float) -> None:
+        """The user's message allowance is used up: sends until then are refused without asking again."""
+        self._refused_until = now + retry_after
+
+    def refuses_too_often(self, now: float) -> bool:
+        """A frame was refused because there are too many. True when the client goes on and on with them."""
+        return self._refusals.exceeded(now)
+
+    # --- rules, one for each type -------------------------------------------------------------------------------------
+
+    def _on_send(self, frame: client.MessageSend, now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        for place, item in enumerate(payload.media or ()):
+            field = self._refused_url(item)
+            if field is not None:
+                reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
+                return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
+        self._bad_frames = 0
+        if now < self._refused_until:
+            return self._too_many(None, self._refused_until - now, _reference(frame), now)
+        media = json_encoder.encode(payload.media).decode() if payload.media else None
+        return (
+            relay.SendMessage(
+                self.user_id,
+                self.connection_id,
+                payload.conversation_id.lower(),
+                payload.type,
+                payload.content,
+                media,
+                payload.temp_id,
+            ),
+        )
+
+    def _on_read(self, frame: client.MessageRead, _now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        return (relay.MarkRead(self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq),)
+
+    def _on_delivered(self, frame: client.MessageDelivered, _now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        return (relay.MarkDelivered(self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq),)
+
+    def _on_block_add(self, frame: client.BlockAdd, _now: float) -> tuple[Action, ...]:
+        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, True),)
+
+    def _on_block_remove(self, frame: client.BlockRemove, _now: float) -> tuple[Action, ...]:
+        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, False),)
+
+    def _on_typing_start(self, frame: client.TypingStart, _now: float) -> tuple[Action, ...]:
+        return (self._typing(frame.payload, active=True),)
+
+    def _on_typing_stop(self, frame: client.TypingStop, _now: float) -> tuple[Action, ...]:
+        return (self._typing(frame.payload, active=False),)
+
+    def _typing(self, payload: client.ConversationPayload, *, active: bool) -> relay.Typing:
+        conversation_id = payload.conversation_id.lower()
+        return relay.Typing(self.user_id, conversation_id, active, connection_id=self.connection_id)
+
+    def _on_presence_set(self, frame: client.PresenceSet, _now: float) -> tuple[Action, ...]:
+        at_ms = int(self.wall_clock() * 1000)
+        return (relay.SetStatus(self.user_id, self.connection_id, frame.payload.status, at_ms),)
+
+    def _on_ping(self, frame: client.Ping, _now: float) -> tuple[Action, ...]:
+        pong = server.Pong(payloads.PongPayload(int(self.wall_clock()), frame.payload.timestamp))
+        return (Pong(json_encoder.encode(pong)),)
+
+    def _on_auth_refresh(self, frame: client.AuthRefresh, _now: float) -> tuple[Action, ...]:
+        return (RefreshToken(frame.payload.token),)
+
+    # --- refusals --------------------------------------------------------------------------------------------------------
+
+    def _on_malformed(self, data: bytes, reason: str, now: float) -> tuple[Action, ...]:
+        """Find out what the frame was meant to be."""
+        try:
+            envelope = client.envelope_decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _lenient_reference(data), now)
+        reference = _reference_of(envelope)
+        if envelope.type in client.FRAMES:
+            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, reference, now)
+        return self._on_bad(ErrorCode.UNKNOWN_EVENT, f"Unknown event type: {reference.type}", reference, now)
+
+    def _on_bad(
+        self, code: ErrorCode, message: str | None, reference: ErrorReference | None, now: float
+    ) -> tuple[Action, ...]:
+        """Answer a frame that was refused; too many of them in a row end the connection."""
+        metrics.EVENTS_IN.counts[metrics.MALFORMED] += 1
+        self._bad_frames += 1
+        wait = self._rate_limit.take(now)
+        answer: tuple[Action, ...]
+        if wait:
+            answer = self._too_many(TOO_MANY_EVENTS, wait, reference, now)
+        else:
+            answer = (Reply(json_encoder.encode(error_event(code, message, ref=reference))),)
+        if self._bad_frames >= limits.MAX_BAD_FRAMES_IN_A_ROW:
+            return (*answer, Close(CloseCode.POLICY_VIOLATION))
+        return answer
+
+    def _too_many(
+        self, message: str | None, wait: float, reference: ErrorReference | None, now: float
+    ) -> tuple[Action, ...]:
+        metrics.RATE_LIMITED.labels("messages" if message is None else "events").inc()
+        retry_after = math.ceil(wait * 1000) / 1000
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference)
+        reply = Reply(json_encoder.encode(event))
+        return (reply, PauseReading()) if self.refuses_too_often(now) else (reply,)
+
+    def _refused_url(self, media: client.Media) -> str | None:
+        """Which field of an attachment points where it must not, or None."""
+        if not self._media_hosts.allows(media.url):
+            return "url"
+        if media.thumbnail is not None and not self._media_hosts.allows(media.thumbnail):
+            return "thumbnail"
+        return None
+
+
+_TYPES: Final[dict[type[Any], str]] = {frame: name for name, frame in client.FRAMES.items()}
+_RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]]]] = {
+    client.MessageSend: Session._on_send,
+    client.MessageRead: Session._on_read,
+    client.MessageDelivered: Session._on_delivered,
+    client.BlockAdd: Session._on_block_add,
+    client.BlockRemove: Session._on_block_remove,
+    client.TypingStart: Session._on_typing_start,
+    client.TypingStop: Session._on_typing_stop,
+    client.PresenceSet: Session._on_presence_set,
+    client.Ping: Session._on_ping,
+    client.AuthRefresh: Session._on_auth_refresh,
+}
+
+
+def _reference(frame: client.ClientFrame) -> ErrorReference:
+    """What names a valid frame to its sender."""
+    payload: Any = frame.payload
+    return ErrorReference(
+        _TYPES[type(frame)], getattr(payload, "temp_id", None), getattr(payload, "conversation_id", None)
+    )
+
+
+def _reference_of(envelope: client.Envelope) -> ErrorReference:
+    """What names a refused frame to its sender: only what it said itself, in bounds."""
+    payload = envelope.payload if isinstance(envelope.payload, dict) else {}
+    return ErrorReference(
+        envelope.type[: limits.MAX_TEMP_ID_CHARACTERS],
+        _short(payload.get("tempId")),
+        _short(payload.get("conversationId")),
+    )
+
+
+def _lenient_reference(data: bytes) -> ErrorReference | None:
+    """What names a frame that is JSON by its grammar, but holds a lone surrogate or a number that nothing can hold.
+
+    RFC 8259 (sections 6 and 8.2) leaves both to the reader. msgspec refuses the whole frame; its sender shall know which.
+    """
+    if len(data) > _MAX_LENIENT_BYTES:
+        return None
+    try:
+        frame = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    kind = frame.get("type") if isinstance(frame, dict) else None
+    if not isinstance(kind, str) or kind not in client.FRAMES:
+        return None
+    return _reference_of(client.Envelope(kind, frame.get("payload")))
+
+
+def _short(value: Any) -> str | None:
+    """`value` if it is a text that we would take as an id."""
+    if not isinstance(value, str) or len(value) > limits.MAX_TEMP_ID_CHARACTERS:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value

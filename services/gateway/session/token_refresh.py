@@ -1,0 +1,90 @@
+"""`auth.refresh`: a newer token of the same subject takes the place of a connection's token."""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.gateway.registry.users import UserRegistration
+from services.gateway.session.heartbeat import Heartbeat
+from shared.auth import Principal, TokenError, TokenVerifier
+from shared.auth.revocations import Revocations
+from shared.protocol import client, payloads, server
+from shared.protocol.codec import instant_of_ms, json_encoder
+from shared.protocol.errors import ErrorCode, ErrorReference, error_event
+from shared.redis import TRANSIENT_ERRORS, RedisError
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+MAX_WAITING: Final = 10_000
+_REFERENCE: Final = ErrorReference(server.event_type(client.AuthRefresh))
+
+
+class TokenRefresh:
+    """Verifies new tokens one after another, away from the connections' read path."""
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        revocations: Revocations,
+        user_registration: UserRegistration,
+        heartbeat: Heartbeat,
+    ) -> None:
+        self._verifier = verifier
+        self._user_registration = user_registration
+        self._revocations = revocations
+        self._heartbeat = heartbeat
+        self._waiting: deque[tuple[Connection, str]] = deque()
+        self._any_waiting = asyncio.Event()
+
+    def ask(self, connection: "Connection", token: str) -> None:
+        """Verify `token` soon, and answer `connection`."""
+        if len(self._waiting) >= MAX_WAITING:
+            _refuse(connection, ErrorCode.INTERNAL_ERROR)
+            return
+        self._waiting.append((connection, token))
+        self._any_waiting.set()
+
+    async def run(self) -> None:
+        """Answer as requests come. Never returns."""
+        while True:
+            await self._any_waiting.wait()
+            self._any_waiting.clear()
+            while self._waiting:
+                await self._answer(*self._waiting.popleft())
+
+    async def _answer(self, connection: "Connection", token: str) -> None:
+        try:
+            principal = await self._verify(connection, token)
+        except TokenError as error:
+            log.info("token.refused", connection_id=connection.id, user_id=connection.user_id, reason=error.reason)
+            _refuse(connection, ErrorCode.UNAUTHORIZED)
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            log.warning("token.not_checked", connection_id=connection.id, error=repr(error))
+            _refuse(connection, ErrorCode.INTERNAL_ERROR)
+        else:
+            self._accept(connection, principal)
+
+    async def _verify(self, connection: "Connection", token: str) -> Principal:
+        principal = self._verifier.verify(token)
+        if principal.user_id != connection.user_id:
+            raise TokenError("another subject")
+        if await self._revocations.is_revoked(principal):
+            raise TokenError("revoked")
+        return principal
+
+    def _accept(self, connection: "Connection", principal: Principal) -> None:
+        connection.renew(principal)
+        self._user_registration.register_soon(principal)
+        if not connection.closed:
+            self._heartbeat.plan(connection)
+        ends = payloads.AuthPayload(instant_of_ms(int(principal.expires_at * 1000)))
+        connection.send(json_encoder.encode(server.AuthRefreshed(ends)))
+
+
+def _refuse(connection: "Connection", code: ErrorCode) -> None:
+    connection.send(json_encoder.encode(error_event(code, ref=_REFERENCE)))

@@ -1,0 +1,301 @@
+"""The WebSocket protocol of the gateway: uvicorn's, with a short way for the frames that make up nearly all traffic.
+
+Until a connection is attached it is a plain ASGI WebSocket. Once the endpoint has attached a `Listener`, the ASGI
+application ends, whole text frames go straight to the listener, and what the gateway writes goes straight to the
+transport; nothing of a task, a queue or an ASGI message remains. Every other frame takes uvicorn's and websockets' way.
+"""
+
+import asyncio
+import time
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import CloseCode as WebSocketCode
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.speedups import apply_mask
+
+from services.gateway.rate_limit import Flood
+from services.gateway.socket import frames
+from services.gateway.socket.attachment import Listener
+from services.gateway.socket.opening import Opening
+from services.gateway.socket.send_buffer import HIGH_WATER_BYTES, SendBuffer
+
+EXTENSION: Final = "chat.protocol"
+"""Where an ASGI scope's extensions hold the protocol of the connection."""
+CLOSE_SECONDS: Final = 5.0
+"""A peer that doesn't end the connection within this time after a close frame is cut off."""
+MAX_CONTROL_FRAMES: Final = 20
+"""Pings and pongs a second; more is a flood."""
+MAX_PARTS: Final = 1024
+"""Fragments of messages a second before the peer has to wait, and of one message before they are joined."""
+READING_PAUSE_SECONDS: Final = 1.0
+
+
+class GatewayProtocol(WebSocketsSansIOProtocol):
+    """One connection. Pass the class as `uvicorn.Config(ws=GatewayProtocol)`."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = Opening(
+            extensions=self.conn.available_extensions, max_size=config.ws_max_size, logger=self.conn.logger
+        )
+        self._splitter = frames.FrameSplitter(config.ws_max_size)
+        self._listener: Listener | None = None
+        self._send_buffer: SendBuffer | None = None
+        self._control_frames = Flood(MAX_CONTROL_FRAMES)
+        self._parts = Flood(MAX_PARTS)
+        self._abort_timer: asyncio.TimerHandle | None = None
+        self._failed = False
+
+    # --- what the gateway does with an attached connection ---------------------------------------------------------
+
+    def attach(self, listener: Listener) -> bool:
+        """Hand the accepted connection to `listener`. False when the peer has gone already."""
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            return False
+        self._listener = listener
+        self._send_buffer = SendBuffer(self.transport)
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        # An idle connection keeps nothing of its handshake: this is half of its memory.
+        del self.scope, self.request, self.response
+        self.app = None
+        return True
+
+    @property
+    def send_buffer(self) -> SendBuffer:
+        """Where events are written. Only of an attached connection."""
+        assert self._send_buffer is not None
+        return self._send_buffer
+
+    def ping(self) -> None:
+        """Send a ping, unless the connection is ending or the peer doesn't read."""
+        if not self.close_sent and self.send_buffer.paused_at is None and not self.transport.is_closing():
+            self.conn.send_ping(b"")
+            self._write_pending()
+
+    def rest(self) -> None:
+        """Read nothing for a second: the peer sends more than it may, and answering takes time from others."""
+        if self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.loop.call_later(READING_PAUSE_SECONDS, self._read_on)
+
+    def close_with(self, code: int) -> None:
+        """Begin the close handshake. The listener hears of the end at once; the socket goes within `CLOSE_SECONDS`."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.conn.send_close(code)
+        self._write_pending()
+        self.close_sent = True
+        self._abort_soon()
+        self._notify_lost(code, clean=False)
+
+    # --- what the transport tells ------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport."""
+        if not self.handshake_complete:
+            super().data_received(data)
+            self._answer_unparsable()
+            return
+        for first, frame, start in self._splitter.feed(data):
+            if first == frames.FINAL_TEXT and self.conn.current_size is None and self.conn.state is OPEN:
+                self._on_text(apply_mask(frame[start:], frame[start - 4 : start]))
+            else:
+                self._parse(first, frame)
+
+    def pause_writing(self) -> None:
+        """Called by the transport."""
+        super().pause_writing()
+        if self._send_buffer is not None and self._listener is not None:
+            self._send_buffer.pause(time.monotonic())
+            self._listener.on_paused()
+
+    def resume_writing(self) -> None:
+        """Called by the transport."""
+        super().resume_writing()
+        if self._send_buffer is not None and self._send_buffer.resume() and self._listener is not None:
+            self._listener.on_shed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the transport."""
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        self._notify_lost(None, clean=False)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Called by the server for connections that a drain has left."""
+        super().shutdown()
+        self._abort_soon()
+
+    # --- uvicorn's handlers, mended ------------------------------------------------------------------------------------
+
+    def handle_connect(self, event: Request) -> None:
+        """Start the application; nothing is read until it has accepted."""
+        super().handle_connect(event)
+        if self.close_sent:
+            return
+        self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: {"protocol": self}}
+        self.transport.pause_reading()
+
+    async def send(self, message: Any) -> None:
+        """ASGI's send. To an application whose peer broke the protocol the connection is lost; uvicorn calls it a bug."""
+        if self._failed:
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.accept" and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    async def run_asgi(self) -> None:
+        """Run the application. One that has attached a listener may end, and the connection goes on without it."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete and self.initial_response is None:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        if self._listener is None and self.close_timer is None:
+            self.transport.close()
+            self._abort_soon()
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message that came in fragments, or without a listener."""
+        whole = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        text = self.curr_msg_data_type == "text"
+        if text and not _is_utf8(whole):
+            self.frames = []
+            self._refuse_encoding()
+        elif self._listener is None:
+            super().send_receive_event_to_app()
+        else:
+            self.frames = []
+            if text:
+                self._listener.on_text(whole)
+            else:
+                self._listener.on_binary()
+
+    def handle_cont(self, event: Frame) -> None:
+        """A part of a message. Each takes far more memory than a byte that it holds."""
+        if len(self.frames) >= MAX_PARTS:
+            self.frames = [b"".join(self.frames)]
+        if self._listener is not None and self._parts.exceeded(self.loop.time()):
+            self.rest()
+        super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        """Write the pong, unless the peer doesn't read its pongs or sends a flood."""
+        if self._is_flood() or self.transport.is_closing() or not self.writable.is_set():
+            self.conn.data_to_send()
+            return
+        super().handle_ping()
+        if self._listener is not None:
+            self._listener.on_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        """A sign of life, solicited or not."""
+        super().handle_pong(event)
+        if not self._is_flood() and self._listener is not None:
+            self._listener.on_pong()
+
+    def handle_close(self, event: Frame) -> None:
+        """The peer closes, or answers our close frame."""
+        code = None if self.conn.close_rcvd is None else int(self.conn.close_rcvd.code)
+        super().handle_close(event)
+        self.transport.close()
+        self._abort_soon()
+        self._notify_lost(code, clean=True)
+
+    def handle_parser_exception(self) -> None:
+        """The peer broke the protocol: it is told with a close frame, and only our side of the connection ends.
+
+        Closing both would reset the connection while what the peer sent lies unread, and the reset would overtake the frame.
+        """
+        assert self.conn.close_sent is not None
+        code = int(self.conn.close_sent.code)
+        self._failed = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": self.conn.close_sent.reason})
+        self._write_pending()
+        self.close_sent = True
+        self.transport.write_eof()
+        self._abort_soon()
+        self._notify_lost(code, clean=False)
+
+    # --- parts -----------------------------------------------------------------------------------------------------------
+
+    def _on_text(self, data: bytes) -> None:
+        if self._listener is not None and _is_utf8(data):
+            self._listener.on_text(data)
+        else:
+            self.curr_msg_data_type = "text"
+            self.frames = [data]
+            self.send_receive_event_to_app()
+
+    def _parse(self, first: int, data: bytes) -> None:
+        """Leave a frame to websockets' parser."""
+        if first & frames.OPCODE_BITS == frames.CLOSE and first != frames.UNFRAMED:
+            # A close frame may stand between the fragments of a message (RFC 6455, section 5.4); websockets refuses it.
+            self.conn.current_size = None
+        if self.conn.parser_exc is None:
+            super().data_received(data)
+
+    def _answer_unparsable(self) -> None:
+        """The library writes a 431 or 414 for a handshake that is too large; uvicorn forgets to send it."""
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            self._abort_soon()
+
+    def _refuse_encoding(self) -> None:
+        self.conn.fail(WebSocketCode.INVALID_DATA)
+        self.handle_parser_exception()
+
+    def _is_flood(self) -> bool:
+        """Count a control frame; a peer that sends too many is cut off."""
+        if not self._control_frames.exceeded(self.loop.time()):
+            return False
+        self._notify_lost(None, clean=False)
+        self.transport.abort()
+        return True
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _write_pending(self) -> None:
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def _abort_soon(self) -> None:
+        """`transport.close()` waits for a flush, which a peer that doesn't read can put off for ever."""
+        if self._abort_timer is None and not self.disconnected:
+            self._abort_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def _notify_lost(self, code: int | None, *, clean: bool) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.on_lost(code, clean)
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""Answers to commands that didn't get through."""
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from services.gateway import metrics
+from services.gateway.session.hub import Hub
+from shared.protocol import client, relay
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, ErrorEvent, ErrorReference, error_event
+from shared.protocol.server import event_type
+
+_TOO_MANY_WAITING: Final = "Too many requests wait for an answer"
+
+
+class ErrorReplies:
+    """Tells connections why a command failed; those that have gone meanwhile hear nothing."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def send_failed(self, commands: Iterable[relay.Command], reason: str) -> None:
+        """The outcome of these commands is unknown, or nothing could be sent."""
+        for command in commands:
+            metrics.COMMANDS_FAILED.labels(reason).inc()
+            self._reply(command, error_event(ErrorCode.SEND_FAILED, ref=reference(command)))
+
+    def overrun(self, command: relay.Command) -> None:
+        """The connection has too many commands waiting."""
+        metrics.RATE_LIMITED.labels("waiting").inc()
+        message = None if isinstance(command, relay.SendMessage) else _TOO_MANY_WAITING
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference(command))
+        self._reply(command, event)
+        connection = self._hub.by_id.get(command.connection_id)
+        if connection is not None and connection.session.refuses_too_often(time.monotonic()):
+            connection.rest()
+
+    def rate_limited(self, command: relay.Command, retry_after: float, now: float) -> None:
+        """The user's message allowance is used up."""
+        metrics.RATE_LIMITED.labels("messages").inc()
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, retry_after=round(retry_after, 3), ref=reference(command))
+        self._reply(command, event)
+        connection = self._hub.by_id.get(command.connection_id)
+        if connection is not None:
+            connection.session.refuse_sends(retry_after, now)
+
+    def _reply(self, command: relay.Command, event: ErrorEvent) -> None:
+        connection = self._hub.by_id.get(command.connection_id)
+        if connection is not None:
+            connection.send(json_encoder.encode(event))
+
+
+def reference(command: relay.Command) -> ErrorReference:
+    """What names the command's frame to the client."""
+    if isinstance(command, relay.SendMessage):
+        return ErrorReference(event_type(client.MessageSend), command.temp_id, command.conversation_id)
+    if isinstance(command, relay.SetBlock):
+        return ErrorReference(event_type(client.BlockAdd if command.blocked else client.BlockRemove))
+    frame = client.MessageRead if isinstance(command, relay.MarkRead) else client.MessageDelivered
+    return ErrorReference(event_type(frame), None, command.conversation_id)

@@ -1,0 +1,156 @@
+"""What presence is told of connections: that they came, went, changed status, and still live."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.gateway import metrics
+from services.gateway.session.hub import Hub
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+MAX_WAITING: Final = 100_000
+"""Commands kept while the broker is away; beyond that the oldest go, and leases end by themselves."""
+BATCH: Final = 500
+RENEWALS: Final = 1_000
+ALIVE_SECONDS: Final = 1.0
+"""Connections that show life are collected for so long, and up to `RENEWALS` of them renewed together."""
+RETRY_SECONDS: Final = 0.5
+REPEATS: Final = 250
+REPEAT_SECONDS: Final = 0.5
+"""At most `REPEATS` connections are announced again in this time: each costs presence as much as a new one."""
+
+
+class PresencePublisher:
+    """Sends presence its commands, in order and confirmed, and renews leases."""
+
+    def __init__(self, hub: Hub, publisher: Publisher, gateway_id: str, renewal_seconds: float) -> None:
+        self._hub = hub
+        self._publisher = publisher
+        self._gateway_id = gateway_id
+        self._renewal_seconds = renewal_seconds
+        self._waiting: deque[relay.PresenceCommand] = deque()
+        self._any_waiting = asyncio.Event()
+        self._sending = False
+        self._again: dict[Connection, None] = {}
+        self._any_again = asyncio.Event()
+        self._alive: dict[Connection, None] = {}
+        self._any_alive = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """True when presence has been told everything."""
+        return not self._waiting and not self._sending
+
+    def connected(self, user_id: str, connection_id: str) -> None:
+        """A connection lives; presence answers it with `status.bulk`."""
+        self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, _now_ms()))
+
+    def disconnected(self, user_id: str, connection_id: str, *, clean: bool) -> None:
+        """A connection ended."""
+        self._enqueue(relay.Disconnected(user_id, connection_id, clean, _now_ms()))
+
+    def status_set(self, command: relay.SetStatus) -> None:
+        """A device's availability."""
+        self._enqueue(command)
+
+    def repeat(self, connections: "Iterable[Connection]") -> None:
+        """Say soon that these connections live, again: they may have missed presence events, and get a new `status.bulk`."""
+        self._again.update(dict.fromkeys(connections))
+        if self._again:
+            self._any_again.set()
+
+    def renew(self, connection: "Connection") -> None:
+        """Renew the connection's lease soon: it has shown that it lives."""
+        self._alive[connection] = None
+        self._any_alive.set()
+
+    async def repeat_forever(self) -> None:
+        """Announce connections again as asked, a few at a time, while the broker takes all else. Never returns."""
+        while True:
+            await self._any_again.wait()
+            if self.idle:
+                for connection in list(islice(self._again, REPEATS)):
+                    del self._again[connection]
+                    if not connection.closed:
+                        self.connected(connection.user_id, connection.id)
+            if not self._again:
+                self._any_again.clear()
+            await asyncio.sleep(REPEAT_SECONDS)
+
+    async def run(self) -> None:
+        """Publish what waits, again and again until the broker has it. Never returns."""
+        while True:
+            await self._any_waiting.wait()
+            self._any_waiting.clear()
+            while self._waiting:
+                await self._send()
+
+    async def renew_forever(self) -> None:
+        """Renew the leases of all connections, `RENEWALS` in a message. Never returns."""
+        while True:
+            await asyncio.sleep(self._renewal_seconds)
+            connections = iter(self._hub)
+            while batch := list(islice(connections, RENEWALS)):
+                await self._renew(batch)
+
+    async def renew_alive_forever(self) -> None:
+        """Renew the leases of connections that showed life, with one message in `ALIVE_SECONDS`. Never returns."""
+        while True:
+            await self._any_alive.wait()
+            await asyncio.sleep(ALIVE_SECONDS)
+            taken = list(islice(self._alive, RENEWALS))
+            for connection in taken:
+                del self._alive[connection]
+            if not self._alive:
+                self._any_alive.clear()
+            batch = [connection for connection in taken if not connection.closed]
+            if batch:
+                await self._renew(batch)
+
+    async def _renew(self, batch: "list[Connection]") -> None:
+        renewal = relay.LeaseRenewal(self._gateway_id, _now_ms(), [(held.user_id, held.id) for held in batch])
+        try:
+            await self._publisher.publish(PRESENCE_RENEWALS, msgpack_encoder.encode(renewal), persistent=False)
+        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            log.warning("leases.not_renewed", connections=len(batch), error=repr(error))
+
+    async def _send(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        self._sending = True
+        try:
+            await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch(batch)))
+        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            log.warning("presence.not_told", commands=len(self._waiting) + len(batch), error=repr(error))
+            self._waiting.extendleft(reversed(batch))
+            await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self._sending = False
+
+    def _enqueue(self, command: relay.PresenceCommand) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._give_up(self._waiting.popleft())
+        self._waiting.append(command)
+        self._any_waiting.set()
+
+    def _give_up(self, command: relay.PresenceCommand) -> None:
+        metrics.PRESENCE_DROPPED.inc()
+        connection = self._hub.by_id.get(command.connection_id) if isinstance(command, relay.Connected) else None
+        if connection is not None:
+            self.repeat([connection])
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

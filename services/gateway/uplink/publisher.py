@@ -1,0 +1,132 @@
+"""Commands on their way to messaging: natural batches, at most two publishes at a time.
+
+What arrives while both are under way is the next batch: an idle gateway sends one command at once, a busy one dozens.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.gateway import metrics
+from services.gateway.uplink.batch_linger import BatchLinger
+from services.gateway.uplink.batches import Batch, Batches
+from services.gateway.uplink.error_replies import ErrorReplies
+from services.gateway.uplink.message_rate_limit import MessageRateLimit
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import Queue
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.tracing import headers_of, span
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+CONCURRENT_PUBLISHES: Final = 2
+"""Publishes in flight at once."""
+
+
+class CommandPublisher:
+    """Sends the commands of all connections. Run `run_lane` `LANES` times."""
+
+    def __init__(
+        self,
+        gateway_id: str,
+        publisher: Publisher,
+        queues: Sequence[Queue],
+        rate_limit: MessageRateLimit,
+        *,
+        error_replies: ErrorReplies,
+        linger: BatchLinger,
+    ) -> None:
+        self._gateway_id = gateway_id
+        self._publisher = publisher
+        self._queues = queues
+        self._rate_limit = rate_limit
+        self._error_replies = error_replies
+        self._linger = linger
+        self._batches = Batches()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._gathering = False
+
+    @property
+    def idle(self) -> bool:
+        """True when every command is answered."""
+        return self._batches.idle
+
+    def submit(self, connection: "Connection", command: relay.Command, now: float) -> None:
+        """Send a command of `connection` with the next batch that may have it."""
+        if self._batches.add(connection, command, now):
+            self._wake()
+        else:
+            self._error_replies.overrun(command)
+
+    def complete(self, batch_ids: Iterable[int]) -> None:
+        """Messaging is done with these batches."""
+        self._batches.complete(batch_ids, time.monotonic())
+        self._wake()
+
+    def expire(self, now: float) -> None:
+        """Give up what has waited too long. Call it every second or so."""
+        stale = self._batches.expire(now)
+        if stale:
+            self._error_replies.send_failed(stale, "unanswered")
+            self._wake()
+
+    async def publish_forever(self) -> None:
+        """Publish batch after batch. Never returns."""
+        while True:
+            if self._gathering or not self._batches.waiting:
+                await self._sleep()
+            self._gathering = True
+            pause = self._linger.pause(time.monotonic())
+            if pause:
+                await asyncio.sleep(pause)
+            batch = self._batches.take(time.monotonic())
+            self._gathering = False
+            self._wake()
+            if batch is not None:
+                self._linger.observe(len(batch.commands), batch.at)
+                await self._send(batch)
+
+    # --- parts ---------------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Wake a lane when something waits, unless one gathers a batch already."""
+        if self._idle and not self._gathering and self._batches.waiting:
+            self._gathering = True
+            self._idle.popleft().set_result(None)
+
+    async def _sleep(self) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle.append(future)
+        await future
+
+    async def _send(self, batch: Batch) -> None:
+        try:
+            batch.commands = await self._rate_limit.admit(batch.commands)
+            if not batch.commands:
+                self._batches.end(batch.id)
+                return
+            metrics.BATCH_COMMANDS.observe(len(batch.commands))
+            body = msgpack_encoder.encode(relay.CommandBatch(self._gateway_id, batch.id, batch.commands))
+            # Any queue will do: of one connection there is never more than one batch under way.
+            queue = self._queues[batch.id % len(self._queues)]
+            waited = time.monotonic() - batch.members[0].flight_since
+            with span("gateway.commands", "producer", seconds_ago=waited) as traced:
+                await self._publisher.publish(queue, body, headers=headers_of(traced))
+        except BrokerUnavailable:
+            self._fail(batch, "broker unavailable")
+        except TRANSIENT_ERRORS as error:
+            log.warning("uplink.publish_failed", commands=len(batch.commands), error=repr(error))
+            self._fail(batch, "publish failed")
+
+    def _fail(self, batch: Batch, reason: str) -> None:
+        """Answer a batch's commands with send_failed: whether they were stored is unknown."""
+        if self._batches.end(batch.id) is not None:
+            self._error_replies.send_failed(batch.commands, reason)

@@ -1,0 +1,89 @@
+"""What is done about the outcome of a push job."""
+
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from services.notifier import metrics
+from services.notifier.delivery.claims import Claims
+from services.notifier.delivery.outcome import Disposition, Outcome, Reason
+from services.notifier.delivery.retries import Retries, after_attempt, after_deferral
+from services.notifier.push_jobs import PushJob
+from services.notifier.subscriptions import Subscriptions
+from shared.protocol import relay
+from shared.retry import is_transient, retry_until_available
+
+log = structlog.get_logger(__name__)
+
+
+class OutcomeHandler:
+    """Remembers what was accepted, forgets subscriptions that ended, and lets failures wait for another try."""
+
+    def __init__(self, claims: Claims, subscriptions: Subscriptions, retries: Retries, most_attempts: int) -> None:
+        self._claims = claims
+        self._subscriptions = subscriptions
+        self._retries = retries
+        self._most_attempts = most_attempts
+
+    async def handle(self, job: PushJob, service: str, outcome: Outcome) -> None:
+        """Do what the outcome asks for. After this the AMQP message of the job may be acknowledged."""
+        match outcome.disposition:
+            case Disposition.ACCEPTED:
+                await self._accepted(job, service)
+            case Disposition.REPEATED:
+                metrics.REPEATED.inc()
+            case Disposition.DEFERRED:
+                await self.defer([job], outcome)
+            case Disposition.RETRY:
+                await self._retry(job, outcome)
+            case Disposition.GONE:
+                await retry_until_available("prune", lambda: self._subscriptions.prune(job.subscription))
+                metrics.PRUNED.inc()
+                self.give_up(job, outcome)
+            case Disposition.KEY_FAULT:
+                metrics.KEY_FAULTS.labels(service).inc()
+                self.give_up(job, outcome)
+            case Disposition.DROPPED:
+                self.give_up(job, outcome)
+
+    async def defer(self, jobs: Sequence[PushJob], outcome: Outcome) -> None:
+        """Put jobs off without a request."""
+        metrics.DEFERRED.labels(outcome.reason).inc(len(jobs))
+        by_wait: dict[int, list[relay.PushRetry]] = {}
+        for job in jobs:
+            wait = after_deferral(job.deferrals)
+            by_wait.setdefault(wait, []).append(job.after_deferral())
+        for wait, retries in by_wait.items():
+            await self._retries.put(retries, wait)
+
+    def give_up(self, job: PushJob, outcome: Outcome) -> None:
+        """The job won't be sent: count it, and log why."""
+        metrics.FAILED.labels(outcome.reason).inc()
+        level = log.error if outcome.disposition is Disposition.KEY_FAULT else log.info
+        level("push.given_up", reason=outcome.reason, detail=outcome.detail, **job.ids)
+
+    async def _accepted(self, job: PushJob, service: str) -> None:
+        message = job.message
+        await retry_until_available(
+            "remember", lambda: self._claims.accept(message.receiver_id, message.message_id, job.subscription.id)
+        )
+        metrics.SENT.labels(service).inc()
+        metrics.LATENCY.observe(max(0.0, time.time() - message.created_at_ms / 1000))
+        log.info("push.sent", service=service, **job.ids)
+
+    async def _retry(self, job: PushJob, outcome: Outcome) -> None:
+        if job.attempts + 1 >= self._most_attempts:
+            self.give_up(job, Outcome(Disposition.DROPPED, Reason.ATTEMPTS_EXHAUSTED, detail=outcome.detail))
+            return
+        wait = after_attempt(job.attempts + 1, outcome.retry_after_seconds)
+        await self._retries.put([job.after_attempt()], wait)
+        metrics.RETRIES.labels(outcome.reason).inc()
+        log.info("push.retry", reason=outcome.reason, detail=outcome.detail, wait_seconds=wait, **job.ids)
+        try:
+            await self._claims.release(job.message.receiver_id, job.message.message_id, job.subscription.id)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            # The claim ends by itself; a retry that comes before that is put off once more.
+            log.info("push.claim_kept", **job.ids)

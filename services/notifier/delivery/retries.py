@@ -1,0 +1,47 @@
+"""Jobs that wait at the broker for their next attempt, and how long they wait."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD, NOTIFIER_RETRY_WAITS
+from shared.rabbitmq import Publisher
+from shared.retry import retry_until_available
+
+RETRY_QUEUES: Final = (NOTIFIER_RETRIES_DEAD, NOTIFIER_RETRIES, *NOTIFIER_RETRY_WAITS.values())
+WAITS: Final = tuple(sorted(NOTIFIER_RETRY_WAITS))
+"""Seconds; each has a queue of its own at the broker."""
+LONGEST_DEFERRAL_SECONDS: Final = 600
+DEFERRALS_A_STEP: Final = 4
+
+
+def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
+    """The wait after the `attempts`-th request failed: 5 s, 30 s, 2 min, 10 min, 1 h, and no less than the service asked for.
+
+    A service that asks for more than the longest wait gets that.
+    """
+    steps = [wait for wait in WAITS if wait >= (retry_after_seconds or 0)] or [WAITS[-1]]
+    return max(steps[0], WAITS[min(attempts, len(WAITS)) - 1])
+
+
+def after_deferral(deferrals: int) -> int:
+    """The wait when no request was made: four short ones, in which a full queue empties, a claim ends or a service recovers;
+    then longer ones, up to 10 min.
+    """
+    return WAITS[min(deferrals // DEFERRALS_A_STEP, WAITS.index(LONGEST_DEFERRAL_SECONDS))]
+
+
+class Retries:
+    """Publishes jobs to the waiting queues. The broker moves them to the queue of retries, for any replica."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def put(self, retries: Sequence[relay.PushRetry], wait_seconds: int) -> None:
+        """Publish `retries` to the queue of this wait. Returns when the broker has confirmed, however long that takes."""
+        queue = NOTIFIER_RETRY_WAITS[wait_seconds]
+        body = msgpack_encoder.encode(relay.PushRetryBatch(list(retries)))
+        await retry_until_available(
+            "publish retries", lambda: self._publisher.publish(queue, body, expiration_seconds=wait_seconds)
+        )

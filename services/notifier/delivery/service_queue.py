@@ -1,0 +1,64 @@
+"""The queue of one push service: bounded, so that a slow service takes up its own places and nobody else's."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from weakref import WeakValueDictionary
+
+from services.notifier import metrics
+from services.notifier.delivery.circuit import Circuit
+from services.notifier.delivery.outcome import CIRCUIT_OPEN, QUEUE_FULL, UNANSWERED, UNASKED, Outcome
+
+WAITING_PER_PLACE: Final = 4
+"""Jobs that wait in memory for each place. With answers after 1 s, a full queue is worked off in the shortest retry wait, 5 s."""
+
+
+class ServiceQueue:
+    """`places` requests at once; four times as many jobs wait for one; more go back to the broker."""
+
+    def __init__(self, service: str, places: int) -> None:
+        self.service = service
+        self.circuit = Circuit(time.monotonic)
+        self._places = asyncio.Semaphore(places)
+        self._capacity = places * (1 + WAITING_PER_PLACE)
+        self._entered = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._in_flight = metrics.IN_FLIGHT.labels(service)
+        self._circuit_open = metrics.CIRCUIT_OPEN.labels(service)
+
+    def refusal(self) -> Outcome | None:
+        """Why no job may enter now, or None when one may."""
+        if not self.circuit.would_admit:
+            return CIRCUIT_OPEN
+        return QUEUE_FULL if self._entered >= self._capacity else None
+
+    def enter(self) -> None:
+        """Count one more job, before its task runs; the task must `leave`."""
+        self._entered += 1
+
+    def leave(self) -> None:
+        """The job of the caller is done."""
+        self._entered -= 1
+
+    def learn(self, outcome: Outcome) -> None:
+        """Tell the circuit what came of a request that it admitted."""
+        if outcome.reason in UNANSWERED:
+            self.circuit.failed()
+        elif outcome.reason not in UNASKED:
+            self.circuit.succeeded()
+        self._circuit_open.set(self.circuit.is_open)
+
+    @asynccontextmanager
+    async def place(self, subscription_id: str) -> AsyncIterator[None]:
+        """Wait for the turn of this subscription, and then for one of the places.
+
+        On the device the newer notification replaces the older one, by tag and topic: sent at once, the older could come last.
+        """
+        turn = self._turns.get(subscription_id)
+        if turn is None:
+            turn = self._turns[subscription_id] = asyncio.Lock()
+        async with turn, self._places:
+            with self._in_flight.track_inprogress():
+                yield

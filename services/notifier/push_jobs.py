@@ -1,0 +1,78 @@
+"""The units of work: a push request is a message that is due, a push job is one notification of it to one device."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.notifier.subscriptions import Subscription
+from shared.protocol import relay
+from shared.rabbitmq import Delivery, acknowledge
+
+
+class AckCounter:
+    """Acknowledges an AMQP message when all jobs that came of it are done.
+
+    The count begins at one, for the consumer that unpacks the message, so that it can't reach zero meanwhile.
+    """
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._open = 1
+
+    def add(self) -> None:
+        """Count one more job."""
+        self._open += 1
+
+    def done(self) -> None:
+        """One is done: sent, given up, or handed back to the broker. The last one acknowledges."""
+        self._open -= 1
+        if self._open == 0:
+            acknowledge(self._delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class PushJob:
+    """One notification: one message to one device of its receiver.
+
+    `attempts`: requests made for it before. `deferrals`: how often it was put off without a request.
+    """
+
+    message: relay.Undelivered
+    subscription: Subscription
+    attempts: int = 0
+    deferrals: int = 0
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What names this job in the log."""
+        return {
+            "message_id": self.message.message_id,
+            "user_id": self.message.receiver_id,
+            "subscription_id": self.subscription.id,
+        }
+
+    def after_attempt(self) -> relay.PushRetry:
+        """The same job after one more request."""
+        return relay.PushRetry(self.message, self.subscription.id, self.attempts + 1, self.deferrals)
+
+    def after_deferral(self) -> relay.PushRetry:
+        """The same job, put off once more."""
+        return relay.PushRetry(self.message, self.subscription.id, self.attempts, self.deferrals + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """A message that is due for a push: to one subscription, or to each that its receiver has (None)."""
+
+    message: relay.Undelivered
+    counter: AckCounter
+    subscription_id: str | None = None
+    attempts: int = 0
+    deferrals: int = 0
+
+    def jobs(self, subscriptions: Iterable[Subscription]) -> list[PushJob]:
+        """The notifications that come of it."""
+        return [
+            PushJob(self.message, subscription, self.attempts, self.deferrals)
+            for subscription in subscriptions
+            if self.subscription_id in {None, subscription.id}
+        ]

@@ -1,0 +1,94 @@
+"""VAPID (RFC 8292): signatures that tell push services who sends. A subscription works only with the key it was made for."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from py_vapid import Vapid02
+
+from services.notifier.webpush.base64url import decode, encode
+
+TOKEN_SECONDS: Final = 12 * 3600
+"""RFC 8292, section 2: at most 24 hours."""
+RENEW_SECONDS: Final = 3600
+"""A token with less validity left than this is replaced, so that it is valid during the request even if a clock is wrong."""
+SCALAR_BYTES: Final = 32
+ID_CHARACTERS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class VapidKey:
+    """A P-256 key pair. `public` is the uncompressed point, 65 bytes; `id` the beginning of its base64url."""
+
+    private: ec.EllipticCurvePrivateKey
+    public: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A key from base64url of its private scalar (32 bytes, big-endian). Raises ValueError."""
+        raw = decode(text)
+        if len(raw) != SCALAR_BYTES:
+            raise ValueError("a VAPID key is base64url of 32 bytes: `chatctl vapid` makes one")
+        private = ec.derive_private_key(int.from_bytes(raw), ec.SECP256R1())
+        return cls(private, private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key."""
+        private = ec.generate_private_key(ec.SECP256R1())
+        return cls(private, private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+    @property
+    def id(self) -> str:
+        """A short name, stored with each subscription. The first byte of every point is 4: 90 bits of it are the key's."""
+        return encode(self.public)[:ID_CHARACTERS]
+
+    def private_text(self) -> str:
+        """What `parse` takes."""
+        return encode(self.private.private_numbers().private_value.to_bytes(SCALAR_BYTES))
+
+
+class VapidKeys:
+    """The current key, and older ones whose subscriptions still stand."""
+
+    def __init__(self, keys: list[VapidKey]) -> None:
+        if not keys:
+            raise ValueError("no VAPID key")
+        self.current: Final = keys[0]
+        self._by_id: Final = {key.id: key for key in keys}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Keys from their texts, with commas, the current one first. Raises ValueError."""
+        return cls([VapidKey.parse(part.strip()) for part in text.split(",") if part.strip()])
+
+    def find(self, key_id: str) -> VapidKey | None:
+        """The key of this id, or None when it was taken out of the setting."""
+        return self._by_id.get(key_id)
+
+    def find_by_public(self, public: bytes) -> VapidKey | None:
+        """The key with this uncompressed point, or None."""
+        return next((key for key in self._by_id.values() if key.public == public), None)
+
+
+class VapidSigner:
+    """Makes `Authorization` headers; a signature serves all requests to one origin for hours."""
+
+    def __init__(self, subject: str, now: Callable[[], float] = time.time) -> None:
+        self._subject = subject
+        self._now = now
+        self._headers: dict[tuple[str, str], tuple[float, str]] = {}
+
+    def authorization(self, key: VapidKey, origin: str) -> str:
+        """`vapid t=<JWT>,k=<public key>` (RFC 8292, section 3) for requests to `origin`."""
+        now = self._now()
+        expires_at, header = self._headers.get((key.id, origin), (0.0, ""))
+        if expires_at - now < RENEW_SECONDS:
+            expires_at = now + TOKEN_SECONDS
+            claims = {"aud": origin, "exp": int(expires_at), "sub": self._subject}
+            header = str(Vapid02(key.private).sign(claims)["Authorization"])
+            self._headers[(key.id, origin)] = (expires_at, header)
+        return header

@@ -1,0 +1,81 @@
+"""Who follows whom, and who blocks whom, in PostgreSQL."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from shared.postgres import Pool, load_sql
+from shared.protocol.relay import BlockChanged
+
+_FRIENDS: Final = load_sql("services.presence", "friends")
+_FRIENDS_PAGE: Final = load_sql("services.presence", "friends_page")
+_FOLLOW: Final = load_sql("services.presence", "follow")
+_RELATIONSHIP: Final = load_sql("services.presence", "relationship")
+_SET_BLOCK: Final = load_sql("services.presence", "set_block")
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """Whether two users follow each other, and which of them block the other."""
+
+    mutual: bool
+    blockers: frozenset[str]
+
+    @property
+    def friends(self) -> bool:
+        """Friends are mutual follows without a block in either direction."""
+        return self.mutual and not self.blockers
+
+
+class Mutuals(NamedTuple):
+    """The mutual follows of one user: friends, and those behind a block, who are shown as offline since the block."""
+
+    friends: list[str]
+    absent: list[str]
+
+
+class FollowStore:
+    """The tables of presence. Every method raises what asyncpg raises."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def follow(self, follower: str, followee: str) -> datetime:
+        """Store a follow. Returns when it began; repeating it changes nothing."""
+        row = await self._pool.fetchrow(_FOLLOW, follower, followee)
+        if row is None:
+            # Another request inserted the row after our snapshot was taken: it is visible now.
+            row = await self._pool.fetchrow(_FOLLOW, follower, followee)
+        assert row is not None
+        since: datetime = row["created_at"]
+        return since
+
+    async def unfollow(self, follower: str, followee: str) -> None:
+        """Delete a follow; repeating it changes nothing."""
+        await self._pool.execute(
+            "DELETE FROM presence.follows WHERE follower = $1::uuid AND followee = $2::uuid", follower, followee
+        )
+
+    async def set_block(self, change: BlockChanged) -> bool:
+        """Store that a block began or ended. False when a newer version is known."""
+        row = await self._pool.fetchrow(_SET_BLOCK, change.blocker, change.blocked, change.active, change.version)
+        return row is not None
+
+    async def relationship(self, one: str, other: str) -> Relationship:
+        """The relationship of two users."""
+        row = await self._pool.fetchrow(_RELATIONSHIP, one, other)
+        assert row is not None
+        return Relationship(row["mutual"], frozenset(row["blockers"]))
+
+    async def mutuals_of(self, user_ids: Iterable[str]) -> dict[str, Mutuals]:
+        """User → mutual follows."""
+        mutuals = {user: Mutuals([], []) for user in user_ids}
+        for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals)):
+            (mutuals[user].absent if absent else mutuals[user].friends).append(friend)
+        return mutuals
+
+    async def friends_page(self, user_id: str, after: str | None, most: int) -> dict[str, bool]:
+        """Up to `most` mutual follows in the order of their ids, beginning after `after` → whether a block stands between."""
+        rows = await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)
+        return {row["friend_id"]: row["absent"] for row in rows}

@@ -1,0 +1,113 @@
+"""Friend lists of users, cached in Redis beside their leases; PostgreSQL is the truth.
+
+Every change of a user's friends raises the user's version. A list read under an older version is neither cached nor used to
+publish: so a lost friend gets no more events, even from a replica that was about to publish one.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from services.presence import metrics
+from services.presence.follow_store import FollowStore
+from shared.protocol import keys
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import Script, Shards
+
+VERSION_SECONDS: Final = 3600
+"""How long a version is kept: much longer than a process holds a list that was read under it."""
+
+_FRIENDS: Final = Script("services.presence", "state", "friends")
+_REMEMBER: Final = Script("services.presence", "remember_friends")
+
+_ABSENT: Final = "-"
+"""Prefix of the id of a cached friend behind a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class FriendList:
+    """A user's friends at a version, and the `absent`: friends behind a block, who get no events and are shown as offline."""
+
+    version: str
+    user_ids: list[str]
+    absent: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_members(cls, version: str, members: Iterable[str]) -> "FriendList":
+        """The list that was cached as `members`."""
+        friend_list = cls(version, [])
+        for member in members:
+            if member.startswith(_ABSENT):
+                friend_list.absent.append(member.removeprefix(_ABSENT))
+            else:
+                friend_list.user_ids.append(member)
+        return friend_list
+
+    @property
+    def members(self) -> list[str]:
+        """The list in the form that is cached."""
+        return [*self.user_ids, *(_ABSENT + user for user in self.absent)]
+
+
+class FriendCache:
+    """Reads friend lists, through the cache."""
+
+    def __init__(self, shards: Shards, follows: FollowStore, cache_seconds: int) -> None:
+        self._shards = shards
+        self._follows = follows
+        self._cache_seconds = cache_seconds
+
+    async def of(self, user_ids: Iterable[str]) -> dict[str, FriendList]:
+        """User → friend list, from the cache where it is cached."""
+        groups = self._shards.split(dict.fromkeys(user_ids))
+        answers = await asyncio.gather(*(_FRIENDS(self._shards.at(index), *users) for index, users in groups.items()))
+        friend_lists: dict[str, FriendList] = {}
+        missing: dict[str, str] = {}
+        for users, rows in zip(groups.values(), answers, strict=True):
+            for user, (version, members) in zip(users, rows, strict=True):
+                if members is None:
+                    missing[user] = version.decode()
+                else:
+                    friend_lists[user] = FriendList.from_members(
+                        version.decode(), (member.decode() for member in members)
+                    )
+        return friend_lists | await self.load(missing)
+
+    async def load(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
+        """User → friend list, of users that aren't cached, given the versions read before; caches what it reads."""
+        if not versions:
+            return {}
+        metrics.FRIENDS_LOADED.inc(len(versions))
+        mutuals = await self._follows.mutuals_of(versions)
+        friend_lists = {user: FriendList(version, *mutuals[user]) for user, version in versions.items()}
+        await asyncio.gather(
+            *(
+                _REMEMBER(
+                    self._shards.at(index),
+                    msgpack_encoder.encode(
+                        (self._cache_seconds, [(user, versions[user], friend_lists[user].members) for user in users])
+                    ),
+                )
+                for index, users in self._shards.split(versions).items()
+            )
+        )
+        return friend_lists
+
+    async def versions(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """User → current version."""
+        found: dict[str, str] = {}
+        for index, users in self._shards.split(dict.fromkeys(user_ids)).items():
+            names = [keys.key(keys.FRIENDS_VERSION, user) for user in users]
+            values = cast("list[bytes | None]", await self._shards.at(index).mget(names))
+            found |= {user: (value or b"").decode() for user, value in zip(users, values, strict=True)}
+        return found
+
+    async def forget(self, *user_ids: str) -> None:
+        """Raise the versions of users whose friends changed. Call it after the change is committed."""
+        for user in user_ids:
+            async with self._shards.of(user).pipeline(transaction=True) as pipe:
+                pipe.incr(keys.key(keys.FRIENDS_VERSION, user))
+                pipe.expire(keys.key(keys.FRIENDS_VERSION, user), VERSION_SECONDS)
+                pipe.delete(keys.key(keys.FRIENDS, user))
+                await pipe.execute()

@@ -1,0 +1,97 @@
+"""FriendshipService that begin and end: who is told what of whom, at once."""
+
+from typing import Final, Literal
+
+import structlog
+
+from services.presence.announcer import Announcement, Announcer
+from services.presence.follow_store import FollowStore, Relationship
+from services.presence.friend_cache import FriendCache
+from services.presence.leases import Clock
+from services.presence.statuses import Statuses
+from shared.protocol.relay import BlockChanged
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS: Final = 5
+
+
+class FriendshipUnsettled(TimeoutError):
+    """The friends of two users changed in every attempt to publish. A retry may succeed."""
+
+
+class FriendshipService:
+    """Changes follows and blocks, and publishes what both sides see of it. Every method may be repeated after a failure.
+
+    While a block stands between two users who follow each other, each sees the other as offline since the block.
+    """
+
+    def __init__(
+        self, follows: FollowStore, friends: FriendCache, announcer: Announcer, statuses: Statuses, clock: Clock
+    ) -> None:
+        self._follows = follows
+        self._friends = friends
+        self._announcer = announcer
+        self._statuses = statuses
+        self._clock = clock
+
+    async def introduce(self, one: str, other: str) -> Relationship:
+        """After `one` followed, or a block ended: friends are sent each other's status. Returns the relationship.
+
+        Behind a block `one` is told that the other is offline; the other is told nothing.
+        """
+        await self._friends.forget(one, other)
+        for _ in range(ATTEMPTS):
+            versions = await self._friends.versions((one, other))
+            relationship = await self._follows.relationship(one, other)
+            if relationship.mutual and relationship.blockers:
+                await self._announcer.publish([Announcement(other, [one], mode="hide")])
+            if not relationship.friends or not await self._tell(one, other, versions, "tell"):
+                return relationship
+        raise FriendshipUnsettled(f"{one} and {other}")
+
+    async def part(self, one: str, other: str) -> None:
+        """After an unfollow: neither gets events about the other any more."""
+        await self._friends.forget(one, other)
+
+    async def on_block(self, change: BlockChanged) -> None:
+        """After a block began or ended. Changes may come in any order and repeatedly."""
+        if not await self._follows.set_block(change):
+            return
+        relationship = await self._follows.relationship(change.blocker, change.blocked)
+        if change.active and relationship.blockers:
+            await self._hide(change.blocker, change.blocked, live=relationship.mutual)
+            relationship = await self._follows.relationship(change.blocker, change.blocked)
+        if not relationship.blockers:
+            await self._statuses.forget_block(change.blocker, change.blocked)
+        if relationship.friends:
+            await self.introduce(change.blocker, change.blocked)
+
+    async def retell(self, one: str, other: str) -> None:
+        """Publish again what each may see of the other: friends the true status, others that the user is offline."""
+        for _ in range(ATTEMPTS):
+            versions = await self._friends.versions((one, other))
+            friends = (await self._follows.relationship(one, other)).friends
+            if not await self._tell(one, other, versions, "tell" if friends else "hide"):
+                return
+        raise FriendshipUnsettled(f"{one} and {other}")
+
+    async def _hide(self, one: str, other: str, *, live: bool) -> None:
+        """Show each to the other as offline from now on, unless a block stood before; `live` tells them at once."""
+        now = self._clock() // 1000
+        await self._announcer.publish(
+            [
+                Announcement(user, [viewer] if live else [], mode="block", block=(viewer, now))
+                for user, viewer in ((one, other), (other, one))
+            ]
+        )
+
+    async def _tell(self, one: str, other: str, versions: dict[str, str], mode: Literal["tell", "hide"]) -> bool:
+        """Publish each one's status to the other. True when the friends of either changed meanwhile."""
+        stale = await self._announcer.publish(
+            [
+                Announcement(one, [other], version=versions[one], mode=mode),
+                Announcement(other, [one], version=versions[other], mode=mode),
+            ]
+        )
+        return bool(stale)

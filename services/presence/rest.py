@@ -1,0 +1,101 @@
+"""REST: follows, friends, and the presence of friends."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from services.presence.follow_store import FollowStore
+from services.presence.friend_cache import FriendCache
+from services.presence.friendship_service import FriendshipService
+from services.presence.schemas import Follow, Friend, FriendStatus, PresenceQuery
+from services.presence.statuses import Statuses
+from shared.directory import Directory, Profile
+from shared.protocol.codec import is_uuid
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.payloads import UserStatus
+from shared.rest import CurrentUser, Page, decode_page, encode_page
+from shared.rest.paging import PageParameters
+
+
+class Endpoints:
+    """The stores behind the paths."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        follows: FollowStore,
+        friends: FriendCache,
+        friendships: FriendshipService,
+        statuses: Statuses,
+    ) -> None:
+        self._directory = directory
+        self._follows = follows
+        self._friends = friends
+        self._friendships = friendships
+        self._statuses = statuses
+
+    def router(self) -> APIRouter:
+        """The paths, as the contract lists them."""
+        router = APIRouter(prefix="/chat", tags=["presence"])
+        router.add_api_route("/follows/{username:path}", self.follow, methods=["PUT"])
+        router.add_api_route("/follows/{username:path}", self.unfollow, methods=["DELETE"])
+        router.add_api_route("/friends", self.friends, methods=["GET"])
+        router.add_api_route("/presence", self.presence, methods=["GET"])
+        return router
+
+    async def follow(self, username: str, user: CurrentUser) -> Follow:
+        """Follow a user. Two who follow each other are friends: they see each other's status."""
+        other = await self._user(username)
+        if other.user_id == user.user_id:
+            raise ProtocolError(ErrorCode.VALIDATION_ERROR, "You cannot follow yourself")
+        since = await self._follows.follow(user.user_id, other.user_id)
+        relationship = await self._friendships.introduce(user.user_id, other.user_id)
+        return Follow.of(other, since, friend=relationship.mutual)
+
+    async def unfollow(self, username: str, user: CurrentUser) -> Follow:
+        """Unfollow a user."""
+        other = await self._user(username)
+        await self._follows.unfollow(user.user_id, other.user_id)
+        await self._friendships.part(user.user_id, other.user_id)
+        return Follow.of(other, None, friend=False)
+
+    async def friends(self, user: CurrentUser, query: PageParameters) -> Page[Friend]:
+        """Friends with their status, in the order of their ids. A friend behind a block is shown as offline since the block."""
+        after = None if query.page is None else _uuid(decode_page(query.page), "page")
+        found = await self._follows.friends_page(user.user_id, after, query.limit + 1)
+        shown = list(found)[: query.limit]
+        profiles = await self._directory.profiles(shown)
+        statuses = await self._seen_by(user.user_id, {friend: found[friend] for friend in shown})
+        items = [Friend.with_profile(profiles[friend], statuses[friend]) for friend in shown if friend in profiles]
+        return Page(items=items, nextPage=encode_page(shown[-1]) if len(found) > query.limit else None)
+
+    async def presence(self, user: CurrentUser, query: Annotated[PresenceQuery, Query()]) -> Page[FriendStatus]:
+        """Statuses of those of some users who are friends, in the given order. Others are left out.
+
+        A friend behind a block is shown as offline since the block.
+        """
+        asked = [_uuid(text.lower(), "userId") for text in query.userId]
+        friends = (await self._friends.of([user.user_id]))[user.user_id]
+        known = dict.fromkeys(friends.user_ids, False) | dict.fromkeys(friends.absent, True)
+        shown = {friend: known[friend] for friend in asked if friend in known}
+        statuses = await self._seen_by(user.user_id, shown)
+        return Page(items=[FriendStatus.of(statuses[friend]) for friend in shown])
+
+    async def _seen_by(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
+        """Friend → status that the user sees, given which of them are behind a block."""
+        statuses = await self._statuses.of([friend for friend, blocked in shown.items() if not blocked])
+        hidden = [friend for friend, blocked in shown.items() if blocked]
+        return statuses | await self._statuses.behind_block(hidden, user_id)
+
+    async def _user(self, username: str) -> Profile:
+        # PostgreSQL can't store U+0000, so nobody has such a name.
+        profile = None if "\0" in username else await self._directory.find_by_username(username)
+        if profile is None:
+            raise ProtocolError(ErrorCode.USER_NOT_FOUND)
+        return profile
+
+
+def _uuid(text: str, name: str) -> str:
+    if not is_uuid(text):
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"{name}: not a UUID")
+    return text

@@ -1,0 +1,72 @@
+"""What presence's REST interface accepts and returns. The names are the contract's."""
+
+# ruff: noqa: N815 - camel case is the contract's
+
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from shared.directory import Profile
+from shared.protocol import limits
+from shared.protocol.codec import instant
+from shared.protocol.payloads import Status, UserStatus
+
+
+class Follow(BaseModel):
+    """Whether the caller follows a user, and since when. `isFriend`: both follow each other, with or without a block."""
+
+    userId: str
+    username: str
+    following: bool
+    isFriend: bool
+    followedAt: str | None
+
+    @classmethod
+    def of(cls, profile: Profile, since: datetime | None, *, friend: bool) -> Self:
+        """A follow since a time, or none."""
+        return cls(
+            userId=profile.user_id,
+            username=profile.username,
+            following=since is not None,
+            isFriend=friend,
+            followedAt=None if since is None else instant(since.astimezone(UTC)),
+        )
+
+
+class FriendStatus(BaseModel):
+    """Whether a friend is online, with which status, and the last sign of life (RFC 3339), null when there was none."""
+
+    userId: str
+    isOnline: bool
+    status: Status
+    lastSeen: str | None
+
+    @classmethod
+    def of(cls, status: UserStatus) -> Self:
+        """From Redis."""
+        return cls(userId=status.user_id, isOnline=status.is_online, status=status.status, lastSeen=status.last_seen)
+
+
+class Friend(FriendStatus):
+    """A friend with profile."""
+
+    username: str
+    displayName: str
+    avatar: str | None
+
+    @classmethod
+    def with_profile(cls, profile: Profile, status: UserStatus) -> Self:
+        """A profile and a status of the same user."""
+        return cls(
+            **FriendStatus.of(status).model_dump(),
+            username=profile.username,
+            displayName=profile.display_name,
+            avatar=profile.avatar,
+        )
+
+
+class PresenceQuery(BaseModel):
+    """Whose presence."""
+
+    userId: list[str] = Field(min_length=1, max_length=limits.MAX_PRESENCE_QUERY)

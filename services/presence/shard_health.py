@@ -1,0 +1,61 @@
+"""Redis shards that are away: users on other shards don't wait for them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import structlog
+from redis.asyncio import Redis
+
+from shared.redis import RedisError, Shards
+from shared.retry import TRANSIENT_ERRORS, is_transient
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+ANSWER_SECONDS: Final = 2.0
+"""A shard that takes longer to answer counts as away."""
+PROBE_SECONDS: Final = 0.5
+
+
+class ShardHealth:
+    """Which shards are away. `watch` notices when one is back, and has the work done that had to wait."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._away: set[int] = set()
+
+    async def reach(self, index: int, work: Callable[[Redis], Awaitable[T]]) -> T | None:
+        """The result of `work` with the client of a shard, or None when the shard is away. Raises the other errors of `work`."""
+        if index in self._away:
+            return None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await work(self._shards.at(index))
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("shard.away", shard=index, error=repr(error))
+            self._away.add(index)
+            return None
+
+    async def watch(self, resend: Callable[[], Awaitable[None]]) -> None:
+        """Probe shards that are away, and call `resend` when one is back. Never returns."""
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            back = [index for index in list(self._away) if await self._answers(index)]
+            self._away.difference_update(back)
+            if back or not self._away:
+                try:
+                    await resend()
+                except RedisError as error:
+                    log.warning("resend.failed", error=repr(error))
+
+    async def _answers(self, index: int) -> bool:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._shards.at(index).ping()
+        except (*TRANSIENT_ERRORS, RedisError):
+            return False
+        return True

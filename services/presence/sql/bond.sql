@@ -1,5 +1,0 @@
--- What two users are to each other. $1 one, $2 the other
-SELECT (SELECT count(*) FROM presence.follows
-        WHERE (follower, followee) IN (($1::uuid, $2::uuid), ($2::uuid, $1::uuid))) = 2 AS mutual,
-       ARRAY(SELECT blocker::text FROM presence.blocks
-             WHERE active AND (blocker, blocked) IN (($1::uuid, $2::uuid), ($2::uuid, $1::uuid))) AS blockers

@@ -1,0 +1,156 @@
+"""Redis' protocol (RESP 2) on one connection: commands go out as they come, replies come back in order.
+
+For what passes with every batch, where redis-py's pool, locks, retries and time-outs cost more than the command
+(docs/decisions/0008-redis-on-the-hot-path.md). URLs mean what they mean to redis-py.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from typing import Any, Final, cast
+
+import hiredis
+from redis._parsers.base import BaseParser
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+CONNECT_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 5.0
+
+Argument = str | bytes | int | float
+
+
+class Broken(RedisConnectionError):
+    """The connection broke before the answer came: whether the command ran is unknown."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection, not made again when it breaks. One that leaves a command without an answer for 5 s is dropped."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._replies = hiredis.Reader(replyError=BaseParser.parse_error)
+        self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._error: RedisError = Broken("the connection to Redis was closed")
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done when the connection is gone."""
+
+    async def open(self, url: str) -> None:
+        """Connect to the server of `url`, sign in, and choose the database. Raises OSError, TimeoutError or RedisError."""
+        options = parse_url(url)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await _connect(self, options)
+                for command in _greeting(options):
+                    await self.ask(*command)
+        except BaseException:
+            self.abort()
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """True while commands can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def ask(self, *command: Argument) -> asyncio.Future[Any]:
+        """Send a command. The future gets its reply, or RedisError; whoever stops waiting may cancel it."""
+        reply: asyncio.Future[Any] = self._loop.create_future()
+        if self._transport is None or self._transport.is_closing():
+            reply.set_exception(self._error)
+            return reply
+        self._asked.append((reply, self._loop.time()))
+        if self._watch is None:
+            self._watch = self._loop.call_later(ANSWER_SECONDS, self._check)
+        self.send(*command)
+        return reply
+
+    def send(self, *command: Argument) -> None:
+        """Send a command whose reply comes some other way."""
+        assert self._transport is not None
+        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def on_reply(self, reply: Any) -> None:
+        """A reply has come, for the command that has waited longest. An error is one, too."""
+        waiting, _ = self._asked.popleft()
+        if waiting.done():
+            return
+        if isinstance(reply, RedisError):
+            waiting.set_exception(reply)
+        else:
+            waiting.set_result(reply)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the transport."""
+        # uvloop's transports don't inherit from asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the transport."""
+        self._transport = None
+        if self._watch is not None:
+            self._watch.cancel()
+        for waiting, _ in self._asked:
+            if not waiting.done():
+                waiting.set_exception(self._error)
+        self._asked.clear()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport."""
+        self._replies.feed(data)
+        try:
+            while (reply := self._replies.gets()) is not False:
+                self.on_reply(reply)
+        except (hiredis.ProtocolError, IndexError):
+            # Not Redis, or an answer that nobody asked for.
+            self.abort()
+
+    def _check(self) -> None:
+        """Look again when the oldest command will have waited too long; drop the connection when it has."""
+        self._watch = None
+        if not self._asked:
+            return
+        waited = self._loop.time() - self._asked[0][1]
+        if waited < ANSWER_SECONDS:
+            self._watch = self._loop.call_later(ANSWER_SECONDS - waited, self._check)
+            return
+        self._error = RedisTimeoutError(f"no answer from Redis in {ANSWER_SECONDS:.0f} s")
+        self.abort()
+
+
+def _greeting(options: Any) -> list[tuple[Argument, ...]]:
+    commands: list[tuple[Argument, ...]] = []
+    if options.get("password"):
+        user = (options["username"],) if options.get("username") else ()
+        commands.append(("AUTH", *user, options["password"]))
+    if options.get("db"):
+        commands.append(("SELECT", options["db"]))
+    return commands
+
+
+async def _connect(connection: Connection, options: Any) -> None:
+    loop = asyncio.get_running_loop()
+    if "path" in options:
+        await loop.create_unix_connection(lambda: connection, options["path"])
+        return
+    host, port = options.get("host", "localhost"), options.get("port", 6379)
+    await loop.create_connection(lambda: connection, host, port, ssl=_tls(options))
+
+
+def _tls(options: Any) -> ssl.SSLContext | None:
+    """What `rediss://` and its `ssl_` options ask for."""
+    kind = options.get("connection_class", object)
+    if not issubclass(kind, SSLConnection):
+        return None
+    secure = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    return cast("ssl.SSLContext", kind(**secure).ssl_context.get())

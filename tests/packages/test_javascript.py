@@ -1,0 +1,112 @@
+"""The JavaScript package: as a TypeScript application that Vite builds gets it, and as a CommonJS program of Node."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.packages import run_command
+
+TYPESCRIPT = {
+    "compilerOptions": {
+        "target": "ES2022",
+        "module": "ESNext",
+        "moduleResolution": "bundler",
+        "lib": ["ES2022", "DOM"],
+        "jsx": "react-jsx",
+        "strict": True,
+        "noUncheckedIndexedAccess": True,
+        "exactOptionalPropertyTypes": True,
+        "skipLibCheck": False,
+        "noEmit": True,
+        "types": [],
+    },
+    "include": ["src"],
+}
+APPLICATION = """
+import { useEffect, useState } from "react";
+import { createRoot } from "react-dom/client";
+import { ChatClient, ChatError, type EventMap, type Message } from "@chat-backend/client";
+
+const client = new ChatClient({ url: "http://127.0.0.1:1", getToken: async () => "token" });
+
+export function Messages({ conversationId }: { conversationId: string }) {
+  const [messages, setMessages] = useState<Message[]>([]);
+  useEffect(() => client.on("message.new", ({ message }) => setMessages((known) => [...known, message])), []);
+  useEffect(() => client.on("error", (error: ChatError, { ref }) => console.error(error.code, ref?.tempId)), []);
+  const send = async () => {
+    const { sent } = client.send({ conversationId, content: "hello" });
+    const { seq }: Message = await sent;
+    client.markRead(conversationId, seq);
+  };
+  return <button onClick={send}>{messages.length}</button>;
+}
+
+export function lastSeen(presence: EventMap["user.offline"]): string | null {
+  return presence.lastSeen;
+}
+
+createRoot(document.body).render(<Messages conversationId="x" />);
+"""
+WRONG = """
+import { ChatClient } from "@chat-backend/client";
+new ChatClient({ url: "http://127.0.0.1:1", getToken: () => "token" }).on("message.new", ({ massage }) => massage);
+"""
+COMMONJS = """
+const { ChatClient } = require("@chat-backend/client");
+const { WebSocket } = require("ws");
+// Nobody listens there: each attempt is an error of `ws`.
+const client = new ChatClient({ url: "http://127.0.0.1:1", getToken: () => "token", WebSocket });
+let waits = 0;
+client.on("state", ({ state }) => {
+  if (state !== "waiting" || ++waits < 2) return;
+  client.close();
+  console.log("still alive");
+});
+client.connect();
+"""
+
+
+@pytest.fixture(scope="module")
+def application(packed_client: Path, vite: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An application of React and TypeScript, with the package installed."""
+    folder = tmp_path_factory.mktemp("application")
+    (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+    (folder / "tsconfig.json").write_text(json.dumps(TYPESCRIPT))
+    (folder / "index.html").write_text("<script type='module' src='/src/main.tsx'></script>")
+    (folder / "src").mkdir()
+    (folder / "src" / "main.tsx").write_text(APPLICATION)
+    packages = [vite, "react@19", "react-dom@19", "@types/react@19", "@types/react-dom@19", "typescript@5.9"]
+    run_command(["npm", "install", "--no-audit", "--no-fund", *packages, str(packed_client)], folder)
+    return folder
+
+
+def test_a_strict_typescript_application_builds_with_it(application: Path) -> None:
+    run_command(["npx", "tsc"], application)
+    run_command(["npx", "vite", "build"], application)
+    assert any((application / "dist" / "assets").glob("*.js"))
+
+
+def test_its_types_refuse_what_the_server_never_sends(application: Path) -> None:
+    wrong = application / "src" / "wrong.ts"
+    wrong.write_text(WRONG)
+    try:
+        with pytest.raises(AssertionError, match="massage"):
+            run_command(["npx", "tsc"], application)
+    finally:
+        wrong.unlink()
+
+
+def test_a_commonjs_program_survives_a_refused_connection_of_ws(packed_client: Path, tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(json.dumps({"private": True}))
+    (tmp_path / "main.js").write_text(COMMONJS)
+    run_command(["npm", "install", "--no-audit", "--no-fund", "ws@8", str(packed_client)], tmp_path)
+    assert "still alive" in run_command(["node", "main.js"], tmp_path, seconds=60)
+
+
+def test_the_package_is_small_and_clean(packed_client: Path) -> None:
+    sources = packed_client.parent / "src"
+    run_command(["npm", "run", "types"], sources)
+    # The build that packed it refuses a client of more than 12 KiB.
+    assert "All good" in run_command(["npx", "publint", "--strict"], sources)
+    assert "No problems found" in run_command(["npx", "attw", str(packed_client), "--format", "ascii"], sources)

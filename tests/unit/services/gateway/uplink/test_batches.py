@@ -1,0 +1,136 @@
+"""services.gateway.uplink.batches: which commands go together, and in which order."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.uplink.batches import ANSWER_SECONDS, MAX_WAITING, Batches
+from shared.protocol import limits, relay
+
+
+@dataclass
+class Sender:
+    """What batches need of a connection."""
+
+    name: str
+    commands: list[Any] = field(default_factory=list)
+    commands_since: float = 0.0
+    flight: int | None = None
+    flight_since: float = 0.0
+
+
+def command(sender: Any, number: int) -> relay.Command:
+    return relay.MarkRead(sender.name, sender.name, "c", number)
+
+
+@pytest.fixture
+def batches() -> Batches:
+    return Batches()
+
+
+@pytest.fixture
+def alice() -> Any:
+    return Sender("alice")
+
+
+@pytest.fixture
+def bob() -> Any:
+    return Sender("bob")
+
+
+def test_a_connection_has_one_batch_under_way(batches: Batches, alice: Any) -> None:
+    batches.add(alice, command(alice, 1), 0.0)
+    first = batches.take(0.0)
+    batches.add(alice, command(alice, 2), 0.0)
+    batches.add(alice, command(alice, 3), 0.0)
+    assert first is not None
+    assert first.commands == [command(alice, 1)]
+    assert not batches.waiting
+    assert batches.take(0.0) is None
+    batches.complete([first.id], 1.0)
+    second = batches.take(1.0)
+    assert second is not None
+    assert second.commands == [command(alice, 2), command(alice, 3)]
+
+
+def test_connections_do_not_wait_for_each_other(batches: Batches, alice: Any, bob: Any) -> None:
+    batches.add(alice, command(alice, 1), 0.0)
+    batches.take(0.0)
+    batches.add(alice, command(alice, 2), 0.0)
+    batches.add(bob, command(bob, 1), 0.0)
+    batch = batches.take(0.0)
+    assert batch is not None
+    assert batch.commands == [command(bob, 1)]
+
+
+def test_too_many_waiting_are_refused(batches: Batches, alice: Any) -> None:
+    assert all(batches.add(alice, command(alice, number), 0.0) for number in range(MAX_WAITING))
+    assert not batches.add(alice, command(alice, 99), 0.0)
+
+
+def test_a_batch_is_bounded_and_whole_connections_go(batches: Batches) -> None:
+    senders: list[Any] = [Sender(str(number)) for number in range(10)]
+    for sender in senders:
+        for number in range(60):
+            batches.add(sender, command(sender, number), 0.0)
+    sizes = []
+    while batch := batches.take(0.0):
+        sizes.append(len(batch.commands))
+    assert sizes == [240, 240, 120]
+    assert max(sizes) <= limits.MAX_COMMANDS_PER_BATCH
+
+
+def test_unknown_and_repeated_completions_are_nothing(batches: Batches, alice: Any) -> None:
+    batches.add(alice, command(alice, 1), 0.0)
+    batch = batches.take(0.0)
+    assert batch is not None
+    batches.complete([batch.id, batch.id, 77], 0.0)
+    assert batches.idle
+
+
+def test_what_is_not_answered_in_time_is_given_up(batches: Batches, alice: Any, bob: Any) -> None:
+    batches.add(alice, command(alice, 1), 0.0)
+    batches.take(0.0)
+    batches.add(alice, command(alice, 2), 1.0)
+    batches.add(bob, command(bob, 1), 5.0)
+    batches.take(5.0)
+    assert batches.expire(ANSWER_SECONDS - 0.1) == []
+    assert batches.expire(ANSWER_SECONDS) == [command(alice, 1)]
+    after = batches.take(ANSWER_SECONDS)
+    assert after is not None
+    assert after.commands == [command(alice, 2)]
+
+
+def test_what_can_not_be_sent_in_time_is_given_up(batches: Batches, alice: Any) -> None:
+    batches.add(alice, command(alice, 1), 0.0)
+    assert batches.expire(ANSWER_SECONDS) == [command(alice, 1)]
+    assert batches.idle
+    assert batches.add(alice, command(alice, 2), 20.0)
+    assert batches.take(20.0) is not None
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "take", "complete"]), st.integers(0, 4)), max_size=200))
+def test_each_connections_order_is_kept_whatever_happens(steps: list[tuple[str, int]]) -> None:
+    batches = Batches()
+    senders: list[Any] = [Sender(str(number)) for number in range(5)]
+    under_way: list[int] = []
+    given_out = dict.fromkeys(range(5), 0)
+    seen: dict[str, list[int]] = {sender.name: [] for sender in senders}
+    for step, who in steps:
+        if step == "add":
+            if batches.add(senders[who], command(senders[who], given_out[who]), 0.0):
+                given_out[who] += 1
+        elif step == "take" and (batch := batches.take(0.0)) is not None:
+            under_way.append(batch.id)
+            for taken in batch.commands:
+                assert isinstance(taken, relay.MarkRead)
+                assert taken.seq is not None
+                seen[taken.user_id].append(taken.seq)
+            assert len({member.flight for member in batch.members}) == 1
+        elif step == "complete" and under_way:
+            batches.complete([under_way.pop(who % len(under_way))], 0.0)
+    for numbers in seen.values():
+        assert numbers == sorted(set(numbers))
