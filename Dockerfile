@@ -1,5 +1,5 @@
 # One image for every process; SERVICE chooses which one runs:
-#   gateway | messaging | presence | notifier | migrations        docker build --target runtime .
+#   gateway | messaging | presence | notifier | admin | webhooks | migrations        docker build --target runtime .
 #   devserver (development only, with the web files)              docker build --target dev .
 # checkov:skip=CKV_DOCKER_7:the tag stands in the argument
 ARG BASE_IMAGE=python:3.11-slim
@@ -11,7 +11,7 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 # The lock is a constraint, so that its exact versions hold and its development tools stay out.
 RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir \
-      --constraint requirements.lock ".[notifier,migrations,tracing]"
+      --constraint requirements.lock ".[notifier,webhooks,migrations,tracing]"
 
 FROM ${BASE_IMAGE} AS runtime
 ENV PATH=/venv/bin:$PATH \

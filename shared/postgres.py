@@ -10,6 +10,8 @@ from pydantic import SecretStr
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+"""A connection that a pool has lent: what `pool.acquire()` gives."""
 
 CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 10

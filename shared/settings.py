@@ -8,9 +8,10 @@ import socket
 import sys
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AnyUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AnyHttpUrl, AnyUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.protocol.limits import MAX_URL_CHARACTERS
 from shared.protocol.topology import MOST_COMMAND_QUEUES
 from shared.rabbitmq.hosts import split_hosts
 
@@ -70,6 +71,10 @@ class ServiceSettings(BaseSettings):
     jwt_max_lifetime_seconds: int | None = Field(
         None, gt=0, description="Tokens that end later than this from now are refused, when set."
     )
+    webhook_urls: CommaList = Field(
+        default_factory=list,
+        description="Endpoints of the platform's own back end that are told what happens. Empty: nothing is written down.",
+    )
     database_pool_size: int = Field(4, ge=1, le=100, description="PostgreSQL connections of one replica.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or coloured text.")
@@ -77,7 +82,16 @@ class ServiceSettings(BaseSettings):
     traces_ratio: float = Field(0.01, ge=0, le=1, description="Share of batches that are traced.")
     shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
 
-    _split = field_validator("redis_urls", "allowed_origins", mode="before")(split_commas)
+    _split = field_validator("redis_urls", "allowed_origins", "webhook_urls", mode="before")(split_commas)
+
+    @field_validator("webhook_urls")
+    @classmethod
+    def _postable(cls, urls: list[str]) -> list[str]:
+        for url in urls:
+            AnyHttpUrl(url)
+            if len(url) > MAX_URL_CHARACTERS:
+                raise ValueError(f"a URL is longer than {MAX_URL_CHARACTERS} characters")
+        return list(dict.fromkeys(urls))
 
     @field_validator("amqp_url")
     @classmethod

@@ -15,6 +15,9 @@ import jwt
 LOCAL_SECRET = "local-development-secret-0123456789abcdef"  # noqa: S105 - public on purpose, and refused nowhere
 """HS256 key of the local stack, unless `CHAT_JWT_SECRET` is set."""
 
+LOCAL_WEBHOOK_SECRET = "whsec_bG9jYWwtZGV2ZWxvcG1lbnQtd2ViaG9vay1zZWNyZXQ="  # noqa: S105 - as public as the other one
+"""What the local stack signs webhooks with, unless `CHAT_WEBHOOK_SECRET` is set."""
+
 
 def secret_in_use() -> str:
     """The key that the local stack checks tokens with."""

@@ -51,13 +51,20 @@ class TokenVerifier:
 
     def verify(self, token: str) -> Principal:
         """The principal of `token`. Raises TokenError, or ProtocolError (unavailable) before there is a key."""
+        try:
+            return self._principal(self.claims(token))
+        except (ValueError, OverflowError) as error:
+            raise TokenError(str(error)) from None
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """All claims of `token`, which is signed and has not ended. Raises as `verify` does."""
         if not self.ready:
             raise ProtocolError(ErrorCode.UNAVAILABLE)
         if len(token) > limits.MAX_TOKEN_CHARACTERS:
             raise TokenError("too long")
         try:
             key, algorithm = self._key_of(token)
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[algorithm],
@@ -66,9 +73,10 @@ class TokenVerifier:
                 audience=self._settings.jwt_audience,
                 leeway=LEEWAY_SECONDS,
             )
-            return self._principal(claims)
+            self._expiry(claims["exp"])
         except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
             raise TokenError(str(error)) from None
+        return claims
 
     async def refresh_forever(self) -> None:
         """Refresh the key set until cancelled. A failed fetch keeps the old keys. Returns at once when a secret is used."""

@@ -84,6 +84,9 @@ SILENT: Final = "silent:"
 PUSHED: Final = "pushed:"
 """string `pushed:{messageId}:{subscriptionId}`: that notification was accepted by its push service."""
 
+REPLY: Final = "reply:"
+"""list `reply:{requestId}`: the answer to a request among services (`requests.Reply`); expires."""
+
 
 def key(prefix: str, *parts: str) -> str:
     """A whole key: `key(UNREAD_CONVERSATION, user_id, conversation_id)`."""

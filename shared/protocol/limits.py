@@ -33,3 +33,11 @@ TYPING_REPEAT_SECONDS: Final = 1
 TOKEN_EXPIRING_SECONDS: Final = 60
 MAX_COMMANDS_PER_BATCH: Final = 256
 """Commands in one AMQP message from a gateway."""
+
+MAX_FOLLOW_CHANGES: Final = 1_000
+"""Changes of the follow graph in one call of the server API."""
+MAX_REPORTED_MESSAGES: Final = 100
+MAX_REPORT_REASON_CHARACTERS: Final = 255
+MAX_REPORT_COMMENT_CHARACTERS: Final = 4_000
+MAX_FOLLOWS_BODY_BYTES: Final = 512 * 1024
+"""Of that call's body: 1,000 changes take 120 KB."""

@@ -74,6 +74,20 @@ def _dead(name: str) -> Queue:
     return Queue(name, {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000, "x-max-length": 100_000})
 
 
+def _requests(name: str) -> Queue:
+    """A queue of requests that somebody waits for: each expires by itself, none is worth a dead letter."""
+    return Queue(
+        name,
+        {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 20,
+            "x-max-length": 10_000,
+            "x-max-length-bytes": 256 * 1024 * 1024,
+            "x-overflow": "reject-publish",
+        },
+    )
+
+
 def _wait(name: str, then: str) -> Queue:
     """A queue where messages wait for their own `expiration`, and then go to the queue `then`.
 
@@ -141,6 +155,15 @@ MESSAGING_DEAD: Final = _dead("messaging.commands.dead")
 PRESENCE_DEAD: Final = _dead("presence.commands.dead")
 NOTIFIER_DEAD: Final = _dead("notifier.undelivered.dead")
 NOTIFIER_RETRIES_DEAD: Final = _dead("notifier.retries.dead")
+MESSAGING_REQUESTS: Final = _requests("messaging.requests")
+"""What the server API asks of messaging (`requests.Request`)."""
+PRESENCE_REQUESTS: Final = _requests("presence.requests")
+"""The same, of presence."""
+NOTIFIER_REQUESTS: Final = _requests("notifier.requests")
+"""The same, of the notifier."""
+WEBHOOK_EVENTS: Final = _work("webhooks.events")
+"""Events for webhooks that no transaction of PostgreSQL stands behind (`webhooks.EventBatch`), from presence and the notifier."""
+WEBHOOK_EVENTS_DEAD: Final = _dead("webhooks.events.dead")
 
 QUEUES: Final = (
     MESSAGING_DEAD,
@@ -158,5 +181,10 @@ QUEUES: Final = (
     NOTIFIER_EVENTS,
     NOTIFIER_RETRIES,
     *NOTIFIER_RETRY_WAITS.values(),
+    MESSAGING_REQUESTS,
+    PRESENCE_REQUESTS,
+    NOTIFIER_REQUESTS,
+    WEBHOOK_EVENTS_DEAD,
+    WEBHOOK_EVENTS,
 )
 """Every queue, in the order in which they can be declared."""

@@ -1,6 +1,6 @@
 """A FastAPI app as every service has it: errors of the contract, bounded bodies, health."""
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,12 +18,14 @@ ASGI = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Cal
 
 
 class BodyLimit:
-    """Refuses request bodies over 64 KiB with 413, whether announced or streamed."""
+    """Refuses request bodies over 64 KiB with 413, whether announced or streamed.
 
-    def __init__(self, app: ASGI, most_bytes: int = limits.MAX_REQUEST_BODY_BYTES) -> None:
+    `larger`: path → its own limit in bytes, or None where the path's handler reads the body as a stream and bounds it itself.
+    """
+
+    def __init__(self, app: ASGI, larger: Mapping[str, int | None] | None = None) -> None:
         self._app = app
-        self._most = most_bytes
-        self._reason = f"The body is larger than {most_bytes} bytes"
+        self._larger = dict(larger or {})
 
     async def __call__(
         self,
@@ -35,9 +37,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._larger.get(scope["path"], limits.MAX_REQUEST_BODY_BYTES)
+        if most is None:
+            await self._app(scope, receive, send)
+            return
+        reason = f"The body is larger than {most} bytes"
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > self._most:
-            await self._refuse(scope, receive, send)
+        if not announced.isdigit() or int(announced) > most:
+            await self._refuse(reason, scope, receive, send)
             return
         seen = 0
 
@@ -45,25 +52,35 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._most:
-                raise HTTPException(413, self._reason)
+            if seen > most:
+                raise HTTPException(413, reason)
             return message
 
         await self._app(scope, bounded, send)
 
     async def _refuse(
         self,
+        reason: str,
         scope: MutableMapping[str, Any],
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        response = error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, self._reason))
+        response = error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, reason))
         response.status_code = 413
         await response(scope, receive, send)
 
 
-def create_app(title: str, checks: dict[str, HealthCheck], allowed_origins: Sequence[str] = ()) -> FastAPI:
-    """An app without documentation pages of its own: the published documents are generated (`docs/api`)."""
+def create_app(
+    title: str,
+    checks: dict[str, HealthCheck],
+    allowed_origins: Sequence[str] = (),
+    *,
+    larger_bodies: Mapping[str, int | None] | None = None,
+) -> FastAPI:
+    """An app without documentation pages of its own: the published documents are generated (`docs/api`).
+
+    `larger_bodies`: see `BodyLimit`.
+    """
     app = FastAPI(
         title=title,
         version="1",
@@ -73,7 +90,7 @@ def create_app(title: str, checks: dict[str, HealthCheck], allowed_origins: Sequ
         redirect_slashes=False,
         responses={"default": {"model": ErrorBody, "description": "The error object"}},
     )
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(BugCatcher)
     app.add_middleware(
         CORSMiddleware,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.people import People, Person
+from tests.support.platform import Platform
 from tests.support.stack import Stack
 
 
@@ -15,6 +16,12 @@ async def people(stack: Stack) -> AsyncIterator[People]:
     """Persons of this test; their sockets are closed when it ends."""
     async with AsyncExitStack() as exits:
         yield People(stack.url, exits)
+
+
+@pytest.fixture
+def platform(stack: Stack) -> Platform:
+    """The platform's back end, with a service token."""
+    return Platform(stack.admin_url)
 
 
 @dataclass

@@ -26,6 +26,11 @@ class Stack:
         return self.url.replace("http", "ws", 1) + "/chat/ws"
 
     @property
+    def admin_url(self) -> str:
+        """The server API, which the load balancer doesn't lead to."""
+        return self._local.layout.admin_url
+
+    @property
     def database_url(self) -> str:
         """The system's own database."""
         return self._setting("CHAT_DATABASE_URL")

@@ -8,10 +8,10 @@ from pydantic_core import PydanticUndefined
 
 from shared.settings import ServiceSettings
 from tools.devserver import DevserverSettings
-from tools.devtoken import LOCAL_SECRET
+from tools.devtoken import LOCAL_SECRET, LOCAL_WEBHOOK_SECRET
 from tools.stack import ladder, plan
 
-SERVICES = ("gateway", "messaging", "presence", "notifier")
+SERVICES = ("gateway", "messaging", "presence", "notifier", "admin", "webhooks")
 
 
 def settings_of(service: str) -> type[ServiceSettings]:
@@ -70,7 +70,7 @@ def _local_stack() -> list[str]:
         "",
         f"Where they aren't given, it sets `CHAT_JWT_SECRET={LOCAL_SECRET}` (public, so never for production), "
         "`CHAT_ALLOWED_ORIGINS` to its own address, `CHAT_VAPID_PRIVATE_KEY` to a key that it makes once, "
-        "`CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`. "
+        f"`CHAT_WEBHOOK_SECRET={LOCAL_WEBHOOK_SECRET}` (as public), `CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`. "
         "`CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS`, where given, name servers to use instead of private ones.",
     ]
 

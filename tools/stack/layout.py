@@ -39,14 +39,21 @@ class Layout:
         """Where clients connect."""
         return f"http://127.0.0.1:{self.balancer.port}"
 
+    @property
+    def admin_url(self) -> str:
+        """Where the platform's back end calls the server API."""
+        port = next(program.port for program in self.services if program.name == "admin-1")
+        return f"http://127.0.0.1:{port}"
+
     def backend(self, kind: Kind) -> Backend:
         """The backend of a kind."""
         return next(backend for backend in self.backends if backend.kind == kind)
 
     def document(self, living: list[Record]) -> dict[str, Any]:
-        """The content of `stack.json`: `{url, backends: {database, amqp, redis}, processes: [{name, pid, port}]}`."""
+        """The content of `stack.json`: `{url, adminUrl, backends: {database, amqp, redis}, processes: [{name, pid, port}]}`."""
         return {
             "url": self.url,
+            "adminUrl": self.admin_url,
             "backends": {key: self.backend(kind).url for key, kind in STACK_KEYS.items()},
             "processes": [{"name": record.name, "pid": record.pid, "port": record.port} for record in living],
         }
@@ -64,5 +71,5 @@ def lay_out(plan: Plan, home: Home, environment: Mapping[str, str], running: set
     backends = Site(machine, home, ports, environment).backends(plan.redis_servers)
     urls = {backend.kind.variable: backend.url for backend in backends}
     common = services.environment(plan, home, urls, environment)
-    balancer = Balancer(home, ports, plan.port, plan.replicas)
+    balancer = Balancer(home, ports, plan.port, plan.routed)
     return Layout(backends, services.programs(plan, ports, common), balancer, balancer.program(environment))

@@ -13,8 +13,12 @@ REPLICAS = {
     "messaging": ("MESSAGING", 1),
     "presence": ("PRESENCE", 1),
     "notifier": ("NOTIFIER", 1),
+    "admin": ("ADMIN", 1),
+    "webhooks": ("WEBHOOKS", 1),
 }
 """Service → the variable with its number of replicas, and the number when that isn't set."""
+UNROUTED = frozenset({"admin", "webhooks"})
+"""Services that the load balancer doesn't lead to."""
 REDIS_SERVERS = "REDIS"
 MOST = 32
 
@@ -65,6 +69,11 @@ class Plan:
     def replicas(self) -> dict[str, int]:
         """Service → number of processes."""
         return {service: self.numbers.get(variable, usual) for service, (variable, usual) in REPLICAS.items()}
+
+    @property
+    def routed(self) -> dict[str, int]:
+        """The same, of those that the load balancer leads to."""
+        return {service: count for service, count in self.replicas.items() if service not in UNROUTED}
 
     @property
     def redis_servers(self) -> int:

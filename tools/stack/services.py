@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from tools.devtoken import LOCAL_SECRET
+from tools.devtoken import LOCAL_SECRET, LOCAL_WEBHOOK_SECRET
 from tools.stack import probes, vapid
 from tools.stack.home import Home
 from tools.stack.plan import PREFIX, Plan
@@ -24,6 +24,7 @@ def environment(plan: Plan, home: Home, urls: Mapping[str, str], inherited: Mapp
         "CHAT_LOG_FORMAT": "console",
         "CHAT_ALLOWED_ORIGINS": origins,
         "CHAT_VAPID_PRIVATE_KEY": vapid.private_key(home),
+        "CHAT_WEBHOOK_SECRET": LOCAL_WEBHOOK_SECRET,
     }
     if "CHAT_JWKS_URL" not in plan.settings:
         usual["CHAT_JWT_SECRET"] = LOCAL_SECRET

@@ -13,7 +13,7 @@ from tools.stack.console import Console
 from tools.stack.errors import StackError
 from tools.stack.home import ROOT, Home, read_json, write_private
 from tools.stack.layout import Layout, lay_out
-from tools.stack.plan import Plan
+from tools.stack.plan import UNROUTED, Plan
 from tools.stack.ports import is_free
 from tools.stack.process import Processes
 from tools.stack.program import Layer, Program
@@ -165,10 +165,11 @@ class Stack:
         await self.migrate()
 
     def _replicas_alive(self) -> dict[str, int]:
-        """Service → number of its processes that live."""
+        """Service → number of its processes that live, of those that HAProxy leads to."""
         alive = {record.name for record in self.processes.living()}
         names = [program.name for program in self.layout.services if program.name in alive]
-        return Counter(name.rpartition("-")[0] or name for name in names)
+        counts = Counter(name.rpartition("-")[0] or name for name in names)
+        return {service: count for service, count in counts.items() if service not in UNROUTED}
 
     async def _stop_surplus(self) -> None:
         names = {program.name for program in (*self.layout.servers, *self.layout.edge)}

@@ -8,8 +8,8 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from services.notifier import metrics
-from services.notifier.delivery.circuit import Circuit
 from services.notifier.delivery.outcome import CIRCUIT_OPEN, QUEUE_FULL, UNANSWERED, UNASKED, Outcome
+from shared.outbound.circuit import Circuit
 
 WAITING_PER_PLACE: Final = 4
 """Jobs that wait in memory for each place. With answers after 1 s, a full queue is worked off in the shortest retry wait, 5 s."""

@@ -1,25 +1,19 @@
 """HTTP to push services. The URLs come from users: no redirects, no proxies, no cookies, public addresses only."""
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiohttp
 from yarl import URL
 
 from services.notifier.delivery.outcome import Disposition, Outcome, Reason, outcome_of
-from services.notifier.webpush.addresses import AddressRefused, public_socket
+from shared.outbound.sessions import open_session, was_refused
 
 DETAIL_BYTES: Final = 200
 """How much of the body of a refusal is read, for the log."""
-IDLE_SECONDS: Final = 30
-NAMES_SECONDS: Final = 60
-"""How long the addresses of a name are cached: look-ups share six threads."""
-
-SocketFactory = Callable[[tuple[Any, ...]], socket.socket]
 
 
 class WebPushClient:
@@ -27,8 +21,8 @@ class WebPushClient:
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._checked = _session(public_socket)
-        self._trusted = _session(None)
+        self._checked = open_session(public_only=True)
+        self._trusted = open_session(public_only=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,25 +48,6 @@ class WebPushClient:
         except aiohttp.ClientConnectorDNSError as error:
             return Outcome(Disposition.RETRY, Reason.UNRESOLVED, detail=str(error))
         except (aiohttp.ClientError, OSError, ssl.CertificateError) as error:
-            if _refused(error):
+            if was_refused(error):
                 return Outcome(Disposition.DROPPED, Reason.ADDRESS_REFUSED, detail=str(error))
             return Outcome(Disposition.RETRY, Reason.UNREACHABLE, detail=repr(error))
-
-
-def _session(socket_factory: SocketFactory | None) -> aiohttp.ClientSession:
-    # The service queues bound the number of connections. Names may be cached, for the address is checked at the socket.
-    connector = aiohttp.TCPConnector(
-        limit=0, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=NAMES_SECONDS, socket_factory=socket_factory
-    )
-    return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False
-    )
-
-
-def _refused(error: BaseException | None) -> bool:
-    """True when `error`, or what it came from, is our refusal of the address."""
-    while error is not None:
-        if isinstance(error, AddressRefused) or isinstance(getattr(error, "os_error", None), AddressRefused):
-            return True
-        error = error.__cause__
-    return False

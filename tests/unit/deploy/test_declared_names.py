@@ -25,7 +25,7 @@ FILES = [
     DEPLOY / "grafana/dashboards/chat.json",
     ROOT / "docs/operations.md",
 ]
-OF_COMPOSE = {"CHAT_PORT", "CHAT_IMAGE", "CHAT_DEV_IMAGE"}
+OF_COMPOSE = {"CHAT_PORT", "CHAT_ADMIN_PORT", "CHAT_IMAGE", "CHAT_DEV_IMAGE"}
 """Variables of docker-compose.yml and the Makefile, which no process reads."""
 FOREIGN_METRICS = {"up", "process_start_time_seconds", "rabbitmq_detailed_queue_messages_ready"}
 """Prometheus' own, its client's, and RabbitMQ's (https://www.rabbitmq.com/docs/prometheus#detailed-endpoint)."""
@@ -58,9 +58,8 @@ def test_settings_exist() -> None:
 
 def test_metrics_exist() -> None:
     families = {family.name for owned in declared().values() for family in owned}
-    pattern = (
-        r"\b(?:chat_(?:gateway|messaging|presence|push|event|build)\w+|(?<!plugins enable )rabbitmq_\w+|chat:\w+:\w+)"
-    )
+    ours = r"chat_(?:gateway|messaging|presence|push|event|build|admin|webhooks)\w+"
+    pattern = rf"\b(?:{ours}|(?<!plugins enable )rabbitmq_\w+|chat:\w+:\w+)"
     assert strangers(pattern, series() | families) == {}
 
 

@@ -33,6 +33,8 @@ def start(service: str | None, folder: Path) -> subprocess.CompletedProcess[str]
         ("messaging", "services.messaging"),
         ("presence", "services.presence"),
         ("notifier", "services.notifier"),
+        ("admin", "services.admin"),
+        ("webhooks", "services.webhooks"),
         ("migrations", "migrations"),
         ("devserver", "tools.devserver"),
     ],

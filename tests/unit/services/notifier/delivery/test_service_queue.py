@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from services.notifier.delivery.circuit import FAILURES
 from services.notifier.delivery.outcome import CIRCUIT_OPEN, QUEUE_FULL, UNASKED, Disposition, Outcome, Reason
 from services.notifier.delivery.service_queue import ServiceQueue
+from shared.outbound.circuit import FAILURES
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from services.notifier.webpush.addresses import AddressRefused, is_public, public_socket
+from shared.outbound.addresses import AddressRefused, is_public, public_socket
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifier.delivery.circuit import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS, Circuit
+from shared.outbound.circuit import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS, Circuit
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""A circuit breaker: after many failures in a row a push service gets no requests for a while.
+"""A circuit breaker: whoever doesn't answer isn't asked for a while.
 
 Each request to it would hold a place in its queue for the whole time-out.
 """
@@ -17,8 +17,9 @@ class Circuit:
     failure opens it for twice as long.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], longest_seconds: float = LONGEST_SECONDS) -> None:
         self._now = now
+        self._longest_seconds = longest_seconds
         self._failures = 0
         self._blocked_until: float | None = None
         self._probing = False
@@ -55,7 +56,7 @@ class Circuit:
         """The service didn't answer. While the circuit is open only the probe's failure counts: earlier requests fail late."""
         self._failures += 1
         if self._probing:
-            self._open_seconds = min(self._open_seconds * 2, LONGEST_SECONDS)
+            self._open_seconds = min(self._open_seconds * 2, self._longest_seconds)
         elif self._blocked_until is not None or self._failures < FAILURES:
             return
         self._probing = False

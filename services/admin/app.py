@@ -1,0 +1,86 @@
+"""The admin process, put together; start and stop read in order."""
+
+from typing import Final
+
+import uvicorn
+
+from services.admin.audit import AuditTrail
+from services.admin.authentication import ServiceTokens
+from services.admin.rest import LARGER_BODIES, create_router
+from services.admin.settings import AdminSettings
+from services.admin.user_routes import UserRoutes
+from shared import postgres
+from shared.auth.revocations import Revocations
+from shared.directory import Directory
+from shared.lifecycle import Supervisor, serve_until
+from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS
+from shared.rabbitmq import BrokerUnavailable, Publisher
+from shared.redis import Shards
+from shared.requests import Requester
+from shared.rest import create_app
+from shared.settings import load
+from shared.telemetry import configure_logging, watch_loop_lag
+
+QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS)
+
+
+class Admin:
+    """The server API, put together; nothing runs before `start`."""
+
+    def __init__(self, settings: AdminSettings, pool: postgres.Pool, shards: Shards) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._shards = shards
+        self._stopping = False
+        self._tokens = ServiceTokens(settings)
+        self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
+        requester = Requester(self._publisher, shards)
+        self._router = create_router(UserRoutes(Directory(pool), Revocations(shards), requester))
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+        supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("publisher", self._publisher.run())
+        for number, verifier in enumerate(self._tokens.verifiers):
+            supervisor.start(f"keys {number}", verifier.refresh_forever())
+
+    def http(self) -> uvicorn.Config:
+        """The HTTP server's configuration."""
+        app = create_app(
+            "admin",
+            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+            self._settings.allowed_origins,
+            larger_bodies=LARGER_BODIES,
+        )
+        app.add_middleware(AuditTrail, pool=self._pool)
+        app.state.service_tokens = self._tokens
+        app.include_router(self._router)
+        settings = self._settings
+        return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+
+    async def drain(self) -> None:
+        """Become unready."""
+        self._stopping = True
+
+    async def _check_amqp(self) -> None:
+        if self._stopping or not self._publisher.ready:
+            raise BrokerUnavailable("not publishing")
+
+
+async def main() -> int:
+    """Run until SIGTERM; returns the exit status."""
+    settings = load(AdminSettings)
+    configure_logging(settings, "admin")
+    pool = await postgres.open_pool(
+        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
+    )
+    shards = Shards(settings.redis_urls)
+    admin = Admin(settings, pool, shards)
+    supervisor = Supervisor()
+    admin.start(supervisor)
+    try:
+        return await serve_until(admin.http(), supervisor, admin.drain)
+    finally:
+        await supervisor.stop()
+        await shards.aclose()
+        await pool.close()

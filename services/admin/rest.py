@@ -1,0 +1,17 @@
+"""The paths of the server API."""
+
+from fastapi import APIRouter
+
+from services.admin.user_routes import UserRoutes
+from shared.protocol import limits
+
+PREFIX = "/chat/admin"
+LARGER_BODIES: dict[str, int | None] = {f"{PREFIX}/follows": limits.MAX_FOLLOWS_BODY_BYTES}
+"""Path → how large its body may be, where that is more than usual."""
+
+
+def create_router(users: UserRoutes) -> APIRouter:
+    """All paths in one."""
+    router = APIRouter(prefix=PREFIX, tags=["admin"])
+    router.include_router(users.router())
+    return router

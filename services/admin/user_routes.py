@@ -1,0 +1,66 @@
+"""Users and their follow graph."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request, Response
+
+from services.admin.authentication import CallingService, call_of
+from services.admin.schemas import FollowBody, FollowsResult, UserBody, UserId, UserProfile
+from shared.auth import Principal
+from shared.auth.revocations import Revocations
+from shared.directory import Directory
+from shared.protocol import limits
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.requests import Done, FollowChange, SetFollows
+from shared.protocol.topology import PRESENCE_REQUESTS
+from shared.requests import Requester
+
+FOLLOWS_SECONDS = 30
+FollowList = Annotated[list[FollowBody], Body(max_length=limits.MAX_FOLLOW_CHANGES)]
+
+
+class UserRoutes:
+    """What the paths need."""
+
+    def __init__(self, directory: Directory, revocations: Revocations, requester: Requester) -> None:
+        self._directory = directory
+        self._revocations = revocations
+        self._requester = requester
+
+    def router(self) -> APIRouter:
+        """The paths."""
+        router = APIRouter()
+        router.add_api_route("/users/{user_id}", self.put, methods=["PUT"])
+        router.add_api_route(
+            "/users/{user_id}/revoke", self.revoke, methods=["POST"], status_code=204, response_class=Response
+        )
+        router.add_api_route("/follows", self.set_follows, methods=["PUT"])
+        return router
+
+    async def put(self, _caller: CallingService, user_id: UserId, body: UserBody) -> UserProfile:
+        """Make or change a user, as a token with these claims would; a name that somebody else has moves to this user."""
+        claims = Principal(user_id, expires_at=0, username=body.username, name=body.displayName, picture=body.avatar)
+        await self._directory.ensure(claims)
+        # The user may have changed its profile since it last had these claims.
+        profile = await self._directory.update(
+            user_id, display_name=body.displayName, avatar=body.avatar, clear_avatar=body.avatar is None
+        )
+        return UserProfile.of(profile)
+
+    async def revoke(self, _caller: CallingService, user_id: UserId) -> None:
+        """Refuse the user's present tokens for ever, everywhere, and close the connections made with them."""
+        await self._revocations.revoke(user_id, None)
+
+    async def set_follows(self, _caller: CallingService, request: Request, body: FollowList) -> FollowsResult:
+        """Change the graph. Answered when live presence follows it; the same again changes nothing."""
+        users = {user for change in body for user in (change.follower, change.followee)}
+        call_of(request).concern(users)
+        if any(change.follower == change.followee for change in body):
+            raise ProtocolError(ErrorCode.VALIDATION_ERROR, "follower and followee are the same user")
+        unknown = users - (await self._directory.profiles(users)).keys()
+        if unknown:
+            raise ProtocolError(ErrorCode.USER_NOT_FOUND, f"No user has the id {min(unknown)}")
+        if body:
+            changes = [FollowChange(change.follower, change.followee, change.follows) for change in body]
+            await self._requester.ask(PRESENCE_REQUESTS, SetFollows(changes), Done, seconds=FOLLOWS_SECONDS)
+        return FollowsResult(applied=len(body))

@@ -1,0 +1,84 @@
+"""The webhooks process, put together; start and stop read in order."""
+
+from typing import Final
+
+import uvicorn
+
+from services.webhooks.endpoint import Endpoint
+from services.webhooks.intake import Intake
+from services.webhooks.settings import WebhooksSettings
+from shared import postgres
+from shared.lifecycle import Supervisor, serve_until
+from shared.protocol.topology import WEBHOOK_EVENTS, WEBHOOK_EVENTS_DEAD
+from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
+from shared.rest import create_app
+from shared.settings import load
+from shared.telemetry import configure_logging, watch_loop_lag
+from shared.webhooks.outbox import Outbox
+
+PREFETCH: Final = 200
+
+
+class Webhooks:
+    """Everything between the outbox and the endpoints, put together; nothing runs before `start`.
+
+    Without endpoints events of RabbitMQ are taken and forgotten, so that none that was published before waits for ever.
+    """
+
+    def __init__(self, settings: WebhooksSettings, pool: postgres.Pool) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._stopping = False
+        queues = (WEBHOOK_EVENTS_DEAD, WEBHOOK_EVENTS)
+        self._publisher = Publisher(settings.amqp_url, settings.instance, queues)
+        self._consumer = Consumer(
+            settings.amqp_url, f"{settings.instance}.events", WEBHOOK_EVENTS, prefetch=PREFETCH, also=queues
+        )
+        self._intake = Intake(self._consumer, self._publisher, pool, Outbox(settings.webhook_urls))
+        self._endpoints = [Endpoint(pool, url, settings) for url in settings.webhook_urls]
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+        supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("publisher", self._publisher.run())
+        supervisor.start("events link", self._consumer.run())
+        supervisor.start("intake", self._intake.run())
+        for number, endpoint in enumerate(self._endpoints):
+            supervisor.start(f"endpoint {number}", endpoint.run())
+
+    def http(self) -> uvicorn.Config:
+        """The HTTP server's configuration."""
+        app = create_app("webhooks", {"postgres": lambda: postgres.ping(self._pool), "amqp": self._check_amqp})
+        settings = self._settings
+        return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+
+    async def drain(self) -> None:
+        """Become unready."""
+        self._stopping = True
+
+    async def release(self) -> None:
+        """After the last post: let other replicas go on."""
+        for endpoint in self._endpoints:
+            await endpoint.release()
+
+    async def _check_amqp(self) -> None:
+        if self._stopping or not (self._publisher.ready and self._consumer.ready):
+            raise BrokerUnavailable("not consuming")
+
+
+async def main() -> int:
+    """Run until SIGTERM; returns the exit status."""
+    settings = load(WebhooksSettings)
+    configure_logging(settings, "webhooks")
+    pool = await postgres.open_pool(
+        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
+    )
+    webhooks = Webhooks(settings, pool)
+    supervisor = Supervisor()
+    webhooks.start(supervisor)
+    try:
+        return await serve_until(webhooks.http(), supervisor, webhooks.drain)
+    finally:
+        await supervisor.stop()
+        await webhooks.release()
+        await pool.close()

@@ -1,0 +1,18 @@
+"""When a refused event is posted again: soon at first, then less and less often."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Final
+
+FIRST_SECONDS: Final = 1.0
+LONGEST_SECONDS: Final = 600.0
+
+
+def after_refusal(attempts: int, now: datetime, jitter: float | None = None) -> datetime:
+    """When to post again after `attempts` refusals: 1, 2, 4 … s, 10 minutes at most; up to a fifth of that earlier.
+
+    `jitter` is 0 to 1, random unless it is given.
+    """
+    pause = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(attempts - 1, 20))
+    share = random.random() if jitter is None else jitter  # noqa: S311
+    return now + timedelta(seconds=pause * (1 - share / 5))

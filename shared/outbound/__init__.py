@@ -1,0 +1,1 @@
+"""HTTP to the outside, to URLs that somebody gives us: `addresses` says where a connection may go, `sessions` makes them."""

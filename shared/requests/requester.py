@@ -1,0 +1,63 @@
+"""Asks another service, and waits for its answer."""
+
+import asyncio
+import time
+from typing import Final, TypeVar, cast
+from uuid import uuid4
+
+import msgspec
+
+from shared.protocol import keys
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.requests import Request, reply_decoder
+from shared.protocol.topology import Queue
+from shared.rabbitmq import TRANSIENT_ERRORS as BROKER_ERRORS
+from shared.rabbitmq import BrokerUnavailable, Publisher
+from shared.redis import Shards
+
+T = TypeVar("T")
+
+ANSWER_SECONDS: Final = 10.0
+"""How long an answer is waited for, unless the asker says otherwise."""
+LOOK_SECONDS: Final = 2.0
+"""Longest wait of one Redis command: below the client's own limit for an answer."""
+MOST_AT_ONCE: Final = 32
+"""Requests under way in one process: each holds a Redis connection while it waits."""
+
+
+class Requester:
+    """Sends requests by RabbitMQ, and takes the answers from Redis. At most `MOST_AT_ONCE` at a time; more wait their turn."""
+
+    def __init__(self, publisher: Publisher, shards: Shards) -> None:
+        self._publisher = publisher
+        self._shards = shards
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def ask(
+        self, queue: Queue, request: msgspec.Struct, answer: type[T], *, seconds: float = ANSWER_SECONDS
+    ) -> T:
+        """The answer of the service behind `queue`.
+
+        Raises ProtocolError with the code that the service gave, or `unavailable` when nobody answered within `seconds`:
+        then the request may have been carried out, and the same again does no harm.
+        """
+        try:
+            async with asyncio.timeout(seconds), self._places:
+                return await self._ask(queue, request, answer, seconds)
+        except (TimeoutError, BrokerUnavailable, *BROKER_ERRORS):
+            raise ProtocolError(ErrorCode.UNAVAILABLE) from None
+
+    async def _ask(self, queue: Queue, request: msgspec.Struct, answer: type[T], seconds: float) -> T:
+        name = str(uuid4())
+        expires_at_ms = round((time.time() + seconds) * 1000)
+        envelope = Request(name, expires_at_ms, msgpack_encoder.encode(request))
+        await self._publisher.publish(queue, msgpack_encoder.encode(envelope), expiration_seconds=seconds)
+        client, key = self._shards.of(name), keys.key(keys.REPLY, name)
+        taken = None
+        while taken is None:
+            taken = await client.blpop([key], timeout=LOOK_SECONDS)
+        reply = reply_decoder.decode(cast("bytes", taken[1]))
+        if reply.code:
+            raise ProtocolError(ErrorCode(reply.code), reply.message)
+        return msgspec.msgpack.decode(reply.body, type=answer)

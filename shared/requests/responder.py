@@ -1,0 +1,113 @@
+"""Answers the requests of other services: a few at once, each acknowledged when its answer stands in Redis."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from shared import postgres, rabbitmq, redis
+from shared.protocol import keys
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.requests import MAX_REPLY_BYTES, REPLY_SECONDS, Reply, Request, request_decoder
+from shared.rabbitmq import Consumer, Delivery, acknowledge
+from shared.redis import Shards
+
+log = structlog.get_logger(__name__)
+
+R = TypeVar("R")
+
+MOST_AT_ONCE: Final = 4
+"""Requests that one replica works on at once: they share its database connections with everything else."""
+PAUSE_SECONDS: Final = 0.2
+"""Between two attempts while a backend is away."""
+_TRANSIENT: Final = (
+    *postgres.TRANSIENT_ERRORS,
+    *redis.TRANSIENT_ERRORS,
+    *rabbitmq.TRANSIENT_ERRORS,
+    rabbitmq.BrokerUnavailable,
+)
+
+Handle = Callable[[R, bool], Awaitable[msgspec.Struct]]
+"""Carries out a request, and returns its answer. The flag: it may have been carried out before. Raises ProtocolError."""
+
+
+class Responder(Generic[R]):
+    """Takes requests from a queue. `decoder` knows the service's requests, `handle` carries one out."""
+
+    def __init__(
+        self, consumer: Consumer, shards: Shards, decoder: msgspec.msgpack.Decoder[R], handle: Handle[R]
+    ) -> None:
+        self._consumer = consumer
+        self._shards = shards
+        self._decoder = decoder
+        self._handle = handle
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def run(self) -> None:
+        """Answer. Never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for delivery in await self._consumer.take(MOST_AT_ONCE):
+                    await self._places.acquire()
+                    tasks.create_task(self._work(delivery))
+
+    async def _work(self, delivery: Delivery) -> None:
+        try:
+            await self._answer(delivery)
+        finally:
+            self._places.release()
+
+    async def _answer(self, delivery: Delivery) -> None:
+        """Answer one request, and acknowledge it. Not acknowledged: what can't be answered yet goes to another replica."""
+        try:
+            request = request_decoder.decode(delivery.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.error("request.undecodable", error=str(error), size=len(delivery.body))
+            acknowledge(delivery)
+            return
+        again = delivery.redelivered
+        while time.time() * 1000 < request.expires_at_ms:
+            try:
+                await self._put(request.reply_to, await self._reply(request, again))
+                break
+            except _TRANSIENT as error:
+                log.warning("request.held", error=repr(error))
+                again = True
+            await asyncio.sleep(PAUSE_SECONDS)
+        acknowledge(delivery)
+
+    async def _reply(self, request: Request, again: bool) -> Reply:
+        """What is to be answered. Raises what says that a backend is away."""
+        try:
+            body = msgpack_encoder.encode(await self._handle(self._decoder.decode(request.body), again))
+        except ProtocolError as error:
+            return Reply(error.code, error.event.error.message)
+        except _TRANSIENT as error:
+            # asyncpg's complaint of a value that it can't encode is an InterfaceError too, but never goes away.
+            if isinstance(error, ValueError):
+                return _internal_error()
+            raise
+        except Exception:
+            return _internal_error()
+        if len(body) > MAX_REPLY_BYTES:
+            log.error("request.reply_too_large", size=len(body))
+            return Reply(ErrorCode.INTERNAL_ERROR, f"The answer is larger than {MAX_REPLY_BYTES} bytes")
+        return Reply(body=body)
+
+    async def _put(self, reply_to: str, reply: Reply) -> None:
+        async with self._shards.of(reply_to).pipeline(transaction=True) as pipe:
+            pipe.rpush(keys.key(keys.REPLY, reply_to), msgpack_encoder.encode(reply))
+            pipe.expire(keys.key(keys.REPLY, reply_to), REPLY_SECONDS)
+            await pipe.execute()
+
+
+def _internal_error() -> Reply:
+    """The answer to a fault that nobody foresaw, logged under the id that it names."""
+    error_id = uuid.uuid4().hex
+    log.exception("request.failed", error_id=error_id)
+    return Reply(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")

@@ -1,0 +1,35 @@
+"""Settings of the services that sign posts."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from shared.settings import ServiceSettings, split_commas
+from shared.webhooks.signatures import key_of
+
+
+def _split_secrets(value: Any) -> Any:
+    return split_commas(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
+class SigningSettings(ServiceSettings):
+    """What they read from the environment."""
+
+    webhook_secret: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_secrets)] = Field(
+        default_factory=list,
+        description="Secrets that posts are signed with, each `whsec_` and base64 (Standard Webhooks). Several, with "
+        "commas, while one takes the other's place: each post has a signature of each.",
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _usable(cls, secrets: list[SecretStr]) -> list[SecretStr]:
+        for secret in secrets:
+            key_of(secret.get_secret_value())
+        return secrets
+
+    @property
+    def signing_secrets(self) -> list[str]:
+        """The secrets as text."""
+        return [secret.get_secret_value() for secret in self.webhook_secret]

@@ -1,0 +1,46 @@
+"""Signatures by the Standard Webhooks specification: HMAC-SHA256 over id, time and body."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from standardwebhooks import Webhook
+
+PREFIX: Final = "whsec_"
+MIN_KEY_BYTES: Final = 16
+
+
+def key_of(secret: str) -> bytes:
+    """The key of a secret: base64, with `whsec_` before it or not; any other text stands for its own bytes.
+
+    Raises ValueError for one of fewer than 16 bytes, or that begins with `whsec_` and goes on with anything but base64.
+    """
+    text = secret.removeprefix(PREFIX)
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        if secret.startswith(PREFIX):
+            raise ValueError(f"{PREFIX} must be followed by base64") from None
+        key = secret.encode()
+    if len(key) < MIN_KEY_BYTES:
+        raise ValueError(f"a secret must have at least {MIN_KEY_BYTES} bytes")
+    return key
+
+
+class Signer:
+    """Signs with each of several secrets, so that a receiver may know the old one or the new one while they change."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._keys = [Webhook(key_of(secret)) for secret in secrets]
+
+    def headers(self, event_id: str, at: datetime, body: str) -> dict[str, str]:
+        """The headers of a post: `webhook-id`, `webhook-timestamp` (Unix seconds), `webhook-signature`."""
+        moment = at.astimezone(UTC)
+        return {
+            "webhook-id": event_id,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": " ".join(key.sign(event_id, moment, body) for key in self._keys),
+            "content-type": "application/json",
+        }
