@@ -89,6 +89,10 @@ class RunningGateway:
         await Drain(process.hub, process.admission, process.undelivered, seconds, process.idle).run()
 
 
+StartGateway = Callable[..., Awaitable[RunningGateway]]
+"""Starts a gateway whose settings differ as the arguments say."""
+
+
 @asynccontextmanager
 async def running_gateway(settings: GatewaySettings, *, wait: bool = True) -> AsyncIterator[RunningGateway]:
     """Start a gateway on a free port; with `wait`, return when it is ready."""

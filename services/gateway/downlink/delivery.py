@@ -9,8 +9,7 @@ import structlog
 
 from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.session.hub import Hub
-from services.gateway.socket.burst import Burst
-from services.gateway.socket.frames import text_frame
+from services.gateway.socket.frames import Burst, text_frame
 from services.gateway.uplink.publisher import CommandPublisher
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode
@@ -47,7 +46,7 @@ class Deliverer:
         for user_id, deliveries in groupby(downlink.deliveries, _user_of):
             connections = self._hub.of_user(user_id)
             if connections:
-                burst = Burst.of(list(deliveries))
+                burst = Burst.framed(list(deliveries))
                 for connection in connections:
                     connection.deliver(burst)
             else:

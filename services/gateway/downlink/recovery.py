@@ -99,9 +99,11 @@ class Recovery:
                 self.ask(connections[place])
 
     async def _recover(self, connections: "list[Connection]") -> None:
-        items = [(connection.user_id, connection.id, connection.cursor) for connection in connections]
+        items = [(connection.user_id, connection.id, connection.inbox.cursor) for connection in connections]
         for connection in connections:
             self._waiting.pop(connection, None)
+            # An earlier recovery may have let events pass since this one was asked for.
+            connection.hold()
         try:
             found = await self._registry.resume(items)
         except (*TRANSIENT_ERRORS, RedisError) as error:
@@ -110,15 +112,15 @@ class Recovery:
             await asyncio.sleep(RETRY_SECONDS)
             return
         for connection, recovery_result in zip(connections, found, strict=True):
-            self._settle(connection, recovery_result)
+            self._resume(connection, recovery_result)
 
-    def _settle(self, connection: "Connection", recovery_result: RecoveryResult) -> None:
+    def _resume(self, connection: "Connection", recovery_result: RecoveryResult) -> None:
         if connection.closed:
             # It went while we registered it again.
             self._registry.detach(connection.user_id, connection.id)
         elif recovery_result.recovered:
             connection.resume(recovery_result)
         else:
-            # What is missing can't be had: the client must know, and learns it by connecting again.
+            # The missing events are lost: the client connects again and is told `recovered: false`.
             log.info("recovery.lost", connection_id=connection.id, user_id=connection.user_id)
             connection.close(CloseCode.OVERLOADED)

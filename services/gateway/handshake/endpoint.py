@@ -20,7 +20,8 @@ from services.gateway.session.connection import Connection
 from services.gateway.session.media_urls import MediaHosts
 from services.gateway.session.rules import Session
 from services.gateway.settings import GatewaySettings
-from services.gateway.socket.websocket_protocol import EXTENSION, GatewayProtocol
+from services.gateway.socket.upgrade import EXTENSION
+from services.gateway.socket.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.dispatcher import Dispatcher
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations
@@ -154,7 +155,7 @@ class WebSocketEndpoint:
             cursor=recovery_result.cursor,
             heartbeat_seconds=_whole(self._settings.ping_seconds),
             max_message_bytes=limits.MAX_FRAME_BYTES,
-            expires_at=instant_of_ms(int(connection.expires_at * 1000)),
+            expires_at=instant_of_ms(int(connection.deadlines.expires_at * 1000)),
         )
         return json_encoder.encode(server.ConnectionSuccess(payload))
 

@@ -2,110 +2,86 @@
 
 import time
 import uuid
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
-from services.gateway.session.rules import Session
-from services.gateway.socket.attachment import Keeper
-from services.gateway.socket.burst import Burst
-from services.gateway.socket.frames import text_frame
+from services.gateway.session.friend_snapshot import FriendSnapshot
+from services.gateway.session.heartbeat import Deadlines
+from services.gateway.session.inbox_position import InboxPosition
+from services.gateway.session.rules import Action, Close, PauseReading, Pong, Reply, Session
+from services.gateway.socket.frames import Burst, text_frame
 from services.gateway.socket.websocket_protocol import GatewayProtocol
 from shared.auth import Principal
-from shared.protocol import relay
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, error_event
+
+if TYPE_CHECKING:
+    from services.gateway.uplink.batches import CommandQueue
+    from services.gateway.uplink.dispatcher import Dispatcher
+    from services.gateway.uplink.typing_tracker import TypingState
 
 log = structlog.get_logger(__name__)
 
 MAX_HELD: Final = 1024
 """Deliveries held back while the inbox is read; more means that Redis is too slow for us."""
-MAX_EARLY: Final = 32
-"""Transient events that wait for `status.bulk`; more are shed."""
 
 
 class Connection:
-    """One socket of one user. Implements `attachment.Listener`.
+    """One socket of one user. Implements `websocket_protocol.Listener`.
 
-    Deliveries are held from the start, and again whenever one is missing, until the inbox has been read: then they
-    follow what was read, without repeats.
+    It carries out what its session decides, and hands commands on to the dispatcher.
     """
 
     __slots__ = (
-        "_bulks",
-        "_early",
-        "_held",
-        "_keeper",
+        "_dispatcher",
         "_protocol",
-        "_tag",
+        "_snapshot",
         "began_ms",
-        "check_at",
         "close_code",
         "commands",
-        "commands_since",
-        "expires_at",
-        "expiry_told",
-        "flight",
-        "flight_since",
-        "heard_at",
+        "deadlines",
         "id",
+        "inbox",
         "issued_at",
-        "offset",
-        "ping_at",
-        "pong_at",
         "session",
         "typing",
-        "typing_ended",
         "unseen",
         "user_id",
     )
 
-    def __init__(self, keeper: "Keeper[Connection]", session: Session, principal: Principal) -> None:
-        now = time.monotonic()
-        self._keeper = keeper
+    def __init__(self, dispatcher: "Dispatcher", session: Session, principal: Principal) -> None:
+        self._dispatcher = dispatcher
         self._protocol: GatewayProtocol | None = None
-        self._held: list[relay.Delivery] | None = []
-        self._tag = ""
-        self._early: list[bytes] | None = []
-        self._bulks = 0
+        self._snapshot: FriendSnapshot | None = FriendSnapshot()
         self.session = session
         self.id = session.connection_id
         self.user_id = session.user_id
         self.began_ms = int(session.wall_clock() * 1000)
+        """When the connection was made, Unix ms by this gateway's clock."""
         self.issued_at = principal.issued_at
-        self.expires_at = principal.expires_at
-        self.expiry_told = False
-        self.close_code: int | None = None
-        self.offset = 0
-        self.heard_at = self.pong_at = self.ping_at = now
-        self.check_at = 0.0
-        self.commands: list[relay.Command] = []
-        self.commands_since = self.flight_since = 0.0
-        self.flight: int | None = None
-        self.typing: dict[str, tuple[float, float, int]] | None = None
-        self.typing_ended: tuple[str, float] | None = None
+        """When the client's token was issued, Unix seconds."""
+        self.deadlines = Deadlines(time.monotonic(), principal.expires_at)
+        self.inbox = InboxPosition()
+        self.close_code: CloseCode | None = None
+        """The code that this gateway closes the connection with, once it does."""
+        self.commands: CommandQueue | None = None
+        """Made with the first command. `uplink.batches` fills and empties it."""
+        self.typing: TypingState | None = None
+        """Made with the first typing event. `uplink.typing_tracker` keeps it."""
         self.unseen: list[tuple[float, bytes]] | None = None
+        """Each `message.new` written since the peer's last sign of life, and when (monotonic seconds)."""
 
     # --- state ---------------------------------------------------------------------------------------------------------
 
     @property
-    def cursor(self) -> str:
-        """The id of the inbox entry that the client has got last."""
-        return f"{self.offset}-{self._tag}"
-
-    @property
-    def live(self) -> bool:
-        """True while events pass through; False while the inbox is read."""
-        return self._held is None
-
-    @property
     def has_snapshot(self) -> bool:
-        """True when `status.bulk` is there, or has been waited for long enough."""
-        return self._early is None
+        """True when `status.bulk` was written, or has been waited for long enough."""
+        return self._snapshot is None
 
     @property
     def closed(self) -> bool:
@@ -115,7 +91,7 @@ class Connection:
     @property
     def busy(self) -> bool:
         """True while a command of the connection waits for its answer."""
-        return self.flight is not None or bool(self.commands)
+        return self.commands is not None and self.commands.busy
 
     @property
     def paused_at(self) -> float | None:
@@ -135,48 +111,48 @@ class Connection:
         return not self.closed
 
     def hold(self) -> None:
-        """Hold deliveries back until `settle`."""
-        if self._held is None:
-            self._held = []
+        """Hold deliveries back until `resume`."""
+        self.inbox.hold()
 
     def resume(self, recovery_result: RecoveryResult) -> None:
         """Go on from what was read from the inbox: its events, then what was held meanwhile."""
         if self._protocol is None:
             return
         if recovery_result.revokes(self.issued_at):
-            # The order to close went by while the link was cut.
+            # The order to close was published while the link was cut.
             self.close(CloseCode.TOKEN_EXPIRED)
             return
-        if recovery_result.events:
-            metrics.EVENTS_OUT.counts["replayed"] += len(recovery_result.events)
-            self._protocol.send_buffer.write_at_once(b"".join(map(text_frame, recovery_result.events)))
-            self._keeper.on_replayed(self, recovery_result.events)
-        self.offset = recovery_result.offset
-        self._tag = recovery_result.tag
-        held, self._held = self._held, None
-        for delivery in held or ():
-            self.deliver(Burst.of([delivery]))
+        events = recovery_result.events
+        if events:
+            metrics.EVENTS_OUT.counts["replayed"] += len(events)
+            self._protocol.send_buffer.write_at_once(b"".join(map(text_frame, events)))
+            self._dispatcher.undelivered.replayed(self, events)
+        self.inbox.move_to(recovery_result.offset, recovery_result.tag)
+        for delivery in self.inbox.release():
+            self.deliver(Burst.framed([delivery]))
 
     def deliver(self, burst: Burst) -> None:
         """Write durable events that follow one another, except those that the client has; hold them when one before them is
         missing.
         """
-        first, last = burst.deliveries[0].offset, burst.deliveries[-1].offset
-        if self._held is not None:
-            self._hold_back(burst.deliveries)
-        elif first == self.offset + 1:
-            self.offset = last
-            self._tag = burst.deliveries[-1].tag
-            metrics.EVENTS_OUT.counts["durable"] += len(burst.deliveries)
+        inbox, deliveries = self.inbox, burst.deliveries
+        first, last = deliveries[0].offset, deliveries[-1]
+        if inbox.held is not None:
+            if inbox.hold(deliveries) > MAX_HELD:
+                inbox.held.clear()
+                self.close(CloseCode.OVERLOADED)
+        elif first == inbox.offset + 1:
+            inbox.move_to(last.offset, last.tag)
+            metrics.EVENTS_OUT.counts["durable"] += len(deliveries)
             self._write(*burst.frames)
-            for delivery, text in zip(burst.deliveries, burst.texts, strict=True):
+            for delivery, text in zip(deliveries, burst.texts, strict=True):
                 if delivery.notifiable:
-                    self._keeper.on_written(self, text)
-        elif first > self.offset:
-            self._held = list(burst.deliveries)
-            self._keeper.on_gap(self)
-        elif last > self.offset:
-            self.deliver(Burst.of([delivery for delivery in burst.deliveries if delivery.offset > self.offset]))
+                    self._dispatcher.undelivered.written(self, text)
+        elif first > inbox.offset:
+            inbox.hold(deliveries)
+            self._dispatcher.recovery.ask(self)
+        elif last.offset > inbox.offset:
+            self.deliver(Burst.framed([delivery for delivery in deliveries if delivery.offset > inbox.offset]))
 
     def send(self, text: bytes) -> None:
         """Write an event for this connection alone."""
@@ -187,25 +163,24 @@ class Connection:
     def send_transient(self, frame: bytes, about: str = "") -> None:
         """Write an event that may be shed; before `status.bulk` it waits.
 
-        What tells of another's presence (`about`) doesn't wait: the bulk, which is read later, says it.
+        An event about another user's presence (`about`) doesn't wait: the bulk, which is read later, contains it.
         """
-        if self._early is not None:
-            if about in ("", self.user_id) and len(self._early) < MAX_EARLY:
-                self._early.append(frame)
+        if self._snapshot is not None:
+            if about in ("", self.user_id):
+                self._snapshot.keep(frame)
         elif self._protocol is not None:
             metrics.EVENTS_OUT.counts["transient"] += 1
             self._protocol.send_buffer.write(frame, transient=True)
 
     def on_bulk(self, parts: int) -> None:
         """One of the `parts` of `status.bulk` was written."""
-        self._bulks += 1
-        if self._bulks >= parts:
+        if self._snapshot is not None and self._snapshot.add_part(parts):
             self.release_transients()
 
     def release_transients(self) -> None:
-        """Let transient events pass: `status.bulk` is there, or has been waited for long enough."""
-        early, self._early = self._early, None
-        for frame in early or ():
+        """Let transient events pass: `status.bulk` was written, or has been waited for long enough."""
+        snapshot, self._snapshot = self._snapshot, None
+        for frame in snapshot.early if snapshot else ():
             self.send_transient(frame)
 
     def ping(self) -> None:
@@ -213,16 +188,15 @@ class Connection:
         if self._protocol is not None:
             self._protocol.ping()
 
-    def rest(self) -> None:
+    def pause_reading(self) -> None:
         """Read nothing for a while."""
         if self._protocol is not None:
-            self._protocol.rest()
+            self._protocol.pause_reading()
 
     def renew(self, principal: Principal) -> None:
-        """A newer token counts from now."""
+        """Go on with a newer token."""
         self.issued_at = principal.issued_at
-        self.expires_at = principal.expires_at
-        self.expiry_told = False
+        self.deadlines.renew_token(principal.expires_at)
 
     def close(self, code: CloseCode) -> None:
         """Close with `code`, or refuse to open."""
@@ -230,58 +204,75 @@ class Connection:
         if self._protocol is not None:
             self._protocol.close_with(code)
 
-    # --- up: what the protocol tells ---------------------------------------------------------------------------------------
+    # --- up: what the protocol reports -------------------------------------------------------------------------------------
 
     def on_text(self, data: bytes) -> None:
-        """A frame of the contract."""
+        """A whole text message; `data` is valid UTF-8."""
         now = time.monotonic()
-        self.heard_at = now
         self.unseen = None
         try:
             for action in self.session.on_frame(data, now):
-                self._keeper.act(self, action, now)
+                self._carry_out(action, now)
         except Exception:
             self._answer_bug()
 
     def on_binary(self) -> None:
-        """A frame that the contract doesn't know."""
+        """A whole binary message, which the contract doesn't know."""
         now = time.monotonic()
-        self.heard_at = now
         self.unseen = None
         for action in self.session.on_binary(now):
-            self._keeper.act(self, action, now)
+            self._carry_out(action, now)
 
     def on_ping(self) -> None:
-        """A sign of life. The heartbeat counts pongs alone: those show that the peer reads."""
-        self.heard_at = time.monotonic()
+        """A ping, which is answered already. The heartbeat counts pongs alone: those show that the peer reads."""
         self.unseen = None
 
     def on_pong(self) -> None:
-        """The peer lives."""
-        self.heard_at = self.pong_at = time.monotonic()
+        """A pong: renew the user's lease."""
+        self.deadlines.pong_at = time.monotonic()
         self.unseen = None
-        self._keeper.on_pong(self)
+        self._dispatcher.presence.renew(self)
 
     def on_paused(self) -> None:
-        """The peer doesn't read as fast as we write."""
-        self._keeper.on_paused(self)
+        """The peer reads too slowly: it has a deadline from now."""
+        self._dispatcher.heartbeat.plan(self)
 
     def on_shed(self) -> None:
-        """What the peer shows of its friends may be out of date."""
-        self._keeper.on_shed(self)
+        """The peer has caught up without some presence events: it gets a new `status.bulk`."""
+        self._dispatcher.presence.repeat([self])
 
     def on_lost(self, code: int | None, clean: bool) -> None:
-        """The socket is gone, or as good as gone."""
+        """The connection ended."""
         self._protocol = None
         if clean:
             # A close handshake is a sign of life as well.
             self.unseen = None
-        self._keeper.on_lost(self, code, clean)
+        self._dispatcher.on_lost(self, code, clean)
 
-    # --- parts ---------------------------------------------------------------------------------------------------------
+    # --- what the session decided ------------------------------------------------------------------------------------------
+
+    def _carry_out(self, action: Action, now: float) -> None:
+        carry_out = _OWN_ACTIONS.get(type(action))
+        if carry_out is None:
+            self._dispatcher.dispatch(self, action, now)
+        else:
+            carry_out(self, action)
+
+    def _reply(self, reply: Reply) -> None:
+        self.send(reply.text)
+
+    def _pong(self, pong: Pong) -> None:
+        self.send(pong.text)
+        self._dispatcher.presence.renew(self)
+
+    def _close(self, close: Close) -> None:
+        self.close(close.code)
+
+    def _pause_reading(self, _action: PauseReading) -> None:
+        self.pause_reading()
 
     def _answer_bug(self) -> None:
-        """A fault of ours in handling a frame: the client may send it again, and we can find out why."""
+        """A fault of ours in handling a frame: the client may send it again, and the log says why it failed."""
         error_id = uuid.uuid4().hex
         log.exception("frame.failed", error_id=error_id, connection_id=self.id, user_id=self.user_id)
         self.send(json_encoder.encode(error_event(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")))
@@ -290,9 +281,11 @@ class Connection:
         if self._protocol is not None and not self._protocol.send_buffer.write(*frames):
             self.close(CloseCode.SLOW_CONSUMER)
 
-    def _hold_back(self, deliveries: Sequence[relay.Delivery]) -> None:
-        assert self._held is not None
-        self._held += deliveries
-        if len(self._held) > MAX_HELD:
-            self._held.clear()
-            self.close(CloseCode.OVERLOADED)
+
+_OWN_ACTIONS: Final[dict[type[Any], Callable[[Connection, Any], None]]] = {
+    Reply: Connection._reply,
+    Pong: Connection._pong,
+    Close: Connection._close,
+    PauseReading: Connection._pause_reading,
+}
+"""What the connection does itself; every other action is a command."""

@@ -17,6 +17,27 @@ TICK_SECONDS: Final = 0.25
 """How exact deadlines are kept."""
 
 
+class Deadlines:
+    """When one connection was pinged, when it answered, and when its token ends.
+
+    Monotonic seconds; `expires_at` is Unix seconds.
+    """
+
+    __slots__ = ("check_tick", "expires_at", "expiry_announced", "ping_at", "pong_at")
+
+    def __init__(self, now: float, expires_at: float) -> None:
+        self.ping_at = self.pong_at = now
+        self.check_tick = 0
+        """The tick in which the heartbeat looks at the connection next."""
+        self.expires_at = expires_at
+        self.expiry_announced = False
+
+    def renew_token(self, expires_at: float) -> None:
+        """The client has a newer token."""
+        self.expires_at = expires_at
+        self.expiry_announced = False
+
+
 class Timetable:
     """Connections by the tick in which they are to be looked at."""
 
@@ -27,7 +48,7 @@ class Timetable:
     def plan(self, connection: "Connection", at: float) -> None:
         """Look at `connection` at `at` (monotonic seconds), or in the first sweep after it."""
         tick = max(math.ceil(at / TICK_SECONDS), self._swept + 1)
-        connection.check_at = tick
+        connection.deadlines.check_tick = tick
         self._ticks.setdefault(tick, []).append(connection)
 
     def due(self, now: float) -> list["Connection"]:
@@ -38,7 +59,12 @@ class Timetable:
         else:
             ticks = [tick for tick in range(self._swept + 1, newest + 1) if tick in self._ticks]
         self._swept = newest
-        return [connection for tick in ticks for connection in self._ticks.pop(tick) if connection.check_at == tick]
+        return [
+            connection
+            for tick in ticks
+            for connection in self._ticks.pop(tick)
+            if connection.deadlines.check_tick == tick
+        ]
 
 
 class Heartbeat:
@@ -52,13 +78,16 @@ class Heartbeat:
 
     def plan(self, connection: "Connection") -> None:
         """Look at the connection, which is open, at its next deadline. Call it again when a deadline has moved nearer."""
-        now, wall = time.monotonic(), self._wall_clock()
-        deadlines = [connection.ping_at + self._ping_seconds, connection.pong_at + self._pong_seconds]
-        notice = 0 if connection.expiry_told else limits.TOKEN_EXPIRING_SECONDS
-        deadlines.append(now + connection.expires_at - wall - notice)
+        now, wall, deadlines = time.monotonic(), self._wall_clock(), connection.deadlines
+        notice = 0 if deadlines.expiry_announced else limits.TOKEN_EXPIRING_SECONDS
+        due = [
+            deadlines.ping_at + self._ping_seconds,
+            deadlines.pong_at + self._pong_seconds,
+            now + deadlines.expires_at - wall - notice,
+        ]
         if connection.paused_at is not None:
-            deadlines.append(connection.paused_at + WRITE_SECONDS)
-        self._timetable.plan(connection, min(deadlines))
+            due.append(connection.paused_at + WRITE_SECONDS)
+        self._timetable.plan(connection, min(due))
 
     def sweep(self, now: float) -> None:
         """Do what is due."""
@@ -67,25 +96,25 @@ class Heartbeat:
                 self._check(connection, now)
 
     def _check(self, connection: "Connection", now: float) -> None:
-        left = connection.expires_at - self._wall_clock()
+        deadlines = connection.deadlines
+        left = deadlines.expires_at - self._wall_clock()
         if left <= 0:
             connection.close(CloseCode.TOKEN_EXPIRED)
-        elif now - connection.pong_at >= self._pong_seconds:
+        elif now - deadlines.pong_at >= self._pong_seconds:
             connection.close(CloseCode.PONG_TIMEOUT)
         elif connection.paused_at is not None and now - connection.paused_at >= WRITE_SECONDS:
             connection.close(CloseCode.SLOW_CONSUMER)
         else:
             self._announce_end(connection, left)
-            if now - connection.ping_at >= self._ping_seconds:
-                connection.ping_at = now
+            if now - deadlines.ping_at >= self._ping_seconds:
+                deadlines.ping_at = now
                 connection.ping()
             self.plan(connection)
 
     def _announce_end(self, connection: "Connection", left: float) -> None:
-        """Tell the client that its token ends in `left` seconds, when it is time and it doesn't know yet; `status.bulk` comes
-        first.
-        """
-        if left <= limits.TOKEN_EXPIRING_SECONDS and not connection.expiry_told and connection.has_snapshot:
-            connection.expiry_told = True
-            ends = payloads.AuthPayload(instant_of_ms(int(connection.expires_at * 1000)))
+        """Send `auth.expiring` once, when the token ends in less than a minute; `status.bulk` comes first."""
+        deadlines = connection.deadlines
+        if left <= limits.TOKEN_EXPIRING_SECONDS and not deadlines.expiry_announced and connection.has_snapshot:
+            deadlines.expiry_announced = True
+            ends = payloads.AuthPayload(instant_of_ms(int(deadlines.expires_at * 1000)))
             connection.send(json_encoder.encode(server.AuthExpiring(ends)))

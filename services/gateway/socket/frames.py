@@ -1,6 +1,9 @@
 """WebSocket frames (RFC 6455, section 5.2): cutting a byte stream of clients into them, and framing what we send."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Self
+
+from shared.protocol import relay
 
 FINAL_TEXT: Final = 0x81
 """First byte of an unfragmented text frame without extensions."""
@@ -26,6 +29,20 @@ def text_frame(payload: bytes) -> bytes:
     if length < 65_536:
         return _LONG + length.to_bytes(2, "big") + payload
     return _LONGEST + length.to_bytes(8, "big") + payload
+
+
+class Burst(NamedTuple):
+    """Consecutive deliveries of one user, their events as JSON, and as frames for all of the user's connections; never empty."""
+
+    deliveries: Sequence[relay.Delivery]
+    texts: list[bytes]
+    frames: list[bytes]
+
+    @classmethod
+    def framed(cls, deliveries: Sequence[relay.Delivery]) -> Self:
+        """Frame `deliveries` once."""
+        texts = [delivery.json.encode() for delivery in deliveries]
+        return cls(deliveries, texts, list(map(text_frame, texts)))
 
 
 class FrameSplitter:

@@ -1,34 +1,26 @@
-"""The WebSocket protocol of the gateway: uvicorn's, with a short way for the frames that make up nearly all traffic.
+"""The WebSocket protocol of the gateway: uvicorn's, with a short path for text frames, which are nearly all traffic.
 
 Until a connection is attached it is a plain ASGI WebSocket. Once the endpoint has attached a `Listener`, the ASGI
 application ends, whole text frames go straight to the listener, and what the gateway writes goes straight to the
-transport; nothing of a task, a queue or an ASGI message remains. Every other frame takes uvicorn's and websockets' way.
+transport, without a task, a queue or an ASGI message. Every other frame takes the path of uvicorn and websockets.
 """
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode as WebSocketCode
 from websockets.frames import Frame
-from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.speedups import apply_mask
 
 from services.gateway.rate_limit import Flood
 from services.gateway.socket import frames
-from services.gateway.socket.attachment import Listener
-from services.gateway.socket.opening import Opening
 from services.gateway.socket.send_buffer import HIGH_WATER_BYTES, SendBuffer
+from services.gateway.socket.upgrade import UpgradeProtocol
 
-EXTENSION: Final = "chat.protocol"
-"""Where an ASGI scope's extensions hold the protocol of the connection."""
-CLOSE_SECONDS: Final = 5.0
-"""A peer that doesn't end the connection within this time after a close frame is cut off."""
 MAX_CONTROL_FRAMES: Final = 20
 """Pings and pongs a second; more is a flood."""
 MAX_PARTS: Final = 1024
@@ -36,7 +28,32 @@ MAX_PARTS: Final = 1024
 READING_PAUSE_SECONDS: Final = 1.0
 
 
-class GatewayProtocol(WebSocketsSansIOProtocol):
+class Listener(Protocol):
+    """Receives what an attached socket reports."""
+
+    def on_text(self, data: bytes) -> None:
+        """A whole text message; `data` is valid UTF-8."""
+
+    def on_binary(self) -> None:
+        """A whole binary message, which the contract doesn't know."""
+
+    def on_ping(self) -> None:
+        """A ping, which is answered already."""
+
+    def on_pong(self) -> None:
+        """A pong, whatever it answers."""
+
+    def on_paused(self) -> None:
+        """The peer reads too slowly: nothing can be written now."""
+
+    def on_shed(self) -> None:
+        """The peer has caught up, without typing and presence events that were shed."""
+
+    def on_lost(self, code: int | None, clean: bool) -> None:
+        """The connection ended; called once. `code`: the close code that ended it; `clean`: by a close handshake of the peer."""
+
+
+class GatewayProtocol(UpgradeProtocol):
     """One connection. Pass the class as `uvicorn.Config(ws=GatewayProtocol)`."""
 
     def __init__(
@@ -47,16 +64,11 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn = Opening(
-            extensions=self.conn.available_extensions, max_size=config.ws_max_size, logger=self.conn.logger
-        )
         self._splitter = frames.FrameSplitter(config.ws_max_size)
         self._listener: Listener | None = None
         self._send_buffer: SendBuffer | None = None
         self._control_frames = Flood(MAX_CONTROL_FRAMES)
         self._parts = Flood(MAX_PARTS)
-        self._abort_timer: asyncio.TimerHandle | None = None
-        self._failed = False
 
     # --- what the gateway does with an attached connection ---------------------------------------------------------
 
@@ -64,6 +76,7 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         """Hand the accepted connection to `listener`. False when the peer has gone already."""
         if self.disconnected or self.close_sent or self.transport.is_closing():
             return False
+        self._attached = True
         self._listener = listener
         self._send_buffer = SendBuffer(self.transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
@@ -84,7 +97,7 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
             self.conn.send_ping(b"")
             self._write_pending()
 
-    def rest(self) -> None:
+    def pause_reading(self) -> None:
         """Read nothing for a second: the peer sends more than it may, and answering takes time from others."""
         if self.transport.is_reading() and not self.transport.is_closing():
             self.transport.pause_reading()
@@ -97,16 +110,15 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code)
         self._write_pending()
         self.close_sent = True
-        self._abort_soon()
+        self.abort_soon()
         self._notify_lost(code, clean=False)
 
-    # --- what the transport tells ------------------------------------------------------------------------------------
+    # --- what the transport reports ------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Called by the transport."""
+        """Cut what arrives into frames, and take each its way."""
         if not self.handshake_complete:
             super().data_received(data)
-            self._answer_unparsable()
             return
         for first, frame, start in self._splitter.feed(data):
             if first == frames.FINAL_TEXT and self.conn.current_size is None and self.conn.state is OPEN:
@@ -115,64 +127,24 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
                 self._parse(first, frame)
 
     def pause_writing(self) -> None:
-        """Called by the transport."""
+        """The transport's buffer is full."""
         super().pause_writing()
         if self._send_buffer is not None and self._listener is not None:
             self._send_buffer.pause(time.monotonic())
             self._listener.on_paused()
 
     def resume_writing(self) -> None:
-        """Called by the transport."""
+        """The transport's buffer has room again."""
         super().resume_writing()
         if self._send_buffer is not None and self._send_buffer.resume() and self._listener is not None:
             self._listener.on_shed()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport."""
-        if self._abort_timer is not None:
-            self._abort_timer.cancel()
+        """The socket is closed."""
         self._notify_lost(None, clean=False)
         super().connection_lost(exc)
 
-    def shutdown(self) -> None:
-        """Called by the server for connections that a drain has left."""
-        super().shutdown()
-        self._abort_soon()
-
-    # --- uvicorn's handlers, mended ------------------------------------------------------------------------------------
-
-    def handle_connect(self, event: Request) -> None:
-        """Start the application; nothing is read until it has accepted."""
-        super().handle_connect(event)
-        if self.close_sent:
-            return
-        self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: {"protocol": self}}
-        self.transport.pause_reading()
-
-    async def send(self, message: Any) -> None:
-        """ASGI's send. To an application whose peer broke the protocol the connection is lost; uvicorn calls it a bug."""
-        if self._failed:
-            raise ClientDisconnected
-        await super().send(message)
-        if message["type"] == "websocket.accept" and not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    async def run_asgi(self) -> None:
-        """Run the application. One that has attached a listener may end, and the connection goes on without it."""
-        try:
-            await self.app(self.scope, self.receive, self.send)
-        except ClientDisconnected:
-            pass
-        except BaseException:
-            self.logger.exception("Exception in ASGI application\n")
-            self.send_500_response()
-        else:
-            if not self.handshake_complete and self.initial_response is None:
-                self.logger.error("ASGI callable returned without completing handshake.")
-                self.send_500_response()
-        if self._listener is None and self.close_timer is None:
-            self.transport.close()
-            self._abort_soon()
+    # --- what the library's parser reports ---------------------------------------------------------------------------------
 
     def send_receive_event_to_app(self) -> None:
         """A whole message that came in fragments, or without a listener."""
@@ -195,7 +167,7 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         if len(self.frames) >= MAX_PARTS:
             self.frames = [b"".join(self.frames)]
         if self._listener is not None and self._parts.exceeded(self.loop.time()):
-            self.rest()
+            self.pause_reading()
         super().handle_cont(event)
 
     def handle_ping(self) -> None:
@@ -218,7 +190,7 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         code = None if self.conn.close_rcvd is None else int(self.conn.close_rcvd.code)
         super().handle_close(event)
         self.transport.close()
-        self._abort_soon()
+        self.abort_soon()
         self._notify_lost(code, clean=True)
 
     def handle_parser_exception(self) -> None:
@@ -233,7 +205,7 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         self._write_pending()
         self.close_sent = True
         self.transport.write_eof()
-        self._abort_soon()
+        self.abort_soon()
         self._notify_lost(code, clean=False)
 
     # --- parts -----------------------------------------------------------------------------------------------------------
@@ -254,13 +226,6 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
         if self.conn.parser_exc is None:
             super().data_received(data)
 
-    def _answer_unparsable(self) -> None:
-        """The library writes a 431 or 414 for a handshake that is too large; uvicorn forgets to send it."""
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.close()
-            self._abort_soon()
-
     def _refuse_encoding(self) -> None:
         self.conn.fail(WebSocketCode.INVALID_DATA)
         self.handle_parser_exception()
@@ -279,11 +244,6 @@ class GatewayProtocol(WebSocketsSansIOProtocol):
 
     def _write_pending(self) -> None:
         self.transport.write(b"".join(self.conn.data_to_send()))
-
-    def _abort_soon(self) -> None:
-        """`transport.close()` waits for a flush, which a peer that doesn't read can put off for ever."""
-        if self._abort_timer is None and not self.disconnected:
-            self._abort_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     def _notify_lost(self, code: int | None, *, clean: bool) -> None:
         listener, self._listener = self._listener, None

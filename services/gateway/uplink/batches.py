@@ -20,12 +20,38 @@ ANSWER_SECONDS: Final = 10.0
 """A command without answer for so long is given up: its outcome is unknown."""
 
 
+class CommandQueue:
+    """The commands of one connection: those that wait, and the batch that has the earlier ones. Monotonic seconds."""
+
+    __slots__ = ("batch_id", "batched_since", "waiting", "waiting_since")
+
+    def __init__(self) -> None:
+        self.waiting: list[relay.Command] = []
+        self.waiting_since = 0.0
+        """When the first of them came."""
+        self.batch_id: int | None = None
+        """The batch that is under way, or None."""
+        self.batched_since = 0.0
+        """When the first command in it came."""
+
+    @property
+    def busy(self) -> bool:
+        """True while a command waits for its answer."""
+        return self.batch_id is not None or bool(self.waiting)
+
+    def move_to(self, batch_id: int) -> list[relay.Command]:
+        """Put what waits into a batch: returns it."""
+        commands, self.waiting = self.waiting, []
+        self.batch_id, self.batched_since = batch_id, self.waiting_since
+        return commands
+
+
 @dataclass(slots=True)
 class Batch:
-    """Commands that left together, and whose they are. `at`: monotonic seconds."""
+    """Commands that left together, and the queues that they came from. `at`: monotonic seconds."""
 
     id: int
-    members: "list[Connection]"
+    members: list[CommandQueue]
     commands: list[relay.Command]
     at: float
 
@@ -34,7 +60,7 @@ class Batches:
     """The commands of all connections: waiting, or under way in a batch."""
 
     def __init__(self) -> None:
-        self._ready: deque[Connection] = deque()
+        self._ready: deque[CommandQueue] = deque()
         self._under_way: dict[int, Batch] = {}
         self._last_id = 0
 
@@ -50,28 +76,27 @@ class Batches:
 
     def add(self, connection: "Connection", command: relay.Command, now: float) -> bool:
         """Let `command` wait for the connection's next batch. False when too many wait already."""
-        commands = connection.commands
-        if len(commands) >= MAX_WAITING:
+        queue = connection.commands
+        if queue is None:
+            queue = connection.commands = CommandQueue()
+        elif len(queue.waiting) >= MAX_WAITING:
             return False
-        commands.append(command)
-        if len(commands) == 1:
-            connection.commands_since = now
-            if connection.flight is None:
-                self._ready.append(connection)
+        queue.waiting.append(command)
+        if len(queue.waiting) == 1:
+            queue.waiting_since = now
+            if queue.batch_id is None:
+                self._ready.append(queue)
         return True
 
     def take(self, now: float) -> Batch | None:
         """Form the next batch, of whole connections, oldest first; None when nothing waits."""
-        members: list[Connection] = []
+        members: list[CommandQueue] = []
         commands: list[relay.Command] = []
         ready, batch_id = self._ready, self._last_id + 1
-        while ready and len(commands) + len(ready[0].commands) <= limits.MAX_COMMANDS_PER_BATCH:
-            connection = ready.popleft()
-            commands += connection.commands
-            connection.commands.clear()
-            connection.flight = batch_id
-            connection.flight_since = connection.commands_since
-            members.append(connection)
+        while ready and len(commands) + len(ready[0].waiting) <= limits.MAX_COMMANDS_PER_BATCH:
+            queue = ready.popleft()
+            commands += queue.move_to(batch_id)
+            members.append(queue)
         if not members:
             return None
         self._last_id = batch_id
@@ -84,8 +109,8 @@ class Batches:
         for batch_id in batch_ids:
             batch = self.end(batch_id)
             if batch is not None:
-                for connection in batch.members:
-                    metrics.ACK_LATENCY.observe(now - connection.flight_since)
+                for queue in batch.members:
+                    metrics.ACK_LATENCY.observe(now - queue.batched_since)
 
     def end(self, batch_id: int) -> Batch | None:
         """A batch is no longer under way: its connections' next commands may go. None when it had ended before."""
@@ -93,10 +118,10 @@ class Batches:
         if batch is None:
             return None
         metrics.BATCHES_IN_FLIGHT.set(len(self._under_way))
-        for connection in batch.members:
-            connection.flight = None
-            if connection.commands:
-                self._ready.append(connection)
+        for queue in batch.members:
+            queue.batch_id = None
+            if queue.waiting:
+                self._ready.append(queue)
         return batch
 
     def expire(self, now: float) -> list[relay.Command]:
@@ -108,8 +133,8 @@ class Batches:
                 break
             stale += batch.commands
             self.end(batch.id)
-        while self._ready and now - self._ready[0].commands_since >= ANSWER_SECONDS:
-            connection = self._ready.popleft()
-            stale += connection.commands
-            connection.commands.clear()
+        while self._ready and now - self._ready[0].waiting_since >= ANSWER_SECONDS:
+            queue = self._ready.popleft()
+            stale += queue.waiting
+            queue.waiting = []
         return stale

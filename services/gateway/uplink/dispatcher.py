@@ -1,4 +1,4 @@
-"""What the gateway does with what connections say and with their end: each thing goes to the part that owns it."""
+"""The parts that connections work with: hands each command to its owner, and takes an ended connection out of all of them."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.registry.connections import ConnectionRegistry
 from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
-from services.gateway.session.rules import Action, Close, PauseReading, Pong, RefreshToken, Reply
+from services.gateway.session.rules import Action, RefreshToken
 from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
@@ -45,7 +45,7 @@ ENDINGS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """The parts that connections talk to. Implements `attachment.Keeper`."""
+    """The parts that connections work with."""
 
     hub: Hub
     uplink: CommandPublisher
@@ -57,14 +57,14 @@ class Dispatcher:
     recovery: Recovery
     token_refresh: TokenRefresh
 
-    def act(self, connection: "Connection", action: Action, now: float) -> None:
-        """Do what a session decided."""
-        if type(action) is relay.SendMessage:
-            if connection.typing:
-                self.typing_tracker.stop(connection, action.conversation_id, now)
-            self.uplink.submit(connection, action, now)
+    def dispatch(self, connection: "Connection", command: Action, now: float) -> None:
+        """Hand a command on. `now` is monotonic seconds."""
+        if type(command) is relay.SendMessage:
+            if connection.typing is not None:
+                self.typing_tracker.stop(connection, command.conversation_id, now)
+            self.uplink.submit(connection, command, now)
         else:
-            _ACTS[type(action)](self, connection, action, now)
+            _OWNERS[type(command)](self, connection, command, now)
 
     def on_opened(self, connection: "Connection") -> None:
         """The client has its `connection.success`, and all that it missed."""
@@ -73,32 +73,8 @@ class Dispatcher:
         self.presence.connected(connection.user_id, connection.id)
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.release_transients)
 
-    def on_written(self, connection: "Connection", message: bytes) -> None:
-        """A `message.new` was written."""
-        self.undelivered.written(connection, message)
-
-    def on_replayed(self, connection: "Connection", events: list[bytes]) -> None:
-        """What the client had missed was written."""
-        self.undelivered.replayed(connection, events)
-
-    def on_gap(self, connection: "Connection") -> None:
-        """A delivery is missing."""
-        self.recovery.ask(connection)
-
-    def on_pong(self, connection: "Connection") -> None:
-        """The peer lives."""
-        self.presence.renew(connection)
-
-    def on_paused(self, connection: "Connection") -> None:
-        """The peer doesn't read as fast as we write."""
-        self.heartbeat.plan(connection)
-
-    def on_shed(self, connection: "Connection") -> None:
-        """What the peer shows of its friends may be out of date."""
-        self.presence.repeat([connection])
-
     def on_lost(self, connection: "Connection", code: int | None, clean: bool) -> None:
-        """The connection ended."""
+        """The connection ended. `code`: its close code, if there is one; `clean`: by a close handshake of the peer."""
         if not self.hub.remove(connection):
             return
         metrics.CLOSES.labels(LOST if code is None else str(code)).inc()
@@ -109,7 +85,7 @@ class Dispatcher:
         self.presence.disconnected(connection.user_id, connection.id, clean=clean or code in ENDINGS)
 
     async def sweep_forever(self) -> None:
-        """Keep the deadlines of all connections. Never returns."""
+        """Check the deadlines of all connections. Never returns."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
@@ -118,19 +94,10 @@ class Dispatcher:
             self.uplink.expire(now)
             self.undelivered.sweep(now)
 
-    # --- one for each kind of action --------------------------------------------------------------------------------------
+    # --- one for each kind of command --------------------------------------------------------------------------------------
 
     def _submit(self, connection: "Connection", command: relay.Command, now: float) -> None:
         self.uplink.submit(connection, command, now)
-
-    def _reply(self, connection: "Connection", reply: Reply, _now: float) -> None:
-        connection.send(reply.text)
-
-    def _close(self, connection: "Connection", close: Close, _now: float) -> None:
-        connection.close(close.code)
-
-    def _pause_reading(self, connection: "Connection", _pause_reading: PauseReading, _now: float) -> None:
-        connection.rest()
 
     def _typing(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
         self.typing_tracker.on_signal(connection, signal, now)
@@ -138,23 +105,15 @@ class Dispatcher:
     def _status(self, _connection: "Connection", command: relay.SetStatus, _now: float) -> None:
         self.presence.status_set(command)
 
-    def _pong(self, connection: "Connection", pong: Pong, _now: float) -> None:
-        connection.send(pong.text)
-        self.presence.renew(connection)
-
     def _refresh(self, connection: "Connection", refresh: RefreshToken, _now: float) -> None:
         self.token_refresh.ask(connection, refresh.token)
 
 
-_ACTS: Final[dict[type[Any], Callable[[Dispatcher, "Connection", Any, float], None]]] = {
+_OWNERS: Final[dict[type[Any], Callable[[Dispatcher, "Connection", Any, float], None]]] = {
     relay.MarkRead: Dispatcher._submit,
     relay.MarkDelivered: Dispatcher._submit,
     relay.SetBlock: Dispatcher._submit,
     relay.Typing: Dispatcher._typing,
     relay.SetStatus: Dispatcher._status,
-    Reply: Dispatcher._reply,
-    Close: Dispatcher._close,
     RefreshToken: Dispatcher._refresh,
-    Pong: Dispatcher._pong,
-    PauseReading: Dispatcher._pause_reading,
 }

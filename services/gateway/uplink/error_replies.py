@@ -34,7 +34,7 @@ class ErrorReplies:
         self._reply(command, event)
         connection = self._hub.by_id.get(command.connection_id)
         if connection is not None and connection.session.refuses_too_often(time.monotonic()):
-            connection.rest()
+            connection.pause_reading()
 
     def rate_limited(self, command: relay.Command, retry_after: float, now: float) -> None:
         """The user's message allowance is used up."""

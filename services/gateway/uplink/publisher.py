@@ -117,7 +117,7 @@ class CommandPublisher:
             body = msgpack_encoder.encode(relay.CommandBatch(self._gateway_id, batch.id, batch.commands))
             # Any queue will do: of one connection there is never more than one batch under way.
             queue = self._queues[batch.id % len(self._queues)]
-            waited = time.monotonic() - batch.members[0].flight_since
+            waited = time.monotonic() - batch.members[0].batched_since
             with span("gateway.commands", "producer", seconds_ago=waited) as traced:
                 await self._publisher.publish(queue, body, headers=headers_of(traced))
         except BrokerUnavailable:

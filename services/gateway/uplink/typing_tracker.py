@@ -1,9 +1,11 @@
-"""Who types where on this gateway: repeats are swallowed, and an end is told that the client didn't tell."""
+"""Who types where on this gateway: repeats are dropped, and a missing `typing.stop` is made up for."""
 
 import asyncio
+import math
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.gateway import metrics
 from shared.protocol import limits, relay
@@ -20,12 +22,27 @@ MAX_CONVERSATIONS: Final = 16
 """Conversations that one connection may type in at once."""
 
 
-class TypingTracker:
-    """Typing indicators: from frames to signals.
+class Indicator(NamedTuple):
+    """One conversation that a connection types in. Monotonic seconds; `stamp` is the `at_ms` of its last signal."""
 
-    A connection's are `{conversation id: (last told at, ends at, stamp of the last beginning)}`; of the last one that its client
-    or a message ended, it knows the conversation id and when.
+    sent_at: float
+    ends_at: float
+    stamp: int
+
+
+@dataclass(slots=True)
+class TypingState:
+    """What one connection types: made with its first typing event.
+
+    `ended`: the conversation that its client or a message ended last, and when (monotonic seconds).
     """
+
+    indicators: dict[str, Indicator] = field(default_factory=dict)
+    ended: tuple[str, float] = ("", 0.0)
+
+
+class TypingTracker:
+    """Typing indicators of all connections: from frames to signals."""
 
     def __init__(self, publisher: Publisher, gateway_id: str) -> None:
         self._publisher = publisher
@@ -37,39 +54,44 @@ class TypingTracker:
 
     def on_signal(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
         """The client says that its user began or ended to type."""
+        state = connection.typing
+        if state is None:
+            state = connection.typing = TypingState()
         if not signal.active:
-            self._on_stop(connection, signal, now)
+            self._on_stop(connection, state, signal, now)
             return
-        typing = connection.typing
-        if typing is None:
-            typing = connection.typing = {}
-        told_at = typing.get(signal.conversation_id, (0.0, 0.0, 0))[0]
-        if signal.conversation_id not in typing and len(typing) >= MAX_CONVERSATIONS:
+        indicator = state.indicators.get(signal.conversation_id)
+        if indicator is None and len(state.indicators) >= MAX_CONVERSATIONS:
             return
         signal.at_ms = self._next_stamp()
-        if now - told_at >= limits.TYPING_REPEAT_SECONDS:
-            told_at = now
+        sent_at = indicator.sent_at if indicator else -math.inf
+        if now - sent_at >= limits.TYPING_REPEAT_SECONDS:
+            sent_at = now
             self._enqueue(signal)
-        typing[signal.conversation_id] = (told_at, now + limits.TYPING_SECONDS, signal.at_ms)
+        state.indicators[signal.conversation_id] = Indicator(sent_at, now + limits.TYPING_SECONDS, signal.at_ms)
         self._active.add(connection)
 
     def stop(self, connection: "Connection", conversation_id: str, now: float, asker: str = "") -> None:
-        """The user no longer types: its message was sent, or it says so (`asker`: by this connection)."""
-        if connection.typing and conversation_id in connection.typing:
-            connection.typing_ended = (conversation_id, now)
-            self._end(connection, conversation_id, self._next_stamp(), asker)
+        """The user no longer types: its message was sent, or connection `asker` says so."""
+        state = connection.typing
+        if state is not None and conversation_id in state.indicators:
+            state.ended = (conversation_id, now)
+            self._end(connection, state, conversation_id, self._next_stamp(), asker)
 
     def stop_all(self, connection: "Connection") -> None:
         """The connection is gone. Another device of the user may type on."""
-        for conversation_id, (_, _, began) in list((connection.typing or {}).items()):
-            self._end(connection, conversation_id, began)
+        state = connection.typing
+        if state is not None:
+            for conversation_id, indicator in list(state.indicators.items()):
+                self._end(connection, state, conversation_id, indicator.stamp)
 
     def sweep(self, now: float) -> None:
         """End what was not repeated in time."""
         for connection in list(self._active):
-            for conversation_id, (_, ends_at, began) in list((connection.typing or {}).items()):
-                if now >= ends_at:
-                    self._end(connection, conversation_id, began)
+            state = connection.typing
+            for conversation_id, indicator in list(state.indicators.items()) if state else ():
+                if state and now >= indicator.ends_at:
+                    self._end(connection, state, conversation_id, indicator.stamp)
 
     async def run(self) -> None:
         """Publish signals as they come, without persistence. Never returns."""
@@ -84,24 +106,24 @@ class TypingTracker:
             except (BrokerUnavailable, *TRANSIENT_ERRORS):
                 metrics.SIGNALS_DROPPED.inc(len(signals))
 
-    def _on_stop(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
-        """An end where nothing began is told as well, for it may need an answer; unless it repeats another."""
+    def _on_stop(self, connection: "Connection", state: TypingState, signal: relay.Typing, now: float) -> None:
+        """An end where nothing began is sent as well, for it may need an answer; unless it repeats another."""
         conversation_id = signal.conversation_id
-        if connection.typing and conversation_id in connection.typing:
+        if conversation_id in state.indicators:
             self.stop(connection, conversation_id, now, signal.connection_id)
             return
-        ended, at = connection.typing_ended or ("", 0.0)
+        ended, at = state.ended
         if ended != conversation_id or now - at >= limits.TYPING_REPEAT_SECONDS:
-            connection.typing_ended = (conversation_id, now)
+            state.ended = (conversation_id, now)
             signal.at_ms = relay.ENDS_NOTHING
             self._enqueue(signal)
 
-    def _end(self, connection: "Connection", conversation_id: str, at_ms: int, asker: str = "") -> None:
-        typing = connection.typing or {}
-        del typing[conversation_id]
+    def _end(
+        self, connection: "Connection", state: TypingState, conversation_id: str, at_ms: int, asker: str = ""
+    ) -> None:
+        del state.indicators[conversation_id]
         self._enqueue(relay.Typing(connection.user_id, conversation_id, False, at_ms, asker))
-        if not typing:
-            connection.typing = None
+        if not state.indicators:
             self._active.discard(connection)
 
     def _next_stamp(self) -> int:

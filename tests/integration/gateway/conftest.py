@@ -1,15 +1,13 @@
 """Gateways in the test's process, with real RabbitMQ, Redis and PostgreSQL."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from tests.support.gateway import Backend, RunningGateway, backend, running_gateway, settings_for
-
-StartGateway = Callable[..., Awaitable[RunningGateway]]
+from tests.support.gateway import Backend, RunningGateway, StartGateway, backend, running_gateway, settings_for
 
 
 @pytest.fixture

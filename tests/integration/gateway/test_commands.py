@@ -7,8 +7,7 @@ import pytest
 from services.gateway.uplink import batches
 from shared.protocol import relay
 from shared.protocol.topology import MESSAGING_COMMANDS
-from tests.integration.gateway.conftest import StartGateway
-from tests.support.gateway import Backend, RunningGateway, connection_id, identity, until
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
 
 
 async def next_batch(behind: Backend) -> relay.CommandBatch:

@@ -12,8 +12,7 @@ from services.gateway.uplink.dispatcher import BULK_SECONDS
 from shared.auth.revocations import Revocations
 from shared.protocol import keys, limits, relay
 from shared.redis import Shards
-from tests.integration.gateway.conftest import StartGateway
-from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
 

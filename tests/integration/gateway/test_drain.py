@@ -1,72 +1,16 @@
 """SIGTERM: in order, within its time, and nothing lost."""
 
 import asyncio
-import os
 import signal
-import socket
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import httpx
 
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_COMMANDS, PRESENCE_COMMANDS
-from tests.integration.gateway.conftest import StartGateway
-from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
+from tests.support.gateway_process import gateway_process
 from tests.support.sockets import RawSocket, refused
-from tools.devtoken import LOCAL_SECRET, mint
-
-Process = asyncio.subprocess.Process
-
-
-def free_port() -> int:
-    """A port below the ephemeral range, where nothing else takes it by chance."""
-    with socket.socket() as probe:
-        for port in range(21_500, 21_600):
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
-
-
-@asynccontextmanager
-async def gateway_process(database: str, amqp: str, redis: str, **settings: str) -> AsyncIterator[tuple[Process, str]]:
-    """`python -m services.gateway`, ready; killed when the test leaves it running."""
-    port = free_port()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("CHAT_")},
-        "CHAT_DATABASE_URL": database,
-        "CHAT_AMQP_URL": amqp,
-        "CHAT_REDIS_URLS": redis,
-        "CHAT_JWT_SECRET": LOCAL_SECRET,
-        "CHAT_HTTP_PORT": str(port),
-        "CHAT_DRAIN_SECONDS": "1",
-        **settings,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.gateway", env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    url = f"http://127.0.0.1:{port}"
-
-    async def ready() -> bool:
-        try:
-            async with httpx.AsyncClient(base_url=url) as client:
-                return (await client.get("/readyz")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        await eventually(ready, 90)
-        yield process, url
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+from tools.devtoken import mint
 
 
 async def test_sigterm_answers_what_is_in_flight_closes_with_1001_tells_presence_and_exits_with_0(

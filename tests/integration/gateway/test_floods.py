@@ -8,8 +8,8 @@ from websockets.frames import Opcode
 from services.gateway.session.rules import MAX_REFUSALS
 from services.gateway.socket import websocket_protocol
 from services.gateway.uplink import batches
-from tests.integration.gateway.test_frames import Tcp
 from tests.support.gateway import RunningGateway, identity, until
+from tests.support.tcp import Tcp
 
 PING = json.dumps({"type": "ping", "payload": {"timestamp": "flood"}}).encode()
 LAST = json.dumps({"type": "ping", "payload": {"timestamp": "last"}}).encode()

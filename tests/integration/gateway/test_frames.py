@@ -8,70 +8,16 @@ import struct
 import pytest
 from websockets.frames import Frame, Opcode
 
-from services.gateway.socket import websocket_protocol
+from services.gateway.socket import upgrade
 from services.gateway.socket.http_protocol import listen
 from shared.protocol import limits, relay, server
 from shared.protocol.topology import PRESENCE_COMMANDS
-from tests.integration.gateway.conftest import StartGateway
-from tests.integration.gateway.test_handshake import raw, upgrade
-from tests.support.gateway import Backend, RunningGateway, connection_id, identity, until
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
 from tests.support.sockets import RawSocket
+from tests.support.tcp import Tcp, raw, upgrade_request
 from tools.devtoken import mint
 
 BIG = json.dumps({"type": "message.new", "payload": {"filler": "x" * 60_000}})
-
-
-class Tcp:
-    """A client that speaks bytes, and reads only when it is told."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def connect(cls, gateway: RunningGateway, username: str, cursor: str | None = None) -> "Tcp":
-        reader, writer = await raw(gateway)
-        writer.transport.set_write_buffer_limits(1 << 24)
-        connection = cls(reader, writer)
-        path = "/chat/ws" if cursor is None else f"/chat/ws?cursor={cursor}"
-        writer.write(upgrade(path, f"Authorization: Bearer {mint(username)}"))
-        assert b"101" in await reader.readuntil(b"\r\n\r\n")
-        await connection.frame()
-        return connection
-
-    def send(self, opcode: Opcode, payload: bytes, *, fin: bool = True) -> None:
-        self.writer.write(Frame(opcode, payload, fin).serialize(mask=True))
-
-    async def frame(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame."""
-        async with asyncio.timeout(5):
-            first, second = await self.reader.readexactly(2)
-            length = second & 0x7F
-            if length == 126:
-                (length,) = struct.unpack("!H", await self.reader.readexactly(2))
-            elif length == 127:
-                (length,) = struct.unpack("!Q", await self.reader.readexactly(8))
-            return first & 0x0F, await self.reader.readexactly(length)
-
-    async def close_code(self) -> int:
-        """The code of the close frame, other frames passed over."""
-        while True:
-            opcode, payload = await self.frame()
-            if opcode == Opcode.CLOSE:
-                return int(struct.unpack("!H", payload[:2])[0])
-
-    def stop_reading(self) -> None:
-        transport = self.writer.transport
-        assert isinstance(transport, asyncio.ReadTransport)
-        transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        transport = self.writer.transport
-        assert isinstance(transport, asyncio.ReadTransport)
-        transport.resume_reading()
-
-    def abort(self) -> None:
-        self.writer.transport.abort()
 
 
 PING = json.dumps({"type": "ping", "payload": {"timestamp": "é" * 20}}, ensure_ascii=False).encode()
@@ -185,7 +131,7 @@ async def test_a_flood_of_pings_is_cut_off_and_buffers_nothing(gateway: RunningG
 async def test_a_client_that_stops_reading_is_dropped_and_its_socket_goes(
     gateway: RunningGateway, behind: Backend, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.3)
     client, other = await Tcp.connect(gateway, alice), await gateway.connect(bob)
     client.stop_reading()
     await fill(gateway, behind, alice)
@@ -222,7 +168,7 @@ async def test_a_slow_client_loses_typing_first_and_nothing_else(
     await behind.publish(gateway, deliveries=deliveries)
     expected += [delivery.json for delivery in deliveries]
     last = deliveries[-1].offset
-    await until(lambda: gateway.process.hub.of_user(identity(alice))[0].offset == last)
+    await until(lambda: gateway.process.hub.of_user(identity(alice))[0].inbox.offset == last)
     client.resume_reading()
     texts: list[str] = []
     typed = 0
@@ -245,7 +191,7 @@ async def test_a_write_that_hangs_is_too_slow(
     gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.gateway.session.heartbeat.WRITE_SECONDS", 0.3)
-    monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.3)
     client = await Tcp.connect(gateway, alice)
     client.stop_reading()
     await fill(gateway, behind, alice)
@@ -256,7 +202,7 @@ async def test_a_write_that_hangs_is_too_slow(
 async def test_no_pong_in_time_closes_with_4410_and_the_socket_goes(
     start_gateway: StartGateway, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.3)
     gateway = await start_gateway(ping_seconds=0.3, pong_seconds=0.8)
     client = await Tcp.connect(gateway, alice)
     assert (await client.frame())[0] == Opcode.PING
@@ -338,7 +284,7 @@ async def test_unacknowledged_data_ends_a_connection() -> None:
 async def test_who_leaves_during_the_handshake_leaves_nothing(gateway: RunningGateway, alice: str) -> None:
     for _ in range(20):
         _, writer = await raw(gateway)
-        writer.write(upgrade("/chat/ws", f"Authorization: Bearer {mint(alice)}"))
+        writer.write(upgrade_request("/chat/ws", f"Authorization: Bearer {mint(alice)}"))
         await writer.drain()
         writer.transport.abort()
     assert isinstance(await gateway.connect(alice), RawSocket)

@@ -1,12 +1,10 @@
 """Who is let in, and what the others are told. PROTOCOL section 1."""
 
 import asyncio
-import base64
 import contextlib
 import email
 import json
 import logging
-import os
 import time
 
 import pytest
@@ -15,33 +13,15 @@ from services.gateway.socket import http_protocol
 from shared.auth import Principal
 from shared.directory import Directory
 from shared.postgres import open_pool
-from tests.integration.gateway.conftest import StartGateway
-from tests.support.gateway import RunningGateway, eventually, identity, until
+from tests.support.gateway import RunningGateway, StartGateway, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
+from tests.support.tcp import raw, upgrade_request
 from tools.devtoken import mint
 
 UNAUTHORIZED = {
     "type": "error",
     "error": {"code": "unauthorized", "message": "Authentication required", "retryable": False},
 }
-
-
-async def raw(gateway: RunningGateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
-
-
-def upgrade(path: str, *headers: str) -> bytes:
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = [
-        f"GET {path} HTTP/1.1",
-        "Host: x",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {key}",
-        *headers,
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 async def test_a_refused_handshake_is_an_http_answer(gateway: RunningGateway) -> None:
@@ -215,7 +195,7 @@ async def test_an_upgrade_that_is_no_websocket_is_explained(
     gateway: RunningGateway, alice: str, old: str, new: str, status: int
 ) -> None:
     reader, writer = await raw(gateway)
-    request = upgrade("/chat/ws", f"Authorization: Bearer {mint(alice)}", "X-Nothing: 0").decode()
+    request = upgrade_request("/chat/ws", f"Authorization: Bearer {mint(alice)}", "X-Nothing: 0").decode()
     writer.write(request.replace(old, new, 1).encode("latin-1"))
     head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
     writer.close()
@@ -234,10 +214,10 @@ async def test_an_upgrade_that_is_no_websocket_is_explained(
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        upgrade("/chat/ws", f"X-Long: {'a' * 9000}"),
-        upgrade(f"/chat/ws?token={'a' * 9000}"),
-        upgrade("/chat/ws", *(f"X-{number}: y" for number in range(200))),
-        upgrade("/chat/ws", f"X-Huge: {'a' * 40_000}"),
+        upgrade_request("/chat/ws", f"X-Long: {'a' * 9000}"),
+        upgrade_request(f"/chat/ws?token={'a' * 9000}"),
+        upgrade_request("/chat/ws", *(f"X-{number}: y" for number in range(200))),
+        upgrade_request("/chat/ws", f"X-Huge: {'a' * 40_000}"),
     ],
     ids=["9 KB header", "9 KB query", "200 headers", "40 KB header"],
 )
@@ -250,7 +230,7 @@ async def test_a_request_that_is_too_large_is_answered_and_ended(gateway: Runnin
     await until(lambda: not gateway.server.server_state.connections)
 
 
-@pytest.mark.parametrize("part", [b"", b"GET /chat/ws HT", upgrade("/chat/ws")[:-4]])
+@pytest.mark.parametrize("part", [b"", b"GET /chat/ws HT", upgrade_request("/chat/ws")[:-4]])
 async def test_half_a_request_is_cut_off(
     start_gateway: StartGateway, part: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,7 +250,7 @@ async def test_half_a_request_is_cut_off(
 )
 async def test_other_upgrades_are_refused(gateway: RunningGateway, method: str, path: str, status: int) -> None:
     reader, writer = await raw(gateway)
-    writer.write(upgrade(path).replace(b"GET", method.encode(), 1))
+    writer.write(upgrade_request(path).replace(b"GET", method.encode(), 1))
     answer = await asyncio.wait_for(reader.read(), 5)
     assert int(answer.split(b" ")[1]) == status
     writer.close()

@@ -8,9 +8,8 @@ import pytest
 from services.gateway.uplink import presence
 from shared.protocol import keys, limits, relay
 from shared.protocol.topology import MESSAGING_SIGNALS, PRESENCE_COMMANDS, PRESENCE_RENEWALS
-from tests.integration.gateway.conftest import StartGateway
-from tests.integration.gateway.test_frames import Tcp
-from tests.support.gateway import Backend, RunningGateway, connection_id, identity
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity
+from tests.support.tcp import Tcp
 
 
 async def told(behind: Backend, count: int) -> list[relay.PresenceCommand]:
@@ -205,4 +204,4 @@ async def test_a_client_may_not_type_everywhere_at_once(gateway: RunningGateway,
     await socket.expect("pong")
     held = gateway.process.hub.by_id[connection_id(socket)]
     assert held.typing is not None
-    assert len(held.typing) == 16
+    assert len(held.typing.indicators) == 16

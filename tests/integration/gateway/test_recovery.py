@@ -11,8 +11,7 @@ from services.gateway.registry import connections
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from shared.protocol import keys, limits, relay
 from shared.redis import Shards
-from tests.integration.gateway.conftest import StartGateway
-from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
 
@@ -217,7 +216,7 @@ async def test_what_is_published_while_opening_waits(
     async def publish_meanwhile(_principal: object) -> None:
         expected.append((await behind.deliver([gateway], identity(alice))).json)
         (connection,) = hub.of_user(identity(alice))
-        await until(lambda: connection._held)
+        await until(lambda: connection.inbox.held)
 
     with monkeypatch.context() as patch:
         patch.setattr(gateway.process.user_registration, "register", publish_meanwhile)

@@ -6,9 +6,8 @@ import pytest
 
 from shared.protocol import keys
 from shared.redis import Shards
-from tests.integration.gateway.conftest import StartGateway
 from tests.support.backends import with_path
-from tests.support.gateway import Backend, RunningGateway, connection_id, identity, until
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from services.gateway.downlink import takeover
 from shared.protocol import keys, relay
 from shared.protocol.codec import instant, msgpack_encoder
 from shared.protocol.topology import NOTIFIER_UNDELIVERED
-from tests.integration.gateway.conftest import StartGateway
-from tests.integration.gateway.test_drain import gateway_process
-from tests.integration.gateway.test_frames import Tcp
-from tests.support.gateway import Backend, RunningGateway, connection_id, eventually, identity, until
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
+from tests.support.gateway_process import gateway_process
 from tests.support.sockets import RawSocket
+from tests.support.tcp import Tcp
 from tools.devtoken import mint
 
 SENDER = "44444444-4444-4444-8444-444444444444"

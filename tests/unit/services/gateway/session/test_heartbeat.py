@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.gateway.session import heartbeat as module
-from services.gateway.session.heartbeat import TICK_SECONDS, Heartbeat
+from services.gateway.session.heartbeat import TICK_SECONDS, Deadlines, Heartbeat
 from shared.protocol.closing import CloseCode
 
 START = 1000.0
@@ -31,13 +31,9 @@ class Clock:
 class Peer:
     """What the heartbeat needs of a connection."""
 
-    expires_at: float = WALL + 86_400
-    expiry_told: bool = False
+    deadlines: Deadlines = field(default_factory=lambda: Deadlines(START, WALL + 86_400))
     has_snapshot: bool = True
-    pong_at: float = START
-    ping_at: float = START
     paused_at: float | None = None
-    check_at: float = 0.0
     closed: bool = False
     pings: list[float] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
@@ -80,7 +76,7 @@ def test_a_ping_every_54_seconds_while_pongs_come(heartbeat: Heartbeat, clock: C
     heartbeat.plan(peer)
     for minute in range(1, 6):
         run(heartbeat, clock, START + 54 * minute + 0.3)
-        peer.pong_at = clock.now
+        peer.deadlines.pong_at = clock.now
     assert [round(at - START) for at in peer.pings] == [54, 108, 162, 216, 270]
     assert peer.code is None
 
@@ -98,7 +94,7 @@ def test_each_pong_renews_the_deadline(heartbeat: Heartbeat, clock: Clock) -> No
     peer: Any = Peer(clock=clock)
     heartbeat.plan(peer)
     run(heartbeat, clock, START + 55)
-    peer.pong_at = clock.now
+    peer.deadlines.pong_at = clock.now
     run(heartbeat, clock, START + 114)
     assert peer.code is None
     run(heartbeat, clock, START + 115.5)
@@ -106,22 +102,22 @@ def test_each_pong_renews_the_deadline(heartbeat: Heartbeat, clock: Clock) -> No
 
 
 def test_the_token_is_announced_60_seconds_before_its_end_and_then_closes(heartbeat: Heartbeat, clock: Clock) -> None:
-    peer: Any = Peer(clock=clock, expires_at=WALL + 90)
+    peer: Any = Peer(clock=clock, deadlines=Deadlines(START, WALL + 90))
     heartbeat.plan(peer)
     run(heartbeat, clock, START + 29.5)
     assert peer.sent == []
     run(heartbeat, clock, START + 30.5)
-    peer.pong_at = clock.now
+    peer.deadlines.pong_at = clock.now
     assert [json.loads(text)["type"] for text in peer.sent] == ["auth.expiring"]
     run(heartbeat, clock, START + 80)
-    peer.pong_at = clock.now
+    peer.deadlines.pong_at = clock.now
     assert len(peer.sent) == 1
     run(heartbeat, clock, START + 90 + TICK_SECONDS)
     assert peer.code is CloseCode.TOKEN_EXPIRED
 
 
 def test_the_end_of_a_token_that_is_nearly_over_is_announced_at_once(heartbeat: Heartbeat, clock: Clock) -> None:
-    peer: Any = Peer(clock=clock, expires_at=WALL + 0.4)
+    peer: Any = Peer(clock=clock, deadlines=Deadlines(START, WALL + 0.4))
     heartbeat.plan(peer)
     run(heartbeat, clock, START + TICK_SECONDS)
     assert [json.loads(text)["type"] for text in peer.sent] == ["auth.expiring"]
@@ -130,7 +126,7 @@ def test_the_end_of_a_token_that_is_nearly_over_is_announced_at_once(heartbeat: 
 
 
 def test_the_end_of_a_token_is_announced_after_the_statuses(heartbeat: Heartbeat, clock: Clock) -> None:
-    peer: Any = Peer(clock=clock, expires_at=WALL + 30, has_snapshot=False)
+    peer: Any = Peer(clock=clock, deadlines=Deadlines(START, WALL + 30), has_snapshot=False)
     heartbeat.plan(peer)
     run(heartbeat, clock, START + 1)
     assert peer.sent == []
@@ -140,11 +136,11 @@ def test_the_end_of_a_token_is_announced_after_the_statuses(heartbeat: Heartbeat
 
 
 def test_a_new_token_moves_the_end(heartbeat: Heartbeat, clock: Clock) -> None:
-    peer: Any = Peer(clock=clock, expires_at=WALL + 5)
+    peer: Any = Peer(clock=clock, deadlines=Deadlines(START, WALL + 5))
     heartbeat.plan(peer)
     run(heartbeat, clock, START + 2)
-    peer.expires_at = WALL + 200
-    peer.expiry_told = False
+    peer.deadlines.expires_at = WALL + 200
+    peer.deadlines.expiry_announced = False
     heartbeat.plan(peer)
     run(heartbeat, clock, START + 50)
     assert peer.code is None
@@ -172,7 +168,9 @@ def test_closed_connections_are_left_alone(heartbeat: Heartbeat, clock: Clock) -
 
 
 def test_a_late_sweep_misses_nobody(heartbeat: Heartbeat, clock: Clock) -> None:
-    peers: list[Any] = [Peer(clock=clock, ping_at=START + number / 10) for number in range(100)]
+    peers: list[Any] = [
+        Peer(clock=clock, deadlines=Deadlines(START + number / 10, WALL + 86_400)) for number in range(100)
+    ]
     for peer in peers:
         heartbeat.plan(peer)
     clock.now = START + 300

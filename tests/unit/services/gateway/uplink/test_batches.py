@@ -1,13 +1,13 @@
 """services.gateway.uplink.batches: which commands go together, and in which order."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.uplink.batches import ANSWER_SECONDS, MAX_WAITING, Batches
+from services.gateway.uplink.batches import ANSWER_SECONDS, MAX_WAITING, Batches, CommandQueue
 from shared.protocol import limits, relay
 
 
@@ -16,10 +16,7 @@ class Sender:
     """What batches need of a connection."""
 
     name: str
-    commands: list[Any] = field(default_factory=list)
-    commands_since: float = 0.0
-    flight: int | None = None
-    flight_since: float = 0.0
+    commands: CommandQueue | None = None
 
 
 def command(sender: Any, number: int) -> relay.Command:
@@ -129,7 +126,7 @@ def test_each_connections_order_is_kept_whatever_happens(steps: list[tuple[str, 
                 assert isinstance(taken, relay.MarkRead)
                 assert taken.seq is not None
                 seen[taken.user_id].append(taken.seq)
-            assert len({member.flight for member in batch.members}) == 1
+            assert len({member.batch_id for member in batch.members}) == 1
         elif step == "complete" and under_way:
             batches.complete([under_way.pop(who % len(under_way))], 0.0)
     for numbers in seen.values():

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from services.gateway.uplink.typing_tracker import TypingTracker
+from services.gateway.uplink.typing_tracker import TypingState, TypingTracker
 from shared.protocol import relay
 
 CONVERSATION = "44444444-4444-4444-8444-444444444444"
@@ -26,8 +26,7 @@ class Device:
 
     def __init__(self) -> None:
         self.user_id = "alice"
-        self.typing: dict[str, tuple[float, float, int]] | None = None
-        self.typing_ended: tuple[str, float] | None = None
+        self.typing: TypingState | None = None
 
 
 def typist() -> Any:

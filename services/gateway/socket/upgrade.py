@@ -1,0 +1,138 @@
+"""The opening handshake of one socket (RFC 6455, section 4): from the upgrade request until the application accepts it."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.exceptions import InvalidHeader
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+
+from services.gateway import metrics
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, error_event
+
+log = structlog.get_logger(__name__)
+
+EXTENSION: Final = "chat.protocol"
+"""Where an ASGI scope's extensions hold the protocol of the connection."""
+CLOSE_SECONDS: Final = 5.0
+"""A peer that doesn't end the connection within this time after a close frame is cut off."""
+
+_VERSION_HEADER: Final = "Sec-WebSocket-Version"
+_VERSION: Final = "13"
+
+
+class UpgradeRules(ServerProtocol):
+    """The library's judgement of an upgrade request (RFC 6455, section 4.2.1), refused with the error object of the contract.
+
+    The library's own refusals are plain text that repeats the header at fault, which may hold a token.
+    """
+
+    def accept(self, request: Request) -> Response:
+        """The response to an upgrade request: 101, or why not."""
+        response = super().accept(request)
+        return response if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS else self._explain(response)
+
+    def _explain(self, response: Response) -> Response:
+        """Replace a refusal's text by the error object. A client of another version is told ours (section 4.2.2)."""
+        name = self.handshake_exc.name if isinstance(self.handshake_exc, InvalidHeader) else None
+        if name == _VERSION_HEADER:
+            response.status_code, response.reason_phrase = HTTPStatus.UPGRADE_REQUIRED, "Upgrade Required"
+            response.headers["Upgrade"] = "websocket"
+            response.headers[_VERSION_HEADER] = _VERSION
+        message = f"{name} is missing or not valid" if name else "The upgrade request is not valid"
+        response.body = json_encoder.encode(error_event(ErrorCode.VALIDATION_ERROR, message))
+        for header, value in {"Content-Type": "application/json", "Content-Length": str(len(response.body))}.items():
+            # Assigning alone would add a second one.
+            del response.headers[header]
+            response.headers[header] = value
+        log.info("handshake.refused", code=ErrorCode.VALIDATION_ERROR, reason=message)
+        metrics.HANDSHAKES.labels(ErrorCode.VALIDATION_ERROR).inc()
+        return response
+
+
+class UpgradeProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, mended where it concerns the handshake and the end of the socket."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = UpgradeRules(
+            extensions=self.conn.available_extensions, max_size=config.ws_max_size, logger=self.conn.logger
+        )
+        self._attached = False
+        self._failed = False
+        self._abort_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse bytes from the peer, and answer a request that is too large."""
+        super().data_received(data)
+        if not self.handshake_complete:
+            self._answer_unparsable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close a connection that the drain has left: the server stops."""
+        super().shutdown()
+        self.abort_soon()
+
+    def handle_connect(self, event: Request) -> None:
+        """Start the application; nothing is read until it has accepted."""
+        super().handle_connect(event)
+        if self.close_sent:
+            return
+        self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: {"protocol": self}}
+        self.transport.pause_reading()
+
+    async def send(self, message: Any) -> None:
+        """ASGI's send. When the peer broke the protocol the application sees a lost connection; uvicorn calls it a bug."""
+        if self._failed:
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.accept" and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    async def run_asgi(self) -> None:
+        """Run the application. Once a connection is attached it may end, and the socket lives on without it."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete and self.initial_response is None:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        if not self._attached and self.close_timer is None:
+            self.transport.close()
+            self.abort_soon()
+
+    def abort_soon(self) -> None:
+        """Cut the peer off after `CLOSE_SECONDS`: `transport.close()` waits for a flush that may never come."""
+        if self._abort_timer is None and not self.disconnected:
+            self._abort_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def _answer_unparsable(self) -> None:
+        """The library writes a 431 or 414 for a handshake that is too large; uvicorn forgets to send it."""
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            self.abort_soon()

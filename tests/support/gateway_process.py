@@ -1,0 +1,62 @@
+"""A gateway in a process of its own, which signals can end."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from tests.support.gateway import eventually
+from tools.devtoken import LOCAL_SECRET
+
+Process = asyncio.subprocess.Process
+
+
+def free_port() -> int:
+    """A port below the ephemeral range, where nothing else takes it by chance."""
+    with socket.socket() as probe:
+        for port in range(21_500, 21_600):
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+@asynccontextmanager
+async def gateway_process(database: str, amqp: str, redis: str, **settings: str) -> AsyncIterator[tuple[Process, str]]:
+    """`python -m services.gateway`, ready; killed when the test leaves it running."""
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CHAT_")},
+        "CHAT_DATABASE_URL": database,
+        "CHAT_AMQP_URL": amqp,
+        "CHAT_REDIS_URLS": redis,
+        "CHAT_JWT_SECRET": LOCAL_SECRET,
+        "CHAT_HTTP_PORT": str(port),
+        "CHAT_DRAIN_SECONDS": "1",
+        **settings,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.gateway", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    async def ready() -> bool:
+        try:
+            async with httpx.AsyncClient(base_url=url) as client:
+                return (await client.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        await eventually(ready, 90)
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
