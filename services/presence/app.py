@@ -18,6 +18,7 @@ from services.presence.friend_snapshot import FriendSnapshots
 from services.presence.friendship_service import FriendshipService
 from services.presence.handlers import Handlers
 from services.presence.leases import Leases
+from services.presence.requests import Requests
 from services.presence.rest import Endpoints
 from services.presence.rules import Timing
 from services.presence.settings import PresenceSettings
@@ -30,8 +31,10 @@ from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.protocol import relay, topology
+from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer
 from shared.redis import Shards
+from shared.requests import Responder
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -84,6 +87,9 @@ class Presence:
             partial(split_renewals, shards),
             handlers.renew,
         )
+        self._requests_link = self._consumer(topology.PRESENCE_REQUESTS)
+        requests = Requests(shards, self._follows, self._friends, self._announcer, self._statuses)
+        self._requests = Responder(self._requests_link, shards, presence_request_decoder, requests.handle)
         self._sweeps = [
             Sweep(leases, self._announcer, shard, settings.sweep_seconds, lambda: self._renewals_link.ready)
             for shard in range(len(shards))
@@ -95,7 +101,9 @@ class Presence:
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("commands link", self._commands_link.run())
         supervisor.start("renewals link", self._renewals_link.run())
+        supervisor.start("requests link", self._requests_link.run())
         supervisor.start("commands", self._commands.run())
+        supervisor.start("requests", self._requests.run())
         supervisor.start("renewals", self._renewals.run())
         supervisor.start("shard health", self._health.watch(self._resend))
         for sweep in self._sweeps:

@@ -1,18 +1,24 @@
 """Who follows whom, and who blocks whom, in PostgreSQL."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from shared.postgres import Pool, load_sql
 from shared.protocol.relay import BlockChanged
+from shared.protocol.requests import FollowChange
 
 _FRIENDS: Final = load_sql("services.presence", "friends")
 _FRIENDS_PAGE: Final = load_sql("services.presence", "friends_page")
 _FOLLOW: Final = load_sql("services.presence", "follow")
 _RELATIONSHIP: Final = load_sql("services.presence", "relationship")
 _SET_BLOCK: Final = load_sql("services.presence", "set_block")
+_SET_FOLLOWS: Final = load_sql("services.presence", "set_follows")
+_RELATIONSHIPS: Final = load_sql("services.presence", "relationships")
+_ERASE_FOLLOWS: Final = load_sql("services.presence", "erase_follows")
+_ERASE_BLOCKS: Final = load_sql("services.presence", "erase_blocks")
+_EXPORT_FOLLOWS: Final = load_sql("services.presence", "export_follows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +85,26 @@ class FollowStore:
         """Up to `most` mutual follows in the order of their ids, beginning after `after` → whether a block stands between."""
         rows = await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)
         return {row["friend_id"]: row["absent"] for row in rows}
+
+    async def set_all(self, changes: Collection[FollowChange]) -> None:
+        """Store and delete many follows, each given once; repeating it changes nothing."""
+        columns = zip(*[(change.follower, change.followee, change.follows) for change in changes], strict=True)
+        await self._pool.execute(_SET_FOLLOWS, *map(list, columns))
+
+    async def mutual_pairs(self, pairs: Iterable[Sequence[str]]) -> list[tuple[str, str, bool]]:
+        """Of pairs of users, those who follow each other, and whether a block stands between them."""
+        listed = list(pairs)
+        rows = await self._pool.fetch(_RELATIONSHIPS, [one for one, _ in listed], [other for _, other in listed])
+        return [(row["one"], row["other"], row["blocked"]) for row in rows]
+
+    async def erase_follows(self, user_id: str, most: int) -> list[str]:
+        """Delete up to `most` follows of and by the user. Returns the users on their other side."""
+        return [row["other_id"] for row in await self._pool.fetch(_ERASE_FOLLOWS, user_id, most)]
+
+    async def erase_blocks(self, user_id: str, most: int) -> list[str]:
+        """Delete up to `most` blocks of and by the user. Returns the users on their other side."""
+        return [row["other_id"] for row in await self._pool.fetch(_ERASE_BLOCKS, user_id, most)]
+
+    async def export(self, user_id: str, after: Sequence[str | None], most: int) -> list[tuple[str, str, datetime]]:
+        """Up to `most` (follower, followee, since) of and by the user, in order, from behind the edge `after`."""
+        return [tuple(row) for row in await self._pool.fetch(_EXPORT_FOLLOWS, user_id, *after, most)]

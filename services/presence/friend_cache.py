@@ -105,9 +105,10 @@ class FriendCache:
 
     async def forget(self, *user_ids: str) -> None:
         """Raise the versions of users whose friends changed. Call it after the change is committed."""
-        for user in user_ids:
-            async with self._shards.of(user).pipeline(transaction=True) as pipe:
-                pipe.incr(keys.key(keys.FRIENDS_VERSION, user))
-                pipe.expire(keys.key(keys.FRIENDS_VERSION, user), VERSION_SECONDS)
-                pipe.delete(keys.key(keys.FRIENDS, user))
+        for index, users in self._shards.split(dict.fromkeys(user_ids)).items():
+            async with self._shards.at(index).pipeline(transaction=True) as pipe:
+                for user in users:
+                    pipe.incr(keys.key(keys.FRIENDS_VERSION, user))
+                    pipe.expire(keys.key(keys.FRIENDS_VERSION, user), VERSION_SECONDS)
+                    pipe.delete(keys.key(keys.FRIENDS, user))
                 await pipe.execute()
