@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from jwt.types import Options
 
 from shared.auth.principal import Principal
 from shared.protocol import limits
+from shared.protocol.avatars import avatar_fault
 from shared.protocol.codec import is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.text import without_forbidden
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -29,6 +32,10 @@ KEY_SET_TIMEOUT_SECONDS: Final = 5
 MAX_KEY_SET_BYTES: Final = 1 << 20
 ASYMMETRIC_ALGORITHMS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 """JWK key type → the one algorithm that its keys may sign with here."""
+
+
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""A JWS in its compact serialization (RFC 7515, sections 2 and 7.1): PyJWT also accepts padding."""
 
 
 class TokenError(ProtocolError):
@@ -62,6 +69,8 @@ class TokenVerifier:
             raise ProtocolError(ErrorCode.UNAVAILABLE)
         if len(token) > limits.MAX_TOKEN_CHARACTERS:
             raise TokenError("too long")
+        if _COMPACT.fullmatch(token) is None:
+            raise TokenError("not three parts of base64url without padding")
         try:
             key, algorithm = self._key_of(token)
             claims: dict[str, Any] = jwt.decode(
@@ -123,9 +132,9 @@ class TokenVerifier:
             user_id=subject,
             expires_at=self._expiry(claims["exp"]),
             issued_at=float(issued_at) if isinstance(issued_at, int | float) else 0.0,
-            username=_text(claims.get("preferred_username")) or _text(claims.get("username")),
-            name=_text(claims.get("name")),
-            picture=_text(claims.get("picture"), limits.MAX_URL_CHARACTERS),
+            username=_name_of(claims, "preferred_username", subject) or _name_of(claims, "username", subject),
+            name=_name_of(claims, "name", subject),
+            picture=_picture_of(claims, subject),
         )
 
     def _expiry(self, exp: Any) -> float:
@@ -141,16 +150,34 @@ class TokenVerifier:
         return float(exp)
 
 
-def _text(value: Any, longest: int = limits.MAX_USERNAME_CHARACTERS) -> str | None:
-    """A usable text claim, or None: other types, blank texts and what can't be stored count as absent, long ones are cut."""
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+def _name_of(claims: dict[str, Any], claim: str, subject: str) -> str | None:
+    """A claim that is a name, by the rules of `PATCH /chat/users/me`: characters that names may not hold are removed, and a
+    claim that is too long, blank or no text is ignored with a log line.
+    """
+    value = claims.get(claim)
+    if value is None:
         return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        # JSON may hold lone surrogates, UTF-8 can't.
+    name = without_forbidden(value) if isinstance(value, str) else ""
+    if not name or len(name) > limits.MAX_USERNAME_CHARACTERS:
+        reason = (
+            f"longer than {limits.MAX_USERNAME_CHARACTERS} characters" if name else "no text with a visible character"
+        )
+        log.info("claim.ignored", claim=claim, user_id=subject, reason=reason)
         return None
-    return value[:longest]
+    return name
+
+
+def _picture_of(claims: dict[str, Any], subject: str) -> str | None:
+    """The claim `picture`, by the rules of `PATCH /chat/users/me`."""
+    value = claims.get("picture")
+    if value is None:
+        return None
+    fault = avatar_fault(value) if isinstance(value, str) else "an avatar is a URL"
+    if fault is not None:
+        log.info("claim.ignored", claim="picture", user_id=subject, reason=fault)
+        return None
+    assert isinstance(value, str)
+    return value
 
 
 def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:

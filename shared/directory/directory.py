@@ -1,21 +1,30 @@
 """Users by id and by name, created and updated from token claims."""
 
+import asyncio
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 import asyncpg
+import structlog
 
 from shared.auth.principal import Principal
 from shared.directory.profile import Profile
 from shared.postgres import Pool, load_sql
 from shared.protocol.codec import is_uuid
+from shared.protocol.text import username_key
 
-ATTEMPTS: Final = 3
+log = structlog.get_logger(__name__)
 
-_COLUMNS: Final = "id::text AS user_id, username, display_name, avatar"
+ATTEMPTS: Final = 10
+"""Two users who swap their usernames at once may lock each other's rows; PostgreSQL then refuses one of them."""
+
 _ENSURE: Final = load_sql("shared.directory", "ensure_user")
 _ENSURE_ALL: Final = load_sql("shared.directory", "ensure_users")
+_FIND_BY_USERNAME: Final = load_sql("shared.directory", "find_by_username")
+_HOLDER: Final = load_sql("shared.directory", "holder_of_username")
+_PROFILES: Final = load_sql("shared.directory", "profiles")
 _RELEASE: Final = load_sql("shared.directory", "release_username")
 _UPDATE: Final = load_sql("shared.directory", "update_profile")
 
@@ -41,8 +50,10 @@ class Directory:
             _ENSURE_ALL,
             list(wanted),
             [principal.username for principal in wanted.values()],
+            [_key_of(principal) for principal in wanted.values()],
             [principal.name for principal in wanted.values()],
             [principal.picture for principal in wanted.values()],
+            [principal.issued_at for principal in wanted.values()],
         )
         for row in rows:
             del wanted[row["user_id"]]
@@ -50,9 +61,15 @@ class Directory:
             await self._store(principal)
 
     async def find_by_username(self, username: str) -> Profile | None:
-        """The user with this username, or None."""
-        row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM directory.users WHERE username = $1", username)  # noqa: S608
+        """The user with this username, or None. Case and compatible characters don't matter (`username_key`)."""
+        row = await self._pool.fetchrow(_FIND_BY_USERNAME, username_key(username), username)
         return None if row is None else Profile(**row)
+
+    async def find_named(self, name: str) -> Profile | None:
+        """The user with this username or, when nobody has it, with this id; or None. For paths that take both."""
+        found = await self.find_by_username(name)
+        user_id = name.lower()
+        return await self.find(user_id) if found is None and is_uuid(user_id) else found
 
     async def find(self, user_id: str) -> Profile | None:
         """The user with this id, or None."""
@@ -60,10 +77,7 @@ class Directory:
 
     async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
         """User id → profile, of the users that exist."""
-        rows = await self._pool.fetch(
-            f"SELECT {_COLUMNS} FROM directory.users WHERE id = ANY($1::uuid[])",  # noqa: S608
-            list(user_ids),
-        )
+        rows = await self._pool.fetch(_PROFILES, list(user_ids))
         return {row["user_id"]: Profile(**row) for row in rows}
 
     async def update(
@@ -79,26 +93,45 @@ class Directory:
 
     async def _without_foreign_ids(self, principals: dict[str, Principal]) -> dict[str, Principal]:
         """The same, without usernames that are ids of other users: a user without a username is shown by its id."""
-        named = {each.username for each in principals.values() if each.username and each.username != each.user_id}
-        foreign = {name for name in named if is_uuid(name)}
+        named = {_key_of(each) for each in principals.values() if _key_of(each) != each.user_id}
+        foreign = {key for key in named if key is not None and is_uuid(key)}
         if not foreign:
             return principals
         known = foreign.intersection(principals) | (await self.profiles(foreign)).keys()
         return {
-            user_id: replace(each, username=None) if each.username in known - {user_id} else each
+            user_id: replace(each, username=None) if _key_of(each) in known - {user_id} else each
             for user_id, each in principals.items()
         }
 
     async def _store(self, principal: Principal) -> None:
-        """Store one user. When two claim a username at once, the unique index refuses one; its retry takes it over."""
+        """Store one user. A username that another user's newer token carried stays with that user."""
         for attempt in range(ATTEMPTS):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    await connection.execute(_RELEASE, principal.user_id, principal.username)
-                    await connection.execute(
-                        _ENSURE, principal.user_id, principal.username, principal.name, principal.picture
-                    )
+                    await self._take_over(connection, principal)
                 break
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 if attempt == ATTEMPTS - 1:
                     raise
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+
+    async def _take_over(
+        self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", principal: Principal
+    ) -> None:
+        user_id, username, key = principal.user_id, principal.username, _key_of(principal)
+        # Whoever claims a username, or has it as an id, waits here for those before it.
+        for name in sorted({user_id, key or user_id}):
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))", name)
+        if username is not None:
+            claimed_at = await connection.fetchval(_HOLDER, user_id, username, key)
+            if claimed_at is not None and claimed_at > principal.issued_at:
+                log.info("claims.older_username", user_id=user_id, issued_at=principal.issued_at)
+                username = key = None
+        await connection.execute(_RELEASE, user_id, username, key)
+        await connection.execute(
+            _ENSURE, user_id, username, key, principal.name, principal.picture, principal.issued_at
+        )
+
+
+def _key_of(principal: Principal) -> str | None:
+    return None if principal.username is None else username_key(principal.username)

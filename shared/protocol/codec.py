@@ -28,12 +28,15 @@ msgpack_encoder: Final = msgspec.msgpack.Encoder()
 _uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
-@lru_cache(maxsize=65_536)
 def is_uuid(text: str) -> bool:
-    """True when `text` is a hyphenated lower-case UUID, of any version (RFC 9562, section 4).
+    """True when `text` is a hyphenated lower-case UUID, of any version (RFC 9562, section 4)."""
+    # Texts of another length come from clients and may be long: they must not fill the cache.
+    return len(text) == UUID_CHARACTERS and _matches_uuid(text)
 
-    Cached: a conversation's id comes with each of its messages, and the pattern costs 0.8 µs.
-    """
+
+@lru_cache(maxsize=65_536)
+def _matches_uuid(text: str) -> bool:
+    """Cached: a conversation's id comes with each of its messages, and the pattern costs 0.8 µs."""
     return _uuid.fullmatch(text) is not None
 
 

@@ -1,11 +1,15 @@
--- Create those of many users that are new, and say who is stored as its token says. Whoever is left out has changed, or
--- claims a name that somebody else has, or is new while its id is somebody's name.
--- $1 user ids, $2 usernames, $3 names, $4 pictures, each or null
+-- Create those of many users that are new, and return the users that need no update: stored as their token says, or from an
+-- older token than the last one. Whoever is left out has changed, claims a name that somebody else has, or is new while its
+-- id is somebody's name.
+-- $1 user ids, $2 usernames, $3 their keys, $4 names, $5 pictures, each or null; $6 when the tokens were issued, Unix seconds
 WITH claimed AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (id, username, name, picture)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
+        AS c (id, username, username_key, name, picture, issued_at)
 ), created AS (
-    INSERT INTO directory.users (id, username, display_name, avatar, claim_name, claim_picture)
-    SELECT id, COALESCE(username, id::text), COALESCE(name, username, id::text), picture, name, picture
+    INSERT INTO directory.users
+        (id, username, username_key, display_name, avatar, claim_name, claim_picture, claimed_at)
+    SELECT id, COALESCE(username, id::text), COALESCE(username_key, id::text), COALESCE(name, username, id::text), picture,
+           name, picture, issued_at
     FROM claimed
     WHERE NOT EXISTS (SELECT FROM directory.users u WHERE u.username = claimed.id::text AND u.id <> claimed.id)
     ORDER BY id
@@ -17,6 +21,9 @@ UNION ALL
 SELECT u.id::text
 FROM claimed c
 CROSS JOIN LATERAL (SELECT * FROM directory.users WHERE id = c.id LIMIT 1) u
-WHERE COALESCE(c.username = u.username, true)
-    AND COALESCE(c.name = u.claim_name, c.name IS NULL)
-    AND COALESCE(c.picture = u.claim_picture, c.picture IS NULL)
+WHERE c.issued_at < u.claimed_at
+    OR (
+        COALESCE(c.username = u.username AND c.username_key = u.username_key, c.username IS NULL)
+        AND COALESCE(c.name = u.claim_name, c.name IS NULL)
+        AND COALESCE(c.picture = u.claim_picture, c.picture IS NULL)
+    )

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from shared.protocol import codec
 from shared.protocol.codec import instant, instant_of_ms, is_uuid
 
 
@@ -40,3 +41,10 @@ def test_uuid(text: str) -> None:
 )
 def test_not_a_uuid(text: str) -> None:
     assert not is_uuid(text)
+
+
+def test_long_texts_do_not_stay_in_the_cache() -> None:
+    codec._matches_uuid.cache_clear()
+    for number in range(10):
+        assert not is_uuid(f"{number}" * 28_000)
+    assert codec._matches_uuid.cache_info().currsize == 0

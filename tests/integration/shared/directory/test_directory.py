@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -148,3 +149,76 @@ async def test_users_who_swap_their_names_at_once(directory: Directory, name: st
         await asyncio.gather(*map(directory.ensure, claims))
         known = await directory.profiles(ids)
         assert [known[user].username for user in ids] == names
+
+
+async def test_usernames_compare_by_folded_case(directory: Directory, user_id: str, name: str) -> None:
+    shown = "\N{FULLWIDTH LATIN CAPITAL LETTER S}traße-" + name
+    await directory.ensure(Principal(user_id, 0, username=shown))
+    for spelling in (shown, f"STRASSE-{name}", f"strasse-{name.upper()}"):
+        found = await directory.find_by_username(spelling)
+        assert found is not None, spelling
+        assert (found.user_id, found.username) == (user_id, shown)
+    other = str(uuid.uuid4())
+    await directory.ensure(Principal(other, 0, username=f"strasse-{name}"))
+    assert (await profile(directory, user_id)).username == user_id
+    assert (await profile(directory, other)).username == f"strasse-{name}"
+
+
+async def test_an_older_token_never_takes_a_name_back(directory: Directory, user_id: str, name: str) -> None:
+    older = Principal(user_id, 0, issued_at=100, username=name, name="Old")
+    newer = Principal(str(uuid.uuid4()), 0, issued_at=200, username=name.upper())
+    for principal in (older, newer, older, replace(older, name="Older")):
+        await directory.ensure(principal)
+    owner = await directory.find_by_username(name)
+    assert owner is not None
+    assert owner.user_id == newer.user_id
+    assert (await profile(directory, user_id)).username == user_id
+    await directory.ensure(replace(older, issued_at=300))
+    assert (await profile(directory, user_id)).username == name
+
+
+async def test_an_older_token_changes_nothing(directory: Directory, user_id: str, name: str) -> None:
+    newer = Principal(user_id, 0, issued_at=200, username=name, name="New", picture="https://a.example/2.png")
+    await directory.ensure(newer)
+    await directory.ensure(Principal(user_id, 0, issued_at=199, username="x" + name, name="Old"))
+    assert await profile(directory, user_id) == Profile(user_id, name, "New", "https://a.example/2.png")
+
+
+async def test_many_first_requests_with_one_username(directory: Directory, name: str) -> None:
+    """All are stored, whoever keeps the name."""
+    principals = [Principal(str(uuid.uuid4()), 0, username=name) for _ in range(24)]
+    await asyncio.gather(*map(directory.ensure, principals))
+    known = await directory.profiles(principal.user_id for principal in principals)
+    assert len(known) == 24
+    assert [found.username for found in known.values()].count(name) == 1
+
+
+async def test_a_user_stored_by_an_older_release_is_found(
+    directory: Directory, pool: postgres.Pool, user_id: str, name: str
+) -> None:
+    await directory.ensure(Principal(user_id, 0, username=name))
+    await pool.execute("UPDATE directory.users SET username = 'x' || username WHERE id = $1::uuid", user_id)
+    found = await directory.find_by_username("x" + name)
+    assert found is not None
+    assert found.user_id == user_id
+    await directory.ensure(Principal(user_id, 0, username="x" + name))
+    assert await directory.find_by_username("X" + name) == found
+
+
+async def test_changes_of_profiles_wait_to_be_published(
+    directory: Directory, pool: postgres.Pool, user_id: str, name: str
+) -> None:
+    async def changed() -> bool:
+        found = await pool.fetchval(
+            "DELETE FROM directory.profile_changes WHERE user_id = $1::uuid RETURNING 1", user_id
+        )
+        return found is not None
+
+    await directory.ensure(Principal(user_id, 0, username=name))
+    assert not await changed()
+    await directory.ensure(Principal(user_id, 0, username=name, name="Sam"))
+    assert await changed()
+    await directory.ensure(Principal(user_id, 0, username=name, name="Sam"))
+    assert not await changed()
+    await directory.update(user_id, display_name="Sammy")
+    assert await changed()

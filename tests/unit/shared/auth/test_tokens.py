@@ -38,9 +38,39 @@ def test_username_claim_serves_when_preferred_username_is_absent() -> None:
     assert TokenVerifier(settings()).verify(token(username="somchai")).username == "somchai"
 
 
-@pytest.mark.parametrize("blank", ["", "  ", 7, None, "a\0b"])
+@pytest.mark.parametrize("blank", ["", "  ", 7, None, [], "\u200b\u3164", "\n\0", "a" * 256])
 def test_unusable_username_counts_as_absent(blank: Any) -> None:
     assert TokenVerifier(settings()).verify(token(preferred_username=blank)).username is None
+
+
+def test_two_long_usernames_stay_two() -> None:
+    """Cut after 255 characters, they would be one, and one user would lose the name."""
+    names = [TokenVerifier(settings()).verify(token(preferred_username="a" * 255 + end)).username for end in "xy"]
+    assert names == [None, None]
+
+
+def test_characters_that_names_may_not_hold_are_removed() -> None:
+    principal = TokenVerifier(settings()).verify(token(preferred_username="al\u202ei\0ce\r\n", name="A\u200bnn"))
+    assert (principal.username, principal.name) == ("alice", "Ann")
+
+
+@pytest.mark.parametrize(
+    "picture", ["javascript:alert(1)", "data:image/png;base64,AA==", "http://169.254.169.254/", "https://a/\r\nX: y", 7]
+)
+def test_a_picture_that_is_no_avatar_is_ignored(picture: Any) -> None:
+    principal = TokenVerifier(settings()).verify(token(picture=picture, name="Ann"))
+    assert (principal.picture, principal.name) == (None, "Ann")
+
+
+def test_a_picture_by_https_is_the_avatar() -> None:
+    url = "https://cdn.example/ann.png"
+    assert TokenVerifier(settings()).verify(token(picture=url)).picture == url
+
+
+@pytest.mark.parametrize("end", ["=", "==", "\n", ".", ".x"])
+def test_a_token_with_something_behind_it_is_refused(end: str) -> None:
+    with pytest.raises(TokenError):
+        TokenVerifier(settings()).verify(token() + end)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""Which URLs an avatar may have: the same for `PATCH /chat/users/me` and for the claim `picture`."""
+
+import re
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from shared.protocol import limits
+
+_NEVER_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f-\x9f\s\\\ud800-\udfff]")
+"""Control characters, white space and backslashes, which browsers drop or take for something else; lone surrogates."""
+
+
+def avatar_fault(url: str) -> str | None:
+    """Why `url` can't be an avatar, in words for a client; None when it can."""
+    if len(url) > limits.MAX_URL_CHARACTERS:
+        return f"an avatar's URL has at most {limits.MAX_URL_CHARACTERS} characters"
+    if _NEVER_IN_URLS.search(url):
+        return "an avatar's URL has no white space, backslash or control character"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "an avatar is a URL"
+    if parts.scheme.lower() != "https" or not host or parts.username is not None:
+        return "an avatar is an https URL with a host and without a user"
+    return None if _is_public(host) else "an avatar's host is a public one"
+
+
+def _is_public(host: str) -> bool:
+    """False for addresses of private networks, of this machine, and of clouds' metadata services. Names are not resolved."""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
