@@ -9,6 +9,7 @@ import msgspec
 
 from shared.protocol import limits
 from shared.protocol.codec import Uuid, is_uuid
+from shared.protocol.text import is_blank
 
 MessageType = Literal["text", "image", "video", "audio", "file"]
 MediaType = Literal["image", "video", "audio", "file"]
@@ -53,7 +54,7 @@ class Media(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A message to store and deliver. Content or media is required."""
+    """A message to store and deliver. Media, or content with a visible character, is required."""
 
     conversation_id: Uuid
     type: MessageType
@@ -67,7 +68,7 @@ class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
         if content:
             if "\0" in content:
                 raise ValueError("U+0000 is not allowed")
-            if not self.media and content.isspace():
+            if not self.media and is_blank(content):
                 raise ValueError("content or media is required")
         elif not self.media:
             raise ValueError("content or media is required")

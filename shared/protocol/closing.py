@@ -25,7 +25,7 @@ CLIENT_ADVICE: Final[dict[CloseCode, tuple[str, str]]] = {
         "reconnect, after a random 0–5 s, with cursor",
     ),
     CloseCode.POLICY_VIOLATION: (
-        "20 frames in a row that were malformed or of unknown type",
+        "20 frames in a row that were no JSON object with a `type`, or of unknown type",
         "fix the client, don't loop",
     ),
     CloseCode.FRAME_TOO_BIG: ("frame too big", "don't resend it"),

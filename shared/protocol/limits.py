@@ -4,6 +4,8 @@ from typing import Final
 
 MAX_FRAME_BYTES: Final = 512 * 1024
 MAX_CONTENT_CHARACTERS: Final = 4_000
+MAX_STORED_EVENT_BYTES: Final = 32 * 1024
+"""Of content, media and metadata together, as `stored_event` counts them."""
 MAX_MEDIA: Final = 10
 MAX_URL_CHARACTERS: Final = 2_048
 MAX_MEDIA_NAME_CHARACTERS: Final = 255

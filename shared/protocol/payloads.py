@@ -57,7 +57,10 @@ class UserStatus(msgspec.Struct, rename="camel", frozen=True):
 
 
 class ConnectionSuccessPayload(msgspec.Struct, rename="camel", frozen=True):
-    """What a client learns of its connection. `heartbeatSeconds`: the server's ping period."""
+    """What a client learns of its connection.
+
+    `heartbeatSeconds`: the server's ping period. `features`: names of what this deployment offers beyond the core.
+    """
 
     user_id: Uuid
     connected_at: Instant
@@ -67,6 +70,7 @@ class ConnectionSuccessPayload(msgspec.Struct, rename="camel", frozen=True):
     heartbeat_seconds: float
     max_message_bytes: int
     expires_at: Instant
+    features: list[str]
 
 
 class StatusBulkPayload(msgspec.Struct, rename="camel", frozen=True):

@@ -31,7 +31,7 @@ class ConnectionSuccess(msgspec.Struct, tag="connection.success", tag_field="typ
     Example: `{"type": "connection.success", "payload": {"userId": "550e8400-e29b-41d4-a716-446655440000",
     "connectedAt": "2024-01-01T10:00:00.000Z", "connectionId": "0190a1b2-0000-7000-8000-00000000d001",
     "recovered": null, "cursor": "1704103200000001-77", "heartbeatSeconds": 54, "maxMessageBytes": 524288,
-    "expiresAt": "2024-01-01T11:00:00.000Z"}}`
+    "expiresAt": "2024-01-01T11:00:00.000Z", "features": ["message.edit"]}}`
     """
 
     payload: ConnectionSuccessPayload

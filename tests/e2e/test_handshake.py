@@ -8,6 +8,7 @@ import httpx
 import jwt
 import pytest
 
+from shared.protocol.features import FEATURES
 from tests.support.people import People
 from tests.support.sockets import SOCKET_PATH, RawSocket, refused
 from tests.support.stack import Stack
@@ -32,8 +33,10 @@ async def test_connection_success_tells_all_that_a_client_needs(people: People) 
         "heartbeatSeconds",
         "maxMessageBytes",
         "expiresAt",
+        "features",
     }
     assert payload["userId"] == alice.id
+    assert payload["features"] == list(FEATURES)
     assert payload["recovered"] is None
     assert payload["heartbeatSeconds"] == 54
     assert payload["maxMessageBytes"] == 512 * 1024

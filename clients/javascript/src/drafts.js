@@ -1,5 +1,6 @@
 /** Drafts — messages before they are sent: checked here, so that a mistake shows where it was made. */
 import { ChatError } from "./errors.js";
+import { isBlank } from "./text.js";
 
 const MAX_CHARACTERS = 4_000;
 const MAX_MEDIA = 10;
@@ -21,7 +22,7 @@ export function complete(draft) {
   // The server can't name a message whose ids it can't read: its refusal would match nothing that waits here.
   if (!UUID.test(conversationId)) refuse("conversationId is no UUID");
   if (!tempId || [...tempId].length > MAX_TEMP_ID || LONE_SURROGATE.test(tempId)) refuse(`tempId has 1 to ${MAX_TEMP_ID} characters`);
-  if (!content.trim() && media.length === 0) refuse("content or media is required");
+  if (isBlank(content) && media.length === 0) refuse("content or media is required");
   if ([...content].length > MAX_CHARACTERS) refuse(`content is longer than ${MAX_CHARACTERS} characters`);
   if (content.includes("\0") || LONE_SURROGATE.test(content)) refuse("content holds a character that can't be stored");
   if (media.length > MAX_MEDIA) refuse(`more than ${MAX_MEDIA} media`);

@@ -1,6 +1,6 @@
 /** The shapes of `chat.v1` on the wire, generated from the server's declarations by `make docs`. */
 
-/** A message to store and deliver. Content or media is required. */
+/** A message to store and deliver. Media, or content with a visible character, is required. */
 export interface MessageSendPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -142,7 +142,7 @@ export interface MessageReadUpdatePayload {
   seq: number;
 }
 
-/** What a client learns of its connection. `heartbeatSeconds`: the server's ping period. */
+/** What a client learns of its connection. `heartbeatSeconds`: the server's ping period. `features`: names of what this deployment offers beyond the core. */
 export interface ConnectionSuccessPayload {
   /** A UUID in its hyphenated form */
   userId: string;
@@ -156,6 +156,7 @@ export interface ConnectionSuccessPayload {
   maxMessageBytes: number;
   /** RFC 3339 UTC with milliseconds */
   expiresAt: string;
+  features: string[];
 }
 
 /** Friends with their status, at most 500 in one event. */

@@ -26,6 +26,7 @@ class ConnectionSuccessPayload(TypedDict):
     heartbeatSeconds: float
     maxMessageBytes: int
     expiresAt: str
+    features: list[str]
 
 
 class ConnectionSuccess(TypedDict):

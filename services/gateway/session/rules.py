@@ -15,6 +15,7 @@ from shared.protocol import client, limits, payloads, relay, server
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
+from shared.protocol.stored_event import size_fault
 
 TOO_MANY_EVENTS: Final = "Too many events"
 MAX_REFUSALS: Final = 100
@@ -63,11 +64,11 @@ class Session:
     """What one connection may say, and what that means. `now` is monotonic seconds."""
 
     __slots__ = (
-        "_bad_frames",
         "_media_hosts",
         "_rate_limit",
         "_refusals",
         "_refused_until",
+        "_unknown_frames",
         "connection_id",
         "user_id",
         "wall_clock",
@@ -86,7 +87,7 @@ class Session:
         self.wall_clock = wall_clock
         self._rate_limit = rate_limit
         self._media_hosts = media_hosts
-        self._bad_frames = 0
+        self._unknown_frames = 0
         self._refusals = Flood(MAX_REFUSALS)
         self._refused_until = 0.0
 
@@ -98,8 +99,8 @@ class Session:
             return self._on_malformed(data, str(error), now)
         kind = type(frame)
         metrics.EVENTS_IN.counts[_TYPES[kind]] += 1
+        self._unknown_frames = 0
         if kind is not client.MessageSend:
-            self._bad_frames = 0
             wait = self._rate_limit.take(now)
             if wait:
                 return self._too_many(TOO_MANY_EVENTS, wait, _reference(frame), now)
@@ -107,7 +108,7 @@ class Session:
 
     def on_binary(self, now: float) -> tuple[Action, ...]:
         """What to do about a binary frame."""
-        return self._on_bad(ErrorCode.VALIDATION_ERROR, "Binary frames are not part of the protocol", None, now)
+        return self._on_unknown(ErrorCode.VALIDATION_ERROR, "Binary frames are not part of the protocol", None, now)
 
     def refuse_sends(self, retry_after: float, now: float) -> None:
         """The user's message allowance is used up: sends until then are refused without asking again."""
@@ -125,11 +126,13 @@ class Session:
             field = self._refused_url(item)
             if field is not None:
                 reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
-                return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
-        self._bad_frames = 0
+                return self._refuse(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
+        media = json_encoder.encode(payload.media) if payload.media else None
+        too_large = size_fault(payload.content, media)
+        if too_large is not None:
+            return self._refuse(ErrorCode.VALIDATION_ERROR, too_large, _reference(frame), now)
         if now < self._refused_until:
             return self._too_many(None, self._refused_until - now, _reference(frame), now)
-        media = json_encoder.encode(payload.media).decode() if payload.media else None
         return (
             relay.SendMessage(
                 self.user_id,
@@ -137,7 +140,7 @@ class Session:
                 payload.conversation_id.lower(),
                 payload.type,
                 payload.content,
-                media,
+                media.decode() if media else None,
                 payload.temp_id,
             ),
         )
@@ -184,27 +187,40 @@ class Session:
         try:
             envelope = client.envelope_decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, _lenient_reference(data), now)
+            reference = _lenient_reference(data)
+            answer = self._on_unknown if reference is None else self._on_invalid
+            return answer(ErrorCode.VALIDATION_ERROR, reason, reference, now)
         reference = _reference_of(envelope)
         if envelope.type in client.FRAMES:
-            return self._on_bad(ErrorCode.VALIDATION_ERROR, reason, reference, now)
-        return self._on_bad(ErrorCode.UNKNOWN_EVENT, f"Unknown event type: {reference.type}", reference, now)
+            return self._on_invalid(ErrorCode.VALIDATION_ERROR, reason, reference, now)
+        return self._on_unknown(ErrorCode.UNKNOWN_EVENT, f"Unknown event type: {reference.type}", reference, now)
 
-    def _on_bad(
-        self, code: ErrorCode, message: str | None, reference: ErrorReference | None, now: float
+    def _on_invalid(
+        self, code: ErrorCode, message: str, reference: ErrorReference | None, now: float
     ) -> tuple[Action, ...]:
-        """Answer a frame that was refused; too many of them in a row end the connection."""
-        metrics.EVENTS_IN.counts[metrics.MALFORMED] += 1
-        self._bad_frames += 1
-        wait = self._rate_limit.take(now)
-        answer: tuple[Action, ...]
-        if wait:
-            answer = self._too_many(TOO_MANY_EVENTS, wait, reference, now)
-        else:
-            answer = (Reply(json_encoder.encode(error_event(code, message, ref=reference))),)
-        if self._bad_frames >= limits.MAX_BAD_FRAMES_IN_A_ROW:
+        """Answer a frame of a known type whose payload is wrong."""
+        self._unknown_frames = 0
+        return self._refuse(code, message, reference, now)
+
+    def _on_unknown(
+        self, code: ErrorCode, message: str, reference: ErrorReference | None, now: float
+    ) -> tuple[Action, ...]:
+        """Answer a frame that is no object with a known `type`; too many of them in a row end the connection."""
+        self._unknown_frames += 1
+        answer = self._refuse(code, message, reference, now)
+        if self._unknown_frames >= limits.MAX_BAD_FRAMES_IN_A_ROW:
             return (*answer, Close(CloseCode.POLICY_VIOLATION))
         return answer
+
+    def _refuse(
+        self, code: ErrorCode, message: str, reference: ErrorReference | None, now: float
+    ) -> tuple[Action, ...]:
+        """Answer a frame that can't be carried out."""
+        metrics.EVENTS_IN.counts[metrics.MALFORMED] += 1
+        wait = self._rate_limit.take(now)
+        if wait:
+            return self._too_many(TOO_MANY_EVENTS, wait, reference, now)
+        return (Reply(json_encoder.encode(error_event(code, message, ref=reference))),)
 
     def _too_many(
         self, message: str | None, wait: float, reference: ErrorReference | None, now: float

@@ -57,6 +57,7 @@ class Peer:
             "heartbeatSeconds": 54,
             "maxMessageBytes": 524288,
             "expiresAt": LATER,
+            "features": [],
             **more,
         }
         await self.send("connection.success", payload)

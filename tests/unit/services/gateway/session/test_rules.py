@@ -167,19 +167,47 @@ def test_twenty_bad_frames_in_a_row_close() -> None:
     assert held.on_frame(b'{"type":"no.such"}', 0.0)[1] == Close(CloseCode.POLICY_VIOLATION)
 
 
-def test_a_refused_url_is_as_bad_as_any() -> None:
-    held, bad = session(), send(media=[{"url": "http://a.example/", "type": "image"}])
-    for number in range(limits.MAX_BAD_FRAMES_IN_A_ROW - 1):
-        assert len(held.on_frame(bad if number % 2 else b"nonsense", 0.0)) == 1
-    assert held.on_frame(bad, 0.0)[1] == Close(CloseCode.POLICY_VIOLATION)
+INVALID = [
+    frame("message.send", conversationId="no"),
+    send(media=[{"url": "http://a.example/", "type": "image"}]),
+    send(content="\u200b"),
+    rb'{"type":"ping","payload":{"timestamp":"\ud800"}}',
+]
 
 
-def test_a_good_frame_forgives() -> None:
+@pytest.mark.parametrize("invalid", INVALID)
+def test_a_known_type_with_a_wrong_payload_never_closes(invalid: bytes) -> None:
+    held = session()
+    for _ in range(3 * limits.MAX_BAD_FRAMES_IN_A_ROW):
+        assert error_of(held.on_frame(invalid, 0.0))["error"]["code"] == "validation_error"
+        assert len(held.on_frame(invalid, 0.0)) == 1
+
+
+@pytest.mark.parametrize("known", [frame("ping"), *INVALID])
+def test_a_frame_of_a_known_type_ends_the_row(known: bytes) -> None:
     held = session()
     for _ in range(3):
         for _ in range(limits.MAX_BAD_FRAMES_IN_A_ROW - 1):
             assert len(held.on_frame(b"nonsense", 0.0)) == 1
-        held.on_frame(frame("ping"), 0.0)
+        held.on_frame(known, 0.0)
+
+
+@pytest.mark.parametrize("content", ["\u3164", "\u2800\u200d", "\u00ad", " \U000e0041\n"])
+def test_text_without_a_visible_character_is_empty(content: str) -> None:
+    event = error_of(session().on_frame(send(content=content, tempId="t"), 0.0))
+    assert event["error"]["code"] == "validation_error"
+    assert event["ref"]["tempId"] == "t"
+
+
+def test_a_message_beyond_the_stored_size_is_refused_with_both_numbers() -> None:
+    name, url = "n" * 255, "https://a.example/" + "é" * 1_700
+    media = [{"url": url, "type": "image", "name": name} for _ in range(10)]
+    event = error_of(session().on_frame(send(media=media, tempId="t"), 0.0))
+    assert event["error"]["code"] == "validation_error"
+    stored = len(json.dumps({"content": "hi", "media": media}, ensure_ascii=False, separators=(",", ":")).encode())
+    assert str(stored) in event["error"]["message"]
+    assert str(limits.MAX_STORED_EVENT_BYTES) in event["error"]["message"]
+    assert event["ref"]["tempId"] == "t"
 
 
 def test_other_events_share_a_rate_and_sends_do_not_count() -> None:
