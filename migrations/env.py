@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-import re
 
 from alembic import context
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from shared.postgres import connect, parse
 
 MIGRATION_LOCK = 7_231_964_402_118
 """Key of the advisory lock that lets one migrator in; the others wait, and then find nothing to do."""
@@ -22,8 +23,12 @@ def _upgrade(connection: Connection) -> None:
 
 
 async def _main() -> None:
-    url = re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", os.environ["CHAT_DATABASE_URL"])
-    engine = create_async_engine(url, poolclass=NullPool)
+    address = parse(os.environ["CHAT_DATABASE_URL"])
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        poolclass=NullPool,
+        async_creator=lambda: connect(address, application_name="migrations", statement_seconds=None),
+    )
     async with engine.connect() as connection:
         await connection.run_sync(_upgrade)
     await engine.dispose()

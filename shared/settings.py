@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AnyHttpUrl, AnyUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.postgres.address import parse as parse_database_url
 from shared.protocol.limits import MAX_URL_CHARACTERS
 from shared.protocol.topology import MOST_COMMAND_QUEUES
 from shared.rabbitmq.hosts import split_hosts
@@ -42,7 +43,9 @@ class ServiceSettings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="Address that HTTP and WebSocket are served on.")
     http_port: int = Field(8000, ge=0, le=65535, description="Port that HTTP and WebSocket are served on.")
-    database_url: SecretStr = Field(description="PostgreSQL, `postgresql://user:password@host:5432/name`.")
+    database_url: SecretStr = Field(
+        description="PostgreSQL, any URL that libpq takes: `postgresql://user:password@host1,host2/name?sslmode=verify-full`."
+    )
     amqp_url: SecretStr = Field(
         description="RabbitMQ, `amqp://user:password@host:5672/vhost`; several nodes as `host1:5672,host2:5672`."
     )
@@ -92,6 +95,12 @@ class ServiceSettings(BaseSettings):
             if len(url) > MAX_URL_CHARACTERS:
                 raise ValueError(f"a URL is longer than {MAX_URL_CHARACTERS} characters")
         return list(dict.fromkeys(urls))
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_database(cls, url: SecretStr) -> SecretStr:
+        parse_database_url(url.get_secret_value())
+        return url
 
     @field_validator("amqp_url")
     @classmethod

@@ -1,0 +1,32 @@
+"""PostgreSQL: any URL that libpq takes, a pool with bounded waits, statements from `.sql` files.
+
+address       what a URL says
+session       one connection, to a host that answers and can write
+pool          connections of one replica
+condition     what a service must know of its database
+statements    the `.sql` files
+errors        which errors pass
+"""
+
+from shared.postgres.address import Address, AddressError, parse
+from shared.postgres.condition import DatabaseWatch
+from shared.postgres.errors import TRANSIENT_ERRORS
+from shared.postgres.pool import Lent, Pool, open_pool, ping
+from shared.postgres.session import STATEMENT_SECONDS, Connection, connect
+from shared.postgres.statements import load_sql
+
+__all__ = [
+    "STATEMENT_SECONDS",
+    "TRANSIENT_ERRORS",
+    "Address",
+    "AddressError",
+    "Connection",
+    "DatabaseWatch",
+    "Lent",
+    "Pool",
+    "connect",
+    "load_sql",
+    "open_pool",
+    "parse",
+    "ping",
+]

@@ -1,0 +1,142 @@
+"""What a service must know of its database: the revision of its schema, whether commits are durable, what stands in between."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import structlog
+from pydantic import SecretStr
+
+from shared.postgres.address import parse
+from shared.postgres.errors import TRANSIENT_ERRORS
+from shared.postgres.session import Connection, connect
+
+log = structlog.get_logger(__name__)
+
+VERSIONS: Final = Path(__file__).parents[2] / "migrations" / "versions"
+LOOK_SECONDS: Final = 30.0
+FIRST_LOOK_SECONDS: Final = 1.0
+POOLER_SECONDS: Final = 5.0
+MIGRATE: Final = "run `python -m migrations`"
+POOLER: Final = (
+    "the connection pooler forgets prepared statements: use PgBouncer 1.21 or later with max_prepared_statements above 0, "
+    "or a pool of sessions"
+)
+
+
+def code_revision() -> str | None:
+    """The newest revision that this code knows, as `0005`; None where the migrations aren't installed."""
+    return max((file.name.partition("_")[0] for file in VERSIONS.glob("[0-9]*.py")), default=None)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`fault`: why this service must not work on the database. `note`: what an operator should know."""
+
+    fault: str | None = None
+    note: str | None = None
+
+
+class DatabaseWatch:
+    """Looks at the database when it is first there, and every 30 s."""
+
+    def __init__(self, url: SecretStr, application_name: str) -> None:
+        self._address = parse(url.get_secret_value())
+        self._application_name = application_name
+        self._pooler_checked = False
+        self.condition = Condition()
+
+    async def run(self) -> None:
+        """Look again and again. Never returns."""
+        seen = False
+        while True:
+            try:
+                condition = await self.look()
+            except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+                log.info("database.not_seen", error=repr(error))
+            else:
+                seen = True
+                self._keep(condition)
+            await asyncio.sleep(LOOK_SECONDS if seen else FIRST_LOOK_SECONDS)
+
+    async def look(self) -> Condition:
+        """What the database is like now. Raises what asyncpg raises."""
+        if not self._pooler_checked:
+            if await forgets_statements(self._open):
+                return Condition(fault=POOLER)
+            self._pooler_checked = True
+        connection = await self._open()
+        try:
+            fault, note = _schema(await _revision(connection), code_revision())
+            commit = await connection.fetchval("SELECT current_setting('synchronous_commit')", timeout=POOLER_SECONDS)
+        finally:
+            await _close(connection)
+        notes = [
+            note,
+            None if commit != "off" else "synchronous_commit is off: what is acknowledged may be lost in a crash",
+        ]
+        return Condition(fault, "; ".join(each for each in notes if each) or None)
+
+    async def check(self) -> None:
+        """Raises RuntimeError, with words, when this service must not work on the database as it is."""
+        if self.condition.fault is not None:
+            raise RuntimeError(self.condition.fault)
+
+    def _keep(self, condition: Condition) -> None:
+        if condition != self.condition and (condition.fault or condition.note):
+            log.warning("database.condition", fault=condition.fault, note=condition.note)
+        self.condition = condition
+
+    async def _open(self) -> Connection:
+        return await connect(self._address, application_name=f"{self._application_name}-watch")
+
+
+def _schema(found: str | None, known: str | None) -> tuple[str | None, str | None]:
+    """(fault, note). A newer schema serves older code, which is how replicas are upgraded one by one."""
+    if known is None or found == known:
+        return None, None
+    if found is None:
+        return f"the database has no schema: {MIGRATE}", None
+    if found.isdecimal() and found > known:
+        return None, f"the schema is of revision {found}, newer than this replica's {known}"
+    return f"the schema is of revision {found}, this replica needs {known}: {MIGRATE}", None
+
+
+async def _revision(connection: Connection) -> str | None:
+    try:
+        found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=POOLER_SECONDS)
+    except asyncpg.UndefinedTableError:
+        return None
+    return found
+
+
+async def forgets_statements(open_session: Callable[[], Awaitable[Connection]]) -> bool:
+    """Whether a pooler loses what a client has prepared, as PgBouncer before 1.21 does in transaction mode.
+
+    One session prepares a statement. Then another one keeps the pooler's connection busy in a transaction, so that the
+    first has to run its statement on a third. Raises what asyncpg raises.
+    """
+    first, second = await open_session(), await open_session()
+    try:
+        statement = await first.prepare("SELECT 1", timeout=POOLER_SECONDS)
+        async with second.transaction():
+            await second.execute("SELECT 1", timeout=POOLER_SECONDS)
+            await statement.fetchval(timeout=POOLER_SECONDS)
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        return True
+    except TimeoutError:
+        # The pool has one connection only, and it may be busy: nothing is known, and nothing refused.
+        return False
+    finally:
+        await asyncio.gather(_close(first), _close(second))
+    return False
+
+
+async def _close(connection: Connection) -> None:
+    try:
+        await connection.close(timeout=1)
+    except (*TRANSIENT_ERRORS, asyncpg.PostgresError):
+        connection.terminate()

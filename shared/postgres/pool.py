@@ -1,0 +1,85 @@
+"""A pool of connections with bounded waits."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias, cast
+
+import asyncpg
+from pydantic import SecretStr
+
+from shared.postgres.address import Address, parse
+from shared.postgres.session import Connection, Session, connect
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+"""A connection that a pool has lent: what `pool.acquire()` gives."""
+
+IDLE_SECONDS: Final = 300
+
+_HINTS: Final = """
+    SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS hint (name, value)
+    WHERE pg_backend_pid() = $3
+"""
+
+
+async def open_pool(
+    url: SecretStr, *, size: int, application_name: str, hints: Mapping[str, str] | None = None
+) -> Pool:
+    """A pool of at most `size` connections, each opened when it is first needed: the server may be away now.
+
+    Raises AddressError for a URL that can't be used.
+
+    `hints` are settings of the planner, made when a connection opens. Through a pooler they are not made: the session there
+    is another client's next. Set them for the role then (`ALTER ROLE … SET …`); nothing but speed depends on them.
+
+    Works behind PgBouncer in transaction mode: prepared statements are cached by asyncpg only as long as a connection
+    lives, and nothing depends on session state. So connections aren't reset between uses, which would take a round trip
+    after each statement, and the hints with it.
+    """
+    opener = _Opener(parse(url.get_secret_value()), application_name)
+    opener.pool = await asyncpg.create_pool(
+        min_size=0,
+        max_size=size,
+        max_inactive_connection_lifetime=IDLE_SECONDS,
+        connect=cast(Any, opener.connect),
+        connection_class=Session,
+        init=None if hints is None else partial(_give_hints, hints),
+        reset=_keep,
+    )
+    return opener.pool
+
+
+class _Opener:
+    """Opens a pool's sessions, and replaces all of them when one has seen that its server no longer writes."""
+
+    def __init__(self, address: Address, application_name: str) -> None:
+        self.pool: Pool | None = None
+        self._address = address
+        self._application_name = application_name
+        self._expiring: set[asyncio.Task[None]] = set()
+
+    async def connect(self, *_positional: Any, **_given: Any) -> Session:
+        """A new session."""
+        session = await connect(self._address, application_name=self._application_name)
+        session.on_read_only = self._expire
+        return session
+
+    def _expire(self) -> None:
+        if self.pool is not None:
+            task = asyncio.ensure_future(self.pool.expire_connections())
+            self._expiring.add(task)
+            task.add_done_callback(self._expiring.discard)
+
+
+async def _keep(connection: Connection) -> None:
+    """Leave a connection as it is."""
+
+
+async def _give_hints(hints: Mapping[str, str], connection: Connection) -> None:
+    await connection.execute(_HINTS, list(hints), list(hints.values()), connection.get_server_pid())
+
+
+async def ping(pool: Pool) -> None:
+    """A round trip. Raises what asyncpg raises, TimeoutError after 2 s."""
+    await pool.fetchval("SELECT 1", timeout=2)

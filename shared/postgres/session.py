@@ -1,0 +1,97 @@
+"""One connection to PostgreSQL: the first host of the address that answers and can write."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Final, TypeAlias, cast
+from urllib.parse import urlencode
+
+import asyncpg
+import structlog
+
+from shared.postgres.address import Address
+
+log = structlog.get_logger(__name__)
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+STATEMENT_SECONDS: Final = 10
+NEXT_HOST_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+"""Another host may do better; a wrong password is wrong on all of them."""
+
+
+def _leaving(method: Callable[..., Awaitable[Any]]) -> Any:
+    """`method`, after which a session whose server no longer writes is gone."""
+
+    @wraps(method)
+    async def run(session: "Session", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(session, *args, **kwargs)
+        except asyncpg.ReadOnlySQLTransactionError:
+            session.leave()
+            raise
+
+    return run
+
+
+class Session(asyncpg.Connection):
+    """A connection that ends when its server no longer writes: after a failover the old primary may still answer.
+
+    `on_read_only` is called then. The pool opens another connection in its place, to a server that writes.
+    """
+
+    on_read_only: Callable[[], None] | None = None
+
+    fetch = _leaving(asyncpg.Connection.fetch)
+    fetchval = _leaving(asyncpg.Connection.fetchval)
+    fetchrow = _leaving(asyncpg.Connection.fetchrow)
+    execute = _leaving(asyncpg.Connection.execute)
+    executemany = _leaving(asyncpg.Connection.executemany)
+
+    def leave(self) -> None:
+        """Drop the connection without a word."""
+        if not self.is_closed():
+            log.warning("postgres.read_only", message="the server no longer writes: its connections are dropped")
+            self.terminate()
+        if self.on_read_only is not None:
+            self.on_read_only()
+
+
+async def connect(
+    address: Address, *, application_name: str, statement_seconds: float | None = STATEMENT_SECONDS
+) -> Session:
+    """A session on the first host that answers in time and can write. `statement_seconds`: time-out of each statement.
+
+    Raises what asyncpg raises for the last host: OSError, TimeoutError, PostgresError.
+    """
+    errors: list[Exception] = []
+    for host, port in address.hosts:
+        try:
+            return cast("Session", await _connect_host(address, (host, port), application_name, statement_seconds))
+        except NEXT_HOST_ERRORS as error:
+            errors.append(error)
+    raise errors[-1]
+
+
+async def _connect_host(
+    address: Address, host: tuple[str, int], application_name: str, statement_seconds: float | None
+) -> Connection:
+    return await asyncpg.connect(
+        f"postgresql://?{urlencode(address.query)}" if address.query else None,
+        host=host[0],
+        port=host[1],
+        database=address.database,
+        timeout=address.connect_seconds,
+        command_timeout=statement_seconds,
+        server_settings={"application_name": application_name, "timezone": "UTC", **address.server_settings},
+        connection_class=Session,
+        **address.keywords,
+    )
