@@ -12,11 +12,12 @@ In short:
 import asyncio
 import random as chance
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 from chat_client.advice import Advice, CloseCode, Random
+from chat_client.commands import Commands
 from chat_client.errors import CLOSED, ChatError, ClientClosed, ConnectionLost, FrameTooBig, error_of
 from chat_client.events import Event
 from chat_client.feed import Feed, Predicate
@@ -25,10 +26,11 @@ from chat_client.outbox import Outbox
 from chat_client.receipts import Receipts
 from chat_client.recovery import Recovery
 from chat_client.requests import Requests
-from chat_client.resources import Availability, Media, Message, MessageType
+from chat_client.resources import Availability, Message, MessageType, MoreContent
 from chat_client.rest import Rest
 from chat_client.timeline import Gap, Timeline
 from chat_client.tokens import TokenProvider, Tokens
+from chat_client.typing_expiry import TypingExpiry
 
 BACKLOG_EVENTS: Final = 10_000
 MAX_TEMP_ID_CHARACTERS: Final = 64
@@ -36,10 +38,11 @@ MAX_TEMP_ID_CHARACTERS: Final = 64
 Frame = dict[str, Any]
 
 
-class ChatClient:
+class ChatClient(Commands):
     """One connection of one user. `url` is the service's origin, such as `https://chat.example`.
 
-    `backlog`: how many events are kept for readers of `events()` and `wait_for`. `random`: chance for back-off.
+    `backlog`: how many events are kept for readers of `events()` and `wait_for`. `auto_delivered`: whether «delivered» is
+    reported for each message that was given out. `random`: chance for back-off.
     """
 
     def __init__(
@@ -48,12 +51,12 @@ class ChatClient:
         token_provider: TokenProvider,
         *,
         backlog: int = BACKLOG_EVENTS,
+        auto_delivered: bool = False,
         random: Random = chance.random,
     ) -> None:
         url = url.rstrip("/")
         tokens = self._tokens = Tokens(token_provider)
         self.rest = Rest(url, tokens)
-        self.user_id: str | None = None
         self.connection_id: str | None = None
         self._first_connected_at: str | None = None
         self._availability: Availability = "online"
@@ -61,10 +64,14 @@ class ChatClient:
         self._timeline = Timeline()
         self._link = Link(url, tokens, random, self._on_frame, self._on_lost)
         self._outbox = Outbox(self._link, random)
-        self._requests = Requests(self._link)
+        super().__init__(Requests(self._link))
         self._receipts = Receipts(self._link)
-        self._recovery = Recovery(self.rest, self._timeline, random, self._on_read, self._on_missing)
-        self._tasks: list[asyncio.Task[Any]] = []
+        handlers = (self._on_read, self._on_missing, self._on_unknown)
+        self._recovery = Recovery(self.rest, self._timeline, random, *handlers)
+        self._typing = TypingExpiry(lambda payload: self._feed.put({"type": "typing.stop", "payload": payload}))
+        self._auto_delivered = auto_delivered
+        self._active = True
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -82,10 +89,8 @@ class ChatClient:
         raises. Wrap it in `asyncio.timeout` to wait no longer than you like.
         """
         await self._tokens.get()
-        self._tasks = [
-            asyncio.create_task(self._run(), name="chat-client"),
-            asyncio.create_task(self._mark(), name="chat-client-receipts"),
-        ]
+        self._start(self._run(), "chat-client")
+        self._start(self._mark(), "chat-client-receipts")
         try:
             await self._link.wait_open()
         except BaseException:
@@ -95,6 +100,7 @@ class ChatClient:
     async def close(self) -> None:
         """Close the connection with a handshake, and fail what still waits with ClientClosed."""
         self._recovery.close()
+        self._typing.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -128,8 +134,8 @@ class ChatClient:
         kind: MessageType = "text",
         content: str | None = None,
         *,
-        media: Sequence[Media] | None = None,
         temp_id: str | None = None,
+        **more: Unpack[MoreContent],
     ) -> Message:
         """Send a message, and return it as stored; tried again until the server has it or refuses it for good.
 
@@ -138,14 +144,15 @@ class ChatClient:
         Raises ValueError for ids that the server couldn't name in its refusal.
         """
         temp_id = uuid.uuid4().hex if temp_id is None else temp_id
-        uuid.UUID(conversation_id)
+        # The server answers with ids in their canonical form.
+        conversation_id = str(uuid.UUID(conversation_id))
         if not 1 <= len(temp_id) <= MAX_TEMP_ID_CHARACTERS:
             raise ValueError(f"temp_id has 1 to {MAX_TEMP_ID_CHARACTERS} characters")
         payload: Frame = {"conversationId": conversation_id, "type": kind, "tempId": temp_id}
         if content is not None:
             payload["content"] = content
-        if media is not None:
-            payload["media"] = list(media)
+        names = {"media": "media", "reply_to": "replyTo", "metadata": "metadata"}
+        payload |= {names[name]: value for name, value in more.items() if value is not None}
         return await self._outbox.send(conversation_id, temp_id, payload)
 
     def track(self, conversation_id: str, seq: int) -> None:
@@ -169,17 +176,13 @@ class ChatClient:
         self._availability = availability
         await self._casual("presence.set", {"status": availability})
 
-    async def ping(self, timestamp: float | str | None = None) -> Frame:
-        """Ask for a `pong`, and return its payload. Raises ConnectionLost, TimeoutError."""
-        return await self._requests.ask("ping", {"timestamp": timestamp}, "pong")
+    async def set_active(self, active: bool) -> None:
+        """Whether somebody looks at this client: while nobody does, the user gets push notifications although it is connected.
 
-    async def block(self, username: str) -> str:
-        """Block a user; since when. Raises ServerError (`user_not_found` …), ConnectionLost, TimeoutError."""
-        return str((await self._requests.ask("block.add", {"username": username}, "block.added"))["blockedAt"])
-
-    async def unblock(self, username: str) -> str:
-        """Unblock a user; since when. Raises ServerError, ConnectionLost, TimeoutError."""
-        return str((await self._requests.ask("block.remove", {"username": username}, "block.removed"))["unblockedAt"])
+        Kept over reconnects.
+        """
+        self._active = active
+        await self._casual("client.state", {"active": active})
 
     async def _run(self) -> None:
         try:
@@ -208,6 +211,7 @@ class ChatClient:
             return
 
     def _suspend(self, reason: ChatError) -> None:
+        self._receipts.suspend()
         self._outbox.suspend(reason)
         self._requests.suspend(reason)
 
@@ -231,6 +235,10 @@ class ChatClient:
             self._on_error(frame)
         elif kind == "message.read_ack":
             self._receipts.acknowledge("message.read", payload["conversationId"], payload["seq"])
+        elif kind == "typing.start":
+            self._typing.started(payload)
+        elif kind == "typing.stop":
+            self._typing.stopped(payload)
         self._requests.answer(kind, payload)
         self._feed.put(frame)
 
@@ -243,7 +251,9 @@ class ChatClient:
             self._recovery.resync(self._first_connected_at)
         self._receipts.resume()
         if self._availability != "online":
-            self._tasks.append(asyncio.create_task(self.set_presence(self._availability)))
+            self._start(self.set_presence(self._availability), "chat-client-presence")
+        if not self._active:
+            self._start(self.set_active(False), "chat-client-state")
 
     def _on_error(self, frame: Frame) -> None:
         error = error_of(frame)
@@ -274,6 +284,18 @@ class ChatClient:
         self._feed.put({"type": "messages.missing", "payload": payload})
         self._give(self._timeline.skip(gap))
 
+    def _on_unknown(self, conversation_id: str) -> None:
+        self._give(self._timeline.settle(conversation_id))
+
     def _give(self, frames: list[Frame]) -> None:
         for frame in frames:
             self._feed.put(frame)
+            message = frame["payload"]["message"]
+            if self._auto_delivered and message["senderId"] != self.user_id:
+                self.mark_delivered(message["conversationId"], message["seq"])
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run `work` beside the rest, until the client is closed."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,6 +1,7 @@
 """Reads over REST what the socket did not bring: single gaps, and everything after a reconnect without replay."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Final, TypeVar
@@ -11,24 +12,36 @@ from chat_client.resources import Conversation, Message
 from chat_client.rest import MAX_PAGE, Rest
 from chat_client.timeline import Gap, Timeline
 
+log = logging.getLogger(__name__)
+
 FIRST_SEQ: Final = 1
 
 T = TypeVar("T")
 OnMessage = Callable[[Message], None]
 OnMissing = Callable[[Gap], None]
+OnUnknown = Callable[[str], None]
 
 
 class Recovery:
-    """Hands what it finds to `on_message`, in order; tells `on_missing` of a gap that can't be filled."""
+    """Hands what it finds to `on_message`, in order; tells `on_missing` of a gap that can't be filled, and `on_unknown` of a
+    conversation whose start can't be found.
+    """
 
     def __init__(
-        self, rest: Rest, timeline: Timeline, random: Random, on_message: OnMessage, on_missing: OnMissing
+        self,
+        rest: Rest,
+        timeline: Timeline,
+        random: Random,
+        on_message: OnMessage,
+        on_missing: OnMissing,
+        on_unknown: OnUnknown,
     ) -> None:
         self._rest = rest
         self._timeline = timeline
         self._random = random
         self._on_message = on_message
         self._on_missing = on_missing
+        self._on_unknown = on_unknown
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._resync_wanted = False
 
@@ -60,13 +73,26 @@ class Recovery:
     async def _resync(self, since: str) -> None:
         while self._resync_wanted:
             self._resync_wanted = False
-            for conversation in await self._persist(self._conversations):
-                await self._catch_up(conversation, since)
+            try:
+                conversations = await self._persist(self._conversations)
+            except ServerError as error:
+                log.warning("The conversations can't be read: %s", error)
+                conversations = []
+            for conversation in conversations:
+                await self._catch_up_if_possible(conversation["id"], conversation, since)
             for conversation_id in list(self._timeline.unsettled()):
                 # Begun after the list was read.
-                fetch = self._conversation(conversation_id)
-                await self._catch_up(await self._persist(fetch), since)
+                await self._catch_up_if_possible(conversation_id, None, since)
         self._timeline.settling = False
+
+    async def _catch_up_if_possible(self, conversation_id: str, known: Conversation | None, since: str) -> None:
+        """Read what is missing of a conversation; where that can't be, what came live is shown all the same."""
+        try:
+            conversation = await self._persist(self._conversation(conversation_id)) if known is None else known
+            await self._catch_up(conversation, since)
+        except ServerError as error:
+            log.warning("Conversation %s can't be read: %s", conversation_id, error)
+            self._on_unknown(conversation_id)
 
     def _conversation(self, conversation_id: str) -> Callable[[], Awaitable[Conversation]]:
         return lambda: self._rest.conversation(conversation_id)

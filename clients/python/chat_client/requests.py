@@ -1,7 +1,8 @@
-"""Frames that are answered by one event: `ping`, `block.add`, `block.remove`. One of a kind is under way at a time."""
+"""Commands that are answered by one event: pings, blocks, edits, reactions. One of a kind is under way at a time."""
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any, Final
 
 from chat_client.answers import forget
@@ -13,20 +14,35 @@ ANSWER_SECONDS: Final = 10.0
 Payload = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Who waits for an event of `type` whose payload has these `fields`."""
+
+    type: str
+    fields: Payload
+    answer: asyncio.Future[Payload]
+
+    def fits(self, event_type: str, payload: Payload) -> bool:
+        return event_type == self.type and all(payload.get(name) == value for name, value in self.fields.items())
+
+
 class Requests:
     """Who waits for which answer."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._waiting: dict[str, tuple[str, asyncio.Future[Payload]]] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
-    async def ask(self, event_type: str, payload: Payload, answer_type: str) -> Payload:
-        """The payload of the answer. Raises ServerError, ConnectionLost, TimeoutError, ClientClosed."""
+    async def ask(self, event_type: str, payload: Payload, answer_type: str, fields: Payload | None = None) -> Payload:
+        """The payload of the answer: of the next event of this type with these fields, which another device's may lack.
+
+        Raises ServerError, ConnectionLost, TimeoutError, ClientClosed.
+        """
         async with self._turns[event_type], asyncio.timeout(ANSWER_SECONDS):
             await self._link.wait_open()
             answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
-            self._waiting[event_type] = (answer_type, answer)
+            self._waiting[event_type] = _Waiting(answer_type, fields or {}, answer)
             try:
                 await self._link.send(event_type, payload)
                 return await answer
@@ -36,18 +52,18 @@ class Requests:
 
     def answer(self, answer_type: str, payload: Payload) -> None:
         """An event came."""
-        for expected, answer in self._waiting.values():
-            if expected == answer_type and not answer.done():
-                answer.set_result(payload)
+        for waiting in self._waiting.values():
+            if waiting.fits(answer_type, payload) and not waiting.answer.done():
+                waiting.answer.set_result(payload)
 
     def refuse(self, error: ServerError) -> None:
         """An error came."""
-        _, answer = self._waiting.get(error.ref.get("type", ""), (None, None))
-        if answer is not None and not answer.done():
-            answer.set_exception(error)
+        waiting = self._waiting.get(error.ref.get("type", ""))
+        if waiting is not None and not waiting.answer.done():
+            waiting.answer.set_exception(error)
 
     def suspend(self, reason: ChatError) -> None:
         """The connection is lost."""
-        for _, answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(reason)
+        for waiting in self._waiting.values():
+            if not waiting.answer.done():
+                waiting.answer.set_exception(reason)

@@ -101,3 +101,11 @@ class Friend(UserStatus):
 
 PushSubscription = dict[str, Any]
 """A browser's `PushSubscription.toJSON()` (W3C Push API, section 8)."""
+
+
+class MoreContent(TypedDict, total=False):
+    """What a message may have beside its text. `reply_to`: the seq of the message that it answers."""
+
+    media: list[Media] | None
+    reply_to: int | None
+    metadata: dict[str, Any] | None

@@ -81,6 +81,13 @@ class Timeline:
         self.track(gap.conversation_id, gap.before_seq - 1)
         return self.release(gap.conversation_id)
 
+    def settle(self, conversation_id: str) -> list[Frame]:
+        """Nobody can say where a conversation starts: with what is held. Returns it, in order."""
+        progress = self._progress.get(conversation_id)
+        if progress is not None and progress.seen is None and progress.held:
+            progress.seen = min(progress.held) - 1
+        return self.release(conversation_id)
+
     def unsettled(self) -> Iterable[str]:
         """Conversations with messages that are held until somebody says where they start."""
         return [name for name, progress in self._progress.items() if progress.seen is None]

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from chat_client import ChatClient, ClientClosed, ConnectionLost, EventsLost, FrameTooBig, ServerError
+from chat_client import ChatClient, ClientClosed, ConnectionLost, EventsLost, FrameTooBig, ServerError, receipts
 
 from tests.unit.chat_client.scripted import (
     ALICE,
+    BOB,
     CONVERSATION,
     LATER,
     OTHER_CONVERSATION,
@@ -398,4 +399,106 @@ async def test_nonsense_is_ignored(server: ScriptedServer, client: ChatClient) -
     peer = await connected(server, client)
     await peer.send("moon.risen", {"phase": "full"}, extra=1)
     assert (await client.wait_for("moon.risen"))["payload"] == {"phase": "full"}
+    await client.close()
+
+
+async def test_delivered_marks_of_long_ago_are_not_repeated(
+    server: ScriptedServer, client: ChatClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await connected(server, client)
+    client.mark_delivered(CONVERSATION, 4)
+    await peer.receive("message.delivered")
+    monkeypatch.setattr(receipts, "DOUBT_SECONDS", 0.0)
+    await asyncio.sleep(0)
+    peer.cut()
+    peer = await (await server.accept()).welcome(recovered=True)
+    client.mark_delivered(OTHER_CONVERSATION, 1)
+    assert await peer.receive("message.delivered") == {"conversationId": OTHER_CONVERSATION, "seq": 1}
+    await client.close()
+
+
+async def test_delivered_marks_that_may_be_lost_are_repeated(server: ScriptedServer, client: ChatClient) -> None:
+    peer = await connected(server, client)
+    client.mark_delivered(CONVERSATION, 4)
+    await peer.receive("message.delivered")
+    peer.cut()
+    peer = await (await server.accept()).welcome(recovered=True)
+    assert await peer.receive("message.delivered") == {"conversationId": CONVERSATION, "seq": 4}
+    await client.close()
+
+
+async def test_another_devices_block_answers_no_request(server: ScriptedServer, client: ChatClient) -> None:
+    peer = await connected(server, client)
+    blocking = asyncio.create_task(client.block("spammer"))
+    await peer.receive("block.add")
+    await peer.send("block.added", {"username": "somebody else", "blockedAt": LATER})
+    await peer.send("block.added", {"username": "spammer", "blockedAt": STARTED})
+    assert await blocking == STARTED
+    await client.close()
+
+
+async def test_what_was_started_for_a_connection_is_not_kept(server: ScriptedServer, client: ChatClient) -> None:
+    peer = await connected(server, client)
+    await client.set_presence("busy")
+    await peer.receive("presence.set")
+    running = len(client._tasks)
+    for _ in range(5):
+        peer.cut()
+        peer = await (await server.accept()).welcome(recovered=True)
+        await peer.receive("presence.set")
+    await client.wait_for("connection.success")
+    assert len(client._tasks) <= running + 1
+    await client.close()
+
+
+async def test_a_resync_that_is_refused_hides_no_new_conversation(server: ScriptedServer, client: ChatClient) -> None:
+    server.rest["/chat/conversations"] = (500, {"error": {"code": "internal_error", "message": "", "retryable": False}})
+    server.rest[f"/chat/conversations/{CONVERSATION}"] = (
+        404,
+        {"error": {"code": "conversation_not_found", "message": ""}},
+    )
+    peer = await connected(server, client)
+    server.rest["/chat/conversations"] = (403, {"error": {"code": "forbidden", "message": ""}})
+    peer.cut()
+    peer = await (await server.accept()).welcome(recovered=False)
+    await peer.new(7)
+    await peer.new(8)
+    assert await seen(client, 2) == [7, 8]
+    await client.close()
+
+
+async def test_typing_ends_by_itself_when_its_end_is_lost(server: ScriptedServer, client: ChatClient) -> None:
+    peer = await connected(server, client)
+    who = {"conversationId": CONVERSATION, "userId": BOB}
+    await peer.send("typing.start", {**who, "expiresInMs": 50})
+    assert (await client.wait_for("typing.stop"))["payload"] == who
+    await client.close()
+
+
+async def test_messages_are_reported_as_delivered_where_that_is_wanted(server: ScriptedServer) -> None:
+    client = ChatClient(server.url, lambda: "token", auto_delivered=True, random=lambda: 0.0)
+    peer = await connected(server, client)
+    await peer.new(1)
+    assert await peer.receive("message.delivered") == {"conversationId": CONVERSATION, "seq": 1}
+    await client.close()
+
+
+async def test_changes_of_messages_are_answered_by_their_events(server: ScriptedServer, client: ChatClient) -> None:
+    peer = await connected(server, client)
+    editing = asyncio.create_task(client.edit(CONVERSATION, 3, "better"))
+    edit = await peer.receive("message.edit")
+    assert edit == {"conversationId": CONVERSATION, "seq": 3, "content": "better", "tempId": edit["tempId"]}
+    await peer.send("message.updated", {**edit, "tempId": "another", "editedAt": STARTED})
+    await peer.send("message.updated", {**edit, "editedAt": LATER})
+    assert (await editing)["editedAt"] == LATER
+    reacting = asyncio.create_task(client.react(CONVERSATION, 3, "👍"))
+    reaction = await peer.receive("reaction.add")
+    await peer.send("reaction.updated", {**reaction, "userId": BOB, "active": True, "at": STARTED})
+    await peer.send("reaction.updated", {**reaction, "userId": ALICE, "active": True, "at": LATER})
+    assert (await reacting)["at"] == LATER
+    deleting = asyncio.create_task(client.delete(CONVERSATION, 4))
+    await peer.receive("message.delete")
+    await peer.refuse("not_allowed", {"type": "message.delete", "conversationId": CONVERSATION}, retryable=False)
+    with pytest.raises(ServerError, match="not_allowed"):
+        await deleting
     await client.close()
