@@ -6,6 +6,7 @@ import uvicorn
 
 from services.admin.audit import AuditTrail
 from services.admin.authentication import ServiceTokens
+from services.admin.conversation_routes import ConversationRoutes
 from services.admin.rest import LARGER_BODIES, create_router
 from services.admin.settings import AdminSettings
 from services.admin.user_routes import UserRoutes
@@ -35,7 +36,10 @@ class Admin:
         self._tokens = ServiceTokens(settings)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         requester = Requester(self._publisher, shards)
-        self._router = create_router(UserRoutes(Directory(pool), Revocations(shards), requester))
+        directory = Directory(pool)
+        self._router = create_router(
+            UserRoutes(directory, Revocations(shards), requester), ConversationRoutes(directory, requester)
+        )
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""

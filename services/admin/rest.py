@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from services.admin.conversation_routes import ConversationRoutes
 from services.admin.user_routes import UserRoutes
 from shared.protocol import limits
 
@@ -10,8 +11,9 @@ LARGER_BODIES: dict[str, int | None] = {f"{PREFIX}/follows": limits.MAX_FOLLOWS_
 """Path → how large its body may be, where that is more than usual."""
 
 
-def create_router(users: UserRoutes) -> APIRouter:
+def create_router(users: UserRoutes, conversations: ConversationRoutes) -> APIRouter:
     """All paths in one."""
     router = APIRouter(prefix=PREFIX, tags=["admin"])
     router.include_router(users.router())
+    router.include_router(conversations.router())
     return router

@@ -13,6 +13,9 @@ from services.messaging.failpoints import Failpoints
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
+from services.messaging.platform.conversations import PlatformConversations
+from services.messaging.platform.requests import PlatformRequests
+from services.messaging.platform.sends import Sends
 from services.messaging.rest.endpoints import Endpoints
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
@@ -30,9 +33,11 @@ from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
-from shared.protocol.topology import FORMER_SIGNALS, MESSAGING_SIGNALS, QUEUES, command_queues
+from shared.protocol.requests import MessagingRequest, messaging_request_decoder
+from shared.protocol.topology import FORMER_SIGNALS, MESSAGING_REQUESTS, MESSAGING_SIGNALS, QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards
+from shared.requests import Responder
 from shared.rest import Authenticator, create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -41,6 +46,7 @@ from shared.tracing import configure_tracing
 log = structlog.get_logger(__name__)
 
 SIGNAL_PREFETCH: Final = 64
+REQUEST_PREFETCH: Final = 8
 
 
 class Messaging:
@@ -73,7 +79,21 @@ class Messaging:
         self._indicators = TypingIndicators(pool, shards)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
         self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
-        self._commands = self._command_consumer()
+        handlers = Handlers(self._messages, Receipts(pool), self._blocks, self._indicators, self._directory)
+        self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
+        outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
+        cycle = Cycle(handlers, self._fanout, self._indicators, outgoing, self._audit, self._failpoints)
+        self._commands = CommandConsumer(
+            self._commands_link, cycle, DeadLetters(self._publisher), self._failpoints, settings.max_cycle_commands
+        )
+        self._requests_link = Consumer(
+            settings.amqp_url,
+            f"{settings.instance}.requests",
+            MESSAGING_REQUESTS,
+            prefetch=REQUEST_PREFETCH,
+            also=QUEUES,
+        )
+        self._requests = self._responder(handlers, cycle)
         self._signals = SignalConsumer(self._signals_link, self._indicators, self._fanout)
 
     def start(self, supervisor: Supervisor) -> None:
@@ -83,7 +103,9 @@ class Messaging:
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("commands link", self._commands_link.run())
         supervisor.start("signals link", self._signals_link.run())
+        supervisor.start("requests link", self._requests_link.run())
         supervisor.start("commands", self._commands.run())
+        supervisor.start("requests", self._requests.run())
         supervisor.start("signals", self._signals.run())
         supervisor.start("audit", self._audit.run())
 
@@ -109,14 +131,13 @@ class Messaging:
         except TimeoutError:
             log.warning("drain.incomplete")
 
-    def _command_consumer(self) -> CommandConsumer:
-        settings = self._settings
-        failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
-        handlers = Handlers(self._messages, Receipts(self._pool), self._blocks, self._indicators, self._directory)
-        outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
-        cycle = Cycle(handlers, self._fanout, self._indicators, outgoing, self._audit, failpoints)
-        dead_letters = DeadLetters(self._publisher)
-        return CommandConsumer(self._commands_link, cycle, dead_letters, failpoints, settings.max_cycle_commands)
+    def _responder(self, handlers: Handlers, cycle: Cycle) -> Responder[MessagingRequest]:
+        """Who answers the server API's requests: beside the commands, as another replica would be."""
+        requests = PlatformRequests(
+            PlatformConversations(Conversations(self._pool), self._messages),
+            Sends(self._messages, handlers, self._fanout, cycle),
+        )
+        return Responder(self._requests_link, self._shards, messaging_request_decoder, requests.handle)
 
     async def _check_amqp(self) -> None:
         links = (self._publisher, self._commands_link, self._signals_link)

@@ -60,6 +60,10 @@ class Cycle:
         self._failpoints.reach(Failpoint.AFTER_COMMIT)
         for batch in batches:
             effects.complete(batch.gateway_id, batch.batch_id)
+        await self.publish(effects, trace)
+
+    async def publish(self, effects: CycleEffects, trace: str | None = None) -> None:
+        """Send what came of stored commands to everyone concerned. Raises RedisError; repeating it does no harm."""
         started = time.monotonic()
         with span("messaging.fanout", "client", trace):
             undelivered, ended = await self._fanout.deliver(effects)

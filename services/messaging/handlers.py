@@ -50,8 +50,11 @@ class Handlers:
         self._indicators = indicators
         self._directory = directory
 
-    async def send(self, requests: Sequence[Request[SendMessage]], effects: CycleEffects) -> None:
-        """Append messages and announce them. A repeated message is answered to its sender alone."""
+    async def send(self, requests: Sequence[Request[SendMessage]], effects: CycleEffects) -> list[Appended]:
+        """Append messages and announce them. A repeated message is answered to its sender alone.
+
+        Returns what became of each.
+        """
         with metrics.APPEND_SECONDS.time():
             appended = await self._messages.append(
                 [Draft(send, key_of(batch, place, send)) for batch, place, send in requests]
@@ -76,6 +79,7 @@ class Handlers:
             else:
                 effects.refuse(requester_of(batch, send), ErrorCode(result.verdict), reference_of(send))
         metrics.count_verdicts("send", (result.verdict for result in appended))
+        return appended
 
     async def mark(self, requests: Sequence[Request[MarkRead | MarkDelivered]], effects: CycleEffects) -> None:
         """Move marks, one for each (conversation, user), and announce the moves.

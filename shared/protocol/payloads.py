@@ -1,6 +1,6 @@
 """Payloads of the events that the server sends."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -8,6 +8,8 @@ from shared.protocol.client import Media, MessageType
 from shared.protocol.codec import Instant, Uuid
 
 Status = Literal["online", "away", "busy", "offline"]
+SYSTEM_MESSAGE: Final = "system"
+"""The type of a message that nobody sent, which no client may use."""
 
 
 class Sender(msgspec.Struct, rename="camel", frozen=True):

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from shared.protocol.relay import Relayed
+from shared.protocol.relay import Relayed, SendMessage
 
 MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
 """The largest answer; whoever has more to say answers page by page."""
@@ -83,11 +83,65 @@ class ExportPage(Relayed):
     next_page: str = ""
 
 
+# --- admin → messaging --------------------------------------------------------------------------------------------
+
+
+class OpenConversation(Relayed, tag_field="kind", tag="open"):
+    """The direct conversation of two different users who are known; made when it isn't there. Answered with `Opened`."""
+
+    user_ids: tuple[str, str]
+
+
+class Opened(Relayed):
+    """A conversation, as JSON; `created`: by this request."""
+
+    conversation: str
+    created: bool
+
+
+class SendAs(Relayed, tag_field="kind", tag="send"):
+    """Send a message as its user, or as the system (user '' and type `system`). Answered with `Sent`.
+
+    Its `temp_id` is always set: without one of the caller's own, the server API made it.
+    """
+
+    send: SendMessage
+
+
+class Sent(Relayed):
+    """The message as it stands, as JSON; `created`: by this request, and not by an earlier one with its `temp_id`."""
+
+    message: str
+    created: bool
+
+
+class ReadMessages(Relayed, tag_field="kind", tag="read"):
+    """A page of messages, ascending, of a conversation. Answered with `Messages`.
+
+    `forward`: those behind `seq`; else the last ones before it, or the newest when it is 0.
+    """
+
+    conversation_id: str
+    seq: int
+    forward: bool
+    limit: int
+
+
+class Messages(Relayed):
+    """Messages as JSON, and the conversation's first and last seq."""
+
+    messages: list[str]
+    last_seq: int
+    first_seq: int = 1
+
+
 PresenceRequest = SetFollows | EraseUser | ExportUser
 NotifierRequest = EraseUser | ExportUser
+MessagingRequest = OpenConversation | SendAs | ReadMessages
 
 
 request_decoder: Final = msgspec.msgpack.Decoder(Request)
 reply_decoder: Final = msgspec.msgpack.Decoder(Reply)
 presence_request_decoder: Final = msgspec.msgpack.Decoder[PresenceRequest](PresenceRequest)
 notifier_request_decoder: Final = msgspec.msgpack.Decoder[NotifierRequest](NotifierRequest)
+messaging_request_decoder: Final = msgspec.msgpack.Decoder[MessagingRequest](MessagingRequest)

@@ -42,6 +42,13 @@ class Conversations:
         row = await self._pool.fetchrow(CONVERSATION, user_id, conversation_id)
         return None if row is None else _conversation(row)
 
+    async def span(self, conversation_id: str) -> tuple[str, int] | None:
+        """One of the participants, and the last seq; None when there is no such conversation."""
+        row = await self._pool.fetchrow(
+            "SELECT user_low::text, last_seq FROM messaging.conversations WHERE id = $1::uuid", conversation_id
+        )
+        return None if row is None else (row["user_low"], row["last_seq"])
+
     async def newest(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Conversation]:
         """At most `limit` of the user's conversations, newest first, from behind the position (updated_at, id)."""
         rows = await self._pool.fetch(CONVERSATIONS, user_id, limit, *(after or (None, None)))

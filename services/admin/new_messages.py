@@ -1,0 +1,59 @@
+"""What the platform sends, checked by the rules of `message.send`, as a command for messaging."""
+
+import hashlib
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+from shared.protocol.stored_event import size_fault
+
+from services.admin.schemas import NewMessage
+from shared.protocol import limits
+from shared.protocol.client import MessageSendPayload
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.payloads import SYSTEM_MESSAGE
+from shared.protocol.relay import SYSTEM_USER, SendMessage
+
+_CHECKED_AS: Final = "text"
+"""A system message obeys the rules of a text."""
+
+
+def command_of(conversation_id: str, body: NewMessage, idempotency_key: str | None) -> SendMessage:
+    """The command that a body asks for. Raises ProtocolError (validation_error) that says what is wrong."""
+    if (body.senderId is None) != (body.type == SYSTEM_MESSAGE):
+        raise _invalid(f"senderId must be null exactly when type is {SYSTEM_MESSAGE}")
+    given = body.model_dump(exclude={"senderId"}, exclude_none=True)
+    given |= {"conversationId": conversation_id}
+    if body.senderId is None:
+        given["type"] = _CHECKED_AS
+    try:
+        payload = msgspec.convert(given, MessageSendPayload)
+        media = json_encoder.encode(payload.media) if payload.media else None
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise _invalid(str(error)) from None
+    fault = size_fault(payload.content, media)
+    if fault is not None:
+        raise _invalid(fault)
+    return SendMessage(
+        body.senderId or SYSTEM_USER,
+        "",
+        payload.conversation_id.lower(),
+        body.type,
+        payload.content,
+        media.decode() if media else None,
+        payload.temp_id or _temp_id(idempotency_key),
+    )
+
+
+def _temp_id(idempotency_key: str | None) -> str:
+    """The `Idempotency-Key` as a `tempId`: itself, or a hash of one that is too long; without one, something new."""
+    if not idempotency_key:
+        return f"admin-{uuid4()}"
+    if len(idempotency_key) <= limits.MAX_TEMP_ID_CHARACTERS:
+        return idempotency_key
+    return hashlib.sha256(idempotency_key.encode()).hexdigest()[: limits.MAX_TEMP_ID_CHARACTERS]
+
+
+def _invalid(reason: str) -> ProtocolError:
+    return ProtocolError(ErrorCode.VALIDATION_ERROR, reason)

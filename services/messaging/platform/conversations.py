@@ -1,0 +1,46 @@
+"""Conversations as the platform sees them: of any two users, with all that is in them."""
+
+from services.messaging.stores.conversations import Conversations
+from services.messaging.stores.messages import Messages
+from shared.protocol.codec import instant, json_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.requests import Messages as MessagePage
+from shared.protocol.requests import Opened, ReadMessages
+
+
+class PlatformConversations:
+    """Opens and reads conversations. Every method raises what asyncpg raises."""
+
+    def __init__(self, conversations: Conversations, messages: Messages) -> None:
+        self._conversations = conversations
+        self._messages = messages
+
+    async def open(self, one: str, other: str) -> Opened:
+        """The conversation of two different users; made when it isn't there."""
+        conversation_id, created = await self._conversations.create(one, other)
+        found = await self._conversations.find(one, conversation_id)
+        assert found is not None
+        shown = {
+            "id": conversation_id,
+            "participants": [
+                {"id": each.user_id, "username": each.username, "displayName": each.display_name, "avatar": each.avatar}
+                for each in found.participants
+            ],
+            "lastSeq": found.last_seq,
+            "updatedAt": instant(found.updated_at),
+        }
+        return Opened(json_encoder.encode(shown).decode(), created)
+
+    async def read(self, page: ReadMessages) -> MessagePage:
+        """A page of the messages. Raises ProtocolError when there is no such conversation."""
+        span = await self._conversations.span(page.conversation_id)
+        if span is None:
+            raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
+        viewer, last_seq = span
+        if page.forward:
+            seqs = range(page.seq + 1, min(last_seq, page.seq + page.limit) + 1)
+        else:
+            end = min(page.seq or last_seq + 1, last_seq + 1)
+            seqs = range(max(1, end - page.limit), end)
+        found = await self._messages.at([(viewer, page.conversation_id, seq) for seq in seqs])
+        return MessagePage([json_encoder.encode(message).decode() for message in found], last_seq)
