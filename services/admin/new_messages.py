@@ -5,7 +5,6 @@ from typing import Final
 from uuid import uuid4
 
 import msgspec
-from shared.protocol.stored_event import size_fault
 
 from services.admin.schemas import NewMessage
 from shared.protocol import limits
@@ -14,6 +13,7 @@ from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.payloads import SYSTEM_MESSAGE
 from shared.protocol.relay import SYSTEM_USER, SendMessage
+from shared.protocol.stored_event import size_fault
 
 _CHECKED_AS: Final = "text"
 """A system message obeys the rules of a text."""

@@ -2,12 +2,13 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.directory import Profile
 from shared.protocol import limits
+from shared.rest import PageQuery
 
 NO_NUL = r"^[^\x00]*$"
 VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"
@@ -55,3 +56,59 @@ class FollowsResult(BaseModel):
     """How many changes were applied: all."""
 
     applied: int
+
+
+class NewConversation(BaseModel):
+    """The two users of a direct conversation."""
+
+    userIds: list[UserId] = Field(min_length=2, max_length=2)
+
+
+class ConversationBody(BaseModel):
+    """A direct conversation."""
+
+    id: str
+    participants: list[UserProfile]
+    lastSeq: int
+    updatedAt: str
+
+
+class NewMessage(BaseModel):
+    """A message to send as a user, or, without a sender, as the system; the other fields are those of `message.send`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"senderId": None, "type": "system", "content": "Your order is on its way", "tempId": "order-17"}
+        }
+    )
+
+    senderId: UserId | None
+    type: str = Field(max_length=16, description="`system` exactly when `senderId` is null.")
+    content: str | None = None
+    media: list[dict[str, Any]] | None = Field(None, max_length=limits.MAX_MEDIA)
+    metadata: dict[str, Any] | None = None
+    replyTo: int | None = None
+    tempId: str | None = Field(
+        None, description="Makes a repetition harmless. The header `Idempotency-Key` does the same without it."
+    )
+
+
+class MessageBody(BaseModel):
+    """A stored message. `senderId` is null for one of the system."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    conversationId: str
+    seq: int
+    senderId: str | None
+    type: str
+    content: str | None
+    createdAt: str
+
+
+class HistoryQuery(PageQuery):
+    """Which messages: behind `afterSeq`, before `beforeSeq`, or the newest; a page goes on in the same direction."""
+
+    afterSeq: int | None = Field(None, ge=0, le=limits.MAX_SAFE_INTEGER)
+    beforeSeq: int | None = Field(None, ge=1, le=limits.MAX_SAFE_INTEGER)
