@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.protocol.conversations import ConversationClearedPayload, ConversationUpdatedPayload, UserUpdatedPayload
 from shared.protocol.payloads import (
     AuthPayload,
     BlockAddedPayload,
@@ -206,12 +207,48 @@ class AuthRefreshed(msgspec.Struct, tag="auth.refreshed", tag_field="type", froz
     payload: AuthPayload
 
 
+class ConversationUpdated(msgspec.Struct, tag="conversation.updated", tag_field="type", frozen=True):
+    """The user's own settings of a conversation changed, or it left the archive. To all connections of the user.
+
+    Example: `{"type": "conversation.updated", "payload": {"conversation": {
+    "id": "0190a1b2-0000-7000-8000-00000000c001", "participants": [{"id": "550e8400-e29b-41d4-a716-446655440000",
+    "username": "somchai", "displayName": "สมชาย มีสุข", "avatar": null, "readSeq": 6, "deliveredSeq": 7}],
+    "lastMessage": null, "lastSeq": 7, "unread": 0, "updatedAt": "2024-01-01T11:00:00.000Z",
+    "me": {"mutedUntil": null, "archived": true, "pinned": false, "markedUnread": false, "clearedSeq": 0, "readSeq": 7}}},
+    "cursor": "1704103200000007-77"}`
+    """
+
+    payload: ConversationUpdatedPayload
+
+
+class ConversationCleared(msgspec.Struct, tag="conversation.cleared", tag_field="type", frozen=True):
+    """The user deleted a conversation for itself. To all connections of the user.
+
+    Example: `{"type": "conversation.cleared", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "clearedSeq": 7}, "cursor": "1704103200000008-77"}`
+    """
+
+    payload: ConversationClearedPayload
+
+
+class UserUpdated(msgspec.Struct, tag="user.updated", tag_field="type", frozen=True):
+    """A friend, a partner of a recently active conversation, or the user itself on another device, changed its profile.
+
+    Example: `{"type": "user.updated", "payload": {"userId": "550e8400-e29b-41d4-a716-446655440000",
+    "username": "somchai", "displayName": "สมชาย มีสุข", "avatar": null}}`
+    """
+
+    payload: UserUpdatedPayload
+
+
 DURABLE: Final[tuple[type[msgspec.Struct], ...]] = (
     MessageSent,
     MessageNew,
     MessageDeliveredUpdate,
     MessageReadAck,
     MessageReadUpdate,
+    ConversationUpdated,
+    ConversationCleared,
 )
 """Events with a cursor: kept in the inbox, replayed to a client that reconnects."""
 
@@ -228,6 +265,7 @@ TRANSIENT: Final[tuple[type[msgspec.Struct], ...]] = (
     BlockRemoved,
     AuthExpiring,
     AuthRefreshed,
+    UserUpdated,
 )
 """Events that are never replayed."""
 

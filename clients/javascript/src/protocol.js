@@ -39,6 +39,9 @@ export const EVENT = Object.freeze({
   BLOCK_REMOVED: "block.removed",
   AUTH_EXPIRING: "auth.expiring",
   AUTH_REFRESHED: "auth.refreshed",
+  CONVERSATION_UPDATED: "conversation.updated",
+  CONVERSATION_CLEARED: "conversation.cleared",
+  USER_UPDATED: "user.updated",
   ERROR: "error",
 });
 

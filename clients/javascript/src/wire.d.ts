@@ -142,6 +142,53 @@ export interface MessageReadUpdatePayload {
   seq: number;
 }
 
+/** The conversation as it now stands. */
+export interface ConversationUpdatedPayload {
+  conversation: Conversation;
+}
+
+/** A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden. */
+export interface Conversation {
+  /** A UUID in its hyphenated form */
+  id: string;
+  participants: Participant[];
+  lastMessage: Message | null;
+  lastSeq: number;
+  unread: number;
+  /** RFC 3339 UTC with milliseconds */
+  updatedAt: string;
+  me: OwnState;
+}
+
+/** A participant, how far it has read, and how far its devices have everything. 0: nothing yet. */
+export interface Participant {
+  /** A UUID in its hyphenated form */
+  id: string;
+  username: string;
+  displayName: string;
+  avatar: string | null;
+  readSeq: number;
+  deliveredSeq: number;
+}
+
+/** What the asking user has set or done. `mutedUntil` is null when no mute stands; messages up to `clearedSeq` are hidden. */
+export interface OwnState {
+  /** RFC 3339 UTC with milliseconds */
+  mutedUntil: string | null;
+  archived: boolean;
+  pinned: boolean;
+  markedUnread: boolean;
+  clearedSeq: number;
+  readSeq: number;
+}
+
+/** The user deleted the conversation for itself: everything up to `clearedSeq` is hidden. */
+export interface ConversationClearedPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  clearedSeq: number;
+}
+
 /** What a client learns of its connection. `heartbeatSeconds`: the server's ping period. `features`: names of what this deployment offers beyond the core. */
 export interface ConnectionSuccessPayload {
   /** A UUID in its hyphenated form */
@@ -209,6 +256,15 @@ export interface AuthPayload {
   expiresAt: string;
 }
 
+/** A user's profile as it now stands. */
+export interface UserUpdatedPayload {
+  /** A UUID in its hyphenated form */
+  userId: string;
+  username: string;
+  displayName: string;
+  avatar: string | null;
+}
+
 /** An error over either transport. */
 export interface ErrorEvent {
   type: "error";
@@ -255,6 +311,8 @@ export interface EventPayloads {
   "message.delivered_update": MessageDeliveredUpdatePayload;
   "message.read_ack": MessageReadAckPayload;
   "message.read_update": MessageReadUpdatePayload;
+  "conversation.updated": ConversationUpdatedPayload;
+  "conversation.cleared": ConversationClearedPayload;
   "connection.success": ConnectionSuccessPayload;
   "status.bulk": StatusBulkPayload;
   "user.online": UserStatus;
@@ -267,4 +325,5 @@ export interface EventPayloads {
   "block.removed": BlockRemovedPayload;
   "auth.expiring": AuthPayload;
   "auth.refreshed": AuthPayload;
+  "user.updated": UserUpdatedPayload;
 }

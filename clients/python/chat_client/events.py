@@ -5,6 +5,7 @@ The `type` tells an event's shape: after `if event["type"] == "message.new":` a 
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from chat_client.conversation_events import ConversationCleared, ConversationUpdated, UserUpdated
 from chat_client.resources import Message, UserStatus
 
 
@@ -278,6 +279,9 @@ Event = (
     | BlockAdded
     | BlockRemoved
     | AuthChanged
+    | ConversationUpdated
+    | ConversationCleared
+    | UserUpdated
     | ErrorEvent
 )
 """Any event. Types that this version doesn't know are passed on too, as they came."""

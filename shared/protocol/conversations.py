@@ -1,0 +1,71 @@
+"""What a conversation is to one of its participants, in REST answers and in events; and profiles of users."""
+
+import msgspec
+
+from shared.protocol.codec import Instant, Uuid
+from shared.protocol.payloads import Message
+
+
+class UserProfile(msgspec.Struct, rename="camel", frozen=True):
+    """A user as others see it: an item of `GET /chat/users`."""
+
+    id: Uuid
+    username: str
+    display_name: str
+    avatar: str | None
+
+
+class Participant(msgspec.Struct, rename="camel", frozen=True):
+    """A participant, how far it has read, and how far its devices have everything. 0: nothing yet."""
+
+    id: Uuid
+    username: str
+    display_name: str
+    avatar: str | None
+    read_seq: int
+    delivered_seq: int
+
+
+class OwnState(msgspec.Struct, rename="camel", frozen=True):
+    """What the asking user has set or done. `mutedUntil` is null when no mute stands; messages up to `clearedSeq` are hidden."""
+
+    muted_until: Instant | None
+    archived: bool
+    pinned: bool
+    marked_unread: bool
+    cleared_seq: int
+    read_seq: int
+
+
+class Conversation(msgspec.Struct, rename="camel", frozen=True):
+    """A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden."""
+
+    id: Uuid
+    participants: list[Participant]
+    last_message: Message | None
+    last_seq: int
+    unread: int
+    updated_at: Instant
+    me: OwnState
+
+
+class ConversationUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The conversation as it now stands."""
+
+    conversation: Conversation
+
+
+class ConversationClearedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The user deleted the conversation for itself: everything up to `clearedSeq` is hidden."""
+
+    conversation_id: Uuid
+    cleared_seq: int
+
+
+class UserUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A user's profile as it now stands."""
+
+    user_id: Uuid
+    username: str
+    display_name: str
+    avatar: str | None
