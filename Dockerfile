@@ -1,5 +1,5 @@
 # One image for every process; SERVICE chooses which one runs:
-#   gateway | messaging | presence | notifier | admin | webhooks | migrations        docker build --target runtime .
+#   gateway | messaging | presence | notifier | media | admin | webhooks | migrations        docker build --target runtime .
 #   devserver (development only, with the web files)              docker build --target dev .
 # checkov:skip=CKV_DOCKER_7:the tag stands in the argument
 ARG BASE_IMAGE=python:3.11-slim
@@ -11,7 +11,7 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 # The lock is a constraint, so that its exact versions hold and its development tools stay out.
 RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir \
-      --constraint requirements.lock ".[notifier,webhooks,migrations,tracing]"
+      --constraint requirements.lock ".[notifier,media,webhooks,migrations,tracing]"
 
 FROM ${BASE_IMAGE} AS runtime
 ENV PATH=/venv/bin:$PATH \
@@ -24,6 +24,8 @@ RUN rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/lib/python3*/ensur
  && groupadd --system --gid 10001 chat \
  && useradd --system --uid 10001 --gid chat --home-dir /app --no-create-home --shell /usr/sbin/nologin chat
 COPY --from=packages /venv /venv
+# Where uploads lie when they don't go to a bucket.
+RUN install --directory --owner=chat --group=chat /var/lib/chat/uploads
 WORKDIR /app
 COPY deploy/image/entrypoint.sh /usr/local/bin/entrypoint
 COPY deploy/image/healthcheck.py /usr/local/lib/healthcheck.py

@@ -23,6 +23,8 @@ class ErrorCode(StrEnum):
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     SEND_FAILED = "send_failed"
     INTERNAL_ERROR = "internal_error"
+    UPLOAD_NOT_FOUND = "upload_not_found"
+    UPLOAD_NOT_READY = "upload_not_ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ ADVICE: Final[dict[ErrorCode, ErrorAdvice]] = {
     ErrorCode.RATE_LIMIT_EXCEEDED: ErrorAdvice("Too many messages", 429, retryable=True),
     ErrorCode.SEND_FAILED: ErrorAdvice("The outcome is unknown; send again with the same tempId", 503, retryable=True),
     ErrorCode.INTERNAL_ERROR: ErrorAdvice("Internal error", 500, retryable=True),
+    ErrorCode.UPLOAD_NOT_FOUND: ErrorAdvice("No such upload: it is unknown, used, expired, or another user's", 404),
+    ErrorCode.UPLOAD_NOT_READY: ErrorAdvice(
+        "This upload is not ready: its bytes are missing, or still being checked", 409, retryable=True
+    ),
 }
 
 

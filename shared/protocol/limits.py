@@ -43,3 +43,6 @@ MAX_REPORT_REASON_CHARACTERS: Final = 255
 MAX_REPORT_COMMENT_CHARACTERS: Final = 4_000
 MAX_FOLLOWS_BODY_BYTES: Final = 512 * 1024
 """Of that call's body: 1,000 changes take 120 KB."""
+
+UPLOAD_URL_SECONDS: Final = 7 * 24 * 3600
+"""How long a signed URL of an upload serves it, at least."""

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from shared.protocol.client import Media, MessageType
+from shared.protocol.client import MediaType, MessageType
 from shared.protocol.codec import Instant, Uuid
 
 Status = Literal["online", "away", "busy", "offline"]
@@ -25,6 +25,31 @@ class Sender(msgspec.Struct, rename="camel", frozen=True):
     avatar: str | None
 
 
+class Attachment(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """One attachment of a stored message: an upload (it has `uploadId`), or a URL elsewhere as its sender gave it.
+
+    Sizes in pixels and bytes, of what is served. `url` and `thumbnail` of an upload are signed for 7 days.
+
+    Example: `{"uploadId": "0190a1b2-0000-7000-8000-00000000e001",
+    "url": "https://chat.example/chat/media/0190a1b2-0000-7000-8000-00000000e001/file?expires=1704708000&signature=qL8R",
+    "thumbnail": "https://chat.example/chat/media/0190a1b2-0000-7000-8000-00000000e001/thumbnail?expires=1704708000&signature=x0Fs",
+    "type": "image", "mimeType": "image/jpeg", "width": 1920, "height": 1080, "size": 1024000, "name": "beach.jpg",
+    "blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj"}`
+    """
+
+    type: MediaType
+    url: str | None = None
+    thumbnail: str | None = None
+    width: int | None = None
+    height: int | None = None
+    size: int | None = None
+    name: str | None = None
+    upload_id: Uuid | None = None
+    mime_type: str | None = None
+    duration_ms: int | None = None
+    blurhash: str | None = None
+
+
 class Message(msgspec.Struct, rename="camel", frozen=True):
     """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order."""
 
@@ -34,7 +59,7 @@ class Message(msgspec.Struct, rename="camel", frozen=True):
     sender_id: Uuid
     type: MessageType
     content: str | None
-    media: list[Media] | msgspec.Raw
+    media: list[Attachment] | msgspec.Raw
     is_read: bool
     read_at: Instant | None
     delivered_at: Instant | None

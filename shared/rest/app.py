@@ -20,7 +20,8 @@ ASGI = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Cal
 class BodyLimit:
     """Refuses request bodies over 64 KiB with 413, whether announced or streamed.
 
-    `larger`: path → its own limit in bytes, or None where the path's handler reads the body as a stream and bounds it itself.
+    `larger`: path → its own limit in bytes, or None where the path's handler reads the body as a stream and bounds it itself. A
+    path that ends with `/` stands for all below it.
     """
 
     def __init__(self, app: ASGI, larger: Mapping[str, int | None] | None = None) -> None:
@@ -37,7 +38,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._larger.get(scope["path"], limits.MAX_REQUEST_BODY_BYTES)
+        most = self._limit_of(scope["path"])
         if most is None:
             await self._app(scope, receive, send)
             return
@@ -57,6 +58,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, bounded, send)
+
+    def _limit_of(self, path: str) -> int | None:
+        for larger, most in self._larger.items():
+            if path == larger or (larger.endswith("/") and path.startswith(larger)):
+                return most
+        return limits.MAX_REQUEST_BODY_BYTES
 
     async def _refuse(
         self,

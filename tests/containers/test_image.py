@@ -41,7 +41,7 @@ def test_an_unknown_service_is_refused(image: str, service: str) -> None:
     assert "SERVICE" in done.stderr
 
 
-@pytest.mark.parametrize("service", ["gateway", "messaging", "presence", "notifier"])
+@pytest.mark.parametrize("service", ["gateway", "messaging", "presence", "notifier", "media"])
 def test_missing_settings_are_named(image: str, service: str) -> None:
     done = run(image, service=service)
     assert done.returncode == 2

@@ -9,6 +9,7 @@ from schemathesis.specs.openapi import checks
 
 from tests.e2e.conftest import Pair
 from tests.support.people import People, text_message
+from tests.support.uploads import File, picture, send_bytes
 from tools.docs import openapi
 
 CHECKS = [
@@ -33,6 +34,7 @@ SUBSCRIPTION = {
         "auth": "BTBZMqHH6r4Tts7J_aSIgg",
     },
 }
+UPLOAD = {"name": "beach.jpg", "mimeType": "image/jpeg", "size": 1024000}
 # Each call as a client means it, with its success; names in braces are those of the test.
 RIGHT: list[tuple[str, str, str, dict[str, Any] | None, int]] = [
     ("POST", "/chat/conversations", "", {"username": "{username}"}, 200),
@@ -51,6 +53,9 @@ RIGHT: list[tuple[str, str, str, dict[str, Any] | None, int]] = [
     ("GET", "/chat/push/key", "", None, 200),
     ("PUT", "/chat/push/subscriptions", "", SUBSCRIPTION, 204),
     ("DELETE", "/chat/push/subscriptions", "", {"endpoint": SUBSCRIPTION["endpoint"]}, 204),
+    ("POST", "/chat/uploads", "", {**UPLOAD, "conversationId": "{conversation_id}"}, 201),
+    ("POST", "/chat/uploads/{upload_id}/complete", "", None, 200),
+    ("GET", "/chat/uploads/{upload_id}", "", None, 200),
 ]
 
 
@@ -96,7 +101,12 @@ async def test_a_right_call_is_answered_as_described(pair: Pair, people: People)
     own = await alice.connect()
     await own.send("block.add", username=foe.username)
     await own.expect("block.added")
-    path_names = {"conversation_id": pair.conversation, "username": bob.username}
+    reservation = await send_bytes(alice, pair.conversation, File(picture()))
+    path_names = {
+        "conversation_id": pair.conversation,
+        "username": bob.username,
+        "upload_id": reservation["uploadId"],
+    }
     names = {**path_names, "stranger": stranger.username, "user_id": bob.id}
     for verb, path, query, body, status in RIGHT:
         json = body and {key: text.format(**names) if isinstance(text, str) else text for key, text in body.items()}

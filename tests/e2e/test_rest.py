@@ -19,6 +19,9 @@ PATHS = [
     ("DELETE", "/chat/follows/somebody"),
     ("PUT", "/chat/push/subscriptions"),
     ("DELETE", "/chat/push/subscriptions"),
+    ("POST", "/chat/uploads"),
+    ("POST", "/chat/uploads/0190a1b2-0000-7000-8000-00000000e001/complete"),
+    ("GET", "/chat/uploads/0190a1b2-0000-7000-8000-00000000e001"),
 ]
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from tools.chatctl.failure import Failure
 from tools.chatctl.target import JsonOption, Process, processes
 
-SERVICES: Final = ("gateway", "messaging", "presence", "notifier", "admin", "webhooks")
+SERVICES: Final = ("gateway", "messaging", "presence", "notifier", "media", "admin", "webhooks")
 SECONDS: Final = 3.0
 READY: Final = "ready"
 

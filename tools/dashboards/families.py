@@ -7,7 +7,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from prometheus_client.metrics_core import Metric
 
-SERVICES: Final = ("gateway", "messaging", "presence", "notifier", "admin", "webhooks")
+SERVICES: Final = ("gateway", "messaging", "presence", "notifier", "media", "admin", "webhooks")
 EVERY: Final = "every process"
 
 _MODULES: Final = {EVERY: "shared.telemetry"} | {service: f"services.{service}.metrics" for service in SERVICES}

@@ -11,7 +11,7 @@ from tools.devserver import DevserverSettings
 from tools.devtoken import LOCAL_SECRET, LOCAL_WEBHOOK_SECRET
 from tools.stack import ladder, plan
 
-SERVICES = ("gateway", "messaging", "presence", "notifier", "admin", "webhooks")
+SERVICES = ("gateway", "messaging", "presence", "notifier", "media", "admin", "webhooks")
 
 
 def settings_of(service: str) -> type[ServiceSettings]:
@@ -69,7 +69,8 @@ def _local_stack() -> list[str]:
         "| `STACK_HOME` | `.local` | Folder of data, logs and `stack.json`: two stacks of one checkout need two. |",
         "",
         f"Where they aren't given, it sets `CHAT_JWT_SECRET={LOCAL_SECRET}` (public, so never for production), "
-        "`CHAT_ALLOWED_ORIGINS` to its own address, `CHAT_VAPID_PRIVATE_KEY` to a key that it makes once, "
+        "`CHAT_ALLOWED_ORIGINS` and `CHAT_PUBLIC_URL` to its own address, `CHAT_UPLOAD_SIGNING_KEYS` to a key that it makes "
+        "once, `CHAT_UPLOAD_STORE` to a folder under `.local`, `CHAT_VAPID_PRIVATE_KEY` to a key that it makes once, "
         f"`CHAT_WEBHOOK_SECRET={LOCAL_WEBHOOK_SECRET}` (as public), `CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`. "
         "`CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS`, where given, name servers to use instead of private ones.",
     ]

@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from services.media import rest as media
 from services.messaging.rest import endpoints as messaging
 from services.notifier import rest as notifier
 from services.presence import rest as presence
@@ -57,6 +58,12 @@ def _answers(verb: str, path: str, call: dict[str, Any]) -> dict[str, Any]:
         answers["404"] = _error(ErrorCode.USER_NOT_FOUND)
     if "{conversation_id}" in path:
         answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
+    if path == "/chat/uploads":
+        answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
+        answers["429"] = _error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many uploads", headers=_RETRY_AFTER)
+    if "{upload_id}" in path:
+        answers["404"] = _error(ErrorCode.UPLOAD_NOT_FOUND)
+        answers["409"] = _error(ErrorCode.UPLOAD_NOT_READY, headers=_RETRY_AFTER)
     if "requestBody" in call:
         too_big = f"The body is larger than {limits.MAX_REQUEST_BODY_BYTES} bytes"
         answers["413"] = _error(ErrorCode.VALIDATION_ERROR, too_big)
@@ -81,4 +88,5 @@ def _routers() -> dict[str, APIRouter]:
         "messaging": messaging.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
         "presence": presence.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
         "notifier": notifier.Endpoints(_NOTHING, _NOTHING, _NOTHING).router(),
+        "media": media.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
     }

@@ -17,7 +17,7 @@ from tools.stack.program import Layer, Probe, Program
 POLICY = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 SLOTS = 4
 """Servers of each service that are configured before they exist: up to so many replicas come and go without a restart."""
-SECTIONS = {"gateway": "websocket"}
+SECTIONS = {"gateway": "websocket", "media": "bulk"}
 """Service → its `defaults` section in the policy; `http` for the others."""
 DEVSERVER = "devserver"
 

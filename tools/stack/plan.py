@@ -13,6 +13,7 @@ REPLICAS = {
     "messaging": ("MESSAGING", 1),
     "presence": ("PRESENCE", 1),
     "notifier": ("NOTIFIER", 1),
+    "media": ("MEDIA", 1),
     "admin": ("ADMIN", 1),
     "webhooks": ("WEBHOOKS", 1),
 }

@@ -24,6 +24,9 @@ def environment(plan: Plan, home: Home, urls: Mapping[str, str], inherited: Mapp
         "CHAT_LOG_FORMAT": "console",
         "CHAT_ALLOWED_ORIGINS": origins,
         "CHAT_VAPID_PRIVATE_KEY": vapid.private_key(home),
+        "CHAT_PUBLIC_URL": f"http://127.0.0.1:{plan.port}",
+        "CHAT_UPLOAD_SIGNING_KEYS": home.secret("uploads"),
+        "CHAT_UPLOAD_STORE": f"file://{home.data('uploads')}",
         "CHAT_WEBHOOK_SECRET": LOCAL_WEBHOOK_SECRET,
     }
     if "CHAT_JWKS_URL" not in plan.settings:

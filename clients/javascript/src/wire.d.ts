@@ -78,7 +78,7 @@ export interface Message {
   senderId: string;
   type: "audio" | "file" | "image" | "text" | "video";
   content: string | null;
-  media: Media[];
+  media: Attachment[];
   isRead: boolean;
   /** RFC 3339 UTC with milliseconds */
   readAt: string | null;
@@ -87,6 +87,22 @@ export interface Message {
   /** RFC 3339 UTC with milliseconds */
   createdAt: string;
   sender?: Sender;
+}
+
+/** One attachment of a stored message: an upload (it has `uploadId`), or a URL elsewhere as its sender gave it. Sizes in pixels and bytes, of what is served. `url` and `thumbnail` of an upload are signed for 7 days. */
+export interface Attachment {
+  type: "audio" | "file" | "image" | "video";
+  url?: string | null;
+  thumbnail?: string | null;
+  width?: number | null;
+  height?: number | null;
+  size?: number | null;
+  name?: string | null;
+  /** A UUID in its hyphenated form */
+  uploadId?: string | null;
+  mimeType?: string | null;
+  durationMs?: number | null;
+  blurhash?: string | null;
 }
 
 /** Who sent a message. */
@@ -281,7 +297,7 @@ export interface ErrorDetail {
 }
 
 /** The value of `error.code`, over WebSocket and REST alike. */
-export type ErrorCode = "blocked" | "conversation_not_found" | "duplicate_temp_id" | "forbidden" | "internal_error" | "not_found" | "rate_limit_exceeded" | "send_failed" | "unauthorized" | "unavailable" | "unknown_event" | "user_not_found" | "validation_error";
+export type ErrorCode = "blocked" | "conversation_not_found" | "duplicate_temp_id" | "forbidden" | "internal_error" | "not_found" | "rate_limit_exceeded" | "send_failed" | "unauthorized" | "unavailable" | "unknown_event" | "upload_not_found" | "upload_not_ready" | "user_not_found" | "validation_error";
 
 /** Which request failed: its event type, and what identifies it to the client. */
 export interface ErrorReference {

@@ -33,6 +33,7 @@ def start(service: str | None, folder: Path) -> subprocess.CompletedProcess[str]
         ("messaging", "services.messaging"),
         ("presence", "services.presence"),
         ("notifier", "services.notifier"),
+        ("media", "services.media"),
         ("admin", "services.admin"),
         ("webhooks", "services.webhooks"),
         ("migrations", "migrations"),

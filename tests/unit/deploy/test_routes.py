@@ -40,7 +40,7 @@ def by_ingress(overlay: str, path: str) -> str:
 
 
 def test_haproxy_has_rules() -> None:
-    assert {backend for backend, _, _ in BACKENDS} == {"gateway", "messaging", "presence", "notifier"}
+    assert {backend for backend, _, _ in BACKENDS} == {"gateway", "messaging", "presence", "notifier", "media"}
     assert len(paths()) > 8
 
 

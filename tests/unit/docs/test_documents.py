@@ -36,6 +36,9 @@ PROTOCOL_CALLS = {
     ("get", "/chat/push/key"),
     ("put", "/chat/push/subscriptions"),
     ("delete", "/chat/push/subscriptions"),
+    ("post", "/chat/uploads"),
+    ("post", "/chat/uploads/{upload_id}/complete"),
+    ("get", "/chat/uploads/{upload_id}"),
 }
 
 

@@ -15,7 +15,7 @@ from tools.stack.home import Home
 from tools.stack.ladder import find_program
 from tools.stack.ports import PortBook
 
-REPLICAS = {"gateway": 2, "messaging": 1, "presence": 1, "notifier": 1}
+REPLICAS = {"gateway": 2, "messaging": 1, "presence": 1, "notifier": 1, "media": 1}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tools.stack.plan import Plan
 def test_without_wishes_there_are_two_gateways_on_8080() -> None:
     plan = Plan.of({"PATH": "/bin"})
     assert plan.port == 8080
-    assert plan.routed == {"gateway": 2, "messaging": 1, "presence": 1, "notifier": 1}
+    assert plan.routed == {"gateway": 2, "messaging": 1, "presence": 1, "notifier": 1, "media": 1}
     assert plan.replicas == {**plan.routed, "admin": 1, "webhooks": 1}
     assert plan.settings == {}
 

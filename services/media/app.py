@@ -1,0 +1,133 @@
+"""The media process, put together; start and stop read in order."""
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from obstore.exceptions import BaseError
+
+from services.media import metrics
+from services.media.completion import Completion, Rules
+from services.media.handlers import Handlers
+from services.media.inspection.refusal import Refused
+from services.media.inspection.scanner import scanner_at
+from services.media.inspection.workers import Workers
+from services.media.receiver import Receiver
+from services.media.rest import Endpoints
+from services.media.serving import Serving
+from services.media.settings import MediaSettings
+from services.media.storage import Storage
+from services.media.sweep import Sweep
+from services.media.transfers import Transfers
+from services.media.uploads import Quota, Uploads
+from shared import postgres
+from shared.auth import TokenVerifier
+from shared.auth.revocations import Revocations
+from shared.directory import Directory
+from shared.lifecycle import Supervisor, serve_until
+from shared.postgres import Pool
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.redis import Shards
+from shared.rest import Authenticator, HealthCheck, create_app
+from shared.rest.errors import error_response
+from shared.settings import load
+from shared.telemetry import configure_logging, watch_loop_lag
+from shared.uploads import UploadSigner
+from shared.uploads.signing import MEDIA_PATH
+
+
+class Media:
+    """Everything between clients and the store, put together; nothing runs before `start`."""
+
+    def __init__(self, settings: MediaSettings, pool: Pool, shards: Shards, signer: UploadSigner) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._shards = shards
+        self._stopping = False
+        self._verifier = TokenVerifier(settings)
+        options = settings.upload_store_options
+        self._storage = Storage(
+            settings.upload_store,
+            None if options is None else options.get_secret_value(),
+            direct=settings.upload_direct,
+        )
+        uploads = Uploads(pool, Quota(settings.uploads_per_hour, settings.upload_bytes_per_day))
+        self._workers = Workers(settings.upload_workers, settings.upload_worker_bytes, settings.upload_worker_seconds)
+        self._sweep = Sweep(pool, self._storage, settings.upload_orphan_seconds, settings.upload_sweep_seconds)
+        scanner = scanner_at(settings.upload_scanner_url, settings.upload_scanner_seconds)
+        rules = Rules(frozenset(settings.upload_types), settings.upload_max_pixels)
+        completion = Completion(uploads, self._storage, self._workers, scanner, rules, settings.upload_workers * 2)
+        transfers = Transfers(settings.upload_transfers)
+        handlers = Handlers(settings, uploads, self._storage, completion, signer)
+        receiver, serving = Receiver(uploads, self._storage, transfers), Serving(uploads, self._storage, transfers)
+        self.app = self._app(Endpoints(handlers, receiver, serving, signer))
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+        supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("keys", self._verifier.refresh_forever())
+        supervisor.start("workers", self._workers.warm())
+        supervisor.start("sweep", self._sweep.run())
+
+    def http(self) -> uvicorn.Config:
+        """The HTTP server's configuration."""
+        host, port = self._settings.http_host, self._settings.http_port
+        return uvicorn.Config(self.app, host=host, port=port, log_config=None, access_log=False)
+
+    async def drain(self) -> None:
+        """Become unready; the server finishes the requests under way."""
+        self._stopping = True
+
+    async def aclose(self) -> None:
+        """End the worker processes."""
+        await self._workers.stop()
+
+    def _app(self, endpoints: Endpoints) -> FastAPI:
+        checks: dict[str, HealthCheck] = {
+            "database": lambda: postgres.ping(self._pool),
+            "redis": self._shards.ping,
+            "store": self._check_store,
+        }
+        app = create_app("media", checks, self._settings.allowed_origins, larger_bodies={f"{MEDIA_PATH}/": None})
+        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), Directory(self._pool))
+        app.add_exception_handler(Refused, _on_refused)
+        app.add_exception_handler(BaseError, _on_store_away)
+        app.include_router(endpoints.router())
+        app.include_router(endpoints.bytes_router())
+        return app
+
+    async def _check_store(self) -> None:
+        if self._stopping:
+            raise ConnectionError
+        await self._storage.ping()
+
+
+async def _on_refused(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    return error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, error.reason))
+
+
+async def _on_store_away(_request: Request, _error: Exception) -> JSONResponse:
+    metrics.STORE_FAILURES.inc()
+    return error_response(ProtocolError(ErrorCode.UNAVAILABLE))
+
+
+async def main() -> int:
+    """Run media until SIGTERM. Returns the exit status."""
+    settings = load(MediaSettings)
+    configure_logging(settings, "media")
+    signer = settings.signer()
+    assert signer is not None  # the settings have checked it
+    pool = await postgres.open_pool(
+        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
+    )
+    shards = Shards(settings.redis_urls)
+    media = Media(settings, pool, shards, signer)
+    supervisor = Supervisor()
+    media.start(supervisor)
+    try:
+        return await serve_until(media.http(), supervisor, media.drain)
+    finally:
+        await supervisor.stop()
+        await media.aclose()
+        await shards.aclose()
+        await pool.close()

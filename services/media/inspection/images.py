@@ -1,0 +1,129 @@
+"""Pictures: read whole, turned upright, and written anew without anything that is not picture; a thumbnail and a blurhash.
+
+Runs in a worker process (`workers`), which bounds its memory and its time. Writing anew is what makes a picture safe: EXIF,
+GPS, comments, and whatever was hidden behind the picture are not taken along.
+"""
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import blurhash
+from PIL import Image, ImageOps
+
+from services.media.inspection.refusal import Refused
+
+FORMATS: Final = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/gif": "GIF",
+    "image/webp": "WEBP",
+    "image/avif": "AVIF",
+}
+"""MIME type → Pillow's name of the format."""
+THUMBNAIL_PIXELS: Final = 640
+"""Longest side of a thumbnail."""
+THUMBNAIL_TYPE: Final = "image/webp"
+MAX_FRAMES: Final = 1_000
+MAX_ICC_BYTES: Final = 1024 * 1024
+_BLURHASH_PIXELS: Final = 32
+_BLURHASH_COMPONENTS: Final = 4, 3
+_KEPT_INFO: Final = frozenset({"transparency", "duration", "loop", "background", "disposal", "blend", "gamma"})
+"""What of Pillow's `info` belongs to the picture; the rest is data about it."""
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "JPEG": {"quality": 90, "optimize": True},
+    "PNG": {"compress_level": 6},
+    "GIF": {},
+    "WEBP": {"quality": 90, "method": 2},
+    "AVIF": {"quality": 80, "speed": 9},
+}
+
+Image.MAX_IMAGE_PIXELS = None
+"""Pillow's own check warns only; ours stands in `_check`, before a single pixel is decoded."""
+
+
+class Picture(NamedTuple):
+    """What was made of a picture: sides in pixels of what is served."""
+
+    width: int
+    height: int
+    blurhash: str
+
+
+def convert(source: Path, mime_type: str, target: Path, thumbnail: Path, max_pixels: int) -> Picture:
+    """Write the clean picture to `target` and a WebP of at most 640 × 640 to `thumbnail`. Raises Refused."""
+    form = FORMATS[mime_type]
+    try:
+        with Image.open(source, formats=[form]) as opened:
+            frames = _check(opened, max_pixels)
+            profile = _profile(opened)
+            opened.load()
+            if frames > 1:
+                return _animation(opened, form, target, thumbnail, profile)
+            picture = _upright(opened, form)
+        _write(picture, form, target, profile)
+        return _preview(picture, thumbnail, profile)
+    except MemoryError:
+        raise Refused("The picture needs more memory than one may take") from None
+    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError, ZeroDivisionError) as error:
+        raise Refused(f"The picture is damaged or cut short ({type(error).__name__})") from error
+
+
+def _check(opened: Image.Image, max_pixels: int) -> int:
+    """The number of frames, of a picture that is small enough to be decoded."""
+    pixels = opened.width * opened.height
+    if pixels > max_pixels:
+        raise Refused(f"The picture has {opened.width} × {opened.height} pixels; at most {max_pixels:,} are taken")
+    frames = int(getattr(opened, "n_frames", 1))
+    if frames > MAX_FRAMES or (frames > 1 and frames * pixels > 2 * max_pixels):
+        raise Refused(f"The animation has {frames} frames of {opened.width} × {opened.height} pixels: too many")
+    return frames
+
+
+def _profile(opened: Image.Image) -> bytes | None:
+    """The colour profile: without it colours would change."""
+    profile = opened.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) and len(profile) <= MAX_ICC_BYTES else None
+
+
+def _upright(opened: Image.Image, form: str) -> Image.Image:
+    picture = ImageOps.exif_transpose(opened)
+    picture.info = {name: value for name, value in picture.info.items() if name in _KEPT_INFO}
+    if form == "JPEG" and picture.mode not in {"L", "RGB"}:
+        return picture.convert("RGB")
+    return picture
+
+
+def _write(picture: Image.Image, form: str, target: Path, profile: bytes | None) -> None:
+    picture.save(target, form, exif=b"", icc_profile=profile, **_OPTIONS[form])
+
+
+def _animation(opened: Image.Image, form: str, target: Path, thumbnail: Path, profile: bytes | None) -> Picture:
+    """The frames as they are: EXIF turns no animation."""
+    first = opened.convert("RGBA")
+    opened.info = {name: value for name, value in opened.info.items() if name in _KEPT_INFO}
+    opened.save(target, form, save_all=True, exif=b"", comment=b"", icc_profile=profile, **_OPTIONS[form])
+    return _preview(first, thumbnail, profile)
+
+
+def _preview(picture: Image.Image, thumbnail: Path, profile: bytes | None) -> Picture:
+    small = ImageOps.contain(picture, _fitting(picture), Image.Resampling.LANCZOS) if _is_large(picture) else picture
+    small = small.convert("RGBA" if small.has_transparency_data else "RGB")
+    small.info = {}
+    small.save(thumbnail, "WEBP", quality=80, method=4, exif=b"", icc_profile=profile)
+    return Picture(picture.width, picture.height, _blurhash(small))
+
+
+def _is_large(picture: Image.Image) -> bool:
+    return max(picture.size) > THUMBNAIL_PIXELS
+
+
+def _fitting(picture: Image.Image) -> tuple[int, int]:
+    """The thumbnail's sides: of a strip that would become thinner than a pixel, one."""
+    scale = THUMBNAIL_PIXELS / max(picture.size)
+    return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+
+
+def _blurhash(picture: Image.Image) -> str:
+    tiny = picture.convert("RGB").resize((_BLURHASH_PIXELS, _BLURHASH_PIXELS))
+    rows = [[list(tiny.getpixel((x, y))) for x in range(_BLURHASH_PIXELS)] for y in range(_BLURHASH_PIXELS)]  # type: ignore[arg-type]
+    return str(blurhash.encode(rows, *_BLURHASH_COMPONENTS))

@@ -1,0 +1,117 @@
+"""Sound and video: how long it takes, and of videos a poster and their size where ffmpeg is installed.
+
+Runs in a worker process (`workers`). Without ffmpeg the duration is read by tinytag, which is Python alone; of WebM it is
+then unknown.
+"""
+
+import json
+import math
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tinytag import TinyTag, TinyTagException
+
+PROBE_SECONDS: Final = 8
+MAX_DURATION_SECONDS: Final = 10 * 24 * 3600
+_CPU_SECONDS: Final = 10
+_SUFFIXES: Final = {
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mp4",
+    "audio/mp4": ".m4a",
+    "audio/mpeg": ".mp3",
+    "audio/ogg": ".ogg",
+    "audio/wav": ".wav",
+    "audio/flac": ".flac",
+}
+"""MIME type → the file name by which tinytag knows its format."""
+
+
+class Recording(NamedTuple):
+    """What is known of a recording; sides in pixels, None where there are none or nobody could tell."""
+
+    duration_ms: int | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+def describe(file: Path, mime_type: str) -> Recording:
+    """Duration and size; nothing of what can't be read."""
+    if shutil.which("ffprobe") is not None:
+        return _probe(file)
+    return Recording(duration_ms=_duration_by_tags(file, mime_type))
+
+
+def poster(file: Path, target: Path) -> bool:
+    """Write a frame near the beginning of a video to `target`, a PNG. False where there is no ffmpeg, or no frame."""
+    if shutil.which("ffmpeg") is None:
+        return False
+    # -protocol_whitelist: a playlist in the file must not make ffmpeg read other files or URLs.
+    command = ("ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-i", str(file))
+    done = _run((*command, "-frames:v", "1", "-vf", "thumbnail=10,scale='min(1280,iw)':-2", "-y", str(target)))
+    return done is not None and target.exists() and target.stat().st_size > 0
+
+
+def _probe(file: Path) -> Recording:
+    command = ("ffprobe", "-v", "error", "-protocol_whitelist", "file", "-show_format", "-show_streams", "-of", "json")
+    output = _run((*command, str(file)))
+    try:
+        found: dict[str, Any] = json.loads(output or "{}")
+    except ValueError:
+        return Recording()
+    video: dict[str, Any] = next((s for s in found.get("streams", ()) if s.get("codec_type") == "video"), {})
+    width, height = _positive(video.get("width")), _positive(video.get("height"))
+    if _is_turned(video):
+        width, height = height, width
+    return Recording(_milliseconds(found.get("format", {}).get("duration")), width, height)
+
+
+def _is_turned(video: dict[str, Any]) -> bool:
+    """Whether players turn the pictures by a quarter: phones film upright that way."""
+    turns = [side.get("rotation", 0) for side in video.get("side_data_list", ())]
+    return any(isinstance(turn, int | float) and round(turn) % 180 == 90 for turn in turns)
+
+
+def _duration_by_tags(file: Path, mime_type: str) -> int | None:
+    suffix = _SUFFIXES.get(mime_type)
+    if suffix is None:
+        return None
+    named = file.with_suffix(suffix)
+    named.symlink_to(file)
+    try:
+        return _milliseconds(TinyTag.get(named, tags=False).duration)
+    except (TinyTagException, OSError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
+        return None
+    finally:
+        named.unlink()
+
+
+def _milliseconds(seconds: Any) -> int | None:
+    try:
+        value = float(seconds)
+    except (TypeError, ValueError):
+        return None
+    if not math.isfinite(value) or not 0 < value <= MAX_DURATION_SECONDS:
+        return None
+    return round(value * 1000)
+
+
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _run(command: tuple[str, ...]) -> str | None:
+    """What a program prints, or None when it fails or takes too long."""
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed programs; the file is an argument, never a name that a user chose
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, preexec_fn=_limit_cpu
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _limit_cpu() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))

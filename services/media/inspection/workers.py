@@ -1,0 +1,78 @@
+"""Worker processes that look into files: a fixed number, each bounded in memory and time, and below the chat in priority.
+
+A file that kills its worker, or keeps it too long, is refused; the next one finds a new worker (Pebble's pool does that, which
+the standard library's can't).
+"""
+
+import asyncio
+import os
+import resource
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
+from multiprocessing import get_context
+from typing import Final, NoReturn
+
+import structlog
+from pebble import ProcessExpired, ProcessPool
+
+from services.media import metrics
+from services.media.inspection.inspect import Inspected, Task, inspect, warm
+from services.media.inspection.refusal import Refused
+
+log = structlog.get_logger(__name__)
+
+TASKS_OF_A_WORKER: Final = 200
+"""After so many files a worker is replaced: what leaks in a decoder ends there."""
+NICENESS: Final = 10
+OPEN_FILES: Final = 64
+STOP_SECONDS: Final = 5
+
+
+class Workers:
+    """`count` processes of at most `max_bytes` of address space, each with `seconds` for a file."""
+
+    def __init__(self, count: int, max_bytes: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._pool = ProcessPool(
+            max_workers=count,
+            max_tasks=TASKS_OF_A_WORKER,
+            initializer=partial(_confine, max_bytes),
+            context=get_context("spawn"),
+        )
+
+    async def inspect(self, task: Task) -> Inspected:
+        """Look at a file in a worker. Raises Refused."""
+        with metrics.INSPECTION_SECONDS.time():
+            future = self._pool.schedule(inspect, args=(task,), timeout=self._seconds)
+            try:
+                found: Inspected = await asyncio.wrap_future(future)
+            except (TimeoutError, FutureTimeoutError):
+                _refuse("time", f"Looking into the file takes more than {self._seconds:g} s")
+            except ProcessExpired as error:
+                _refuse("memory", f"Looking into the file takes too much memory (status {error.exitcode})")
+            except MemoryError:
+                _refuse("memory", "Looking into the file takes too much memory")
+            return found
+
+    async def warm(self) -> None:
+        """Start the workers: the first upload needn't wait for that."""
+        await asyncio.wrap_future(self._pool.schedule(warm))
+
+    async def stop(self) -> None:
+        """End the workers, whatever they do."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        await asyncio.to_thread(self._pool.join, STOP_SECONDS)
+
+
+def _refuse(limit: str, reason: str) -> NoReturn:
+    metrics.KILLED.labels(limit).inc()
+    log.warning("inspection.over_limit", limit=limit)
+    raise Refused(reason) from None
+
+
+def _confine(max_bytes: int) -> None:
+    """Bound this process; the machine's other work goes first."""
+    resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(NICENESS)

@@ -1,0 +1,7 @@
+-- Take an upload for processing; a row comes back when it was free to take. $1 id, $2 user, $3 seconds that it is ours
+UPDATE media.uploads
+SET state = 'processing', processing_until = now() + make_interval(secs => $3)
+WHERE id = $1 AND user_id = $2
+    AND ((state = 'reserved' AND expires_at > now()) OR (state = 'processing' AND processing_until < now()))
+RETURNING id::text, user_id::text, conversation_id::text, state, name, mime_type, size, media, reason,
+          expires_at > now() AS standing

@@ -1,0 +1,87 @@
+"""Deletes the objects of uploads that nobody needs: no message took them in time, or their message or user is gone.
+
+The row goes first and the objects follow, so a crash in between leaves objects to delete, never a message without its file. A
+row whose objects were deleted stays for a day, since quotas count it; then its objects are deleted once more, for whoever was
+still writing some when the upload was released, and the row goes.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import structlog
+from redis.exceptions import RedisError
+
+from services.media import metrics
+from services.media.storage import SOURCE, STORE_ERRORS, Storage, incoming, object_of
+from shared.postgres import TRANSIENT_ERRORS, Pool, load_sql
+from shared.uploads.signing import object_name
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 100
+PARTIAL_SECONDS: Final = 7200
+"""A transfer may take an hour: what is still partial after twice that belongs to a writer that died."""
+_RELEASE: Final = load_sql("services.media", "release_orphans")
+_RELEASED: Final = "SELECT id::text FROM media.uploads WHERE state = 'released' ORDER BY reserved_at LIMIT $1"
+_MARK_DELETED: Final = "UPDATE media.uploads SET state = 'deleted' WHERE id = ANY ($1::uuid[]) AND state = 'released'"
+_OLD: Final = """
+    SELECT id::text FROM media.uploads
+    WHERE state = 'deleted' AND reserved_at < now() - interval '1 day' ORDER BY reserved_at LIMIT $1
+"""
+_PURGE: Final = "DELETE FROM media.uploads WHERE id = ANY ($1::uuid[]) AND state = 'deleted'"
+_UNTIDY: Final = """
+    SELECT id::text FROM media.uploads
+    WHERE state IN ('ready', 'used') AND NOT tidied AND expires_at < now() - interval '10 minutes'
+    ORDER BY expires_at LIMIT $1
+"""
+_TIDIED: Final = "UPDATE media.uploads SET tidied = true WHERE id = ANY ($1::uuid[])"
+
+
+class Sweep:
+    """Runs on every replica: two that do the same at once do no harm."""
+
+    def __init__(self, pool: Pool, storage: Storage, orphan_seconds: float, period_seconds: float) -> None:
+        self._pool = pool
+        self._storage = storage
+        self._orphan_seconds = orphan_seconds
+        self._period = period_seconds
+
+    async def run(self) -> None:
+        """Sweep again and again. Never returns."""
+        while True:
+            try:
+                await self.once()
+            except (*TRANSIENT_ERRORS, *STORE_ERRORS, asyncpg.PostgresError, RedisError) as error:
+                metrics.SWEEP_FAILURES.inc()
+                log.warning("sweep.failed", error=repr(error))
+            await asyncio.sleep(self._period * random.uniform(0.8, 1.2))  # noqa: S311 - spreads replicas
+
+    async def once(self) -> int:
+        """Delete all that is due; returns the number of uploads whose objects were deleted. Raises what its parts raise."""
+        await self._pool.execute(_RELEASE, self._orphan_seconds, BATCH * 10)
+        swept = 0
+        while ids := await self._ids(_RELEASED):
+            await self._delete(ids)
+            await self._pool.execute(_MARK_DELETED, ids)
+            swept += len(ids)
+        while ids := await self._ids(_OLD):
+            await self._delete(ids)
+            await self._pool.execute(_PURGE, ids)
+        while ids := await self._ids(_UNTIDY):
+            # What a client sent to the bucket after `complete`, or a crash left of the bytes as they came.
+            for upload_id in ids:
+                await self._storage.delete([incoming(upload_id), object_of(object_name(upload_id, SOURCE))])
+            await self._pool.execute(_TIDIED, ids)
+        await self._storage.clear_partial(PARTIAL_SECONDS)
+        metrics.SWEPT.inc(swept)
+        return swept
+
+    async def _ids(self, statement: str) -> Sequence[str]:
+        return [row["id"] for row in await self._pool.fetch(statement, BATCH)]
+
+    async def _delete(self, ids: Sequence[str]) -> None:
+        for upload_id in ids:
+            await self._storage.delete_all_of(upload_id)

@@ -1,0 +1,55 @@
+"""Settings that every service which hands out URLs of uploads shares."""
+
+from typing import Final
+
+from pydantic import Field, SecretStr, field_validator
+
+from shared.settings import MIN_SECRET_BYTES, ServiceSettings
+from shared.uploads.signing import UploadSigner
+
+MAX_KEYS: Final = 5
+
+
+class UploadSettings(ServiceSettings):
+    """Where clients find uploads, and the keys that sign their URLs."""
+
+    public_url: str = Field(
+        "http://127.0.0.1:8080",
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="Origin (and path, if any) under which clients reach `/chat`; the URLs of uploads begin with it.",
+    )
+    upload_signing_keys: SecretStr | None = Field(
+        None,
+        description="Keys of at least 32 bytes, with commas. The first one signs the URLs of uploads, the others go on "
+        "being accepted: put a new one in front, and remove the old one 8 days later. Unset: no uploads.",
+    )
+
+    @field_validator("upload_signing_keys", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("upload_signing_keys")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            keys = split_keys(value)
+            if not 1 <= len(keys) <= MAX_KEYS or any(len(key) < MIN_SECRET_BYTES for key in keys):
+                raise ValueError(f"needs 1 to {MAX_KEYS} keys of at least {MIN_SECRET_BYTES} bytes each")
+        return value
+
+    @property
+    def uploads_offered(self) -> bool:
+        """Whether this deployment has uploads at all."""
+        return self.upload_signing_keys is not None
+
+    def signer(self) -> UploadSigner | None:
+        """What signs and checks URLs of uploads; None where uploads are not set up."""
+        if self.upload_signing_keys is None:
+            return None
+        return UploadSigner(self.public_url, split_keys(self.upload_signing_keys))
+
+
+def split_keys(value: SecretStr) -> list[bytes]:
+    """The keys of a list with commas."""
+    return [key.strip().encode() for key in value.get_secret_value().split(",") if key.strip()]
