@@ -15,6 +15,7 @@ from shared.postgres.address import parse as parse_database_url
 from shared.protocol.limits import MAX_URL_CHARACTERS
 from shared.protocol.topology import MOST_COMMAND_QUEUES
 from shared.rabbitmq.hosts import split_hosts
+from shared.redis import DEFAULT_PARTITIONS, topology_of
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
@@ -56,8 +57,17 @@ class ServiceSettings(BaseSettings):
         description="Queues that gateways spread their commands over, so that their leaders spread over RabbitMQ's nodes. "
         "The same for gateway and messaging; raise it at messaging first, lower it at the gateways first.",
     )
-    redis_urls: CommaList = Field(
-        description="Redis servers, with commas. Users are spread over them by rendezvous hashing.", min_length=1
+    redis_urls: str = Field(
+        description="Redis: one server `redis://host:6379/0`; the master that Sentinels know "
+        "`redis+sentinel://host1:26379,host2:26379,host3:26379/mymaster?db=0`; or a Redis Cluster (7.0 or newer) "
+        "`redis+cluster://host1,host2,host3`. `rediss` for TLS.",
+    )
+    redis_partitions: int = Field(
+        DEFAULT_PARTITIONS,
+        ge=1,
+        le=1024,
+        description="Redis Cluster: into how many hash slots users and conversations fall, in every service the same number. "
+        "To change it loses what Redis holds, as FLUSHALL does. Without a cluster there is one partition.",
     )
     allowed_origins: CommaList = Field(
         default_factory=list,
@@ -85,7 +95,7 @@ class ServiceSettings(BaseSettings):
     traces_ratio: float = Field(0.01, ge=0, le=1, description="Share of batches that are traced.")
     shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
 
-    _split = field_validator("redis_urls", "allowed_origins", "webhook_urls", mode="before")(split_commas)
+    _split = field_validator("allowed_origins", "webhook_urls", mode="before")(split_commas)
 
     @field_validator("webhook_urls")
     @classmethod
@@ -100,6 +110,12 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _names_database(cls, url: SecretStr) -> SecretStr:
         parse_database_url(url.get_secret_value())
+        return url
+
+    @field_validator("redis_urls")
+    @classmethod
+    def _names_one_redis(cls, url: str) -> str:
+        topology_of(url, 1)
         return url
 
     @field_validator("amqp_url")

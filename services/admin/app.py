@@ -16,7 +16,7 @@ from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import Shards
+from shared.redis import Shards, open_shards
 from shared.requests import Requester
 from shared.rest import create_app
 from shared.settings import load
@@ -78,7 +78,7 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = Shards(settings.redis_urls)
+    shards = open_shards(settings.redis_urls, settings.redis_partitions)
     admin = Admin(settings, pool, shards)
     supervisor = Supervisor()
     admin.start(supervisor)

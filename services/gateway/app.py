@@ -40,7 +40,7 @@ from shared.postgres import Pool
 from shared.protocol import limits
 from shared.protocol.topology import QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import Shards
+from shared.redis import open_shards
 from shared.rest import create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -58,7 +58,7 @@ class Process:
         self.settings = settings
         # A new name for each start: routes of an earlier process must not lead here.
         self.gateway_id = f"{settings.instance}-{uuid.uuid4().hex[:8]}"
-        self.shards = Shards(settings.redis_urls)
+        self.shards = open_shards(settings.redis_urls, settings.redis_partitions)
         self._queues = command_queues(settings.command_queues)
         self.publisher = Publisher(settings.amqp_url, settings.instance, (*QUEUES, *self._queues[1:]))
         self.verifier = TokenVerifier(settings)

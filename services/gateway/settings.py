@@ -38,7 +38,7 @@ class GatewaySettings(ServiceSettings):
         0.007, ge=0, le=0.1, description="Longest wait for a command batch to fill; nothing is waited for at rest."
     )
 
-    _split = field_validator("allowed_origins", "media_allowed_hosts", "redis_urls", mode="before")(split_commas)
+    _split = field_validator("allowed_origins", "media_allowed_hosts", mode="before")(split_commas)
 
     @model_validator(mode="after")
     def _pong_after_ping(self) -> Self:

@@ -26,7 +26,7 @@ from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.redis import Shards
+from shared.redis import Shards, open_shards
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.rest.errors import error_response
 from shared.settings import load
@@ -120,7 +120,7 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = Shards(settings.redis_urls)
+    shards = open_shards(settings.redis_urls, settings.redis_partitions)
     media = Media(settings, pool, shards, signer)
     supervisor = Supervisor()
     media.start(supervisor)

@@ -36,7 +36,7 @@ from shared.postgres import Pool
 from shared.protocol.requests import MessagingRequest, messaging_request_decoder
 from shared.protocol.topology import FORMER_SIGNALS, MESSAGING_REQUESTS, MESSAGING_SIGNALS, QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.redis import Shards
+from shared.redis import Shards, open_shards
 from shared.requests import Responder
 from shared.rest import Authenticator, create_app
 from shared.settings import load
@@ -153,7 +153,7 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance, hints=HINTS
     )
-    shards = Shards(settings.redis_urls)
+    shards = open_shards(settings.redis_urls, settings.redis_partitions)
     messaging = Messaging(settings, pool, shards)
     supervisor = Supervisor()
     messaging.start(supervisor)

@@ -33,7 +33,7 @@ from shared.protocol.topology import (
     Queue,
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.redis import Shards
+from shared.redis import Shards, open_shards
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -120,7 +120,7 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = Shards(settings.redis_urls)
+    shards = open_shards(settings.redis_urls, settings.redis_partitions)
     notifier = Notifier(settings, pool, shards)
     supervisor = Supervisor()
     notifier.start(supervisor)

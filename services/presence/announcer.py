@@ -20,7 +20,7 @@ from services.presence.shard_health import ShardHealth
 from shared.protocol import server
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import Status, StatusBulkPayload, UserStatus
-from shared.redis import Script, Server, Shards
+from shared.redis import Script, Shard, Shards
 from shared.retry import is_transient
 
 ATTEMPTS: Final = 5
@@ -192,7 +192,7 @@ class Announcer:
             if each.user_id in self._unsent or len(self._unsent) < MAX_UNSENT:
                 self._unsent.setdefault(each.user_id, set()).update(receivers)
 
-    async def _send_parts(self, bulks: Sequence[Bulk], client: Server) -> bool:
+    async def _send_parts(self, bulks: Sequence[Bulk], client: Shard) -> bool:
         part: list[Bulk] = []
         weight = 0
         for bulk in bulks:
@@ -244,7 +244,7 @@ class Announcer:
         return routes, {index for index, part in answers.items() if part is None}
 
 
-async def _read_routes(users: list[str], client: Server) -> dict[str, list[str]]:
+async def _read_routes(users: list[str], client: Shard) -> dict[str, list[str]]:
     routes: dict[str, list[str]] = {}
     for first in range(0, len(users), RECEIVERS_PER_CALL):
         part = users[first : first + RECEIVERS_PER_CALL]
@@ -283,6 +283,6 @@ def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.block)
 
 
-async def _run(client: Server, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:
+async def _run(client: Shard, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:
     places: list[int] = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks, VERSION_SECONDS)))
     return places

@@ -33,7 +33,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.protocol import relay, topology
 from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer
-from shared.redis import Shards
+from shared.redis import Shards, open_shards
 from shared.requests import Responder
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
@@ -159,7 +159,7 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = Shards(settings.redis_urls)
+    shards = open_shards(settings.redis_urls, settings.redis_partitions)
     presence = Presence(settings, pool, shards)
     supervisor = Supervisor()
     presence.start(supervisor)

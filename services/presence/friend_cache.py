@@ -98,17 +98,19 @@ class FriendCache:
         """User → current version."""
         found: dict[str, str] = {}
         for index, users in self._shards.split(dict.fromkeys(user_ids)).items():
-            names = [keys.key(keys.FRIENDS_VERSION, user) for user in users]
-            values = cast("list[bytes | None]", await self._shards.at(index).mget(names))
+            shard = self._shards.at(index)
+            names = [shard.key(keys.FRIENDS_VERSION, user) for user in users]
+            values = cast("list[bytes | None]", await shard.client.mget(names))
             found |= {user: (value or b"").decode() for user, value in zip(users, values, strict=True)}
         return found
 
     async def forget(self, *user_ids: str) -> None:
         """Raise the versions of users whose friends changed. Call it after the change is committed."""
         for index, users in self._shards.split(dict.fromkeys(user_ids)).items():
-            async with self._shards.at(index).pipeline(transaction=True) as pipe:
+            shard = self._shards.at(index)
+            async with shard.client.pipeline(transaction=True) as pipe:
                 for user in users:
-                    pipe.incr(keys.key(keys.FRIENDS_VERSION, user))
-                    pipe.expire(keys.key(keys.FRIENDS_VERSION, user), VERSION_SECONDS)
-                    pipe.delete(keys.key(keys.FRIENDS, user))
+                    pipe.incr(shard.key(keys.FRIENDS_VERSION, user))
+                    pipe.expire(shard.key(keys.FRIENDS_VERSION, user), VERSION_SECONDS)
+                    pipe.delete(shard.key(keys.FRIENDS, user))
                 await pipe.execute()

@@ -74,12 +74,12 @@ class Requests:
             return True
         for other in await self._follows.erase_blocks(user_id, BATCH):
             await self._statuses.forget_block(user_id, other)
-        client = self._shards.of(user_id)
-        if await client.zcard(keys.key(keys.LEASES, user_id)):
+        shard = self._shards.of(user_id)
+        if await shard.client.zcard(shard.key(keys.LEASES, user_id)):
             # The user's connections were closed a moment ago; what their end still writes goes next time.
             return True
         for prefix in _OF_USER:
-            await client.delete(keys.key(prefix, user_id))
+            await shard.client.delete(shard.key(prefix, user_id))
         return False
 
     async def _export(self, request: ExportUser) -> ExportPage:

@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import structlog
-from redis.asyncio import Redis
 
-from shared.redis import RedisError, Shards
+from shared.redis import RedisError, Shard, Shards
 from shared.retry import TRANSIENT_ERRORS, is_transient
 
 log = structlog.get_logger(__name__)
@@ -26,7 +25,7 @@ class ShardHealth:
         self._shards = shards
         self._away: set[int] = set()
 
-    async def reach(self, index: int, work: Callable[[Redis], Awaitable[T]]) -> T | None:
+    async def reach(self, index: int, work: Callable[[Shard], Awaitable[T]]) -> T | None:
         """The result of `work` with the client of a shard, or None when the shard is away. Raises the other errors of `work`."""
         if index in self._away:
             return None
@@ -55,7 +54,8 @@ class ShardHealth:
     async def _answers(self, index: int) -> bool:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await self._shards.at(index).ping()
+                shard = self._shards.at(index)
+                await shard.client.exists(shard.key("ping"))
         except (*TRANSIENT_ERRORS, RedisError):
             return False
         return True

@@ -42,12 +42,14 @@ class Statuses:
     async def forget_block(self, one: str, other: str) -> None:
         """Delete what the two saw of each other, after the last block between them ended."""
         for user, viewer in ((one, other), (other, one)):
-            await self._shards.of(user).hdel(keys.key(keys.ABSENCES, user), viewer)
+            shard = self._shards.of(user)
+            await shard.client.hdel(shard.key(keys.ABSENCES, user), viewer)
 
     async def _read_absences(self, index: int, users: list[str], viewer: str) -> list[UserStatus]:
-        async with self._shards.at(index).pipeline(transaction=False) as pipe:
+        shard = self._shards.at(index)
+        async with shard.client.pipeline(transaction=False) as pipe:
             for user in users:
-                pipe.hget(keys.key(keys.ABSENCES, user), viewer)
+                pipe.hget(shard.key(keys.ABSENCES, user), viewer)
             seen: list[bytes | None] = await pipe.execute()
         return [
             UserStatus(user, False, "offline", instant_of_ms(int(at) * 1000) if at else None)

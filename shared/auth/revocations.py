@@ -19,12 +19,13 @@ class Revocations:
     async def revoke(self, user_id: str, keep_seconds: int | None) -> None:
         """Refuse the user's current tokens, for `keep_seconds` or for ever, and have gateways close its connections."""
         now = math.floor(time.time())
-        client = self._shards.of(user_id)
-        await client.set(keys.key(keys.REVOKED, user_id), now, ex=keep_seconds)
+        shard = self._shards.of(user_id)
+        await shard.client.set(shard.key(keys.REVOKED, user_id), now, ex=keep_seconds)
         order = relay.Order(CloseCode.TOKEN_EXPIRED, user_id, issued_before=now)
-        await client.publish(keys.GATEWAYS, msgpack_encoder.encode(relay.Downlink(orders=[order])))
+        await shard.publish(shard.key(keys.GATEWAYS), msgpack_encoder.encode(relay.Downlink(orders=[order])))
 
     async def is_revoked(self, principal: Principal) -> bool:
         """True when the token was issued before the revocation, or in the same second."""
-        since = await self._shards.of(principal.user_id).get(keys.key(keys.REVOKED, principal.user_id))
+        shard = self._shards.of(principal.user_id)
+        since = await shard.client.get(shard.key(keys.REVOKED, principal.user_id))
         return since is not None and principal.issued_at <= float(since)

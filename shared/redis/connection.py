@@ -7,11 +7,12 @@ For what passes with every batch, where redis-py's pool, locks, retries and time
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import hiredis
 from redis._parsers.base import BaseParser
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -39,9 +40,11 @@ class Connection(asyncio.Protocol):
         self.ended: asyncio.Future[None] = self._loop.create_future()
         """Done when the connection is gone."""
 
-    async def open(self, url: str) -> None:
-        """Connect to the server of `url`, sign in, and choose the database. Raises OSError, TimeoutError or RedisError."""
-        options = parse_url(url)
+    async def open(self, options: Mapping[str, Any]) -> None:
+        """Connect to a server, sign in, and choose the database. Raises OSError, TimeoutError or RedisError.
+
+        `options` are what redis-py's `parse_url` makes of a URL.
+        """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await _connect(self, options)
@@ -128,7 +131,7 @@ class Connection(asyncio.Protocol):
         self.abort()
 
 
-def _greeting(options: Any) -> list[tuple[Argument, ...]]:
+def _greeting(options: Mapping[str, Any]) -> list[tuple[Argument, ...]]:
     commands: list[tuple[Argument, ...]] = []
     if options.get("password"):
         user = (options["username"],) if options.get("username") else ()
@@ -138,7 +141,7 @@ def _greeting(options: Any) -> list[tuple[Argument, ...]]:
     return commands
 
 
-async def _connect(connection: Connection, options: Any) -> None:
+async def _connect(connection: Connection, options: Mapping[str, Any]) -> None:
     loop = asyncio.get_running_loop()
     if "path" in options:
         await loop.create_unix_connection(lambda: connection, options["path"])
@@ -147,7 +150,7 @@ async def _connect(connection: Connection, options: Any) -> None:
     await loop.create_connection(lambda: connection, host, port, ssl=_tls(options))
 
 
-def _tls(options: Any) -> ssl.SSLContext | None:
+def _tls(options: Mapping[str, Any]) -> ssl.SSLContext | None:
     """What `rediss://` and its `ssl_` options ask for."""
     kind = options.get("connection_class", object)
     if not issubclass(kind, SSLConnection):

@@ -3,7 +3,16 @@
 import re
 from typing import Final
 
-from redis.exceptions import AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, RedisError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    CrossSlotTransactionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -15,20 +24,30 @@ TRANSIENT_ERRORS: Final = (
     ClusterDownError,  # MASTERDOWN is one of its kinds
     TryAgainError,
     AskError,  # MOVED is one of its kinds
+    RedisClusterException,  # no node answers, or a slot isn't served
     OSError,
     TimeoutError,
 )
 """Classes of errors after which the same command may succeed. `is_transient` knows the others, which have no class."""
 
-_CODES: Final = "ASK|BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|MOVED|NOREPLICAS|OOM|READONLY|TRYAGAIN|UNBLOCKED"
+_LOST_MASTER: Final = "CLUSTERDOWN|LOADING|MASTERDOWN|MOVED|READONLY"
+_CODES: Final = f"ASK|BUSY|MISCONF|NOREPLICAS|OOM|TRYAGAIN|UNBLOCKED|{_LOST_MASTER}"
 _PASSING: Final = re.compile(rf"^-?(?:{_CODES})\b|: -(?:{_CODES})\b|Script attempted to access a non local key")
 """How answers begin, or what stands inside them when a script got them: Redis before 7 wraps what its scripts get
 («ERR Error running script (call to f_…): @user_script:1: … -OOM command not allowed …»). A script that finds a key of its
 slot elsewhere runs in the middle of a resharding."""
+_FROM_NO_MASTER: Final = re.compile(rf"^-?(?:{_LOST_MASTER})\b|: -(?:{_LOST_MASTER})\b")
 
 
 def is_transient(error: BaseException) -> bool:
     """True when the same command may succeed later: the server is away, full, starting, busy, or no longer the master."""
     if isinstance(error, TRANSIENT_ERRORS):
-        return True
+        return not isinstance(error, CrossSlotTransactionError)
     return isinstance(error, RedisError) and _PASSING.search(str(error)) is not None
+
+
+def is_lost_master(error: BaseException) -> bool:
+    """True when the server that answered is not, or not yet, the master of these keys: another connection may find it."""
+    if not isinstance(error, RedisError):
+        return False
+    return re.fullmatch(_LOST_MASTER, error.status_code or "") is not None or bool(_FROM_NO_MASTER.search(str(error)))

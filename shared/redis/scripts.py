@@ -2,63 +2,110 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha1
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 from shared.protocol import keys
 from shared.redis.connection import Argument, Broken, Connection
+from shared.redis.errors import is_lost_master
 
 if TYPE_CHECKING:
-    from shared.redis.topology import Server
+    from shared.redis.shards import Shard
 
-_PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{([A-Z_]+)\}\}")
+_PUBSUB: Final = {"PUBLISH": "PUBLISH", "NUMSUB": "NUMSUB"}
+_SHARDED_PUBSUB: Final = {"PUBLISH": "SPUBLISH", "NUMSUB": "SHARDNUMSUB"}
 
 
-def load_lua(package: str, name: str) -> str:
-    """The text of `<package>/lua/<name>.lua`, with `{{INBOX}}` and the like replaced by the prefixes of `protocol.keys`.
+def load_lua(package: str, name: str, tag: str = "", *, clustered: bool = False) -> str:
+    """The text of `<package>/lua/<name>.lua` for one partition.
 
-    Raises AttributeError for a prefix that is not declared there.
+    `{{INBOX}}` and the like become the prefixes of `protocol.keys`, behind the partition's hash tag; `{{PUBLISH}}` and
+    `{{NUMSUB}}` become the commands of a cluster's sharded pub/sub, or the plain ones. Raises AttributeError for a prefix
+    that is not declared.
     """
     text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    return _PLACEHOLDER.sub(lambda match: str(getattr(keys, match[1])), text)
+    commands = _SHARDED_PUBSUB if clustered else _PUBSUB
+
+    def fill(match: re.Match[str]) -> str:
+        if match[1] in commands:
+            return commands[match[1]]
+        declared = str(getattr(keys, match[1]))
+        # What isn't the name of a key, such as a mark in a value, has no letters.
+        return f"{tag}{declared}" if declared[0].isalpha() else declared
+
+    return _PLACEHOLDER.sub(fill, text)
 
 
 class Script:
-    """A Lua script, run on the server of one's choice. Loaded on first use, and again when the server forgot it.
+    """A Lua script, run on the partition of one's choice. Loaded on first use, and again when the server forgot it.
 
     Several names are files that follow one another: first the functions, then what uses them.
     """
 
     def __init__(self, package: str, *names: str) -> None:
-        self._text = "\n".join(load_lua(package, name) for name in names)
-        self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+        self._package = package
+        self._names = names
+        self._filled: dict[tuple[str, bool], tuple[str, str]] = {}
+        self._fill("", clustered=False)
 
-    async def __call__(self, server: "Server", *args: Argument) -> Any:
+    async def __call__(self, shard: "Shard", *args: Argument) -> Any:
         """Run with `args` as ARGV. Raises RedisError."""
-        return await server.scripts.run(self._sha, self._text, args)
+        filled = self._filled.get((shard.tag, shard.clustered))
+        if filled is None:
+            filled = self._fill(shard.tag, clustered=shard.clustered)
+        return await shard.scripts.run(*filled, args)
+
+    def _fill(self, tag: str, *, clustered: bool) -> tuple[str, str]:
+        """The script's SHA-1 and text for a partition."""
+        text = "\n".join(load_lua(self._package, name, tag, clustered=clustered) for name in self._names)
+        filled = sha1(text.encode(), usedforsecurity=False).hexdigest(), text
+        self._filled[tag, clustered] = filled
+        return filled
 
 
 class ScriptRunner:
-    """Runs Lua scripts on one server, over one connection that is made when it is needed, and again when it broke."""
+    """Runs Lua scripts of one partition, over one connection that is made when it is needed, and again when it broke.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    `locate` says how to connect to the master, and `forget` that it may no longer be the master. `slot_key` is the one key
+    that scripts declare in a cluster, where it decides which node runs them. No key has that name, so while the slot moves to
+    another node, every script is refused as a whole (ASK) instead of finding half of its keys.
+    """
+
+    def __init__(
+        self,
+        locate: Callable[[], Awaitable[Mapping[str, Any]]],
+        forget: Callable[[], Awaitable[None]],
+        slot_key: str | None = None,
+    ) -> None:
+        self._locate = locate
+        self._forget = forget
+        self._keys: tuple[Argument, ...] = (0,) if slot_key is None else (1, slot_key)
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
 
     async def run(self, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
         """Run the script of this SHA-1 with these as ARGV; `text` is sent when the server doesn't have it.
 
-        Tried a second time on a new connection when the first one breaks, so it may run twice. Raises RedisError.
+        Tried a second time on a new connection when the first one breaks or its server is not the master, so it may run
+        twice. Raises RedisError.
         """
+        connection = await self._usable()
         try:
-            return await _run(await self._usable(), sha, text, arguments)
-        except Broken:
-            return await _run(await self._usable(), sha, text, arguments)
+            return await self._run(connection, sha, text, arguments)
+        except Exception as error:
+            lost = is_lost_master(error)
+            if not lost and not isinstance(error, Broken):
+                raise
+        if lost:
+            connection.abort()
+            await self._forget()
+        return await self._run(await self._usable(), sha, text, arguments)
 
     def close(self) -> None:
         """Close the connection."""
@@ -66,6 +113,12 @@ class ScriptRunner:
             self._opening.cancel()
         if self._connection is not None:
             self._connection.abort()
+
+    async def _run(self, connection: Connection, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
+        try:
+            return await connection.ask("EVALSHA", sha, *self._keys, *arguments)
+        except NoScriptError:
+            return await connection.ask("EVAL", text, *self._keys, *arguments)
 
     async def _usable(self) -> Connection:
         """The connection, or a new one; all that wait for one wait for the same."""
@@ -80,15 +133,9 @@ class ScriptRunner:
     async def _open(self) -> Connection:
         connection = Connection()
         try:
-            await connection.open(self._url)
+            await connection.open(await self._locate())
         except (OSError, TimeoutError) as error:
+            await self._forget()
             raise RedisConnectionError(f"no connection to Redis: {error!r}") from error
         self._connection = connection
         return connection
-
-
-async def _run(connection: Connection, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
-    try:
-        return await connection.ask("EVALSHA", sha, 0, *arguments)
-    except NoScriptError:
-        return await connection.ask("EVAL", text, 0, *arguments)

@@ -1,92 +1,276 @@
-"""The Redis servers, and users and conversations spread over them."""
+"""Where Redis runs: one server, a master that Sentinels know, or a Redis Cluster; and how its masters are found.
+
+A topology is chosen by the scheme of `CHAT_REDIS_URLS`:
+
+redis://host:6379/0                                          one server, or an address that always leads to the master
+redis+sentinel://sentinel1:26379,sentinel2/mymaster?db=0     the master «mymaster», as the Sentinels name it
+redis+cluster://node1:6379,node2,node3                       a Redis Cluster, with some of its nodes to begin with
+
+`rediss`, `rediss+sentinel` and `rediss+cluster` use TLS. User and password before `@` are those of the data servers; those of
+the Sentinels are the options `sentinel_username` and `sentinel_password`. Other options are redis-py's.
+"""
 
 import asyncio
-from collections.abc import Iterable
-from functools import lru_cache
-from hashlib import blake2b
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, cast
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import Connection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MasterDownError, ReadOnlyError
 
 from shared.redis.connection import ANSWER_SECONDS, CONNECT_SECONDS
-from shared.redis.scripts import ScriptRunner
+from shared.redis.hash_tags import tags
 
 MAX_CONNECTIONS: Final = 64
+SENTINEL_PORT: Final = 26379
+CLUSTER_PORT: Final = 6379
+SENTINEL_SECONDS: Final = 1.0
+"""A Sentinel that takes longer is passed over for the next."""
+CLUSTER_RETRIES: Final = 3
+DEFAULT_PARTITIONS: Final = 16
+"""Of a cluster."""
+
+Options = Mapping[str, Any]
+"""How to connect to one server, as redis-py's `parse_url` says it: host, port, db, username, password, TLS."""
+
+_WAITS: Final[dict[str, Any]] = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
 
 
-class Server(Redis):
-    """A client of one server: connects when it is first used; answers are bytes; one retry on a broken connection.
+class Topology(Protocol):
+    """What the rest knows of the servers. Partitions are numbered from 0."""
 
-    When all connections of its pool are in use, a command waits for one, for as long as it would wait for an answer.
-    `scripts` has a connection of its own.
-    """
+    @property
+    def tags(self) -> Sequence[str]:
+        """The beginning of each partition's keys: its hash tag in braces, or '' without a cluster."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(
-            connection_pool=BlockingConnectionPool.from_url(
-                url,
-                timeout=ANSWER_SECONDS,
-                socket_connect_timeout=CONNECT_SECONDS,
-                socket_timeout=ANSWER_SECONDS,
-                health_check_interval=0,
-                retry=Retry(NoBackoff(), 1),
-                retry_on_error=[RedisConnectionError],
-                max_connections=MAX_CONNECTIONS,
-            )
-        )
-        self.scripts = ScriptRunner(url)
+    @property
+    def clustered(self) -> bool:
+        """True when scripts name the partition's hash slot, and pub/sub is sharded."""
 
-    async def aclose(self, close_connection_pool: bool | None = True) -> None:
-        """Close all connections."""
-        self.scripts.close()
-        await super().aclose(close_connection_pool)
+    def client(self, partition: int) -> Redis:
+        """redis-py's client of the partition's master. Answers are bytes."""
 
+    async def locate(self, partition: int) -> Options:
+        """How to connect to the partition's master now. Raises OSError, TimeoutError or RedisError."""
 
-class Shards:
-    """The Redis servers. All keys of one user, or one conversation, live on the server that `of` gives."""
-
-    def __init__(self, urls: Iterable[str]) -> None:
-        self.clients: dict[str, Server] = {url: Server(url) for url in urls}
-        if not self.clients:
-            raise ValueError("no Redis server is named")
-        self._urls = list(self.clients)
-        self._index_of = lru_cache(maxsize=65_536)(self._rendezvous)
-
-    def __len__(self) -> int:
-        return len(self._urls)
-
-    def index_of(self, name: str) -> int:
-        """Which server (0-based) has the keys of this user or conversation."""
-        return 0 if len(self._urls) == 1 else self._index_of(name)
-
-    def of(self, name: str) -> Server:
-        """The client of the server that has the keys of this user or conversation."""
-        return self.clients[self._urls[self.index_of(name)]]
-
-    def at(self, index: int) -> Server:
-        """The client of server `index`."""
-        return self.clients[self._urls[index]]
-
-    def split(self, names: Iterable[str]) -> dict[int, list[str]]:
-        """Names grouped by server index."""
-        groups: dict[int, list[str]] = {}
-        for name in names:
-            groups.setdefault(self.index_of(name), []).append(name)
-        return groups
-
-    async def ping(self) -> None:
-        """A round trip to each server. Raises RedisError or TimeoutError."""
-        async with asyncio.timeout(2):
-            await asyncio.gather(*(client.ping() for client in self.clients.values()))
+    async def forget(self) -> None:
+        """A master was lost or demoted: find the masters anew, and use no idle connection of before."""
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await asyncio.gather(*(client.aclose() for client in self.clients.values()))
 
-    def _rendezvous(self, name: str) -> int:
-        """Highest random weight (Thaler and Ravishankar, 1998): adding a server moves 1/n of the names."""
-        weights = [blake2b(f"{url}|{name}".encode(), digest_size=8).digest() for url in self._urls]
-        return weights.index(max(weights))
+
+class _Pooled:
+    """What one server and Sentinel have in common: one master, one pool, one partition without a hash tag."""
+
+    tags: Sequence[str] = ("",)
+    clustered = False
+
+    def __init__(self, options: Options, connection_class: type[Connection] | None = None, **more: Any) -> None:
+        kwargs = {**options, **_WAITS, **more}
+        if connection_class is not None:
+            kwargs["connection_class"] = connection_class
+        self._pool = BlockingConnectionPool(
+            timeout=ANSWER_SECONDS,
+            health_check_interval=0,
+            retry=Retry(NoBackoff(), 1),
+            retry_on_error=[RedisConnectionError, ReadOnlyError, MasterDownError],
+            max_connections=MAX_CONNECTIONS,
+            **kwargs,
+        )
+        self._client = Redis(connection_pool=self._pool)
+
+    def client(self, _partition: int) -> Redis:
+        """The client of the one master."""
+        return self._client
+
+    async def forget(self) -> None:
+        """Close idle connections: they may lead to a server that is no longer the master, and answers reads all the same."""
+        await self._pool.disconnect(inuse_connections=False)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose(close_connection_pool=True)
+        await self._pool.aclose()
+
+
+class OneServer(_Pooled):
+    """One server, or an address behind which the master changes: its name is resolved at each connect."""
+
+    def __init__(self, url: str) -> None:
+        self._options = cast("Options", parse_url(url))
+        super().__init__(self._options)
+
+    async def locate(self, _partition: int) -> Options:
+        """The same always."""
+        return self._options
+
+
+class _LocatedConnection(Connection):
+    """A connection of redis-py that asks where to connect to, each time."""
+
+    def __init__(self, *, locate: Callable[[], Awaitable[tuple[str, int]]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._locate = locate
+
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Connect to the master of now. Raises redis' errors."""
+        if not self.is_connected:
+            self.host, self.port = await self._locate()
+        await super().connect_check_health(check_health=check_health, retry_socket_connect=retry_socket_connect)
+
+
+class _LocatedTlsConnection(_LocatedConnection, SSLConnection):
+    """The same with TLS."""
+
+
+class SentinelMaster(_Pooled):
+    """The master that a majority's Sentinels name (Redis documentation, «Guidelines for Redis clients with support for
+    Redis Sentinel»).
+    """
+
+    def __init__(self, url: str) -> None:
+        seeds = _Seeds(url, SENTINEL_PORT)
+        if not seeds.path:
+            raise ValueError("a Sentinel URL ends with the master's name: redis+sentinel://host:26379/mymaster")
+        own = {name: seeds.options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+        self._name = unquote(seeds.path)
+        self._options = seeds.server(seeds.hosts[0], credentials=True)
+        watch = seeds.server(seeds.hosts[0], credentials=False)
+        secure = {name: value for name, value in watch.items() if name.startswith("ssl_")}
+        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            seeds.hosts,
+            sentinel_kwargs={
+                **secure,
+                **{name: value for name, value in own.items() if value is not None},
+                **({"ssl": True} if seeds.tls else {}),
+                "socket_connect_timeout": SENTINEL_SECONDS,
+                "socket_timeout": SENTINEL_SECONDS,
+            },
+        )
+        kind = _LocatedTlsConnection if seeds.tls else _LocatedConnection
+        super().__init__(self._options, kind, locate=self._address)
+
+    async def locate(self, _partition: int) -> Options:
+        """The master of now. Raises RedisError when no Sentinel knows one."""
+        host, port = await self._address()
+        return {**self._options, "host": host, "port": port}
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await super().aclose()
+        for sentinel in self._sentinel.sentinels:
+            await sentinel.aclose()
+
+    async def _address(self) -> tuple[str, int]:
+        host, port = await self._sentinel.discover_master(self._name)
+        return str(host), int(port)
+
+
+class Cluster:
+    """A Redis Cluster. redis-py's client finds the nodes, and follows slots that move."""
+
+    clustered = True
+
+    def __init__(self, url: str, partitions: int) -> None:
+        seeds = _Seeds(url, CLUSTER_PORT)
+        self.tags: Sequence[str] = tags(partitions)
+        self._options = seeds.server(seeds.hosts[0], credentials=True)
+        kwargs = {
+            name: value for name, value in self._options.items() if name not in ("host", "port", "connection_class")
+        }
+        if kwargs.pop("db", 0):
+            raise ValueError("a Redis Cluster has database 0 only")
+        if seeds.tls:
+            kwargs["ssl"] = True
+        self._cluster = RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in seeds.hosts],
+            require_full_coverage=False,
+            max_connections=MAX_CONNECTIONS,
+            retry=Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.05), CLUSTER_RETRIES),
+            **kwargs,
+            **_WAITS,
+        )
+        self._opening = asyncio.Lock()
+        self._open = False
+
+    def client(self, _partition: int) -> Redis:
+        """The client of all nodes: it sends each command to the node that holds the slot of its keys."""
+        # Both have the same commands; their common type has no name.
+        return cast("Redis", self._cluster)
+
+    async def locate(self, partition: int) -> Options:
+        """The node that holds the partition's slot. Raises RedisError when the slot isn't served."""
+        async with self._opening:
+            if not self._open:
+                await self._cluster.initialize()
+                self._open = True
+        node = self._cluster.get_node_from_key(self.tags[partition])
+        if node is None:
+            raise RedisConnectionError(f"no node serves the hash slot of {self.tags[partition]}")
+        return {**self._options, "host": node.host, "port": node.port}
+
+    async def forget(self) -> None:
+        """Ask any node that answers which one holds which slots."""
+        async with self._opening:
+            if self._open:
+                await self._cluster.nodes_manager.initialize()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._cluster.aclose()
+
+
+class _Seeds:
+    """A URL with several hosts, taken apart."""
+
+    def __init__(self, url: str, port: int) -> None:
+        parts = urlsplit(url)
+        self.tls = parts.scheme.startswith("rediss")
+        credentials, at, hosts = parts.netloc.rpartition("@")
+        self._credentials = credentials + at
+        self.hosts = [_host_and_port(host, port) for host in hosts.split(",") if host]
+        self.path = parts.path.strip("/")
+        self.options = dict(parse_qsl(parts.query))
+        if not self.hosts:
+            raise ValueError("no Redis server is named")
+
+    def server(self, address: tuple[str, int], *, credentials: bool) -> dict[str, Any]:
+        """How to connect to a server at `address`."""
+        host, port = address
+        shown = f"[{host}]" if ":" in host else quote(host)
+        before = self._credentials if credentials else ""
+        query = f"?{urlencode(self.options)}" if self.options else ""
+        return dict(parse_url(f"{'rediss' if self.tls else 'redis'}://{before}{shown}:{port}{query}"))
+
+
+def _host_and_port(text: str, port: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError(f"«{text}» names no host")
+    return parts.hostname, parts.port or port
+
+
+def topology_of(url: str, partitions: int) -> Topology:
+    """The topology that `url` names; nothing is connected yet. `partitions` counts in a cluster only.
+
+    Raises ValueError, with what to do, for a URL that names none.
+    """
+    if url.count("://") > 1:
+        raise ValueError(
+            "names several Redis servers: name one, or redis+sentinel://…/name, or redis+cluster://host1,host2,host3 "
+            "(users are no longer spread over servers that know nothing of each other)"
+        )
+    scheme, _, engine = url.partition("://")[0].partition("+")
+    if scheme not in ("redis", "rediss", "unix") or engine not in ("", "sentinel", "cluster"):
+        raise ValueError("begins with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://")
+    if engine == "sentinel":
+        return SentinelMaster(url)
+    if engine == "cluster":
+        return Cluster(url, partitions)
+    return OneServer(url)

@@ -53,10 +53,11 @@ class Requester:
         expires_at_ms = round((time.time() + seconds) * 1000)
         envelope = Request(name, expires_at_ms, msgpack_encoder.encode(request))
         await self._publisher.publish(queue, msgpack_encoder.encode(envelope), expiration_seconds=seconds)
-        client, key = self._shards.of(name), keys.key(keys.REPLY, name)
+        shard = self._shards.of(name)
+        key = shard.key(keys.REPLY, name)
         taken = None
         while taken is None:
-            taken = await client.blpop([key], timeout=LOOK_SECONDS)
+            taken = await shard.client.blpop([key], timeout=LOOK_SECONDS)
         reply = reply_decoder.decode(cast("bytes", taken[1]))
         if reply.code:
             raise ProtocolError(ErrorCode(reply.code), reply.message)

@@ -100,9 +100,10 @@ class Responder(Generic[R]):
         return Reply(body=body)
 
     async def _put(self, reply_to: str, reply: Reply) -> None:
-        async with self._shards.of(reply_to).pipeline(transaction=True) as pipe:
-            pipe.rpush(keys.key(keys.REPLY, reply_to), msgpack_encoder.encode(reply))
-            pipe.expire(keys.key(keys.REPLY, reply_to), REPLY_SECONDS)
+        shard = self._shards.of(reply_to)
+        async with shard.client.pipeline(transaction=True) as pipe:
+            pipe.rpush(shard.key(keys.REPLY, reply_to), msgpack_encoder.encode(reply))
+            pipe.expire(shard.key(keys.REPLY, reply_to), REPLY_SECONDS)
             await pipe.execute()
 
 

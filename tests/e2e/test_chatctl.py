@@ -23,7 +23,7 @@ def environment(stack: Stack) -> dict[str, str]:
         **os.environ,
         "CHAT_URL": stack.url,
         "CHAT_DATABASE_URL": stack.database_url,
-        "CHAT_REDIS_URLS": ",".join(stack.redis_urls),
+        "CHAT_REDIS_URLS": stack.redis_url,
         "CHAT_AMQP_URL": stack.amqp_url,
     }
 
@@ -55,9 +55,8 @@ async def chatctl(stack: Stack, *arguments: str) -> tuple[int, str, str]:
 
 async def spoil(stack: Stack, user_id: str) -> None:
     """Make the copy of a user's unread total wrong."""
-    for url in stack.redis_urls:
-        async with redis.Redis.from_url(url) as client:
-            await client.set(keys.key(keys.UNREAD_TOTAL, user_id), 7)
+    async with redis.Redis.from_url(stack.redis_url) as client:
+        await client.set(keys.key(keys.UNREAD_TOTAL, user_id), 7)
 
 
 async def test_a_sent_message_is_tailed(stack: Stack, people: People) -> None:

@@ -3,7 +3,7 @@
 import time
 
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import open_shards
 from tests.e2e.conftest import Pair
 from tests.support.gateway import eventually
 from tests.support.people import People, text_message
@@ -128,8 +128,8 @@ async def test_presence_over_rest_is_for_friends_only(people: People) -> None:
 async def test_each_pong_and_ping_renews_the_lease(people: People, stack: Stack) -> None:
     alice = people.make("alice")
     socket = await alice.connect()
-    shards = Shards(stack.redis_urls)
-    redis, key = shards.of(alice.id), keys.key(keys.ONLINE, alice.id)
+    shards = open_shards(stack.redis_url)
+    redis, key = shards.of(alice.id).client, keys.key(keys.ONLINE, alice.id)
 
     async def is_renewed() -> bool:
         return await redis.ttl(key) > 55

@@ -26,7 +26,7 @@ from tools.stack.ladder import Source, program
 TEMPLATE = "chat_template"
 VIRTUAL_HOST = "tests"
 REDIS_DATABASES = (0, 1)
-"""Those that tests may use: two of them stand for two servers."""
+"""Those that tests may use: two of them stand for two partitions."""
 SYSTEM_REDIS_DATABASE = "2"
 
 

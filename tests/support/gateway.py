@@ -126,7 +126,7 @@ def settings_for(database: str, amqp: str, redis: str, **changes: Any) -> Gatewa
         "instance": "gateway-test",
         "database_url": database,
         "amqp_url": amqp,
-        "redis_urls": [redis],
+        "redis_urls": redis,
         "jwt_secret": LOCAL_SECRET,
         "messages_per_minute": 0,
         "handshakes_per_second": 0,

@@ -184,7 +184,7 @@ class Gateway:
         """These people's connections are here."""
         for person in people:
             routes = keys.key(keys.ROUTES, person.id)
-            await self._shards.of(person.id).hset(routes, person.connection_id, self.name)
+            await self._shards.of(person.id).client.hset(routes, person.connection_id, self.name)
 
     def batch(self, *commands: Command, again: bool = False) -> CommandBatch:
         """The next batch of this gateway. `again`: the broker says that it was delivered before."""

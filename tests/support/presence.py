@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from redis.asyncio import Redis
@@ -33,12 +32,6 @@ Event = server.StatusBulk | server.UserOnline | server.UserOffline | server.User
 _events = msgspec.json.Decoder(Event)
 
 
-def two_servers(url: str) -> list[str]:
-    """Two servers in the place of one: two of its databases, which share nothing but topics."""
-    parts = urlsplit(url)
-    return [urlunsplit(parts._replace(path=f"/{number}")) for number in (0, 1)]
-
-
 @dataclass
 class FakeClock:
     """Unix milliseconds that move when one says so."""
@@ -50,7 +43,7 @@ class FakeClock:
 
 
 async def sweep(leases: Leases, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
-    """`Leases.sweep` of all of `two_servers`."""
+    """`Leases.sweep` of both partitions."""
     answers = [await leases.sweep(server, most, listening=listening) for server in range(2)]
     return any(more for more, _ in answers), [outcome for _, outcomes in answers for outcome in outcomes]
 
@@ -161,11 +154,6 @@ class Gateways:
         self._topics = listener.pubsub()
         self.devices: dict[str, Device] = {}
 
-    @property
-    def urls(self) -> list[str]:
-        """The Redis servers, for a process of its own."""
-        return list(self._shards.clients)
-
     async def start(self) -> None:
         """Listen to every gateway's topic."""
         await self._topics.psubscribe(keys.key(keys.GATEWAY, "*"))
@@ -179,7 +167,7 @@ class Gateways:
         """A connection begins: its route stands before presence hears of it."""
         self.devices[device.connection_id] = device
         routes = keys.key(keys.ROUTES, device.user_id)
-        await self._shards.of(device.user_id).hset(routes, device.connection_id, device.gateway_id)
+        await self._shards.of(device.user_id).client.hset(routes, device.connection_id, device.gateway_id)
         return device
 
     async def unplug(self, device: Device, *, forgotten: bool = True) -> None:
@@ -187,7 +175,7 @@ class Gateways:
         self.devices.pop(device.connection_id, None)
         if forgotten:
             routes = keys.key(keys.ROUTES, device.user_id)
-            await self._shards.of(device.user_id).hdel(routes, device.connection_id)
+            await self._shards.of(device.user_id).client.hdel(routes, device.connection_id)
 
     async def sync(self) -> None:
         """Hand out everything that was published before."""

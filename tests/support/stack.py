@@ -36,9 +36,9 @@ class Stack:
         return self._setting("CHAT_DATABASE_URL")
 
     @property
-    def redis_urls(self) -> list[str]:
-        """The system's own Redis servers."""
-        return self._setting("CHAT_REDIS_URLS").split(",")
+    def redis_url(self) -> str:
+        """The system's own Redis."""
+        return self._setting("CHAT_REDIS_URLS")
 
     @property
     def amqp_url(self) -> str:

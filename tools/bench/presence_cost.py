@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS, QUEUES, Queue
 from shared.rabbitmq import Publisher
-from shared.redis import Shards
+from shared.redis import open_shards
 from tools.bench.cpu import difference, sample
 
 USERS: Final = 1_000
@@ -62,15 +62,15 @@ class Heard:
 class Bench:
     """The users, the gateways, and the processes that are measured."""
 
-    def __init__(self, redis_urls: Sequence[str], publisher: Publisher, presence_pid: int) -> None:
-        self.shards = Shards(redis_urls)
+    def __init__(self, redis_url: str, publisher: Publisher, presence_pid: int) -> None:
+        self.redis = open_shards(redis_url).at(0)
         self.publisher = publisher
         self.heard = Heard()
         self.users = [str(uuid.uuid4()) for _ in range(USERS)]
         self.connections = {user: str(uuid.uuid4()) for user in self.users}
         self.gateways = {user: f"bench-{index % GATEWAYS}" for index, user in enumerate(self.users)}
         ports = {
-            "redis": redis_urls,
+            "redis": [redis_url],
             "postgres": [os.environ["CHAT_DATABASE_URL"]],
             "rabbitmq": [os.environ["CHAT_AMQP_URL"]],
         }
@@ -95,7 +95,7 @@ class Bench:
         await connection.close()
         for user in self.users:
             routes = keys.key(keys.ROUTES, user)
-            await self.shards.of(user).hset(routes, self.connections[user], self.gateways[user])
+            await self.redis.client.hset(routes, self.connections[user], self.gateways[user])
 
     async def listen(self, client: Redis) -> None:
         """Count what one server publishes."""
@@ -117,9 +117,9 @@ class Bench:
         return [msgpack_encoder.encode(relay.PresenceBatch(part)) for part in parts]
 
     async def calls(self) -> int:
-        """Script calls so far, on all servers."""
-        counts = [await client.info("commandstats") for client in self.shards.clients.values()]
-        return sum(int(each.get("cmdstat_evalsha", {}).get("calls", 0)) for each in counts)
+        """Script calls so far."""
+        counts = await self.redis.client.info("commandstats")
+        return int(counts.get("cmdstat_evalsha", {}).get("calls", 0))
 
     async def measure(self, name: str, queue: Queue, bodies: list[bytes]) -> None:
         """Publish, wait until nothing more is heard, and print what each user has cost."""
@@ -188,7 +188,7 @@ async def _ready() -> None:
 
 async def main() -> None:
     """Measure."""
-    urls = os.environ["CHAT_REDIS_URLS"].split(",")
+    url = os.environ["CHAT_REDIS_URLS"]
     environment = {**os.environ, "CHAT_HTTP_PORT": str(PORT), "CHAT_JWT_SECRET": SECRET, "CHAT_LOG_LEVEL": "warning"}
     presence = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.presence", env=environment)
     supervisor = Supervisor()
@@ -196,10 +196,9 @@ async def main() -> None:
     supervisor.start("publisher", publisher.run())
     try:
         await _ready()
-        bench = Bench(urls, publisher, presence.pid)
-        for client in bench.shards.clients.values():
-            await client.flushdb()
-            supervisor.start("listener", bench.listen(client))
+        bench = Bench(url, publisher, presence.pid)
+        await bench.redis.client.flushdb()
+        supervisor.start("listener", bench.listen(bench.redis.client))
         await bench.prepare()
         await _scenarios(bench)
     finally:

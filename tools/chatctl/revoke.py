@@ -7,9 +7,8 @@ import typer
 from rich.console import Console
 
 from shared.auth.revocations import Revocations
-from shared.redis import Shards
 from tools.chatctl.failure import explained
-from tools.chatctl.target import backend_url
+from tools.chatctl.target import open_redis
 from tools.chatctl.users import find_user
 
 DAY_SECONDS: Final = 86_400
@@ -25,12 +24,12 @@ def revoke(
     with explained():
         subject = asyncio.run(find_user(user))
         keep_seconds = None if days is None else days * DAY_SECONDS
-        asyncio.run(_revoke(backend_url("redis", "CHAT_REDIS_URLS"), subject, keep_seconds))
+        asyncio.run(_revoke(subject, keep_seconds))
     Console().print(f"refused from now on: tokens of {subject} that were issued before", highlight=False)
 
 
-async def _revoke(urls: str, subject: str, keep_seconds: int | None) -> None:
-    shards = Shards(urls.split(","))
+async def _revoke(subject: str, keep_seconds: int | None) -> None:
+    shards = open_redis()
     try:
         await Revocations(shards).revoke(subject, keep_seconds)
     finally:

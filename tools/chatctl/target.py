@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from shared.redis import DEFAULT_PARTITIONS, Shards, open_shards
 from tools.chatctl.failure import Failure
 from tools.stack.home import ROOT
 
@@ -47,6 +48,17 @@ def processes() -> list[Process]:
     if stack is None:
         raise Failure("no local stack runs", "start one with `make up`")
     return [Process(entry["name"], entry["pid"], entry["port"]) for entry in stack["processes"]]
+
+
+def open_redis() -> Shards:
+    """The partitions of the Redis of the environment, or of the local stack. Raises Failure."""
+    url = backend_url("redis", "CHAT_REDIS_URLS")
+    try:
+        return open_shards(url, int(os.environ.get("CHAT_REDIS_PARTITIONS") or DEFAULT_PARTITIONS))
+    except ValueError as error:
+        raise Failure(
+            f"CHAT_REDIS_URLS or CHAT_REDIS_PARTITIONS: {error}", "set them as the services have them"
+        ) from None
 
 
 def backend_url(name: str, variable: str) -> str:

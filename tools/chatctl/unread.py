@@ -17,7 +17,7 @@ from shared import postgres
 from shared.protocol import keys
 from shared.redis import Shards
 from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import JsonOption, backend_url
+from tools.chatctl.target import JsonOption, backend_url, open_redis
 from tools.chatctl.users import find_user
 
 
@@ -65,9 +65,9 @@ async def counts_of(user: str, *, repair: bool) -> list[Count]:
         # Conversations without unread messages matter only where the copy says otherwise.
         wrong = {found.name: found.postgres for found in await counts.compare(subject) if found.name != TOTAL}
         stored = {**wrong, **await counts.of(subject)}
-        redis = shards.of(subject)
-        names = [keys.key(keys.UNREAD_CONVERSATION, subject, conversation) for conversation in stored]
-        copies = await redis.mget([keys.key(keys.UNREAD_TOTAL, subject), *names])
+        shard = shards.of(subject)
+        names = [shard.key(keys.UNREAD_CONVERSATION, subject, conversation) for conversation in stored]
+        copies = await shard.client.mget([shard.key(keys.UNREAD_TOTAL, subject), *names])
     copied = [None if copy is None else int(copy) for copy in copies]
     total = Count(TOTAL, sum(stored.values()), copied[0])
     return [total, *(Count(*item) for item in zip(stored, stored.values(), copied[1:], strict=True))]
@@ -76,7 +76,7 @@ async def counts_of(user: str, *, repair: bool) -> list[Count]:
 @asynccontextmanager
 async def _backends() -> AsyncIterator[tuple[postgres.Pool, Shards]]:
     database = SecretStr(backend_url("database", "CHAT_DATABASE_URL"))
-    shards = Shards(backend_url("redis", "CHAT_REDIS_URLS").split(","))
+    shards = open_redis()
     pool = await postgres.open_pool(database, size=1, application_name="chatctl")
     try:
         yield pool, shards

@@ -45,10 +45,10 @@ class Site:
         source = self._machine.source(kind, has_native_data=self._home.data(kind.folder).exists())
         if source is Source.GIVEN:
             url = self._machine.environment[kind.variable]
-            return Backend(kind, source, url, (), partial(_PROBES[kind], url))
+            return Backend(kind, source, url, (), partial(_all_answer, _PROBES[kind], url))
         build = {ladder.DATABASE: self._database, ladder.AMQP: self._broker, ladder.REDIS: self._stores}[kind]
         url, programs = build(source, redis_servers)
-        return Backend(kind, source, url, tuple(programs), partial(_PROBES[kind], url))
+        return Backend(kind, source, url, tuple(programs), partial(_all_answer, _PROBES[kind], url))
 
     def _database(self, source: Source, _: int) -> tuple[str, list[Program]]:
         port = self._ports.port("postgres")
@@ -90,8 +90,8 @@ async def _all_answer(probe: Callable[[str], Awaitable[None]], urls: str) -> Non
         await probe(url.strip())
 
 
-_PROBES: Mapping[Kind, Callable[[str], Awaitable[None]]] = {
+_PROBES: dict[Kind, Callable[[str], Awaitable[None]]] = {
     ladder.DATABASE: probes.postgres,
     ladder.AMQP: probes.amqp,
-    ladder.REDIS: partial(_all_answer, probes.redis),
+    ladder.REDIS: probes.redis,
 }

@@ -10,7 +10,6 @@ import structlog
 from services.gateway import metrics
 from services.gateway.downlink.delivery import Deliverer
 from services.gateway.downlink.recovery import Recovery
-from services.gateway.downlink.subscription import Subscription
 from services.gateway.registry.connections import ROUTE_SECONDS
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
@@ -32,11 +31,9 @@ class Downlink:
     """The link to one server. Whenever it was cut, or the server lost its data, all connections are recovered."""
 
     def __init__(self, shards: Shards, shard: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery) -> None:
-        self._url = list(shards.clients)[shard]
-        self._shard = shard
-        self._client = shards.at(shard)
+        self._shard = shards.at(shard)
         self._gateway_id = gateway_id
-        self._key = keys.key(keys.GATEWAY, gateway_id)
+        self._topic = self._shard.key(keys.GATEWAY, gateway_id)
         self._deliverer = deliverer
         self._recovery = recovery
         self._nonce = uuid.uuid4().hex
@@ -50,23 +47,22 @@ class Downlink:
             try:
                 await self._hold()
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                log.warning("downlink.unavailable", shard=self._shard, error=repr(error))
+                log.warning("downlink.unavailable", shard=self._shard.index, error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _hold(self) -> None:
         """One life of the link."""
-        subscription = Subscription(self._on_message)
+        subscription = await self._shard.subscribe(self._on_message, self._topic, self._shard.key(keys.GATEWAYS))
         try:
-            await subscription.subscribe(self._url, (self._key, keys.GATEWAYS))
             await self._say_alive()
             self._heard_at = time.monotonic()
             self.up = True
-            log.info("downlink.connected", shard=self._shard)
+            log.info("downlink.connected", shard=self._shard.index)
             self._recover()
             while not subscription.ended.done():
                 await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS)
                 await self._prove()
-            log.warning("downlink.broken", shard=self._shard)
+            log.warning("downlink.broken", shard=self._shard.index)
         finally:
             self.up = False
             subscription.abort()
@@ -76,16 +72,16 @@ class Downlink:
         if time.monotonic() - self._heard_at > LINK_TIMEOUT_SECONDS:
             raise TimeoutError("the link delivers nothing")
         if not await self._say_alive():
-            log.warning("downlink.forgotten", shard=self._shard)
+            log.warning("downlink.forgotten", shard=self._shard.index)
             self._recover()
-        await self._client.publish(self._key, msgpack_encoder.encode(relay.Downlink(nonce=self._nonce)))
+        await self._shard.publish(self._topic, msgpack_encoder.encode(relay.Downlink(nonce=self._nonce)))
 
     async def _say_alive(self) -> bool:
         """Renew our entry. False: the server didn't have it."""
-        return bool(await _alive(self._client, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS))
+        return bool(await _alive(self._shard, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS))
 
     def _recover(self) -> None:
-        if self._recovery.ask_all(self._shard):
+        if self._recovery.ask_all(self._shard.index):
             metrics.LINK_GAPS.inc()
 
     def _on_message(self, body: bytes) -> None:

@@ -17,14 +17,14 @@ class CycleEffects:
     def __init__(self, shards: Shards, trace: str = "") -> None:
         self._index_of = shards.index_of
         self.trace = trace
-        self.shards = [ShardEffects(trace) for _ in range(len(shards))]
+        self.shards = [ShardEffects(trace, shards.at(index).key) for index in range(len(shards))]
         self.directs: list[str] = []
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
 
     def take_conversations(self) -> list[ShardEffects]:
         """Move the latest messages, and nothing else, into new shard effects, which are returned."""
-        conversations = [ShardEffects(self.trace) for _ in self.shards]
+        conversations = [ShardEffects(self.trace, shard.key) for shard in self.shards]
         for taken, shard in zip(conversations, self.shards, strict=True):
             taken.latest, shard.latest = shard.latest, {}
         return conversations

@@ -79,7 +79,8 @@ def add_message_new(
     count = Count(conversation_id, unread, appended.version)
     effects.events_for(receiver_id).add_counted(_counted(new), sender_id, count, AnnouncedMessage(send, appended))
     indicator = Indicator(conversation_id, sender_id, receiver_id)
-    effects.shard_of(receiver_id).typing[indicator.key] = indicator
+    shard = effects.shard_of(receiver_id)
+    shard.typing[indicator.key(shard.key)] = indicator
     effects.shard_of(conversation_id).add_message(message, appended)
 
 
@@ -105,8 +106,8 @@ def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked) -> None:
     Reading implies delivery, which is announced only when a device acknowledged it.
     """
     conversation_id, user_id = mark.conversation_id, mark.user_id
-    key = keys.key(keys.PROGRESS, user_id)
-    effects.shard_of(user_id).progress += (key, conversation_id, marked.delivered_seq)
+    shard = effects.shard_of(user_id)
+    shard.progress += (shard.key(keys.PROGRESS, user_id), conversation_id, marked.delivered_seq)
     if marked.shows_delivered and mark.delivered_to is not None:
         at = instant(marked.delivered_at)
         delivered = MessageDeliveredUpdatePayload(conversation_id, user_id, marked.delivered_seq, at)

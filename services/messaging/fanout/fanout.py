@@ -125,15 +125,19 @@ class Fanout:
         for gateway_id, connection_id, text, user_id in zip(*[iter(effects.directs)] * 4, strict=True):
             routes = {connection_id: gateway_id}
             if user_id:
-                found = await self._shards.of(user_id).hgetall(keys.key(keys.ROUTES, user_id))
+                shard = self._shards.of(user_id)
+                found = await shard.client.hgetall(shard.key(keys.ROUTES, user_id))
                 routes |= {_text(connection): _text(gateway) for connection, gateway in found.items()}
             for connection, gateway in routes.items():
                 downlinks[gateway].directs.append(relay.Direct(connection, text))
         for gateway_id, batch_id in zip(*[iter(effects.completed)] * 2, strict=True):
             downlinks[str(gateway_id)].completed.append(int(batch_id))
-        client = self._shards.at(0)
-        for gateway_id, downlink in downlinks.items():
-            await client.publish(keys.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))
+        await asyncio.gather(*(self._publish(gateway_id, downlink) for gateway_id, downlink in downlinks.items()))
+
+    async def _publish(self, gateway_id: str, downlink: relay.Downlink) -> None:
+        """Gateways hear every partition, so the replies of different gateways go by different ones."""
+        shard = self._shards.of(gateway_id)
+        await shard.publish(shard.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))
 
 
 def _text(value: bytes | str) -> str:

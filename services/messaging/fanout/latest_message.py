@@ -3,18 +3,20 @@
 from services.messaging.stores.messages import Appended
 from shared.protocol import keys
 from shared.protocol.payloads import Message
+from shared.redis import Key
 
 
 class LatestMessage:
     """The newest message of a conversation in this cycle, and which one must have been delivered before it.
 
     `follows`: the seq of the first new one, when the message before it is so young that another replica may be about to
-    deliver it; else 0.
+    deliver it; else 0. `key` makes whole keys of the conversation's partition.
     """
 
-    __slots__ = ("follows", "message")
+    __slots__ = ("_key", "follows", "message")
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, key: Key) -> None:
+        self._key = key
         self.message = message
         self.follows: int | None = None
 
@@ -28,13 +30,13 @@ class LatestMessage:
     @property
     def delivered_key(self) -> str:
         """Where Redis remembers which message was delivered."""
-        return keys.key(keys.DELIVERED, self.message.conversation_id)
+        return self._key(keys.DELIVERED, self.message.conversation_id)
 
     def encode(self) -> tuple[str | int, ...]:
         """What the fan-out script reads."""
         message = self.message
         return (
-            keys.key(keys.LAST_MESSAGE, message.conversation_id),
+            self._key(keys.LAST_MESSAGE, message.conversation_id),
             message.seq,
             self.follows or 0,
             message.id,

@@ -5,8 +5,9 @@ sent twice. The fan-out script remembers a batch itself, or `remember` does when
 Forgetting costs repetitions, not messages.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from shared.protocol import keys
 from shared.protocol.relay import CommandBatch
@@ -26,19 +27,32 @@ class ProcessedBatches:
 
     async def find(self, batches: Iterable[CommandBatch]) -> set[tuple[str, int]]:
         """(gateway, batch) of those that were processed."""
-        known: set[tuple[str, int]] = set()
-        for batch in batches:
-            server, key = self._shards.of(batch.gateway_id), keys.key(keys.PROCESSED_BATCHES, batch.gateway_id)
-            newest = await server.hget(key, str(batch.batch_id % MAX_BATCHES))
-            if newest is not None and int(newest) == batch.batch_id:
-                known.add((batch.gateway_id, batch.batch_id))
-        return known
+        wanted = list(batches)
+        newest = await asyncio.gather(*(self._newest(batch) for batch in wanted))
+        return {
+            (batch.gateway_id, batch.batch_id)
+            for batch, found in zip(wanted, newest, strict=True)
+            if found == batch.batch_id
+        }
 
     async def remember(self, completed: Sequence[str | int]) -> None:
         """These were processed: gateway, batch, gateway, batch …"""
+        by_gateway: dict[str, dict[str, str]] = {}
         for gateway_id, batch_id in zip(completed[::2], completed[1::2], strict=True):
-            key = keys.key(keys.PROCESSED_BATCHES, str(gateway_id))
-            async with self._shards.of(str(gateway_id)).pipeline(transaction=False) as pipe:
-                pipe.hset(key, str(int(batch_id) % MAX_BATCHES), str(batch_id))
-                pipe.expire(key, MAX_SECONDS)
-                await pipe.execute()
+            by_gateway.setdefault(str(gateway_id), {})[str(int(batch_id) % MAX_BATCHES)] = str(batch_id)
+        await asyncio.gather(*(self._remember(gateway_id, batches) for gateway_id, batches in by_gateway.items()))
+
+    async def _newest(self, batch: CommandBatch) -> int | None:
+        """The newest batch that was processed of those with the same number modulo `MAX_BATCHES`."""
+        shard = self._shards.of(batch.gateway_id)
+        key = shard.key(keys.PROCESSED_BATCHES, batch.gateway_id)
+        newest = await shard.client.hget(key, str(batch.batch_id % MAX_BATCHES))
+        return None if newest is None else int(newest)
+
+    async def _remember(self, gateway_id: str, batches: Mapping[Any, Any]) -> None:
+        shard = self._shards.of(gateway_id)
+        key = shard.key(keys.PROCESSED_BATCHES, gateway_id)
+        async with shard.client.pipeline(transaction=False) as pipe:
+            pipe.hset(key, mapping=batches)
+            pipe.expire(key, MAX_SECONDS)
+            await pipe.execute()

@@ -1,4 +1,4 @@
-"""What one cycle changes on one Redis server, laid out in the flat lists that the fan-out script reads (`lua/fanout.lua`)."""
+"""What one cycle changes in one partition of Redis, laid out in flat lists for the fan-out script (`lua/fanout.lua`)."""
 
 from typing import Any
 
@@ -9,15 +9,17 @@ from services.messaging.stores.messages import Appended
 from services.messaging.typing.indicators import Indicator
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.payloads import Message
+from shared.redis import Key
 
 
 class ShardEffects:
-    """Changes of keys that live on one Redis server. `trace`: the traceparent of the cycle, or ''."""
+    """Changes of keys of one partition of Redis, whose whole keys `key` makes. `trace`: the traceparent of the cycle, or ''."""
 
-    def __init__(self, trace: str) -> None:
+    def __init__(self, trace: str, key: Key) -> None:
         self.trace = trace
+        self.key = key
         self.users: dict[str, UserEvents] = {}
-        self.counters = UnreadCounters()
+        self.counters = UnreadCounters(key)
         self.progress: list[str | int] = []
         self.typing: dict[str, Indicator] = {}
         self.latest: dict[str, LatestMessage] = {}
@@ -38,7 +40,7 @@ class ShardEffects:
         """Note a message of a conversation whose keys live here."""
         known = self.latest.get(message.conversation_id)
         if known is None:
-            known = self.latest[message.conversation_id] = LatestMessage(message)
+            known = self.latest[message.conversation_id] = LatestMessage(message, self.key)
         known.add(message, appended)
 
     def announced(self) -> list[AnnouncedMessage | None]:

@@ -46,5 +46,6 @@ class Blocks:
 
     async def _tell_gateways(self, pair: Pair, *, standing: bool) -> None:
         for user_id, other_id in ((pair.low, pair.high), (pair.high, pair.low)):
-            client, key = self._shards.of(user_id), keys.key(keys.BLOCKED, user_id)
+            shard = self._shards.of(user_id)
+            client, key = shard.client, shard.key(keys.BLOCKED, user_id)
             await (client.sadd(key, other_id) if standing else client.srem(key, other_id))

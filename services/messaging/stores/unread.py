@@ -56,9 +56,10 @@ class UnreadCounts:
         A user whose total isn't in Redis has no copy there, and so none that is wrong.
         """
         known = (await self._known([user_id]))[user_id]
-        names = [keys.key(keys.UNREAD_TOTAL, user_id)]
-        names += [keys.key(keys.UNREAD_CONVERSATION, user_id, count.conversation_id) for count in known]
-        total, *counts = [None if value is None else int(value) for value in await self._shards.of(user_id).mget(names)]
+        shard = self._shards.of(user_id)
+        names = [shard.key(keys.UNREAD_TOTAL, user_id)]
+        names += [shard.key(keys.UNREAD_CONVERSATION, user_id, count.conversation_id) for count in known]
+        total, *counts = [None if value is None else int(value) for value in await shard.client.mget(names)]
         if total is None:
             return []
         found = [

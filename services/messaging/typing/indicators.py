@@ -12,7 +12,7 @@ from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import TypingPayload
 from shared.protocol.relay import ENDS_NOTHING, Typing
 from shared.protocol.server import TypingStarted, TypingStopped
-from shared.redis import Script, Shards
+from shared.redis import Key, Script, Shards
 
 _TYPING: Final = Script("services.messaging.typing", "typing")
 REMEMBERED_MS: Final = 10_000
@@ -30,15 +30,13 @@ class Indicator(NamedTuple):
     typist_id: str
     receiver_id: str
 
-    @property
-    def key(self) -> str:
-        """Where Redis remembers that it is shown: on the server of its receiver."""
-        return keys.key(keys.TYPING, self.conversation_id, self.typist_id)
+    def key(self, make: Key) -> str:
+        """Where Redis remembers that it is shown. `make` makes whole keys of its receiver's partition."""
+        return make(keys.TYPING, self.conversation_id, self.typist_id)
 
-    @property
-    def ended_key(self) -> str:
+    def ended_key(self, make: Key) -> str:
         """Where Redis remembers when it ended."""
-        return keys.key(keys.TYPING_ENDED, self.conversation_id, self.typist_id)
+        return make(keys.TYPING_ENDED, self.conversation_id, self.typist_id)
 
 
 class TypingIndicators:
@@ -82,8 +80,9 @@ class TypingIndicators:
     async def _change(self, changes: list[tuple[Indicator, bool, int]]) -> None:
         parts: dict[int, list[Any]] = {}
         for indicator, active, at_ms in changes:
-            part = parts.setdefault(self._shards.index_of(indicator.receiver_id), [])
-            part += (indicator.key, indicator.ended_key, active, at_ms)
+            shard = self._shards.of(indicator.receiver_id)
+            part = parts.setdefault(shard.index, [])
+            part += (indicator.key(shard.key), indicator.ended_key(shard.key), active, at_ms)
             part += (indicator.receiver_id, indicator.typist_id, _text(indicator, active=active))
         for index, part in parts.items():
             await _TYPING(self._shards.at(index), msgpack_encoder.encode(part), REMEMBERED_MS, SHORTEST_MS)

@@ -38,19 +38,21 @@ class Claims:
 
     async def claim(self, user_id: str, message_id: str, subscription_id: str) -> Claim:
         """Try to become the one that sends it. Raises what redis-py raises, as the other methods do."""
-        name = keys.key(keys.PUSHED, message_id, subscription_id)
-        client = self._shards.of(user_id)
+        shard = self._shards.of(user_id)
+        name = shard.key(keys.PUSHED, message_id, subscription_id)
         async with self._places:
-            before: Any = await client.set(name, Claim.SENDING, nx=True, get=True, px=self._sending_ms)
+            before: Any = await shard.client.set(name, Claim.SENDING, nx=True, get=True, px=self._sending_ms)
         return Claim.MINE if before is None else Claim(before.decode())
 
     async def accept(self, user_id: str, message_id: str, subscription_id: str) -> None:
         """The push service has it: it is never sent again."""
-        name = keys.key(keys.PUSHED, message_id, subscription_id)
+        shard = self._shards.of(user_id)
+        name = shard.key(keys.PUSHED, message_id, subscription_id)
         async with self._places:
-            await self._shards.of(user_id).set(name, Claim.ACCEPTED, ex=ACCEPTED_SECONDS)
+            await shard.client.set(name, Claim.ACCEPTED, ex=ACCEPTED_SECONDS)
 
     async def release(self, user_id: str, message_id: str, subscription_id: str) -> None:
         """It wasn't accepted: the next attempt may claim it."""
+        shard = self._shards.of(user_id)
         async with self._places:
-            await self._shards.of(user_id).delete(keys.key(keys.PUSHED, message_id, subscription_id))
+            await shard.client.delete(shard.key(keys.PUSHED, message_id, subscription_id))

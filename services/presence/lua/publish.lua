@@ -142,6 +142,6 @@ for _, bulk in ipairs(bulks) do
 end
 
 for gateway, found in pairs(outgoing) do
-  redis.call('PUBLISH', '{{GATEWAY}}' .. gateway, cmsgpack.pack({ {}, found.transients, found.directs }))
+  redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack({ {}, found.transients, found.directs }))
 end
 return stale

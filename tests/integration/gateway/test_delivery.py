@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from services.gateway.uplink.dispatcher import BULK_SECONDS
 from shared.auth.revocations import Revocations
 from shared.protocol import keys, limits, relay
-from shared.redis import Shards
+from shared.redis import open_shards
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
@@ -197,7 +197,7 @@ async def test_revocation_closes_older_tokens_on_every_gateway_and_refuses_them(
     gateways = [await start_gateway() for _ in range(2)]
     old = mint(alice, iat=1_700_000_000)
     sockets = [await gateway.connect(alice, token=old) for gateway in gateways]
-    shards = Shards([redis_url])
+    shards = open_shards(redis_url)
     await Revocations(shards).revoke(identity(alice), 60)
     await shards.aclose()
     async with asyncio.timeout(2):

@@ -10,7 +10,7 @@ from services.gateway.downlink import recovery
 from services.gateway.registry import connections
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from shared.protocol import keys, limits, relay
-from shared.redis import Shards
+from shared.redis import open_shards
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
@@ -154,7 +154,7 @@ async def test_events_between_route_and_reading_come_once(
     """The route stands before the inbox is read: what is published then waits, and what was read too is dropped."""
     other = await gateway.connect(alice)
     missed = await behind.append(identity(alice))
-    shards = Shards([redis_url])
+    shards = open_shards(redis_url)
     registry = ConnectionRegistry(shards, gateway.id)
     found = await registry.resume([(identity(alice), "c", str(other.cursor))])
     assert [text.decode() for text in found[0].events] == [missed.json]

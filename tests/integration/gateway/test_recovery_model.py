@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.gateway.registry.connections import ConnectionRegistry
 from services.messaging.fanout.fanout import Fanout
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Shards, open_shards
 
 PEERS = ["", "eve", "bob"]
 FORGED = ["0-0", "1-1", "999999999999999999-1"]
@@ -76,7 +76,7 @@ class UserEvents:
     def __init__(self, shards: Shards) -> None:
         self.user = str(uuid.uuid4())
         self.model = Model()
-        self._client = shards.of(self.user)
+        self._client = shards.of(self.user).client
         self._fanout = Fanout(shards, self._never, 0)
         self._registry = ConnectionRegistry(shards, "gateway")
         self._number = 0
@@ -144,7 +144,7 @@ async def follow(shards: Shards, steps: list[Step]) -> None:
 
 @pytest.fixture
 async def shards(redis_url: str) -> AsyncIterator[Shards]:
-    opened = Shards([redis_url])
+    opened = open_shards(redis_url)
     yield opened
     await opened.aclose()
 

@@ -1,4 +1,4 @@
-"""Messaging with real PostgreSQL and Redis: on one server, and on two."""
+"""Messaging with real PostgreSQL and Redis: with one partition, and with two."""
 
 from collections.abc import AsyncIterator
 
@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 from services.messaging.stores.sql import HINTS
 from shared import postgres
 from shared.protocol import topology
-from shared.redis import Shards
+from shared.redis import Shards, open_shards
 from tests.support.messaging import Gateway, Replica, Talk
 from tests.support.messaging_process import Broker
-from tests.support.presence import two_servers
+from tests.support.redis import two_partitions
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,10 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
     await opened.close()
 
 
-@pytest.fixture(params=[1, 2], ids=["one-redis", "two-redis"])
+@pytest.fixture(params=[1, 2], ids=["one-partition", "two-partitions"])
 async def shards(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Shards]:
-    """What works with several servers and what works with one differ: both are tested."""
-    opened = Shards(two_servers(redis_url)[: request.param])
+    """What works with several partitions and what works with one differ: both are tested."""
+    opened = open_shards(redis_url) if request.param == 1 else two_partitions(redis_url)
     yield opened
     await opened.aclose()
 

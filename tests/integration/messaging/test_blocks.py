@@ -28,7 +28,7 @@ def block(blocker: Person, username: str, *, blocked: bool = True) -> SetBlock:
 
 async def hidden(shards: Shards, person: Person) -> set[str]:
     """Whom gateways hide from a person in replays."""
-    found: Any = await shards.of(person.id).smembers(keys.key(keys.BLOCKED, person.id))
+    found: Any = await shards.of(person.id).client.smembers(keys.key(keys.BLOCKED, person.id))
     return {member.decode() for member in found}
 
 
@@ -233,7 +233,7 @@ async def test_a_signal_that_was_read_before_a_block_comes_too_late(
     replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
 ) -> None:
     """The statement found no block, then the block was set: the script looks again."""
-    await shards.of(talk.other.id).sadd(keys.key(keys.BLOCKED, talk.other.id), talk.one.id)
+    await shards.of(talk.other.id).client.sadd(keys.key(keys.BLOCKED, talk.other.id), talk.one.id)
     await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
     await run(replica, gateway)
     assert gateway.transients(talk.other) == []
@@ -256,5 +256,6 @@ async def test_an_end_where_nothing_began_leaves_what_another_device_shows(
 
 
 async def test_an_indicator_is_forgotten_by_itself(talk: Talk, typing: Gateway, shards: Shards) -> None:
-    key = Indicator(talk.id, talk.one.id, talk.other.id).key
-    assert 0 < await shards.of(talk.other.id).pttl(key) <= 10_000
+    shard = shards.of(talk.other.id)
+    key = Indicator(talk.id, talk.one.id, talk.other.id).key(shard.key)
+    assert 0 < await shard.client.pttl(key) <= 10_000

@@ -19,6 +19,7 @@ from shared.rabbitmq import BrokerUnavailable
 from shared.redis import Shards
 from shared.retry import retry_until_available
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
+from tests.support.redis import clients
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
@@ -30,7 +31,7 @@ async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
 
 async def entries(shards: Shards, person: Person) -> list[tuple[str, dict[bytes, bytes]]]:
     """A person's inbox: (entry id, fields)."""
-    found: Any = await shards.of(person.id).xrange(keys.key(keys.INBOX, person.id))
+    found: Any = await shards.of(person.id).client.xrange(keys.key(keys.INBOX, person.id))
     return [(entry.decode(), fields) for entry, fields in found]
 
 
@@ -47,7 +48,7 @@ def deferred() -> float:
 
 
 async def total(shards: Shards, person: Person) -> int:
-    return int(await shards.of(person.id).get(keys.key(keys.UNREAD_TOTAL, person.id)) or -1)
+    return int(await shards.of(person.id).client.get(keys.key(keys.UNREAD_TOTAL, person.id)) or -1)
 
 
 async def test_a_message_reaches_both_sides(replica: Replica, talk: Talk, gateway: Gateway) -> None:
@@ -93,7 +94,7 @@ async def test_a_recreated_inbox_never_reuses_offsets(
     replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
 ) -> None:
     await run(replica, gateway, *(talk.send(talk.one) for _ in range(5)))
-    await shards.of(talk.other.id).delete(keys.key(keys.INBOX_OFFSET, talk.other.id))
+    await shards.of(talk.other.id).client.delete(keys.key(keys.INBOX_OFFSET, talk.other.id))
     await run(replica, gateway, talk.send(talk.one))
     before, after = gateway.deliveries(talk.other)[-2:]
     assert after.offset > before.offset + 1
@@ -104,7 +105,7 @@ async def test_an_inbox_is_bounded_and_ends(replica: Replica, talk: Talk, gatewa
     for _ in range(4):
         await run(replica, gateway, *(talk.send(talk.one, "x" * 100) for _ in range(200)))
     assert len(await entries(shards, talk.other)) <= limits.INBOX_EVENTS + 100
-    client = shards.of(talk.other.id)
+    client = shards.of(talk.other.id).client
     for prefix in (keys.INBOX, keys.INBOX_OFFSET):
         assert 0 < await client.ttl(keys.key(prefix, talk.other.id)) <= limits.INBOX_SECONDS
 
@@ -187,7 +188,7 @@ async def test_what_nobody_took_is_reported_again_until_it_was(
     replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
 ) -> None:
     """A replica died between delivering and reporting to the notifier."""
-    await shards.of(talk.other.id).delete(keys.key(keys.ROUTES, talk.other.id))
+    await shards.of(talk.other.id).client.delete(keys.key(keys.ROUTES, talk.other.id))
     batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
     effects = CycleEffects(shards)
     await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], effects)
@@ -268,7 +269,7 @@ async def test_counts_that_redis_lost_are_rebuilt(
     # Redis has forgotten as well that the messages before were delivered: nobody is waited for.
     impatient = Replica(replica.pool, shards, max_deferral_seconds=0)
     await run(replica, gateway, *(talk.send(talk.one) for _ in range(3)))
-    for client in shards.clients.values():
+    for client in clients(shards):
         await client.flushdb()
     await gateway.plug(talk.one, talk.other)
     gateway.forget()
@@ -301,7 +302,7 @@ async def test_the_last_message_is_cached(replica: Replica, talk: Talk, gateway:
     await run(
         replica, gateway, talk.send(talk.one, "a", "t1"), talk.send(talk.other, "b"), talk.send(talk.one, "a", "t1")
     )
-    client, key = shards.of(talk.id), keys.key(keys.LAST_MESSAGE, talk.id)
+    client, key = shards.of(talk.id).client, keys.key(keys.LAST_MESSAGE, talk.id)
     found: Any = await client.hgetall(key)
     cached = {name.decode(): value.decode() for name, value in found.items()}
     newest = gateway.events(talk.other, "message.sent")[0]["payload"]["message"]
@@ -321,7 +322,7 @@ async def test_the_last_message_is_cached(replica: Replica, talk: Talk, gateway:
 async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
     replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
 ) -> None:
-    client, routes = shards.of(talk.other.id), keys.key(keys.ROUTES, talk.other.id)
+    client, routes = shards.of(talk.other.id).client, keys.key(keys.ROUTES, talk.other.id)
     await client.delete(routes)
     await client.hset(routes, mapping={"one": "gateway-dead", "two": "gateway-dead"})
     await run(replica, gateway, talk.send(talk.one, "anybody?"), talk.send(talk.other, "me"))
@@ -334,7 +335,7 @@ async def test_what_the_broker_refuses_to_hear_is_not_delivered_again(
     replica: Replica, talk: Talk, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the notifier can't be told, inboxes must not fill with repetitions."""
-    await shards.of(talk.other.id).delete(keys.key(keys.ROUTES, talk.other.id))
+    await shards.of(talk.other.id).client.delete(keys.key(keys.ROUTES, talk.other.id))
     report, outages = replica.recorded.undelivered, iter([BrokerUnavailable(), TimeoutError()])
 
     async def report_after_outages(announced: Iterable[AnnouncedMessage]) -> None:
@@ -350,7 +351,7 @@ async def test_what_the_broker_refuses_to_hear_is_not_delivered_again(
 
 
 async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
-    client, routes = shards.of(talk.other.id), keys.key(keys.ROUTES, talk.other.id)
+    client, routes = shards.of(talk.other.id).client, keys.key(keys.ROUTES, talk.other.id)
     await client.hset(routes, "old", "gateway-dead")
     await run(replica, gateway, talk.send(talk.one))
     assert await client.hgetall(routes) == {talk.other.connection_id.encode(): gateway.name.encode()}
@@ -361,7 +362,7 @@ async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gatewa
 async def test_two_devices_on_one_gateway_are_one_delivery(
     replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
 ) -> None:
-    await shards.of(talk.other.id).hset(keys.key(keys.ROUTES, talk.other.id), "second", gateway.name)
+    await shards.of(talk.other.id).client.hset(keys.key(keys.ROUTES, talk.other.id), "second", gateway.name)
     await run(replica, gateway, talk.send(talk.one))
     assert len(gateway.deliveries(talk.other)) == 1
 
@@ -390,7 +391,7 @@ async def test_receipts_say_how_far_the_devices_are(
         (talk.read(talk.other), b"4"),
     ):
         await run(replica, gateway, command)
-        assert await shards.of(talk.other.id).hget(key, talk.id) == seq
+        assert await shards.of(talk.other.id).client.hget(key, talk.id) == seq
 
 
 async def test_an_earlier_message_is_waited_for(

@@ -10,9 +10,8 @@ import pytest
 from services.messaging.failpoints import Failpoint
 from tests.support.messaging import Gateway, Replica, Talk
 from tests.support.messaging_process import Broker, MessagingProcess
-from tests.support.presence import two_servers
 
-pytestmark = pytest.mark.parametrize("shards", [2], indirect=True)
+pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
 
 Start = Callable[..., Awaitable[MessagingProcess]]
 
@@ -23,7 +22,7 @@ async def start(database_url: str, amqp_url: str, redis_url: str, tmp_path: Path
     backends = {
         "CHAT_DATABASE_URL": database_url,
         "CHAT_AMQP_URL": amqp_url,
-        "CHAT_REDIS_URLS": ",".join(two_servers(redis_url)),
+        "CHAT_REDIS_URLS": redis_url,
     }
     started: list[MessagingProcess] = []
 

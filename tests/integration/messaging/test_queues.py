@@ -28,7 +28,7 @@ Start = Callable[..., Awaitable[Messaging]]
 
 
 @pytest.fixture
-async def start(pool: Pool, shards: Shards, database_url: str, amqp_url: str) -> AsyncIterator[Start]:
+async def start(pool: Pool, shards: Shards, database_url: str, amqp_url: str, redis_url: str) -> AsyncIterator[Start]:
     """Starts replicas inside the test's process, which end with the test."""
     supervisor = Supervisor()
 
@@ -37,7 +37,7 @@ async def start(pool: Pool, shards: Shards, database_url: str, amqp_url: str) ->
             {
                 "database_url": database_url,
                 "amqp_url": amqp_url,
-                "redis_urls": list(shards.clients),
+                "redis_urls": redis_url,
                 "jwt_secret": SecretStr(SECRET),
                 **settings,
             }

@@ -44,12 +44,12 @@ class Rest:
 
 
 @pytest.fixture
-async def rest(pool: Pool, shards: Shards, database_url: str) -> AsyncIterator[Rest]:
+async def rest(pool: Pool, shards: Shards, database_url: str, redis_url: str) -> AsyncIterator[Rest]:
     given = Settings.model_validate(
         {
             "database_url": database_url,
             "amqp_url": "amqp://127.0.0.1:1/",
-            "redis_urls": list(shards.clients),
+            "redis_urls": redis_url,
             "jwt_secret": SecretStr(SECRET),
         }
     )

@@ -32,7 +32,7 @@ async def counted(replica: Replica, talk: Talk, gateway: Gateway) -> Talk:
 
 async def spoil(shards: Shards, talk: Talk) -> None:
     """Make Redis believe in nine unread messages."""
-    client = shards.of(talk.other.id)
+    client = shards.of(talk.other.id).client
     await client.set(keys.key(keys.UNREAD_TOTAL, talk.other.id), 9)
     await client.set(keys.key(keys.UNREAD_CONVERSATION, talk.other.id, talk.id), 9)
 
@@ -46,7 +46,7 @@ async def test_the_copy_is_right(replica: Replica, counted: Talk) -> None:
 
 
 async def test_a_missing_copy_is_no_drift(replica: Replica, counted: Talk, shards: Shards) -> None:
-    await shards.of(counted.other.id).delete(keys.key(keys.UNREAD_TOTAL, counted.other.id))
+    await shards.of(counted.other.id).client.delete(keys.key(keys.UNREAD_TOTAL, counted.other.id))
     assert await replica.counts.compare(counted.other.id) == []
 
 
@@ -71,11 +71,12 @@ async def test_the_sampler_knows_who_was_active(replica: Replica, counted: Talk,
     assert await replica.audit.sample() == 0
 
 
+@pytest.mark.parametrize("shards", [1], indirect=True)
 async def test_an_operator_finds_and_repairs_by_name(
-    counted: Talk, shards: Shards, database_url: str, monkeypatch: pytest.MonkeyPatch
+    counted: Talk, shards: Shards, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAT_DATABASE_URL", database_url)
-    monkeypatch.setenv("CHAT_REDIS_URLS", ",".join(shards.clients))
+    monkeypatch.setenv("CHAT_REDIS_URLS", redis_url)
     await spoil(shards, counted)
     wrong, right = Count(counted.id, 3, 9), Count(counted.id, 3, 3)
     assert await counts_of(counted.other.username, repair=False) == [Count(TOTAL, 3, 9), wrong]
@@ -87,7 +88,7 @@ async def test_an_operator_finds_and_repairs_by_name(
 
 async def test_a_rebuild_keeps_what_is_newer(replica: Replica, counted: Talk, shards: Shards) -> None:
     """A delivery that came between reading PostgreSQL and writing Redis is not undone."""
-    client = shards.of(counted.other.id)
+    client = shards.of(counted.other.id).client
     await client.set(keys.key(keys.UNREAD_VERSION, counted.other.id, counted.id), 1_000)
     await spoil(shards, counted)
     await client.delete(keys.key(keys.UNREAD_TOTAL, counted.other.id))
@@ -102,7 +103,7 @@ async def test_a_rebuild_that_comes_late_changes_nothing(
 ) -> None:
     """It has read PostgreSQL before somebody new wrote, and another replica has rebuilt and counted meanwhile."""
     bob = counted.other
-    await shards.of(bob.id).delete(keys.key(keys.UNREAD_TOTAL, bob.id))
+    await shards.of(bob.id).client.delete(keys.key(keys.UNREAD_TOTAL, bob.id))
     late = UnreadCounts(replica.pool, shards)
     known = await late._known([bob.id])
 
@@ -151,14 +152,14 @@ async def follow(replica: Replica, gateway: Gateway, steps: list[tuple[str, int 
             case ("repeat", int(choice)):
                 done.append(done[choice % len(done)])
             case ("forget", int(server)):
-                await replica.shards.at(server % len(replica.shards)).flushdb()
+                await replica.shards.at(server % len(replica.shards)).client.flushdb()
                 continue
         await replica.cycle.run([done[-1]])
     await replica.cycle.run([gateway.batch(talk.send(talk.one, "last"))])
     for effects in late:
         await replica.fanout.deliver(effects)
     assert await replica.counts.compare(talk.other.id) == []
-    assert await replica.shards.of(talk.other.id).exists(keys.key(keys.UNREAD_TOTAL, talk.other.id))
+    assert await replica.shards.of(talk.other.id).client.exists(keys.key(keys.UNREAD_TOTAL, talk.other.id))
 
 
 async def test_any_order_of_deliveries_and_losses_ends_right(

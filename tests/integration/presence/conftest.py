@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 
 from shared import postgres
 from shared.redis import Shards
-from tests.support.presence import Device, FakeClock, Gateways, Replica, two_servers
+from tests.support.presence import Device, FakeClock, Gateways, Replica
+from tests.support.redis import two_partitions
 
 Befriend = Callable[[str, str], Awaitable[None]]
 
@@ -23,8 +24,8 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
 
 @pytest.fixture
 async def shards(redis_url: str) -> AsyncIterator[Shards]:
-    """Two servers: whatever works with two works with one."""
-    opened = Shards(two_servers(redis_url))
+    """Two partitions: whatever works with two works with one."""
+    opened = two_partitions(redis_url)
     yield opened
     await opened.aclose()
 

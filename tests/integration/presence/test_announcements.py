@@ -9,6 +9,7 @@ from shared.protocol import keys, limits, relay, server
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
 from shared.redis import Shards
 from tests.support.presence import TIMING, Device, Event, FakeClock, Gateways, Replica, listen
+from tests.support.redis import clients
 
 
 async def connect(
@@ -205,7 +206,7 @@ async def test_redis_without_memory_is_healed(
 ) -> None:
     staying = await connect(replica, gateways, clock, alice)
     leaving = await connect(replica, gateways, clock, watching.user_id)
-    for client in shards.clients.values():
+    for client in clients(shards):
         await client.flushdb()
     for device in (staying, leaving, watching):
         await gateways.plug(device)
@@ -226,12 +227,12 @@ async def test_a_user_whom_redis_forgot_and_who_comes_back_soon_never_seems_offl
 ) -> None:
     device = await connect(replica, gateways, clock, alice)
     watching.take()
-    for client in shards.clients.values():
+    for client in clients(shards):
         await client.flushdb()
     await gateways.plug(watching)
     await replica.handle(device.disconnected(clock.now, clean=False))
     clock.now += TIMING.grace_ms - 1
-    assert await shards.of(alice).pttl(keys.key(keys.ONLINE, alice)) > 0
+    assert await shards.of(alice).client.pttl(keys.key(keys.ONLINE, alice)) > 0
     await replica.sweep.once()
     await connect(replica, gateways, clock, alice)
     clock.now += 1
@@ -258,6 +259,6 @@ async def test_routes_that_lead_nowhere_do_no_harm(
     replica: Replica, gateways: Gateways, clock: FakeClock, shards: Shards, alice: str, watching: Device
 ) -> None:
     routes = keys.key(keys.ROUTES, watching.user_id)
-    await shards.of(watching.user_id).hset(routes, "dead", "gateway-dead")
+    await shards.of(watching.user_id).client.hset(routes, "dead", "gateway-dead")
     await connect(replica, gateways, clock, alice)
     assert told(*watching.take()) == [(server.UserOnline, alice, "online")]

@@ -33,7 +33,8 @@ from shared.protocol import relay
 from shared.protocol.payloads import Status
 from shared.redis import Shards
 from shared.retry import retry_until_available
-from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica, two_servers
+from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
+from tests.support.redis import clients, two_partitions
 
 T = TypeVar("T")
 USERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
@@ -141,7 +142,7 @@ class Convergence(RuleBasedStateMachine):
 
     runner: asyncio.Runner
     database_url: str
-    redis_urls: list[str]
+    redis_url: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,10 +167,10 @@ class Convergence(RuleBasedStateMachine):
     async def _open(self) -> None:
         self.pool = await postgres.open_pool(SecretStr(self.database_url), size=4, application_name="test")
         await self.pool.execute("TRUNCATE presence.follows, presence.blocks")
-        self.shards = Shards(self.redis_urls)
-        for client in self.shards.clients.values():
+        self.shards = two_partitions(self.redis_url)
+        for client in clients(self.shards):
             await client.flushdb()
-        self.listener = Redis.from_url(self.redis_urls[0])
+        self.listener = Redis.from_url(self.redis_url)
         gateways = Gateways(self.shards, self.listener)
         await gateways.start()
         self.world = World(self.pool, self.shards, gateways)
@@ -356,7 +357,7 @@ def test_convergence(database_url: str, redis_url: str) -> None:
         """The machine with this test's servers."""
 
     Machine.database_url = database_url
-    Machine.redis_urls = two_servers(redis_url)
+    Machine.redis_url = redis_url
     with asyncio.Runner() as Machine.runner:
         run_state_machine_as_test(
             Machine,

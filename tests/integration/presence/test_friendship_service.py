@@ -265,7 +265,7 @@ async def test_friends_are_not_cached_under_an_old_version(
     versions = await replica.friends.versions([alice])
     await replica.unfollow(bob, alice)
     await replica.friends.load(versions)
-    assert not await shards.of(alice).exists(keys.key(keys.FRIENDS, alice))
+    assert not await shards.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
     await replica.friends.load(await replica.friends.versions([alice]))
-    assert await shards.of(alice).exists(keys.key(keys.FRIENDS, alice))
+    assert await shards.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
     assert (await replica.friends.of([alice]))[alice].user_ids == []

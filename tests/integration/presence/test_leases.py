@@ -41,7 +41,7 @@ def made(drawn: tuple[str, str, int, Status], prefix: str, now: int) -> Change:
 
 async def stored(shards: Shards, user: str) -> tuple[dict[str, int], dict[str, tuple[int, str]], int | None]:
     """Leases, chosen statuses and last sign of life of a user, as Redis has them."""
-    client = shards.of(user)
+    client = shards.of(user).client
     leases = cast("list[tuple[bytes, float]]", await client.zrange(keys.key(keys.LEASES, user), 0, -1, withscores=True))
     chosen = cast("dict[bytes, bytes]", await client.hgetall(keys.key(keys.STATUSES, user)))
     seen = cast("bytes | None", await client.get(keys.key(keys.ONLINE, user)))
@@ -62,7 +62,7 @@ def _choice(entry: bytes) -> tuple[int, str]:
 async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[int, bool, list[Any]]]) -> None:
     user, clock, presence = str(uuid.uuid4()), FakeClock(), model.UserPresence()
     leases, feed = Leases(shards, TIMING, clock), model.RenewalFeed()
-    await shards.of(user).delete(keys.RENEWAL_FEED)
+    await shards.of(user).client.delete(keys.RENEWAL_FEED)
     for pause, listening, drawn in steps:
         clock.now += pause
         await sweep(leases, 0, listening=listening)
@@ -75,13 +75,13 @@ async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[in
         assert (outcome.before, outcome.after) == (before, model.effective(presence))
         assert bool(outcome.announcement) == told
         assert await stored(shards, user) == (presence.leases, presence.chosen, presence.seen)
-        due = await shards.of(user).zscore(keys.LEASES_DUE, user)
+        due = await shards.of(user).client.zscore(keys.LEASES_DUE, user)
         assert due == min(presence.leases.values(), default=None)
 
 
 async def test_the_keys_of_the_contract(shards: Shards, clock: FakeClock, alice: str) -> None:
     leases = Leases(shards, TIMING, clock)
-    client, online = shards.of(alice), keys.key(keys.ONLINE, alice)
+    client, online = shards.of(alice).client, keys.key(keys.ONLINE, alice)
     await leases.advance({alice: [Hold("a", clock.now)]}, set())
     assert await client.get(online) == str(STARTED_AT // 1000).encode()
     assert 59_000 < await client.pttl(online) <= 60_000

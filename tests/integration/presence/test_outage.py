@@ -43,7 +43,7 @@ async def devices(replica: Replica, gateways: Gateways, clock: FakeClock, people
 @pytest.fixture
 def outage(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> Outage:
     """`outage(True)`: server 1 refuses connections; `outage(False)`: no longer."""
-    pool, scripts = shards.at(1).connection_pool, shards.at(1).scripts
+    pool, scripts = shards.at(1).client.connection_pool, shards.at(1).scripts
     get, run = pool.get_connection, scripts.run
 
     async def refuse(*_: object, **__: object) -> None:

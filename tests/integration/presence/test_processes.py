@@ -18,6 +18,7 @@ from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import Publisher
+from shared.redis import Shards, open_shards
 from tests.support.presence import Device, Gateways, Replica
 
 SECONDS = 60
@@ -66,6 +67,14 @@ async def is_ready(client: httpx.AsyncClient, port: int) -> bool:
 
 
 @pytest.fixture
+async def shards(redis_url: str) -> AsyncIterator[Shards]:
+    """One partition: what the processes see."""
+    opened = open_shards(redis_url)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
 async def processes(
     database_url: str, redis_url: str, amqp_url: str, gateways: Gateways
 ) -> AsyncIterator[list[Process]]:
@@ -73,7 +82,7 @@ async def processes(
     environment = {
         "CHAT_DATABASE_URL": database_url,
         "CHAT_AMQP_URL": amqp_url,
-        "CHAT_REDIS_URLS": ",".join(gateways.urls),
+        "CHAT_REDIS_URLS": redis_url,
         "CHAT_JWT_SECRET": "integration-test-secret-0123456789abcdef",
         "CHAT_LEASE_SECONDS": str(LEASE_SECONDS),
         "CHAT_OFFLINE_GRACE_SECONDS": str(GRACE_SECONDS),

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from shared import postgres
-from shared.redis import Argument, ScriptRunner
+from shared.redis import Argument, ScriptRunner, topology_of
 from shared.retry import is_transient, retry_until_available
 
 WRITE = "return redis.call('SET', 'key', ARGV[1])"
@@ -29,7 +29,8 @@ async def client(redis_url: str) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def runner(redis_url: str) -> AsyncIterator[ScriptRunner]:
     """What services write with."""
-    made = ScriptRunner(redis_url)
+    topology = topology_of(redis_url, 1)
+    made = ScriptRunner(lambda: topology.locate(0), topology.forget)
     yield made
     made.close()
 

@@ -10,11 +10,17 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared.redis import Argument, Connection, ScriptRunner
+from shared.redis import Argument, Connection, ScriptRunner, topology_of
 from tests.support.backends import with_path
 
 ECHO = "return {ARGV[1], ARGV[2]}"
 FAILING = "return redis.error_reply('WRONGTYPE of something')"
+
+
+def runner_at(url: str) -> ScriptRunner:
+    """Runs scripts on the server of `url`."""
+    topology = topology_of(url, 1)
+    return ScriptRunner(lambda: topology.locate(0), topology.forget)
 
 
 @pytest.fixture
@@ -27,7 +33,7 @@ async def client(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def runner(redis_url: str) -> AsyncIterator[ScriptRunner]:
-    made = ScriptRunner(redis_url)
+    made = runner_at(redis_url)
     yield made
     made.close()
 
@@ -78,7 +84,7 @@ async def test_it_signs_in_and_chooses_the_database(redis_url: str, client: Redi
     await client.acl_setuser("runner", enabled=True, passwords=["+s3cret"], categories=["+@all"], keys=["*"])
     try:
         url = with_path(redis_url, "1").replace("redis://", "redis://runner:s3cret@")
-        runner = ScriptRunner(url)
+        runner = runner_at(url)
         await run(runner, "redis.call('SET', 'where', ARGV[1])", "here")
         runner.close()
         assert await client.get("where") is None
@@ -86,14 +92,14 @@ async def test_it_signs_in_and_chooses_the_database(redis_url: str, client: Redi
         assert await other.get("where") == b"here"
         await other.aclose()
         with pytest.raises(AuthenticationError):
-            await run(ScriptRunner(url.replace("s3cret", "wrong")), ECHO, 1, 2)
+            await run(runner_at(url.replace("s3cret", "wrong")), ECHO, 1, 2)
     finally:
         await client.acl_deluser("runner")
 
 
 async def test_a_server_that_is_away_is_told_at_once() -> None:
     with pytest.raises(RedisConnectionError):
-        await run(ScriptRunner("redis://127.0.0.1:1"), ECHO)
+        await run(runner_at("redis://127.0.0.1:1"), ECHO)
 
 
 async def test_a_server_that_keeps_silent_is_given_up(
@@ -101,7 +107,7 @@ async def test_a_server_that_keeps_silent_is_given_up(
 ) -> None:
     monkeypatch.setattr("shared.redis.connection.ANSWER_SECONDS", 0.2)
     connection = Connection()
-    await connection.open(redis_url)
+    await connection.open(await topology_of(redis_url, 1).locate(0))
     silent = connection.ask("BLPOP", "nothing", 0)
     behind = connection.ask("PING")
     for reply in (silent, behind):
@@ -120,4 +126,4 @@ async def test_what_is_not_redis_is_dropped() -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(RedisConnectionError):
-            await run(ScriptRunner(f"redis://127.0.0.1:{port}"), ECHO)
+            await run(runner_at(f"redis://127.0.0.1:{port}"), ECHO)

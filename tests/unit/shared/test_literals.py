@@ -16,8 +16,9 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in {".py", ".lua", ".sql"} and "protocol" not in path.relative_to(ROOT).parts
 ]
-# A mark of one character, as `CHANGED_DELETED`, is no name that could be looked for.
-PREFIXES = {value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str) and len(value) > 1}
+PREFIXES = {
+    value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str) and value[0].isalpha()
+}
 EVENT_TYPES = {name for name in {*client.FRAMES, *server.EVENTS} if "." in name}
 QUEUES = {queue.name for queue in topology.QUEUES}
 CODES = {code.value for code in ErrorCode if "_" in code.value}

@@ -7,7 +7,8 @@ from shared.settings import ServiceSettings, load
 GOOD = {
     "CHAT_DATABASE_URL": "postgresql://nowhere",
     "CHAT_AMQP_URL": "amqp://nowhere",
-    "CHAT_REDIS_URLS": "redis://a, redis://b",
+    "CHAT_REDIS_URLS": "redis://a",
+    "CHAT_ALLOWED_ORIGINS": "https://a.example, https://b.example",
     "CHAT_JWT_SECRET": "x" * 32,
 }
 
@@ -22,7 +23,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, **changed: str | None) -> N
 
 def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
-    assert load(ServiceSettings).redis_urls == ["redis://a", "redis://b"]
+    assert load(ServiceSettings).allowed_origins == ["https://a.example", "https://b.example"]
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,10 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"CHAT_DATABASE_URL": None}, "CHAT_DATABASE_URL"),
         ({"CHAT_REDIS_URLS": ""}, "CHAT_REDIS_URLS"),
+        ({"CHAT_REDIS_URLS": "redis://a,redis://b"}, "redis+cluster://"),
+        ({"CHAT_REDIS_URLS": "http://a"}, "begins with redis://"),
+        ({"CHAT_REDIS_URLS": "redis+sentinel://a:26379"}, "ends with the master's name"),
+        ({"CHAT_REDIS_URLS": "redis+cluster://a?db=1"}, "database 0 only"),
         ({"CHAT_JWT_SECRET": "short"}, "CHAT_JWT_SECRET must have at least 32 bytes"),
         ({"CHAT_JWT_SECRET": None}, "CHAT_JWKS_URL"),
         ({"CHAT_JWKS_URL": "https://id.example/keys"}, "exactly one"),

@@ -68,7 +68,7 @@ end
 local function living(routes)
   local connections, all = {}, redis.call('HGETALL', routes)
   for i = 1, #all, 2 do
-    if all[i + 1] == gateway or redis.call('PUBSUB', 'NUMSUB', '{{GATEWAY}}' .. all[i + 1])[2] > 0 then
+    if all[i + 1] == gateway or redis.call('PUBSUB', '{{NUMSUB}}', '{{GATEWAY}}' .. all[i + 1])[2] > 0 then
       connections[#connections + 1] = all[i]
     else
       redis.call('HDEL', routes, all[i])
@@ -87,7 +87,7 @@ local function evict_oldest(user, routes)
     local owner = redis.call('HGET', routes, connections[i])
     redis.call('HDEL', routes, connections[i])
     local order = {{}, {}, {}, {}, '', {{close_code, user, connections[i]}}}
-    redis.call('PUBLISH', '{{GATEWAY}}' .. owner, cmsgpack.pack(order))
+    redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. owner, cmsgpack.pack(order))
   end
 end
 

@@ -236,7 +236,7 @@ end
 
 local dead = {}
 for gateway, content in pairs(downlinks) do
-    if call('PUBLISH', '{{GATEWAY}}' .. gateway, cmsgpack.pack(content)) == 0 then
+    if call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(content)) == 0 then
         dead[gateway] = true
     end
 end

@@ -44,6 +44,6 @@ for i = 1, #signals, 7 do
 end
 
 for gateway, downlink in pairs(downlinks) do
-    redis.call('PUBLISH', '{{GATEWAY}}' .. gateway, cmsgpack.pack(downlink))
+    redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(downlink))
 end
 return 1

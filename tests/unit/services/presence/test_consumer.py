@@ -7,11 +7,12 @@ import pytest
 from services.presence.consumer import split_commands, split_renewals
 from shared.protocol import relay
 from shared.redis import Shards
+from tests.support.redis import two_partitions
 
 
 @pytest.fixture
 async def shards() -> AsyncIterator[Shards]:
-    opened = Shards(["redis://127.0.0.1:1", "redis://127.0.0.1:2"])
+    opened = two_partitions("redis://127.0.0.1:1")
     yield opened
     await opened.aclose()
 

@@ -85,7 +85,7 @@ async def verifier_for(running: Provider) -> AsyncIterator[TokenVerifier]:
     settings = ServiceSettings(
         database_url="postgresql://x",
         amqp_url="amqp://x",
-        redis_urls=["x"],
+        redis_urls="redis://x",
         jwks_url=running.url,
         jwks_refresh_seconds=0.05,
     )

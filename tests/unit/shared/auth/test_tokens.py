@@ -18,7 +18,7 @@ def settings(**changed: Any) -> ServiceSettings:
     base = {
         "database_url": "postgresql://nowhere",
         "amqp_url": "amqp://nowhere",
-        "redis_urls": ["redis://nowhere"],
+        "redis_urls": "redis://nowhere",
         "jwt_secret": SECRET,
     }
     return ServiceSettings(**(base | changed))

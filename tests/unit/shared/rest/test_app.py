@@ -78,7 +78,7 @@ async def test_pages_of_listed_origins_may_call(listed: str, origin: str, allowe
     settings = ServiceSettings(
         database_url="postgresql://x",
         amqp_url="amqp://x",
-        redis_urls=["x"],
+        redis_urls="redis://x",
         jwt_secret="x" * 32,
         allowed_origins=listed,
     )

@@ -78,7 +78,7 @@ def token_check(*origins: str) -> TokenCheck:
     settings = ServiceSettings(
         database_url="postgresql://x",
         amqp_url="amqp://x",
-        redis_urls=["x"],
+        redis_urls="redis://x",
         jwt_secret=SECRET,
         allowed_origins=list(origins),
     )

@@ -1,0 +1,104 @@
+"""Partitions of Redis: all keys of a user or a conversation lie in one, which one server holds as a whole."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+from zlib import crc32
+
+from redis.asyncio import Redis
+
+from shared.protocol import keys
+from shared.redis.pubsub import Subscription
+from shared.redis.scripts import ScriptRunner
+from shared.redis.topology import Topology, topology_of
+
+Key = Callable[..., str]
+"""Makes a whole key of a partition: `key(keys.UNREAD_CONVERSATION, user_id, conversation_id)`."""
+
+
+class Shard:
+    """One partition. Its keys begin with `tag`, so that a cluster keeps them together; without a cluster that is ''."""
+
+    def __init__(self, topology: Topology, index: int) -> None:
+        self._topology = topology
+        self.index = index
+        self.tag = topology.tags[index]
+        self.client: Redis = topology.client(index)
+        """redis-py's client, for what isn't on the hot path. Its keys come from `key`; answers are bytes."""
+        self.clustered = topology.clustered
+        self.scripts = ScriptRunner(self._locate, topology.forget, self.tag if self.clustered else None)
+
+    def key(self, prefix: str, *parts: str) -> str:
+        """A whole key of this partition: `key(keys.UNREAD_CONVERSATION, user_id, conversation_id)`."""
+        return self.tag + keys.key(prefix, *parts)
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Send `payload` to all who subscribed to `topic` (a whole key) on this partition. Raises RedisError."""
+        command = "SPUBLISH" if self.clustered else "PUBLISH"
+        await cast("Any", self.client).execute_command(command, topic, payload)
+
+    async def subscribe(self, on_message: Callable[[bytes], None], *topics: str) -> Subscription:
+        """Subscribe to topics (whole keys) at the partition's master. Raises OSError, TimeoutError or RedisError.
+
+        When that fails, the master is looked for anew before the next try.
+        """
+        subscription = Subscription(on_message, sharded=self.clustered)
+        try:
+            await subscription.subscribe(await self._locate(), topics)
+        except BaseException:
+            subscription.abort()
+            await self._topology.forget()
+            raise
+        return subscription
+
+    async def _locate(self) -> Mapping[str, Any]:
+        return await self._topology.locate(self.index)
+
+
+class Shards:
+    """All partitions. The keys of one user, or one conversation, lie in the one that `of` gives."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._shards = [Shard(topology, index) for index in range(len(topology.tags))]
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def index_of(self, name: str) -> int:
+        """Which partition (0-based) has the keys of this user or conversation."""
+        return 0 if len(self._shards) == 1 else crc32(name.encode()) % len(self._shards)
+
+    def of(self, name: str) -> Shard:
+        """The partition that has the keys of this user or conversation."""
+        return self._shards[self.index_of(name)]
+
+    def at(self, index: int) -> Shard:
+        """Partition `index`."""
+        return self._shards[index]
+
+    def split(self, names: Iterable[str]) -> dict[int, list[str]]:
+        """Names grouped by the index of their partition."""
+        groups: dict[int, list[str]] = {}
+        for name in names:
+            groups.setdefault(self.index_of(name), []).append(name)
+        return groups
+
+    async def ping(self) -> None:
+        """A round trip to each partition's server. Raises RedisError or TimeoutError."""
+        async with asyncio.timeout(2):
+            await asyncio.gather(*(shard.client.exists(shard.key("ping")) for shard in self._shards))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for shard in self._shards:
+            shard.scripts.close()
+        await self._topology.aclose()
+
+
+def open_shards(url: str, partitions: int = 1) -> Shards:
+    """The partitions of the Redis that `url` names (`shared.redis.topology`); connections are made when they are needed.
+
+    `partitions` counts in a cluster only. Raises ValueError, with what to do, for a URL that names none.
+    """
+    return Shards(topology_of(url, partitions))

@@ -1,0 +1,128 @@
+"""Redis servers that a test may kill, start again, pause and give new roles."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tools.stack import probes
+from tools.stack.errors import NotReady
+from tools.stack.home import Home
+from tools.stack.ladder import program
+from tools.stack.ports import PortBook
+from tools.stack.process import Processes
+from tools.stack.program import Program
+
+START_SECONDS = 60
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Node:
+    """One server of several."""
+
+    name: str
+    port: int
+    _processes: Processes
+    _program: Program
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start it, again too; returns when it answers."""
+        await asyncio.to_thread(self._program.prepare)
+        self._processes.start(self._program)
+        await until_true(self._answers)
+
+    async def kill(self) -> None:
+        """End it as a crash does."""
+        await self._processes.kill(self._processes.get(self.name))
+
+    async def stop(self) -> None:
+        """End it, if it runs."""
+        record = self._processes.find(self.name)
+        if record is not None:
+            self.resume()
+            await self._processes.stop(record)
+
+    def pause(self) -> None:
+        """Let it answer nothing, and keep its connections: as a host that hangs does."""
+        os.kill(self._processes.get(self.name).pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self._processes.get(self.name).pid, signal.SIGCONT)
+
+    def client(self) -> AbstractAsyncContextManager[Redis]:
+        """redis-py's client of this server; answers are text."""
+        return Redis.from_url(f"redis://{self.address}", decode_responses=True)
+
+    async def command(self, *command: str | int) -> Any:
+        """The answer to one command, as redis-py reads it. Raises RedisError."""
+        async with Redis.from_url(f"redis://{self.address}", decode_responses=True) as client:
+            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def _answers(self) -> bool:
+        try:
+            await self._program.probe()
+        except NotReady:
+            return False
+        return True
+
+
+class Nodes:
+    """Makes servers below one folder, which end with this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._home = Home(folder)
+        self._ports = PortBook(self._home)
+        self._processes = Processes(self._home, tied=True)
+
+    def node(self, name: str, *options: str, sentinel: Sequence[str] = ()) -> Node:
+        """A server, not started yet. `sentinel`: lines of a Sentinel's configuration, which makes it one."""
+        port = self._ports.port(name)
+        data = self._home.data(name)
+        command = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), *options]
+        configuration: tuple[str, ...] = ()
+        if sentinel:
+            configuration = (str(data / "sentinel.conf"),)
+            command.append("--sentinel")
+
+        def prepare() -> None:
+            data.mkdir(parents=True, exist_ok=True)
+            for file in configuration:
+                # A Sentinel writes into its file what it has learned.
+                if not Path(file).exists():
+                    Path(file).write_text("\n".join(sentinel) + "\n", encoding="utf-8")
+
+        made = Program(
+            name=name,
+            command=(program("redis-server"), *configuration, *command),
+            port=port,
+            probe=partial(probes.redis, f"redis://127.0.0.1:{port}"),
+            environment=dict(os.environ),
+            prepare=prepare,
+            directory=self._home.path,
+        )
+        return Node(name, port, self._processes, made)
+
+    def bus_port(self, name: str) -> int:
+        """The port on which a cluster's node `name` speaks with the others."""
+        return self._ports.port(f"{name}/bus")
+
+
+async def until_true(condition: Any, seconds: float = START_SECONDS) -> None:
+    """Wait until the awaited `condition()` is true. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(POLL_SECONDS)
