@@ -74,7 +74,7 @@ class Messaging:
             former=[FORMER_SIGNALS],
         )
         self._directory = Directory(pool)
-        self._messages, self._blocks = Messages(pool), Blocks(pool, shards)
+        self._messages, self._blocks = Messages(pool, settings.signer()), Blocks(pool, shards)
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from services.messaging.failpoints import Failpoint
-from shared.settings import ServiceSettings
+from shared.uploads import UploadSettings
 
 
-class Settings(ServiceSettings):
+class Settings(UploadSettings):
     """What messaging reads from the environment."""
 
     push_delay_seconds: float = Field(

@@ -34,23 +34,38 @@ def require_uuid(text: str) -> None:
         raise ValueError("conversationId must be a UUID with hyphens")
 
 
-class Media(msgspec.Struct, omit_defaults=True, frozen=True):
-    """One attachment, uploaded elsewhere. Sizes in pixels and bytes.
+class Media(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """One attachment: an upload by its `uploadId`, of which the server knows the rest, or a `url` elsewhere with its `type`.
+
+    Sizes in pixels and bytes. Beside `uploadId` everything else is ignored, so that a client may send back what it was given.
 
     Example: `{"url": "https://cdn.example/1.jpg", "thumbnail": "https://cdn.example/1s.jpg", "type": "image",
     "width": 1920, "height": 1080, "size": 1024000}`
     """
 
-    url: Url
-    type: MediaType
+    url: Url | None = None
+    type: MediaType | None = None
     thumbnail: Url | None = None
     width: Count | None = None
     height: Count | None = None
     size: Count | None = None
     name: Annotated[str, msgspec.Meta(max_length=limits.MAX_MEDIA_NAME_CHARACTERS)] | None = None
+    upload_id: Uuid | None = None
 
     def __post_init__(self) -> None:
-        refuse_nul(self.url, self.thumbnail, self.name)
+        if self.upload_id is not None:
+            self._keep_upload_id(self.upload_id.lower())
+        elif self.url is None or self.type is None:
+            raise ValueError("an attachment needs an uploadId, or a url and a type")
+        else:
+            refuse_nul(self.url, self.thumbnail, self.name)
+
+    def _keep_upload_id(self, upload_id: str) -> None:
+        if not is_uuid(upload_id):
+            raise ValueError("uploadId must be a UUID with hyphens")
+        for field in self.__struct_fields__:
+            msgspec.structs.force_setattr(self, field, None)
+        msgspec.structs.force_setattr(self, "upload_id", upload_id)
 
 
 class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
@@ -73,6 +88,10 @@ class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
         elif not self.media:
             raise ValueError("content or media is required")
         refuse_nul(self.temp_id)
+        if self.media:
+            uploads = [item.upload_id for item in self.media if item.upload_id is not None]
+            if len(set(uploads)) < len(uploads):
+                raise ValueError("an upload may be attached once")
 
 
 class MessageReadPayload(msgspec.Struct, rename="camel", frozen=True):

@@ -1,12 +1,15 @@
 """Uploads, each call through the load balancer as a client makes it (docs/protocol.md, «Uploads»)."""
 
 import uuid
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.e2e.conftest import Pair
+from tests.support.messaging import eventually
 from tests.support.people import People
+from tests.support.stack import Stack
 from tests.support.uploads import File, complete, fetch, opened, picture, put, reserve, send_bytes, try_upload, upload
 
 PICTURE = File(picture())
@@ -212,3 +215,93 @@ async def test_any_file_that_is_taken_comes_back_as_it_was(pair: Pair) -> None:
     served = await fetch(media["url"])
     assert served.content == note.data
     assert served.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def with_uploads(conversation: str, temp_id: str, *media: dict[str, Any], kind: str = "image") -> dict[str, Any]:
+    """The payload of a `message.send` with attachments."""
+    return {"conversationId": conversation, "type": kind, "media": list(media), "tempId": temp_id}
+
+
+async def test_a_message_brings_an_upload_to_both_and_into_the_history(pair: Pair) -> None:
+    upload_id = (await upload(pair.alice, pair.conversation, PICTURE))["uploadId"]
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    await alice.send("message.send", **with_uploads(pair.conversation, "1", {"uploadId": upload_id}))
+    sent = (await alice.expect("message.sent"))["payload"]["message"]
+    new = (await bob.expect("message.new"))["payload"]["message"]
+    page = await pair.bob.get(f"/chat/conversations/{pair.conversation}/messages")
+    shown = await pair.bob.get(f"/chat/uploads/{upload_id}")
+    for [media] in (sent["media"], new["media"], page["items"][0]["media"], [shown["media"]]):
+        assert media["uploadId"] == upload_id
+        assert (media["type"], media["mimeType"], media["name"]) == ("image", "image/jpeg", "beach.jpg")
+        for url in (media["url"], media["thumbnail"]):
+            assert (await fetch(url)).status_code == 200
+    listed = await pair.bob.get("/chat/conversations")
+    assert listed["items"][0]["lastMessage"]["media"][0]["uploadId"] == upload_id
+
+
+async def test_a_repeated_send_gets_the_original_and_a_second_message_gets_nothing(pair: Pair) -> None:
+    media = await upload(pair.alice, pair.conversation, PICTURE)
+    socket = await pair.alice.connect()
+    for _ in range(2):
+        await socket.send("message.send", **with_uploads(pair.conversation, "1", media))
+        message = (await socket.expect("message.sent"))["payload"]["message"]
+        assert (message["seq"], message["media"][0]["uploadId"]) == (1, media["uploadId"])
+    await socket.send("message.send", **with_uploads(pair.conversation, "2", {"uploadId": media["uploadId"]}))
+    error = await socket.expect_event({"type": "error"})
+    assert error["error"]["code"] == "upload_not_found"
+    assert error["error"]["retryable"] is False
+    assert error["ref"] == {"type": "message.send", "tempId": "2", "conversationId": pair.conversation}
+
+
+async def test_an_upload_that_is_not_complete_can_t_be_sent_yet(pair: Pair) -> None:
+    reservation = await send_bytes(pair.alice, pair.conversation, PICTURE)
+    socket = await pair.alice.connect()
+    payload = with_uploads(pair.conversation, "1", {"uploadId": reservation["uploadId"]})
+    await socket.send("message.send", **payload)
+    error = await socket.expect_event({"type": "error"})
+    assert (error["error"]["code"], error["error"]["retryable"]) == ("upload_not_ready", True)
+    await complete(pair.alice, reservation)
+    await socket.send("message.send", **payload)
+    assert (await socket.expect("message.sent"))["payload"]["message"]["seq"] == 1
+
+
+async def test_uploads_and_urls_of_others_stand_side_by_side(pair: Pair) -> None:
+    media = await upload(pair.alice, pair.conversation, File(b"text", "a.txt", "text/plain"))
+    external = {"url": "https://cdn.example/1.jpg", "type": "image", "width": 10}
+    socket = await pair.alice.connect()
+    payload = with_uploads(pair.conversation, "1", external, {"uploadId": media["uploadId"].upper()}, kind="file")
+    await socket.send("message.send", **payload)
+    first, second = (await socket.expect("message.sent"))["payload"]["message"]["media"]
+    assert first == external
+    assert second["uploadId"] == media["uploadId"]
+
+
+@pytest.mark.parametrize(
+    "media", [[{}], [{"uploadId": "nonsense"}], [{"type": "image"}], [{"uploadId": str(uuid.UUID(int=1))}] * 2]
+)
+async def test_an_attachment_that_makes_no_sense_is_refused(pair: Pair, media: list[dict[str, Any]]) -> None:
+    socket = await pair.alice.connect()
+    await socket.send("message.send", **with_uploads(pair.conversation, "1", *media))
+    assert (await socket.expect_event({"type": "error"}))["error"]["code"] == "validation_error"
+
+
+async def test_the_deployment_says_that_it_takes_uploads(pair: Pair) -> None:
+    socket = await pair.alice.connect(greet=False)
+    assert "upload" in (await socket.expect("connection.success"))["payload"]["features"]
+
+
+async def test_what_no_message_took_is_deleted(stack: Stack, pair: Pair) -> None:
+    used = await upload(pair.alice, pair.conversation, PICTURE)
+    socket = await pair.alice.connect()
+    await socket.send("message.send", **with_uploads(pair.conversation, "1", {"uploadId": used["uploadId"]}))
+    await socket.expect("message.sent")
+    async with stack.settings("media-1", CHAT_UPLOAD_ORPHAN_SECONDS="1", CHAT_UPLOAD_SWEEP_SECONDS="0.2"):
+        orphan = await upload(pair.alice, pair.conversation, PICTURE)
+
+        async def is_gone() -> bool:
+            return (await fetch(orphan["url"])).status_code == 404
+
+        await eventually(is_gone)
+        answer = await pair.alice.call("GET", f"/chat/uploads/{orphan['uploadId']}")
+        assert error_of(answer) == (404, "upload_not_found")
+        assert (await fetch(used["url"])).status_code == 200

@@ -10,15 +10,17 @@ export interface MessageSendPayload {
   tempId?: string | null;
 }
 
-/** One attachment, uploaded elsewhere. Sizes in pixels and bytes. */
+/** One attachment: an upload by its `uploadId`, of which the server knows the rest, or a `url` elsewhere with its `type`. Sizes in pixels and bytes. Beside `uploadId` everything else is ignored, so that a client may send back what it was given. */
 export interface Media {
-  url: string;
-  type: "audio" | "file" | "image" | "video";
+  url?: string | null;
+  type?: "audio" | "file" | "image" | "video" | null;
   thumbnail?: string | null;
   width?: number | null;
   height?: number | null;
   size?: number | null;
   name?: string | null;
+  /** A UUID in its hyphenated form */
+  uploadId?: string | null;
 }
 
 /** Everything up to `seq` (default: all) was read. */

@@ -233,7 +233,7 @@ class Session:
 
     def _refused_url(self, media: client.Media) -> str | None:
         """Which field of an attachment points where it must not, or None."""
-        if not self._media_hosts.allows(media.url):
+        if media.url is not None and not self._media_hosts.allows(media.url):
             return "url"
         if media.thumbnail is not None and not self._media_hosts.allows(media.thumbnail):
             return "thumbnail"

@@ -50,6 +50,7 @@ def _counted(event: MessageNew | MessageReadAck) -> bytes:
 
 def message_of(send: SendMessage, appended: Appended) -> Message:
     """A message that was just appended, without its sender."""
+    media = appended.media or send.media
     return Message(
         id=appended.message_id,
         conversation_id=send.conversation_id,
@@ -57,7 +58,7 @@ def message_of(send: SendMessage, appended: Appended) -> Message:
         sender_id=send.user_id,
         type=send.type,  # type: ignore[arg-type]
         content=send.content,
-        media=NO_MEDIA if send.media is None else msgspec.Raw(send.media.encode()),
+        media=NO_MEDIA if media is None else msgspec.Raw(media.encode()),
         is_read=False,
         read_at=None,
         delivered_at=None,

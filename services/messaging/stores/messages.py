@@ -1,18 +1,23 @@
 """Messages in PostgreSQL: appended in batches, read by place."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import Final
 
 import asyncpg
 import msgspec
 from uuid_utils import uuid7
 
+from services.messaging.stores.appended import Appended, Draft
+from services.messaging.stores.attaching import Executor, append_with_uploads
 from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from shared.postgres import Pool
 from shared.protocol.codec import instant
 from shared.protocol.payloads import Message, Sender
-from shared.protocol.relay import SendMessage
+from shared.uploads import UploadSigner
+from shared.uploads.signing import has_uploads
+
+__all__ = ["NO_MEDIA", "Appended", "Draft", "Messages", "distinct_rounds"]
 
 MAX_ATTEMPTS: Final = 64
 """How often a batch is appended again after losing a race for a temp id. Each loss means that somebody else committed."""
@@ -20,69 +25,55 @@ MAX_ATTEMPTS: Final = 64
 NO_MEDIA: Final = msgspec.Raw(b"[]")
 
 
-class Appended(NamedTuple):
-    """The result of appending one message.
-
-    `verdict`: new, repeated, or the error code of a refusal; the fields after it count for the first two.
-
-    `unread` is the receiver's count before the batch, `version` the conversation's after it. `blocked`: a block stands.
-    `lively`: the message before the batch is younger than 5 seconds.
-    """
-
-    message_id: str
-    verdict: str
-    seq: int
-    created_at: datetime
-    receiver_id: str
-    unread: int
-    version: int
-    blocked: bool
-    lively: bool
-    username: str | None
-    display_name: str | None
-    avatar: str | None
-
-
-class Draft(NamedTuple):
-    """A message to append, and the key by which its sender's second attempts in this conversation are known."""
-
-    send: SendMessage
-    key: str
-
-
 class Messages:
     """The messages of all conversations."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, signer: UploadSigner | None = None) -> None:
         self._pool = pool
+        self._signer = signer
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
         """Append `drafts` in one statement, and say of each, in order, what became of it.
 
         A repeated key gives the seq that its message has. When `drafts` itself repeats one, a second statement follows
-        with what was repeated. Raises what asyncpg raises.
+        with what was repeated. Messages with uploads take them in the same transaction. Raises what asyncpg raises.
         """
+        if not any(has_uploads(draft.send.media) for draft in drafts):
+            return await self._append_all(self._pool, drafts, MAX_ATTEMPTS)
+        for _ in range(MAX_ATTEMPTS - 1):
+            with suppress(asyncpg.UniqueViolationError):
+                return await self._append_attaching(drafts)
+        return await self._append_attaching(drafts)
+
+    async def _append_attaching(self, drafts: Sequence[Draft]) -> list[Appended]:
+        """In one transaction, which takes the uploads and stores the messages. A lost race undoes all of it."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            return await append_with_uploads(
+                connection, drafts, lambda taken: self._append_all(connection, taken, 1), self._signer
+            )
+
+    async def _append_all(self, on: Executor, drafts: Sequence[Draft], attempts: int) -> list[Appended]:
         rounds = distinct_rounds(drafts)
         if len(rounds) == 1:
-            return await self._append_distinct(drafts)
+            return await self._append_distinct(on, drafts, attempts)
         results: dict[int, Appended] = {}
         for places in rounds:
-            appended = await self._append_distinct([drafts[place] for place in places])
+            appended = await self._append_distinct(on, [drafts[place] for place in places], attempts)
             results.update(zip(places, appended, strict=True))
         return [results[place] for place in range(len(drafts))]
 
-    async def _append_distinct(self, drafts: Sequence[Draft]) -> list[Appended]:
+    async def _append_distinct(self, on: Executor, drafts: Sequence[Draft], attempts: int) -> list[Appended]:
         ids = [str(uuid7()) for _ in drafts]
         columns = zip(
             *[(s.user_id, s.conversation_id, key, s.type, s.content, s.media) for s, key in drafts], strict=True
         )
         given = [ids, *columns]
-        for attempt in range(MAX_ATTEMPTS):
+        for attempt in range(attempts):
             try:
-                rows = await self._pool.fetch(APPEND, *given)
+                rows = await on.fetch(APPEND, *given)
                 break
             except asyncpg.UniqueViolationError:
-                if attempt == MAX_ATTEMPTS - 1:
+                if attempt == attempts - 1:
                     raise
         return [Appended(message_id, *row) for message_id, row in zip(ids, rows, strict=True)]
 
@@ -92,7 +83,7 @@ class Messages:
             return []
         viewers, conversations, seqs = zip(*places, strict=True)
         rows = await self._pool.fetch(MESSAGES_AT, viewers, conversations, seqs)
-        return [_message(row) for row in rows]
+        return [_message(row, self._signer) for row in rows]
 
 
 def distinct_rounds(drafts: Sequence[Draft]) -> list[list[int]]:
@@ -109,7 +100,7 @@ def distinct_rounds(drafts: Sequence[Draft]) -> list[list[int]]:
     return rounds
 
 
-def _message(row: asyncpg.Record) -> Message:
+def _message(row: asyncpg.Record, signer: UploadSigner | None) -> Message:
     read_at, delivered_at = row["read_at"], row["delivered_at"]
     sender_id = row["sender_id"]
     return Message(
@@ -119,10 +110,17 @@ def _message(row: asyncpg.Record) -> Message:
         sender_id=sender_id,
         type=row["type"],
         content=row["content"],
-        media=NO_MEDIA if row["media"] is None else msgspec.Raw(row["media"].encode()),
+        media=_media(row["media"], signer),
         is_read=read_at is not None,
         read_at=None if read_at is None else instant(read_at),
         delivered_at=None if delivered_at is None else instant(delivered_at),
         created_at=instant(row["created_at"]),
         sender=Sender(sender_id, row["username"] or sender_id, row["display_name"] or sender_id, row["avatar"]),
     )
+
+
+def _media(text: str | None, signer: UploadSigner | None) -> msgspec.Raw:
+    """The attachments, with fresh URLs for uploads."""
+    if text is None:
+        return NO_MEDIA
+    return msgspec.Raw((text if signer is None else signer.sign_media(text)).encode())

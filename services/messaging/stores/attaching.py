@@ -1,0 +1,77 @@
+"""Messages that bring uploads: both are changed in one transaction, so that neither ever stands without the other."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+
+import asyncpg
+import msgspec
+
+from services.messaging.stores.appended import Appended, Draft
+from shared.protocol.errors import ErrorCode
+from shared.uploads import UploadSigner, claims
+from shared.uploads.claims import Claim, Connection, Resolved
+from shared.uploads.signing import has_uploads
+
+Executor: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
+
+
+async def append_with_uploads(
+    connection: Connection,
+    drafts: Sequence[Draft],
+    append: Callable[[Sequence[Draft]], Awaitable[list[Appended]]],
+    signer: UploadSigner | None,
+) -> list[Appended]:
+    """Take the uploads that `drafts` name, `append` the messages that got theirs, and say of all, in order, what became of them.
+
+    The caller holds the transaction. Without a signer there are no uploads here. Raises what asyncpg raises.
+    """
+    resolved = await _resolve(connection, drafts, signer)
+    taken = {
+        place: draft if place not in resolved else _with_media(draft, resolved[place])
+        for place, draft in enumerate(drafts)
+        if place not in resolved or resolved[place].refusal is None
+    }
+    appended = dict(zip(taken, await append(list(taken.values())) if taken else [], strict=True))
+    await claims.use(
+        connection,
+        [
+            (upload_id, appended[place].seq, drafts[place].key)
+            for place, found in resolved.items()
+            if found.refusal is None and appended[place].verdict == "new"
+            for upload_id in found.upload_ids
+        ],
+    )
+    results = []
+    for place in range(len(drafts)):
+        found = resolved.get(place)
+        if found is None:
+            results.append(appended[place])
+        elif found.refusal is not None:
+            results.append(_refused(found.refusal))
+        else:
+            media = found.media if signer is None else signer.sign_media(found.media)
+            results.append(appended[place]._replace(media=media))
+    return results
+
+
+async def _resolve(connection: Connection, drafts: Sequence[Draft], signer: UploadSigner | None) -> dict[int, Resolved]:
+    """Place → what the uploads of the draft are, for drafts that name some."""
+    named = {
+        place: Claim(draft.send.user_id, draft.send.conversation_id, draft.key, draft.send.media)
+        for place, draft in enumerate(drafts)
+        if draft.send.media is not None and has_uploads(draft.send.media)
+    }
+    if signer is None:
+        return {place: Resolved(claim.media, (), ErrorCode.UPLOAD_NOT_FOUND) for place, claim in named.items()}
+    return dict(zip(named, await claims.resolve(connection, list(named.values())), strict=True))
+
+
+def _with_media(draft: Draft, found: Resolved) -> Draft:
+    return draft._replace(send=msgspec.structs.replace(draft.send, media=found.media))
+
+
+def _refused(code: ErrorCode) -> Appended:
+    """The fields after the verdict say nothing for a refusal."""
+    return Appended("", code, 0, _NEVER, "", 0, 0, False, False, None, None, None)
