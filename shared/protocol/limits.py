@@ -17,6 +17,7 @@ MAX_SAFE_INTEGER: Final = 2**53 - 1
 """The largest integer that a JavaScript client reads exactly (ECMA-262, Number.MAX_SAFE_INTEGER)."""
 
 SEND_BUFFER_EVENTS: Final = 256
+SEND_BUFFER_BYTES: Final = 1024 * 1024
 MAX_CONNECTIONS_PER_USER: Final = 10
 MAX_BAD_FRAMES_IN_A_ROW: Final = 20
 STATUS_BULK_CHUNK: Final = 500

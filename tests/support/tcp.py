@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import socket
 import struct
 from contextlib import suppress
 from typing import Self
@@ -13,9 +14,16 @@ from tests.support.gateway import RunningGateway
 from tools.devtoken import mint
 
 
-async def raw(gateway: RunningGateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A TCP connection to `gateway`, closed when the test ends."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+async def raw(
+    gateway: RunningGateway, receive_bytes: int | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A TCP connection to `gateway`, closed when the test ends. `receive_bytes`: what the kernel holds of what is unread."""
+    client = socket.socket()
+    client.setblocking(False)
+    if receive_bytes is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", int(gateway.url.rpartition(":")[2])))
+    reader, writer = await asyncio.open_connection(sock=client)
     gateway.stack.push_async_callback(_abort, writer)
     return reader, writer
 
@@ -49,8 +57,11 @@ class Tcp:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, gateway: RunningGateway, username: str, cursor: str | None = None) -> Self:
-        reader, writer = await raw(gateway)
+    async def connect(
+        cls, gateway: RunningGateway, username: str, cursor: str | None = None, receive_bytes: int | None = None
+    ) -> Self:
+        """A connection whose client has read `connection.success`."""
+        reader, writer = await raw(gateway, receive_bytes)
         writer.transport.set_write_buffer_limits(1 << 24)
         connection = cls(reader, writer)
         path = "/chat/ws" if cursor is None else f"/chat/ws?cursor={cursor}"

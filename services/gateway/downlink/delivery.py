@@ -57,9 +57,10 @@ class Deliverer:
         for direct in downlink.directs:
             target = self._hub.by_id.get(direct.connection_id)
             if target is not None:
-                target.send(direct.text.encode())
                 if direct.bulk_parts:
-                    target.on_bulk(direct.bulk_parts)
+                    target.send_bulk(direct.text.encode(), direct.bulk_parts)
+                else:
+                    target.send(direct.text.encode())
         if downlink.completed:
             self._uplink.complete(downlink.completed)
         for order in downlink.orders:

@@ -39,7 +39,7 @@ class Recovery:
 
     def ask(self, connection: "Connection") -> None:
         """Recover one connection, which holds its deliveries back meanwhile."""
-        connection.hold()
+        connection.inbox.hold()
         self._waiting[connection] = None
         self._any_waiting.set()
 
@@ -103,7 +103,7 @@ class Recovery:
         for connection in connections:
             self._waiting.pop(connection, None)
             # An earlier recovery may have let events pass since this one was asked for.
-            connection.hold()
+            connection.inbox.begin_reading()
         try:
             found = await self._registry.resume(items)
         except (*TRANSIENT_ERRORS, RedisError) as error:

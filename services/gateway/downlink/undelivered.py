@@ -29,7 +29,8 @@ PROBE_SECONDS: Final = 1.5
 PROBE_PART: Final = 0.3
 """… or after this part of the push delay, when that is less."""
 MAX_UNSEEN: Final = 64
-"""Messages remembered for one connection; the newest count."""
+MAX_UNSEEN_BYTES: Final = 256 * 1024
+"""Messages remembered for one connection, and their size; the newest count."""
 MAX_REPORTS: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 REPORT_BATCH: Final = 200
@@ -99,13 +100,13 @@ class UndeliveredTracker:
             self._watched[connection] = False
             return
         unseen.append((time.monotonic(), text))
-        if len(unseen) > MAX_UNSEEN:
+        if len(unseen) > MAX_UNSEEN or sum(len(kept) for _, kept in unseen) > MAX_UNSEEN_BYTES:
             del unseen[0]
 
     def replayed(self, connection: "Connection", events: list[bytes]) -> None:
         """Events that `connection` had missed were written to it; its handshake came before, so it says nothing."""
         for event in events:
-            if event.startswith(_BEGINNING):
+            if event.startswith(_BEGINNING) and all(event != text for _, text in connection.unseen or ()):
                 self.written(connection, event)
 
     def no_connection(self, delivery: relay.Delivery) -> None:

@@ -135,7 +135,7 @@ class WebSocketEndpoint:
             # An order came while it opened: it was replaced or revoked.
             self._withdraw(connection)
             await websocket.close(connection.close_code)
-        elif connection.open(protocol, self._welcome(connection, recovery_result), recovery_result):
+        elif connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
             metrics.HANDSHAKES.labels("accepted").inc()
             log.debug("connection.opened", connection_id=connection.id, user_id=connection.user_id)
             self._dispatcher.on_opened(connection)
@@ -147,13 +147,15 @@ class WebSocketEndpoint:
         if self._dispatcher.hub.remove(connection):
             self._dispatcher.registry.detach(connection.user_id, connection.id)
 
-    def _welcome(self, connection: Connection, recovery_result: RecoveryResult) -> bytes:
+    def _welcome(self, accepted: AcceptedHandshake, connection: Connection, recovery_result: RecoveryResult) -> bytes:
+        # A client that leaves before its replay has come must not take the replay for read.
+        replayed_from = accepted.cursor if recovery_result.recovered else None
         payload = payloads.ConnectionSuccessPayload(
             user_id=connection.user_id,
             connected_at=instant_of_ms(int(time.time() * 1000)),
             connection_id=connection.id,
             recovered=recovery_result.recovered,
-            cursor=recovery_result.cursor,
+            cursor=replayed_from or recovery_result.cursor,
             heartbeat_seconds=_whole(self._settings.ping_seconds),
             max_message_bytes=limits.MAX_FRAME_BYTES,
             expires_at=instant_of_ms(int(connection.deadlines.expires_at * 1000)),

@@ -22,6 +22,8 @@ ROUTE_SECONDS: Final = 3600
 """Routes outlive their gateway for this long; deliveries to a dead one remove them much sooner. `Recovery` renews those of
 live connections."""
 ATTACH_BATCH: Final = 50
+PAGE_BYTES: Final = 64 * 1024
+"""An inbox is read in parts of about this size, each when the socket has taken the one before."""
 DETACH_BATCH: Final = 500
 RETRY_SECONDS: Final = 1.0
 
@@ -37,16 +39,18 @@ _renew = Script("services.gateway.registry", "renew")
 
 @dataclass(frozen=True, slots=True)
 class RecoveryResult:
-    """What an inbox holds after a cursor. `recovered`: all of it (`events`), nothing (False), or nobody asked (None).
+    """The next part of what an inbox holds after a cursor.
 
-    `cursor` is the newest entry's id. `events` are ready JSON texts, oldest first. `revoked_at`: tokens of the user that
-    were issued up to then (Unix seconds) are refused.
+    `recovered`: the inbox holds everything since the cursor (True), it doesn't (False), or nobody asked (None). `cursor` is
+    the id of the last entry that was read; `events` are ready JSON texts, oldest first; with `more`, others follow them.
+    `revoked_at`: tokens of the user that were issued up to then (Unix seconds) are refused.
     """
 
     recovered: bool | None
     cursor: str
     events: list[bytes]
     revoked_at: float | None = None
+    more: bool = False
 
     @property
     def offset(self) -> int:
@@ -122,7 +126,7 @@ class ConnectionRegistry:
                 arrival.done.set_result(recovery_result)
 
     async def resume(self, items: Sequence[tuple[str, str, str]]) -> list[RecoveryResult]:
-        """Register connections again, whose users share a server, and read what each has missed since its cursor.
+        """Register connections again, whose users share a server, and read the next part of what each has missed.
 
         Items are (user id, connection id, cursor or ''). Raises redis' errors.
         """
@@ -180,10 +184,13 @@ class ConnectionRegistry:
             ROUTE_SECONDS,
             int(CloseCode.REPLACED),
             random.getrandbits(31),
+            PAGE_BYTES,
         )
         found = [
-            RecoveryResult(_RESULTS[flag], last.decode(), texts, None if revoked is None else float(revoked))
-            for flag, last, texts, revoked in answer
+            RecoveryResult(
+                _RESULTS[flag], last.decode(), texts, None if revoked is None else float(revoked), bool(more)
+            )
+            for flag, last, texts, revoked, more in answer
         ]
         for recovery_result in found:
             if recovery_result.recovered is not None:

@@ -11,7 +11,7 @@ from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
 from services.gateway.session.friend_snapshot import FriendSnapshot
 from services.gateway.session.heartbeat import Deadlines
-from services.gateway.session.inbox_position import InboxPosition
+from services.gateway.session.inbox_follower import InboxFollower
 from services.gateway.session.rules import Action, Close, PauseReading, Pong, Reply, Session
 from services.gateway.socket.frames import Burst, text_frame
 from services.gateway.socket.websocket_protocol import GatewayProtocol
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from services.gateway.uplink.typing_tracker import TypingState
 
 log = structlog.get_logger(__name__)
-
-MAX_HELD: Final = 1024
-"""Deliveries held back while the inbox is read; more means that Redis is too slow for us."""
 
 
 class Connection:
@@ -66,7 +63,7 @@ class Connection:
         self.issued_at = principal.issued_at
         """When the client's token was issued, Unix seconds."""
         self.deadlines = Deadlines(time.monotonic(), principal.expires_at)
-        self.inbox = InboxPosition()
+        self.inbox = InboxFollower(self, dispatcher)
         self.close_code: CloseCode | None = None
         """The code that this gateway closes the connection with, once it does."""
         self.commands: CommandQueue | None = None
@@ -95,8 +92,12 @@ class Connection:
 
     @property
     def paused_at(self) -> float | None:
-        """Since when the peer has taken nothing (monotonic seconds), or None."""
+        """Since when the transport is full (monotonic seconds), or None."""
         return None if self._protocol is None else self._protocol.send_buffer.paused_at
+
+    def took_any(self) -> bool | None:
+        """Whether the peer has acknowledged bytes since the last call; None when it has all that was written."""
+        return None if self._protocol is None else self._protocol.send_buffer.took_any()
 
     # --- down ----------------------------------------------------------------------------------------------------------
 
@@ -105,60 +106,28 @@ class Connection:
         if not protocol.attach(self):
             return False
         self._protocol = protocol
-        self._protocol.send_buffer.write_at_once(text_frame(welcome))
+        protocol.send_buffer.write_direct(text_frame(welcome))
         self.resume(recovery_result)
-        # What was held may have been too much for the peer.
         return not self.closed
 
-    def hold(self) -> None:
-        """Hold deliveries back until `resume`."""
-        self.inbox.hold()
-
     def resume(self, recovery_result: RecoveryResult) -> None:
-        """Go on from what was read from the inbox: its events, then what was held meanwhile."""
-        if self._protocol is None:
-            return
+        """Go on from what was read from the inbox."""
         if recovery_result.revokes(self.issued_at):
             # The order to close was published while the link was cut.
             self.close(CloseCode.TOKEN_EXPIRED)
-            return
-        events = recovery_result.events
-        if events:
-            metrics.EVENTS_OUT.counts["replayed"] += len(events)
-            self._protocol.send_buffer.write_at_once(b"".join(map(text_frame, events)))
-            self._dispatcher.undelivered.replayed(self, events)
-        self.inbox.move_to(recovery_result.offset, recovery_result.tag)
-        for delivery in self.inbox.release():
-            self.deliver(Burst.framed([delivery]))
+        elif self._protocol is not None:
+            self.inbox.go_on(self._protocol.send_buffer, recovery_result)
 
     def deliver(self, burst: Burst) -> None:
-        """Write durable events that follow one another, except those that the client has; hold them when one before them is
-        missing.
-        """
-        inbox, deliveries = self.inbox, burst.deliveries
-        first, last = deliveries[0].offset, deliveries[-1]
-        if inbox.held is not None:
-            if inbox.hold(deliveries) > MAX_HELD:
-                inbox.held.clear()
-                self.close(CloseCode.OVERLOADED)
-        elif first == inbox.offset + 1:
-            inbox.move_to(last.offset, last.tag)
-            metrics.EVENTS_OUT.counts["durable"] += len(deliveries)
-            self._write(*burst.frames)
-            for delivery, text in zip(deliveries, burst.texts, strict=True):
-                if delivery.notifiable:
-                    self._dispatcher.undelivered.written(self, text)
-        elif first > inbox.offset:
-            inbox.hold(deliveries)
-            self._dispatcher.recovery.ask(self)
-        elif last.offset > inbox.offset:
-            self.deliver(Burst.framed([delivery for delivery in deliveries if delivery.offset > inbox.offset]))
+        """Write durable events that follow one another, except those that the client has."""
+        self.inbox.deliver(None if self._protocol is None else self._protocol.send_buffer, burst)
 
     def send(self, text: bytes) -> None:
         """Write an event for this connection alone."""
         if self._protocol is not None:
             metrics.EVENTS_OUT.counts["direct"] += 1
-            self._write(text_frame(text))
+            if not self._protocol.send_buffer.write_direct(text_frame(text)):
+                self._protocol.pause_reading()
 
     def send_transient(self, frame: bytes, about: str = "") -> None:
         """Write an event that may be shed; before `status.bulk` it waits.
@@ -170,10 +139,16 @@ class Connection:
                 self._snapshot.keep(frame)
         elif self._protocol is not None:
             metrics.EVENTS_OUT.counts["transient"] += 1
-            self._protocol.send_buffer.write(frame, transient=True)
+            self._protocol.send_buffer.write_transient(frame)
 
-    def on_bulk(self, parts: int) -> None:
-        """One of the `parts` of `status.bulk` was written."""
+    def send_bulk(self, text: bytes, parts: int) -> None:
+        """Write one of the `parts` of `status.bulk`. While the peer is behind it is dropped: it gets a new one afterwards."""
+        if self._protocol is None:
+            return
+        if not self.inbox.replayed or self._protocol.send_buffer.full:
+            self._protocol.send_buffer.count_shed()
+            return
+        self.send(text)
         if self._snapshot is not None and self._snapshot.add_part(parts):
             self.release_transients()
 
@@ -183,10 +158,9 @@ class Connection:
         for frame in snapshot.early if snapshot else ():
             self.send_transient(frame)
 
-    def ping(self) -> None:
-        """Send a WebSocket ping."""
-        if self._protocol is not None:
-            self._protocol.ping()
+    def ping(self) -> bool:
+        """Send a WebSocket ping. False when the peer could not get it now."""
+        return self._protocol is not None and self._protocol.ping()
 
     def pause_reading(self) -> None:
         """Read nothing for a while."""
@@ -237,9 +211,11 @@ class Connection:
         """The peer reads too slowly: it has a deadline from now."""
         self._dispatcher.heartbeat.plan(self)
 
-    def on_shed(self) -> None:
-        """The peer has caught up without some presence events: it gets a new `status.bulk`."""
-        self._dispatcher.presence.repeat([self])
+    def on_drained(self) -> None:
+        """The peer has taken everything: it gets what was left out."""
+        self._dispatcher.heartbeat.plan(self)
+        if self._protocol is not None:
+            self.inbox.on_drained(self._protocol.send_buffer)
 
     def on_lost(self, code: int | None, clean: bool) -> None:
         """The connection ended."""
@@ -276,10 +252,6 @@ class Connection:
         error_id = uuid.uuid4().hex
         log.exception("frame.failed", error_id=error_id, connection_id=self.id, user_id=self.user_id)
         self.send(json_encoder.encode(error_event(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")))
-
-    def _write(self, *frames: bytes) -> None:
-        if self._protocol is not None and not self._protocol.send_buffer.write(*frames):
-            self.close(CloseCode.SLOW_CONSUMER)
 
 
 _OWN_ACTIONS: Final[dict[type[Any], Callable[[Connection, Any], None]]] = {

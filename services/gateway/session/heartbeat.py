@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 TICK_SECONDS: Final = 0.25
 """How exact deadlines are kept."""
+LOOK_SECONDS: Final = 1.0
+"""How often a connection is looked at whose peer doesn't read as fast as we write."""
 
 
 class Deadlines:
@@ -23,10 +25,11 @@ class Deadlines:
     Monotonic seconds; `expires_at` is Unix seconds.
     """
 
-    __slots__ = ("check_tick", "expires_at", "expiry_announced", "ping_at", "pong_at")
+    __slots__ = ("check_tick", "expires_at", "expiry_announced", "ping_at", "pong_at", "taken_at")
 
     def __init__(self, now: float, expires_at: float) -> None:
-        self.ping_at = self.pong_at = now
+        self.ping_at = self.pong_at = self.taken_at = now
+        """`pong_at`: the last sign of life; `taken_at`: when the peer was last seen to take bytes that waited for it."""
         self.check_tick = 0
         """The tick in which the heartbeat looks at the connection next."""
         self.expires_at = expires_at
@@ -80,13 +83,9 @@ class Heartbeat:
         """Look at the connection, which is open, at its next deadline. Call it again when a deadline has moved nearer."""
         now, wall, deadlines = time.monotonic(), self._wall_clock(), connection.deadlines
         notice = 0 if deadlines.expiry_announced else limits.TOKEN_EXPIRING_SECONDS
-        due = [
-            deadlines.ping_at + self._ping_seconds,
-            deadlines.pong_at + self._pong_seconds,
-            now + deadlines.expires_at - wall - notice,
-        ]
-        if connection.paused_at is not None:
-            due.append(connection.paused_at + WRITE_SECONDS)
+        due = [deadlines.pong_at + self._pong_seconds, now + deadlines.expires_at - wall - notice]
+        # A peer that doesn't read gets no ping: it is seen whether it takes what was written.
+        due.append(deadlines.ping_at + self._ping_seconds if connection.paused_at is None else now + LOOK_SECONDS)
         self._timetable.plan(connection, min(due))
 
     def sweep(self, now: float) -> None:
@@ -98,17 +97,19 @@ class Heartbeat:
     def _check(self, connection: "Connection", now: float) -> None:
         deadlines = connection.deadlines
         left = deadlines.expires_at - self._wall_clock()
+        if connection.took_any():
+            # Its pongs wait behind what it reads: bytes that it takes show that it lives.
+            deadlines.taken_at = deadlines.pong_at = now
         if left <= 0:
             connection.close(CloseCode.TOKEN_EXPIRED)
+        elif connection.paused_at is not None and now - max(connection.paused_at, deadlines.taken_at) >= WRITE_SECONDS:
+            connection.close(CloseCode.SLOW_CONSUMER)
         elif now - deadlines.pong_at >= self._pong_seconds:
             connection.close(CloseCode.PONG_TIMEOUT)
-        elif connection.paused_at is not None and now - connection.paused_at >= WRITE_SECONDS:
-            connection.close(CloseCode.SLOW_CONSUMER)
         else:
             self._announce_end(connection, left)
-            if now - deadlines.ping_at >= self._ping_seconds:
+            if now - deadlines.ping_at >= self._ping_seconds and connection.ping():
                 deadlines.ping_at = now
-                connection.ping()
             self.plan(connection)
 
     def _announce_end(self, connection: "Connection", left: float) -> None:

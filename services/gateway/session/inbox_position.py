@@ -1,8 +1,13 @@
 """How far a connection has followed its user's inbox, and what is held back while the inbox is read."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from shared.protocol import relay
+
+MAX_HELD: Final = 256
+MAX_HELD_BYTES: Final = 256 * 1024
+"""Of deliveries that are held back; beyond either, they are dropped and read from the inbox."""
 
 
 class InboxPosition:
@@ -11,32 +16,57 @@ class InboxPosition:
     Deliveries are held from the start, and again whenever one is missing, until the inbox has been read.
     """
 
-    __slots__ = ("held", "offset", "tag")
+    __slots__ = ("_held_bytes", "behind", "held", "offset", "replayed", "tag")
 
     def __init__(self) -> None:
         self.offset = 0
         self.tag = ""
         self.held: list[relay.Delivery] | None = []
         """Deliveries that wait until the inbox has been read; None while events pass through."""
+        self._held_bytes = 0
+        self.behind = False
+        """Events were left out, or not read yet: the inbox has to be read on, once the peer has taken what was written."""
+        self.replayed = False
+        """The client has everything that it had missed before it connected."""
 
     @property
     def cursor(self) -> str:
         """The id of that entry."""
         return f"{self.offset}-{self.tag}"
 
-    def hold(self, deliveries: Sequence[relay.Delivery] = ()) -> int:
-        """Hold deliveries back from now on, `deliveries` first. Returns how many are held."""
-        if self.held is None:
-            self.held = []
-        self.held += deliveries
-        return len(self.held)
-
     def move_to(self, offset: int, tag: str) -> None:
         """The client has everything up to this entry."""
         self.offset = offset
         self.tag = tag
 
+    def hold(self, deliveries: Sequence[relay.Delivery] = ()) -> bool:
+        """Hold deliveries back from now on, `deliveries` first. False when they were dropped: the inbox has them."""
+        if self.held is None:
+            self.held = []
+        if self.behind:
+            return False
+        self.held += deliveries
+        self._held_bytes += sum(len(delivery.text) for delivery in deliveries)
+        if len(self.held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
+            self.fall_behind()
+            return False
+        return True
+
+    def fall_behind(self) -> None:
+        """Leave out what comes until the inbox is read again."""
+        self.held = []
+        self._held_bytes = 0
+        self.behind = True
+
+    def begin_reading(self) -> None:
+        """The inbox is read from here on: it holds everything that was dropped before."""
+        if self.held is None:
+            self.held = []
+        self.behind = False
+
     def release(self) -> Sequence[relay.Delivery]:
         """Let events pass through. Returns what was held."""
         held, self.held = self.held, None
+        self._held_bytes = 0
+        self.replayed = True
         return held or ()

@@ -13,6 +13,8 @@ HANDSHAKE_SECONDS: Final = 10.0
 MAX_HEADER_BYTES: Final = 32 * 1024
 USER_TIMEOUT_MS: Final = 25_000
 """What was sent and isn't acknowledged by the peer's kernel for so long ends the connection (RFC 5482)."""
+UNSENT_BYTES: Final = 128 * 1024
+"""What the kernel holds of one connection beyond what is on its way. By default it takes megabytes."""
 BACKLOG: Final = 4096
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -24,6 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     try:
         listening.bind((host, port))
         listening.listen(BACKLOG)

@@ -1,86 +1,158 @@
 """What a connection is to be sent: straight to the transport while that takes it, into a bounded backlog otherwise."""
 
+import array
 import asyncio
+import fcntl
+import termios
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from services.gateway import metrics
 from shared.protocol import limits
 
 WRITE_SECONDS: Final = 10.0
-"""A peer that takes nothing for so long is too slow."""
+"""A peer that takes nothing for so long while the transport is full is too slow."""
 HIGH_WATER_BYTES: Final = 64 * 1024
 """What the transport holds for a peer before it says `pause_writing`."""
 
 
 class SendBuffer:
-    """Writes frames in order. Bounded: `HIGH_WATER_BYTES` in the transport and `SEND_BUFFER_EVENTS` here."""
+    """Writes frames in order. Bounded: `HIGH_WATER_BYTES` in the transport, and here 256 events or 1 MiB.
 
-    __slots__ = ("_backlog", "_shed_any", "_transport", "paused_at")
+    When the backlog is full, transient events (typing, presence) are dropped first, then durable events are refused: they
+    stand in the inbox, and follow from there. What answers the client is always kept; its reader has to be paused.
+    """
+
+    __slots__ = ("_backlog", "_backlog_bytes", "_shed_any", "_taken", "_transport", "_written", "paused_at")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._backlog: deque[tuple[bytes, bool]] | None = None
+        self._backlog_bytes = 0
         self._shed_any = False
+        self._written = 0
+        self._taken = 0
         self.paused_at: float | None = None
-        """Since when the transport takes nothing (monotonic seconds), or None."""
+        """Since when the transport is full (monotonic seconds), or None."""
 
-    def write(self, *frames: bytes, transient: bool = False) -> bool:
-        """Send `frames` with one write, or keep them. False when there is no room: the peer is too slow, and must go.
+    @property
+    def full(self) -> bool:
+        """True when the backlog holds as much as it may."""
+        return self._backlog is not None and not self._has_room(0)
 
-        When the backlog is full, transient events (typing, presence) are dropped first: new ones, then kept ones.
-        """
+    def write_durable(self, frames: list[bytes]) -> int:
+        """Send `frames`, or keep them. Returns how many found room, the first ones."""
+        sent = 0
+        while self.paused_at is None and sent < len(frames):
+            sent += self._write_some(frames, sent)
+        for place in range(sent, len(frames)):
+            if not self._has_room(len(frames[place])):
+                self._shed_kept()
+                if not self._has_room(len(frames[place])):
+                    return place
+            self._keep(frames[place], transient=False)
+        return len(frames)
+
+    def write_direct(self, frame: bytes) -> bool:
+        """Send an answer to the client. False when the backlog is full: read no more from it until there is room."""
         if self.paused_at is None:
-            # uvloop writes at once: each call is a system call, and wakes the balancer.
-            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._hand_over(frame)
             return True
-        return all(self._keep(frame, transient) for frame in frames)
+        self._keep(frame, transient=False)
+        return not self.full
+
+    def write_transient(self, frame: bytes) -> None:
+        """Send an event, or drop it when the backlog is full."""
+        if self.paused_at is None:
+            self._hand_over(frame)
+        elif self._has_room(len(frame)):
+            self._keep(frame, transient=True)
+        else:
+            self.count_shed()
 
     def write_at_once(self, frames: bytes) -> None:
-        """Send a replay, whose size the inbox bounds, whether or not the transport is paused."""
-        self._flush()
-        self._transport.write(frames)
+        """Send a part of a replay, which the transport holds however large it is: it must not be full already."""
+        self._hand_over(frames)
 
     def pause(self, now: float) -> None:
-        """The transport's buffer is full."""
+        """The transport is full."""
         self.paused_at = now
 
     def resume(self) -> bool:
-        """The transport's buffer has room again. True when the peer has caught up, and transient events were shed."""
+        """The transport has room again. True when nothing waits here any more."""
         self.paused_at = None
         while self._backlog and self.paused_at is None:
             # A write may pause us again, from inside.
-            self._transport.write(self._backlog.popleft()[0])
-        if self._backlog:
+            frame, _ = self._backlog.popleft()
+            self._backlog_bytes -= len(frame)
+            self._hand_over(frame)
+        if self._backlog or self.paused_at is not None:
             return False
         self._backlog = None
+        return True
+
+    def count_shed(self, count: int = 1) -> None:
+        """So many transient events were dropped."""
+        metrics.EVENTS_SHED.inc(count)
+        self._shed_any = self._shed_any or count > 0
+
+    def take_shed(self) -> bool:
+        """True when transient events were dropped since the last call."""
         shed, self._shed_any = self._shed_any, False
         return shed
 
-    def _keep(self, frame: bytes, transient: bool) -> bool:
-        backlog = self._backlog
-        if backlog is None:
-            backlog = self._backlog = deque()
-        if len(backlog) >= limits.SEND_BUFFER_EVENTS:
-            if transient:
-                self._count_shed(1)
-                return True
-            backlog = self._shed(backlog)
-            if len(backlog) >= limits.SEND_BUFFER_EVENTS:
-                return False
-        backlog.append((frame, transient))
-        return True
+    def took_any(self) -> bool | None:
+        """Whether the peer has acknowledged any bytes since the last call; None when it has everything.
 
-    def _flush(self) -> None:
-        if self._backlog:
-            self._transport.write(b"".join(frame for frame, _ in self._backlog))
-            self._backlog = None
+        What the kernel has accepted doesn't count: it takes megabytes for a peer that reads nothing.
+        """
+        unacknowledged = self._transport.get_write_buffer_size() + self._kernel_bytes()
+        taken = self._written - unacknowledged
+        took, self._taken = taken > self._taken, max(taken, self._taken)
+        return took if unacknowledged else None
 
-    def _shed(self, backlog: deque[tuple[bytes, bool]]) -> deque[tuple[bytes, bool]]:
-        kept = self._backlog = deque(entry for entry in backlog if not entry[1])
-        self._count_shed(len(backlog) - len(kept))
-        return kept
+    def _kernel_bytes(self) -> int:
+        """Bytes in the socket's queue that the peer's kernel has not acknowledged."""
+        socket = self._transport.get_extra_info("socket")
+        if socket is None or socket.fileno() < 0:
+            return 0
+        count = array.array("i", [0])
+        try:
+            fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, count)
+        except OSError:
+            return 0
+        return count[0]
 
-    def _count_shed(self, count: int) -> None:
-        metrics.EVENTS_SHED.inc(count)
-        self._shed_any = self._shed_any or count > 0
+    def _write_some(self, frames: list[bytes], start: int) -> int:
+        """Hand one transport's fill of `frames` over with one write; returns how many."""
+        size, stop = 0, start
+        while stop < len(frames) and (size == 0 or size + len(frames[stop]) <= HIGH_WATER_BYTES):
+            size += len(frames[stop])
+            stop += 1
+        # uvloop writes at once: each call is a system call, and wakes the balancer.
+        self._hand_over(frames[start] if stop - start == 1 else b"".join(frames[start:stop]))
+        return stop - start
+
+    def _hand_over(self, data: bytes) -> None:
+        self._written += len(data)
+        self._transport.write(data)
+
+    def _has_room(self, size: int) -> bool:
+        return self._backlog is None or (
+            len(self._backlog) < limits.SEND_BUFFER_EVENTS and self._backlog_bytes + size < limits.SEND_BUFFER_BYTES
+        )
+
+    def _keep(self, frame: bytes, *, transient: bool) -> None:
+        if self._backlog is None:
+            self._backlog = deque()
+        self._backlog.append((frame, transient))
+        self._backlog_bytes += len(frame)
+
+    def _shed_kept(self) -> None:
+        """Drop the transient events of the backlog."""
+        kept: Iterable[tuple[bytes, bool]] = [entry for entry in self._backlog or () if not entry[1]]
+        before = len(self._backlog or ())
+        self._backlog = deque(kept)
+        self._backlog_bytes = sum(len(frame) for frame, _ in self._backlog)
+        self.count_shed(before - len(self._backlog))

@@ -46,8 +46,8 @@ class Listener(Protocol):
     def on_paused(self) -> None:
         """The peer reads too slowly: nothing can be written now."""
 
-    def on_shed(self) -> None:
-        """The peer has caught up, without typing and presence events that were shed."""
+    def on_drained(self) -> None:
+        """The peer has taken everything that was written."""
 
     def on_lost(self, code: int | None, clean: bool) -> None:
         """The connection ended; called once. `code`: the close code that ended it; `clean`: by a close handshake of the peer."""
@@ -69,6 +69,8 @@ class GatewayProtocol(UpgradeProtocol):
         self._send_buffer: SendBuffer | None = None
         self._control_frames = Flood(MAX_CONTROL_FRAMES)
         self._parts = Flood(MAX_PARTS)
+        self._reading_paused = False
+        self._unread: list[frames.Piece] = []
 
     # --- what the gateway does with an attached connection ---------------------------------------------------------
 
@@ -91,15 +93,18 @@ class GatewayProtocol(UpgradeProtocol):
         assert self._send_buffer is not None
         return self._send_buffer
 
-    def ping(self) -> None:
-        """Send a ping, unless the connection is ending or the peer doesn't read."""
-        if not self.close_sent and self.send_buffer.paused_at is None and not self.transport.is_closing():
-            self.conn.send_ping(b"")
-            self._write_pending()
+    def ping(self) -> bool:
+        """Send a ping. False when the connection is ending, or the peer doesn't read."""
+        if self.close_sent or self.send_buffer.paused_at is not None or self.transport.is_closing():
+            return False
+        self.conn.send_ping(b"")
+        self._write_pending()
+        return True
 
     def pause_reading(self) -> None:
-        """Read nothing for a second: the peer sends more than it may, and answering takes time from others."""
-        if self.transport.is_reading() and not self.transport.is_closing():
+        """Handle nothing of the peer for a second, and until there is room for answers: it sends more than it may."""
+        if not self._reading_paused and not self.transport.is_closing():
+            self._reading_paused = True
             self.transport.pause_reading()
             self.loop.call_later(READING_PAUSE_SECONDS, self._read_on)
 
@@ -120,7 +125,13 @@ class GatewayProtocol(UpgradeProtocol):
         if not self.handshake_complete:
             super().data_received(data)
             return
-        for first, frame, start in self._splitter.feed(data):
+        self._handle(self._splitter.feed(data))
+
+    def _handle(self, pieces: list[frames.Piece]) -> None:
+        for place, (first, frame, start) in enumerate(pieces):
+            if self._reading_paused:
+                self._unread = pieces[place:]
+                return
             if first == frames.FINAL_TEXT and self.conn.current_size is None and self.conn.state is OPEN:
                 self._on_text(apply_mask(frame[start:], frame[start - 4 : start]))
             else:
@@ -137,7 +148,7 @@ class GatewayProtocol(UpgradeProtocol):
         """The transport's buffer has room again."""
         super().resume_writing()
         if self._send_buffer is not None and self._send_buffer.resume() and self._listener is not None:
-            self._listener.on_shed()
+            self._listener.on_drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
@@ -239,7 +250,16 @@ class GatewayProtocol(UpgradeProtocol):
         return True
 
     def _read_on(self) -> None:
-        if not self.transport.is_closing():
+        """The pause is over: first what had been read before it."""
+        if self.transport.is_closing():
+            return
+        if self._send_buffer is not None and self._send_buffer.full:
+            self.loop.call_later(READING_PAUSE_SECONDS, self._read_on)
+            return
+        self._reading_paused = False
+        unread, self._unread = self._unread, []
+        self._handle(unread)
+        if not self._reading_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _write_pending(self) -> None:

@@ -1,5 +1,6 @@
 """Clients that send more than they may: nobody else waits for them, and nothing grows."""
 
+import asyncio
 import json
 
 import pytest
@@ -22,11 +23,14 @@ def protocol_of(gateway: RunningGateway, username: str) -> websocket_protocol.Ga
 
 
 async def answer_to_last(client: Tcp) -> None:
-    """Read until the pong of `LAST`."""
+    """Read until the pong of `LAST`, which is sent again when it was refused: what was sent before it counts against its rate."""
     while True:
         event = json.loads((await client.frame())[1])
         if event["type"] == "pong" and event["payload"]["echo"] == "last":
             return
+        if event["type"] == "error" and event["ref"]["type"] == "ping":
+            await asyncio.sleep(0.1)
+            client.send(Opcode.TEXT, LAST)
 
 
 async def test_who_sends_what_is_refused_is_not_read_for_a_while(

@@ -131,6 +131,7 @@ async def test_a_flood_of_pings_is_cut_off_and_buffers_nothing(gateway: RunningG
 async def test_a_client_that_stops_reading_is_dropped_and_its_socket_goes(
     gateway: RunningGateway, behind: Backend, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("services.gateway.session.heartbeat.WRITE_SECONDS", 0.5)
     monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.3)
     client, other = await Tcp.connect(gateway, alice), await gateway.connect(bob)
     client.stop_reading()

@@ -1,12 +1,14 @@
 -- Register routes of connections of one gateway, and read each user's inbox from the cursor its client has, in one step:
--- an event is either in what is returned here, or published after it to a gateway that is known.
+-- an event is either in what is returned here, or after it in the inbox, or published to a gateway that is known.
 -- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or ''}, 3 most connections of a user (0: don't look),
---       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag
--- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the newest entry, {event texts}, Unix seconds
--- up to which tokens of the user are revoked, or nil}.
+--       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag,
+--       8 bytes of event texts after which a page of an inbox ends
+-- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the last entry that was read, {event texts},
+-- Unix seconds up to which tokens of the user are revoked, or nil, 1 when there are more entries after that one, else 0}.
 local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])
 local most, inbox_seconds, route_seconds = tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local close_code, tag = tonumber(ARGV[6]), ARGV[7]
+local close_code, tag, page_bytes = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+local ENTRIES_AT_ONCE = 8
 
 local function offset_of(id)
   return string.match(id, '^(%d+)-')
@@ -37,30 +39,52 @@ local function newest(user)
   return anchor(user)
 end
 
--- The texts after the cursor, or nil when the inbox doesn't hold the cursor and everything since without a gap. An inbox that
--- lost its end has got an entry beyond it (`anchor`): a gap as well.
-local function since(user, cursor)
-  local entries = redis.call('XRANGE', '{{INBOX}}' .. user, cursor, '+')
-  if not entries[1] or entries[1][1] ~= cursor then
+-- True when entries follow one another without a gap from `cursor` to the end. Read only where the inbox has a gap at all: one
+-- that lost its end got an entry beyond it (`anchor`).
+local function is_whole(inbox, cursor, last)
+  local first = redis.call('XRANGE', inbox, '-', '+', 'COUNT', 1)[1][1]
+  if offset_of(last) - offset_of(first) + 1 == redis.call('XLEN', inbox) then
+    return true
+  end
+  local expected, from = tonumber(offset_of(cursor)), '(' .. cursor
+  repeat
+    local entries = redis.call('XRANGE', inbox, from, '+', 'COUNT', ENTRIES_AT_ONCE)
+    for _, entry in ipairs(entries) do
+      expected, from = expected + 1, '(' .. entry[1]
+      if tonumber(offset_of(entry[1])) ~= expected then
+        return false
+      end
+    end
+  until #entries < ENTRIES_AT_ONCE
+  return true
+end
+
+-- The texts after the cursor, up to a page, the id of the last entry read, and whether more follow; nil when the inbox doesn't
+-- hold the cursor and everything since. A cursor that is unknown or too old costs no more than looking for it.
+local function page_after(user, cursor, last)
+  local inbox = '{{INBOX}}' .. user
+  if not redis.call('XRANGE', inbox, cursor, cursor)[1] or not is_whole(inbox, cursor, last) then
     return nil
   end
-  local texts, hidden = {}, {}
-  local expected = tonumber(offset_of(cursor))
-  for i = 2, #entries do
-    local id, fields = entries[i][1], entries[i][2]
-    expected = expected + 1
-    if tonumber(offset_of(id)) ~= expected then
-      return nil
-    end
-    local text, peer, total = fields[2], fields[4], fields[6]
-    if peer ~= '' and hidden[peer] == nil then
-      hidden[peer] = redis.call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
-    end
-    if text ~= '' and not hidden[peer] then
-      texts[#texts + 1] = text .. (total and total .. '}}' or '') .. ',"cursor":"' .. id .. '"}'
+  local texts, hidden, bytes, read = {}, {}, 0, cursor
+  while read ~= last and bytes < page_bytes do
+    for _, entry in ipairs(redis.call('XRANGE', inbox, '(' .. read, '+', 'COUNT', ENTRIES_AT_ONCE)) do
+      local id, fields = entry[1], entry[2]
+      local text, peer, total = fields[2], fields[4], fields[6]
+      if peer ~= '' and hidden[peer] == nil then
+        hidden[peer] = redis.call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
+      end
+      read = id
+      if text ~= '' and not hidden[peer] then
+        texts[#texts + 1] = text .. (total and total .. '}}' or '') .. ',"cursor":"' .. id .. '"}'
+        bytes = bytes + #text
+        if bytes >= page_bytes then
+          break
+        end
+      end
     end
   end
-  return texts
+  return texts, read, read ~= last
 end
 
 -- The user's connections, oldest first. Routes to a gateway that nobody listens for are nobody's connections, and go: one
@@ -104,11 +128,11 @@ for i, item in ipairs(items) do
   local last = newest(user)
   redis.call('EXPIRE', '{{INBOX}}' .. user, inbox_seconds)
   redis.call('EXPIRE', '{{INBOX_OFFSET}}' .. user, inbox_seconds)
-  local texts = nil
+  local texts, read, more
   if cursor ~= '' then
-    texts = since(user, cursor)
+    texts, read, more = page_after(user, cursor, last)
   end
   local revoked = redis.call('GET', '{{REVOKED}}' .. user)
-  results[i] = {cursor == '' and -1 or texts and 1 or 0, last, texts or {}, revoked}
+  results[i] = {cursor == '' and -1 or texts and 1 or 0, read or last, texts or {}, revoked, more and 1 or 0}
 end
 return results

@@ -1,6 +1,7 @@
 """services.gateway.session.heartbeat: deadlines of many connections, kept by one sweep."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,9 +40,15 @@ class Peer:
     sent: list[bytes] = field(default_factory=list)
     code: CloseCode | None = None
     clock: Any = None
+    takes: Callable[[float], bool] | None = None
 
-    def ping(self) -> None:
-        self.pings.append(self.clock.now)
+    def ping(self) -> bool:
+        if self.paused_at is None:
+            self.pings.append(self.clock.now)
+        return self.paused_at is None
+
+    def took_any(self) -> bool | None:
+        return self.takes(self.clock.now) if self.takes else None
 
     def send(self, text: bytes) -> None:
         self.sent.append(text)
@@ -176,3 +183,27 @@ def test_a_late_sweep_misses_nobody(heartbeat: Heartbeat, clock: Clock) -> None:
     clock.now = START + 300
     heartbeat.sweep(clock.now)
     assert {peer.code for peer in peers} == {CloseCode.PONG_TIMEOUT}
+
+
+def test_a_peer_that_takes_bytes_lives_however_slowly(heartbeat: Heartbeat, clock: Clock) -> None:
+    """Its pongs wait behind what it reads."""
+    peer: Any = Peer(clock=clock, paused_at=START, takes=lambda now: int(now) % 9 == 0)
+    heartbeat.plan(peer)
+    run(heartbeat, clock, START + 300)
+    assert peer.code is None
+    assert not peer.pings
+    peer.paused_at, peer.takes = None, None
+    heartbeat.plan(peer)
+    run(heartbeat, clock, START + 301)
+    assert len(peer.pings) == 1
+    run(heartbeat, clock, START + 365)
+    assert peer.code is CloseCode.PONG_TIMEOUT
+
+
+def test_a_peer_that_takes_nothing_for_ten_seconds_is_too_slow(heartbeat: Heartbeat, clock: Clock) -> None:
+    peer: Any = Peer(clock=clock, paused_at=START, takes=lambda now: now <= START + 30)
+    heartbeat.plan(peer)
+    run(heartbeat, clock, START + 39)
+    assert peer.code is None
+    run(heartbeat, clock, START + 42)
+    assert peer.code is CloseCode.SLOW_CONSUMER

@@ -1,8 +1,10 @@
-"""services.gateway.socket.send_buffer: order kept, size bounded, transient events the first to go."""
+"""services.gateway.socket.send_buffer: order kept, size bounded in events and bytes, transient events the first to go."""
 
 import asyncio
 
-from services.gateway.socket.send_buffer import SendBuffer
+import pytest
+
+from services.gateway.socket.send_buffer import HIGH_WATER_BYTES, SendBuffer
 from shared.protocol import limits
 
 
@@ -12,31 +14,45 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
+        self.unsent = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
 
 def numbered(count: int, prefix: str = "d") -> list[bytes]:
     return [f"{prefix}{number}".encode() for number in range(count)]
 
 
-def test_straight_through_while_the_transport_takes_it() -> None:
-    wire = Wire()
-    send_buffer = SendBuffer(wire)
-    assert all(send_buffer.write(frame) for frame in numbered(3))
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def send_buffer(wire: Wire) -> SendBuffer:
+    return SendBuffer(wire)
+
+
+def test_straight_through_while_the_transport_takes_it(wire: Wire, send_buffer: SendBuffer) -> None:
+    for frame in numbered(3):
+        assert send_buffer.write_durable([frame]) == 1
     assert wire.written == numbered(3)
 
 
-def test_kept_while_paused_and_sent_in_order_afterwards() -> None:
-    wire = Wire()
-    send_buffer = SendBuffer(wire)
+def test_kept_while_paused_and_sent_in_order_afterwards(wire: Wire, send_buffer: SendBuffer) -> None:
     send_buffer.pause(5.0)
     assert send_buffer.paused_at == 5.0
-    assert all(send_buffer.write(frame, transient=place % 2 == 0) for place, frame in enumerate(numbered(10)))
+    for place, frame in enumerate(numbered(9)):
+        (send_buffer.write_transient, send_buffer.write_direct, lambda one: send_buffer.write_durable([one]))[
+            place % 3
+        ](frame)
     assert wire.written == []
-    send_buffer.resume()
-    assert wire.written == numbered(10)
+    assert send_buffer.resume()
+    assert wire.written == numbered(9)
     assert send_buffer.paused_at is None
 
 
@@ -44,52 +60,83 @@ def test_a_pause_in_the_middle_of_resuming_keeps_the_rest() -> None:
     class Small(Wire):
         def write(self, data: bytes | bytearray | memoryview) -> None:
             super().write(data)
-            send_buffer.pause(6.0)
+            paused.pause(6.0)
 
     wire = Small()
-    send_buffer = SendBuffer(wire)
-    send_buffer.pause(5.0)
-    for frame in numbered(3):
-        send_buffer.write(frame)
-    send_buffer.resume()
+    paused = SendBuffer(wire)
+    paused.pause(5.0)
+    paused.write_durable(numbered(3))
+    assert not paused.resume()
     assert wire.written == numbered(1)
-    send_buffer.resume()
+    assert not paused.resume()
     assert wire.written == numbered(2)
 
 
-def test_transient_events_are_dropped_first_new_ones_then_kept_ones() -> None:
-    wire = Wire()
-    send_buffer = SendBuffer(wire)
+def test_transient_events_are_dropped_first_new_ones_then_kept_ones(wire: Wire, send_buffer: SendBuffer) -> None:
     send_buffer.pause(0.0)
-    for frame in numbered(limits.SEND_BUFFER_EVENTS - 1):
-        assert send_buffer.write(frame)
-    assert send_buffer.write(b"typing", transient=True)
-    assert send_buffer.write(b"dropped", transient=True)
-    assert send_buffer.write(b"durable")
+    assert send_buffer.write_durable(numbered(limits.SEND_BUFFER_EVENTS - 1)) == limits.SEND_BUFFER_EVENTS - 1
+    send_buffer.write_transient(b"typing")
+    assert not send_buffer.take_shed()
+    send_buffer.write_transient(b"dropped")
+    assert send_buffer.take_shed()
+    assert send_buffer.write_durable([b"durable"]) == 1
+    assert send_buffer.take_shed()
     send_buffer.resume()
     assert wire.written == [*numbered(limits.SEND_BUFFER_EVENTS - 1), b"durable"]
 
 
-def test_durable_events_are_never_dropped_the_peer_is() -> None:
-    send_buffer = SendBuffer(Wire())
+def test_durable_events_beyond_the_limit_are_refused_for_the_inbox_has_them(
+    wire: Wire, send_buffer: SendBuffer
+) -> None:
     send_buffer.pause(0.0)
-    assert all(send_buffer.write(frame) for frame in numbered(limits.SEND_BUFFER_EVENTS))
-    assert not send_buffer.write(b"one more")
+    assert send_buffer.write_durable(numbered(limits.SEND_BUFFER_EVENTS + 5)) == limits.SEND_BUFFER_EVENTS
+    assert send_buffer.full
+    assert send_buffer.write_durable([b"more"]) == 0
+    send_buffer.resume()
+    assert wire.written == numbered(limits.SEND_BUFFER_EVENTS)
 
 
-def test_a_replay_keeps_its_place_behind_what_waits() -> None:
-    wire = Wire()
-    send_buffer = SendBuffer(wire)
+def test_bytes_count_as_well_as_events(wire: Wire, send_buffer: SendBuffer) -> None:
     send_buffer.pause(0.0)
-    send_buffer.write(b"first")
-    send_buffer.write_at_once(b"replay")
-    assert wire.written == [b"first", b"replay"]
+    frame = b"x" * 40_000
+    taken = send_buffer.write_durable([frame] * 100)
+    assert taken == limits.SEND_BUFFER_BYTES // len(frame)
+    send_buffer.write_transient(frame)
+    assert send_buffer.take_shed()
+    send_buffer.resume()
+    assert len(wire.written) == taken
 
 
-def test_frames_that_come_together_are_one_write_and_kept_one_by_one() -> None:
-    wire = Wire()
-    send_buffer = SendBuffer(wire)
-    assert send_buffer.write(*numbered(3))
+def test_answers_are_kept_and_say_when_there_are_too_many(wire: Wire, send_buffer: SendBuffer) -> None:
+    send_buffer.pause(0.0)
+    answers = [send_buffer.write_direct(frame) for frame in numbered(limits.SEND_BUFFER_EVENTS + 2)]
+    assert answers == [True] * (limits.SEND_BUFFER_EVENTS - 1) + [False] * 3
+    send_buffer.resume()
+    assert wire.written == numbered(limits.SEND_BUFFER_EVENTS + 2)
+
+
+def test_frames_that_come_together_are_one_write(wire: Wire, send_buffer: SendBuffer) -> None:
+    assert send_buffer.write_durable(numbered(3)) == 3
     assert wire.written == [b"".join(numbered(3))]
-    send_buffer.pause(5.0)
-    assert not send_buffer.write(*numbered(limits.SEND_BUFFER_EVENTS + 1))
+
+
+def test_no_write_is_larger_than_what_the_transport_holds(wire: Wire, send_buffer: SendBuffer) -> None:
+    frame = b"x" * 20_000
+    assert send_buffer.write_durable([frame] * 10) == 10
+    assert sum(map(len, wire.written)) == 200_000
+    assert max(map(len, wire.written)) <= HIGH_WATER_BYTES
+
+
+def test_bytes_that_the_peer_takes_are_seen(wire: Wire, send_buffer: SendBuffer) -> None:
+    assert send_buffer.took_any() is None
+    send_buffer.write_direct(b"x" * 100)
+    wire.unsent = 100
+    assert send_buffer.took_any() is False
+    wire.unsent = 60
+    assert send_buffer.took_any() is True
+    assert send_buffer.took_any() is False
+    send_buffer.write_direct(b"x" * 10)
+    wire.unsent = 70
+    assert send_buffer.took_any() is False
+    wire.unsent = 0
+    assert send_buffer.took_any() is None

@@ -1,0 +1,101 @@
+"""The durable events of one connection: live ones, and those of the inbox, in one order and without repeats."""
+
+from typing import TYPE_CHECKING
+
+from services.gateway import metrics
+from services.gateway.registry.connections import RecoveryResult
+from services.gateway.session.inbox_position import InboxPosition
+from services.gateway.socket.frames import Burst, text_frame
+from services.gateway.socket.send_buffer import SendBuffer
+
+if TYPE_CHECKING:
+    from services.gateway.session.connection import Connection
+    from services.gateway.uplink.dispatcher import Dispatcher
+
+
+class InboxFollower(InboxPosition):
+    """Writes events as the peer takes them.
+
+    What a slow peer has no room for is left in the inbox. It is read in parts, each when the peer has taken the one before.
+    """
+
+    __slots__ = ("_connection", "_dispatcher")
+
+    def __init__(self, connection: "Connection", dispatcher: "Dispatcher") -> None:
+        super().__init__()
+        self._connection = connection
+        self._dispatcher = dispatcher
+
+    def deliver(self, send_buffer: SendBuffer | None, burst: Burst) -> None:
+        """Write live events that the client doesn't have; hold them when one before them is missing.
+
+        `send_buffer` is None before the connection is open.
+        """
+        deliveries = burst.deliveries
+        first, last = deliveries[0].offset, deliveries[-1].offset
+        if self.held is not None:
+            if not self.hold(deliveries):
+                self._remember_unseen(burst)
+        elif first == self.offset + 1:
+            if send_buffer is not None:
+                self._write(send_buffer, burst)
+        elif first > self.offset:
+            self.hold(deliveries)
+            self._dispatcher.recovery.ask(self._connection)
+        elif last > self.offset:
+            newer = [delivery for delivery in deliveries if delivery.offset > self.offset]
+            self.deliver(send_buffer, Burst.framed(newer))
+
+    def go_on(self, send_buffer: SendBuffer, recovery_result: RecoveryResult) -> None:
+        """Write what was read from the inbox; then read its next part, or write what was held meanwhile."""
+        if recovery_result.events and send_buffer.paused_at is not None:
+            # It is read again when the peer has taken what it has.
+            self.fall_behind()
+            return
+        self._replay(send_buffer, recovery_result)
+        if recovery_result.more or self.behind:
+            self.fall_behind()
+            if send_buffer.paused_at is None:
+                self._dispatcher.recovery.ask(self._connection)
+            return
+        for delivery in self.release():
+            self.deliver(send_buffer, Burst.framed([delivery]))
+        self._repeat_presence_if_shed(send_buffer)
+
+    def on_drained(self, send_buffer: SendBuffer) -> None:
+        """The peer has taken everything that was written: it gets what was left out."""
+        if self.behind:
+            self._dispatcher.recovery.ask(self._connection)
+        else:
+            self._repeat_presence_if_shed(send_buffer)
+
+    def _replay(self, send_buffer: SendBuffer, recovery_result: RecoveryResult) -> None:
+        events = recovery_result.events
+        if events:
+            metrics.EVENTS_OUT.counts["replayed"] += len(events)
+            # A part of an inbox is about what the transport holds, and that is empty.
+            send_buffer.write_at_once(b"".join(map(text_frame, events)))
+            self._dispatcher.undelivered.replayed(self._connection, events)
+        self.move_to(recovery_result.offset, recovery_result.tag)
+
+    def _write(self, send_buffer: SendBuffer, burst: Burst) -> None:
+        """Write events as far as there is room."""
+        count = send_buffer.write_durable(burst.frames)
+        if count:
+            newest = burst.deliveries[count - 1]
+            self.move_to(newest.offset, newest.tag)
+            metrics.EVENTS_OUT.counts["durable"] += count
+        if count < len(burst.deliveries):
+            self.fall_behind()
+        self._remember_unseen(burst)
+
+    def _remember_unseen(self, burst: Burst) -> None:
+        """A push is due for messages that the peer doesn't confirm, written or not."""
+        for delivery, text in zip(burst.deliveries, burst.texts, strict=True):
+            if delivery.notifiable:
+                self._dispatcher.undelivered.written(self._connection, text)
+
+    def _repeat_presence_if_shed(self, send_buffer: SendBuffer) -> None:
+        """A peer that has caught up without some presence events gets a new `status.bulk`."""
+        if self.held is None and send_buffer.take_shed():
+            self._dispatcher.presence.repeat([self._connection])
