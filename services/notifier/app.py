@@ -1,5 +1,6 @@
 """The notifier's composition root: what there is, in which order it starts, and in which order it stops."""
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -11,14 +12,23 @@ from services.notifier.decision import Receivers
 from services.notifier.delivery.claims import Claims
 from services.notifier.delivery.dispatcher import Dispatcher
 from services.notifier.delivery.outcome_handler import OutcomeHandler
+from services.notifier.delivery.recheck import Recheck
 from services.notifier.delivery.retries import RETRY_QUEUES, Retries
+from services.notifier.delivery.senders import Senders
+from services.notifier.delivery.service_queue import ServiceQueues
+from services.notifier.devices import Devices
+from services.notifier.events import EventConsumer
 from services.notifier.handlers import Handlers
-from services.notifier.rest import Endpoints
+from services.notifier.native.platforms import NativePush
+from services.notifier.push_settings import PushSettingsStore
+from services.notifier.rest import DeviceEndpoints, SettingsEndpoints, WebPushEndpoints
 from services.notifier.settings import NotifierSettings
 from services.notifier.subscriptions import Subscriptions
+from services.notifier.targets import Targets
+from services.notifier.tasks import TaskSet
 from services.notifier.webpush.allowlist import AllowList
 from services.notifier.webpush.http_client import WebPushClient
-from services.notifier.webpush.sender import Sender
+from services.notifier.webpush.sender import WebPushSender
 from services.notifier.webpush.vapid import VapidKeys, VapidSigner
 from shared import postgres
 from shared.auth import TokenVerifier
@@ -27,6 +37,8 @@ from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.protocol.topology import (
     NOTIFIER_DEAD,
+    NOTIFIER_EVENTS,
+    NOTIFIER_EVENTS_DEAD,
     NOTIFIER_RETRIES,
     NOTIFIER_RETRIES_DEAD,
     NOTIFIER_UNDELIVERED,
@@ -57,18 +69,16 @@ class Notifier:
         self._publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
         self._undelivered_link = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
         self._retries_link = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
-        self._client = WebPushClient(settings.push_timeout_seconds)
-        self._subscriptions = Subscriptions(pool)
-        claims = Claims(shards, settings.push_timeout_seconds)
-        outcomes = OutcomeHandler(claims, self._subscriptions, Retries(self._publisher), settings.push_attempts)
-        signer = VapidSigner(settings.vapid_subject)
-        sender = Sender(self._client, self._allowed, self._keys, signer, settings.push_ttl_seconds)
-        self._dispatcher = Dispatcher(sender, claims, outcomes, settings.push_concurrency)
-        handlers = Handlers(
-            Receivers(shards), self._subscriptions, self._dispatcher, outcomes, settings.push_ttl_seconds
-        )
+        self._events_link = _consumer(settings, NOTIFIER_EVENTS, NOTIFIER_EVENTS_DEAD)
+        self._web_client = WebPushClient(settings.push_timeout_seconds)
+        self._native = NativePush(settings)
+        self._tasks = TaskSet()
+        self._subscriptions, self._devices = Subscriptions(pool), Devices(pool)
+        self._push_settings = PushSettingsStore(pool)
+        self._dispatcher, handlers = self._delivery()
         self._undelivered = PushConsumer(self._undelivered_link, decode_undelivered, handlers)
         self._retries = PushConsumer(self._retries_link, decode_retries, handlers)
+        self._events = EventConsumer(self._events_link, self._publisher, self._push_settings, self._targets)
         self.app = self._app()
 
     def start(self, supervisor: Supervisor) -> None:
@@ -78,9 +88,11 @@ class Notifier:
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("undelivered link", self._undelivered_link.run())
         supervisor.start("retries link", self._retries_link.run())
-        supervisor.start("dispatcher", self._dispatcher.run())
+        supervisor.start("events link", self._events_link.run())
+        supervisor.start("tasks", self._tasks.run())
         supervisor.start("undelivered", self._undelivered.run())
         supervisor.start("retries", self._retries.run())
+        supervisor.start("events", self._events.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
@@ -94,7 +106,22 @@ class Notifier:
 
     async def aclose(self) -> None:
         """Close the connections to the push services."""
-        await self._client.aclose()
+        await asyncio.gather(self._web_client.aclose(), self._native.aclose())
+
+    def _delivery(self) -> tuple[Dispatcher, Handlers]:
+        """What stands between the consumers and the push services."""
+        settings, tasks, ttl = self._settings, self._tasks, self._settings.push_ttl_seconds
+        signer = VapidSigner(settings.vapid_subject)
+        web = WebPushSender(self._web_client, self._allowed, self._keys, signer, ttl)
+        senders = Senders(web, self._native.senders)
+        receivers = Receivers(self._shards, self._push_settings)
+        self._targets = Targets(self._subscriptions, self._devices, senders.platforms)
+        claims = Claims(self._shards, settings.push_timeout_seconds)
+        outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts)
+        recheck = Recheck(tasks, receivers, self._targets, ttl)
+        queues = ServiceQueues(settings.push_concurrency)
+        dispatcher = Dispatcher(tasks, senders, recheck, claims, outcomes, queues)
+        return dispatcher, Handlers(tasks, receivers, self._targets, dispatcher, outcomes, ttl)
 
     def _app(self) -> FastAPI:
         checks: dict[str, HealthCheck] = {
@@ -104,11 +131,13 @@ class Notifier:
         }
         app = create_app("notifier", checks, self._settings.allowed_origins)
         app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), Directory(self._pool))
-        app.include_router(Endpoints(self._subscriptions, self._allowed, self._keys).router())
+        app.include_router(WebPushEndpoints(self._subscriptions, self._allowed, self._keys).router())
+        app.include_router(DeviceEndpoints(self._devices, self._settings.apns_topics).router())
+        app.include_router(SettingsEndpoints(self._push_settings).router())
         return app
 
     async def _check_broker(self) -> None:
-        links = (self._publisher, self._undelivered_link, self._retries_link)
+        links = (self._publisher, self._undelivered_link, self._retries_link, self._events_link)
         if self._stopping or not all(link.ready for link in links):
             raise BrokerUnavailable("not consuming")
 

@@ -1,28 +1,56 @@
-"""Whether a message that nobody seems to have got deserves a notification: what is known of its receiver, and the rule."""
+"""Whether a message that nobody seems to have got deserves a push: what is known of its receiver, and the rule."""
 
+import asyncio
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from shared.protocol import relay
+import structlog
+
+from services.notifier.push_settings import DEFAULTS, PushSettings, PushSettingsStore
+from shared.protocol import keys, relay
 from shared.redis import Script, Shards
+from shared.retry import is_transient, retry_until_available
+
+log = structlog.get_logger(__name__)
 
 SILENCE_SECONDS: Final = 3600
 """How long a connection that was silent counts as such for one message: longer than most retries take."""
+AWAY_SECONDS: Final = 5.0
+"""How long a Redis server that failed is not asked again: its time-outs must not take up everybody's places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Unread messages of the receiver: in the conversation, and in all."""
+
+    conversation: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """What is known of a message's receiver now.
 
-    `has_up_to`: the seq up to which some device has everything in the conversation. `blocked`: either side blocks the other.
-    `reachable`: some connection is open that hasn't been reported as silent since the message was written to it.
+    `has_up_to`: the seq up to which nothing in the conversation needs a push: a device has it, or the user has read it.
+    `blocked`: either side blocks the other. `reachable`: some connection is open whose client has not said that it is
+    inactive, and that hasn't been reported as silent since the message was written to it. `deleted`: the message was.
+    `new_text`: the beginning of its text when it was edited, else None. `revoked_until`: tokens that were issued up to this
+    instant (Unix seconds) are refused, and so are devices that were registered with them; 0 when there is none.
     """
 
-    has_up_to: int
-    blocked: bool
-    reachable: bool
+    has_up_to: int = 0
+    blocked: bool = False
+    reachable: bool = False
+    deleted: bool = False
+    new_text: str | None = None
+    unread: Unread = field(default_factory=lambda: Unread(1, 1))
+    revoked_until: float = 0.0
+    settings: PushSettings = DEFAULTS
+    conversation_muted_until: datetime | None = None
 
 
 class Verdict(StrEnum):
@@ -30,48 +58,114 @@ class Verdict(StrEnum):
 
     PUSH = "push"
     DELIVERED = "delivered"
+    DELETED = "deleted"
     BLOCKED = "blocked"
     REACHABLE = "reachable"
     EXPIRED = "expired"
+    MUTED = "muted"
+    CONVERSATION_MUTED = "conversation_muted"
+    QUIET_HOURS = "quiet_hours"
+    UNSUBSCRIBED = "unsubscribed"
+    """The device is no longer registered, or its user was revoked."""
 
 
-def decide(message: relay.Undelivered, receiver: Receiver, *, now_ms: int, ttl_seconds: int) -> Verdict:
-    """What to do about `message`. Read implies delivered; times are Unix ms."""
-    if now_ms - message.created_at_ms >= ttl_seconds * 1000:
-        return Verdict.EXPIRED
-    if receiver.blocked:
-        return Verdict.BLOCKED
-    if receiver.has_up_to >= message.seq:
-        return Verdict.DELIVERED
-    return Verdict.REACHABLE if receiver.reachable else Verdict.PUSH
+SILENCED: Final = frozenset({Verdict.MUTED, Verdict.CONVERSATION_MUTED, Verdict.QUIET_HOURS})
+"""The receiver wanted no push."""
+
+
+def decide(message: relay.Undelivered, receiver: Receiver, *, now: datetime, ttl_seconds: int) -> Verdict:
+    """What to do about `message` at `now` (UTC). Read implies delivered."""
+    verdict = Verdict.PUSH
+    if now.timestamp() - message.created_at_ms / 1000 >= ttl_seconds:
+        verdict = Verdict.EXPIRED
+    elif receiver.deleted:
+        verdict = Verdict.DELETED
+    elif receiver.blocked:
+        verdict = Verdict.BLOCKED
+    elif receiver.has_up_to >= message.seq:
+        verdict = Verdict.DELIVERED
+    elif receiver.reachable:
+        verdict = Verdict.REACHABLE
+    elif _lasts(receiver.settings.muted_until, now):
+        verdict = Verdict.MUTED
+    elif _lasts(receiver.conversation_muted_until, now):
+        verdict = Verdict.CONVERSATION_MUTED
+    elif receiver.settings.quiet_hours is not None and receiver.settings.quiet_hours.cover(now):
+        verdict = Verdict.QUIET_HOURS
+    return verdict
+
+
+def _lasts(until: datetime | None, now: datetime) -> bool:
+    return until is not None and until > now
 
 
 class Receivers:
-    """What Redis knows of receivers, for a whole batch in one round trip to each server."""
+    """What Redis and PostgreSQL know of receivers, for a whole batch in one round trip to each server."""
 
-    def __init__(self, shards: Shards) -> None:
+    def __init__(self, shards: Shards, settings: PushSettingsStore) -> None:
         self._shards = shards
+        self._settings = settings
         self._script = Script("services.notifier", "receivers")
+        self._away_until: dict[int, float] = {}
 
-    async def of(self, messages: Sequence[relay.Undelivered]) -> list[Receiver]:
-        """The receiver of each message, in order; notes the connections that the messages report as silent.
+    def shard_of(self, message: relay.Undelivered) -> int:
+        """Which Redis server knows the receiver of a message."""
+        return self._shards.index_of(message.receiver_id)
 
-        Raises what redis-py raises.
+    async def of(self, shard: int, messages: Sequence[relay.Undelivered]) -> list[Receiver] | None:
+        """The receiver of each message, in order, or None when Redis server `shard`, which knows them all, is away.
+
+        Remembers the connections that the messages report as silent. Waits for PostgreSQL as long as that is away.
         """
-        found: dict[int, Receiver] = {}
-        for shard, places in self._by_shard(messages).items():
-            arguments: list[str | bytes | int | float] = [SILENCE_SECONDS]
-            for place in places:
-                message = messages[place]
-                arguments += [message.receiver_id, message.sender_id, message.conversation_id, message.message_id]
-                arguments.append(",".join(message.silent_connections))
-            answers = await self._script(self._shards.at(shard), *arguments)
-            for place, (seq, blocked, reachable) in zip(places, answers, strict=True):
-                found[place] = Receiver(int(seq), bool(blocked), bool(reachable))
-        return [found[place] for place in range(len(messages))]
+        answers, settings = await asyncio.gather(self._ask(shard, messages), self._settings_of(messages))
+        if answers is None:
+            return None
+        return [_receiver(answer, *known) for answer, known in zip(answers, settings, strict=True)]
 
-    def _by_shard(self, messages: Sequence[relay.Undelivered]) -> dict[int, list[int]]:
-        groups: dict[int, list[int]] = {}
-        for place, message in enumerate(messages):
-            groups.setdefault(self._shards.index_of(message.receiver_id), []).append(place)
-        return groups
+    async def _ask(self, shard: int, messages: Sequence[relay.Undelivered]) -> list[Any] | None:
+        now = time.monotonic()
+        if now < self._away_until.get(shard, 0.0):
+            return None
+        arguments: list[str | bytes | int | float] = [SILENCE_SECONDS]
+        for message in messages:
+            arguments += [message.receiver_id, message.sender_id, message.conversation_id, message.message_id]
+            arguments.append(",".join(message.silent_connections))
+        if shard in self._away_until:
+            # One batch finds out whether the server is back; the others don't wait for its time-out.
+            self._away_until[shard] = now + AWAY_SECONDS
+        try:
+            answers: list[Any] = await self._script(self._shards.at(shard), *arguments)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("redis.away", shard=shard, error=repr(error))
+            self._away_until[shard] = time.monotonic() + AWAY_SECONDS
+            return None
+        self._away_until.pop(shard, None)
+        return answers
+
+    async def _settings_of(self, messages: Sequence[relay.Undelivered]) -> list[tuple[PushSettings, datetime | None]]:
+        pairs = [(message.receiver_id, message.conversation_id) for message in messages]
+        return await retry_until_available("push settings", lambda: self._settings.of(pairs))
+
+
+def _receiver(answer: Sequence[Any], settings: PushSettings, muted_until: datetime | None) -> Receiver:
+    seq, blocked, reachable, change, unread_here, unread_total, revoked = answer
+    changed = "" if change is None else bytes(change).decode(errors="replace")
+    here = max(1, int(unread_here or 0))
+    return Receiver(
+        has_up_to=int(seq),
+        blocked=bool(blocked),
+        reachable=bool(reachable),
+        deleted=changed == keys.CHANGED_DELETED,
+        new_text=changed.removeprefix(keys.CHANGED_TEXT) if changed.startswith(keys.CHANGED_TEXT) else None,
+        unread=Unread(here, max(here, int(unread_total or 0))),
+        revoked_until=float(revoked or 0),
+        settings=settings,
+        conversation_muted_until=muted_until,
+    )
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)

@@ -1,20 +1,26 @@
 """What is done about push requests: the unwanted ones are dropped, the others become jobs, one for each device."""
 
-import time
+import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
 from services.notifier import metrics
-from services.notifier.decision import Receivers, Verdict, decide
+from services.notifier.decision import Receiver, Receivers, Verdict, decide, utc_now
 from services.notifier.delivery.dispatcher import Dispatcher
 from services.notifier.delivery.outcome import Disposition, Outcome
 from services.notifier.delivery.outcome_handler import OutcomeHandler
 from services.notifier.push_jobs import PushJob, PushRequest
-from services.notifier.subscriptions import Subscriptions
+from services.notifier.targets import Targets
+from services.notifier.tasks import TaskSet
 from shared.retry import retry_until_available
 
 log = structlog.get_logger(__name__)
+
+GROUPS: Final = 8
+"""Groups of requests for one Redis server that may be in progress or wait; more hold up the consumer."""
 
 
 class Handlers:
@@ -22,47 +28,70 @@ class Handlers:
 
     def __init__(
         self,
+        tasks: TaskSet,
         receivers: Receivers,
-        subscriptions: Subscriptions,
+        targets: Targets,
         dispatcher: Dispatcher,
         outcomes: OutcomeHandler,
         ttl_seconds: int,
     ) -> None:
+        self._tasks = tasks
         self._receivers = receivers
-        self._subscriptions = subscriptions
+        self._targets = targets
         self._dispatcher = dispatcher
         self._outcomes = outcomes
         self._ttl_seconds = ttl_seconds
+        self._room: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(GROUPS))
+        self._turn: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def push(self, requests: Sequence[PushRequest]) -> None:
-        """Returns when each request is dropped, with the dispatcher, or back at the broker."""
-        await self._dispatch(await self._wanted(requests))
+        """Begin to handle `requests`; their counters say when they are done.
 
-    async def _wanted(self, requests: Sequence[PushRequest]) -> list[PushRequest]:
+        Requests whose receivers share a Redis server are handled in order; those of one server don't wait for another's.
+        """
+        groups: dict[int, list[PushRequest]] = {}
+        for request in requests:
+            groups.setdefault(self._receivers.shard_of(request.message), []).append(request)
+        for shard, group in groups.items():
+            for request in group:
+                request.counter.add()
+            await self._room[shard].acquire()
+            self._tasks.start(f"requests {shard}", self._handle(shard, group))
+
+    async def _handle(self, shard: int, requests: Sequence[PushRequest]) -> None:
+        try:
+            async with self._turn[shard]:
+                receivers = await self._receivers.of(shard, [request.message for request in requests])
+                if receivers is None:
+                    await self._outcomes.postpone(requests)
+                else:
+                    await self._dispatch(self._wanted(requests, receivers))
+        finally:
+            self._room[shard].release()
+        for request in requests:
+            request.counter.done()
+
+    def _wanted(
+        self, requests: Sequence[PushRequest], receivers: Sequence[Receiver]
+    ) -> list[tuple[PushRequest, Receiver]]:
         """Those that deserve a push."""
-        if not requests:
-            return []
-        messages = [request.message for request in requests]
-        receivers = await retry_until_available("receivers", lambda: self._receivers.of(messages))
-        now_ms = time.time_ns() // 1_000_000
+        now = utc_now()
         wanted = []
         for request, receiver in zip(requests, receivers, strict=True):
-            verdict = decide(request.message, receiver, now_ms=now_ms, ttl_seconds=self._ttl_seconds)
+            verdict = decide(request.message, receiver, now=now, ttl_seconds=self._ttl_seconds)
             if verdict is Verdict.PUSH:
-                wanted.append(request)
+                wanted.append((request, receiver))
             else:
                 metrics.CANCELLED.labels(verdict).inc()
                 log.debug("push.cancelled", reason=verdict, message_id=request.message.message_id)
         return wanted
 
-    async def _dispatch(self, requests: Sequence[PushRequest]) -> None:
-        if not requests:
-            return
-        users = {request.message.receiver_id for request in requests}
-        subscriptions = await retry_until_available("subscriptions", lambda: self._subscriptions.of(users))
+    async def _dispatch(self, wanted: Sequence[tuple[PushRequest, Receiver]]) -> None:
+        users = {request.message.receiver_id for request, _ in wanted}
+        targets = await retry_until_available("targets", lambda: self._targets.of(users))
         deferred: dict[Outcome, list[PushJob]] = {}
-        for request in requests:
-            jobs = request.jobs(subscriptions.get(request.message.receiver_id, ()))
+        for request, receiver in wanted:
+            jobs = request.jobs(targets.of(request.message.receiver_id, receiver.revoked_until))
             if not jobs:
                 metrics.UNSUBSCRIBED.inc()
             for job in jobs:

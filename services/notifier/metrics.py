@@ -36,3 +36,6 @@ SUBSCRIPTIONS: Final = Counter("chat_push_subscriptions_total", "Changes of subs
 CIRCUIT_OPEN: Final = Gauge(
     "chat_push_circuit_open", "1 while a push service isn't asked because it doesn't answer.", ["service"]
 )
+FAULTS: Final = Counter(
+    "chat_push_faults_total", "Tasks that failed by a fault of ours: what they held is delivered again."
+)

@@ -6,17 +6,20 @@ from itertools import islice
 from typing import Final
 
 import grapheme
+import msgspec
 
+from services.notifier.decision import Receiver
 from services.notifier.webpush.base64url import encode
 from shared.protocol import limits, relay
 from shared.protocol.codec import json_encoder
-from shared.protocol.push import Notification, NotificationData
+from shared.protocol.push import Notification, NotificationData, UnreadCounts
 
 BODY_CHARACTERS: Final = 100
 """Characters as a reader counts them: grapheme clusters (Unicode Standard Annex 29)."""
 TOPIC_BYTES: Final = 24
 """32 characters of base64url, the most that RFC 8030, section 5.4, allows."""
-
+NEW_MESSAGE: Final = "New message"
+"""The title where there is no sender, and the body where nothing of the content may or can be said."""
 SENT_FILE: Final = "📎 Sent a file"
 SENT: Final = {
     "image": "📷 Sent a photo",
@@ -24,36 +27,81 @@ SENT: Final = {
     "audio": "🎵 Sent an audio message",
     "file": SENT_FILE,
 }
+SYSTEM: Final = "system"
+"""Type of a message that the server sent by itself."""
+WITHOUT_TEXT: Final = {"text": SENT_FILE}
+"""Type → body where the message has no text. A text message without text carries only media; others are `NEW_MESSAGE`."""
+
+_ISOLATES: Final = "\u2066\u2067\u2068\u2069"
+_DIRECTION_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e" + _ISOLATES)
+"""Embeddings, overrides and isolates (Unicode Standard Annex 9, section 2)."""
 
 
-def notification_of(message: relay.Undelivered) -> bytes:
-    """The JSON of a message's notification, at most 3,993 bytes by the bounds of its parts.
+def notification_of(message: relay.Undelivered, receiver: Receiver) -> Notification:
+    """The notification of a message, as the receiver wants it."""
+    data = NotificationData(
+        message.conversation_id,
+        message.message_id,
+        message.sender_id or None,
+        message.sender_name or message.sender_username,
+        UnreadCounts(receiver.unread.conversation, receiver.unread.total),
+    )
+    body = body_of(message, receiver.new_text) if receiver.settings.preview else NEW_MESSAGE
+    return Notification(title=title_of(message), body=body, data=data)
 
-    255 characters of a name take at most 1,530 bytes in JSON, 400 characters of a text 1,600 (only control characters are
-    escaped, and at most 100 of those are shown), the rest 330.
-    """
-    name = message.sender_username[: limits.MAX_USERNAME_CHARACTERS]
-    data = NotificationData(message.conversation_id, message.message_id, message.sender_id)
-    return json_encoder.encode(Notification(title=f"New message from {name}", body=body_of(message), data=data))
+
+def title_of(message: relay.Undelivered) -> str:
+    """Who sent it. A name can't turn the direction of the words around it."""
+    if not message.sender_id:
+        return NEW_MESSAGE
+    return f"New message from {isolated(message.sender_username[: limits.MAX_USERNAME_CHARACTERS])}"
 
 
-def body_of(message: relay.Undelivered) -> str:
-    """The first 100 characters of a text; for anything else, what it is."""
+def body_of(message: relay.Undelivered, new_text: str | None = None) -> str:
+    """The first 100 characters of a text; for anything else, what it is. `new_text` replaces the text of an edited message."""
     if message.type in SENT:
         return SENT[message.type]
-    # A text message without text carries only media.
-    return (
-        "".join(islice(_whole_characters(message.preview[: relay.MAX_PREVIEW_CHARACTERS]), BODY_CHARACTERS))
-        or SENT_FILE
-    )
+    text = message.preview if new_text is None else new_text
+    shown = "".join(islice(_whole_characters(text[: relay.MAX_PREVIEW_CHARACTERS]), BODY_CHARACTERS))
+    return shown or WITHOUT_TEXT.get(message.type, NEW_MESSAGE)
 
 
-def topic_of(conversation_id: str, subscription_id: str) -> str:
-    """The `Topic` header: newer replaces older while the device is away (RFC 8030, section 5.4).
+def isolated(name: str) -> str:
+    """`name`; in a first-strong isolate when it holds characters that change the direction of text (UAX 9, section 2.4)."""
+    if _DIRECTION_CONTROLS.isdisjoint(name):
+        return name
+    # An isolate of its own could end ours early; whatever else is open in it ends with ours.
+    bare = "".join(character for character in name if character not in _ISOLATES)
+    return f"\u2068{bare}\u2069"
 
-    Differs for each subscription, so that push services can't tell by it who talks with whom.
+
+def fitted(notification: Notification, most_bytes: int) -> Notification:
+    """The notification, with names and body cut as far as its JSON has to be to take at most `most_bytes` (1,000 or more)."""
+    for characters in (100, 40, 15):
+        if len(json_encoder.encode(notification)) <= most_bytes:
+            break
+        data = notification.data
+        data = msgspec.structs.replace(data, sender_name=_cut(data.sender_name, characters))
+        notification = msgspec.structs.replace(
+            notification,
+            title=_cut(notification.title, characters),
+            body=_cut(notification.body, characters),
+            data=data,
+        )
+    return notification
+
+
+def topic_of(conversation_id: str, target_id: str) -> str:
+    """Names a conversation to a push service, which replaces an older notification with a newer one (RFC 8030, section 5.4).
+
+    Differs for each device, so that push services can't tell by it who talks with whom. 32 characters.
     """
-    return encode(blake2b(conversation_id.encode(), key=subscription_id.encode(), digest_size=TOPIC_BYTES).digest())
+    return encode(blake2b(conversation_id.encode(), key=target_id.encode(), digest_size=TOPIC_BYTES).digest())
+
+
+def _cut(text: str, characters: int) -> str:
+    """The first grapheme clusters of a text, bounded in code points too: a cluster can be of any length."""
+    return "".join(islice(grapheme.graphemes(text[: characters * 2]), characters))
 
 
 def _whole_characters(preview: str) -> Iterator[str]:

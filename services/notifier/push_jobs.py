@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.notifier.subscriptions import Subscription
+from services.notifier.decision import Receiver
+from services.notifier.targets import Target
 from shared.protocol import relay
 from shared.rabbitmq import Delivery, acknowledge
 
@@ -37,7 +38,7 @@ class PushJob:
     """
 
     message: relay.Undelivered
-    subscription: Subscription
+    target: Target
     attempts: int = 0
     deferrals: int = 0
 
@@ -47,32 +48,47 @@ class PushJob:
         return {
             "message_id": self.message.message_id,
             "user_id": self.message.receiver_id,
-            "subscription_id": self.subscription.id,
+            "target_id": self.target.id,
         }
 
     def after_attempt(self) -> relay.PushRetry:
         """The same job after one more request."""
-        return relay.PushRetry(self.message, self.subscription.id, self.attempts + 1, self.deferrals)
+        return relay.PushRetry(self.message, self.target.id, self.attempts + 1, self.deferrals)
 
     def after_deferral(self) -> relay.PushRetry:
         """The same job, put off once more."""
-        return relay.PushRetry(self.message, self.subscription.id, self.attempts, self.deferrals + 1)
+        return relay.PushRetry(self.message, self.target.id, self.attempts, self.deferrals + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """A message that is due for a push: to one subscription, or to each that its receiver has (None)."""
+    """A message that is due for a push: to one device, or to each that its receiver has (None)."""
 
     message: relay.Undelivered
     counter: AckCounter
-    subscription_id: str | None = None
+    target_id: str | None = None
     attempts: int = 0
     deferrals: int = 0
 
-    def jobs(self, subscriptions: Iterable[Subscription]) -> list[PushJob]:
+    def jobs(self, targets: Iterable[Target]) -> list[PushJob]:
         """The notifications that come of it."""
         return [
-            PushJob(self.message, subscription, self.attempts, self.deferrals)
-            for subscription in subscriptions
-            if self.subscription_id in {None, subscription.id}
+            PushJob(self.message, target, self.attempts, self.deferrals)
+            for target in targets
+            if self.target_id in {None, target.id}
         ]
+
+    def after_deferral(self) -> relay.PushRetry | relay.Undelivered:
+        """The same request, put off once more: for one device, or for all."""
+        if self.target_id is None:
+            return self.message
+        return relay.PushRetry(self.message, self.target_id, self.attempts, self.deferrals + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedJob:
+    """A job that was decided again just now, with what is known of the receiver, and the device as it is registered now."""
+
+    job: PushJob
+    target: Target
+    receiver: Receiver

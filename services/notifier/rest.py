@@ -1,12 +1,22 @@
-"""REST: the VAPID key, and the push subscriptions of the user."""
+"""REST: the VAPID key, push subscriptions, native devices, and the settings of the user."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 
 from services.notifier import metrics
-from services.notifier.schemas import EndpointBody, PublicKey, SubscriptionBody
-from services.notifier.subscriptions import Subscription, Subscriptions, new_id
+from services.notifier.devices import Device, Devices, Platform
+from services.notifier.push_settings import PushSettingsStore
+from services.notifier.schemas import (
+    DeviceBody,
+    EndpointBody,
+    PublicKey,
+    SettingsBody,
+    SettingsPatch,
+    SubscriptionBody,
+)
+from services.notifier.subscriptions import Subscription, Subscriptions, instant_of, new_id
 from services.notifier.webpush.allowlist import AllowList, EndpointRefused
 from services.notifier.webpush.base64url import decode, encode
 from services.notifier.webpush.encryption import check_keys
@@ -15,8 +25,8 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import CurrentUser
 
 
-class Endpoints:
-    """The notifier's paths. Without VAPID keys those that need one answer 503."""
+class WebPushEndpoints:
+    """The VAPID key and the browsers of the user. Without VAPID keys, what needs one answers 503."""
 
     def __init__(self, subscriptions: Subscriptions, allowed: AllowList, keys: VapidKeys | None) -> None:
         self._subscriptions = subscriptions
@@ -39,15 +49,76 @@ class Endpoints:
         """Register this browser. Posted again, it is updated, and moved to the user that posts it."""
         keys = _present(self._keys)
         p256dh, auth = _parse(body, self._allowed)
-        subscription = Subscription(new_id(), user.user_id, body.endpoint, p256dh, auth, keys.current.id)
+        subscription = Subscription(
+            id=new_id(),
+            user_id=user.user_id,
+            endpoint=body.endpoint,
+            p256dh=p256dh,
+            auth=auth,
+            key_id=keys.current.id,
+            token_issued_at=instant_of(user.issued_at),
+            updated_at=datetime.now(UTC),
+        )
         expires_at = None if body.expirationTime is None else datetime.fromtimestamp(body.expirationTime / 1000, UTC)
         await self._subscriptions.put(subscription, named_key_id=_named_key_id(body, keys), expires_at=expires_at)
         metrics.SUBSCRIPTIONS.labels("put").inc()
 
-    async def delete_subscription(self, user: CurrentUser, body: EndpointBody) -> None:
-        """Forget this browser. No error when it isn't one of the user's."""
-        await self._subscriptions.delete(user.user_id, body.endpoint)
+    async def delete_subscription(self, user: CurrentUser, body: Annotated[EndpointBody | None, Body()] = None) -> None:
+        """Forget this browser, or without a body all browsers of the user. No error when there is none."""
+        await self._subscriptions.delete(user.user_id, None if body is None else body.endpoint)
         metrics.SUBSCRIPTIONS.labels("delete").inc()
+
+
+class DeviceEndpoints:
+    """The native devices of the user. They are stored also while their platform isn't set up."""
+
+    def __init__(self, devices: Devices, apns_topics: list[str]) -> None:
+        self._devices = devices
+        self._apns_topics = apns_topics
+
+    def router(self) -> APIRouter:
+        """The routes, with their documentation."""
+        router = APIRouter(prefix="/chat/push", tags=["push"])
+        router.add_api_route("/devices", self.put_device, methods=["PUT"], status_code=204)
+        router.add_api_route("/devices", self.delete_device, methods=["DELETE"], status_code=204)
+        return router
+
+    async def put_device(self, user: CurrentUser, body: DeviceBody) -> None:
+        """Register an app on this device. Posted again, it is updated, and moved to the user that posts it."""
+        topics = self._apns_topics
+        if body.platform is Platform.APNS and body.app is not None and topics and body.app not in topics:
+            raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"app: {body.app} is not an app of this server")
+        now = datetime.now(UTC)
+        device = Device(new_id(), user.user_id, body.platform, body.token, body.app, instant_of(user.issued_at), now)
+        await self._devices.put(device)
+        metrics.SUBSCRIPTIONS.labels("put_device").inc()
+
+    async def delete_device(self, user: CurrentUser, body: DeviceBody) -> None:
+        """Forget an app on this device. No error when it isn't one of the user's."""
+        await self._devices.delete(user.user_id, body.platform, body.token)
+        metrics.SUBSCRIPTIONS.labels("delete_device").inc()
+
+
+class SettingsEndpoints:
+    """What the user set."""
+
+    def __init__(self, settings: PushSettingsStore) -> None:
+        self._settings = settings
+
+    def router(self) -> APIRouter:
+        """The routes, with their documentation."""
+        router = APIRouter(prefix="/chat/users/me", tags=["push"])
+        router.add_api_route("/settings", self.get_settings, methods=["GET"])
+        router.add_api_route("/settings", self.change_settings, methods=["PATCH"])
+        return router
+
+    async def get_settings(self, user: CurrentUser) -> SettingsBody:
+        """The user's settings."""
+        return SettingsBody.of(await self._settings.get(user.user_id))
+
+    async def change_settings(self, user: CurrentUser, body: SettingsPatch) -> SettingsBody:
+        """Change what is given, and answer with all settings."""
+        return SettingsBody.of(await self._settings.change(user.user_id, body.push.applied_to))
 
 
 def _present(keys: VapidKeys | None) -> VapidKeys:

@@ -1,17 +1,52 @@
-"""Bodies of the notifier's REST interface (W3C Push API, `PushSubscription.toJSON()`)."""
+"""Bodies of the notifier's REST interface. Subscriptions are W3C Push API, `PushSubscription.toJSON()`."""
 
-from typing import Annotated, Final
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    model_validator,
+)
 
+from services.notifier.devices import Platform
+from services.notifier.push_settings import PushSettings
+from services.notifier.quiet_hours import QuietHours, minutes_of, text_of
 from shared.protocol import limits
+from shared.protocol.codec import instant
 
 MAX_KEY_CHARACTERS: Final = 128
+MAX_DEVICE_TOKEN_CHARACTERS: Final = 1_024
+MAX_TIME_ZONE_CHARACTERS: Final = 64
 MAX_EXPIRATION_MS: Final = 253_402_300_799_000
 """The last second of the year 9999."""
 
-Endpoint = Annotated[str, Field(min_length=1, max_length=limits.MAX_URL_CHARACTERS)]
+Endpoint = Annotated[
+    str, Field(min_length=1, max_length=limits.MAX_URL_CHARACTERS, pattern=r"^[!-~]+$", description="A URL in ASCII.")
+]
 KeyText = Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARACTERS)]
+
+
+def _text_only(value: Any) -> Any:
+    """Refuse numbers: pydantic would take them as Unix times."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError("must be an instant such as 2024-01-01T11:00:00.000Z, or null")
+    return value
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    try:
+        return None if value is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be before the year 10000") from None
+
+
+InstantOrNull = Annotated[AwareDatetime | None, BeforeValidator(_text_only), AfterValidator(_in_utc)]
 
 
 class PublicKey(BaseModel):
@@ -57,3 +92,108 @@ class EndpointBody(BaseModel):
     """Which subscription to forget."""
 
     endpoint: Endpoint
+
+
+class DeviceBody(BaseModel):
+    """An app on a device: the token that FCM or APNs gave it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"platform": "apns", "token": "a1b2c3d4" * 8, "app": "com.example.chat"}}
+    )
+
+    platform: Platform
+    token: str = Field(
+        min_length=8,
+        max_length=MAX_DEVICE_TOKEN_CHARACTERS,
+        pattern=r"^[A-Za-z0-9_:.=+/-]+$",
+        description="As the platform gave it; of APNs in hexadecimal.",
+    )
+    app: str | None = Field(
+        None,
+        max_length=255,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Bundle id, for APNs. Without it: the operator's default.",
+    )
+
+    @model_validator(mode="after")
+    def _hexadecimal(self) -> Self:
+        if self.platform is Platform.APNS and set(self.token) - set("0123456789abcdefABCDEF"):
+            raise ValueError("token: must be hexadecimal for apns")
+        return self
+
+
+class QuietHoursBody(BaseModel):
+    """A daily span of local time without pushes: `from` inclusive, `to` exclusive, over midnight when `from` is later."""
+
+    model_config = ConfigDict(
+        populate_by_name=True,
+        json_schema_extra={"example": {"timeZone": "Asia/Bangkok", "from": "22:00", "to": "07:30"}},
+    )
+
+    timeZone: str = Field(max_length=MAX_TIME_ZONE_CHARACTERS, description="An IANA time zone.")  # noqa: N815
+    start: str = Field(alias="from", max_length=5, description="HH:MM, local time.")
+    end: str = Field(alias="to", max_length=5, description="HH:MM, local time.")
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        self.quiet_hours()
+        return self
+
+    def quiet_hours(self) -> QuietHours:
+        """The span. Raises ValueError when it makes no sense."""
+        return QuietHours(self.timeZone, minutes_of(self.start), minutes_of(self.end))
+
+    @classmethod
+    def of(cls, quiet_hours: QuietHours) -> Self:
+        """The body of a span."""
+        return cls(timeZone=quiet_hours.time_zone, start=text_of(quiet_hours.start), end=text_of(quiet_hours.end))
+
+
+class PushSettingsBody(BaseModel):
+    """What a user set about pushes."""
+
+    preview: bool = Field(description="False: a push says «New message», and nothing of the content.")
+    quietHours: QuietHoursBody | None  # noqa: N815
+    mutedUntil: str | None = Field(description="No pushes until this instant.")  # noqa: N815
+
+
+class SettingsBody(BaseModel):
+    """All settings of a user."""
+
+    push: PushSettingsBody
+
+    @classmethod
+    def of(cls, settings: PushSettings) -> Self:
+        """The body of a user's settings."""
+        quiet, muted = settings.quiet_hours, settings.muted_until
+        return cls(
+            push=PushSettingsBody(
+                preview=settings.preview,
+                quietHours=None if quiet is None else QuietHoursBody.of(quiet),
+                mutedUntil=None if muted is None else instant(muted),
+            )
+        )
+
+
+class PushSettingsPatch(BaseModel):
+    """What is to change. A field that isn't there stays as it is."""
+
+    preview: StrictBool = True
+    quietHours: QuietHoursBody | None = None  # noqa: N815
+    mutedUntil: InstantOrNull = None  # noqa: N815
+
+    def applied_to(self, settings: PushSettings) -> PushSettings:
+        """`settings` with the changes."""
+        given = self.model_fields_set
+        quiet = None if self.quietHours is None else self.quietHours.quiet_hours()
+        return PushSettings(
+            preview=self.preview if "preview" in given else settings.preview,
+            quiet_hours=quiet if "quietHours" in given else settings.quiet_hours,
+            muted_until=self.mutedUntil if "mutedUntil" in given else settings.muted_until,
+        )
+
+
+class SettingsPatch(BaseModel):
+    """Changes of a user's settings."""
+
+    push: PushSettingsPatch = Field(default_factory=PushSettingsPatch)

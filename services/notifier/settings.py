@@ -1,9 +1,11 @@
 """Settings of the notifier."""
 
-from typing import Final
+from typing import Final, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.notifier.native.apns import ApnsKey, ApnsTokens
+from services.notifier.native.fcm import FcmAccount
 from services.notifier.webpush.allowlist import AllowList
 from services.notifier.webpush.vapid import VapidKeys
 from shared.settings import CommaList, ServiceSettings, split_commas
@@ -20,6 +22,9 @@ PUSH_SERVICES: Final = (
 """Where the browsers of today subscribe: Chromium (twice), Firefox, Safari, Edge."""
 
 
+_ORIGIN: Final = r"^https?://[^\s/?#]+$"
+
+
 class NotifierSettings(ServiceSettings):
     """What the notifier reads from the environment."""
 
@@ -32,6 +37,24 @@ class NotifierSettings(ServiceSettings):
         "mailto:postmaster@localhost",
         pattern=r"^(mailto:[^\s@]+@[^\s@]+|https://[^\s/]+.*)$",
         description="Whom a push service's operator may write to, `mailto:` or `https:` (RFC 8292, section 2.1).",
+    )
+    fcm_credentials: SecretStr | None = Field(
+        None, description="JSON key of a Firebase service account. Unset: no pushes to apps by FCM."
+    )
+    fcm_url: str = Field("https://fcm.googleapis.com", pattern=_ORIGIN, description="Origin of FCM.")
+    apns_key: SecretStr | None = Field(
+        None, description="APNs signing key: the text of its `.p8` file. Unset: no pushes to apps by APNs."
+    )
+    apns_key_id: str = Field("", max_length=64, description="Id of the APNs key, ten characters.")
+    apns_team_id: str = Field("", max_length=64, description="Id of the team at Apple, ten characters.")
+    apns_topics: CommaList = Field(
+        default_factory=list,
+        description="Bundle ids of the apps that may register for APNs; the first serves devices that name none.",
+    )
+    apns_url: str = Field(
+        "https://api.push.apple.com",
+        pattern=_ORIGIN,
+        description="Origin of APNs; `https://api.sandbox.push.apple.com` for development builds.",
     )
     push_allowed_hosts: CommaList = Field(
         list(PUSH_SERVICES),
@@ -46,7 +69,7 @@ class NotifierSettings(ServiceSettings):
     push_concurrency: int = Field(100, ge=1, le=1000, description="Requests under way to one push service.")
     push_attempts: int = Field(6, ge=1, le=20, description="Requests for one notification before it is given up.")
 
-    _split_hosts = field_validator("push_allowed_hosts", mode="before")(split_commas)
+    _split_lists = field_validator("push_allowed_hosts", "apns_topics", mode="before")(split_commas)
 
     @field_validator("push_allowed_hosts")
     @classmethod
@@ -54,7 +77,23 @@ class NotifierSettings(ServiceSettings):
         AllowList(value)
         return value
 
-    @field_validator("vapid_private_key", mode="before")
+    @model_validator(mode="after")
+    def _native_keys(self) -> Self:
+        if self.fcm_credentials is not None:
+            FcmAccount(self.fcm_credentials.get_secret_value(), self.push_timeout_seconds)
+        if self.apns_key is not None:
+            if not (self.apns_key_id and self.apns_team_id and self.apns_topics):
+                raise ValueError("CHAT_APNS_KEY needs CHAT_APNS_KEY_ID, CHAT_APNS_TEAM_ID and CHAT_APNS_TOPICS")
+            ApnsTokens(self.apns_signing_key).get()
+        return self
+
+    @property
+    def apns_signing_key(self) -> ApnsKey:
+        """The APNs key. Only with `apns_key`."""
+        assert self.apns_key is not None
+        return ApnsKey(self.apns_key.get_secret_value(), self.apns_key_id, self.apns_team_id)
+
+    @field_validator("vapid_private_key", "fcm_credentials", "apns_key", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import uuid_utils
@@ -11,10 +11,13 @@ from shared.postgres import Pool, load_sql
 from shared.protocol import limits
 
 _PUT: Final = load_sql("services.notifier", "put_subscription")
-_DROP_OLDEST: Final = load_sql("services.notifier", "drop_oldest")
+_DROP_OLDEST: Final = load_sql("services.notifier", "drop_oldest_subscriptions")
 _OF: Final = load_sql("services.notifier", "subscriptions_of")
-_DELETE: Final = "DELETE FROM notifier.subscriptions WHERE user_id = $1::uuid AND endpoint = $2"
-_PRUNE: Final = "DELETE FROM notifier.subscriptions WHERE id = $1::uuid"
+_DELETE: Final = "DELETE FROM notifier.subscriptions WHERE user_id = $1::uuid AND ($2::text IS NULL OR endpoint = $2)"
+_PRUNE: Final = "DELETE FROM notifier.subscriptions WHERE id = $1::uuid AND updated_at = $2"
+_REVOKE: Final = """
+DELETE FROM notifier.subscriptions WHERE user_id = $1::uuid AND COALESCE(token_issued_at, updated_at) <= $2
+"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 """One writer for each user: two at once could each see room for a twentieth."""
 
@@ -23,7 +26,8 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 class Subscription:
     """Where a browser's push service takes messages, and the keys to encrypt them with.
 
-    `p256dh` is 65 bytes, `auth` 16; `key_id` names the VAPID key that the subscription was made for.
+    `p256dh` is 65 bytes, `auth` 16; `key_id` names the VAPID key that the subscription was made for. `token_issued_at`: of
+    the JWT that registered it. `updated_at`: when it was registered last.
     """
 
     id: str
@@ -32,6 +36,8 @@ class Subscription:
     p256dh: bytes
     auth: bytes
     key_id: str
+    token_issued_at: datetime
+    updated_at: datetime
 
 
 class Subscriptions:
@@ -48,20 +54,23 @@ class Subscriptions:
         `subscription.key_id` is the current key's; `named_key_id` the one that the client says it subscribed with.
         """
         new = subscription
+        values = (new.id, new.user_id, new.endpoint, new.p256dh, new.auth, new.key_id)
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK, new.user_id)
-            await connection.execute(
-                _PUT, new.id, new.user_id, new.endpoint, new.p256dh, new.auth, new.key_id, named_key_id, expires_at
-            )
+            await connection.execute(_PUT, *values, named_key_id, expires_at, new.token_issued_at)
             await connection.execute(_DROP_OLDEST, new.user_id, limits.MAX_PUSH_SUBSCRIPTIONS)
 
-    async def delete(self, user_id: str, endpoint: str) -> None:
-        """Forget a browser of this user; nothing happens when it isn't one."""
+    async def delete(self, user_id: str, endpoint: str | None) -> None:
+        """Forget a browser of this user, or all (None); nothing happens when there is none."""
         await self._pool.execute(_DELETE, user_id, endpoint)
 
     async def prune(self, subscription: Subscription) -> None:
-        """Forget a subscription that its push service has ended."""
-        await self._pool.execute(_PRUNE, subscription.id)
+        """Forget a subscription that its push service has ended, unless it was registered again meanwhile."""
+        await self._pool.execute(_PRUNE, subscription.id, subscription.updated_at)
+
+    async def revoke(self, user_id: str, issued_until: datetime) -> None:
+        """Forget the browsers that were registered with a token issued up to that instant."""
+        await self._pool.execute(_REVOKE, user_id, issued_until)
 
     async def of(self, user_ids: Iterable[str]) -> dict[str, list[Subscription]]:
         """User id → live subscriptions, for those who have any."""
@@ -72,5 +81,10 @@ class Subscriptions:
 
 
 def new_id() -> str:
-    """An id for a new subscription (UUIDv7)."""
+    """An id for a new subscription or device (UUIDv7)."""
     return str(uuid_utils.uuid7())
+
+
+def instant_of(unix_seconds: float) -> datetime:
+    """Unix seconds as an instant."""
+    return datetime.fromtimestamp(unix_seconds, UTC)

@@ -15,7 +15,9 @@ NAMES_SECONDS: Final = 60
 
 def open_session(*, public_only: bool, connections: int = 0) -> aiohttp.ClientSession:
     """A session with at most `connections` at once (0: the caller bounds them); `public_only` refuses private addresses."""
+    # Look-ups go by c-ares. In threads, slow ones for names that somebody invented would hold up all others.
     connector = aiohttp.TCPConnector(
+        resolver=aiohttp.AsyncResolver(),
         limit=connections,
         keepalive_timeout=IDLE_SECONDS,
         ttl_dns_cache=NAMES_SECONDS,

@@ -1,14 +1,23 @@
-"""Web push: what a service worker gets, encrypted, by way of a push service."""
+"""Push notifications: what a service worker gets, encrypted, by way of a push service. Native apps get the same fields."""
 
 import msgspec
 
 
+class UnreadCounts(msgspec.Struct, rename="camel", frozen=True):
+    """Unread messages of the receiver: in the conversation, and in all (for the badge)."""
+
+    conversation: int
+    total: int
+
+
 class NotificationData(msgspec.Struct, tag="chat.message", tag_field="type", rename="camel", frozen=True):
-    """Where a click on the notification leads."""
+    """Where a click on the notification leads, and what a badge shows. A system message has no sender: null and ''."""
 
     conversation_id: str
     message_id: str
-    sender_id: str
+    sender_id: str | None
+    sender_name: str
+    unread: UnreadCounts
 
 
 class Notification(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
@@ -16,7 +25,7 @@ class Notification(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
     Example: `{"title": "New message from somchai", "body": "Hello there!", "icon": "/icon-192x192.png",
     "tag": "chat-message", "data": {"type": "chat.message", "conversationId": "0190…", "messageId": "0190…",
-    "senderId": "0190…"}}`
+    "senderId": "0190…", "senderName": "Somchai", "unread": {"conversation": 1, "total": 3}}}`
     """
 
     title: str

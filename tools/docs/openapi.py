@@ -82,11 +82,22 @@ def _error(code: ErrorCode, message: str | None = None, headers: dict[str, Any] 
     return {**answer, "headers": headers} if headers else answer
 
 
+def _notifier() -> APIRouter:
+    router = APIRouter()
+    for part in (
+        notifier.WebPushEndpoints(_NOTHING, _NOTHING, _NOTHING),
+        notifier.DeviceEndpoints(_NOTHING, []),
+        notifier.SettingsEndpoints(_NOTHING),
+    ):
+        router.include_router(part.router())
+    return router
+
+
 def _routers() -> dict[str, APIRouter]:
     """Service → its paths."""
     return {
         "messaging": messaging.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
         "presence": presence.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
-        "notifier": notifier.Endpoints(_NOTHING, _NOTHING, _NOTHING).router(),
         "media": media.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
+        "notifier": _notifier(),
     }

@@ -36,9 +36,10 @@ RETRY_SECONDS: Final = 1.0
 REPORT_BATCH: Final = 200
 
 
-class _Sender(msgspec.Struct):
+class _Sender(msgspec.Struct, rename="camel"):
     id: str
     username: str
+    display_name: str = ""
 
 
 class _Message(msgspec.Struct, rename="camel"):
@@ -48,7 +49,7 @@ class _Message(msgspec.Struct, rename="camel"):
     type: str
     content: str | None
     created_at: str
-    sender: _Sender
+    sender: _Sender | None = None
 
 
 class _Payload(msgspec.Struct):
@@ -229,15 +230,18 @@ def _read(text: bytes) -> _Message | None:
 
 
 def _undelivered(message: _Message, receiver_id: str, silent: list[str]) -> relay.Undelivered:
+    # A system message has no sender.
+    sender = message.sender or _Sender("", "")
     return relay.Undelivered(
         message_id=message.id,
         conversation_id=message.conversation_id,
         seq=message.seq,
-        sender_id=message.sender.id,
-        sender_username=message.sender.username,
+        sender_id=sender.id,
+        sender_username=sender.username,
         receiver_id=receiver_id,
         type=message.type,
         preview=(message.content or "")[: relay.MAX_PREVIEW_CHARACTERS],
         created_at_ms=round(datetime.fromisoformat(message.created_at).timestamp() * 1000),
         silent_connections=silent,
+        sender_name=sender.display_name,
     )

@@ -28,6 +28,7 @@ def undelivered_of(message: AnnouncedMessage) -> relay.Undelivered:
         type=send.type,
         preview=(send.content or "")[:PREVIEW_CHARACTERS],
         created_at_ms=round(appended.created_at.timestamp() * 1000),
+        sender_name=appended.display_name or appended.username or send.user_id,
     )
 
 

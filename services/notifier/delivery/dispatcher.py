@@ -5,54 +5,64 @@ import asyncio
 import structlog
 
 from services.notifier.delivery.claims import Claim, Claims
-from services.notifier.delivery.outcome import CIRCUIT_OPEN, CLAIMED, REPEATED, Disposition, Outcome, Reason
+from services.notifier.delivery.outcome import (
+    BACKEND_AWAY,
+    CIRCUIT_OPEN,
+    CLAIMED,
+    FAULT,
+    REPEATED,
+    Disposition,
+    Outcome,
+    Reason,
+)
 from services.notifier.delivery.outcome_handler import OutcomeHandler
-from services.notifier.delivery.service_queue import ServiceQueue
+from services.notifier.delivery.recheck import Recheck
+from services.notifier.delivery.senders import Senders
+from services.notifier.delivery.service_queue import ServiceQueue, ServiceQueues
 from services.notifier.push_jobs import AckCounter, PushJob
-from services.notifier.webpush.allowlist import EndpointRefused
-from services.notifier.webpush.sender import Sender
-from shared.retry import retry_until_available
+from services.notifier.targets import TargetRefused
+from services.notifier.tasks import TaskSet
+from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """Owns the service queues. `places`: requests at once to one push service. Takes jobs only while `run` runs."""
+    """Puts jobs into service queues, and works them off."""
 
-    def __init__(self, sender: Sender, claims: Claims, outcomes: OutcomeHandler, places: int) -> None:
-        self._sender = sender
+    def __init__(
+        self,
+        tasks: TaskSet,
+        senders: Senders,
+        recheck: Recheck,
+        claims: Claims,
+        outcomes: OutcomeHandler,
+        queues: ServiceQueues,
+    ) -> None:
+        self._tasks = tasks
+        self._senders = senders
+        self._recheck = recheck
         self._claims = claims
         self._outcomes = outcomes
-        self._places = places
-        self._queues: dict[str, ServiceQueue] = {}
-        self._tasks: asyncio.TaskGroup | None = None
+        self._queues = queues
         self._open = 0
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def run(self) -> None:
-        """Keep the tasks of all jobs. Never returns."""
-        async with asyncio.TaskGroup() as self._tasks:
-            await asyncio.Event().wait()
-
     def offer(self, job: PushJob, counter: AckCounter) -> Outcome | None:
         """Take charge of a job (None), or say why it has to wait at the broker or can't be sent at all."""
-        assert self._tasks is not None, "run() comes first"
         try:
-            service = self._sender.service_of(job)
-        except EndpointRefused as error:
+            queue = self._queues.get(self._senders.of(job.target).queue_of(job.target))
+        except TargetRefused as error:
             return Outcome(Disposition.DROPPED, Reason.ENDPOINT_REFUSED, detail=str(error))
-        queue = self._queues.get(service)
-        if queue is None:
-            queue = self._queues[service] = ServiceQueue(service, self._places)
         refusal = queue.refusal()
         if refusal is None:
             queue.enter()
             counter.add()
             self._open += 1
             self._idle.clear()
-            self._tasks.create_task(self._deliver(job, queue, counter), name=f"push {job.message.message_id}")
+            self._tasks.start(f"push {job.message.message_id}", self._deliver(job, queue, counter))
         return refusal
 
     async def drain(self, seconds: float) -> None:
@@ -66,7 +76,7 @@ class Dispatcher:
 
     async def _deliver(self, job: PushJob, queue: ServiceQueue, counter: AckCounter) -> None:
         try:
-            async with queue.place(job.subscription.id):
+            async with queue.place(job.target.id):
                 if self._stopping:
                     return
                 outcome = await self._try(job, queue)
@@ -79,20 +89,23 @@ class Dispatcher:
                 self._idle.set()
 
     async def _try(self, job: PushJob, queue: ServiceQueue) -> Outcome:
-        """Claim the job, and make one request."""
-        if not queue.circuit.admit():
-            return CIRCUIT_OPEN
-        claim = await retry_until_available(
-            "claim",
-            lambda: self._claims.claim(job.message.receiver_id, job.message.message_id, job.subscription.id),
-        )
-        if claim is not Claim.MINE:
-            return REPEATED if claim is Claim.ACCEPTED else CLAIMED
+        """Decide the job again, claim it, and make one request."""
         try:
-            outcome = await self._sender.send(job)
-        except Exception:
+            decided = await self._recheck.check(job)
+            if isinstance(decided, Outcome):
+                return decided
+            if not queue.circuit.admit():
+                return CIRCUIT_OPEN
+            claim = await self._claims.claim(job.message.receiver_id, job.message.message_id, job.target.id)
+            if claim is not Claim.MINE:
+                return REPEATED if claim is Claim.ACCEPTED else CLAIMED
+            outcome = await self._senders.of(decided.target).send(decided)
+        except Exception as error:
+            if is_transient(error):
+                log.warning("push.backend_away", error=repr(error), **job.ids)
+                return BACKEND_AWAY
             # One notification that can't be built must not stop the process, again and again, for all the others.
             log.exception("push.failed", **job.ids)
-            return Outcome(Disposition.DROPPED, Reason.INTERNAL)
+            return FAULT
         queue.learn(outcome)
         return outcome

@@ -18,6 +18,8 @@ class Disposition(StrEnum):
     """No request was made: try again later."""
     REPEATED = "repeated"
     """The push service accepted it earlier: done."""
+    CANCELLED = "cancelled"
+    """It is no longer wanted: read, deleted, muted … meanwhile. `detail` is the verdict."""
     DROPPED = "dropped"
     KEY_FAULT = "key_fault"
     """Our VAPID key or token was refused: the operator has to act, and the subscription stays."""
@@ -46,6 +48,7 @@ class Reason(StrEnum):
     QUEUE_FULL = "queue_full"
     CIRCUIT_OPEN = "circuit_open"
     CLAIMED = "claimed"
+    BACKEND_AWAY = "backend_away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,11 @@ REPEATED = Outcome(Disposition.REPEATED)
 QUEUE_FULL = Outcome(Disposition.DEFERRED, Reason.QUEUE_FULL)
 CIRCUIT_OPEN = Outcome(Disposition.DEFERRED, Reason.CIRCUIT_OPEN)
 CLAIMED = Outcome(Disposition.DEFERRED, Reason.CLAIMED)
+BACKEND_AWAY = Outcome(Disposition.DEFERRED, Reason.BACKEND_AWAY)
+KEY_UNKNOWN = Outcome(Disposition.DEFERRED, Reason.KEY_UNKNOWN)
+KEY_UNSET = Outcome(Disposition.DROPPED, Reason.KEY_UNSET)
+FAULT = Outcome(Disposition.RETRY, Reason.INTERNAL)
+"""A fault of ours: it may lie in what came together at that moment."""
 
 
 def outcome_of(status: int, retry_after: str | None, now: datetime, detail: str = "") -> Outcome:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
@@ -9,20 +10,24 @@ from services.notifier import metrics
 from services.notifier.delivery.claims import Claims
 from services.notifier.delivery.outcome import Disposition, Outcome, Reason
 from services.notifier.delivery.retries import Retries, after_attempt, after_deferral
-from services.notifier.push_jobs import PushJob
-from services.notifier.subscriptions import Subscriptions
+from services.notifier.push_jobs import PushJob, PushRequest
+from services.notifier.targets import Targets
 from shared.protocol import relay
 from shared.retry import is_transient, retry_until_available
 
 log = structlog.get_logger(__name__)
 
 
-class OutcomeHandler:
-    """Remembers what was accepted, forgets subscriptions that ended, and lets failures wait for another try."""
+KEY_DEFERRALS: Final = 12
+"""How often a job waits for a replica that knows its VAPID key, 10 min in all: longer than a rollout of keys takes."""
 
-    def __init__(self, claims: Claims, subscriptions: Subscriptions, retries: Retries, most_attempts: int) -> None:
+
+class OutcomeHandler:
+    """Remembers what was accepted, forgets devices that ended, and lets failures wait for another try."""
+
+    def __init__(self, claims: Claims, targets: Targets, retries: Retries, most_attempts: int) -> None:
         self._claims = claims
-        self._subscriptions = subscriptions
+        self._targets = targets
         self._retries = retries
         self._most_attempts = most_attempts
 
@@ -34,11 +39,14 @@ class OutcomeHandler:
             case Disposition.REPEATED:
                 metrics.REPEATED.inc()
             case Disposition.DEFERRED:
-                await self.defer([job], outcome)
+                await self._deferred(job, outcome)
+            case Disposition.CANCELLED:
+                metrics.CANCELLED.labels(outcome.detail).inc()
+                log.debug("push.cancelled", reason=outcome.detail, **job.ids)
             case Disposition.RETRY:
                 await self._retry(job, outcome)
             case Disposition.GONE:
-                await retry_until_available("prune", lambda: self._subscriptions.prune(job.subscription))
+                await retry_until_available("prune", lambda: self._targets.prune(job.target))
                 metrics.PRUNED.inc()
                 self.give_up(job, outcome)
             case Disposition.KEY_FAULT:
@@ -57,16 +65,40 @@ class OutcomeHandler:
         for wait, retries in by_wait.items():
             await self._retries.put(retries, wait)
 
+    async def postpone(self, requests: Sequence[PushRequest]) -> None:
+        """Put requests off that nothing could be found out about: the Redis server of their receivers is away."""
+        metrics.DEFERRED.labels(Reason.BACKEND_AWAY).inc(len(requests))
+        messages: list[relay.Undelivered] = []
+        by_wait: dict[int, list[relay.PushRetry]] = {}
+        for request in requests:
+            again = request.after_deferral()
+            if isinstance(again, relay.PushRetry):
+                by_wait.setdefault(after_deferral(request.deferrals), []).append(again)
+            else:
+                messages.append(again)
+        await self._retries.postpone(messages)
+        for wait, retries in by_wait.items():
+            await self._retries.put(retries, wait)
+
     def give_up(self, job: PushJob, outcome: Outcome) -> None:
         """The job won't be sent: count it, and log why."""
         metrics.FAILED.labels(outcome.reason).inc()
         level = log.error if outcome.disposition is Disposition.KEY_FAULT else log.info
         level("push.given_up", reason=outcome.reason, detail=outcome.detail, **job.ids)
 
+    async def _deferred(self, job: PushJob, outcome: Outcome) -> None:
+        """Put one job off. A key that this replica doesn't know may be one that another replica was started with."""
+        if outcome.reason is Reason.KEY_UNKNOWN:
+            if job.deferrals >= KEY_DEFERRALS:
+                self.give_up(job, outcome)
+                return
+            await self._release(job)
+        await self.defer([job], outcome)
+
     async def _accepted(self, job: PushJob, service: str) -> None:
         message = job.message
         await retry_until_available(
-            "remember", lambda: self._claims.accept(message.receiver_id, message.message_id, job.subscription.id)
+            "remember", lambda: self._claims.accept(message.receiver_id, message.message_id, job.target.id)
         )
         metrics.SENT.labels(service).inc()
         metrics.LATENCY.observe(max(0.0, time.time() - message.created_at_ms / 1000))
@@ -80,8 +112,11 @@ class OutcomeHandler:
         await self._retries.put([job.after_attempt()], wait)
         metrics.RETRIES.labels(outcome.reason).inc()
         log.info("push.retry", reason=outcome.reason, detail=outcome.detail, wait_seconds=wait, **job.ids)
+        await self._release(job)
+
+    async def _release(self, job: PushJob) -> None:
         try:
-            await self._claims.release(job.message.receiver_id, job.message.message_id, job.subscription.id)
+            await self._claims.release(job.message.receiver_id, job.message.message_id, job.target.id)
         except Exception as error:
             if not is_transient(error):
                 raise

@@ -1,19 +1,35 @@
 """Jobs that wait at the broker for their next attempt, and how long they wait."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD, NOTIFIER_RETRY_WAITS
+from shared.protocol.topology import (
+    NOTIFIER_EVENTS_DEAD,
+    NOTIFIER_POSTPONED,
+    NOTIFIER_RETRIES,
+    NOTIFIER_RETRIES_DEAD,
+    NOTIFIER_RETRY_WAITS,
+)
 from shared.rabbitmq import Publisher
 from shared.retry import retry_until_available
 
-RETRY_QUEUES: Final = (NOTIFIER_RETRIES_DEAD, NOTIFIER_RETRIES, *NOTIFIER_RETRY_WAITS.values())
+RETRY_QUEUES: Final = (
+    NOTIFIER_RETRIES_DEAD,
+    NOTIFIER_RETRIES,
+    *NOTIFIER_RETRY_WAITS.values(),
+    NOTIFIER_POSTPONED,
+    NOTIFIER_EVENTS_DEAD,
+)
 WAITS: Final = tuple(sorted(NOTIFIER_RETRY_WAITS))
 """Seconds; each has a queue of its own at the broker."""
 LONGEST_DEFERRAL_SECONDS: Final = 600
 DEFERRALS_A_STEP: Final = 4
+POSTPONED_SECONDS: Final = 5
+MAX_POSTPONED: Final = 256
+"""Messages in one AMQP message."""
 
 
 def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
@@ -45,3 +61,10 @@ class Retries:
         await retry_until_available(
             "publish retries", lambda: self._publisher.publish(queue, body, expiration_seconds=wait_seconds)
         )
+
+    async def postpone(self, messages: Sequence[relay.Undelivered]) -> None:
+        """Publish messages that shall be looked at again as if they had just been reported."""
+        for start in range(0, len(messages), MAX_POSTPONED):
+            body = msgpack_encoder.encode(relay.UndeliveredBatch(list(messages[start : start + MAX_POSTPONED])))
+            publish = partial(self._publisher.publish, NOTIFIER_POSTPONED, body, expiration_seconds=POSTPONED_SECONDS)
+            await retry_until_available("publish postponed", publish)

@@ -11,6 +11,8 @@ from services.notifier import metrics
 from services.notifier.delivery.outcome import CIRCUIT_OPEN, QUEUE_FULL, UNANSWERED, UNASKED, Outcome
 from shared.outbound.circuit import Circuit
 
+NEW_HOSTS: Final = " (new hosts)"
+"""End of the name of a queue for hosts below a wildcard that have not answered yet: users can invent such hosts."""
 WAITING_PER_PLACE: Final = 4
 """Jobs that wait in memory for each place. With answers after 1 s, a full queue is worked off in the shortest retry wait, 5 s."""
 
@@ -51,14 +53,33 @@ class ServiceQueue:
         self._circuit_open.set(self.circuit.is_open)
 
     @asynccontextmanager
-    async def place(self, subscription_id: str) -> AsyncIterator[None]:
-        """Wait for the turn of this subscription, and then for one of the places.
+    async def place(self, target_id: str) -> AsyncIterator[None]:
+        """Wait for the turn of this device, and then for one of the places.
 
         On the device the newer notification replaces the older one, by tag and topic: sent at once, the older could come last.
         """
-        turn = self._turns.get(subscription_id)
+        turn = self._turns.get(target_id)
         if turn is None:
-            turn = self._turns[subscription_id] = asyncio.Lock()
+            turn = self._turns[target_id] = asyncio.Lock()
         async with turn, self._places:
             with self._in_flight.track_inprogress():
                 yield
+
+
+class ServiceQueues:
+    """The queues by name, made when they are first used. `places`: requests at once to one push service.
+
+    Names come from the operator's settings, so there are only a few.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._queues: dict[str, ServiceQueue] = {}
+
+    def get(self, name: str) -> ServiceQueue:
+        """The queue of this name. One for hosts that never answered has a tenth of the places."""
+        queue = self._queues.get(name)
+        if queue is None:
+            places = max(1, self._places // 10) if name.endswith(NEW_HOSTS) else self._places
+            queue = self._queues[name] = ServiceQueue(name, places)
+        return queue

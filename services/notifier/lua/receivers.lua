@@ -1,7 +1,8 @@
 -- What is known of the receivers of some messages.
--- ARGV: for each message: receiver, sender, conversation, message, and the connections that were silent, with commas.
--- First of all: how long silence is remembered, in seconds.
--- Returns for each message: {seq the receiver has or 0, blocked 0/1, reachable 0/1}.
+-- ARGV: how long silence is remembered, in seconds; then for each message: receiver, sender, conversation, message, and the
+-- connections that were silent, with commas.
+-- Returns for each message: {seq that needs no push, or 0; blocked 0/1; reachable 0/1; what happened to the message, or nil;
+-- unread in the conversation, or nil; unread in all, or nil; tokens up to when are revoked, or nil}.
 local keep = tonumber(ARGV[1])
 local answers = {}
 local gateways = {}
@@ -13,7 +14,7 @@ local function lives(gateway)
     return gateways[gateway]
 end
 
--- Every report is remembered before it is judged: of several gateways, the one that reports last finds all silent.
+-- Every report is stored before the decision: of several gateways, the one that reports last finds that all were silent.
 local function silent_set(message, reported)
     local key = '{{SILENT}}' .. message
     local silent = {}
@@ -30,7 +31,11 @@ end
 local function reachable(receiver, silent)
     local routes = redis.call('HGETALL', '{{ROUTES}}' .. receiver)
     for i = 1, #routes, 2 do
-        if not silent[routes[i]] and lives(routes[i + 1]) then
+        if
+            not silent[routes[i]]
+            and lives(routes[i + 1])
+            and redis.call('SISMEMBER', '{{INACTIVE}}' .. receiver, routes[i]) == 0
+        then
             return 1
         end
     end
@@ -44,6 +49,10 @@ for i = 2, #ARGV, 5 do
         tonumber(redis.call('HGET', '{{PROGRESS}}' .. receiver, conversation) or 0),
         redis.call('SISMEMBER', '{{BLOCKED}}' .. receiver, sender),
         reachable(receiver, silent),
+        redis.call('GET', '{{CHANGED}}' .. message),
+        redis.call('GET', '{{UNREAD_CONVERSATION}}' .. receiver .. ':' .. conversation),
+        redis.call('GET', '{{UNREAD_TOTAL}}' .. receiver),
+        redis.call('GET', '{{REVOKED}}' .. receiver),
     }
 end
 return answers

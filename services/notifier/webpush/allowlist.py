@@ -7,15 +7,19 @@ from typing import Final
 
 from yarl import URL
 
+from services.notifier.targets import TargetRefused
 from shared.protocol import limits
 
-_ENDPOINT: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?][!#-\[\]^-~]*)?", re.ASCII)
+_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_ENDPOINT: Final = re.compile(
+    rf"https?://({_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?([/?][!#-\[\]^-~]*)?", re.ASCII
+)
 """A host in lower case, perhaps a port, and printable ASCII. Everything that URL parsers disagree about is left out: user
-information, blanks, quotes, backslashes, percent signs in the host, empty ports."""
+information, blanks, quotes, backslashes, percent signs in the host, empty labels and ports."""
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9][a-z0-9-]*")
 
 
-class EndpointRefused(ValueError):
+class EndpointRefused(TargetRefused):
     """An endpoint that is not posted to. The text tells the client why."""
 
 
@@ -61,6 +65,10 @@ class AllowList:
             if host.endswith(domain):
                 return entry
         raise EndpointRefused(f"endpoint: {host} is not an allowed push service")
+
+    def is_wildcard(self, service: str) -> bool:
+        """True when users can invent hosts of this service."""
+        return service.startswith("*.")
 
     def trusts(self, url: URL) -> bool:
         """True when the operator named this very origin."""

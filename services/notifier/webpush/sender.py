@@ -1,27 +1,36 @@
-"""Sends one job as a web push: text, encryption, signature, request."""
+"""Sends jobs as web pushes: text, encryption, signature, request."""
 
 import time
+from collections import OrderedDict
 from typing import Final
 
-import structlog
-
 from services.notifier import metrics
-from services.notifier.delivery.outcome import Disposition, Outcome, Reason
-from services.notifier.notification import notification_of, topic_of
-from services.notifier.push_jobs import PushJob
+from services.notifier.delivery.outcome import (
+    KEY_UNKNOWN,
+    KEY_UNSET,
+    UNANSWERED,
+    UNASKED,
+    Disposition,
+    Outcome,
+    Reason,
+)
+from services.notifier.delivery.service_queue import NEW_HOSTS
+from services.notifier.notification import fitted, notification_of, topic_of
+from services.notifier.push_jobs import ApprovedJob
+from services.notifier.subscriptions import Subscription
+from services.notifier.targets import Target
 from services.notifier.webpush.allowlist import AllowList, EndpointRefused
-from services.notifier.webpush.encryption import CONTENT_ENCODING, encrypt
+from services.notifier.webpush.encryption import CONTENT_ENCODING, MAX_PLAINTEXT_BYTES, encrypt
 from services.notifier.webpush.http_client import WebPushClient
 from services.notifier.webpush.vapid import VapidKeys, VapidSigner
+from shared.protocol.codec import json_encoder
 
-log = structlog.get_logger(__name__)
-
-_KEY_UNKNOWN: Final = Outcome(Disposition.DROPPED, Reason.KEY_UNKNOWN)
-_KEY_UNSET: Final = Outcome(Disposition.DROPPED, Reason.KEY_UNSET)
+MAX_HOSTS: Final = 1_024
+"""Hosts below a wildcard that are remembered as push services that answer."""
 
 
-class Sender:
-    """Sends single jobs. `keys` is None when the operator has set no VAPID key: then nothing is sent."""
+class WebPushSender:
+    """Sends to browsers. `keys` is None when the operator has set no VAPID key: then nothing is sent."""
 
     def __init__(
         self, client: WebPushClient, allowed: AllowList, keys: VapidKeys | None, signer: VapidSigner, ttl_seconds: int
@@ -31,34 +40,64 @@ class Sender:
         self._keys = keys
         self._signer = signer
         self._ttl_seconds = ttl_seconds
+        self._answering: OrderedDict[str, None] = OrderedDict()
 
-    def service_of(self, job: PushJob) -> str:
-        """The push service that a job goes to. Raises EndpointRefused when it is no longer allowed."""
-        return self._allowed.service_of(self._allowed.parse(job.subscription.endpoint))
+    def queue_of(self, target: Target) -> str:
+        """The push service of a browser. Raises EndpointRefused when it is no longer allowed.
 
-    async def send(self, job: PushJob) -> Outcome:
+        Below a wildcard, hosts that have never answered share a queue of their own, so that invented ones, whose look-up
+        takes seconds, take no place from those that work.
+        """
+        assert isinstance(target, Subscription)
+        url = self._allowed.parse(target.endpoint)
+        service = self._allowed.service_of(url)
+        return service + NEW_HOSTS if self._is_new(service, url.raw_host) else service
+
+    async def send(self, approved: ApprovedJob) -> Outcome:
         """Make one request, and return its outcome."""
+        target = approved.target
+        assert isinstance(target, Subscription)
         if self._keys is None:
-            return _KEY_UNSET
-        key = self._keys.find(job.subscription.key_id)
+            return KEY_UNSET
+        key = self._keys.find(target.key_id)
         if key is None:
-            return _KEY_UNKNOWN
+            return KEY_UNKNOWN
         try:
-            url = self._allowed.parse(job.subscription.endpoint)
+            url = self._allowed.parse(target.endpoint)
         except EndpointRefused as error:
             return Outcome(Disposition.DROPPED, Reason.ENDPOINT_REFUSED, detail=str(error))
-        body = encrypt(notification_of(job.message), job.subscription.p256dh, job.subscription.auth)
-        headers = self._headers(job)
+        service = self._allowed.service_of(url)
+        notification = notification_of(approved.job.message, approved.receiver)
+        text = json_encoder.encode(fitted(notification, MAX_PLAINTEXT_BYTES))
+        headers = self._headers(approved)
         headers["Authorization"] = self._signer.authorization(key, str(url.origin()))
-        with metrics.REQUEST_SECONDS.labels(self._allowed.service_of(url)).time():
-            return await self._client.post(url, trusted=self._allowed.trusts(url), headers=headers, body=body)
+        with metrics.REQUEST_SECONDS.labels(service).time():
+            outcome = await self._client.post(
+                url,
+                trusted=self._allowed.trusts(url),
+                headers=headers,
+                body=encrypt(text, target.p256dh, target.auth),
+            )
+        if self._allowed.is_wildcard(service) and outcome.reason not in UNASKED | UNANSWERED:
+            self._remember(url.raw_host or "")
+        return outcome
 
-    def _headers(self, job: PushJob) -> dict[str, str]:
-        age_seconds = int(time.time() - job.message.created_at_ms / 1000)
+    def _is_new(self, service: str, host: str | None) -> bool:
+        return self._allowed.is_wildcard(service) and host not in self._answering
+
+    def _remember(self, host: str) -> None:
+        self._answering[host] = None
+        self._answering.move_to_end(host)
+        if len(self._answering) > MAX_HOSTS:
+            self._answering.popitem(last=False)
+
+    def _headers(self, approved: ApprovedJob) -> dict[str, str]:
+        message = approved.job.message
+        age_seconds = int(time.time() - message.created_at_ms / 1000)
         return {
             "Content-Type": "application/octet-stream",
             "Content-Encoding": CONTENT_ENCODING,
             "TTL": str(max(0, self._ttl_seconds - age_seconds)),
             "Urgency": "high",
-            "Topic": topic_of(job.message.conversation_id, job.subscription.id),
+            "Topic": topic_of(message.conversation_id, approved.target.id),
         }

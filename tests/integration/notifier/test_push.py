@@ -12,7 +12,7 @@ async def test_an_undelivered_message_is_pushed_encrypted(
 ) -> None:
     browser = push.browser()
     await notifier.subscribe(user_id, browser)
-    message = undelivered(user_id)
+    message = undelivered(user_id, sender_name="Somchai S.")
     await broker.undelivered(message)
 
     [got] = await push.wait_for(1, browser)
@@ -26,6 +26,8 @@ async def test_an_undelivered_message_is_pushed_encrypted(
             "conversationId": message.conversation_id,
             "messageId": message.message_id,
             "senderId": message.sender_id,
+            "senderName": "Somchai S.",
+            "unread": {"conversation": 1, "total": 1},
         },
     }
     assert b"Hello" not in got.body

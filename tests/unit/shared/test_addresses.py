@@ -65,5 +65,5 @@ def test_other_addresses(address: str) -> None:
 
 def test_a_socket_is_only_made_for_a_public_address() -> None:
     public_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 443))).close()
-    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"):
+    with pytest.raises(AddressRefused, match="not a public address"):
         public_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443)))

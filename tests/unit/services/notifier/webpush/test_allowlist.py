@@ -62,6 +62,11 @@ def test_push_services_are_allowed(endpoint: str, service: str) -> None:
         "https://fcm%2egoogleapis.com/a",
         "https:///a",
         "https://:443/a",
+        "https://.push.apple.com/",
+        "https://a..push.apple.com/",
+        "https://-a.push.apple.com/",
+        "https://a-.push.apple.com/",
+        f"https://{'a' * 64}.push.apple.com/",
     ],
 )
 def test_everything_else_is_refused(endpoint: str) -> None:

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid import Vapid02
 
 from services.notifier.webpush.base64url import decode, encode
-from services.notifier.webpush.vapid import VapidKey, VapidKeys, VapidSigner
+from services.notifier.webpush.vapid import MAX_ORIGINS, VapidKey, VapidKeys, VapidSigner
 
 # RFC 8292, section 2.4.
 EXAMPLE_TOKEN = (
@@ -63,6 +63,16 @@ def test_each_origin_and_key_has_a_token_of_its_own() -> None:
     signer, key, other = VapidSigner(SUBJECT), VapidKey.generate(), VapidKey.generate()
     headers = {signer.authorization(k, o) for k in (key, other) for o in (ORIGIN, "https://other.example")}
     assert len(headers) == 4
+
+
+def test_invented_origins_don_t_fill_the_memory() -> None:
+    signer, key = VapidSigner(SUBJECT), VapidKey.generate()
+    kept = signer.authorization(key, ORIGIN)
+    for number in range(2 * MAX_ORIGINS):
+        signer.authorization(key, f"https://{number}.notify.windows.com")
+        if number % 100 == 0:
+            assert signer.authorization(key, ORIGIN) == kept
+    assert len(signer._headers) == MAX_ORIGINS
 
 
 def test_a_key_survives_its_text() -> None:

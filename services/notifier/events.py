@@ -1,0 +1,53 @@
+"""What other services tell of users: a conversation was muted, a user was revoked."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import structlog
+
+from services.notifier import metrics
+from services.notifier.push_settings import PushSettingsStore
+from services.notifier.targets import Targets
+from shared.protocol import relay
+from shared.protocol.topology import NOTIFIER_EVENTS_DEAD
+from shared.rabbitmq import Consumer, Delivery, Publisher, acknowledge, dead_letter
+from shared.retry import retry_until_available
+
+log = structlog.get_logger(__name__)
+
+TAKE: Final = 64
+
+
+class EventConsumer:
+    """Works on the queue of events, in order. Each event may come twice: applying one again changes nothing."""
+
+    def __init__(self, consumer: Consumer, publisher: Publisher, settings: PushSettingsStore, targets: Targets) -> None:
+        self._consumer = consumer
+        self._publisher = publisher
+        self._settings = settings
+        self._targets = targets
+
+    async def run(self) -> None:
+        """Take, apply and acknowledge. Never returns."""
+        while True:
+            await self._handle(await self._consumer.take(TAKE))
+
+    async def _handle(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            try:
+                for event in relay.notifier_event_batch_decoder.decode(delivery.body).events:
+                    await retry_until_available("event", partial(self._apply, event))
+            except Exception as error:
+                # What passes has been waited for: the rest is wrong for ever, such as an id that is no UUID.
+                metrics.POISON.inc()
+                log.error("push.poison_event", error=str(error), bytes=len(delivery.body))
+                await dead_letter(self._publisher, NOTIFIER_EVENTS_DEAD, delivery, str(error))
+            else:
+                acknowledge(delivery)
+
+    async def _apply(self, event: relay.NotifierEvent) -> None:
+        if isinstance(event, relay.ConversationMuted):
+            await self._settings.mute(event)
+        else:
+            await self._targets.revoke(event.user_id, event.issued_until)

@@ -1,0 +1,1 @@
+"""Native push: apps on Android (FCM) and on Apple's systems (APNs)."""

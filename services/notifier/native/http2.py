@@ -1,0 +1,67 @@
+"""HTTP to FCM and APNs: one pool of connections to each, whose failures are outcomes."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import httpx
+
+from services.notifier.delivery.outcome import Disposition, Outcome, Reason
+
+DETAIL_CHARACTERS: Final = 200
+"""How much of the body of a refusal is logged."""
+CONNECTIONS: Final = 4
+"""To one service: an HTTP/2 connection carries many requests at once."""
+
+Interpret = Callable[[httpx.Response], Outcome]
+
+
+class NativeClient:
+    """Posts JSON by HTTP/2, which APNs demands and FCM speaks.
+
+    The operator names the origins, so their addresses are not checked. Trusts the system's certificates, or those that
+    the environment variable `SSL_CERT_FILE` names.
+    """
+
+    def __init__(self, origin: str, timeout_seconds: float) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=origin,
+            http1=False,
+            http2=True,
+            timeout=timeout_seconds,
+            trust_env=False,
+            follow_redirects=False,
+            verify=ssl.create_default_context(),
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+        )
+        self._timeout_seconds = timeout_seconds
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def post(self, path: str, headers: Mapping[str, str], body: bytes, interpret: Interpret) -> Outcome:
+        """Make one request. What the network or the service does wrong is in the outcome, never raised."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._client.post(path, headers=dict(headers), content=body)
+        except (TimeoutError, httpx.TimeoutException):
+            return Outcome(Disposition.RETRY, Reason.TIMEOUT)
+        except httpx.HTTPError as error:
+            return Outcome(Disposition.RETRY, Reason.UNREACHABLE, detail=repr(error))
+        return interpret(response)
+
+
+def detail_of(response: httpx.Response) -> str:
+    """What a refusal says, for the log."""
+    return f"{response.status_code} {response.text[:DETAIL_CHARACTERS]!r}"
+
+
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object in a response, or an empty one."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

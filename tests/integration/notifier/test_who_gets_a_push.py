@@ -1,0 +1,194 @@
+"""Who gets a push when: two devices in every state, and all that speaks against a push."""
+
+import itertools
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import pytest
+from pydantic import SecretStr
+
+from services.notifier.decision import Receivers, Verdict, decide
+from services.notifier.push_settings import PushSettings, PushSettingsStore
+from services.notifier.quiet_hours import QuietHours
+from shared import postgres
+from shared.protocol import keys, relay
+from shared.redis import Shards, open_shards
+from tests.integration.notifier.conftest import undelivered
+
+GATEWAY = "gateway-of-the-table"
+HOUR = timedelta(hours=1)
+
+
+class Device(StrEnum):
+    """What a device of the receiver does."""
+
+    ACTIVE = "active"
+    """Connected, and it shows signs of life; it said `active: true` or nothing."""
+    INACTIVE = "inactive"
+    """Connected, and it last said `active: false`."""
+    FROZEN = "frozen"
+    """Connected, but it has shown no sign of life since the message was written to it."""
+    GONE = "gone"
+
+
+class World:
+    """The stores, as they look when one message is due."""
+
+    def __init__(self, shards: Shards, pool: postgres.Pool) -> None:
+        self.shards = shards
+        self.redis = shards.at(0).client
+        self.settings = PushSettingsStore(pool)
+        self.receivers = Receivers(shards, self.settings)
+        self.message = undelivered(str(uuid.uuid4()), seq=7)
+
+    @property
+    def user_id(self) -> str:
+        return self.message.receiver_id
+
+    async def has(self, *devices: Device) -> None:
+        for device in devices:
+            if device is Device.GONE:
+                continue
+            connection = str(uuid.uuid4())
+            await self.redis.hset(keys.key(keys.ROUTES, self.user_id), connection, GATEWAY)
+            if device is Device.FROZEN:
+                self.message.silent_connections.append(connection)
+            if device is Device.INACTIVE:
+                await self.redis.sadd(keys.key(keys.INACTIVE, self.user_id), connection)
+
+    async def verdict(self) -> Verdict:
+        found = await self.receivers.of(self.shards.index_of(self.user_id), [self.message])
+        assert found is not None
+        return decide(self.message, found[0], now=datetime.now(UTC), ttl_seconds=60)
+
+
+async def nothing(_world: World) -> None:
+    """Nothing speaks against a push."""
+
+
+async def muted(world: World) -> None:
+    await world.settings.change(world.user_id, lambda _: PushSettings(muted_until=datetime.now(UTC) + HOUR))
+
+
+async def was_muted(world: World) -> None:
+    await world.settings.change(world.user_id, lambda _: PushSettings(muted_until=datetime.now(UTC) - HOUR))
+
+
+async def conversation_muted(world: World) -> None:
+    until_ms = round(time.time() * 1000) + 60_000
+    await world.settings.mute(relay.ConversationMuted(world.user_id, world.message.conversation_id, until_ms, 1))
+
+
+async def other_conversation_muted(world: World) -> None:
+    until_ms = round(time.time() * 1000) + 60_000
+    await world.settings.mute(relay.ConversationMuted(world.user_id, str(uuid.uuid4()), until_ms, 1))
+
+
+async def conversation_unmuted(world: World) -> None:
+    await conversation_muted(world)
+    await world.settings.mute(relay.ConversationMuted(world.user_id, world.message.conversation_id, None, 3))
+    # An event of before that comes late changes nothing.
+    late = relay.ConversationMuted(world.user_id, world.message.conversation_id, round(time.time() * 1000) + 60_000, 2)
+    await world.settings.mute(late)
+
+
+async def quiet(world: World) -> None:
+    now = datetime.now(UTC)
+    minute = now.hour * 60 + now.minute
+    span = QuietHours("UTC", (minute - 60) % 1440, (minute + 60) % 1440)
+    await world.settings.change(world.user_id, lambda _: PushSettings(quiet_hours=span))
+
+
+async def not_quiet(world: World) -> None:
+    now = datetime.now(UTC)
+    minute = now.hour * 60 + now.minute
+    span = QuietHours("UTC", (minute + 60) % 1440, (minute + 120) % 1440)
+    await world.settings.change(world.user_id, lambda _: PushSettings(quiet_hours=span))
+
+
+async def blocked(world: World) -> None:
+    await world.redis.sadd(keys.key(keys.BLOCKED, world.user_id), world.message.sender_id)
+
+
+async def read(world: World) -> None:
+    await world.redis.hset(keys.key(keys.PROGRESS, world.user_id), world.message.conversation_id, "7")
+
+
+async def read_before(world: World) -> None:
+    await world.redis.hset(keys.key(keys.PROGRESS, world.user_id), world.message.conversation_id, "6")
+
+
+async def deleted(world: World) -> None:
+    await world.redis.set(keys.key(keys.CHANGED, world.message.message_id), keys.CHANGED_DELETED, ex=60)
+
+
+async def edited(world: World) -> None:
+    await world.redis.set(keys.key(keys.CHANGED, world.message.message_id), keys.CHANGED_TEXT + "new", ex=60)
+
+
+CIRCUMSTANCES: list[tuple[Callable[[World], Awaitable[None]], Verdict]] = [
+    (nothing, Verdict.PUSH),
+    (edited, Verdict.PUSH),
+    (read_before, Verdict.PUSH),
+    (was_muted, Verdict.PUSH),
+    (other_conversation_muted, Verdict.PUSH),
+    (conversation_unmuted, Verdict.PUSH),
+    (not_quiet, Verdict.PUSH),
+    (muted, Verdict.MUTED),
+    (conversation_muted, Verdict.CONVERSATION_MUTED),
+    (quiet, Verdict.QUIET_HOURS),
+    (blocked, Verdict.BLOCKED),
+    (read, Verdict.DELIVERED),
+    (deleted, Verdict.DELETED),
+]
+STRONGER_THAN_A_DEVICE = {Verdict.BLOCKED, Verdict.DELIVERED, Verdict.DELETED}
+"""Verdicts that are given whether a device is reachable or not."""
+
+
+@pytest.fixture
+async def stores(database_url: str, redis_url: str) -> AsyncIterator[tuple[Shards, postgres.Pool]]:
+    """Redis with a living gateway, and PostgreSQL."""
+    shards = open_shards(redis_url)
+    pool = await postgres.open_pool(SecretStr(database_url), size=2, application_name="test")
+    await shards.at(0).client.set(keys.key(keys.GATEWAY, GATEWAY), "1", ex=600)
+    yield shards, pool
+    await shards.aclose()
+    await pool.close()
+
+
+@pytest.mark.parametrize(("circumstance", "verdict"), CIRCUMSTANCES, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(("phone", "laptop"), list(itertools.combinations_with_replacement(Device, 2)))
+async def test_the_table(
+    stores: tuple[Shards, postgres.Pool],
+    phone: Device,
+    laptop: Device,
+    circumstance: Callable[[World], Awaitable[None]],
+    verdict: Verdict,
+) -> None:
+    world = World(*stores)
+    await world.has(phone, laptop)
+    await circumstance(world)
+    somebody_looks = Device.ACTIVE in (phone, laptop)
+    expected = Verdict.REACHABLE if somebody_looks and verdict not in STRONGER_THAN_A_DEVICE else verdict
+    assert await world.verdict() is expected
+
+
+async def test_an_edited_text_and_the_counts_come_with_the_decision(stores: tuple[Shards, postgres.Pool]) -> None:
+    world = World(*stores)
+    await edited(world)
+    await world.redis.set(keys.key(keys.UNREAD_CONVERSATION, world.user_id, world.message.conversation_id), 3)
+    await world.redis.set(keys.key(keys.UNREAD_TOTAL, world.user_id), 12)
+    found = await world.receivers.of(world.shards.index_of(world.user_id), [world.message])
+    assert found is not None
+    assert found[0].new_text == "new"
+    assert (found[0].unread.conversation, found[0].unread.total) == (3, 12)
+
+
+async def test_counts_that_redis_lost_say_at_least_this_message(stores: tuple[Shards, postgres.Pool]) -> None:
+    world = World(*stores)
+    found = await world.receivers.of(world.shards.index_of(world.user_id), [world.message])
+    assert found is not None
+    assert (found[0].unread.conversation, found[0].unread.total) == (1, 1)
