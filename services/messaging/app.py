@@ -19,6 +19,7 @@ from services.messaging.platform.sends import Sends
 from services.messaging.rest.endpoints import Endpoints
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
+from services.messaging.stores.changes import Changes
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.receipts import Receipts
@@ -34,7 +35,14 @@ from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol.requests import MessagingRequest, messaging_request_decoder
-from shared.protocol.topology import FORMER_SIGNALS, MESSAGING_REQUESTS, MESSAGING_SIGNALS, QUEUES, command_queues
+from shared.protocol.topology import (
+    FORMER_SIGNALS,
+    MESSAGING_CHANGES,
+    MESSAGING_REQUESTS,
+    MESSAGING_SIGNALS,
+    QUEUES,
+    command_queues,
+)
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
@@ -66,6 +74,12 @@ class Messaging:
             prefetch=settings.command_prefetch,
             also=QUEUES,
         )
+        self._changes_link = Consumer(
+            settings.amqp_url,
+            f"{settings.instance}.changes",
+            MESSAGING_CHANGES,
+            prefetch=settings.command_prefetch,
+        )
         self._signals_link = Consumer(
             settings.amqp_url,
             f"{settings.instance}.signals",
@@ -79,13 +93,20 @@ class Messaging:
         self._indicators = TypingIndicators(pool, shards)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
         self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
-        handlers = Handlers(self._messages, Receipts(pool), self._blocks, self._indicators, self._directory)
+        handlers = Handlers(
+            self._messages,
+            Receipts(pool),
+            self._blocks,
+            self._indicators,
+            self._directory,
+            Changes(pool, settings.edit_window_seconds),
+        )
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
         outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
         cycle = Cycle(handlers, self._fanout, self._indicators, outgoing, self._audit, self._failpoints)
-        self._commands = CommandConsumer(
-            self._commands_link, cycle, DeadLetters(self._publisher), self._failpoints, settings.max_cycle_commands
-        )
+        # A cycle keeps nothing, so that the consumers of both queues don't wait for each other.
+        self._commands = self._command_consumer(self._commands_link, cycle)
+        self._changes = self._command_consumer(self._changes_link, cycle)
         self._requests_link = Consumer(
             settings.amqp_url,
             f"{settings.instance}.requests",
@@ -102,10 +123,12 @@ class Messaging:
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("commands link", self._commands_link.run())
+        supervisor.start("changes link", self._changes_link.run())
         supervisor.start("signals link", self._signals_link.run())
         supervisor.start("requests link", self._requests_link.run())
         supervisor.start("commands", self._commands.run())
         supervisor.start("requests", self._requests.run())
+        supervisor.start("changes", self._changes.run())
         supervisor.start("signals", self._signals.run())
         supervisor.start("audit", self._audit.run())
 
@@ -127,7 +150,7 @@ class Messaging:
         self._stopping = True
         try:
             async with asyncio.timeout(self._settings.shutdown_seconds / 2):
-                await self._commands.drain()
+                await asyncio.gather(self._commands.drain(), self._changes.drain())
         except TimeoutError:
             log.warning("drain.incomplete")
 
@@ -139,8 +162,12 @@ class Messaging:
         )
         return Responder(self._requests_link, self._shards, messaging_request_decoder, requests.handle)
 
+    def _command_consumer(self, link: Consumer, cycle: Cycle) -> CommandConsumer:
+        dead_letters = DeadLetters(self._publisher)
+        return CommandConsumer(link, cycle, dead_letters, self._failpoints, self._settings.max_cycle_commands)
+
     async def _check_amqp(self) -> None:
-        links = (self._publisher, self._commands_link, self._signals_link)
+        links = (self._publisher, self._commands_link, self._changes_link, self._signals_link)
         if self._stopping or not all(link.ready for link in links):
             raise BrokerUnavailable("not consuming")
 

@@ -2,28 +2,34 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import structlog
 
 from services.messaging import metrics
 from services.messaging.failpoints import Failpoint, Failpoints
 from services.messaging.fanout.cycle_effects import CycleEffects
-from services.messaging.fanout.fanout import Fanout
+from services.messaging.fanout.fanout import Fanout, OutdatedError
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
-from services.messaging.requests import Request
+from services.messaging.statements import Statement, segments, statements
 from services.messaging.stores.unread_audit import UnreadAudit
 from services.messaging.typing.indicators import TypingIndicators
-from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
+from shared.protocol.relay import (
+    CommandBatch,
+    DeleteMessage,
+    EditMessage,
+    MarkDelivered,
+    MarkRead,
+    SendMessage,
+    SetBlock,
+    SetReaction,
+)
 from shared.retry import is_transient, retry_until_available
 from shared.tracing import span
 
 log = structlog.get_logger(__name__)
-
-Segment = list[Request[Command]]
-"""Commands that may be stored in any order."""
 
 
 class Cycle:
@@ -46,7 +52,18 @@ class Cycle:
         self._failpoints = failpoints
 
     async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
-        """Handle `batches` in order, as statement of a trace. Can be run again with the same ones after any failure."""
+        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure.
+
+        When another replica has announced a later change of one of the messages, all are read again: stored commands are
+        repetitions then, and show what stands.
+        """
+        while True:
+            try:
+                return await self._run(batches, trace)
+            except OutdatedError:
+                metrics.OUTDATED.inc()
+
+    async def _run(self, batches: Sequence[CommandBatch], trace: str | None) -> None:
         effects = self._fanout.effects(trace or "")
         left = await self._unfinished(batches)
         self._failpoints.reach(Failpoint.BEFORE_COMMIT)
@@ -74,9 +91,11 @@ class Cycle:
             await self._indicators.end(ended)
         if undelivered:
             await retry_until_available("report undelivered", lambda: self._outgoing.undelivered(undelivered))
+        if effects.deleted:
+            await retry_until_available("inboxes", lambda: self._fanout.eraser.erase(effects.deleted))
         if effects.blocks:
             await retry_until_available("report blocks", lambda: self._outgoing.blocks(effects.blocks))
-        if undelivered or ended or effects.blocks or len(effects.shards) > 1:
+        if undelivered or ended or effects.blocks or effects.deleted or len(effects.shards) > 1:
             await retry_until_available(
                 "remember processed", lambda: self._fanout.processed.remember(effects.completed)
             )
@@ -88,7 +107,7 @@ class Cycle:
         known = await self._fanout.processed.find(batch for batch in batches if batch.again)
         return [batch for batch in batches if (batch.gateway_id, batch.batch_id) not in known]
 
-    async def _handle(self, statement: Segment, effects: CycleEffects) -> None:
+    async def _handle(self, statement: Statement, effects: CycleEffects) -> None:
         """Handle the commands of one statement. If it fails for good, handle them one by one: a bad command must not fail
         its neighbours.
         """
@@ -107,42 +126,21 @@ class Cycle:
             log.exception("command.failed", error_id=error_id, user_id=command.user_id)
             self._handlers.fail(batch, command, error_id, effects)
 
-    async def _apply(self, statement: Segment, effects: CycleEffects) -> None:
-        batch, _, first = statement[0]
-        if isinstance(first, SetBlock):
-            await self._handlers.block(batch, first, effects)
-        elif isinstance(first, SendMessage):
-            await self._handlers.send(cast("list[Request[SendMessage]]", statement), effects)
-        else:
-            await self._handlers.mark(cast("list[Request[MarkRead | MarkDelivered]]", statement), effects)
-
-
-def segments(batches: Iterable[CommandBatch]) -> Iterator[Segment]:
-    """The commands of `batches`, in order, cut before and after each change of a block."""
-    segment: Segment = []
-    for batch in batches:
-        for place, command in enumerate(batch.commands):
-            if isinstance(command, SetBlock):
-                if segment:
-                    yield segment
-                yield [(batch, place, command)]
-                segment = []
-            else:
-                segment.append((batch, place, command))
-    if segment:
-        yield segment
-
-
-def statements(segment: Segment) -> Iterator[Segment]:
-    """Split a segment into what one statement can do.
-
-    Marks come first: whoever read «all» had not seen what is sent in the same cycle.
-    """
-    sends = [request for request in segment if isinstance(request[2], SendMessage)]
-    others = (
-        [request for request in segment if not isinstance(request[2], SendMessage)] if len(sends) < len(segment) else []
-    )
-    return (statement for statement in (others, sends) if statement)
+    async def _apply(self, statement: Statement, effects: CycleEffects) -> None:
+        requests: Any = statement
+        match statement[0][2]:
+            case SendMessage():
+                await self._handlers.send(requests, effects)
+            case MarkRead() | MarkDelivered():
+                await self._handlers.mark(requests, effects)
+            case SetBlock():
+                await self._handlers.block(requests, effects)
+            case EditMessage():
+                await self._handlers.changes.edit(requests, effects)
+            case DeleteMessage():
+                await self._handlers.changes.delete(requests, effects)
+            case SetReaction():
+                await self._handlers.changes.react(requests, effects)
 
 
 def _mark_again(batches: Iterable[CommandBatch]) -> None:

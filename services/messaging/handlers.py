@@ -1,10 +1,12 @@
 """Handles commands: each kind goes to its store in one statement, and the results become effects of the cycle."""
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
 from services.messaging import metrics
+from services.messaging.change_handlers import ChangeHandlers
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.event_builders import (
     add_mark_updates,
@@ -14,14 +16,16 @@ from services.messaging.fanout.event_builders import (
     block_event,
     message_of,
 )
-from services.messaging.requests import Request, key_of, reference_of, requester_of
+from services.messaging.requests import Request, key_of, requester_of
 from services.messaging.stores.blocks import Blocks
+from services.messaging.stores.changes import Changes
 from services.messaging.stores.messages import Appended, Draft, Messages
 from services.messaging.stores.receipts import EVERYTHING, Mark, Receipts
 from services.messaging.typing.indicators import TypingIndicators
 from shared.directory import Directory
 from shared.protocol.errors import ErrorCode
 from shared.protocol.payloads import Message
+from shared.protocol.references import reference_of
 from shared.protocol.relay import (
     BlockChanged,
     Command,
@@ -43,12 +47,14 @@ class Handlers:
         blocks: Blocks,
         indicators: TypingIndicators,
         directory: Directory,
+        changes: Changes,
     ) -> None:
         self._messages = messages
         self._receipts = receipts
         self._blocks = blocks
         self._indicators = indicators
         self._directory = directory
+        self.changes = ChangeHandlers(changes)
 
     async def send(self, requests: Sequence[Request[SendMessage]], effects: CycleEffects) -> list[Appended]:
         """Append messages and announce them. A repeated message is answered to its sender alone.
@@ -59,19 +65,22 @@ class Handlers:
             appended = await self._messages.append(
                 [Draft(send, key_of(batch, place, send)) for batch, place, send in requests]
             )
-        originals = await self._originals(requests, appended)
-        unannounced = unannounced_places(requests, appended) if originals else set()
+        read = await self._read(requests, appended)
+        unannounced = unannounced_places(requests, appended) if read else set()
         unread: dict[tuple[str, str], int] = {}
         for (batch, _, send), result in zip(requests, appended, strict=True):
             place = (send.conversation_id, result.receiver_id)
             if result.verdict == "new":
                 unread[place] = unread.get(place, result.unread) + 1
+                version = result.version
                 message = message_of(send, result)
-                add_message_sent(effects, send, message)
+                if send.reply_to is not None:
+                    message, version = read[send.conversation_id, result.seq]
+                add_message_sent(effects, send, message, version)
                 add_message_new(effects, send, result, message, unread[place])
             elif result.verdict == "repeated":
-                original = originals[send.conversation_id, result.seq]
-                add_message_sent(effects, send, original)
+                original, version = read[send.conversation_id, result.seq]
+                add_message_sent(effects, send, original, version)
                 if (send.conversation_id, result.seq) in unannounced:
                     unannounced.remove((send.conversation_id, result.seq))
                     known = result._replace(message_id=original.id)
@@ -104,8 +113,18 @@ class Handlers:
                 add_mark_updates(effects, marks[place], result)
         metrics.count_verdicts("mark", (result.verdict for result in marked.values()))
 
-    async def block(self, batch: CommandBatch, command: SetBlock, effects: CycleEffects) -> None:
-        """Block or unblock by username."""
+    async def block(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:
+        """Block or unblock by username: the users side by side, each user's commands in order."""
+        by_user: dict[str, list[Request[SetBlock]]] = {}
+        for request in requests:
+            by_user.setdefault(request[2].user_id, []).append(request)
+        await asyncio.gather(*(self._block_in_order(commands, effects) for commands in by_user.values()))
+
+    async def _block_in_order(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:
+        for batch, _, command in requests:
+            await self._block(batch, command, effects)
+
+    async def _block(self, batch: CommandBatch, command: SetBlock, effects: CycleEffects) -> None:
         profile = await self._directory.find_by_username(command.username)
         if profile is None or profile.user_id == command.user_id:
             code = ErrorCode.USER_NOT_FOUND if profile is None else ErrorCode.VALIDATION_ERROR
@@ -113,29 +132,36 @@ class Handlers:
             metrics.count_verdicts("block", (code,))
             return
         with metrics.BLOCK_SECONDS.time():
-            block = await self._blocks.set(command.user_id, profile.user_id, active=command.blocked)
-        if block.active:
+            block = await self._blocks.set(
+                command.user_id, profile.user_id, active=command.blocked, issued_ms=command.at_ms
+            )
+        if block.active and block.changed:
             await self._indicators.end_between(command.user_id, profile.user_id)
         effects.answer(requester_of(batch, command), command.user_id, block_event(block, profile.username))
-        effects.blocks.append(BlockChanged(command.user_id, profile.user_id, block.active, block.version))
-        metrics.count_verdicts("block", ("set" if block.active else "lifted",))
+        if block.changed or batch.again:
+            effects.blocks.append(BlockChanged(command.user_id, profile.user_id, block.active, block.version))
+        metrics.count_verdicts("block", ("repeated" if not block.changed else "set" if block.active else "lifted",))
 
     def fail(self, batch: CommandBatch, command: Command, error_id: str, effects: CycleEffects) -> None:
         """Answer a command that raised an unexpected error, which was logged under `error_id`."""
         message = f"Internal error {error_id}"
         effects.refuse(requester_of(batch, command), ErrorCode.INTERNAL_ERROR, reference_of(command), message)
 
-    async def _originals(
+    async def _read(
         self, requests: Sequence[Request[SendMessage]], appended: Sequence[Appended]
-    ) -> dict[tuple[str, int], Message]:
-        """(conversation, seq) → the stored message, for the messages that were sent again."""
+    ) -> dict[tuple[str, int], tuple[Message, int]]:
+        """(conversation, seq) → the message as it stands, and the version of its conversation: for messages that were sent
+        again, and for replies, whose quotes only the store knows.
+        """
         places = [
             (send.user_id, send.conversation_id, result.seq)
             for (_, _, send), result in zip(requests, appended, strict=True)
-            if result.verdict == "repeated"
+            if result.verdict == "repeated" or (result.verdict == "new" and send.reply_to is not None)
         ]
-        originals = await self._messages.at(places)
-        return {(m.conversation_id, m.seq): msgspec.structs.replace(m, sender=msgspec.UNSET) for m in originals}
+        return {
+            (message.conversation_id, message.seq): (msgspec.structs.replace(message, sender=msgspec.UNSET), version)
+            for message, version in await self._messages.versions_at(places)
+        }
 
 
 def unannounced_places(requests: Sequence[Request[SendMessage]], appended: Sequence[Appended]) -> set[tuple[str, int]]:

@@ -25,6 +25,9 @@ QUEUE_SECONDS = Histogram(
     "chat_messaging_queue_seconds", "How long the oldest delivery of a cycle waited in this process.", buckets=_SECONDS
 )
 DEFERRED = Counter("chat_messaging_deferred_total", "Fan-outs that waited for an earlier message of another replica.")
+OUTDATED = Counter(
+    "chat_messaging_outdated_total", "Fan-outs that were built again: another replica announced a later change."
+)
 OVERTAKEN = Counter("chat_messaging_overtaken_total", "Fan-outs that went ahead of an earlier message, after waiting.")
 REDELIVERED = Counter("chat_messaging_redelivered_total", "AMQP messages that the broker delivered again.")
 DEAD_LETTERS = Counter("chat_messaging_dead_letters_total", "AMQP messages that could not be handled.")
@@ -35,6 +38,9 @@ DRIFT = Counter("chat_messaging_unread_drift_total", "Users, of those sampled, w
 SAMPLED = Counter("chat_messaging_unread_sampled_total", "Users whose counts in Redis were compared with PostgreSQL's.")
 
 APPEND_SECONDS: Final = STATEMENT_SECONDS.labels("append")
+EDIT_SECONDS: Final = STATEMENT_SECONDS.labels("edit")
+DELETE_SECONDS: Final = STATEMENT_SECONDS.labels("delete")
+REACT_SECONDS: Final = STATEMENT_SECONDS.labels("react")
 MARK_SECONDS: Final = STATEMENT_SECONDS.labels("mark")
 BLOCK_SECONDS: Final = STATEMENT_SECONDS.labels("block")
 

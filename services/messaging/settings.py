@@ -19,6 +19,9 @@ class Settings(UploadSettings):
     max_deferral_seconds: float = Field(
         0.2, ge=0, description="Longest wait of a delivery for an earlier message that another replica is delivering."
     )
+    edit_window_seconds: float = Field(
+        86_400, ge=0, description="How long after sending a message can be edited; 0: always."
+    )
     unread_sample_seconds: float = Field(
         10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
     )

@@ -9,5 +9,6 @@ push       what a push service carries to a service worker
 relay      commands and events between services (AMQP), and what goes down to a gateway (Redis pub/sub)
 topology   AMQP queues
 keys       Redis keys and pub/sub topics
+emoji      which texts are one emoji
 codec      instants, JSON and msgpack encoders
 """

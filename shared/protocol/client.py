@@ -8,14 +8,17 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from shared.protocol import limits
-from shared.protocol.codec import Uuid, is_uuid
+from shared.protocol.codec import Uuid, is_uuid, json_encoder
+from shared.protocol.emoji import is_emoji
 from shared.protocol.text import is_blank
 
-MessageType = Literal["text", "image", "video", "audio", "file"]
+MessageType = Literal["text", "image", "video", "audio", "file", "custom"]
 MediaType = Literal["image", "video", "audio", "file"]
 Availability = Literal["online", "away", "busy"]
 
 Seq = Annotated[int, msgspec.Meta(ge=1, le=limits.MAX_SAFE_INTEGER)]
+TempId = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_TEMP_ID_CHARACTERS)]
+Content = Annotated[str, msgspec.Meta(max_length=limits.MAX_CONTENT_CHARACTERS)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_SAFE_INTEGER)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_URL_CHARACTERS)]
 Username = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS)]
@@ -26,6 +29,26 @@ def refuse_nul(*texts: str | None) -> None:
     for text in texts:
         if text and "\0" in text:
             raise ValueError("U+0000 is not allowed")
+
+
+def check_metadata(metadata: dict[str, Any]) -> None:
+    """Raise ValueError when metadata is too big, too deep, or holds U+0000 in a key or a text."""
+    level: list[Any] = [metadata]
+    for _ in range(limits.MAX_METADATA_DEPTH):
+        texts = [value for value in level if isinstance(value, str)]
+        texts += [key for value in level if isinstance(value, dict) for key in value]
+        refuse_nul(*texts)
+        inner: list[Any] = []
+        for value in level:
+            inner += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if not inner:
+            break
+        level = inner
+    else:
+        raise ValueError(f"metadata must not be nested deeper than {limits.MAX_METADATA_DEPTH} levels")
+    size = len(json_encoder.encode(metadata))
+    if size > limits.MAX_METADATA_BYTES:
+        raise ValueError(f"metadata is {size} bytes as compact JSON; the limit is {limits.MAX_METADATA_BYTES}")
 
 
 def require_uuid(text: str) -> None:
@@ -69,18 +92,29 @@ class Media(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
 
 
 class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A message to store and deliver. Media, or content with a visible character, is required."""
+    """A message to store and deliver. Media, or content with a visible character, is required; of `custom`, metadata is.
+
+    `reply_to`: the seq of the message that it quotes. `metadata`: stored and delivered, never read by the server.
+    """
 
     conversation_id: Uuid
     type: MessageType
-    content: Annotated[str, msgspec.Meta(max_length=limits.MAX_CONTENT_CHARACTERS)] | None = None
+    content: Content | None = None
     media: Annotated[list[Media], msgspec.Meta(max_length=limits.MAX_MEDIA)] | None = None
-    temp_id: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_TEMP_ID_CHARACTERS)] | None = None
+    temp_id: TempId | None = None
+    reply_to: Seq | None = None
+    metadata: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         require_uuid(self.conversation_id)
         content = self.content
-        if content:
+        if self.metadata is not None:
+            check_metadata(self.metadata)
+        if self.type == "custom":
+            if self.metadata is None:
+                raise ValueError("metadata is required for a custom message")
+            refuse_nul(content)
+        elif content:
             if "\0" in content:
                 raise ValueError("U+0000 is not allowed")
             if not self.media and is_blank(content):
@@ -112,6 +146,46 @@ class MessageDeliveredPayload(msgspec.Struct, rename="camel", frozen=True):
 
     def __post_init__(self) -> None:
         require_uuid(self.conversation_id)
+
+
+class MessageEditPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A new text, or caption, for a message of the sender's own."""
+
+    conversation_id: Uuid
+    seq: Seq
+    content: Content
+    temp_id: TempId | None = None
+
+    def __post_init__(self) -> None:
+        require_uuid(self.conversation_id)
+        refuse_nul(self.content, self.temp_id)
+
+
+class MessageDeletePayload(msgspec.Struct, rename="camel", frozen=True):
+    """Names a message of the sender's own, to be deleted for everybody."""
+
+    conversation_id: Uuid
+    seq: Seq
+    temp_id: TempId | None = None
+
+    def __post_init__(self) -> None:
+        require_uuid(self.conversation_id)
+        refuse_nul(self.temp_id)
+
+
+class ReactionPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A message, and one emoji (UTS #51, ED-17) as one grapheme cluster."""
+
+    conversation_id: Uuid
+    seq: Seq
+    emoji: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_EMOJI_BYTES)]
+    temp_id: TempId | None = None
+
+    def __post_init__(self) -> None:
+        require_uuid(self.conversation_id)
+        refuse_nul(self.temp_id)
+        if not is_emoji(self.emoji):
+            raise ValueError(f"emoji must be one emoji of at most {limits.MAX_EMOJI_BYTES} bytes")
 
 
 class ConversationPayload(msgspec.Struct, rename="camel", frozen=True):
@@ -243,6 +317,46 @@ class AuthRefresh(msgspec.Struct, tag="auth.refresh", tag_field="type", frozen=T
     payload: AuthRefreshPayload
 
 
+class MessageEdit(msgspec.Struct, tag="message.edit", tag_field="type", frozen=True):
+    """Change the text of an own message.
+
+    Example: `{"type": "message.edit", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7, "content": "Hello, everybody!", "tempId": "edit-1"}}`
+    """
+
+    payload: MessageEditPayload
+
+
+class MessageDelete(msgspec.Struct, tag="message.delete", tag_field="type", frozen=True):
+    """Delete an own message for everybody.
+
+    Example: `{"type": "message.delete", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7, "tempId": "delete-1"}}`
+    """
+
+    payload: MessageDeletePayload
+
+
+class ReactionAdd(msgspec.Struct, tag="reaction.add", tag_field="type", frozen=True):
+    """React to a message.
+
+    Example: `{"type": "reaction.add", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7, "emoji": "👍"}}`
+    """
+
+    payload: ReactionPayload
+
+
+class ReactionRemove(msgspec.Struct, tag="reaction.remove", tag_field="type", frozen=True):
+    """Take a reaction back.
+
+    Example: `{"type": "reaction.remove", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7, "emoji": "👍"}}`
+    """
+
+    payload: ReactionPayload
+
+
 ClientFrame = (
     MessageSend
     | MessageRead
@@ -254,6 +368,10 @@ ClientFrame = (
     | BlockAdd
     | BlockRemove
     | AuthRefresh
+    | MessageEdit
+    | MessageDelete
+    | ReactionAdd
+    | ReactionRemove
 )
 """Any frame that a client may send."""
 
@@ -270,6 +388,10 @@ FRAMES: Final[dict[str, type[msgspec.Struct]]] = {
         BlockAdd,
         BlockRemove,
         AuthRefresh,
+        MessageEdit,
+        MessageDelete,
+        ReactionAdd,
+        ReactionRemove,
     )
 }
 """event type → its struct."""

@@ -20,6 +20,8 @@ class ErrorCode(StrEnum):
     BLOCKED = "blocked"
     USER_NOT_FOUND = "user_not_found"
     DUPLICATE_TEMP_ID = "duplicate_temp_id"
+    MESSAGE_NOT_FOUND = "message_not_found"
+    NOT_ALLOWED = "not_allowed"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     SEND_FAILED = "send_failed"
     INTERNAL_ERROR = "internal_error"
@@ -47,6 +49,8 @@ ADVICE: Final[dict[ErrorCode, ErrorAdvice]] = {
     ErrorCode.BLOCKED: ErrorAdvice("You cannot send messages to this user", 403),
     ErrorCode.USER_NOT_FOUND: ErrorAdvice("No user has this name", 404),
     ErrorCode.DUPLICATE_TEMP_ID: ErrorAdvice("This tempId was used for a different message in this conversation", 409),
+    ErrorCode.MESSAGE_NOT_FOUND: ErrorAdvice("No message has this seq, or it was deleted", 404),
+    ErrorCode.NOT_ALLOWED: ErrorAdvice("You may read this message but not change it", 403),
     ErrorCode.RATE_LIMIT_EXCEEDED: ErrorAdvice("Too many messages", 429, retryable=True),
     ErrorCode.SEND_FAILED: ErrorAdvice("The outcome is unknown; send again with the same tempId", 503, retryable=True),
     ErrorCode.INTERNAL_ERROR: ErrorAdvice("Internal error", 500, retryable=True),

@@ -6,5 +6,4 @@ the change that makes every service of the deployment able to serve it.
 
 from typing import Final
 
-FEATURES: Final[tuple[str, ...]] = ("upload",)
-"""`message.edit`, `message.delete`, `reaction`, `reply`, `metadata`, `upload` … once they exist."""
+FEATURES: Final[tuple[str, ...]] = ("upload", "message.edit", "message.delete", "reaction", "reply", "metadata")

@@ -23,6 +23,10 @@ DELIVERED: Final = "delivered:"
 PROCESSED_BATCHES: Final = "finished:"
 """hash `finished:{gatewayId}`: batch id modulo 4,096 → id of the newest such batch that was processed: stored and announced."""
 
+MESSAGE_VERSIONS: Final = "versions:"
+"""hash `versions:{userId}` and `versions:{conversationId}`: `<conversationId>:<seq>` → version of the conversation after the last
+change of that message which was shown to the user, or stood in `last_msg:…`. What was read before it is not shown after it."""
+
 INBOX: Final = "inbox:"
 """stream `inbox:{userId}`: durable events, oldest trimmed; ids `offset-tag`, offsets without gaps."""
 INBOX_OFFSET: Final = "inbox:offset:"

@@ -10,6 +10,13 @@ MAX_MEDIA: Final = 10
 MAX_URL_CHARACTERS: Final = 2_048
 MAX_MEDIA_NAME_CHARACTERS: Final = 255
 MAX_TEMP_ID_CHARACTERS: Final = 64
+MAX_METADATA_BYTES: Final = 4 * 1024
+MAX_METADATA_DEPTH: Final = 32
+"""Objects and arrays inside each other."""
+MAX_QUOTE_CHARACTERS: Final = 100
+MAX_EMOJI_BYTES: Final = 64
+MAX_REACTIONS_PER_USER: Final = 8
+"""Different emoji of one user on one message."""
 MAX_USERNAME_CHARACTERS: Final = 255
 MAX_DISPLAY_NAME_CHARACTERS: Final = 255
 MAX_TOKEN_CHARACTERS: Final = 7_000

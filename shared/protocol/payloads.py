@@ -1,6 +1,6 @@
 """Payloads of the events that the server sends."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -50,8 +50,32 @@ class Attachment(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     blurhash: str | None = None
 
 
+class ReplyTo(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """The quoted message as it was when the reply was sent, its text cut to 100 characters.
+
+    Of a deleted message only `seq` and `deletedAt` are left.
+    """
+
+    seq: int
+    sender_id: Uuid | msgspec.UnsetType = msgspec.UNSET
+    type: MessageType | msgspec.UnsetType = msgspec.UNSET
+    content: str | msgspec.UnsetType | None = msgspec.UNSET
+    deleted_at: Instant | msgspec.UnsetType = msgspec.UNSET
+
+
+class Reaction(msgspec.Struct, rename="camel", frozen=True):
+    """An emoji on a message, and the users who reacted with it, in the order in which they did."""
+
+    emoji: str
+    user_ids: list[Uuid]
+
+
 class Message(msgspec.Struct, rename="camel", frozen=True):
-    """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order."""
+    """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order.
+
+    The fields behind `sender` are left out where they say nothing. A message with `deletedAt` has lost its content, media,
+    metadata, reply, edit time and reactions. `reactions` stand in the order in which each emoji first came.
+    """
 
     id: Uuid
     conversation_id: Uuid
@@ -65,6 +89,11 @@ class Message(msgspec.Struct, rename="camel", frozen=True):
     delivered_at: Instant | None
     created_at: Instant
     sender: Sender | msgspec.UnsetType = msgspec.UNSET
+    reply_to: ReplyTo | msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    edited_at: Instant | msgspec.UnsetType = msgspec.UNSET
+    deleted_at: Instant | msgspec.UnsetType = msgspec.UNSET
+    reactions: list[Reaction] | msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Unread(msgspec.Struct, rename="camel", frozen=True):
@@ -145,6 +174,44 @@ class MessageReadUpdatePayload(msgspec.Struct, rename="camel", frozen=True):
     read_by: Uuid
     read_at: Instant
     seq: int
+
+
+class MessageUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The content as it now stands. `editedAt` is null when an edit changed nothing on a message that was never edited.
+
+    `tempId` is that of the edit, for the connections of the user who made it.
+    """
+
+    conversation_id: Uuid
+    seq: int
+    content: str | None
+    edited_at: Instant | None
+    temp_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class MessageDeletedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """The message is deleted for everybody. `unread`, to the receiver alone, when its counts changed.
+
+    `unread` stands last: fan-out fills in its total.
+    """
+
+    conversation_id: Uuid
+    seq: int
+    deleted_at: Instant
+    temp_id: str | msgspec.UnsetType = msgspec.UNSET
+    unread: Unread | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReactionUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A user reacted to a message (`active`), or took the reaction back."""
+
+    conversation_id: Uuid
+    seq: int
+    user_id: Uuid
+    emoji: str
+    active: bool
+    at: Instant
+    temp_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class TypingPayload(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):

@@ -21,7 +21,10 @@ SYSTEM_USER: Final = "00000000-0000-0000-0000-000000000000"
 
 
 class SendMessage(Relayed, tag_field="kind", tag="send"):
-    """Store a message and deliver it. `media` is the JSON text of the list, checked, or None."""
+    """Store a message and deliver it. `media` is the JSON text of the list, checked, or None.
+
+    `reply_to`: the seq of the quoted message. `metadata`: the JSON text of an object, checked, or None.
+    """
 
     user_id: str
     connection_id: str
@@ -30,15 +33,21 @@ class SendMessage(Relayed, tag_field="kind", tag="send"):
     content: str | None
     media: str | None
     temp_id: str | None
+    reply_to: int | None = None
+    metadata: str | None = None
 
 
 class MarkRead(Relayed, tag_field="kind", tag="read"):
-    """The user has read everything up to `seq` (None: all there is)."""
+    """The user has read everything up to `seq` (None: all that the user could see at `at_ms`).
+
+    `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways.
+    """
 
     user_id: str
     connection_id: str
     conversation_id: str
     seq: int | None
+    at_ms: int = 0
 
 
 class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
@@ -51,15 +60,66 @@ class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
 
 
 class SetBlock(Relayed, tag_field="kind", tag="block"):
-    """Block (`blocked` true) or unblock the user of this name."""
+    """Block (`blocked` true) or unblock the user of this name.
+
+    `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways. Of two about the same pair, the later counts,
+    whichever is handled last.
+    """
 
     user_id: str
     connection_id: str
     username: str
     blocked: bool
+    at_ms: int = 0
 
 
-Command = SendMessage | MarkRead | MarkDelivered | SetBlock
+class EditMessage(Relayed, tag_field="kind", tag="edit"):
+    """Replace the content of an own message."""
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int
+    content: str
+    temp_id: str | None
+
+
+class DeleteMessage(Relayed, tag_field="kind", tag="delete"):
+    """Delete an own message for everybody."""
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int
+    temp_id: str | None
+
+
+class SetReaction(Relayed, tag_field="kind", tag="reaction"):
+    """Put an emoji on a message (`active` true), or take it back.
+
+    `at_ms`: Unix ms when the gateway took the frame. Of two about the same emoji, the later counts, whichever is handled last.
+    """
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int
+    emoji: str
+    active: bool
+    temp_id: str | None
+    at_ms: int = 0
+
+
+Change = EditMessage | DeleteMessage | SetReaction
+"""A command that changes a stored message."""
+Command = SendMessage | MarkRead | MarkDelivered | SetBlock | EditMessage | DeleteMessage | SetReaction
+
+
+def needs_changes_queue(command: Command) -> bool:
+    """True for a command that version 0.1.0 doesn't know, and for changes of blocks, which take longer than messages do."""
+    if isinstance(command, SendMessage):
+        return command.reply_to is not None or command.metadata is not None or command.type == "custom"
+    return not isinstance(command, MarkRead | MarkDelivered)
 
 
 class CommandBatch(Relayed):

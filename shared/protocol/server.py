@@ -14,12 +14,15 @@ from shared.protocol.payloads import (
     BlockAddedPayload,
     BlockRemovedPayload,
     ConnectionSuccessPayload,
+    MessageDeletedPayload,
     MessageDeliveredUpdatePayload,
     MessageNewPayload,
     MessageReadAckPayload,
     MessageReadUpdatePayload,
     MessageSentPayload,
+    MessageUpdatedPayload,
     PongPayload,
+    ReactionUpdatedPayload,
     StatusBulkPayload,
     TypingPayload,
     UserStatus,
@@ -108,6 +111,39 @@ class MessageReadUpdate(msgspec.Struct, tag="message.read_update", tag_field="ty
     """
 
     payload: MessageReadUpdatePayload
+
+
+class MessageUpdated(msgspec.Struct, tag="message.updated", tag_field="type", frozen=True):
+    """A message was edited. To all connections of both participants.
+
+    Example: `{"type": "message.updated", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7, "content": "Hello, everybody!", "editedAt": "2024-01-01T11:01:00.000Z", "tempId": "edit-1"},
+    "cursor": "1704103200000007-77"}`
+    """
+
+    payload: MessageUpdatedPayload
+
+
+class MessageDeleted(msgspec.Struct, tag="message.deleted", tag_field="type", frozen=True):
+    """A message was deleted for everybody. To all connections of both participants.
+
+    Example: `{"type": "message.deleted", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7, "deletedAt": "2024-01-01T11:02:00.000Z", "unread": {"conversation": 0, "total": 3}},
+    "cursor": "1704103200000008-77"}`
+    """
+
+    payload: MessageDeletedPayload
+
+
+class ReactionUpdated(msgspec.Struct, tag="reaction.updated", tag_field="type", frozen=True):
+    """A user reacted to a message, or took a reaction back. To all connections of both participants.
+
+    Example: `{"type": "reaction.updated", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
+    "seq": 7, "userId": "550e8400-e29b-41d4-a716-446655440000", "emoji": "👍", "active": true,
+    "at": "2024-01-01T11:03:00.000Z"}, "cursor": "1704103200000009-77"}`
+    """
+
+    payload: ReactionUpdatedPayload
 
 
 class UserOnline(msgspec.Struct, tag="user.online", tag_field="type", frozen=True):
@@ -249,6 +285,9 @@ DURABLE: Final[tuple[type[msgspec.Struct], ...]] = (
     MessageReadUpdate,
     ConversationUpdated,
     ConversationCleared,
+    MessageUpdated,
+    MessageDeleted,
+    ReactionUpdated,
 )
 """Events with a cursor: kept in the inbox, replayed to a client that reconnects."""
 

@@ -127,6 +127,9 @@ def command_queues(count: int) -> tuple[Queue, ...]:
     return (MESSAGING_COMMANDS, *further)
 
 
+MESSAGING_CHANGES: Final = Queue("messaging.changes", MESSAGING_COMMANDS.arguments, MESSAGING_COMMANDS.dead)
+"""The same, for batches with a command that replicas of version 0.1.0 don't know (`relay.needs_changes_queue`): those never
+see them. Their poison goes to the same dead letters."""
 MESSAGING_SIGNALS: Final = _transient("messaging.typing", ttl_ms=2_000)
 """Batches of typing signals (`relay.SignalBatch`)."""
 PRESENCE_COMMANDS: Final = _work("presence.commands")
@@ -171,6 +174,7 @@ QUEUES: Final = (
     NOTIFIER_DEAD,
     NOTIFIER_RETRIES_DEAD,
     MESSAGING_COMMANDS,
+    MESSAGING_CHANGES,
     MESSAGING_SIGNALS,
     PRESENCE_COMMANDS,
     PRESENCE_RENEWALS,

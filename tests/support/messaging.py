@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.fanout.user_events import AnnouncedMessage
 from services.messaging.handlers import Handlers
 from services.messaging.stores.blocks import Blocks
+from services.messaging.stores.changes import Changes
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.receipts import Receipts
@@ -51,11 +53,36 @@ class Talk:
         self.other = other
 
     def send(
-        self, sender: Person, content: str | None = "hello", temp_id: str | None = None, media: str | None = None
+        self,
+        sender: Person,
+        content: str | None = "hello",
+        temp_id: str | None = None,
+        media: str | None = None,
+        *,
+        kind: str | None = None,
+        reply_to: int | None = None,
+        metadata: str | None = None,
     ) -> relay.SendMessage:
         """A message."""
-        kind = "text" if media is None else "image"
-        return relay.SendMessage(sender.id, sender.connection_id, self.id, kind, content, media, temp_id)
+        kind = kind or ("text" if media is None else "image")
+        return relay.SendMessage(
+            sender.id, sender.connection_id, self.id, kind, content, media, temp_id, reply_to, metadata
+        )
+
+    def edit(self, sender: Person, seq: int, content: str, temp_id: str | None = None) -> relay.EditMessage:
+        """A new text."""
+        return relay.EditMessage(sender.id, sender.connection_id, self.id, seq, content, temp_id)
+
+    def delete(self, sender: Person, seq: int, temp_id: str | None = None) -> relay.DeleteMessage:
+        """A deletion for everybody."""
+        return relay.DeleteMessage(sender.id, sender.connection_id, self.id, seq, temp_id)
+
+    def react(
+        self, person: Person, seq: int, emoji: str = "👍", *, active: bool = True, at_ms: int | None = None
+    ) -> relay.SetReaction:
+        """A reaction, or its end, asked for now unless another time is given."""
+        at_ms = time.time_ns() // 1_000_000 if at_ms is None else at_ms
+        return relay.SetReaction(person.id, person.connection_id, self.id, seq, emoji, active, None, at_ms)
 
     def read(self, reader: Person, seq: int | None = None) -> relay.MarkRead:
         """A mark."""
@@ -112,7 +139,9 @@ class RecordedEvents(OutgoingEvents):
 class Replica:
     """One replica's stores and cycle, put together as the process does, without queues."""
 
-    def __init__(self, pool: Pool, shards: Shards, max_deferral_seconds: float = SECONDS) -> None:
+    def __init__(
+        self, pool: Pool, shards: Shards, max_deferral_seconds: float = SECONDS, edit_window_seconds: float = 86_400
+    ) -> None:
         self.pool = pool
         self.shards = shards
         self.messages = Messages(pool)
@@ -124,7 +153,8 @@ class Replica:
         self.fanout = Fanout(shards, self.counts.rebuild, max_deferral_seconds)
         self.recorded = RecordedEvents()
         directory = Directory(pool)
-        self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory)
+        self.changes = Changes(pool, edit_window_seconds)
+        self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory, self.changes)
         self.audit = UnreadAudit(self.counts, period_seconds=3600, settling_seconds=0.01)
         self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.recorded, self.audit, Failpoints())
 

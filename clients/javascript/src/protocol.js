@@ -18,6 +18,10 @@ export const COMMAND = Object.freeze({
   BLOCK_ADD: "block.add",
   BLOCK_REMOVE: "block.remove",
   AUTH_REFRESH: "auth.refresh",
+  MESSAGE_EDIT: "message.edit",
+  MESSAGE_DELETE: "message.delete",
+  REACTION_ADD: "reaction.add",
+  REACTION_REMOVE: "reaction.remove",
 });
 
 /** Events that the server sends. */
@@ -29,6 +33,9 @@ export const EVENT = Object.freeze({
   MESSAGE_DELIVERED_UPDATE: "message.delivered_update",
   MESSAGE_READ_ACK: "message.read_ack",
   MESSAGE_READ_UPDATE: "message.read_update",
+  MESSAGE_UPDATED: "message.updated",
+  MESSAGE_DELETED: "message.deleted",
+  REACTION_UPDATED: "reaction.updated",
   USER_ONLINE: "user.online",
   USER_OFFLINE: "user.offline",
   USER_STATUS: "user.status",

@@ -1,13 +1,15 @@
 /** The shapes of `chat.v1` on the wire, generated from the server's declarations by `make docs`. */
 
-/** A message to store and deliver. Media, or content with a visible character, is required. */
+/** A message to store and deliver. Media, or content with a visible character, is required; of `custom`, metadata is. `reply_to`: the seq of the message that it quotes. `metadata`: stored and delivered, never read by the server. */
 export interface MessageSendPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
-  type: "audio" | "file" | "image" | "text" | "video";
+  type: "audio" | "custom" | "file" | "image" | "text" | "video";
   content?: string | null;
   media?: Media[] | null;
   tempId?: string | null;
+  replyTo?: number | null;
+  metadata?: { [name: string]: unknown } | null;
 }
 
 /** One attachment: an upload by its `uploadId`, of which the server knows the rest, or a `url` elsewhere with its `type`. Sizes in pixels and bytes. Beside `uploadId` everything else is ignored, so that a client may send back what it was given. */
@@ -63,13 +65,39 @@ export interface AuthRefreshPayload {
   token: string;
 }
 
+/** A new text, or caption, for a message of the sender's own. */
+export interface MessageEditPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+  content: string;
+  tempId?: string | null;
+}
+
+/** Names a message of the sender's own, to be deleted for everybody. */
+export interface MessageDeletePayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+  tempId?: string | null;
+}
+
+/** A message, and one emoji (UTS #51, ED-17) as one grapheme cluster. */
+export interface ReactionPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+  emoji: string;
+  tempId?: string | null;
+}
+
 /** The sender's `tempId` (null when none was sent) and the message as stored. */
 export interface MessageSentPayload {
   tempId: string | null;
   message: Message;
 }
 
-/** A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order. */
+/** A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order. The fields behind `sender` are left out where they say nothing. A message with `deletedAt` has lost its content, media, metadata, reply, edit time and reactions. `reactions` stand in the order in which each emoji first came. */
 export interface Message {
   /** A UUID in its hyphenated form */
   id: string;
@@ -78,7 +106,7 @@ export interface Message {
   seq: number;
   /** A UUID in its hyphenated form */
   senderId: string;
-  type: "audio" | "file" | "image" | "text" | "video";
+  type: "audio" | "custom" | "file" | "image" | "text" | "video";
   content: string | null;
   media: Attachment[];
   isRead: boolean;
@@ -89,6 +117,13 @@ export interface Message {
   /** RFC 3339 UTC with milliseconds */
   createdAt: string;
   sender?: Sender;
+  replyTo?: ReplyTo;
+  metadata?: { [name: string]: unknown };
+  /** RFC 3339 UTC with milliseconds */
+  editedAt?: string;
+  /** RFC 3339 UTC with milliseconds */
+  deletedAt?: string;
+  reactions?: Reaction[];
 }
 
 /** One attachment of a stored message: an upload (it has `uploadId`), or a URL elsewhere as its sender gave it. Sizes in pixels and bytes, of what is served. `url` and `thumbnail` of an upload are signed for 7 days. */
@@ -114,6 +149,23 @@ export interface Sender {
   username: string;
   displayName: string;
   avatar: string | null;
+}
+
+/** The quoted message as it was when the reply was sent, its text cut to 100 characters. Of a deleted message only `seq` and `deletedAt` are left. */
+export interface ReplyTo {
+  seq: number;
+  /** A UUID in its hyphenated form */
+  senderId?: string;
+  type?: "audio" | "custom" | "file" | "image" | "text" | "video";
+  content?: string | null;
+  /** RFC 3339 UTC with milliseconds */
+  deletedAt?: string;
+}
+
+/** An emoji on a message, and the users who reacted with it, in the order in which they did. */
+export interface Reaction {
+  emoji: string;
+  userIds: string[];
 }
 
 /** A message for its receiver, with the sender's profile. */
@@ -205,6 +257,42 @@ export interface ConversationClearedPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
   clearedSeq: number;
+}
+
+/** The content as it now stands. `editedAt` is null when an edit changed nothing on a message that was never edited. `tempId` is that of the edit, for the connections of the user who made it. */
+export interface MessageUpdatedPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+  content: string | null;
+  /** RFC 3339 UTC with milliseconds */
+  editedAt: string | null;
+  tempId?: string;
+}
+
+/** The message is deleted for everybody. `unread`, to the receiver alone, when its counts changed. `unread` stands last: fan-out fills in its total. */
+export interface MessageDeletedPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+  /** RFC 3339 UTC with milliseconds */
+  deletedAt: string;
+  tempId?: string;
+  unread?: Unread;
+}
+
+/** A user reacted to a message (`active`), or took the reaction back. */
+export interface ReactionUpdatedPayload {
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+  seq: number;
+  /** A UUID in its hyphenated form */
+  userId: string;
+  emoji: string;
+  active: boolean;
+  /** RFC 3339 UTC with milliseconds */
+  at: string;
+  tempId?: string;
 }
 
 /** What a client learns of its connection. `heartbeatSeconds`: the server's ping period. `features`: names of what this deployment offers beyond the core. */
@@ -299,7 +387,7 @@ export interface ErrorDetail {
 }
 
 /** The value of `error.code`, over WebSocket and REST alike. */
-export type ErrorCode = "blocked" | "conversation_not_found" | "duplicate_temp_id" | "forbidden" | "internal_error" | "not_found" | "rate_limit_exceeded" | "send_failed" | "unauthorized" | "unavailable" | "unknown_event" | "upload_not_found" | "upload_not_ready" | "user_not_found" | "validation_error";
+export type ErrorCode = "blocked" | "conversation_not_found" | "duplicate_temp_id" | "forbidden" | "internal_error" | "message_not_found" | "not_allowed" | "not_found" | "rate_limit_exceeded" | "send_failed" | "unauthorized" | "unavailable" | "unknown_event" | "upload_not_found" | "upload_not_ready" | "user_not_found" | "validation_error";
 
 /** Which request failed: its event type, and what identifies it to the client. */
 export interface ErrorReference {
@@ -320,6 +408,10 @@ export interface CommandPayloads {
   "block.add": UsernamePayload;
   "block.remove": UsernamePayload;
   "auth.refresh": AuthRefreshPayload;
+  "message.edit": MessageEditPayload;
+  "message.delete": MessageDeletePayload;
+  "reaction.add": ReactionPayload;
+  "reaction.remove": ReactionPayload;
 }
 
 /** What the server sends: event type → payload. Errors have none. */
@@ -331,6 +423,9 @@ export interface EventPayloads {
   "message.read_update": MessageReadUpdatePayload;
   "conversation.updated": ConversationUpdatedPayload;
   "conversation.cleared": ConversationClearedPayload;
+  "message.updated": MessageUpdatedPayload;
+  "message.deleted": MessageDeletedPayload;
+  "reaction.updated": ReactionUpdatedPayload;
   "connection.success": ConnectionSuccessPayload;
   "status.bulk": StatusBulkPayload;
   "user.online": UserStatus;

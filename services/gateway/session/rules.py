@@ -128,7 +128,8 @@ class Session:
                 reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
                 return self._refuse(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
         media = json_encoder.encode(payload.media) if payload.media else None
-        too_large = size_fault(payload.content, media)
+        metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
+        too_large = size_fault(payload.content, media, metadata)
         if too_large is not None:
             return self._refuse(ErrorCode.VALIDATION_ERROR, too_large, _reference(frame), now)
         if now < self._refused_until:
@@ -142,22 +143,49 @@ class Session:
                 payload.content,
                 media.decode() if media else None,
                 payload.temp_id,
+                payload.reply_to,
+                None if metadata is None else metadata.decode(),
             ),
         )
 
     def _on_read(self, frame: client.MessageRead, _now: float) -> tuple[Action, ...]:
         payload = frame.payload
-        return (relay.MarkRead(self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq),)
+        place = (self.user_id, self.connection_id, payload.conversation_id.lower())
+        return (relay.MarkRead(*place, payload.seq, 0 if payload.seq else self._at_ms()),)
 
     def _on_delivered(self, frame: client.MessageDelivered, _now: float) -> tuple[Action, ...]:
         payload = frame.payload
         return (relay.MarkDelivered(self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq),)
 
+    def _on_edit(self, frame: client.MessageEdit, _now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        place = (self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq)
+        return (relay.EditMessage(*place, payload.content, payload.temp_id),)
+
+    def _on_delete(self, frame: client.MessageDelete, _now: float) -> tuple[Action, ...]:
+        payload = frame.payload
+        place = (self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq)
+        return (relay.DeleteMessage(*place, payload.temp_id),)
+
+    def _on_reaction_add(self, frame: client.ReactionAdd, _now: float) -> tuple[Action, ...]:
+        return (self._reaction(frame.payload, active=True),)
+
+    def _on_reaction_remove(self, frame: client.ReactionRemove, _now: float) -> tuple[Action, ...]:
+        return (self._reaction(frame.payload, active=False),)
+
+    def _reaction(self, payload: client.ReactionPayload, *, active: bool) -> relay.SetReaction:
+        place = (self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq)
+        return relay.SetReaction(*place, payload.emoji, active, payload.temp_id, self._at_ms())
+
+    def _at_ms(self) -> int:
+        """When the frame came, Unix ms."""
+        return int(self.wall_clock() * 1000)
+
     def _on_block_add(self, frame: client.BlockAdd, _now: float) -> tuple[Action, ...]:
-        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, True),)
+        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, True, self._at_ms()),)
 
     def _on_block_remove(self, frame: client.BlockRemove, _now: float) -> tuple[Action, ...]:
-        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, False),)
+        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, False, self._at_ms()),)
 
     def _on_typing_start(self, frame: client.TypingStart, _now: float) -> tuple[Action, ...]:
         return (self._typing(frame.payload, active=True),)
@@ -252,6 +280,10 @@ _RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]
     client.PresenceSet: Session._on_presence_set,
     client.Ping: Session._on_ping,
     client.AuthRefresh: Session._on_auth_refresh,
+    client.MessageEdit: Session._on_edit,
+    client.MessageDelete: Session._on_delete,
+    client.ReactionAdd: Session._on_reaction_add,
+    client.ReactionRemove: Session._on_reaction_remove,
 }
 
 

@@ -23,12 +23,14 @@ ANSWER_SECONDS: Final = 10.0
 class CommandQueue:
     """The commands of one connection: those that wait, and the batch that has the earlier ones. Monotonic seconds."""
 
-    __slots__ = ("batch_id", "batched_since", "waiting", "waiting_since")
+    __slots__ = ("batch_id", "batched_since", "changes", "waiting", "waiting_since")
 
     def __init__(self) -> None:
         self.waiting: list[relay.Command] = []
         self.waiting_since = 0.0
         """When the first of them came."""
+        self.changes = False
+        """A waiting command goes by the queue of changes, and so all of them do."""
         self.batch_id: int | None = None
         """The batch that is under way, or None."""
         self.batched_since = 0.0
@@ -42,18 +44,22 @@ class CommandQueue:
     def move_to(self, batch_id: int) -> list[relay.Command]:
         """Put what waits into a batch: returns it."""
         commands, self.waiting = self.waiting, []
-        self.batch_id, self.batched_since = batch_id, self.waiting_since
+        self.batch_id, self.batched_since, self.changes = batch_id, self.waiting_since, False
         return commands
 
 
 @dataclass(slots=True)
 class Batch:
-    """Commands that left together, and the queues that they came from. `at`: monotonic seconds."""
+    """Commands that left together, and the queues that they came from. `at`: monotonic seconds.
+
+    `changes`: it goes by the queue of changes.
+    """
 
     id: int
     members: list[CommandQueue]
     commands: list[relay.Command]
     at: float
+    changes: bool = False
 
 
 class Batches:
@@ -82,6 +88,7 @@ class Batches:
         elif len(queue.waiting) >= MAX_WAITING:
             return False
         queue.waiting.append(command)
+        queue.changes = queue.changes or relay.needs_changes_queue(command)
         if len(queue.waiting) == 1:
             queue.waiting_since = now
             if queue.batch_id is None:
@@ -89,18 +96,24 @@ class Batches:
         return True
 
     def take(self, now: float) -> Batch | None:
-        """Form the next batch, of whole connections, oldest first; None when nothing waits."""
+        """Form the next batch, of whole connections that go by the same queue, oldest first; None when nothing waits."""
         members: list[CommandQueue] = []
         commands: list[relay.Command] = []
         ready, batch_id = self._ready, self._last_id + 1
-        while ready and len(commands) + len(ready[0].waiting) <= limits.MAX_COMMANDS_PER_BATCH:
+        others: list[CommandQueue] = []
+        changes = bool(ready) and ready[0].changes
+        while ready and len(commands) + len(ready[0].waiting) <= limits.MAX_COMMANDS_PER_BATCH > len(others):
             queue = ready.popleft()
-            commands += queue.move_to(batch_id)
-            members.append(queue)
+            if queue.changes is changes:
+                commands += queue.move_to(batch_id)
+                members.append(queue)
+            else:
+                others.append(queue)
+        ready.extendleft(reversed(others))
         if not members:
             return None
         self._last_id = batch_id
-        batch = self._under_way[batch_id] = Batch(batch_id, members, commands, now)
+        batch = self._under_way[batch_id] = Batch(batch_id, members, commands, now, changes)
         metrics.BATCHES_IN_FLIGHT.set(len(self._under_way))
         return batch
 
@@ -136,5 +149,5 @@ class Batches:
         while self._ready and now - self._ready[0].waiting_since >= ANSWER_SECONDS:
             queue = self._ready.popleft()
             stale += queue.waiting
-            queue.waiting = []
+            queue.waiting, queue.changes = [], False
         return stale

@@ -6,10 +6,10 @@ from typing import Final
 
 from services.gateway import metrics
 from services.gateway.session.hub import Hub
-from shared.protocol import client, relay
+from shared.protocol import relay
 from shared.protocol.codec import json_encoder
-from shared.protocol.errors import ErrorCode, ErrorEvent, ErrorReference, error_event
-from shared.protocol.server import event_type
+from shared.protocol.errors import ErrorCode, ErrorEvent, error_event
+from shared.protocol.references import reference_of
 
 _TOO_MANY_WAITING: Final = "Too many requests wait for an answer"
 
@@ -24,13 +24,13 @@ class ErrorReplies:
         """The outcome of these commands is unknown, or nothing could be sent."""
         for command in commands:
             metrics.COMMANDS_FAILED.labels(reason).inc()
-            self._reply(command, error_event(ErrorCode.SEND_FAILED, ref=reference(command)))
+            self._reply(command, error_event(ErrorCode.SEND_FAILED, ref=reference_of(command)))
 
     def overrun(self, command: relay.Command) -> None:
         """The connection has too many commands waiting."""
         metrics.RATE_LIMITED.labels("waiting").inc()
         message = None if isinstance(command, relay.SendMessage) else _TOO_MANY_WAITING
-        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference(command))
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference_of(command))
         self._reply(command, event)
         connection = self._hub.by_id.get(command.connection_id)
         if connection is not None and connection.session.refuses_too_often(time.monotonic()):
@@ -39,7 +39,7 @@ class ErrorReplies:
     def rate_limited(self, command: relay.Command, retry_after: float, now: float) -> None:
         """The user's message allowance is used up."""
         metrics.RATE_LIMITED.labels("messages").inc()
-        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, retry_after=round(retry_after, 3), ref=reference(command))
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, retry_after=round(retry_after, 3), ref=reference_of(command))
         self._reply(command, event)
         connection = self._hub.by_id.get(command.connection_id)
         if connection is not None:
@@ -49,13 +49,3 @@ class ErrorReplies:
         connection = self._hub.by_id.get(command.connection_id)
         if connection is not None:
             connection.send(json_encoder.encode(event))
-
-
-def reference(command: relay.Command) -> ErrorReference:
-    """What names the command's frame to the client."""
-    if isinstance(command, relay.SendMessage):
-        return ErrorReference(event_type(client.MessageSend), command.temp_id, command.conversation_id)
-    if isinstance(command, relay.SetBlock):
-        return ErrorReference(event_type(client.BlockAdd if command.blocked else client.BlockRemove))
-    frame = client.MessageRead if isinstance(command, relay.MarkRead) else client.MessageDelivered
-    return ErrorReference(event_type(frame), None, command.conversation_id)

@@ -18,7 +18,7 @@ from services.gateway.uplink.error_replies import ErrorReplies
 from services.gateway.uplink.message_rate_limit import MessageRateLimit
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import Queue
+from shared.protocol.topology import MESSAGING_CHANGES, Queue
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.tracing import headers_of, span
 
@@ -116,7 +116,7 @@ class CommandPublisher:
             metrics.BATCH_COMMANDS.observe(len(batch.commands))
             body = msgpack_encoder.encode(relay.CommandBatch(self._gateway_id, batch.id, batch.commands))
             # Any queue will do: of one connection there is never more than one batch under way.
-            queue = self._queues[batch.id % len(self._queues)]
+            queue = MESSAGING_CHANGES if batch.changes else self._queues[batch.id % len(self._queues)]
             waited = time.monotonic() - batch.members[0].batched_since
             with span("gateway.commands", "producer", seconds_ago=waited) as traced:
                 await self._publisher.publish(queue, body, headers=headers_of(traced))

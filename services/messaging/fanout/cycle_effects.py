@@ -2,6 +2,7 @@
 
 import msgspec
 
+from services.messaging.fanout.message_changes import DeletedMessage
 from services.messaging.fanout.shard_effects import ShardEffects
 from services.messaging.fanout.user_events import UserEvents
 from services.messaging.requests import Requester
@@ -21,12 +22,14 @@ class CycleEffects:
         self.directs: list[str] = []
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
+        self.deleted: list[DeletedMessage] = []
 
     def take_conversations(self) -> list[ShardEffects]:
-        """Move the latest messages, and nothing else, into new shard effects, which are returned."""
+        """Move the latest messages and their changes, and nothing else, into new shard effects, which are returned."""
         conversations = [ShardEffects(self.trace, shard.key) for shard in self.shards]
         for taken, shard in zip(conversations, self.shards, strict=True):
             taken.latest, shard.latest = shard.latest, {}
+            taken.changes = shard.changes.take_last_contents()
         return conversations
 
     def shard_of(self, name: str) -> ShardEffects:

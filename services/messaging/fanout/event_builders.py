@@ -28,6 +28,7 @@ from shared.protocol.relay import MarkRead, SendMessage
 from shared.protocol.server import (
     BlockAdded,
     BlockRemoved,
+    MessageDeleted,
     MessageDeliveredUpdate,
     MessageNew,
     MessageReadAck,
@@ -40,11 +41,13 @@ _BEFORE_TOTAL: Final = -len("0}}}")
 """Where fan-out continues an event: before its last brace, or before its unread total (0 until then)."""
 
 
-def _open(event: msgspec.Struct) -> bytes:
+def open_event(event: msgspec.Struct) -> bytes:
+    """The event's JSON without its last brace."""
     return json_encoder.encode(event)[:_BEFORE_BRACE]
 
 
-def _counted(event: MessageNew | MessageReadAck) -> bytes:
+def counted_event(event: MessageNew | MessageReadAck | MessageDeleted) -> bytes:
+    """The JSON of an event that ends with an unread total, without the total and what is behind it."""
     return json_encoder.encode(event)[:_BEFORE_TOTAL]
 
 
@@ -63,12 +66,14 @@ def message_of(send: SendMessage, appended: Appended) -> Message:
         read_at=None,
         delivered_at=None,
         created_at=instant(appended.created_at),
+        metadata=msgspec.UNSET if send.metadata is None else msgspec.Raw(send.metadata.encode()),
     )
 
 
-def add_message_sent(effects: CycleEffects, send: SendMessage, message: Message) -> None:
-    """`message.sent` to its sender."""
-    effects.events_for(send.user_id).add(_open(MessageSent(MessageSentPayload(send.temp_id, message))), NOBODY)
+def add_message_sent(effects: CycleEffects, send: SendMessage, message: Message, version: int) -> None:
+    """`message.sent` to its sender. `version`: of the conversation when the message was read."""
+    text = open_event(MessageSent(MessageSentPayload(send.temp_id, message)))
+    effects.events_for(send.user_id).add(text, NOBODY, version)
 
 
 def add_message_new(
@@ -78,7 +83,8 @@ def add_message_new(
     sender_id, receiver_id, conversation_id = send.user_id, appended.receiver_id, send.conversation_id
     new = MessageNew(MessageNewPayload(with_sender(message, appended), Unread(unread, 0)))
     count = Count(conversation_id, unread, appended.version)
-    effects.events_for(receiver_id).add_counted(_counted(new), sender_id, count, AnnouncedMessage(send, appended))
+    announces = AnnouncedMessage(send, appended) if message.deleted_at is msgspec.UNSET else None
+    effects.events_for(receiver_id).add_counted(counted_event(new), sender_id, count, announces)
     indicator = Indicator(conversation_id, sender_id, receiver_id)
     shard = effects.shard_of(receiver_id)
     shard.typing[indicator.key(shard.key)] = indicator
@@ -98,7 +104,7 @@ def add_read_ack(effects: CycleEffects, read: MarkRead, marked: Marked) -> None:
         read.conversation_id, instant(marked.read_at), marked.read_seq, Unread(marked.unread, 0)
     )
     count = Count(read.conversation_id, marked.unread, marked.version)
-    effects.events_for(read.user_id).add_counted(_counted(MessageReadAck(payload)), NOBODY, count)
+    effects.events_for(read.user_id).add_counted(counted_event(MessageReadAck(payload)), NOBODY, count)
 
 
 def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked) -> None:
@@ -112,10 +118,10 @@ def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked) -> None:
     if marked.shows_delivered and mark.delivered_to is not None:
         at = instant(marked.delivered_at)
         delivered = MessageDeliveredUpdatePayload(conversation_id, user_id, marked.delivered_seq, at)
-        effects.events_for(marked.other_id).add(_open(MessageDeliveredUpdate(delivered)), user_id)
+        effects.events_for(marked.other_id).add(open_event(MessageDeliveredUpdate(delivered)), user_id)
     if marked.shows_read:
         read = MessageReadUpdatePayload(conversation_id, user_id, instant(marked.read_at), marked.read_seq)
-        effects.events_for(marked.other_id).add(_open(MessageReadUpdate(read)), user_id)
+        effects.events_for(marked.other_id).add(open_event(MessageReadUpdate(read)), user_id)
 
 
 def block_event(block: BlockSet, username: str) -> BlockAdded | BlockRemoved:

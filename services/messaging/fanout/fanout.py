@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.fanout.inbox_eraser import InboxEraser
 from services.messaging.fanout.processed_batches import MAX_BATCHES, MAX_SECONDS, ProcessedBatches
 from services.messaging.fanout.shard_effects import ShardEffects
 from services.messaging.fanout.user_events import AnnouncedMessage
@@ -22,10 +23,15 @@ _LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE
 _MEMORY: Final = (MAX_BATCHES, MAX_SECONDS)
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
+OUTDATED: Final = 3
 """What the script answers. Any other answer: it waits for earlier messages."""
 
 Rebuild = Callable[[list[str]], Awaitable[None]]
 """Puts the unread counts of these users into Redis, from PostgreSQL."""
+
+
+class OutdatedError(Exception):
+    """Another replica has announced a later change of a message that is to be announced. It must be read again."""
 
 
 class Fanout:
@@ -35,11 +41,12 @@ class Fanout:
     conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch is
     redelivered behind ours, so waiting longer would not help: clients see the gap in `seq`.
 
-    `processed` knows which batches were stored and announced.
+    `processed` knows which batches were stored and announced. `eraser` takes deleted messages out of inboxes.
     """
 
     def __init__(self, shards: Shards, rebuild: Rebuild, max_deferral_seconds: float) -> None:
         self.processed = ProcessedBatches(shards)
+        self.eraser = InboxEraser(shards)
         self._shards = shards
         self._rebuild = rebuild
         self._max_deferral_seconds = max_deferral_seconds
@@ -49,14 +56,15 @@ class Fanout:
         return CycleEffects(self._shards, trace)
 
     async def deliver(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
-        """Deliver everything, the completions last. Raises RedisError; calling it again repeats events, which receivers
+        """Deliver everything, the completions last. Raises RedisError, and
+        OutdatedError; calling it again repeats events, which receivers
         drop by (conversation, seq), and counts nothing twice.
 
         Returns the messages that no gateway took, and the typing indicators that ended. When there are none, and
         no block changed, the script remembers the batches as processed in the same step; with several servers it never does.
         """
         if len(effects.shards) == 1:
-            remember = not effects.blocks
+            remember = not effects.blocks and not effects.deleted
             return await self._run(0, effects.shards[0], effects.directs, effects.completed, remember=remember)
         return await self._deliver_apart(effects)
 
@@ -107,6 +115,8 @@ class Fanout:
             verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, *texts)
             if verdict == DELIVERED:
                 break
+            if verdict == OUTDATED:
+                raise OutdatedError
             if verdict == TOTALS_MISSING:
                 await self._rebuild([shard.counters.users[place - 1] for place in answer[0]])
             else:

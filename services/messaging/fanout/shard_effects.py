@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.messaging.fanout.latest_message import LatestMessage
+from services.messaging.fanout.message_changes import MessageChanges
 from services.messaging.fanout.unread_counters import UnreadCounters
 from services.messaging.fanout.user_events import AnnouncedMessage, UserEvents
 from services.messaging.stores.messages import Appended
@@ -23,11 +24,12 @@ class ShardEffects:
         self.progress: list[str | int] = []
         self.typing: dict[str, Indicator] = {}
         self.latest: dict[str, LatestMessage] = {}
+        self.changes = MessageChanges(key)
 
     @property
     def empty(self) -> bool:
         """True when there is nothing to deliver or to keep."""
-        return not (self.users or self.progress or self.latest)
+        return not (self.users or self.progress or self.latest or self.changes.encode())
 
     def events_for(self, user_id: str) -> UserEvents:
         """The events of this user."""
@@ -71,5 +73,6 @@ class ShardEffects:
                 last_messages,
                 directs,
                 completed,
+                self.changes.encode(),
             )
         )

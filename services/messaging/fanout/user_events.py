@@ -42,10 +42,13 @@ class UserEvents:
         self.events: list[Any] = []
         self.announced: list[AnnouncedMessage | None] = []
 
-    def add(self, text: bytes, peer_id: str) -> None:
-        """An event, without its closing brace. `peer_id`: who is on its other side."""
+    def add(self, text: bytes, peer_id: str, version: int = 0) -> None:
+        """An event, without its closing brace. `peer_id`: who is on its other side.
+
+        `version`: of the conversation when the message that the event shows was read; 0: the event shows none.
+        """
         self.texts.append(text)
-        self.events += (peer_id, False, 0, 0, 0)
+        self.events += (peer_id, False, 0, 0, version)
         self.announced.append(None)
 
     def add_counted(self, text: bytes, peer_id: str, count: Count, announces: AnnouncedMessage | None = None) -> None:
@@ -53,10 +56,14 @@ class UserEvents:
 
         An event that announces a message is notifiable: a push notification may be sent for it.
         """
-        counter = self._places.get(count.conversation_id) or self._new_counter(count.conversation_id)
+        counter = self.counter(count.conversation_id)
         self.texts.append(text)
         self.events += (peer_id, announces is not None, counter, count.unread, count.version)
         self.announced.append(announces)
+
+    def counter(self, conversation_id: str) -> int:
+        """The place of the user's counter in a conversation."""
+        return self._places.get(conversation_id) or self._new_counter(conversation_id)
 
     def _new_counter(self, conversation_id: str) -> int:
         if not self._total:

@@ -4,19 +4,30 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.messaging.stores.pairs import Pair, lock, pair_of
-from services.messaging.stores.sql import APPLY_BLOCK, BLOCKS, SET_BLOCK
+from services.messaging.stores.sql import APPLY_BLOCK, BLOCKS, FIND_BLOCK, SET_BLOCK
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.redis import Shards
 
 
 class BlockSet(NamedTuple):
-    """A block, or its end, since `at`. Of two about the same pair the higher `version` is the later one."""
+    """A block, or its end, since `at`. Of two about the same pair the higher `version` is the later one.
+
+    `changed`: it was not so before.
+    """
 
     blocked_id: str
     active: bool
     version: int
     at: datetime
+    changed: bool
+
+
+class _Standing(NamedTuple):
+    """What stands between two users, and when that was asked for (Unix ms)."""
+
+    issued_ms: int
+    block: BlockSet
 
 
 class Blocks:
@@ -26,19 +37,33 @@ class Blocks:
         self._pool = pool
         self._shards = shards
 
-    async def set(self, blocker: str, blocked: str, *, active: bool) -> BlockSet:
-        """Block or unblock; repeating it keeps the first time. Raises what asyncpg and redis raise.
+    async def set(self, blocker: str, blocked: str, *, active: bool, issued_ms: int = 0) -> BlockSet:
+        """Block or unblock. A repetition changes nothing, keeps the first time, and takes no transaction; so does a command that
+        was issued (`issued_ms`, Unix ms; 0: unknown) before the last one about this pair. Raises what asyncpg and redis raise.
 
         Redis is told before the commit, under the pair's lock: changes of one pair reach it in the order of their commits.
         A crash in between leaves the command unanswered, and it comes again.
         """
+        standing = await self._find(blocker, blocked)
+        if standing is not None and (standing.block.active == active or 0 < issued_ms < standing.issued_ms):
+            return standing.block
         pair = pair_of(blocker, blocked)
         async with self._pool.acquire() as connection, connection.transaction():
             await lock(connection, pair)
-            ((version, at),) = await connection.fetch(SET_BLOCK, blocker, blocked, active)
-            standing = await connection.fetchval(APPLY_BLOCK, pair.conversation_id, *pair)
-            await self._tell_gateways(pair, standing=standing)
-        return BlockSet(blocked, active, version, at)
+            changed = await connection.fetchrow(SET_BLOCK, blocker, blocked, active, issued_ms)
+            stands = await connection.fetchval(APPLY_BLOCK, pair.conversation_id, *pair)
+            await self._tell_gateways(pair, standing=stands)
+        if changed is None:
+            # Another command was quicker: now its row stands.
+            return await self.set(blocker, blocked, active=active, issued_ms=issued_ms)
+        return BlockSet(blocked, active, changed["version"], changed["changed_at"], changed=True)
+
+    async def _find(self, blocker: str, blocked: str) -> _Standing | None:
+        row = await self._pool.fetchrow(FIND_BLOCK, blocker, blocked)
+        if row is None:
+            return None
+        active, version, changed_at, issued_ms = row
+        return _Standing(issued_ms, BlockSet(blocked, active, version, changed_at, changed=False))
 
     async def of(self, blocker: str, limit: int, skip: int = 0) -> list[tuple[str, datetime]]:
         """(username, since) of at most `limit` of those whom the user blocks, newest first."""

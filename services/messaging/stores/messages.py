@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -13,7 +14,8 @@ from services.messaging.stores.attaching import Executor, append_with_uploads
 from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from shared.postgres import Pool
 from shared.protocol.codec import instant
-from shared.protocol.payloads import Message, Sender
+from shared.protocol.payloads import Message, ReplyTo, Sender
+from shared.protocol.relay import SendMessage
 from shared.uploads import UploadSigner
 from shared.uploads.signing import has_uploads
 
@@ -67,7 +69,7 @@ class Messages:
         columns = zip(
             *[(s.user_id, s.conversation_id, key, s.type, s.content, s.media) for s, key in drafts], strict=True
         )
-        given = [ids, *columns]
+        given = [ids, *columns, *_rarely_given([send for send, _ in drafts])]
         for attempt in range(attempts):
             try:
                 rows = await on.fetch(APPEND, *given)
@@ -79,11 +81,22 @@ class Messages:
 
     async def at(self, places: Sequence[tuple[str, str, int]]) -> list[Message]:
         """The messages at (viewer, conversation, seq), as the viewers may see them; places that are empty are left out."""
+        return [message for message, _ in await self.versions_at(places)]
+
+    async def versions_at(self, places: Sequence[tuple[str, str, int]]) -> list[tuple[Message, int]]:
+        """As `at`, each with the version of its conversation when it was read: later changes have a higher one."""
         if not places:
             return []
         viewers, conversations, seqs = zip(*places, strict=True)
         rows = await self._pool.fetch(MESSAGES_AT, viewers, conversations, seqs)
-        return [_message(row, self._signer) for row in rows]
+        return [(_message(row, self._signer), row["version"]) for row in rows]
+
+
+def _rarely_given(sends: Sequence[SendMessage]) -> tuple[list[int | None], list[str | None]]:
+    """Quoted seqs and metadata: empty when no message has any, so that plain messages pay nothing for them."""
+    if all(send.reply_to is None and send.metadata is None for send in sends):
+        return [], []
+    return [send.reply_to for send in sends], [send.metadata for send in sends]
 
 
 def distinct_rounds(drafts: Sequence[Draft]) -> list[list[int]]:
@@ -116,6 +129,11 @@ def _message(row: asyncpg.Record, signer: UploadSigner | None) -> Message:
         delivered_at=None if delivered_at is None else instant(delivered_at),
         created_at=instant(row["created_at"]),
         sender=Sender(sender_id, row["username"] or sender_id, row["display_name"] or sender_id, row["avatar"]),
+        reply_to=_reply_to(row),
+        metadata=_raw(row["metadata"]),
+        edited_at=_instant(row["edited_at"]),
+        deleted_at=_instant(row["deleted_at"]),
+        reactions=_raw(row["reactions"]),
     )
 
 
@@ -124,3 +142,22 @@ def _media(text: str | None, signer: UploadSigner | None) -> msgspec.Raw:
     if text is None:
         return NO_MEDIA
     return msgspec.Raw((text if signer is None else signer.sign_media(text)).encode())
+
+
+def _reply_to(row: asyncpg.Record) -> ReplyTo | msgspec.UnsetType:
+    """What a message quotes."""
+    seq = row["reply_to"]
+    if seq is None:
+        return msgspec.UNSET
+    deleted_at = row["quoted_deleted_at"]
+    if deleted_at is not None:
+        return ReplyTo(seq, deleted_at=instant(deleted_at))
+    return ReplyTo(seq, row["quoted_sender_id"], row["quoted_type"], row["quoted_content"])
+
+
+def _raw(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
+    return msgspec.UNSET if text is None else msgspec.Raw(text.encode())
+
+
+def _instant(at: datetime | None) -> str | msgspec.UnsetType:
+    return msgspec.UNSET if at is None else instant(at)

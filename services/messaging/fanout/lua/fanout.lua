@@ -1,12 +1,13 @@
 -- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
 --
--- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed}. Each but the first two
--- is one flat list: a table for each record would cost more than all the rest.
+-- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes}.
+-- Each but the first two is one flat list: a table for each record would cost more than all the rest.
 --   trace          traceparent of the cycle, or ''
 --   events         for each user: user, number of its events, then of each event
 --                  peer, notifiable, counter, count, version
 --                  where counter 0 means no unread count and a text without its closing brace; else the text ends before the
---                  unread total, and count and version are those of the counter
+--                  unread total, and count and version are those of the counter. An event that shows a message always has the
+--                  version of its conversation when the message was read
 --   totals         keys of unread totals
 --   counters       count key, version key, place of the total in totals
 --   progress       key, conversation, seq: up to there the user's devices have everything
@@ -15,21 +16,55 @@
 --   last_messages  key, seq, seq that directly follows what must have been delivered, or 0, id, sender_id, content, type, created_at
 --   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
+--   changes        {} or {versions, pushes, last_contents, recounts}, each a flat list:
+--     versions       user, `<conversation>:<seq>`, version: the user is shown this change of the message here
+--     pushes         key, value, seconds: what a push that waits must know
+--     last_contents  last message's key, conversation's key of versions, `<conversation>:<seq>`, version, message id, content
+--     recounts       counter, count, version: counts that change without an event
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
 -- ARGV[6]: '1' to remember the batches as finished, if nothing has to follow; ARGV[7], ARGV[8]: how many, for how many seconds
 -- ARGV[9] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes, so the texts come once, and
 -- nothing is glued to them here: who reads an inbox or a delivery puts the unread total and the cursor behind them.
 --
 -- Returns {1, places of totals that are missing} and has done nothing; {2} and has done nothing, because messages before
--- these are stored but not delivered yet, and it may not overtake them; or {0, numbers of the notifiable events that no
+-- these are stored but not delivered yet, and it may not overtake them; {3} and has done nothing, because users were shown a
+-- later change of a message than an event here knows; or {0, numbers of the notifiable events that no
 -- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
-local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed = unpack(cmsgpack.unpack(ARGV[1]))
+local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
 
 local TEXTS = 8
 local call = redis.call
 local format = string.format
+
+-- Whether the users of changed messages were shown a later change of one than an event here shows.
+local function outdated()
+    local position, number = 1, 0
+    while position < #events do
+        local user, count = events[position], events[position + 1]
+        local key = '{{MESSAGE_VERSIONS}}' .. user
+        if call('EXISTS', key) == 1 then
+            for event = 1, count do
+                local text, version = ARGV[TEXTS + number + event], events[position + event * 5 + 1]
+                local conversation, seq = string.match(text, '"conversationId":"([^"]*)","seq":(%d+)')
+                local quoted = string.match(text, '"replyTo":{"seq":(%d+)')
+                for _, place in ipairs({seq or false, quoted or false}) do
+                    if version > 0 and place and tonumber(call('HGET', key, conversation .. ':' .. place) or 0) > version then
+                        return true
+                    end
+                end
+            end
+        end
+        position = position + 2 + count * 5
+        number = number + count
+    end
+    return false
+end
+
+if outdated() then
+    return {3}
+end
 
 -- The newest message that each conversation is known to have delivered. Another replica that has stored an earlier one than
 -- ours and not delivered it yet leaves a gap.
@@ -187,7 +222,31 @@ while position < #events do
     position = position + 2 + count * 5
     number = number + count
 end
+local versions, pushes, last_contents, recounts = unpack(changes)
+recounts = recounts or {}
+for i = 1, #recounts, 3 do
+    count_unread(recounts[i], recounts[i + 1], recounts[i + 2])
+end
 store_unread()
+
+for i = 1, #(versions or {}), 3 do
+    local key = '{{MESSAGE_VERSIONS}}' .. versions[i]
+    call('HSET', key, versions[i + 1], versions[i + 2])
+    call('EXPIRE', key, last_message_seconds)
+end
+for i = 1, #(pushes or {}), 3 do
+    call('SET', pushes[i], pushes[i + 1], 'EX', pushes[i + 2])
+end
+for i = 1, #(last_contents or {}), 6 do
+    local key, versions_key, name, version, id, content = unpack(last_contents, i, i + 5)
+    if version >= tonumber(call('HGET', versions_key, name) or 0) then
+        call('HSET', versions_key, name, version)
+        call('EXPIRE', versions_key, last_message_seconds)
+        if call('HGET', key, 'id') == id then
+            call('HSET', key, 'content', content)
+        end
+    end
+end
 
 for i = 1, #progress, 3 do
     if progress[i + 2] > tonumber(call('HGET', progress[i], progress[i + 1]) or 0) then

@@ -11,11 +11,15 @@ than running it. Without them a plan that was made while a table was small reads
 _PACKAGE: Final = "services.messaging.stores"
 
 APPEND: Final = load_sql(_PACKAGE, "append")
+EDIT: Final = load_sql(_PACKAGE, "edit")
+DELETE: Final = load_sql(_PACKAGE, "delete")
+REACT: Final = load_sql(_PACKAGE, "react")
 MARK: Final = load_sql(_PACKAGE, "mark")
 MESSAGES_AT: Final = load_sql(_PACKAGE, "messages_at")
 UNREAD: Final = load_sql(_PACKAGE, "unread")
 CONVERSATIONS: Final = load_sql(_PACKAGE, "conversations")
 CREATE_CONVERSATION: Final = load_sql(_PACKAGE, "create_conversation")
+FIND_BLOCK: Final = load_sql(_PACKAGE, "find_block")
 SET_BLOCK: Final = load_sql(_PACKAGE, "set_block")
 APPLY_BLOCK: Final = load_sql(_PACKAGE, "apply_block")
 BLOCKS: Final = load_sql(_PACKAGE, "blocks")

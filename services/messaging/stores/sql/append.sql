@@ -1,8 +1,9 @@
 -- Append a batch of messages in one round trip and one commit. No (conversation, sender, key) may stand in it twice.
--- $1 message ids, $2 senders, $3 conversations, $4 keys, $5 types, $6 contents or null, $7 media (jsonb) or null
+-- $1 message ids, $2 senders, $3 conversations, $4 keys, $5 types, $6 contents or null, $7 media (jsonb) or null,
+-- $8 seqs of quoted messages or null, $9 metadata (jsonb) or null; these two may be shorter: what they lack is null
 --
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
--- blocked), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread count before
+-- blocked, message_not_found), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread count before
 -- this batch, the conversation's version after it, whether a block stands, whether the message before this batch is
 -- younger than 5 seconds, and the sender's profile.
 --
@@ -15,8 +16,9 @@
 -- table whole would be kept while the table grows.
 WITH given AS MATERIALIZED (
     SELECT *
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[]) WITH ORDINALITY
-        AS g (id, sender_id, conversation_id, key, type, content, media, position)
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
+                $8::bigint[], $9::jsonb[]) WITH ORDINALITY
+        AS g (id, sender_id, conversation_id, key, type, content, media, reply_to, metadata, position)
 ), locked AS MATERIALIZED (
     SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked,
            GREATEST(updated_at, date_trunc('milliseconds', now())) AS now,
@@ -26,35 +28,45 @@ WITH given AS MATERIALIZED (
     ORDER BY id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-    SELECT g.position, g.id, g.sender_id, g.conversation_id, g.key, g.type, g.content, g.media,
+    SELECT g.position, g.id, g.sender_id, g.conversation_id, g.key, g.type, g.content, g.media, g.reply_to, g.metadata,
            l.last_seq, l.version, l.unread_low, l.unread_high, l.blocked, l.lively, l.now,
            g.sender_id = l.user_low AS from_low,
            CASE WHEN g.sender_id = l.user_low THEN l.user_high ELSE l.user_low END AS receiver_id,
            m.seq AS repeated_seq, m.created_at AS repeated_at,
            CASE
                WHEN l.id IS NULL OR g.sender_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'
-               WHEN m.seq IS NOT NULL AND (m.type, m.content, m.media) IS DISTINCT FROM (g.type, g.content, g.media)
-                   THEN 'duplicate_temp_id'
+               WHEN m.seq IS NOT NULL AND CASE
+                   WHEN m.sent_hash IS NULL THEN (m.type, m.content, m.media, m.reply_to, m.metadata)
+                       IS DISTINCT FROM (g.type, g.content, g.media, g.reply_to, g.metadata)
+                   ELSE m.sent_hash <> messaging.body_hash(m.id, g.type, g.content, g.media, g.reply_to, g.metadata)
+               END THEN 'duplicate_temp_id'
                WHEN m.seq IS NOT NULL THEN 'repeated'
                WHEN l.blocked THEN 'blocked'
+               WHEN g.reply_to IS NOT NULL AND quoted.seq IS NULL THEN 'message_not_found'
                ELSE 'new'
            END AS verdict
     FROM given g
     LEFT JOIN locked l ON l.id = g.conversation_id
     LEFT JOIN LATERAL (
-        SELECT seq, created_at, type, content, media
+        SELECT seq, id, created_at, type, content, media, reply_to, metadata, sent_hash
         FROM messaging.messages
         WHERE conversation_id = g.conversation_id AND sender_id = g.sender_id AND key = g.key
         LIMIT 1
     ) m ON true
+    LEFT JOIN LATERAL (
+        SELECT seq FROM messaging.messages
+        WHERE conversation_id = g.conversation_id AND seq = g.reply_to AND deleted_at IS NULL
+        LIMIT 1
+    ) quoted ON g.reply_to IS NOT NULL
 ), fresh AS MATERIALIZED (
-    SELECT position, id, sender_id, conversation_id, key, type, content, media, from_low, now,
+    SELECT position, id, sender_id, conversation_id, key, type, content, media, reply_to, metadata, from_low, now,
            last_seq + row_number() OVER (PARTITION BY conversation_id ORDER BY position) AS seq
     FROM judged
     WHERE verdict = 'new'
 ), inserted AS (
-    INSERT INTO messaging.messages (conversation_id, seq, id, sender_id, created_at, type, key, content, media)
-    SELECT conversation_id, seq, id, sender_id, now, type, key, content, media
+    INSERT INTO messaging.messages
+        (conversation_id, seq, id, sender_id, created_at, type, key, content, media, reply_to, metadata)
+    SELECT conversation_id, seq, id, sender_id, now, type, key, content, media, reply_to, metadata
     FROM fresh
 ), advanced AS (
     UPDATE messaging.conversations c

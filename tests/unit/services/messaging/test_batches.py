@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.cycle import segments
 from services.messaging.handlers import merge
 from services.messaging.requests import key_of
+from services.messaging.statements import segments
 from services.messaging.stores.messages import Draft, distinct_rounds
 from services.messaging.stores.receipts import EVERYTHING, Mark
 from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
@@ -35,8 +35,8 @@ def test_segments_keep_the_order_and_isolate_blocks(commands: list[list[Command]
         (batch, place, command) for batch in batches for place, command in enumerate(batch.commands)
     ]
     for segment in found:
-        kinds = [isinstance(command, SetBlock) for _, _, command in segment]
-        assert kinds == [True] or (kinds and not any(kinds))
+        kinds = {isinstance(command, SetBlock) for _, _, command in segment}
+        assert len(kinds) == 1
 
 
 @given(st.lists(SENDS, min_size=1, max_size=20))

@@ -18,6 +18,8 @@ USER = "11111111-1111-4111-8111-111111111111"
 CONNECTION = "22222222-2222-4222-8222-222222222222"
 CONVERSATION = "33333333-3333-4333-8333-333333333333"
 
+NOW_MS = 1704067200500
+
 
 def session(per_second: float = 0, allowed: list[str] | None = None) -> Session:
     return Session(USER, CONNECTION, RateLimit(Rate(per_second)), MediaHosts(allowed or []), lambda: 1704067200.5)
@@ -49,16 +51,40 @@ def error_of(actions: tuple[Action, ...]) -> Any:
     ("data", "action"),
     [
         (send(tempId="t"), relay.SendMessage(USER, CONNECTION, CONVERSATION, "text", "hi", None, "t")),
-        (frame("message.read", conversationId=CONVERSATION), relay.MarkRead(USER, CONNECTION, CONVERSATION, None)),
+        (
+            frame("message.read", conversationId=CONVERSATION),
+            relay.MarkRead(USER, CONNECTION, CONVERSATION, None, NOW_MS),
+        ),
+        (frame("message.read", conversationId=CONVERSATION, seq=7), relay.MarkRead(USER, CONNECTION, CONVERSATION, 7)),
         (
             frame("message.delivered", conversationId=CONVERSATION, seq=7),
             relay.MarkDelivered(USER, CONNECTION, CONVERSATION, 7),
         ),
-        (frame("block.add", username="eve"), relay.SetBlock(USER, CONNECTION, "eve", True)),
-        (frame("block.remove", username="eve"), relay.SetBlock(USER, CONNECTION, "eve", False)),
+        (frame("block.add", username="eve"), relay.SetBlock(USER, CONNECTION, "eve", True, NOW_MS)),
+        (frame("block.remove", username="eve"), relay.SetBlock(USER, CONNECTION, "eve", False, NOW_MS)),
         (frame("typing.start", conversationId=CONVERSATION), relay.Typing(USER, CONVERSATION, True, 0, CONNECTION)),
         (frame("typing.stop", conversationId=CONVERSATION), relay.Typing(USER, CONVERSATION, False, 0, CONNECTION)),
-        (frame("presence.set", status="away"), relay.SetStatus(USER, CONNECTION, "away", 1704067200500)),
+        (frame("presence.set", status="away"), relay.SetStatus(USER, CONNECTION, "away", NOW_MS)),
+        (
+            send(replyTo=3, metadata={"a": 1}, type="custom", content=...),
+            relay.SendMessage(USER, CONNECTION, CONVERSATION, "custom", None, None, None, 3, '{"a":1}'),
+        ),
+        (
+            frame("message.edit", conversationId=CONVERSATION, seq=7, content="new", tempId="e"),
+            relay.EditMessage(USER, CONNECTION, CONVERSATION, 7, "new", "e"),
+        ),
+        (
+            frame("message.delete", conversationId=CONVERSATION, seq=7, tempId="d"),
+            relay.DeleteMessage(USER, CONNECTION, CONVERSATION, 7, "d"),
+        ),
+        (
+            frame("reaction.add", conversationId=CONVERSATION, seq=7, emoji="👍"),
+            relay.SetReaction(USER, CONNECTION, CONVERSATION, 7, "👍", True, None, NOW_MS),
+        ),
+        (
+            frame("reaction.remove", conversationId=CONVERSATION, seq=7, emoji="👍"),
+            relay.SetReaction(USER, CONNECTION, CONVERSATION, 7, "👍", False, None, NOW_MS),
+        ),
         (frame("auth.refresh", token="abc"), RefreshToken("abc")),
         (
             frame("ping", timestamp=12),

@@ -1,0 +1,74 @@
+"""Handles commands that change stored messages: edits, deletions, reactions."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.messaging import metrics
+from services.messaging.fanout.change_events import add_message_deleted, add_message_updated, add_reaction_updated
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.requests import Request, key_of, requester_of
+from services.messaging.stores.changes import Changes
+from shared.protocol import limits
+from shared.protocol.errors import ErrorCode
+from shared.protocol.references import reference_of
+from shared.protocol.relay import Change, CommandBatch, DeleteMessage, EditMessage, SetReaction
+
+_DONE: Final = frozenset({"edited", "deleted", "changed", "repeated"})
+_REFUSALS: Final = {
+    "too_late": (ErrorCode.NOT_ALLOWED, "This message is too old to be edited"),
+    "empty": (ErrorCode.VALIDATION_ERROR, "content: a text can't be taken away; delete the message instead"),
+    "too_big": (
+        ErrorCode.VALIDATION_ERROR,
+        f"content: the message would be larger than {limits.MAX_STORED_EVENT_BYTES} bytes as JSON",
+    ),
+    "too_many": (
+        ErrorCode.VALIDATION_ERROR,
+        f"emoji: at most {limits.MAX_REACTIONS_PER_USER} different ones on a message; take one back first",
+    ),
+}
+"""Verdicts of the store that are no error codes: how they are answered."""
+
+
+class ChangeHandlers:
+    """One method for each kind of change. Every method adds to the effects and raises what the store raises."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+
+    async def edit(self, requests: Sequence[Request[EditMessage]], effects: CycleEffects) -> None:
+        """Edit messages and announce it."""
+        with metrics.EDIT_SECONDS.time():
+            results = await self._changes.edit([(edit, key_of(batch, place, edit)) for batch, place, edit in requests])
+        for (batch, _, command), result in zip(requests, results, strict=True):
+            if result.verdict in _DONE:
+                add_message_updated(effects, command, result, again=batch.again)
+            else:
+                _refuse(effects, batch, command, result.verdict)
+        metrics.count_verdicts("edit", (result.verdict for result in results))
+
+    async def delete(self, requests: Sequence[Request[DeleteMessage]], effects: CycleEffects) -> None:
+        """Delete messages and announce it."""
+        with metrics.DELETE_SECONDS.time():
+            results = await self._changes.delete([command for _, _, command in requests])
+        for (batch, _, command), result in zip(requests, results, strict=True):
+            if result.verdict in _DONE:
+                add_message_deleted(effects, command, result, again=batch.again)
+            else:
+                _refuse(effects, batch, command, result.verdict)
+        metrics.count_verdicts("delete", (result.verdict for result in results))
+
+    async def react(self, requests: Sequence[Request[SetReaction]], effects: CycleEffects) -> None:
+        """Set reactions or take them back, and announce it."""
+        with metrics.REACT_SECONDS.time():
+            results = await self._changes.react([command for _, _, command in requests])
+        for (batch, _, command), result in zip(requests, results, strict=True):
+            if result.verdict in _DONE:
+                add_reaction_updated(effects, command, result, again=batch.again)
+            else:
+                _refuse(effects, batch, command, result.verdict)
+        metrics.count_verdicts("react", (result.verdict for result in results))
+
+
+def _refuse(effects: CycleEffects, batch: CommandBatch, command: Change, verdict: str) -> None:
+    code, message = _REFUSALS.get(verdict) or (ErrorCode(verdict), None)
+    effects.refuse(requester_of(batch, command), code, reference_of(command), message)

@@ -1,0 +1,68 @@
+"""Cuts the commands of a cycle into lists that one handler call takes, so that each conversation keeps its order."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+from services.messaging.requests import Request
+from shared.protocol.relay import (
+    Command,
+    CommandBatch,
+    DeleteMessage,
+    EditMessage,
+    MarkDelivered,
+    MarkRead,
+    SendMessage,
+    SetBlock,
+    SetReaction,
+)
+
+Statement: TypeAlias = list[Request[Command]]
+"""Commands that go to the same handler together."""
+
+_MARKS: Final = frozenset({MarkRead, MarkDelivered})
+_ORDER: Final[dict[type[Any], int]] = {SendMessage: 0, EditMessage: 1, DeleteMessage: 2, SetReaction: 3}
+"""Which kind goes first in a round."""
+
+
+def segments(batches: Iterable[CommandBatch]) -> Iterator[Statement]:
+    """The commands of `batches`, in order, cut wherever changes of blocks begin or end."""
+    segment: Statement = []
+    for batch in batches:
+        for place, command in enumerate(batch.commands):
+            if segment and (type(command) is SetBlock) != (type(segment[-1][2]) is SetBlock):
+                yield segment
+                segment = []
+            segment.append((batch, place, command))
+    if segment:
+        yield segment
+
+
+def statements(segment: Statement) -> Iterator[Statement]:
+    """Split a segment into what one handler call can do.
+
+    Marks come first: whoever read «all» had not seen what is sent in the same cycle. Then the commands about each conversation
+    keep their order, in as few rounds of sends, edits, deletions and reactions as that takes: almost always one.
+    """
+    if type(segment[0][2]) is SetBlock:
+        return iter((segment,))
+    marks = [request for request in segment if type(request[2]) in _MARKS]
+    others = [request for request in segment if type(request[2]) not in _MARKS] if len(marks) < len(segment) else []
+    if all(type(request[2]) is SendMessage for request in others):
+        return (statement for statement in (marks, others) if statement)
+    return (statement for statement in (marks, *_rounds(others)) if statement)
+
+
+def _rounds(requests: Statement) -> list[Statement]:
+    phases: dict[int, Statement] = {}
+    latest: dict[str, int] = {}
+    for request in requests:
+        command: Any = request[2]
+        phase = _next_phase(latest.get(command.conversation_id, 0), _ORDER[type(command)])
+        latest[command.conversation_id] = phase
+        phases.setdefault(phase, []).append(request)
+    return [phases[phase] for phase in sorted(phases)]
+
+
+def _next_phase(earliest: int, kind: int) -> int:
+    """The first phase of this kind that is not before `earliest`. Each round has one phase of each kind."""
+    return earliest + (kind - earliest) % len(_ORDER)

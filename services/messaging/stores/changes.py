@@ -1,0 +1,141 @@
+"""Changes of stored messages: edits, deletions and reactions, each kind in one statement for a whole batch."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple, TypeVar
+
+from services.messaging.stores.sql import DELETE, EDIT, REACT
+from shared.postgres import Pool
+from shared.protocol import limits
+from shared.protocol.relay import DeleteMessage, EditMessage, SetReaction
+from shared.protocol.text import is_blank
+
+STALE: Final = "stale"
+"""The verdict of a row whose conversation changed while its statement waited: it is given again."""
+
+_ENVELOPE_BYTES: Final = len('{"content":,"media":,"metadata":}')
+
+C = TypeVar("C", EditMessage, DeleteMessage, SetReaction)
+R = TypeVar("R", "Edited", "Deleted", "Reacted")
+
+
+class Edited(NamedTuple):
+    """The result of an edit. `verdict`: edited, repeated, or the reason of a refusal.
+
+    `content` and `edited_at` are what stands now. `version`: of the conversation, after the change. `blocked`: a block stands.
+    """
+
+    verdict: str
+    content: str | None
+    edited_at: datetime | None
+    message_id: str
+    created_at: datetime
+    other_id: str
+    version: int
+    blocked: bool
+
+
+class Deleted(NamedTuple):
+    """The result of a deletion. `verdict`: deleted, repeated, or the reason of a refusal.
+
+    `unread`: how many messages the other participant has not read. `was_unread`: this was one of them.
+    """
+
+    verdict: str
+    deleted_at: datetime
+    message_id: str
+    created_at: datetime
+    other_id: str
+    unread: int
+    was_unread: bool
+    version: int
+    blocked: bool
+
+
+class Reacted(NamedTuple):
+    """The result of a reaction. `verdict`: changed, repeated, or the reason of a refusal. `active`, since `at`: what stands."""
+
+    verdict: str
+    active: bool
+    at: datetime
+    other_id: str
+    version: int
+    blocked: bool
+
+
+class Changes:
+    """Changes messages. Every method raises what asyncpg raises, and returns one result for each command, in order.
+
+    A command about a message that another one before it changes is given after that one.
+    """
+
+    def __init__(self, pool: Pool, edit_window_seconds: float) -> None:
+        self._pool = pool
+        self._edit_window_seconds = edit_window_seconds
+
+    async def edit(self, edits: Sequence[tuple[EditMessage, str]]) -> list[Edited]:
+        """Replace contents. Each edit comes with its idempotency key."""
+        keys = {id(command): key for command, key in edits}
+
+        async def run(commands: Sequence[EditMessage]) -> list[Edited]:
+            rows = await self._pool.fetch(
+                EDIT,
+                *_places(commands),
+                [command.content for command in commands],
+                [is_blank(command.content) for command in commands],
+                [keys[id(command)] for command in commands],
+                self._edit_window_seconds,
+                limits.MAX_STORED_EVENT_BYTES - _ENVELOPE_BYTES,
+            )
+            return [Edited(*row) for row in rows]
+
+        return await _in_rounds([command for command, _ in edits], run)
+
+    async def delete(self, commands: Sequence[DeleteMessage]) -> list[Deleted]:
+        """Delete messages for everybody."""
+
+        async def run(commands: Sequence[DeleteMessage]) -> list[Deleted]:
+            return [Deleted(*row) for row in await self._pool.fetch(DELETE, *_places(commands))]
+
+        return await _in_rounds(commands, run)
+
+    async def react(self, commands: Sequence[SetReaction]) -> list[Reacted]:
+        """Set reactions, or take them back."""
+
+        async def run(commands: Sequence[SetReaction]) -> list[Reacted]:
+            rows = await self._pool.fetch(
+                REACT,
+                *_places(commands),
+                [command.emoji for command in commands],
+                [command.active for command in commands],
+                [command.at_ms for command in commands],
+                limits.MAX_REACTIONS_PER_USER,
+            )
+            return [Reacted(*row) for row in rows]
+
+        return await _in_rounds(commands, run)
+
+
+def _places(commands: Sequence[C]) -> tuple[list[str], list[str], list[int]]:
+    return [c.user_id for c in commands], [c.conversation_id for c in commands], [c.seq for c in commands]
+
+
+async def _in_rounds(commands: Sequence[C], run: Callable[[Sequence[C]], Awaitable[list[R]]]) -> list[R]:
+    """Give commands to statements that take each message once; stale ones, and what waits behind them, go on to the next."""
+    results: dict[int, R] = {}
+    waiting = list(range(len(commands)))
+    while waiting:
+        taken = first_of_each_message([commands[place] for place in waiting])
+        places = [waiting[index] for index in taken]
+        answers = zip(places, await run([commands[place] for place in places]), strict=True)
+        results |= {place: result for place, result in answers if result.verdict != STALE}
+        waiting = [place for place in waiting if place not in results]
+    return [results[place] for place in range(len(commands))]
+
+
+def first_of_each_message(commands: Sequence[C]) -> list[int]:
+    """Places in `commands` of the first one about each message."""
+    seen: dict[tuple[str, int], int] = {}
+    for place, command in enumerate(commands):
+        seen.setdefault((command.conversation_id, command.seq), place)
+    return list(seen.values())
