@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import blurhash
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from services.media.inspection.refusal import Refused
 
@@ -27,7 +27,7 @@ MAX_FRAMES: Final = 1_000
 MAX_ICC_BYTES: Final = 1024 * 1024
 _BLURHASH_PIXELS: Final = 32
 _BLURHASH_COMPONENTS: Final = 4, 3
-_KEPT_INFO: Final = frozenset({"transparency", "duration", "loop", "background", "disposal", "blend", "gamma"})
+_KEPT_INFO: Final = frozenset({"transparency", "loop", "background", "gamma"})
 """What of Pillow's `info` belongs to the picture; the rest is data about it."""
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "JPEG": {"quality": 90, "optimize": True},
@@ -99,22 +99,25 @@ def _write(picture: Image.Image, form: str, target: Path, profile: bytes | None)
 
 def _animation(opened: Image.Image, form: str, target: Path, thumbnail: Path, profile: bytes | None) -> Picture:
     """The frames as they are: EXIF turns no animation."""
-    first = opened.convert("RGBA")
+    first, times = opened.convert("RGBA"), []
+    for frame in ImageSequence.Iterator(opened):
+        frame.load()  # only then WebP knows how long it is shown
+        times.append(round(frame.info.get("duration", 0)))
+    opened.seek(0)
     opened.info = {name: value for name, value in opened.info.items() if name in _KEPT_INFO}
-    opened.save(target, form, save_all=True, exif=b"", comment=b"", icc_profile=profile, **_OPTIONS[form])
+    opened.save(
+        target, form, save_all=True, duration=times, exif=b"", comment=b"", icc_profile=profile, **_OPTIONS[form]
+    )
     return _preview(first, thumbnail, profile)
 
 
 def _preview(picture: Image.Image, thumbnail: Path, profile: bytes | None) -> Picture:
-    small = ImageOps.contain(picture, _fitting(picture), Image.Resampling.LANCZOS) if _is_large(picture) else picture
-    small = small.convert("RGBA" if small.has_transparency_data else "RGB")
+    small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if max(picture.size) > THUMBNAIL_PIXELS:
+        small = small.resize(_fitting(picture), Image.Resampling.LANCZOS, reducing_gap=2.0)
     small.info = {}
     small.save(thumbnail, "WEBP", quality=80, method=4, exif=b"", icc_profile=profile)
     return Picture(picture.width, picture.height, _blurhash(small))
-
-
-def _is_large(picture: Image.Image) -> bool:
-    return max(picture.size) > THUMBNAIL_PIXELS
 
 
 def _fitting(picture: Image.Image) -> tuple[int, int]:

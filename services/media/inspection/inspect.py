@@ -90,7 +90,7 @@ def _image(task: Task, mime_type: str) -> Inspected:
 
 
 def _recording(task: Task, kind: Kind, mime_type: str) -> Inspected:
-    found = recordings.describe(task.source, mime_type)
+    found = recordings.describe(task.source)
     plain = Inspected(kind, mime_type, None, None, found.width, found.height, found.duration_ms)
     frame, thumbnail = task.folder / "poster.png", task.folder / "thumbnail"
     if kind != "video" or not recordings.poster(task.source, frame):

@@ -8,6 +8,7 @@ import json
 import math
 import resource
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,17 +17,9 @@ from tinytag import TinyTag, TinyTagException
 
 PROBE_SECONDS: Final = 8
 MAX_DURATION_SECONDS: Final = 10 * 24 * 3600
+MIN_BITS_A_SECOND: Final = 250
+"""A recording of fewer is longer by its header than it can be: speech codecs begin at 450."""
 _CPU_SECONDS: Final = 10
-_SUFFIXES: Final = {
-    "video/mp4": ".mp4",
-    "video/quicktime": ".mp4",
-    "audio/mp4": ".m4a",
-    "audio/mpeg": ".mp3",
-    "audio/ogg": ".ogg",
-    "audio/wav": ".wav",
-    "audio/flac": ".flac",
-}
-"""MIME type → the file name by which tinytag knows its format."""
 
 
 class Recording(NamedTuple):
@@ -37,11 +30,13 @@ class Recording(NamedTuple):
     height: int | None = None
 
 
-def describe(file: Path, mime_type: str) -> Recording:
+def describe(file: Path) -> Recording:
     """Duration and size; nothing of what can't be read."""
-    if shutil.which("ffprobe") is not None:
-        return _probe(file)
-    return Recording(duration_ms=_duration_by_tags(file, mime_type))
+    has_ffprobe = shutil.which("ffprobe") is not None
+    found = _probe(file) if has_ffprobe else Recording(duration_ms=_duration_by_tags(file))
+    if found.duration_ms is not None and file.stat().st_size * 8_000 < found.duration_ms * MIN_BITS_A_SECOND:
+        return found._replace(duration_ms=None)
+    return found
 
 
 def poster(file: Path, target: Path) -> bool:
@@ -74,18 +69,12 @@ def _is_turned(video: dict[str, Any]) -> bool:
     return any(isinstance(turn, int | float) and round(turn) % 180 == 90 for turn in turns)
 
 
-def _duration_by_tags(file: Path, mime_type: str) -> int | None:
-    suffix = _SUFFIXES.get(mime_type)
-    if suffix is None:
-        return None
-    named = file.with_suffix(suffix)
-    named.symlink_to(file)
+def _duration_by_tags(file: Path) -> int | None:
     try:
-        return _milliseconds(TinyTag.get(named, tags=False).duration)
-    except (TinyTagException, OSError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
+        with file.open("rb") as source:
+            return _milliseconds(TinyTag.get(file_obj=source, tags=False).duration)
+    except (TinyTagException, OSError, ValueError, IndexError, KeyError, TypeError, ArithmeticError, struct.error):
         return None
-    finally:
-        named.unlink()
 
 
 def _milliseconds(seconds: Any) -> int | None:

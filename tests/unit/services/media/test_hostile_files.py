@@ -1,0 +1,84 @@
+"""Every hostile file is refused, by a worker that stays within its memory and time, and the next file finds a worker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.media.inspection.inspect import Inspected, Task
+from services.media.inspection.refusal import Refused
+from services.media.inspection.sniffing import KNOWN_TYPES
+from services.media.inspection.workers import Workers
+from tests.support.hostile_files import HOSTILE, LYING
+from tests.support.uploads import File, opened, picture
+
+MIB = 1024 * 1024
+MAX_PIXELS = 50_000_000
+MEMORY = 1024 * MIB
+SECONDS = 60
+"""More than the default: the machine may be busy. That the limit is kept has a test of its own."""
+
+
+@pytest.fixture(scope="module")
+async def workers() -> AsyncIterator[Workers]:
+    started = Workers(1, MEMORY, SECONDS)
+    yield started
+    await started.stop()
+
+
+def task(folder: Path, file: File) -> Task:
+    source = folder / "source"
+    source.write_bytes(file.data)
+    return Task(source, file.mime_type, frozenset(KNOWN_TYPES), folder, MAX_PIXELS)
+
+
+async def inspect(workers: Workers, folder: Path, file: File) -> Inspected:
+    return await workers.inspect(task(folder, file))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_file_is_refused(workers: Workers, tmp_path: Path, name: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        await inspect(workers, tmp_path, HOSTILE[name]())
+    assert refusal.value.reason
+
+
+@pytest.mark.parametrize("name", LYING)
+async def test_a_recording_that_says_nonsense_has_no_duration(workers: Workers, tmp_path: Path, name: str) -> None:
+    found = await inspect(workers, tmp_path, LYING[name]())
+    assert (found.duration_ms, found.result, found.thumbnail) == (None, None, None)
+
+
+async def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_served(tmp_path: Path) -> None:
+    hasty = Workers(1, MEMORY, 0.2)
+    try:
+        with pytest.raises(Refused, match=r"more than 0\.2 s"):
+            # A first file waits for its worker to start, which takes longer than that.
+            await inspect(hasty, tmp_path, File(picture(3000, 3000)))
+    finally:
+        await hasty.stop()
+
+
+async def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_one_is_served(tmp_path: Path) -> None:
+    small = Workers(1, 400 * MIB, SECONDS)
+    try:
+        with pytest.raises(Refused, match="memory"):
+            await inspect(small, tmp_path, File(picture(7000, 7000, quality=20)))
+        found = await inspect(small, tmp_path, File(picture()))
+        assert (found.width, found.height) == (300, 200)
+    finally:
+        await small.stop()
+
+
+async def test_several_files_are_looked_into_at_once_and_in_turn(tmp_path: Path) -> None:
+    pool = Workers(2, MEMORY, SECONDS)
+    folders = [tmp_path / str(number) for number in range(6)]
+    for folder in folders:
+        folder.mkdir()
+    try:
+        found = await asyncio.gather(*(inspect(pool, folder, File(picture())) for folder in folders))
+    finally:
+        await pool.stop()
+    assert {one.mime_type for one in found} == {"image/jpeg"}
+    assert all(opened((folder / "result").read_bytes()).size == (300, 200) for folder in folders)
