@@ -50,6 +50,7 @@ from shared.rest import Authenticator, create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
+from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
 
@@ -88,14 +89,17 @@ class Messaging:
             former=[FORMER_SIGNALS],
         )
         self._directory = Directory(pool)
-        self._messages, self._blocks = Messages(pool, settings.signer()), Blocks(pool, shards)
+        outbox = Outbox(settings.webhook_urls)
+        self._conversations = Conversations(pool, outbox)
+        self._messages = Messages(pool, settings.signer(), outbox)
+        self._blocks = Blocks(pool, shards)
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
         self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
         handlers = Handlers(
             self._messages,
-            Receipts(pool),
+            Receipts(pool, outbox),
             self._blocks,
             self._indicators,
             self._directory,
@@ -140,7 +144,7 @@ class Messaging:
             self._settings.allowed_origins,
         )
         app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), self._directory)
-        endpoints = Endpoints(Conversations(self._pool), self._messages, self._counts, self._blocks, self._directory)
+        endpoints = Endpoints(self._conversations, self._messages, self._counts, self._blocks, self._directory)
         app.include_router(endpoints.router())
         settings = self._settings
         return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
@@ -157,7 +161,7 @@ class Messaging:
     def _responder(self, handlers: Handlers, cycle: Cycle) -> Responder[MessagingRequest]:
         """Who answers the server API's requests: beside the commands, as another replica would be."""
         requests = PlatformRequests(
-            PlatformConversations(Conversations(self._pool), self._messages),
+            PlatformConversations(self._conversations, self._messages),
             Sends(self._messages, handlers, self._fanout, cycle),
         )
         return Responder(self._requests_link, self._shards, messaging_request_decoder, requests.handle)

@@ -26,6 +26,7 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.subscriptions import Subscriptions
 from services.notifier.targets import Targets
 from services.notifier.tasks import TaskSet
+from services.notifier.unreached import Unreached
 from services.notifier.webpush.allowlist import AllowList
 from services.notifier.webpush.http_client import WebPushClient
 from services.notifier.webpush.sender import WebPushSender
@@ -42,6 +43,8 @@ from shared.protocol.topology import (
     NOTIFIER_RETRIES,
     NOTIFIER_RETRIES_DEAD,
     NOTIFIER_UNDELIVERED,
+    WEBHOOK_EVENTS,
+    WEBHOOK_EVENTS_DEAD,
     Queue,
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
@@ -49,6 +52,7 @@ from shared.redis import Shards, open_shards
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.webhooks.events import EventPublisher
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +70,9 @@ class Notifier:
         self._stopping = False
         self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
         self._verifier = TokenVerifier(settings)
-        self._publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
+        self._publisher = Publisher(
+            settings.amqp_url, settings.instance, (*RETRY_QUEUES, WEBHOOK_EVENTS_DEAD, WEBHOOK_EVENTS)
+        )
         self._undelivered_link = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
         self._retries_link = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
         self._events_link = _consumer(settings, NOTIFIER_EVENTS, NOTIFIER_EVENTS_DEAD)
@@ -117,7 +123,10 @@ class Notifier:
         receivers = Receivers(self._shards, self._push_settings)
         self._targets = Targets(self._subscriptions, self._devices, senders.platforms)
         claims = Claims(self._shards, settings.push_timeout_seconds)
-        outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts)
+        unreached: Unreached | None = None
+        if settings.webhook_urls:
+            unreached = Unreached(self._shards, self._targets, EventPublisher(self._publisher, enabled=True))
+        outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts, unreached)
         recheck = Recheck(tasks, receivers, self._targets, ttl)
         queues = ServiceQueues(settings.push_concurrency)
         dispatcher = Dispatcher(tasks, senders, recheck, claims, outcomes, queues)

@@ -94,6 +94,7 @@ class Handlers:
             jobs = request.jobs(targets.of(request.message.receiver_id, receiver.revoked_until))
             if not jobs:
                 metrics.UNSUBSCRIBED.inc()
+                await self._outcomes.unsubscribed(request.message)
             for job in jobs:
                 refusal = self._dispatcher.offer(job, request.counter)
                 if refusal is None:
@@ -101,6 +102,6 @@ class Handlers:
                 if refusal.disposition is Disposition.DEFERRED:
                     deferred.setdefault(refusal, []).append(job)
                 else:
-                    self._outcomes.give_up(job, refusal)
+                    await self._outcomes.give_up(job, refusal)
         for outcome, put_off in deferred.items():
             await self._outcomes.defer(put_off, outcome)

@@ -17,6 +17,7 @@ from services.presence.friend_cache import VERSION_SECONDS, FriendCache, FriendL
 from services.presence.leases import Outcome
 from services.presence.rules import RANK, Kind, kinds_of
 from services.presence.shard_health import ShardHealth
+from services.presence.webhook_queue import WebhookQueue
 from shared.protocol import server
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import Status, StatusBulkPayload, UserStatus
@@ -108,7 +109,10 @@ class Bulk(msgspec.Struct, array_like=True, frozen=True):
 class Announcer:
     """Publishes presence events to gateways. Receivers whose shard is away get them later, by `resend`."""
 
-    def __init__(self, shards: Shards, friends: FriendCache, health: ShardHealth) -> None:
+    def __init__(
+        self, shards: Shards, friends: FriendCache, health: ShardHealth, webhooks: WebhookQueue | None = None
+    ) -> None:
+        self._webhooks = webhooks
         self._shards = shards
         self._friends = friends
         self._health = health
@@ -121,6 +125,8 @@ class Announcer:
         """
         pending = {outcome.user_id: outcome for outcome in outcomes if outcome.announcement}
         metrics.TRANSITIONS.inc(len(pending))
+        if self._webhooks is not None:
+            self._webhooks.add(pending.values())
         announcements = [_announcement(outcome, friend_lists[user]) for user, outcome in pending.items()]
         for _ in range(ATTEMPTS):
             stale = await self.publish(announcements)

@@ -25,6 +25,7 @@ from services.presence.settings import PresenceSettings
 from services.presence.shard_health import ShardHealth
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
+from services.presence.webhook_queue import WebhookQueue
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
@@ -32,12 +33,13 @@ from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
 from shared.protocol import relay, topology
 from shared.protocol.requests import presence_request_decoder
-from shared.rabbitmq import BrokerUnavailable, Consumer
+from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
 from shared.rest import Authenticator, HealthCheck, create_app
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.webhooks.events import EventPublisher
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +66,13 @@ class Presence:
         self._friends = FriendCache(shards, self._follows, settings.friends_cache_seconds)
         self._statuses = Statuses(shards)
         self._health = ShardHealth(shards)
-        self._announcer = Announcer(shards, self._friends, self._health)
+        self._publisher = Publisher(
+            settings.amqp_url, settings.instance, [topology.WEBHOOK_EVENTS_DEAD, topology.WEBHOOK_EVENTS]
+        )
+        self._webhooks: WebhookQueue | None = None
+        if settings.webhook_urls:
+            self._webhooks = WebhookQueue(EventPublisher(self._publisher, enabled=True))
+        self._announcer = Announcer(shards, self._friends, self._health, self._webhooks)
         leases = Leases(shards, timing)
         self._friendships = FriendshipService(
             self._follows, self._friends, self._announcer, self._statuses, leases.clock
@@ -102,6 +110,9 @@ class Presence:
         supervisor.start("commands link", self._commands_link.run())
         supervisor.start("renewals link", self._renewals_link.run())
         supervisor.start("requests link", self._requests_link.run())
+        if self._webhooks is not None:
+            supervisor.start("publisher", self._publisher.run())
+            supervisor.start("webhooks", self._webhooks.run())
         supervisor.start("commands", self._commands.run())
         supervisor.start("requests", self._requests.run())
         supervisor.start("renewals", self._renewals.run())

@@ -24,3 +24,6 @@ OVERDUE: Final = Counter(
     "chat_presence_overdue_announcements_total", "Changes that were not announced in time, announced by the sweep."
 )
 FRIENDS_LOADED: Final = Counter("chat_presence_friends_loaded_total", "Users whose friends were read from PostgreSQL.")
+WEBHOOKS_DROPPED = Counter(
+    "chat_presence_webhooks_dropped_total", "Webhook events dropped because the broker is away and too many wait."
+)

@@ -89,6 +89,9 @@ SILENT: Final = "silent:"
 PUSHED: Final = "pushed:"
 """string `pushed:{messageId}:{subscriptionId}`: that notification was accepted by its push service."""
 
+UNREACHED: Final = "unreached:"
+"""set `unreached:{messageId}`: push subscriptions of its receiver that were given up, while webhooks want to know."""
+
 REPLY: Final = "reply:"
 """list `reply:{requestId}`: the answer to a request among services (`requests.Reply`); expires."""
 

@@ -1,15 +1,17 @@
 """Direct conversations: one for each pair of users who ever wanted one."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
 
 from services.messaging.stores.pairs import lock, pair_of
 from services.messaging.stores.sql import CONVERSATION, CONVERSATIONS, CREATE_CONVERSATION
+from services.messaging.stores.webhook_events import conversation_created
 from shared.directory import Profile
 from shared.postgres import Pool
+from shared.webhooks import NO_WEBHOOKS, Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,9 @@ class Conversation:
 class Conversations:
     """The conversations of all users."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
+        self._outbox = outbox
 
     async def create(self, user_id: str, other_id: str) -> tuple[str, bool]:
         """The id of the conversation of two different users, and whether it was made now. Raises what asyncpg raises."""
@@ -35,6 +38,9 @@ class Conversations:
         async with self._pool.acquire() as connection, connection.transaction():
             await lock(connection, pair)
             created = await connection.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair)
+            if created is not None and self._outbox.enabled:
+                made = conversation_created(pair.conversation_id, (user_id, other_id), datetime.now(UTC))
+                await self._outbox.write(connection, [made])
         return pair.conversation_id, created is not None
 
     async def find(self, user_id: str, conversation_id: str) -> Conversation | None:

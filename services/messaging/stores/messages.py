@@ -12,12 +12,15 @@ from uuid_utils import uuid7
 from services.messaging.stores.appended import Appended, Draft
 from services.messaging.stores.attaching import Executor, append_with_uploads
 from services.messaging.stores.sql import APPEND, MESSAGES_AT
+from services.messaging.stores.webhook_events import message_created
 from shared.postgres import Pool
 from shared.protocol.codec import instant
 from shared.protocol.payloads import Message, ReplyTo, Sender
 from shared.protocol.relay import SendMessage
+from shared.protocol.webhooks import WebhookEvent
 from shared.uploads import UploadSigner
 from shared.uploads.signing import has_uploads
+from shared.webhooks import NO_WEBHOOKS, Outbox
 
 __all__ = ["NO_MEDIA", "Appended", "Draft", "Messages", "distinct_rounds"]
 
@@ -30,9 +33,10 @@ NO_MEDIA: Final = msgspec.Raw(b"[]")
 class Messages:
     """The messages of all conversations."""
 
-    def __init__(self, pool: Pool, signer: UploadSigner | None = None) -> None:
+    def __init__(self, pool: Pool, signer: UploadSigner | None = None, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
         self._signer = signer
+        self._outbox = outbox
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
         """Append `drafts` in one statement, and say of each, in order, what became of it.
@@ -70,9 +74,17 @@ class Messages:
             *[(s.user_id, s.conversation_id, key, s.type, s.content, s.media) for s, key in drafts], strict=True
         )
         given = [ids, *columns, *_rarely_given([send for send, _ in drafts])]
+
+        def events(rows: Sequence[asyncpg.Record]) -> list[WebhookEvent]:
+            return [
+                message_created(draft.send, message_id, row["seq"], row["created_at"])
+                for draft, message_id, row in zip(drafts, ids, rows, strict=True)
+                if row["verdict"] == "new"
+            ]
+
         for attempt in range(attempts):
             try:
-                rows = await on.fetch(APPEND, *given)
+                rows = await self._outbox.fetch(on, APPEND, given, events)
                 break
             except asyncpg.UniqueViolationError:
                 if attempt == attempts - 1:

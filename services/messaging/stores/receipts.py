@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
+import asyncpg
+
 from services.messaging.stores.sql import MARK
+from services.messaging.stores.webhook_events import messages_read
 from shared.postgres import Pool
 from shared.protocol.limits import MAX_SAFE_INTEGER
+from shared.protocol.webhooks import WebhookEvent
+from shared.webhooks import NO_WEBHOOKS, Outbox
 
 EVERYTHING: Final = MAX_SAFE_INTEGER
 """A seq beyond any: reading up to it is reading all there is."""
@@ -49,8 +55,9 @@ class Marked(NamedTuple):
 class Receipts:
     """The marks of all conversations."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
+        self._outbox = outbox
 
     async def mark(self, marks: Sequence[Mark]) -> list[Marked]:
         """Move marks forward, never back, at most to the last message; says of each, in order, where it stands.
@@ -60,7 +67,17 @@ class Receipts:
         results: dict[int, Marked] = {}
         waiting = list(range(len(marks)))
         while waiting:
-            rows = await self._pool.fetch(MARK, *map(list, zip(*(marks[i] for i in waiting), strict=True)))
+            tried = [marks[i] for i in waiting]
+            columns = list(map(list, zip(*tried, strict=True)))
+            rows = await self._outbox.fetch(self._pool, MARK, columns, partial(_events, tried))
             results.update(zip(waiting, (Marked(*row) for row in rows), strict=True))
             waiting = [i for i in waiting if results[i].verdict == "stale"]
         return [results[i] for i in range(len(marks))]
+
+
+def _events(marks: Sequence[Mark], rows: Sequence[asyncpg.Record]) -> list[WebhookEvent]:
+    return [
+        messages_read(mark.conversation_id, mark.user_id, row["read_seq"], row["read_at"])
+        for mark, row in zip(marks, rows, strict=True)
+        if row["verdict"] == "marked" and row["shows_read"]
+    ]

@@ -12,6 +12,7 @@ from services.notifier.delivery.outcome import Disposition, Outcome, Reason
 from services.notifier.delivery.retries import Retries, after_attempt, after_deferral
 from services.notifier.push_jobs import PushJob, PushRequest
 from services.notifier.targets import Targets
+from services.notifier.unreached import Unreached
 from shared.protocol import relay
 from shared.retry import is_transient, retry_until_available
 
@@ -25,7 +26,15 @@ KEY_DEFERRALS: Final = 12
 class OutcomeHandler:
     """Remembers what was accepted, forgets devices that ended, and lets failures wait for another try."""
 
-    def __init__(self, claims: Claims, targets: Targets, retries: Retries, most_attempts: int) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        targets: Targets,
+        retries: Retries,
+        most_attempts: int,
+        unreached: Unreached | None = None,
+    ) -> None:
+        self._unreached = unreached
         self._claims = claims
         self._targets = targets
         self._retries = retries
@@ -48,12 +57,12 @@ class OutcomeHandler:
             case Disposition.GONE:
                 await retry_until_available("prune", lambda: self._targets.prune(job.target))
                 metrics.PRUNED.inc()
-                self.give_up(job, outcome)
+                await self.give_up(job, outcome)
             case Disposition.KEY_FAULT:
                 metrics.KEY_FAULTS.labels(service).inc()
-                self.give_up(job, outcome)
+                await self.give_up(job, outcome)
             case Disposition.DROPPED:
-                self.give_up(job, outcome)
+                await self.give_up(job, outcome)
 
     async def defer(self, jobs: Sequence[PushJob], outcome: Outcome) -> None:
         """Put jobs off without a request."""
@@ -80,17 +89,24 @@ class OutcomeHandler:
         for wait, retries in by_wait.items():
             await self._retries.put(retries, wait)
 
-    def give_up(self, job: PushJob, outcome: Outcome) -> None:
-        """The job won't be sent: count it, and log why."""
+    async def give_up(self, job: PushJob, outcome: Outcome) -> None:
+        """The job won't be sent: count it, log why, and tell webhooks when it was the last hope."""
         metrics.FAILED.labels(outcome.reason).inc()
         level = log.error if outcome.disposition is Disposition.KEY_FAULT else log.info
         level("push.given_up", reason=outcome.reason, detail=outcome.detail, **job.ids)
+        if self._unreached is not None:
+            await self._unreached.gave_up(job)
+
+    async def unsubscribed(self, message: relay.Undelivered) -> None:
+        """The receiver has no device: webhooks are told."""
+        if self._unreached is not None:
+            await self._unreached.unsubscribed(message)
 
     async def _deferred(self, job: PushJob, outcome: Outcome) -> None:
         """Put one job off. A key that this replica doesn't know may be one that another replica was started with."""
         if outcome.reason is Reason.KEY_UNKNOWN:
             if job.deferrals >= KEY_DEFERRALS:
-                self.give_up(job, outcome)
+                await self.give_up(job, outcome)
                 return
             await self._release(job)
         await self.defer([job], outcome)
@@ -106,7 +122,7 @@ class OutcomeHandler:
 
     async def _retry(self, job: PushJob, outcome: Outcome) -> None:
         if job.attempts + 1 >= self._most_attempts:
-            self.give_up(job, Outcome(Disposition.DROPPED, Reason.ATTEMPTS_EXHAUSTED, detail=outcome.detail))
+            await self.give_up(job, Outcome(Disposition.DROPPED, Reason.ATTEMPTS_EXHAUSTED, detail=outcome.detail))
             return
         wait = after_attempt(job.attempts + 1, outcome.retry_after_seconds)
         await self._retries.put([job.after_attempt()], wait)

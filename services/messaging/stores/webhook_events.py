@@ -1,0 +1,53 @@
+"""What webhooks are told of the stores' changes: made from the rows that a statement gave, in its transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from shared.protocol.codec import instant
+from shared.protocol.relay import SYSTEM_USER, SendMessage
+from shared.protocol.webhooks import EventType, WebhookEvent
+from shared.webhooks import event
+
+
+def message_created(send: SendMessage, message_id: str, seq: int, created_at: datetime) -> WebhookEvent:
+    """A message was stored."""
+    data: dict[str, Any] = {
+        "id": message_id,
+        "conversationId": send.conversation_id,
+        "seq": seq,
+        "senderId": None if send.user_id == SYSTEM_USER else send.user_id,
+        "type": send.type,
+        "content": send.content,
+        "media": [] if send.media is None else msgspec.Raw(send.media.encode()),
+        "createdAt": instant(created_at),
+        "tempId": send.temp_id,
+    }
+    if send.metadata is not None:
+        data["metadata"] = msgspec.Raw(send.metadata.encode())
+    if send.reply_to is not None:
+        data["replyTo"] = send.reply_to
+    return event(EventType.MESSAGE_CREATED, send.conversation_id, data, seq)
+
+
+def conversation_created(conversation_id: str, user_ids: Sequence[str], created_at: datetime) -> WebhookEvent:
+    """A conversation was made."""
+    data = {"conversationId": conversation_id, "userIds": list(user_ids), "createdAt": instant(created_at)}
+    return event(EventType.CONVERSATION_CREATED, conversation_id, data)
+
+
+def messages_read(conversation_id: str, reader_id: str, seq: int, read_at: datetime) -> WebhookEvent:
+    """A user has read everything up to `seq`."""
+    data = {"conversationId": conversation_id, "readBy": reader_id, "seq": seq, "readAt": instant(read_at)}
+    return event(EventType.MESSAGE_READ, conversation_id, data)
+
+
+def block_changed(
+    conversation_id: str, blocker_id: str, blocked_id: str, *, active: bool, at: datetime
+) -> WebhookEvent:
+    """A user blocked another, or took the block back."""
+    kind = EventType.BLOCK_ADDED if active else EventType.BLOCK_REMOVED
+    data = {"blockerId": blocker_id, "blockedId": blocked_id, "at": instant(at)}
+    return event(kind, conversation_id, data)

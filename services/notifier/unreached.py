@@ -1,0 +1,64 @@
+"""Tells webhooks of messages whose receiver no push could reach: the platform may send its own."""
+
+from typing import Final
+
+from services.notifier.push_jobs import PushJob
+from services.notifier.targets import Targets
+from shared.protocol import keys, relay
+from shared.protocol.codec import instant_of_ms
+from shared.protocol.webhooks import EventType
+from shared.redis import Shards
+from shared.retry import retry_until_available
+from shared.webhooks import event
+from shared.webhooks.events import EventPublisher
+
+REMEMBER_SECONDS: Final = 86_400
+"""How long a message's failed devices are remembered: longer than its last retry."""
+
+
+class Unreached:
+    """Notices when the last device of a receiver is given up. Waits while a backend is away."""
+
+    def __init__(self, shards: Shards, targets: Targets, publisher: EventPublisher) -> None:
+        self._shards = shards
+        self._targets = targets
+        self._publisher = publisher
+
+    async def unsubscribed(self, message: relay.Undelivered) -> None:
+        """The receiver has no device."""
+        await self._publish(message, "no_subscription")
+
+    async def gave_up(self, job: PushJob) -> None:
+        """One device won't get its notification. Tells webhooks when none of the receiver's others may still get it."""
+        message = job.message
+        failed = await retry_until_available("unreached", lambda: self._note(message, job.target.id))
+        found = await retry_until_available("targets", lambda: self._targets.of([message.receiver_id]))
+        left = {each.id for each in found.of(message.receiver_id, 0)} - failed
+        if not left:
+            await self._publish(message, "push_failed")
+
+    async def _note(self, message: relay.Undelivered, target_id: str) -> set[str]:
+        """Remember that the device failed. Returns all of the message that did."""
+        shard = self._shards.of(message.receiver_id)
+        key = shard.key(keys.UNREACHED, message.message_id)
+        async with shard.client.pipeline(transaction=True) as pipe:
+            pipe.sadd(key, target_id)
+            pipe.expire(key, REMEMBER_SECONDS)
+            pipe.smembers(key)
+            *_, members = await pipe.execute()
+        return {member.decode() for member in members}
+
+    async def _publish(self, message: relay.Undelivered, reason: str) -> None:
+        data = {
+            "conversationId": message.conversation_id,
+            "messageId": message.message_id,
+            "seq": message.seq,
+            "senderId": message.sender_id,
+            "receiverId": message.receiver_id,
+            "type": message.type,
+            "content": message.preview,
+            "createdAt": instant_of_ms(message.created_at_ms),
+            "reason": reason,
+        }
+        told = event(EventType.PUSH_UNDELIVERED, message.conversation_id, data, message.seq)
+        await retry_until_available("webhook events", lambda: self._publisher.publish([told]))

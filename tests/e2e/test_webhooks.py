@@ -1,0 +1,138 @@
+"""Webhooks: what happens is told to the platform's back end, signed, in order, and at least once."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from tests.e2e.conftest import Pair
+from tests.support.gateway import eventually
+from tests.support.people import People, text_message
+from tests.support.platform import Platform
+from tests.support.stack import Stack
+from tests.support.webhook_receiver import SECRET, Receiver, receiver
+
+TELLING = ("messaging-1", "presence-1", "notifier-1", "webhooks-1")
+
+
+@pytest.fixture(scope="module")
+async def hook(stack: Stack) -> AsyncIterator[Receiver]:
+    """A receiver that the system tells everything."""
+    async with (
+        receiver() as made,
+        stack.settings(*TELLING, CHAT_WEBHOOK_URLS=made.url, CHAT_WEBHOOK_SECRET=SECRET, CHAT_PUSH_DELAY_SECONDS="0.1"),
+    ):
+        yield made
+
+
+async def test_messages_and_reading(hook: Receiver, pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    made = await hook.expect("conversation.created", conversationId=pair.conversation)
+    assert set(made["data"]["userIds"]) == {pair.alice.id, pair.bob.id}
+    await alice.send("message.send", **text_message(pair.conversation, "Hello there!", "t-1"))
+    sent = (await alice.expect("message.sent"))["payload"]["message"]
+    told = (await hook.expect("message.created", conversationId=pair.conversation))["data"]
+    assert {name: told[name] for name in ("id", "seq", "senderId", "type", "content", "media", "createdAt")} == {
+        name: sent[name] for name in ("id", "seq", "senderId", "type", "content", "media", "createdAt")
+    }
+    await alice.send("message.send", **text_message(pair.conversation, "Hello there!", "t-1"))
+    await alice.expect("message.sent")
+    await bob.send("message.read", conversationId=pair.conversation)
+    read = (await hook.expect("message.read", conversationId=pair.conversation))["data"]
+    assert (read["readBy"], read["seq"]) == (pair.bob.id, 1)
+    assert len(hook.of_type("message.created", conversationId=pair.conversation)) == 1
+
+
+async def test_order_of_a_conversation(hook: Receiver, pair: Pair) -> None:
+    alice = await pair.alice.connect()
+    for number in range(1, 26):
+        await alice.send("message.send", **text_message(pair.conversation, f"m{number}", f"t{number}"))
+    await hook.expect("message.created", conversationId=pair.conversation, seq=25)
+    told = hook.of_type("message.created", conversationId=pair.conversation)
+    assert [event["data"]["seq"] for event in told] == list(range(1, 26))
+
+
+async def test_presence(hook: Receiver, people: People) -> None:
+    alice = people.make("alice")
+    socket = await alice.connect()
+    told = await hook.expect("user.online", userId=alice.id)
+    assert told["data"]["isOnline"] is True
+    await socket.close()
+    await hook.expect("user.offline", userId=alice.id, isOnline=False)
+
+
+async def test_a_message_that_no_push_can_bring(hook: Receiver, pair: Pair) -> None:
+    alice = await pair.alice.connect()
+    await alice.send("message.send", **text_message(pair.conversation, "Are you there?", "t-1"))
+    sent = (await alice.expect("message.sent"))["payload"]["message"]
+    told = await hook.expect("push.undelivered", conversationId=pair.conversation)
+    wanted = {"messageId": sent["id"], "seq": 1, "senderId": pair.alice.id, "receiverId": pair.bob.id}
+    assert {name: told["data"][name] for name in wanted} == wanted
+    assert told["data"]["content"] == "Are you there?"
+
+
+@pytest.mark.parametrize("status", [500, 404, 302])
+async def test_a_refused_event_comes_again_and_holds_back_its_conversation_only(
+    hook: Receiver, platform: Platform, pair: Pair, status: int
+) -> None:
+    other = await platform.expect(
+        201,
+        "POST",
+        "/conversations",
+        json={"userIds": [(await platform.make_user("one"))["id"], pair.alice.id]},
+    )
+    mine, refusing = pair.conversation, True
+    await hook.expect("conversation.created", conversationId=mine)
+    hook.answer = lambda event: status if refusing and event["data"].get("conversationId") == mine else 204
+    try:
+        for conversation in (mine, other["id"]):
+            for number in range(3):
+                body = {"senderId": pair.alice.id, "type": "text", "content": f"{number}", "tempId": f"{number}"}
+                await platform.expect(201, "POST", f"/conversations/{conversation}/messages", json=body)
+        await hook.expect("message.created", conversationId=other["id"], seq=3)
+        await hook.expect_refused("message.created", conversationId=mine, seq=1)
+        assert hook.of_type("message.created", conversationId=mine) == []
+        refusing = False
+        await hook.expect("message.created", conversationId=mine, seq=3)
+    finally:
+        hook.answer = lambda _event: 204
+    seqs = [each["data"]["seq"] for each in hook.of_type("message.created", conversationId=mine)]
+    assert seqs == [1, 2, 3]
+
+
+async def test_nothing_is_lost_when_the_services_are_killed(
+    hook: Receiver, stack: Stack, platform: Platform, pair: Pair
+) -> None:
+    path = f"/conversations/{pair.conversation}/messages"
+
+    async def send(number: int) -> None:
+        body = {"senderId": pair.alice.id, "type": "text", "content": f"{number}", "tempId": f"{number}"}
+
+        async def sent() -> bool:
+            return (await platform.call("POST", path, json=body)).is_success
+
+        await eventually(sent, seconds=60)
+
+    settings = {"CHAT_WEBHOOK_URLS": hook.url, "CHAT_WEBHOOK_SECRET": SECRET, "CHAT_PUSH_DELAY_SECONDS": "0.1"}
+    for number, killed in enumerate(("webhooks-1", "messaging-1"), 1):
+        await send(2 * number - 1)
+        await stack.kill(killed)
+        await stack.start(killed, **settings)
+        await send(2 * number)
+    await hook.expect("message.created", conversationId=pair.conversation, seq=4)
+    told = hook.of_type("message.created", conversationId=pair.conversation)
+    assert sorted({event["data"]["seq"] for event in told}) == [1, 2, 3, 4]
+
+
+async def test_without_endpoints_nothing_is_written_down(stack: Stack, hook: Receiver, pair: Pair) -> None:
+    async with stack.settings("messaging-1"):
+        connection = await asyncpg.connect(stack.database_url)
+        try:
+            alice = await pair.alice.connect()
+            await alice.send("message.send", **text_message(pair.conversation, "unheard", "t-1"))
+            await alice.expect("message.sent")
+            query = "SELECT count(*) FROM webhooks.events WHERE order_key = $1 AND type = 'message.created'"
+            assert await connection.fetchval(query, pair.conversation) == 0
+        finally:
+            await connection.close()
+    assert hook.of_type("message.created", conversationId=pair.conversation) == []
