@@ -151,7 +151,7 @@ def _type(field: dict[str, Any]) -> str:
         return f"list of {_type(field.get('items', {}))}{_limits(field)}"
     if field.get("format") == "uuid":
         return "UUID"
-    if "additionalProperties" in field and "properties" not in field:
+    if isinstance(field.get("additionalProperties"), dict) and "properties" not in field:
         return f"object with values of {_type(field['additionalProperties'])}"
     return escape(str(field.get("type", "anything"))) + _limits(field)
 

@@ -1,7 +1,7 @@
 """REST: conversations, history, unread counts, blocks, and the user's own profile."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -31,6 +31,9 @@ from shared.rest.paging import PageParameters
 
 ConversationId = Annotated[UuidText, Path(description="A conversation of the asking user.")]
 
+_SPARSE: Final[dict[str, Any]] = {"response_model_exclude_unset": True}
+"""Messages come without the fields that say nothing."""
+
 
 class Endpoints:
     """The stores behind the paths."""
@@ -52,10 +55,10 @@ class Endpoints:
     def router(self) -> APIRouter:
         """The paths, as the contract lists them."""
         router = APIRouter(prefix="/chat")
-        router.add_api_route("/conversations", self.create, methods=["POST"], status_code=201)
-        router.add_api_route("/conversations", self.newest, methods=["GET"])
-        router.add_api_route("/conversations/{conversation_id}", self.conversation, methods=["GET"])
-        router.add_api_route("/conversations/{conversation_id}/messages", self.history, methods=["GET"])
+        router.add_api_route("/conversations", self.create, methods=["POST"], status_code=201, **_SPARSE)
+        router.add_api_route("/conversations", self.newest, methods=["GET"], **_SPARSE)
+        router.add_api_route("/conversations/{conversation_id}", self.conversation, methods=["GET"], **_SPARSE)
+        router.add_api_route("/conversations/{conversation_id}/messages", self.history, methods=["GET"], **_SPARSE)
         router.add_api_route("/unread", self.unread, methods=["GET"])
         router.add_api_route("/blocks", self.blocked, methods=["GET"])
         router.add_api_route("/users/me", self.me, methods=["GET"])

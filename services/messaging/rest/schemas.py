@@ -2,7 +2,7 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,8 +46,25 @@ class MediaBody(BaseModel):
     type: str
 
 
+class ReplyBody(BaseModel):
+    """The quoted message as it was when the reply was sent; of a deleted one only `seq` and `deletedAt`."""
+
+    seq: int
+    senderId: str | None = None
+    type: str | None = None
+    content: str | None = None
+    deletedAt: str | None = None
+
+
+class ReactionBody(BaseModel):
+    """An emoji, and the users who reacted with it, in the order in which they did."""
+
+    emoji: str
+    userIds: list[str]
+
+
 class MessageBody(BaseModel):
-    """A message, as in `message.new`."""
+    """A message, as in `message.new`. The fields behind `createdAt` are left out where they say nothing."""
 
     id: str
     conversationId: str
@@ -61,6 +78,11 @@ class MessageBody(BaseModel):
     readAt: str | None
     deliveredAt: str | None
     createdAt: str
+    replyTo: ReplyBody | None = None
+    metadata: dict[str, Any] | None = None
+    editedAt: str | None = None
+    deletedAt: str | None = None
+    reactions: list[ReactionBody] | None = None
 
     @classmethod
     def of(cls, message: Message) -> Self:

@@ -9,6 +9,7 @@ from shared.postgres import Pool
 from shared.protocol import limits
 from shared.protocol.relay import DeleteMessage, EditMessage, SetReaction
 from shared.protocol.text import is_blank
+from shared.uploads import claims
 
 STALE: Final = "stale"
 """The verdict of a row whose conversation changed while its statement waited: it is given again."""
@@ -92,10 +93,20 @@ class Changes:
         return await _in_rounds([command for command, _ in edits], run)
 
     async def delete(self, commands: Sequence[DeleteMessage]) -> list[Deleted]:
-        """Delete messages for everybody."""
+        """Delete messages for everybody, and let go of their uploads in the same transaction."""
 
         async def run(commands: Sequence[DeleteMessage]) -> list[Deleted]:
-            return [Deleted(*row) for row in await self._pool.fetch(DELETE, *_places(commands))]
+            async with self._pool.acquire() as connection, connection.transaction():
+                results = [Deleted(*row) for row in await connection.fetch(DELETE, *_places(commands))]
+                await claims.release(
+                    connection,
+                    [
+                        (command.conversation_id, command.seq)
+                        for command, result in zip(commands, results, strict=True)
+                        if result.verdict == "deleted"
+                    ],
+                )
+            return results
 
         return await _in_rounds(commands, run)
 
