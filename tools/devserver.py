@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.rest import create_app
+from shared.rest import Health, create_app
 from tools.devtoken import LOCAL_SECRET, mint
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +68,7 @@ class Session(BaseModel):
 
 def build(settings: DevserverSettings) -> FastAPI:
     """The app: its one call, then the folders that exist."""
-    app = create_app("development server", {})
+    app = create_app("development server", Health({}))
 
     @app.post("/dev/login")
     async def login(body: Login) -> Session:

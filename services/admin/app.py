@@ -14,15 +14,15 @@ from shared import postgres
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
-from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS
+from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_EVENTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Requester
-from shared.rest import create_app
+from shared.rest import Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 
-QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS)
+QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS, NOTIFIER_EVENTS)
 
 
 class Admin:
@@ -32,18 +32,21 @@ class Admin:
         self._settings = settings
         self._pool = pool
         self._shards = shards
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._stopping = False
         self._tokens = ServiceTokens(settings)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         requester = Requester(self._publisher, shards)
         directory = Directory(pool)
         self._router = create_router(
-            UserRoutes(directory, Revocations(shards), requester), ConversationRoutes(directory, requester)
+            UserRoutes(directory, Revocations(pool, shards), self._publisher, requester),
+            ConversationRoutes(directory, requester),
         )
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("database watch", self._database.run())
         supervisor.start("publisher", self._publisher.run())
         for number, verifier in enumerate(self._tokens.verifiers):
             supervisor.start(f"keys {number}", verifier.refresh_forever())
@@ -52,7 +55,14 @@ class Admin:
         """The HTTP server's configuration."""
         app = create_app(
             "admin",
-            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+            Health(
+                {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+                {
+                    "stopping": demand(lambda: not self._stopping, "shutting down"),
+                    "schema": self._database.check,
+                },
+                self._database.notes,
+            ),
             self._settings.allowed_origins,
             larger_bodies=LARGER_BODIES,
         )
@@ -67,7 +77,7 @@ class Admin:
         self._stopping = True
 
     async def _check_amqp(self) -> None:
-        if self._stopping or not self._publisher.ready:
+        if not self._publisher.ready:
             raise BrokerUnavailable("not publishing")
 
 

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Body, Request, Response
 from services.admin.authentication import CallingService, call_of
 from services.admin.schemas import FollowBody, FollowsResult, UserBody, UserId, UserProfile
 from shared.auth import Principal
-from shared.auth.revocations import Revocations
+from shared.auth.revocations import Revocations, end_pushes
 from shared.directory import Directory
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import Done, FollowChange, SetFollows
 from shared.protocol.topology import PRESENCE_REQUESTS
+from shared.rabbitmq import Publisher
 from shared.requests import Requester
 
 FOLLOWS_SECONDS = 30
@@ -22,7 +23,10 @@ FollowList = Annotated[list[FollowBody], Body(max_length=limits.MAX_FOLLOW_CHANG
 class UserRoutes:
     """What the paths need."""
 
-    def __init__(self, directory: Directory, revocations: Revocations, requester: Requester) -> None:
+    def __init__(
+        self, directory: Directory, revocations: Revocations, publisher: Publisher, requester: Requester
+    ) -> None:
+        self._publisher = publisher
         self._directory = directory
         self._revocations = revocations
         self._requester = requester
@@ -49,7 +53,8 @@ class UserRoutes:
 
     async def revoke(self, _caller: CallingService, user_id: UserId) -> None:
         """Refuse the user's present tokens for ever, everywhere, and close the connections made with them."""
-        await self._revocations.revoke(user_id, None)
+        since = await self._revocations.revoke(user_id, None)
+        await end_pushes(self._publisher, user_id, since)
 
     async def set_follows(self, _caller: CallingService, request: Request, body: FollowList) -> FollowsResult:
         """Change the graph. Answered when live presence follows it; the same again changes nothing."""

@@ -40,8 +40,8 @@ from shared.postgres import Pool
 from shared.protocol import limits
 from shared.protocol.topology import QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import open_shards
-from shared.rest import create_app
+from shared.redis import TRANSIENT_ERRORS, RedisError, open_shards
+from shared.rest import Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
@@ -62,7 +62,8 @@ class Process:
         self._queues = command_queues(settings.command_queues)
         self.publisher = Publisher(settings.amqp_url, settings.instance, (*QUEUES, *self._queues[1:]))
         self.verifier = TokenVerifier(settings)
-        self.revocations = Revocations(self.shards)
+        self.revocations = Revocations(pool, self.shards)
+        self.database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self.user_registration = UserRegistration(Directory(pool))
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)
@@ -104,6 +105,8 @@ class Process:
         supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("key set", self.verifier.refresh_forever())
         supervisor.start("publisher", self.publisher.run())
+        supervisor.start("revocations", self.revocations.run())
+        supervisor.start("database watch", self.database.run())
         for downlink in self.downlinks:
             supervisor.start("downlink", downlink.run())
         for _ in range(CONCURRENT_PUBLISHES):
@@ -135,19 +138,14 @@ class Process:
             raise BrokerUnavailable("no connection to publish on")
 
     async def check_downlinks(self) -> None:
-        """Raises ConnectionError when deliveries don't come through."""
-        if not all(downlink.up for downlink in self.downlinks):
-            raise ConnectionError("a subscription is missing")
-
-    async def check_draining(self) -> None:
-        """Raises RuntimeError while the gateway sends its clients away."""
-        if self.admission.draining:
-            raise RuntimeError("draining")
-
-    async def check_keys(self) -> None:
-        """Raises RuntimeError before there is a key to verify tokens with."""
-        if not self.verifier.ready:
-            raise RuntimeError("no key")
+        """Raises RuntimeError when deliveries don't come to this gateway, although Redis answers."""
+        if all(downlink.up for downlink in self.downlinks):
+            return
+        try:
+            await self.shards.ping()
+        except (*TRANSIENT_ERRORS, RedisError):
+            return
+        raise RuntimeError("a subscription is missing")
 
 
 def server_config(process: Process) -> uvicorn.Config:
@@ -155,13 +153,16 @@ def server_config(process: Process) -> uvicorn.Config:
     settings = process.settings
     app = create_app(
         SERVICE,
-        {
-            "draining": process.check_draining,
-            "redis": process.shards.ping,
-            "downlinks": process.check_downlinks,
-            "amqp": process.check_broker,
-            "keys": process.check_keys,
-        },
+        Health(
+            {"redis": process.shards.ping, "amqp": process.check_broker},
+            {
+                "draining": demand(lambda: not process.admission.draining, "draining"),
+                "keys": demand(lambda: process.verifier.ready, "no key to verify tokens with"),
+                "downlinks": process.check_downlinks,
+                "schema": process.database.check,
+            },
+            process.database.notes,
+        ),
         settings.allowed_origins,
     )
     token_check = TokenCheck(process.verifier, settings.allowed_origins)

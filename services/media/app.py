@@ -27,7 +27,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import Shards, open_shards
-from shared.rest import Authenticator, HealthCheck, create_app
+from shared.rest import Authenticator, Health, create_app, demand
 from shared.rest.errors import error_response
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -42,6 +42,8 @@ class Media:
         self._settings = settings
         self._pool = pool
         self._shards = shards
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._revocations = Revocations(pool, shards)
         self._stopping = False
         self._verifier = TokenVerifier(settings)
         options = settings.upload_store_options
@@ -64,6 +66,8 @@ class Media:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("database watch", self._database.run())
+        supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("workers", self._workers.warm())
         supervisor.start("sweep", self._sweep.run())
@@ -82,13 +86,21 @@ class Media:
         await self._workers.stop()
 
     def _app(self, endpoints: Endpoints) -> FastAPI:
-        checks: dict[str, HealthCheck] = {
-            "database": lambda: postgres.ping(self._pool),
-            "redis": self._shards.ping,
-            "store": self._check_store,
-        }
-        app = create_app("media", checks, self._settings.allowed_origins, larger_bodies={f"{MEDIA_PATH}/": None})
-        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), Directory(self._pool))
+        health = Health(
+            {
+                "postgres": lambda: postgres.ping(self._pool),
+                "redis": self._shards.ping,
+                "store": self._check_store,
+            },
+            {
+                "stopping": demand(lambda: not self._stopping, "shutting down"),
+                "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
+                "schema": self._database.check,
+            },
+            self._database.notes,
+        )
+        app = create_app("media", health, self._settings.allowed_origins, larger_bodies={f"{MEDIA_PATH}/": None})
+        app.state.authenticator = Authenticator(self._verifier, self._revocations, Directory(self._pool))
         app.add_exception_handler(Refused, _on_refused)
         app.add_exception_handler(BaseError, _on_store_away)
         app.include_router(endpoints.router())

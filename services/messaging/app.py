@@ -46,7 +46,7 @@ from shared.protocol.topology import (
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import Authenticator, create_app
+from shared.rest import Authenticator, Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
@@ -65,6 +65,8 @@ class Messaging:
         self._settings = settings
         self._pool = pool
         self._shards = shards
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._revocations = Revocations(pool, shards)
         self._stopping = False
         self._verifier = TokenVerifier(settings)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
@@ -124,6 +126,8 @@ class Messaging:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("database watch", self._database.run())
+        supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("commands link", self._commands_link.run())
@@ -140,10 +144,18 @@ class Messaging:
         """The HTTP server's configuration."""
         app = create_app(
             "messaging",
-            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+            Health(
+                {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+                {
+                    "stopping": demand(lambda: not self._stopping, "shutting down"),
+                    "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
+                    "schema": self._database.check,
+                },
+                self._database.notes,
+            ),
             self._settings.allowed_origins,
         )
-        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), self._directory)
+        app.state.authenticator = Authenticator(self._verifier, self._revocations, self._directory)
         endpoints = Endpoints(self._conversations, self._messages, self._counts, self._blocks, self._directory)
         app.include_router(endpoints.router())
         settings = self._settings
@@ -172,7 +184,7 @@ class Messaging:
 
     async def _check_amqp(self) -> None:
         links = (self._publisher, self._commands_link, self._changes_link, self._signals_link)
-        if self._stopping or not all(link.ready for link in links):
+        if not all(link.ready for link in links):
             raise BrokerUnavailable("not consuming")
 
 

@@ -49,7 +49,7 @@ from shared.protocol.topology import (
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
-from shared.rest import Authenticator, HealthCheck, create_app
+from shared.rest import Authenticator, Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.events import EventPublisher
@@ -67,6 +67,8 @@ class Notifier:
         self._settings = settings
         self._pool = pool
         self._shards = shards
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._revocations = Revocations(pool, shards)
         self._stopping = False
         self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
         self._verifier = TokenVerifier(settings)
@@ -90,6 +92,8 @@ class Notifier:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("database watch", self._database.run())
+        supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("undelivered link", self._undelivered_link.run())
@@ -133,13 +137,17 @@ class Notifier:
         return dispatcher, Handlers(tasks, receivers, self._targets, dispatcher, outcomes, ttl)
 
     def _app(self) -> FastAPI:
-        checks: dict[str, HealthCheck] = {
-            "database": lambda: postgres.ping(self._pool),
-            "redis": self._shards.ping,
-            "broker": self._check_broker,
-        }
-        app = create_app("notifier", checks, self._settings.allowed_origins)
-        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), Directory(self._pool))
+        health = Health(
+            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_broker},
+            {
+                "stopping": demand(lambda: not self._stopping, "shutting down"),
+                "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
+                "schema": self._database.check,
+            },
+            self._database.notes,
+        )
+        app = create_app("notifier", health, self._settings.allowed_origins)
+        app.state.authenticator = Authenticator(self._verifier, self._revocations, Directory(self._pool))
         app.include_router(WebPushEndpoints(self._subscriptions, self._allowed, self._keys).router())
         app.include_router(DeviceEndpoints(self._devices, self._settings.apns_topics).router())
         app.include_router(SettingsEndpoints(self._push_settings).router())
@@ -147,7 +155,7 @@ class Notifier:
 
     async def _check_broker(self) -> None:
         links = (self._publisher, self._undelivered_link, self._retries_link, self._events_link)
-        if self._stopping or not all(link.ready for link in links):
+        if not all(link.ready for link in links):
             raise BrokerUnavailable("not consuming")
 
 

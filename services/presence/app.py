@@ -36,7 +36,7 @@ from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import Authenticator, HealthCheck, create_app
+from shared.rest import Authenticator, Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.events import EventPublisher
@@ -55,6 +55,8 @@ class Presence:
         self._settings = settings
         self._pool = pool
         self._shards = shards
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._revocations = Revocations(pool, shards)
         self._stopping = False
         timing = Timing(
             lease_ms=round(settings.lease_seconds * 1000),
@@ -106,6 +108,8 @@ class Presence:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("database watch", self._database.run())
+        supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("commands link", self._commands_link.run())
         supervisor.start("renewals link", self._renewals_link.run())
@@ -129,14 +133,18 @@ class Presence:
 
     def app(self) -> FastAPI:
         """The REST interface."""
-        checks: dict[str, HealthCheck] = {
-            "postgres": lambda: postgres.ping(self._pool),
-            "redis": self._shards.ping,
-            "amqp": self._check_amqp,
-        }
-        app = create_app("presence", checks, self._settings.allowed_origins)
+        health = Health(
+            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+            {
+                "stopping": demand(lambda: not self._stopping, "shutting down"),
+                "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
+                "schema": self._database.check,
+            },
+            self._database.notes,
+        )
+        app = create_app("presence", health, self._settings.allowed_origins)
         directory = Directory(self._pool)
-        app.state.authenticator = Authenticator(self._verifier, Revocations(self._shards), directory)
+        app.state.authenticator = Authenticator(self._verifier, self._revocations, directory)
         endpoints = Endpoints(directory, self._follows, self._friends, self._friendships, self._statuses)
         app.include_router(endpoints.router())
         return app
@@ -155,7 +163,7 @@ class Presence:
             log.warning("drain.incomplete")
 
     async def _check_amqp(self) -> None:
-        if self._stopping or not (self._commands_link.ready and self._renewals_link.ready and self._verifier.ready):
+        if not (self._commands_link.ready and self._renewals_link.ready):
             raise BrokerUnavailable("not consuming")
 
     def _consumer(self, queue: topology.Queue, *also: topology.Queue, former: Iterable[str] = ()) -> Consumer:

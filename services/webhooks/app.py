@@ -11,7 +11,7 @@ from shared import postgres
 from shared.lifecycle import Supervisor, serve_until
 from shared.protocol.topology import WEBHOOK_EVENTS, WEBHOOK_EVENTS_DEAD
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.rest import create_app
+from shared.rest import Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.outbox import Outbox
@@ -28,6 +28,7 @@ class Webhooks:
     def __init__(self, settings: WebhooksSettings, pool: postgres.Pool) -> None:
         self._settings = settings
         self._pool = pool
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._stopping = False
         queues = (WEBHOOK_EVENTS_DEAD, WEBHOOK_EVENTS)
         self._publisher = Publisher(settings.amqp_url, settings.instance, queues)
@@ -40,6 +41,7 @@ class Webhooks:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("database watch", self._database.run())
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("events link", self._consumer.run())
         supervisor.start("intake", self._intake.run())
@@ -48,7 +50,17 @@ class Webhooks:
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
-        app = create_app("webhooks", {"postgres": lambda: postgres.ping(self._pool), "amqp": self._check_amqp})
+        app = create_app(
+            "webhooks",
+            Health(
+                {"postgres": lambda: postgres.ping(self._pool), "amqp": self._check_amqp},
+                {
+                    "stopping": demand(lambda: not self._stopping, "shutting down"),
+                    "schema": self._database.check,
+                },
+                self._database.notes,
+            ),
+        )
         settings = self._settings
         return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
 
@@ -62,7 +74,7 @@ class Webhooks:
             await endpoint.release()
 
     async def _check_amqp(self) -> None:
-        if self._stopping or not (self._publisher.ready and self._consumer.ready):
+        if not (self._publisher.ready and self._consumer.ready):
             raise BrokerUnavailable("not consuming")
 
 

@@ -1,31 +1,164 @@
-"""Revoked users: tokens issued up to an instant are refused, by every service."""
+"""Revoked users: tokens that were issued up to an instant are refused, by every service.
 
-import math
+PostgreSQL keeps them. Redis has copies, with which a revocation is seen everywhere at once, and which stand in while
+PostgreSQL is away: a Redis that has lost its data makes no revoked token valid again, unless both are lost at one time.
+"""
+
+import asyncio
 import time
+from collections import OrderedDict
+from typing import Final, NamedTuple
+
+import asyncpg
+import structlog
 
 from shared.auth.principal import Principal
+from shared.auth.tokens import TokenError
+from shared.postgres import TRANSIENT_ERRORS, Pool, load_sql
 from shared.protocol import keys, relay
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import NOTIFIER_EVENTS
+from shared.rabbitmq import Publisher
 from shared.redis import Shards
+
+log = structlog.get_logger(__name__)
+
+LOCK: Final = 7_231_964_402_119
+"""Key of the advisory lock that lets one revocation in at a time."""
+LOOK_SECONDS: Final = 2.0
+"""How soon a replica knows of a revocation that Redis has lost at once."""
+ANSWER_SECONDS: Final = 2.0
+AWAY_SECONDS: Final = 2.0
+"""For so long PostgreSQL isn't asked again after it didn't answer."""
+KEPT_USERS: Final = 50_000
+"""Users whose answer a replica keeps, until the next revocation of anybody: some 10 MB."""
+WITHOUT_TIME: Final = "Tokens of this user were revoked, and this one has no iat claim: issue tokens with iat"
+
+_REVOKE: Final = load_sql("shared.auth", "revoke")
+_REVOCATIONS_OF: Final = load_sql("shared.auth", "revocations_of")
+_NEWEST: Final = load_sql("shared.auth", "newest_revocation")
+
+
+class _Known(NamedTuple):
+    """What PostgreSQL said of a user when `version` was the newest. `since`: Unix seconds, None when not revoked."""
+
+    version: int
+    since: float | None
 
 
 class Revocations:
-    """Since when users are revoked, in Redis."""
+    """Who is revoked, and since when. Without `run`, every question goes to PostgreSQL."""
 
-    def __init__(self, shards: Shards) -> None:
+    def __init__(self, pool: Pool, shards: Shards) -> None:
+        self._pool = pool
         self._shards = shards
+        self._version: int | None = None
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._asked: dict[str, asyncio.Future[float | None]] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self._away_until = 0.0
 
-    async def revoke(self, user_id: str, keep_seconds: int | None) -> None:
-        """Refuse the user's current tokens, for `keep_seconds` or for ever, and have gateways close its connections."""
-        now = math.floor(time.time())
+    async def run(self) -> None:
+        """Look for new revocations, of anybody. Never returns."""
+        while True:
+            try:
+                self._version = await self._pool.fetchval(_NEWEST, timeout=ANSWER_SECONDS)
+            except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+                log.info("revocations.not_seen", error=repr(error))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def revoke(self, user_id: str, keep_seconds: int | None) -> float:
+        """Refuse the user's current tokens, for `keep_seconds` or for ever, and have gateways close its connections.
+
+        Returns the instant, in Unix seconds: tokens issued up to it are refused. Raises what asyncpg and redis raise; then
+        say it again.
+        """
+        revoked_ms: int = await self._pool.fetchval(_REVOKE, user_id, keep_seconds, LOCK)
+        since = revoked_ms / 1000
+        self._known.pop(user_id, None)
         shard = self._shards.of(user_id)
-        await shard.client.set(shard.key(keys.REVOKED, user_id), now, ex=keep_seconds)
-        order = relay.Order(CloseCode.TOKEN_EXPIRED, user_id, issued_before=now)
+        await shard.client.set(shard.key(keys.REVOKED, user_id), f"{since:.3f}", ex=keep_seconds)
+        order = relay.Order(CloseCode.TOKEN_EXPIRED, user_id, issued_before=since)
         await shard.publish(shard.key(keys.GATEWAYS), msgpack_encoder.encode(relay.Downlink(orders=[order])))
+        return since
 
-    async def is_revoked(self, principal: Principal) -> bool:
-        """True when the token was issued before the revocation, or in the same second."""
+    async def check(self, principal: Principal) -> None:
+        """Raises TokenError for a revoked token, and what redis raises when neither store can be asked."""
         shard = self._shards.of(principal.user_id)
-        since = await shard.client.get(shard.key(keys.REVOKED, principal.user_id))
-        return since is not None and principal.issued_at <= float(since)
+        copy = await shard.client.get(shard.key(keys.REVOKED, principal.user_id))
+        if copy is not None:
+            refuse_until(principal, float(copy))
+        await self.check_stored(principal)
+
+    async def check_stored(self, principal: Principal) -> None:
+        """The same by PostgreSQL alone, for who has seen Redis' copy. Raises TokenError.
+
+        A token whose time has the fraction of its second is compared to the millisecond; one in whole seconds is refused
+        when it was issued in the second of the revocation.
+        """
+        since = await self._since(principal.user_id)
+        if since is not None:
+            refuse_until(principal, since)
+
+    async def _since(self, user_id: str) -> float | None:
+        known = self._known.get(user_id)
+        if known is not None and known.version == self._version:
+            return known.since
+        if time.monotonic() >= self._away_until:
+            answer = self._asked.get(user_id)
+            if answer is None:
+                answer = self._asked[user_id] = asyncio.get_running_loop().create_future()
+            if self._asking is None:
+                self._asking = asyncio.create_task(self._ask())
+            try:
+                return await asyncio.shield(answer)
+            except ConnectionError:
+                pass
+        # PostgreSQL is away: what it said last, and Redis' copy, stand in.
+        return None if known is None else known.since
+
+    async def _ask(self) -> None:
+        """Ask for all who are asked about, together. Those who ask meanwhile are the next to be asked about."""
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    rows = await self._pool.fetch(_REVOCATIONS_OF, list(asked))
+            except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+                log.warning("revocations.not_checked", users=len(asked), error=repr(error))
+                self._away_until = time.monotonic() + AWAY_SECONDS
+                for answer in asked.values():
+                    answer.set_exception(ConnectionError("PostgreSQL is away"))
+                    answer.exception()
+                continue
+            if self._version is not None and rows:
+                self._version = max(self._version, rows[0]["newest"])
+            for row in rows:
+                since = None if row["revoked_ms"] is None else row["revoked_ms"] / 1000
+                self._keep(row["user_id"], _Known(row["newest"], since))
+                asked[row["user_id"]].set_result(since)
+        self._asking = None
+
+    def _keep(self, user_id: str, known: _Known) -> None:
+        self._known[user_id] = known
+        self._known.move_to_end(user_id)
+        if len(self._known) > KEPT_USERS:
+            self._known.popitem(last=False)
+
+
+async def end_pushes(publisher: Publisher, user_id: str, since: float) -> None:
+    """Tell the notifier to send no more to the devices of a user who was revoked at `since`.
+
+    Raises what `Publisher.publish` raises; then say it again.
+    """
+    batch = relay.NotifierEventBatch([relay.PushRevoked(user_id, since)])
+    await publisher.publish(NOTIFIER_EVENTS, msgpack_encoder.encode(batch))
+
+
+def refuse_until(principal: Principal, since: float) -> None:
+    """Raises TokenError when the token was issued up to `since`, in Unix seconds."""
+    if not principal.issued_at:
+        raise TokenError("revoked, and has no iat", WITHOUT_TIME)
+    if principal.issued_at <= since:
+        raise TokenError("revoked")

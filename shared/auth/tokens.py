@@ -29,6 +29,8 @@ LEEWAY_SECONDS: Final = 5
 MAX_EXPIRES_AT: Final = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 """The last second that RFC 3339 can express: clients are told when their token ends."""
 KEY_SET_TIMEOUT_SECONDS: Final = 5
+KEY_SET_PAUSE_SECONDS: Final = 5
+"""How soon after the last fetch a token with an unknown key may cause another one."""
 MAX_KEY_SET_BYTES: Final = 1 << 20
 ASYMMETRIC_ALGORITHMS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 """JWK key type → the one algorithm that its keys may sign with here."""
@@ -39,10 +41,13 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class TokenError(ProtocolError):
-    """A token that is missing, malformed, expired or signed by somebody else. The reason is for logs, not for clients."""
+    """A token that is missing, malformed, expired, revoked or signed by somebody else.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(ErrorCode.UNAUTHORIZED)
+    The reason is for logs; `message` is for clients, who else hear that authentication is required.
+    """
+
+    def __init__(self, reason: str, message: str | None = None) -> None:
+        super().__init__(ErrorCode.UNAUTHORIZED, message)
         self.reason = reason
 
 
@@ -53,6 +58,8 @@ class TokenVerifier:
         self._settings = settings
         self._now = now
         self._keys: dict[str, tuple[Any, str]] = {}
+        self._fetching: asyncio.Task[None] | None = None
+        self._fetch_again_at = 0.0
         secret = settings.jwt_secret
         self._secret = None if secret is None else secret.get_secret_value()
 
@@ -93,11 +100,40 @@ class TokenVerifier:
         if url is None:
             return
         while True:
-            try:
-                self._keys = await asyncio.to_thread(_fetch_keys, str(url))
-            except (OSError, ValueError, HTTPException) as error:
-                log.error("key_set.refresh_failed", url=str(url), error=repr(error))
+            await self._fetch()
             await asyncio.sleep(self._settings.jwks_refresh_seconds if self._keys else 1)
+
+    async def fetch_key_of(self, token: str) -> None:
+        """Fetch the key set now when it lacks the key of `token`, as after the issuer has changed its keys.
+
+        Invented key ids cause at most one fetch in `KEY_SET_PAUSE_SECONDS`, which all who wait share.
+        """
+        if self._settings.jwks_url is None or not self._keys or self._knows_key_of(token):
+            return
+        if self._fetching is None and self._now() >= self._fetch_again_at:
+            self._fetching = asyncio.create_task(self._fetch())
+        if self._fetching is not None:
+            await asyncio.shield(self._fetching)
+
+    async def _fetch(self) -> None:
+        url = str(self._settings.jwks_url)
+        try:
+            self._keys = await asyncio.to_thread(_fetch_keys, url)
+        except (OSError, ValueError, HTTPException) as error:
+            log.error("key_set.refresh_failed", url=url, error=repr(error))
+        finally:
+            self._fetch_again_at = self._now() + KEY_SET_PAUSE_SECONDS
+            self._fetching = None
+
+    def _knows_key_of(self, token: str) -> bool:
+        """False for a token that names a key which isn't there; what is no token is for `verify` to refuse."""
+        if len(token) > limits.MAX_TOKEN_CHARACTERS:
+            return True
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return True
+        return kid is None or kid in self._keys
 
     @property
     def ready(self) -> bool:

@@ -85,6 +85,10 @@ class DatabaseWatch:
         if self.condition.fault is not None:
             raise RuntimeError(self.condition.fault)
 
+    def notes(self) -> list[str]:
+        """What operators should know."""
+        return [] if self.condition.note is None else [self.condition.note]
+
     def _keep(self, condition: Condition) -> None:
         if condition != self.condition and (condition.fault or condition.note):
             log.warning("database.condition", fault=condition.fault, note=condition.note)

@@ -2,16 +2,18 @@
 
 from shared.rest.app import create_app
 from shared.rest.authentication import Authenticator, CurrentUser
-from shared.rest.health import HealthCheck
+from shared.rest.health import Health, HealthCheck, demand
 from shared.rest.paging import Page, PageQuery, decode_page, encode_page
 
 __all__ = [
     "Authenticator",
     "CurrentUser",
+    "Health",
     "HealthCheck",
     "Page",
     "PageQuery",
     "create_app",
     "decode_page",
+    "demand",
     "encode_page",
 ]

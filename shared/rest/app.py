@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.errors import BugCatcher, ErrorBody, add_error_handlers, error_response
-from shared.rest.health import HealthCheck, add_health
+from shared.rest.health import Health, add_health
 from shared.rest.origins import OriginGate
 
 Message = MutableMapping[str, Any]
@@ -79,7 +79,7 @@ class BodyLimit:
 
 def create_app(
     title: str,
-    checks: dict[str, HealthCheck],
+    health: Health,
     allowed_origins: Sequence[str] = (),
     *,
     larger_bodies: Mapping[str, int | None] | None = None,
@@ -109,5 +109,5 @@ def create_app(
     if allowed_origins:
         app.add_middleware(OriginGate, allowed_origins=allowed_origins)
     add_error_handlers(app)
-    add_health(app, checks)
+    add_health(app, health)
     return app

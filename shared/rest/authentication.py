@@ -28,9 +28,9 @@ class Authenticator:
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise TokenError("no bearer token")
+        await self._verifier.fetch_key_of(token.strip())
         principal = self._verifier.verify(token.strip())
-        if await self._revocations.is_revoked(principal):
-            raise TokenError("revoked")
+        await self._revocations.check(principal)
         await self._directory.ensure(principal)
         return principal
 

@@ -24,7 +24,7 @@ from services.gateway.socket.upgrade import EXTENSION
 from services.gateway.socket.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.dispatcher import Dispatcher
 from shared.auth import Principal, TokenError
-from shared.auth.revocations import Revocations
+from shared.auth.revocations import Revocations, refuse_until
 from shared.protocol import limits, payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
@@ -69,10 +69,11 @@ class WebSocketEndpoint:
         self._rate = Rate(settings.events_per_second)
         self._media_hosts = MediaHosts(settings.media_allowed_hosts)
 
-    def judge(self, request: Request | WebSocket) -> AcceptedHandshake:
+    async def judge(self, request: Request | WebSocket) -> AcceptedHandshake:
         """Whether `request` may connect, as far as it says itself. Raises ProtocolError with the HTTP status to answer."""
         handshake_request = read_request(request.headers, request.query_params, query_token=self._settings.query_token)
         # First the token: who has none must not use up the handshakes of those who have one.
+        await self._token_check.fetch_key(handshake_request)
         principal = self._token_check.check(handshake_request)
         self._admission.admit(time.monotonic(), returning=handshake_request.cursor is not None)
         return AcceptedHandshake(
@@ -81,17 +82,16 @@ class WebSocketEndpoint:
 
     async def verdict(self, request: Request) -> None:
         """What an upgrade would be told. Raises ProtocolError."""
-        accepted = self.judge(request)
+        accepted = await self.judge(request)
         try:
-            if await self._revocations.is_revoked(accepted.principal):
-                raise TokenError("revoked")
+            await self._revocations.check(accepted.principal)
         except (*TRANSIENT_ERRORS, RedisError) as error:
             raise _unavailable(error) from None
 
     async def admit(self, websocket: WebSocket) -> None:
         """Serve an upgrade request: a live connection, or an HTTP response that says why not."""
         try:
-            accepted = self.judge(websocket)
+            accepted = await self.judge(websocket)
             async with asyncio.timeout(OPENING_SECONDS):
                 connection, recovery_result = await self._register(accepted)
         except ProtocolError as error:
@@ -112,7 +112,9 @@ class WebSocketEndpoint:
         self._dispatcher.hub.add(connection)
         try:
             recovery_result = await self._dispatcher.registry.attach(principal.user_id, connection.id, accepted.cursor)
-            _refuse_revoked(principal, recovery_result)
+            if recovery_result.revoked_at is not None:
+                refuse_until(principal, recovery_result.revoked_at)
+            await self._revocations.check_stored(principal)
             await self._user_registration.register(principal)
         except (*TRANSIENT_ERRORS, RedisError) as error:
             self._withdraw(connection)
@@ -162,12 +164,6 @@ class WebSocketEndpoint:
             features=list(FEATURES),
         )
         return json_encoder.encode(server.ConnectionSuccess(payload))
-
-
-def _refuse_revoked(principal: Principal, recovery_result: RecoveryResult) -> None:
-    """Raises TokenError when the token was issued before its user was revoked."""
-    if recovery_result.revokes(principal.issued_at):
-        raise TokenError("revoked")
 
 
 def _unavailable(error: Exception) -> ProtocolError:

@@ -51,6 +51,11 @@ class TokenCheck:
         self._verifier = verifier
         self._origins = frozenset(allowed_origins)
 
+    async def fetch_key(self, handshake_request: HandshakeRequest) -> None:
+        """Fetch the issuer's keys when they lack the token's."""
+        if handshake_request.token is not None:
+            await self._verifier.fetch_key_of(handshake_request.token)
+
     def check(self, handshake_request: HandshakeRequest) -> Principal:
         """Who asks. Raises ProtocolError (forbidden) for a foreign origin, TokenError for a bad or missing token.
 

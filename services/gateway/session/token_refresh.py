@@ -70,11 +70,11 @@ class TokenRefresh:
             self._accept(connection, principal)
 
     async def _verify(self, connection: "Connection", token: str) -> Principal:
+        await self._verifier.fetch_key_of(token)
         principal = self._verifier.verify(token)
         if principal.user_id != connection.user_id:
             raise TokenError("another subject")
-        if await self._revocations.is_revoked(principal):
-            raise TokenError("revoked")
+        await self._revocations.check(principal)
         return principal
 
     def _accept(self, connection: "Connection", principal: Principal) -> None:

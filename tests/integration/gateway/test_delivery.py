@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 import uuid_utils
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from services.gateway.uplink.dispatcher import BULK_SECONDS
 from shared.auth.revocations import Revocations
+from shared.postgres import open_pool
 from shared.protocol import keys, limits, relay
 from shared.redis import open_shards
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
@@ -192,13 +194,15 @@ async def test_what_a_dead_gateway_left_replaces_nobody(gateway: RunningGateway,
 
 
 async def test_revocation_closes_older_tokens_on_every_gateway_and_refuses_them(
-    start_gateway: StartGateway, redis_url: str, alice: str
+    start_gateway: StartGateway, database_url: str, redis_url: str, alice: str
 ) -> None:
     gateways = [await start_gateway() for _ in range(2)]
     old = mint(alice, iat=1_700_000_000)
     sockets = [await gateway.connect(alice, token=old) for gateway in gateways]
     shards = open_shards(redis_url)
-    await Revocations(shards).revoke(identity(alice), 60)
+    pool = await open_pool(SecretStr(database_url), size=1, application_name="test")
+    await Revocations(pool, shards).revoke(identity(alice), 60)
+    await pool.close()
     await shards.aclose()
     async with asyncio.timeout(2):
         assert [await socket.closed() for socket in sockets] == [4401, 4401]

@@ -12,12 +12,18 @@ from tools.chatctl.failure import Failure
 from tools.chatctl.revoke import revoke
 
 
+@pytest.fixture
+def urls(database_url: str, amqp_url: str, redis_url: str) -> dict[str, str]:
+    """The settings that name the backends."""
+    return {"CHAT_DATABASE_URL": database_url, "CHAT_AMQP_URL": amqp_url, "CHAT_REDIS_URLS": redis_url}
+
+
 @pytest.mark.parametrize("shards", [1], indirect=True)
 async def test_a_user_is_revoked_by_name(
-    pool: Pool, shards: Shards, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, shards: Shards, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CHAT_DATABASE_URL", database_url)
-    monkeypatch.setenv("CHAT_REDIS_URLS", redis_url)
+    for name, url in urls.items():
+        monkeypatch.setenv(name, url)
     person = await new_person(pool)
     await asyncio.to_thread(revoke, person.username, 1)
     revoked = keys.key(keys.REVOKED, person.id)

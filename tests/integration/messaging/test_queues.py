@@ -250,8 +250,13 @@ async def test_probes_and_metrics(start: Start, broker: Broker, talk: Talk, gate
     await broker.send(batch)
     await gateway.completed(batch)
     assert (await get(messaging, "/healthz")).json() == {"status": "ok"}
-    ready = (await get(messaging, "/readyz")).json()
-    assert ready == {"status": "ready", "checks": {"postgres": "ok", "redis": "ok", "amqp": "ok"}}
+    ready = (await get(messaging, "/readyz?verbose")).json()
+    assert ready == {
+        "status": "ready",
+        "checks": {"stopping": "ok", "keys": "ok", "schema": "ok"},
+        "backends": {"postgres": "ok", "redis": "ok", "amqp": "ok"},
+        "notes": [],
+    }
     metrics = (await get(messaging, "/metrics")).text
     for name in (
         "commands_total",

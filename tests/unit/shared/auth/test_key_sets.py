@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from shared.auth import TokenError, TokenVerifier
+from shared.auth import TokenError, TokenVerifier, tokens
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.settings import ServiceSettings
 from tests.support.gateway import until
@@ -80,14 +80,14 @@ def provider(body: Any) -> Iterator[Provider]:
 
 
 @asynccontextmanager
-async def verifier_for(running: Provider) -> AsyncIterator[TokenVerifier]:
-    """A verifier that fetches the provider's keys every 50 ms, and has fetched them at least once."""
+async def verifier_for(running: Provider, refresh_seconds: float = 0.05) -> AsyncIterator[TokenVerifier]:
+    """A verifier that fetches the provider's keys every 50 ms, unless told otherwise, and has fetched them at least once."""
     settings = ServiceSettings(
         database_url="postgresql://x",
         amqp_url="amqp://x",
         redis_urls="redis://x",
         jwks_url=running.url,
-        jwks_refresh_seconds=0.05,
+        jwks_refresh_seconds=refresh_seconds,
     )
     verifier = TokenVerifier(settings)
     refreshing = asyncio.create_task(verifier.refresh_forever())
@@ -118,6 +118,25 @@ async def test_each_algorithm_is_verified_and_no_token_asks_the_provider() -> No
             for _ in range(100):
                 assert not passes(verifier, token("RS256", KEYS["RS256"], "unknown"))
             assert running.asked == before
+
+
+async def test_a_new_key_is_fetched_by_the_first_token_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And invented keys don't make the issuer busy: all who come together share one fetch, and the next one waits."""
+    monkeypatch.setattr(tokens, "KEY_SET_PAUSE_SECONDS", 0)
+    one = {"keys": [key for key in key_set()["keys"] if key["kid"] == "RS256"]}
+    with provider(one) as running:
+        async with verifier_for(running, refresh_seconds=3600) as verifier:
+            await until(lambda: verifier.ready)
+            running.body = key_set()
+            new = token("ES256", KEYS["ES256"], "ES256")
+            assert not passes(verifier, new)
+            await asyncio.gather(*(verifier.fetch_key_of(new) for _ in range(50)))
+            assert passes(verifier, new)
+            assert running.asked == 2
+            monkeypatch.setattr(tokens, "KEY_SET_PAUSE_SECONDS", 3600)
+            for number in range(50):
+                await verifier.fetch_key_of(token("RS256", KEYS["RS256"], f"invented-{number}"))
+            assert running.asked == 3
 
 
 async def test_the_key_says_the_algorithm() -> None:

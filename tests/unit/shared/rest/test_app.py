@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.rest import create_app
+from shared.rest import Health, create_app
 from shared.rest.errors import error_response
 from shared.settings import ServiceSettings
 
@@ -23,7 +23,7 @@ class Text(BaseModel):
 @asynccontextmanager
 async def client_of(allowed_origins: list[str] | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an app with `POST /texts`, and `GET /bug`, which fails."""
-    app = create_app("test", {}, allowed_origins or [])
+    app = create_app("test", Health({}), allowed_origins or [])
 
     @app.post("/texts")
     async def store(body: Text) -> int:

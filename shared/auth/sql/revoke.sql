@@ -1,0 +1,24 @@
+-- Refuse the tokens that user $1 has now, for $2 seconds, or for ever when that is null. A later end stands.
+-- Revocations come one at a time ($3 is the key of a lock): whoever sees a version has seen all before it.
+WITH locked AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock($3)
+), ended AS (
+    DELETE FROM directory.revocations WHERE expires_at < now() AND user_id <> $1
+), moment AS MATERIALIZED (
+    SELECT
+        (extract(EPOCH FROM clock_timestamp()) * 1000)::bigint AS revoked_ms,
+        nextval('directory.revocation_versions') AS version
+    FROM locked
+)
+INSERT INTO directory.revocations AS standing (user_id, revoked_ms, expires_at, version)
+SELECT $1, moment.revoked_ms, now() + make_interval(secs => $2), moment.version
+FROM moment
+ON CONFLICT (user_id) DO UPDATE SET
+    revoked_ms = greatest(standing.revoked_ms, excluded.revoked_ms),
+    -- An end that is null is none.
+    expires_at = CASE
+        WHEN standing.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+        ELSE greatest(standing.expires_at, excluded.expires_at)
+    END,
+    version = excluded.version
+RETURNING standing.revoked_ms

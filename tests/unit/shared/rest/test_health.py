@@ -1,0 +1,79 @@
+"""Ready means «no worse than my peers»."""
+
+import asyncio
+
+import pytest
+
+from shared.rest import Health, demand, health
+
+
+async def well() -> None:
+    """All is well."""
+
+
+async def away() -> None:
+    raise ConnectionError("refused")
+
+
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_backend_that_all_share_makes_no_replica_unready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "STARTUP_SECONDS", 0)
+    told = Health({"amqp": away, "redis": well}, {"keys": well}, lambda: ["synchronous_commit is off"])
+    assert await told.report(verbose=False) == (True, {"status": "ready", "checks": {"keys": "ok"}})
+    ready, body = await told.report(verbose=True)
+    assert ready
+    assert body["backends"] == {"amqp": "failed: ConnectionError: refused", "redis": "ok"}
+    assert body["notes"] == ["synchronous_commit is off"]
+    assert health.BACKEND_UP.labels("amqp")._value.get() == 0
+    assert health.BACKEND_UP.labels("redis")._value.get() == 1
+
+
+async def test_a_backend_that_hangs_delays_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "STARTUP_SECONDS", 0)
+    monkeypatch.setattr(health, "CHECK_SECONDS", 3600)
+    told = Health({"redis": hangs})
+    async with asyncio.timeout(20):
+        assert (await told.report(verbose=False))[0]
+        assert (await told.report(verbose=False))[0]
+    looking = told._looking
+    assert looking is not None
+    looking.cancel()
+
+
+async def test_what_only_this_replica_lacks_makes_it_unready() -> None:
+    holds = True
+    told = Health({}, {"draining": demand(lambda: holds, "draining")})
+    assert (await told.report(verbose=False))[0]
+    holds = False
+    assert await told.report(verbose=False) == (
+        False,
+        {"status": "unready", "checks": {"draining": "failed: draining"}},
+    )
+
+
+async def test_a_new_replica_waits_for_each_backend_once() -> None:
+    answers = False
+
+    async def check() -> None:
+        if not answers:
+            raise ConnectionError
+
+    told = Health({"amqp": check, "redis": well})
+    ready, body = await told.report(verbose=False)
+    assert not ready
+    assert body["checks"] == {"startup": "waiting for amqp"}
+    answers = True
+    assert (await told.report(verbose=False))[0]
+    answers = False
+    assert (await told.report(verbose=False))[0]
+
+
+async def test_a_new_replica_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "STARTUP_SECONDS", 0.05)
+    told = Health({"amqp": away})
+    async with asyncio.timeout(20):
+        while not (await told.report(verbose=False))[0]:  # noqa: ASYNC110 - time has to pass
+            await asyncio.sleep(0.01)
