@@ -96,8 +96,11 @@ class Handlers:
         For a redelivered batch they are announced even where nothing moves now.
         """
         marks: dict[tuple[str, str], Mark] = {}
+        acknowledged: dict[tuple[str, str], int] = {}
         for batch, _, command in requests:
             place = (command.conversation_id, command.user_id)
+            if isinstance(command, MarkDelivered) and command.active:
+                acknowledged[place] = max(acknowledged.get(place, 0), command.seq)
             mark = marks.get(place) or Mark(*place, None, None)
             marks[place] = merge(mark._replace(again=True) if batch.again else mark, command)
         with metrics.MARK_SECONDS.time():
@@ -110,7 +113,7 @@ class Handlers:
                 add_read_ack(effects, command, result)
         for place, result in marked.items():
             if result.verdict == "marked":
-                add_mark_updates(effects, marks[place], result)
+                add_mark_updates(effects, marks[place], result, acknowledged.get(place, 0))
         metrics.count_verdicts("mark", (result.verdict for result in marked.values()))
 
     async def block(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:

@@ -224,6 +224,12 @@ class AuthRefreshPayload(msgspec.Struct, rename="camel", frozen=True):
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_TOKEN_CHARACTERS)]
 
 
+class ClientStatePayload(msgspec.Struct, rename="camel", frozen=True):
+    """`active`: the client's window is visible and in use."""
+
+    active: bool
+
+
 class MessageSend(msgspec.Struct, tag="message.send", tag_field="type", frozen=True):
     """Send a message.
 
@@ -357,6 +363,15 @@ class ReactionRemove(msgspec.Struct, tag="reaction.remove", tag_field="type", fr
     payload: ReactionPayload
 
 
+class ClientState(msgspec.Struct, tag="client.state", tag_field="type", frozen=True):
+    """Say whether the client's window is visible and in use: an inactive one doesn't hold back pushes.
+
+    Example: `{"type": "client.state", "payload": {"active": false}}`
+    """
+
+    payload: ClientStatePayload
+
+
 ClientFrame = (
     MessageSend
     | MessageRead
@@ -372,6 +387,7 @@ ClientFrame = (
     | MessageDelete
     | ReactionAdd
     | ReactionRemove
+    | ClientState
 )
 """Any frame that a client may send."""
 
@@ -392,6 +408,7 @@ FRAMES: Final[dict[str, type[msgspec.Struct]]] = {
         MessageDelete,
         ReactionAdd,
         ReactionRemove,
+        ClientState,
     )
 }
 """event type → its struct."""

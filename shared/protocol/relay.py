@@ -51,12 +51,13 @@ class MarkRead(Relayed, tag_field="kind", tag="read"):
 
 
 class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
-    """A device of the user has everything up to `seq`."""
+    """A device of the user has everything up to `seq`. Unless its client is `active`, that holds back no push."""
 
     user_id: str
     connection_id: str
     conversation_id: str
     seq: int
+    active: bool = True
 
 
 class SetBlock(Relayed, tag_field="kind", tag="block"):

@@ -75,6 +75,8 @@ async def test_who_is_away_gets_a_notification_after_the_delay(push: PushService
         "conversationId": away.conversation,
         "messageId": stored["id"],
         "senderId": away.sender.id,
+        "senderName": away.sender.username,
+        "unread": {"conversation": 1, "total": 1},
     }
 
 
@@ -111,6 +113,65 @@ async def test_who_shows_signs_of_life_is_left_in_peace_and_who_doesn_t_is_told(
         assert len(push.to(told.browser)) == 1
     for left in (alive, returned, read, blocked):
         assert push.to(left.browser) == []
+
+
+async def test_a_window_that_nobody_looks_at_doesn_t_hold_back_a_push(push: PushService, people: People) -> None:
+    talks = await asyncio.gather(*(talk(people, push) for _ in range(4)))
+    hidden, read, shown, silent = talks
+    for one, states in ((hidden, [False]), (read, [False]), (shown, [False, True]), (silent, [])):
+        socket = await one.receiver.connect()
+        for state in states:
+            await socket.send("client.state", active=state)
+        await socket.send("ping")
+        await socket.expect("pong")
+        await one.say("Are you there?")
+        await socket.expect("message.new")
+        await socket.send("message.delivered", conversationId=one.conversation, seq=1)
+        if one is read:
+            await socket.send("message.read", conversationId=one.conversation)
+            await socket.expect("message.read_ack")
+    await push.wait_for(1, hidden.browser)
+    last = await talk(people, push)
+    await last.say("The end")
+    await push.wait_for(1, last.browser)
+    assert len(push.to(hidden.browser)) == 1
+    for left in (read, shown, silent):
+        assert push.to(left.browser) == []
+
+
+async def test_settings_devices_and_sign_out_through_the_front_door(push: PushService, people: People) -> None:
+    quiet, bare, left = await asyncio.gather(*(talk(people, push) for _ in range(3)))
+    defaults = {"preview": True, "quietHours": None, "mutedUntil": None}
+    assert await bare.receiver.get("/chat/users/me/settings") == {"push": defaults}
+    changed = await bare.receiver.call("PATCH", "/chat/users/me/settings", json={"push": {"preview": False}})
+    assert (changed.status_code, changed.json()) == (200, {"push": {**defaults, "preview": False}})
+    refused = await bare.receiver.call(
+        "PATCH",
+        "/chat/users/me/settings",
+        json={"push": {"quietHours": {"timeZone": "UTC", "from": "08:00", "to": "08:00"}}},
+    )
+    assert refused.status_code == 422
+    muted = await quiet.receiver.call(
+        "PATCH", "/chat/users/me/settings", json={"push": {"mutedUntil": "2100-01-01T00:00:00.000Z"}}
+    )
+    assert muted.status_code == 200
+    for platform, token in (("fcm", "dQw4w9WgXcQ:APA91b"), ("apns", "a1b2c3d4" * 8)):
+        for method in ("PUT", "DELETE"):
+            body = {"platform": platform, "token": token, "app": "com.example.chat"}
+            assert (await bare.receiver.call(method, "/chat/push/devices", json=body)).status_code == 204
+    assert (await left.receiver.call("DELETE", "/chat/push/subscriptions")).status_code == 204
+
+    for one in (quiet, left, bare):
+        await one.say("a secret")
+    [got] = await push.wait_for(1, bare.browser)
+    told = bare.browser.decrypt(got.body)
+    assert told["body"] == "New message"
+    assert told["data"]["senderName"] == bare.sender.username
+    assert told["data"]["unread"] == {"conversation": 1, "total": 1}
+    last = await talk(people, push)
+    await last.say("The end")
+    await push.wait_for(1, last.browser)
+    assert push.to(quiet.browser) == push.to(left.browser) == []
 
 
 @pytest.mark.timeout(240)

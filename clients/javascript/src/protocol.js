@@ -22,6 +22,7 @@ export const COMMAND = Object.freeze({
   MESSAGE_DELETE: "message.delete",
   REACTION_ADD: "reaction.add",
   REACTION_REMOVE: "reaction.remove",
+  CLIENT_STATE: "client.state",
 });
 
 /** Events that the server sends. */

@@ -91,6 +91,11 @@ export interface ReactionPayload {
   tempId?: string | null;
 }
 
+/** `active`: the client's window is visible and in use. */
+export interface ClientStatePayload {
+  active: boolean;
+}
+
 /** The sender's `tempId` (null when none was sent) and the message as stored. */
 export interface MessageSentPayload {
   tempId: string | null;
@@ -412,6 +417,7 @@ export interface CommandPayloads {
   "message.delete": MessageDeletePayload;
   "reaction.add": ReactionPayload;
   "reaction.remove": ReactionPayload;
+  "client.state": ClientStatePayload;
 }
 
 /** What the server sends: event type → payload. Errors have none. */

@@ -25,6 +25,8 @@ ATTACH_BATCH: Final = 50
 PAGE_BYTES: Final = 64 * 1024
 """An inbox is read in parts of about this size, each when the socket has taken the one before."""
 DETACH_BATCH: Final = 500
+INACTIVE_SECONDS: Final = 24 * 3600
+"""A connection that is inactive for longer counts as active again, until a message is written to it: that is reported."""
 RETRY_SECONDS: Final = 1.0
 
 _CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,10}", re.ASCII)
@@ -34,6 +36,7 @@ _RESULTS: Final = {1: True, 0: False, -1: None}
 _attach = Script("services.gateway.registry", "attach")
 _detach = Script("services.gateway.registry", "detach")
 _prune = Script("services.gateway.registry", "prune")
+_set_active = Script("services.gateway.registry", "set_active")
 _renew = Script("services.gateway.registry", "renew")
 
 
@@ -84,12 +87,13 @@ class ConnectionRegistry:
         self._attaching: list[list[_Attachment]] = [[] for _ in range(len(shards))]
         self._any_attaching = [asyncio.Event() for _ in range(len(shards))]
         self._gone: list[tuple[str, str]] = []
-        self._any_gone = asyncio.Event()
+        self._states: dict[tuple[str, str], bool] = {}
+        self._any_change = asyncio.Event()
 
     @property
     def idle(self) -> bool:
-        """True when no route waits for its removal."""
-        return not self._gone
+        """True when no change waits to be written."""
+        return not self._gone and not self._states
 
     async def attach(self, user_id: str, connection_id: str, cursor: str | None) -> RecoveryResult:
         """Register a new connection, evict the user's oldest beyond 10, and read the inbox. Raises redis' errors.
@@ -144,18 +148,25 @@ class ConnectionRegistry:
     def detach(self, user_id: str, connection_id: str) -> None:
         """Remove a route soon; `run` does it."""
         self._gone.append((user_id, connection_id))
-        self._any_gone.set()
+        self._states.pop((user_id, connection_id), None)
+        self._any_change.set()
+
+    def set_active(self, user_id: str, connection_id: str, *, active: bool) -> None:
+        """Remember, soon, whether the client of a connection is active. Of several changes the last one counts."""
+        self._states[user_id, connection_id] = active
+        self._any_change.set()
 
     async def prune(self, user_id: str) -> None:
         """Remove the user's routes to this gateway, which holds none of its connections. Raises redis' errors."""
         await _prune(self._shards.of(user_id), self._gateway_id, user_id, str(uuid_utils.uuid7()))
 
     async def run(self) -> None:
-        """Remove routes as connections go, in batches. Never returns."""
+        """Write changes of states, and remove routes as connections go, in batches. Never returns."""
         while True:
-            await self._any_gone.wait()
-            self._any_gone.clear()
-            while self._gone:
+            await self._any_change.wait()
+            self._any_change.clear()
+            while self._gone or self._states:
+                await self._write_states()
                 await self.flush()
 
     async def flush(self) -> None:
@@ -170,6 +181,21 @@ class ConnectionRegistry:
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 # A route that stays is removed by the first delivery that finds nobody here.
                 log.warning("routes.not_removed", count=len(items), error=repr(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _write_states(self) -> None:
+        """Write the states that changed, or wait a second when a server is away."""
+        batch, self._states = self._states, {}
+        for index, users in self._shards.split({user for user, _ in batch}).items():
+            wanted = set(users)
+            states = [(user, connection, active) for (user, connection), active in batch.items() if user in wanted]
+            try:
+                await _set_active(self._shards.at(index), msgpack_encoder.encode(states), INACTIVE_SECONDS)
+            except (*TRANSIENT_ERRORS, RedisError) as error:
+                # Until then the notifier takes them for what they were; what is written to inactive ones is reported anyway.
+                log.warning("states.not_written", count=len(states), error=repr(error))
+                for user, connection, active in states:
+                    self._states.setdefault((user, connection), active)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _run_attach(self, items: Sequence[tuple[str, str, str]], most: int) -> list[RecoveryResult]:

@@ -71,7 +71,8 @@ class Connection:
         self.typing: TypingState | None = None
         """Made with the first typing event. `uplink.typing_tracker` keeps it."""
         self.unseen: list[tuple[float, bytes]] | None = None
-        """Each `message.new` written since the peer's last sign of life, and when (monotonic seconds)."""
+        """Each `message.new` written since the peer's last sign of life, and when (monotonic seconds). What an inactive client
+        shows by signs of life is that it runs, not that somebody looks."""
 
     # --- state ---------------------------------------------------------------------------------------------------------
 
@@ -183,28 +184,28 @@ class Connection:
     def on_text(self, data: bytes) -> None:
         """A whole text message; `data` is valid UTF-8."""
         now = time.monotonic()
-        self.unseen = None
         try:
             for action in self.session.on_frame(data, now):
                 self._carry_out(action, now)
         except Exception:
             self._answer_bug()
+        self._show_life()
 
     def on_binary(self) -> None:
         """A whole binary message, which the contract doesn't know."""
         now = time.monotonic()
-        self.unseen = None
+        self._show_life()
         for action in self.session.on_binary(now):
             self._carry_out(action, now)
 
     def on_ping(self) -> None:
         """A ping, which is answered already. The heartbeat counts pongs alone: those show that the peer reads."""
-        self.unseen = None
+        self._show_life()
 
     def on_pong(self) -> None:
         """A pong: renew the user's lease."""
         self.deadlines.pong_at = time.monotonic()
-        self.unseen = None
+        self._show_life()
         self._dispatcher.presence.renew(self)
 
     def on_paused(self) -> None:
@@ -222,8 +223,13 @@ class Connection:
         self._protocol = None
         if clean:
             # A close handshake is a sign of life as well.
-            self.unseen = None
+            self._show_life()
         self._dispatcher.on_lost(self, code, clean)
+
+    def _show_life(self) -> None:
+        """Somebody is there, and has seen what was written, unless the client last said that nobody looks."""
+        if self.session.active:
+            self.unseen = None
 
     # --- what the session decided ------------------------------------------------------------------------------------------
 

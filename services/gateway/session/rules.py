@@ -57,7 +57,14 @@ class PauseReading:
     """Read nothing from the connection for a while: it goes on sending what is refused."""
 
 
-Action = relay.Command | relay.Typing | relay.SetStatus | Reply | Close | RefreshToken | Pong | PauseReading
+@dataclass(frozen=True, slots=True)
+class SetActive:
+    """The client's window is in use, or no longer."""
+
+    active: bool
+
+
+Action = relay.Command | relay.Typing | relay.SetStatus | SetActive | Reply | Close | RefreshToken | Pong | PauseReading
 
 
 class Session:
@@ -69,6 +76,7 @@ class Session:
         "_refusals",
         "_refused_until",
         "_unknown_frames",
+        "active",
         "connection_id",
         "user_id",
         "wall_clock",
@@ -90,6 +98,7 @@ class Session:
         self._unknown_frames = 0
         self._refusals = Flood(MAX_REFUSALS)
         self._refused_until = 0.0
+        self.active = True
 
     def on_frame(self, data: bytes, now: float) -> tuple[Action, ...]:
         """What to do about a text frame."""
@@ -155,7 +164,8 @@ class Session:
 
     def _on_delivered(self, frame: client.MessageDelivered, _now: float) -> tuple[Action, ...]:
         payload = frame.payload
-        return (relay.MarkDelivered(self.user_id, self.connection_id, payload.conversation_id.lower(), payload.seq),)
+        conversation_id = payload.conversation_id.lower()
+        return (relay.MarkDelivered(self.user_id, self.connection_id, conversation_id, payload.seq, self.active),)
 
     def _on_edit(self, frame: client.MessageEdit, _now: float) -> tuple[Action, ...]:
         payload = frame.payload
@@ -204,6 +214,12 @@ class Session:
     def _on_ping(self, frame: client.Ping, _now: float) -> tuple[Action, ...]:
         pong = server.Pong(payloads.PongPayload(int(self.wall_clock()), frame.payload.timestamp))
         return (Pong(json_encoder.encode(pong)),)
+
+    def _on_client_state(self, frame: client.ClientState, _now: float) -> tuple[Action, ...]:
+        if frame.payload.active is self.active:
+            return ()
+        self.active = frame.payload.active
+        return (SetActive(self.active),)
 
     def _on_auth_refresh(self, frame: client.AuthRefresh, _now: float) -> tuple[Action, ...]:
         return (RefreshToken(frame.payload.token),)
@@ -284,6 +300,7 @@ _RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]
     client.MessageDelete: Session._on_delete,
     client.ReactionAdd: Session._on_reaction_add,
     client.ReactionRemove: Session._on_reaction_remove,
+    client.ClientState: Session._on_client_state,
 }
 
 

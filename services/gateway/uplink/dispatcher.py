@@ -15,7 +15,7 @@ from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.registry.connections import ConnectionRegistry
 from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
-from services.gateway.session.rules import Action, RefreshToken
+from services.gateway.session.rules import Action, RefreshToken, SetActive
 from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
@@ -105,6 +105,9 @@ class Dispatcher:
     def _status(self, _connection: "Connection", command: relay.SetStatus, _now: float) -> None:
         self.presence.status_set(command)
 
+    def _set_active(self, connection: "Connection", state: SetActive, _now: float) -> None:
+        self.registry.set_active(connection.user_id, connection.id, active=state.active)
+
     def _refresh(self, connection: "Connection", refresh: RefreshToken, _now: float) -> None:
         self.token_refresh.ask(connection, refresh.token)
 
@@ -119,4 +122,5 @@ _OWNERS: Final[dict[type[Any], Callable[[Dispatcher, "Connection", Any, float], 
     relay.Typing: Dispatcher._typing,
     relay.SetStatus: Dispatcher._status,
     RefreshToken: Dispatcher._refresh,
+    SetActive: Dispatcher._set_active,
 }

@@ -107,14 +107,16 @@ def add_read_ack(effects: CycleEffects, read: MarkRead, marked: Marked) -> None:
     effects.events_for(read.user_id).add_counted(counted_event(MessageReadAck(payload)), NOBODY, count)
 
 
-def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked) -> None:
+def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked, acknowledged: int) -> None:
     """`message.delivered_update` and `message.read_update` to the other participant, if there is news for it.
 
-    Reading implies delivery, which is announced only when a device acknowledged it.
+    Reading implies delivery, which is announced only when a device acknowledged it. `acknowledged`: the seq up to which an
+    active client reported delivery just now, or 0; an inactive client's report holds back no push.
     """
     conversation_id, user_id = mark.conversation_id, mark.user_id
     shard = effects.shard_of(user_id)
-    shard.progress += (shard.key(keys.PROGRESS, user_id), conversation_id, marked.delivered_seq)
+    needs_no_push = min(max(marked.read_seq, acknowledged), marked.delivered_seq)
+    shard.progress += (shard.key(keys.PROGRESS, user_id), conversation_id, needs_no_push)
     if marked.shows_delivered and mark.delivered_to is not None:
         at = instant(marked.delivered_at)
         delivered = MessageDeliveredUpdatePayload(conversation_id, user_id, marked.delivered_seq, at)

@@ -76,6 +76,7 @@ async def test_a_silent_connection_is_asked_and_then_reported(
         preview="ก" * relay.MAX_PREVIEW_CHARACTERS,
         created_at_ms=1704106800123,
         silent_connections=[gateway.process.hub.of_user(identity(alice))[0].id],
+        sender_name="สมชาย",
     )
     client.abort()
 
@@ -253,3 +254,58 @@ async def test_what_is_no_message_is_not_reported(
     await until(lambda: gateway.process.undelivered.idle)
     assert await behind.empty(NOTIFIER_UNDELIVERED)
     client.abort()
+
+
+async def lacks(behind: Backend, key: str) -> bool:
+    return not await behind.redis.exists(key)
+
+
+async def test_an_inactive_client_is_reported_although_it_lives(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(push_delay_seconds=0.5)
+    client = await gateway.connect(alice)
+    await client.send("client.state", active=False)
+    await client.send("ping")
+    await client.expect("pong")
+    event = message_new(conversation)
+    await send(gateway, behind, identity(alice), event)
+    await client.expect("message.new")
+    await client.send("message.delivered", conversationId=conversation, seq=7)
+    await client.send("ping")
+    await client.expect("pong")
+    (report,) = await reported(behind)
+    (connection,) = gateway.process.hub.of_user(identity(alice))
+    assert report.message_id == event["payload"]["message"]["id"]
+    assert report.silent_connections == [connection.id]
+    inactive = keys.key(keys.INACTIVE, identity(alice))
+    assert await behind.redis.smembers(inactive) == {connection.id.encode()}
+
+    await client.send("client.state", active=True)
+    await send(gateway, behind, identity(alice), message_new(conversation))
+    await client.expect("message.new")
+    await until(lambda: not gateway.process.undelivered.watching)
+    assert await behind.empty(NOTIFIER_UNDELIVERED)
+    await eventually(lambda: lacks(behind, inactive))
+
+
+async def test_who_goes_inactive_before_the_delay_ends_is_reported(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(push_delay_seconds=3)
+    client = await Tcp.connect(gateway, alice)
+    await send(gateway, behind, identity(alice), message_new(conversation))
+    assert (await client.frame())[0] == Opcode.TEXT
+    client.send(Opcode.TEXT, b'{"type":"client.state","payload":{"active":false}}')
+    assert await reported(behind)
+    client.abort()
+
+
+async def test_the_state_of_a_connection_goes_with_it(start_gateway: StartGateway, behind: Backend, alice: str) -> None:
+    gateway = await start_gateway()
+    client = await gateway.connect(alice)
+    inactive = keys.key(keys.INACTIVE, identity(alice))
+    await client.send("client.state", active=False)
+    await eventually(lambda: behind.redis.exists(inactive))
+    await client.close()
+    await eventually(lambda: lacks(behind, inactive))

@@ -394,6 +394,23 @@ async def test_receipts_say_how_far_the_devices_are(
         assert await shards.of(talk.other.id).client.hget(key, talk.id) == seq
 
 
+async def test_what_an_inactive_client_has_still_needs_a_push_until_it_is_read(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    await run(replica, gateway, *(talk.send(talk.one) for _ in range(4)))
+    key = keys.key(keys.PROGRESS, talk.other.id)
+    inactive = talk.delivered(talk.other, 3)
+    inactive.active = False
+    read = talk.read(talk.other)
+    read.seq = 2
+    active = talk.delivered(talk.other, 3)
+    for command, seq in ((inactive, None), (read, b"2"), (inactive, b"2"), (active, b"3")):
+        await run(replica, gateway, command)
+        assert await shards.of(talk.other.id).client.hget(key, talk.id) == seq
+    updates = [event for event in gateway.events(talk.one) if event["type"] == "message.delivered_update"]
+    assert updates[0]["payload"]["seq"] == 3
+
+
 async def test_an_earlier_message_is_waited_for(
     replica: Replica, talk: Talk, gateway: Gateway, pool: Pool, shards: Shards
 ) -> None:

@@ -22,6 +22,7 @@ for i, pair in ipairs(held) do
   local user, connection = string.match(pair, '^(%S+) (%S+)$')
   if redis.call('HGET', '{{ROUTES}}' .. user, connection) == gateway then
     redis.call('HDEL', '{{ROUTES}}' .. user, connection)
+    redis.call('SREM', '{{INACTIVE}}' .. user, connection)
   end
   local texts = {}
   for place, entry in ipairs(redis.call('XREVRANGE', '{{INBOX}}' .. user, '+', '-', 'COUNT', ARGV[4])) do

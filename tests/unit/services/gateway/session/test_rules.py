@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from services.gateway.rate_limit import Rate, RateLimit
 from services.gateway.session.media_urls import MediaHosts
-from services.gateway.session.rules import MAX_REFUSALS, Action, Close, PauseReading, Pong, RefreshToken, Reply, Session
+from services.gateway.session.rules import (
+    MAX_REFUSALS,
+    Action,
+    Close,
+    PauseReading,
+    Pong,
+    RefreshToken,
+    Reply,
+    Session,
+    SetActive,
+)
 from shared.protocol import client, limits, relay
 from shared.protocol.closing import CloseCode
 
@@ -306,3 +316,24 @@ def test_no_json_raises_and_errors_are_of_the_contract(event_type: str, payload:
     for action in session(20).on_frame(data, 0.0):
         if isinstance(action, Reply):
             assert msgspec.json.decode(action.text)["type"] in {"error", "pong"}
+
+
+def test_an_inactive_client_says_so_with_each_receipt() -> None:
+    one = session()
+    assert only(one.on_frame(frame("client.state", active=False), 0)) == SetActive(False)
+    delivered = frame("message.delivered", conversationId=CONVERSATION, seq=7)
+    assert only(one.on_frame(delivered, 0)) == relay.MarkDelivered(USER, CONNECTION, CONVERSATION, 7, active=False)
+    assert only(one.on_frame(frame("client.state", active=True), 0)) == SetActive(True)
+    assert only(one.on_frame(delivered, 0)) == relay.MarkDelivered(USER, CONNECTION, CONVERSATION, 7)
+
+
+def test_a_state_that_doesn_t_change_costs_nothing() -> None:
+    one = session()
+    assert one.on_frame(frame("client.state", active=True), 0) == ()
+    one.on_frame(frame("client.state", active=False), 0)
+    assert one.on_frame(frame("client.state", active=False), 0) == ()
+
+
+@pytest.mark.parametrize("payload", [{}, {"active": None}, {"active": "no"}, {"active": 0}])
+def test_a_state_is_true_or_false(payload: Any) -> None:
+    assert error_of(session().on_frame(frame("client.state", **payload), 0))["error"]["code"] == "validation_error"
