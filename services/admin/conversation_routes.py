@@ -8,13 +8,15 @@ from services.admin.authentication import CallingService, call_of
 from services.admin.new_messages import command_of
 from services.admin.schemas import ConversationBody, HistoryQuery, MessageBody, NewConversation, NewMessage, UserId
 from shared.directory import Directory
+from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.protocol.requests import Messages, OpenConversation, Opened, ReadMessages, SendAs, Sent
+from shared.protocol.requests import Done, Messages, OpenConversation, Opened, ReadMessages, SendAs, Sent, TakeDown
 from shared.protocol.topology import MESSAGING_REQUESTS
 from shared.requests import Requester
 from shared.rest import Page, decode_page, encode_page
 
 ConversationId = Annotated[UserId, Path(description="A conversation.")]
+Seq = Annotated[int, Path(ge=1, le=limits.MAX_SAFE_INTEGER)]
 IdempotencyKey = Annotated[str | None, Header(max_length=255)]
 _FORWARD, _BACKWARD = "after", "before"
 
@@ -33,6 +35,9 @@ class ConversationRoutes:
         path = "/conversations/{conversation_id}/messages"
         router.add_api_route(path, self.send, methods=["POST"], status_code=201)
         router.add_api_route(path, self.read, methods=["GET"])
+        router.add_api_route(
+            f"{path}/{{seq}}", self.take_down, methods=["DELETE"], status_code=204, response_class=Response
+        )
         return router
 
     async def open(
@@ -80,6 +85,10 @@ class ConversationRoutes:
         found = await self._requester.ask(MESSAGING_REQUESTS, asked, Messages)
         items = [MessageBody.model_validate_json(message) for message in found.messages]
         return Page(items=items, nextPage=_page_after(items, forward, found))
+
+    async def take_down(self, _caller: CallingService, conversation_id: ConversationId, seq: Seq) -> None:
+        """Take a message down: as if its sender deleted it for everybody. Repeating it is no error."""
+        await self._requester.ask(MESSAGING_REQUESTS, TakeDown(conversation_id, seq), Done)
 
 
 def _position_of(page: str) -> tuple[bool, int]:

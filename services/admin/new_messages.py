@@ -30,9 +30,10 @@ def command_of(conversation_id: str, body: NewMessage, idempotency_key: str | No
     try:
         payload = msgspec.convert(given, MessageSendPayload)
         media = json_encoder.encode(payload.media) if payload.media else None
+        metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise _invalid(str(error)) from None
-    fault = size_fault(payload.content, media)
+    fault = size_fault(payload.content, media, metadata)
     if fault is not None:
         raise _invalid(fault)
     return SendMessage(
@@ -43,6 +44,8 @@ def command_of(conversation_id: str, body: NewMessage, idempotency_key: str | No
         payload.content,
         media.decode() if media else None,
         payload.temp_id or _temp_id(idempotency_key),
+        payload.reply_to,
+        metadata.decode() if metadata else None,
     )
 
 

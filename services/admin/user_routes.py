@@ -1,5 +1,6 @@
 """Users and their follow graph."""
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
@@ -43,7 +44,10 @@ class UserRoutes:
 
     async def put(self, _caller: CallingService, user_id: UserId, body: UserBody) -> UserProfile:
         """Make or change a user, as a token with these claims would; a name that somebody else has moves to this user."""
-        claims = Principal(user_id, expires_at=0, username=body.username, name=body.displayName, picture=body.avatar)
+        now = time.time()
+        claims = Principal(
+            user_id, expires_at=now, issued_at=now, username=body.username, name=body.displayName, picture=body.avatar
+        )
         await self._directory.ensure(claims)
         # The user may have changed its profile since it last had these claims.
         profile = await self._directory.update(

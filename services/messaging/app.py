@@ -24,6 +24,7 @@ from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.receipts import Receipts
 from services.messaging.stores.sql import HINTS
+from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
 from services.messaging.stores.unread_audit import UnreadAudit
 from services.messaging.typing.consumer import SignalConsumer
@@ -94,7 +95,8 @@ class Messaging:
         outbox = Outbox(settings.webhook_urls)
         self._conversations = Conversations(pool, outbox)
         self._messages = Messages(pool, settings.signer(), outbox)
-        self._blocks = Blocks(pool, shards)
+        self._blocks = Blocks(pool, shards, outbox)
+        self._system_messages = SystemMessages(pool, outbox)
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
@@ -105,7 +107,7 @@ class Messaging:
             self._blocks,
             self._indicators,
             self._directory,
-            Changes(pool, settings.edit_window_seconds),
+            Changes(pool, settings.edit_window_seconds, outbox),
         )
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
         outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
@@ -174,7 +176,7 @@ class Messaging:
         """Who answers the server API's requests: beside the commands, as another replica would be."""
         requests = PlatformRequests(
             PlatformConversations(self._conversations, self._messages),
-            Sends(self._messages, handlers, self._fanout, cycle),
+            Sends(self._conversations, self._messages, self._system_messages, handlers, self._fanout, cycle),
         )
         return Responder(self._requests_link, self._shards, messaging_request_decoder, requests.handle)
 

@@ -46,8 +46,8 @@ class ChangeHandlers:
                 _refuse(effects, batch, command, result.verdict)
         metrics.count_verdicts("edit", (result.verdict for result in results))
 
-    async def delete(self, requests: Sequence[Request[DeleteMessage]], effects: CycleEffects) -> None:
-        """Delete messages and announce it."""
+    async def delete(self, requests: Sequence[Request[DeleteMessage]], effects: CycleEffects) -> list[str]:
+        """Delete messages and announce it. Returns the verdict on each."""
         with metrics.DELETE_SECONDS.time():
             results = await self._changes.delete([command for _, _, command in requests])
         for (batch, _, command), result in zip(requests, results, strict=True):
@@ -56,6 +56,7 @@ class ChangeHandlers:
             else:
                 _refuse(effects, batch, command, result.verdict)
         metrics.count_verdicts("delete", (result.verdict for result in results))
+        return [result.verdict for result in results]
 
     async def react(self, requests: Sequence[Request[SetReaction]], effects: CycleEffects) -> None:
         """Set reactions or take them back, and announce it."""

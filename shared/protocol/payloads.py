@@ -73,6 +73,8 @@ class Reaction(msgspec.Struct, rename="camel", frozen=True):
 class Message(msgspec.Struct, rename="camel", frozen=True):
     """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order.
 
+    `senderId` is null exactly in a message of type `system`, which nobody sent; it has no `sender`.
+
     The fields behind `sender` are left out where they say nothing. A message with `deletedAt` has lost its content, media,
     metadata, reply, edit time and reactions. `reactions` stand in the order in which each emoji first came.
     """
@@ -80,8 +82,8 @@ class Message(msgspec.Struct, rename="camel", frozen=True):
     id: Uuid
     conversation_id: Uuid
     seq: int
-    sender_id: Uuid
-    type: MessageType
+    sender_id: Uuid | None
+    type: MessageType | Literal["system"]
     content: str | None
     media: list[Attachment] | msgspec.Raw
     is_read: bool

@@ -115,6 +115,13 @@ class Sent(Relayed):
     created: bool
 
 
+class TakeDown(Relayed, tag_field="kind", tag="takedown"):
+    """Delete a message as its sender would. Answered with `Done`."""
+
+    conversation_id: str
+    seq: int
+
+
 class ReadMessages(Relayed, tag_field="kind", tag="read"):
     """A page of messages, ascending, of a conversation. Answered with `Messages`.
 
@@ -137,7 +144,7 @@ class Messages(Relayed):
 
 PresenceRequest = SetFollows | EraseUser | ExportUser
 NotifierRequest = EraseUser | ExportUser
-MessagingRequest = OpenConversation | SendAs | ReadMessages
+MessagingRequest = OpenConversation | SendAs | ReadMessages | TakeDown
 
 
 request_decoder: Final = msgspec.msgpack.Decoder(Request)

@@ -42,25 +42,28 @@ class Outbox:
         statement: str,
         arguments: Sequence[Any],
         events: Callable[[Sequence[asyncpg.Record]], Sequence[WebhookEvent]],
+        gone: Callable[[Sequence[asyncpg.Record]], Sequence[tuple[str, int]]] | None = None,
     ) -> list[asyncpg.Record]:
         """The rows of a statement that changes something, with the `events` of those rows in the same transaction.
 
         `on`: a pool, or a connection whose transaction the caller holds. Where nobody wants to be told, it is the statement
-        alone, in one round trip. Raises what asyncpg raises.
+        alone, in one round trip. `gone`: places of messages that the rows say are deleted (`scrub`). Raises what asyncpg raises.
         """
         if not self._endpoints:
             return await on.fetch(statement, *arguments)
         if isinstance(on, asyncpg.Pool):
             async with on.acquire() as connection, connection.transaction():
-                return await self.fetch(connection, statement, arguments, events)
+                return await self.fetch(connection, statement, arguments, events, gone)
         rows = await on.fetch(statement, *arguments)
+        if gone is not None:
+            await self.scrub(on, gone(rows))
         await self.write(on, events(rows))
         return rows
 
     async def scrub(self, connection: Executor, places: Sequence[tuple[str, int]]) -> None:
         """Take the content of messages that are deleted, at (conversation, seq), out of what still waits.
 
-        Also where no endpoint is set now: events of one that was set before may wait. Raises what asyncpg raises.
+        Raises what asyncpg raises.
         """
         if places:
             conversations, seqs = zip(*places, strict=True)

@@ -117,3 +117,47 @@ async def test_reading_page_by_page(platform: Platform, pair: Pair, direction: s
     assert seqs == list(range(1, 8))
     refused = await platform.expect(404, "GET", f"/conversations/{uuid.uuid4()}/messages")
     assert refused["error"]["code"] == ErrorCode.CONVERSATION_NOT_FOUND
+
+
+async def test_a_system_message_is_unread_for_both_and_has_no_sender(platform: Platform, pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    path = f"/conversations/{pair.conversation}/messages"
+    body = {"senderId": None, "type": "system", "content": "Order shipped", "metadata": {"order": 17}, "tempId": "s-1"}
+    sent = await platform.expect(201, "POST", path, json=body)
+    assert (sent["senderId"], sent["type"], sent["seq"]) == (None, "system", 1)
+    for socket in (alice, bob):
+        new = (await socket.expect("message.new"))["payload"]
+        assert new["message"]["id"] == sent["id"]
+        assert new["message"]["senderId"] is None
+        assert "sender" not in new["message"]
+        assert new["unread"] == {"conversation": 1, "total": 1}
+    assert await platform.expect(200, "POST", path, json=body) == sent
+    await platform.expect(409, "POST", path, json={**body, "content": "Another"})
+    history = (await pair.bob.get(f"/chat/conversations/{pair.conversation}/messages"))["items"]
+    assert [(message["type"], message["metadata"]) for message in history] == [("system", {"order": 17})]
+    await bob.send("message.read", conversationId=pair.conversation, seq=1)
+    ack = (await bob.expect("message.read_ack"))["payload"]
+    assert ack["unread"] == {"conversation": 0, "total": 0}
+    assert (await pair.alice.get("/chat/unread"))["total"] == 1
+    await platform.expect(204, "DELETE", f"{path}/1")
+    for socket in (alice, bob):
+        await socket.expect("message.deleted", conversationId=pair.conversation, seq=1)
+    assert (await pair.alice.get("/chat/unread"))["total"] == 0
+
+
+async def test_a_takedown_is_a_deletion_by_the_sender(platform: Platform, pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    await alice.send("message.send", **text_message(pair.conversation, "Something bad", "t-1"))
+    await bob.expect("message.new")
+    path = f"/conversations/{pair.conversation}/messages"
+    for _ in range(2):
+        await platform.expect(204, "DELETE", f"{path}/1")
+    await alice.expect("message.deleted", conversationId=pair.conversation, seq=1)
+    told = await bob.expect("message.deleted", conversationId=pair.conversation, seq=1)
+    assert told["payload"]["unread"] == {"conversation": 0, "total": 0}
+    (left,) = (await platform.expect(200, "GET", path))["items"]
+    assert (left["content"], left["media"]) == (None, [])
+    assert left["deletedAt"]
+    refused = await platform.expect(404, "DELETE", f"{path}/2")
+    assert refused["error"]["code"] == ErrorCode.MESSAGE_NOT_FOUND
+    await platform.expect(404, "DELETE", f"/conversations/{uuid.uuid4()}/messages/1")

@@ -136,3 +136,42 @@ async def test_without_endpoints_nothing_is_written_down(stack: Stack, hook: Rec
         finally:
             await connection.close()
     assert hook.of_type("message.created", conversationId=pair.conversation) == []
+
+
+async def test_edits_deletions_and_blocks(hook: Receiver, pair: Pair) -> None:
+    alice = await pair.alice.connect()
+    await alice.send("message.send", **text_message(pair.conversation, "First", "t-1"))
+    await alice.expect("message.sent")
+    await alice.send("message.edit", conversationId=pair.conversation, seq=1, content="Second")
+    updated = await hook.expect("message.updated", conversationId=pair.conversation, seq=1)
+    assert (updated["data"]["content"], updated["data"]["senderId"]) == ("Second", pair.alice.id)
+    await alice.send("message.delete", conversationId=pair.conversation, seq=1)
+    await hook.expect("message.deleted", conversationId=pair.conversation, seq=1, senderId=pair.alice.id)
+    await alice.send("block.add", username=pair.bob.username)
+    await hook.expect("block.added", blockerId=pair.alice.id, blockedId=pair.bob.id)
+    await alice.send("block.remove", username=pair.bob.username)
+    await hook.expect("block.removed", blockerId=pair.alice.id, blockedId=pair.bob.id)
+
+
+async def test_deleted_content_is_not_in_what_still_waits(hook: Receiver, pair: Pair) -> None:
+    await hook.expect("conversation.created", conversationId=pair.conversation)
+    alice, refusing = await pair.alice.connect(), True
+    hook.answer = lambda event: 500 if refusing and event["data"].get("conversationId") == pair.conversation else 204
+    try:
+        await alice.send("message.send", **text_message(pair.conversation, "secret", "t-1"))
+        await hook.expect_refused("message.created", conversationId=pair.conversation)
+        await alice.send("message.edit", conversationId=pair.conversation, seq=1, content="secret, too")
+        await alice.expect("message.updated")
+        await alice.send("message.delete", conversationId=pair.conversation, seq=1)
+        await alice.expect("message.deleted")
+        refusing = False
+        await hook.expect("message.deleted", conversationId=pair.conversation)
+    finally:
+        hook.answer = lambda _event: 204
+    told = [each for each in hook.taken if each["data"].get("conversationId") == pair.conversation]
+    assert "secret" not in str(told)
+    assert [each["type"] for each in told if each["type"].startswith("message.")] == [
+        "message.created",
+        "message.updated",
+        "message.deleted",
+    ]

@@ -102,7 +102,7 @@ export interface MessageSentPayload {
   message: Message;
 }
 
-/** A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order. The fields behind `sender` are left out where they say nothing. A message with `deletedAt` has lost its content, media, metadata, reply, edit time and reactions. `reactions` stand in the order in which each emoji first came. */
+/** A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order. `senderId` is null exactly in a message of type `system`, which nobody sent; it has no `sender`. The fields behind `sender` are left out where they say nothing. A message with `deletedAt` has lost its content, media, metadata, reply, edit time and reactions. `reactions` stand in the order in which each emoji first came. */
 export interface Message {
   /** A UUID in its hyphenated form */
   id: string;
@@ -110,8 +110,8 @@ export interface Message {
   conversationId: string;
   seq: number;
   /** A UUID in its hyphenated form */
-  senderId: string;
-  type: "audio" | "custom" | "file" | "image" | "text" | "video";
+  senderId: string | null;
+  type: "audio" | "custom" | "file" | "image" | "text" | "video" | "system";
   content: string | null;
   media: Attachment[];
   isRead: boolean;

@@ -9,6 +9,7 @@ from services.messaging.fanout.user_events import NOBODY, AnnouncedMessage, Coun
 from services.messaging.stores.blocks import BlockSet
 from services.messaging.stores.messages import NO_MEDIA, Appended
 from services.messaging.stores.receipts import Mark, Marked
+from services.messaging.stores.system_messages import SystemAppended
 from services.messaging.typing.indicators import Indicator
 from shared.protocol import keys
 from shared.protocol.codec import instant, json_encoder
@@ -93,7 +94,7 @@ def add_message_new(
 
 def with_sender(message: Message, appended: Appended) -> Message:
     """The message with its sender's profile. A sender whose name was never seen is named by the id."""
-    sender_id = message.sender_id
+    sender_id = message.sender_id or ""
     sender = Sender(sender_id, appended.username or sender_id, appended.display_name or sender_id, appended.avatar)
     return msgspec.structs.replace(message, sender=sender)
 
@@ -132,3 +133,27 @@ def block_event(block: BlockSet, username: str) -> BlockAdded | BlockRemoved:
     if block.active:
         return BlockAdded(BlockAddedPayload(username, at))
     return BlockRemoved(BlockRemovedPayload(username, at))
+
+
+def add_system_message(effects: CycleEffects, send: SendMessage, message: Message, stored: SystemAppended) -> None:
+    """`message.new` to both participants, each with their own unread counts; nobody sent it, so no block hides it."""
+    for user_id, unread in ((stored.user_low, stored.unread_low), (stored.user_high, stored.unread_high)):
+        new = MessageNew(MessageNewPayload(message, Unread(unread, 0)))
+        appended = Appended(
+            stored.message_id,
+            stored.verdict,
+            stored.seq,
+            stored.created_at,
+            user_id,
+            unread,
+            stored.version,
+            blocked=False,
+            lively=stored.lively,
+            username=None,
+            display_name=None,
+            avatar=None,
+        )
+        count = Count(send.conversation_id, unread, stored.version)
+        announces = AnnouncedMessage(send, appended) if message.deleted_at is msgspec.UNSET else None
+        effects.events_for(user_id).add_counted(counted_event(new), NOBODY, count, announces)
+        effects.shard_of(send.conversation_id).add_message(message, appended)

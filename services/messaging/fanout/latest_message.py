@@ -40,7 +40,7 @@ class LatestMessage:
             message.seq,
             self.follows or 0,
             message.id,
-            message.sender_id,
+            message.sender_id or "",
             message.content or "",
             message.type,
             message.created_at,

@@ -36,7 +36,7 @@ class PlatformConversations:
         span = await self._conversations.span(page.conversation_id)
         if span is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
-        viewer, last_seq = span
+        viewer, last_seq = span.user_low, span.last_seq
         if page.forward:
             seqs = range(page.seq + 1, min(last_seq, page.seq + page.limit) + 1)
         else:

@@ -4,7 +4,7 @@ import msgspec
 
 from services.messaging.platform.conversations import PlatformConversations
 from services.messaging.platform.sends import Sends
-from shared.protocol.requests import MessagingRequest, OpenConversation, SendAs
+from shared.protocol.requests import MessagingRequest, OpenConversation, SendAs, TakeDown
 
 
 class PlatformRequests:
@@ -20,4 +20,6 @@ class PlatformRequests:
             return await self._conversations.open(*request.user_ids)
         if isinstance(request, SendAs):
             return await self._sends.send(request.send, again)
+        if isinstance(request, TakeDown):
+            return await self._sends.take_down(request.conversation_id, request.seq, again)
         return await self._conversations.read(request)

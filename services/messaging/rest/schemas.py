@@ -69,8 +69,8 @@ class MessageBody(BaseModel):
     id: str
     conversationId: str
     seq: int
-    senderId: str
-    sender: Participant
+    senderId: str | None
+    sender: Participant | None = None
     type: str
     content: str | None
     media: list[MediaBody]

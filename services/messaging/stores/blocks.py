@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from services.messaging.stores.pairs import Pair, lock, pair_of
 from services.messaging.stores.sql import APPLY_BLOCK, BLOCKS, FIND_BLOCK, SET_BLOCK
+from services.messaging.stores.webhook_events import block_changed
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.redis import Shards
+from shared.webhooks import NO_WEBHOOKS, Outbox
 
 
 class BlockSet(NamedTuple):
@@ -33,8 +35,9 @@ class _Standing(NamedTuple):
 class Blocks:
     """The blocks of all users."""
 
-    def __init__(self, pool: Pool, shards: Shards) -> None:
+    def __init__(self, pool: Pool, shards: Shards, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
+        self._outbox = outbox
         self._shards = shards
 
     async def set(self, blocker: str, blocked: str, *, active: bool, issued_ms: int = 0) -> BlockSet:
@@ -52,6 +55,10 @@ class Blocks:
             await lock(connection, pair)
             changed = await connection.fetchrow(SET_BLOCK, blocker, blocked, active, issued_ms)
             stands = await connection.fetchval(APPLY_BLOCK, pair.conversation_id, *pair)
+            if changed is not None and self._outbox.enabled:
+                at = changed["changed_at"]
+                told = block_changed(pair.conversation_id, blocker, blocked, active=active, at=at)
+                await self._outbox.write(connection, [told])
             await self._tell_gateways(pair, standing=stands)
         if changed is None:
             # Another command was quicker: now its row stands.

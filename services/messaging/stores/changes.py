@@ -2,14 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from services.messaging.stores.sql import DELETE, EDIT, REACT
+from services.messaging.stores.webhook_events import messages_deleted, messages_updated, places_of_deleted
 from shared.postgres import Pool
 from shared.protocol import limits
 from shared.protocol.relay import DeleteMessage, EditMessage, SetReaction
 from shared.protocol.text import is_blank
 from shared.uploads import claims
+from shared.webhooks import NO_WEBHOOKS, Outbox
 
 STALE: Final = "stale"
 """The verdict of a row whose conversation changed while its statement waited: it is given again."""
@@ -70,8 +73,9 @@ class Changes:
     A command about a message that another one before it changes is given after that one.
     """
 
-    def __init__(self, pool: Pool, edit_window_seconds: float) -> None:
+    def __init__(self, pool: Pool, edit_window_seconds: float, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
+        self._outbox = outbox
         self._edit_window_seconds = edit_window_seconds
 
     async def edit(self, edits: Sequence[tuple[EditMessage, str]]) -> list[Edited]:
@@ -79,8 +83,7 @@ class Changes:
         keys = {id(command): key for command, key in edits}
 
         async def run(commands: Sequence[EditMessage]) -> list[Edited]:
-            rows = await self._pool.fetch(
-                EDIT,
+            given = (
                 *_places(commands),
                 [command.content for command in commands],
                 [is_blank(command.content) for command in commands],
@@ -88,6 +91,7 @@ class Changes:
                 self._edit_window_seconds,
                 limits.MAX_STORED_EVENT_BYTES - _ENVELOPE_BYTES,
             )
+            rows = await self._outbox.fetch(self._pool, EDIT, given, partial(messages_updated, commands))
             return [Edited(*row) for row in rows]
 
         return await _in_rounds([command for command, _ in edits], run)
@@ -96,17 +100,11 @@ class Changes:
         """Delete messages for everybody, and let go of their uploads in the same transaction."""
 
         async def run(commands: Sequence[DeleteMessage]) -> list[Deleted]:
+            told, gone = partial(messages_deleted, commands), partial(places_of_deleted, commands)
             async with self._pool.acquire() as connection, connection.transaction():
-                results = [Deleted(*row) for row in await connection.fetch(DELETE, *_places(commands))]
-                await claims.release(
-                    connection,
-                    [
-                        (command.conversation_id, command.seq)
-                        for command, result in zip(commands, results, strict=True)
-                        if result.verdict == "deleted"
-                    ],
-                )
-            return results
+                rows = await self._outbox.fetch(connection, DELETE, _places(commands), told, gone)
+                await claims.release(connection, gone(rows))
+            return [Deleted(*row) for row in rows]
 
         return await _in_rounds(commands, run)
 

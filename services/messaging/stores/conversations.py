@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -23,6 +23,17 @@ class Conversation:
     last_seq: int
     unread: int
     updated_at: datetime
+
+
+class Span(NamedTuple):
+    """The participants of a conversation, and its last seq."""
+
+    user_low: str
+    user_high: str
+    last_seq: int
+
+
+_SPAN: Final = "SELECT user_low::text, user_high::text, last_seq FROM messaging.conversations WHERE id = $1::uuid"
 
 
 class Conversations:
@@ -48,12 +59,10 @@ class Conversations:
         row = await self._pool.fetchrow(CONVERSATION, user_id, conversation_id)
         return None if row is None else _conversation(row)
 
-    async def span(self, conversation_id: str) -> tuple[str, int] | None:
-        """One of the participants, and the last seq; None when there is no such conversation."""
-        row = await self._pool.fetchrow(
-            "SELECT user_low::text, last_seq FROM messaging.conversations WHERE id = $1::uuid", conversation_id
-        )
-        return None if row is None else (row["user_low"], row["last_seq"])
+    async def span(self, conversation_id: str) -> Span | None:
+        """Whose conversation it is and how far it goes; None when there is none."""
+        row = await self._pool.fetchrow(_SPAN, conversation_id)
+        return None if row is None else Span(*row)
 
     async def newest(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Conversation]:
         """At most `limit` of the user's conversations, newest first, from behind the position (updated_at, id)."""

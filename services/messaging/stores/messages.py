@@ -16,7 +16,7 @@ from services.messaging.stores.webhook_events import message_created
 from shared.postgres import Pool
 from shared.protocol.codec import instant
 from shared.protocol.payloads import Message, ReplyTo, Sender
-from shared.protocol.relay import SendMessage
+from shared.protocol.relay import SYSTEM_USER, SendMessage
 from shared.protocol.webhooks import WebhookEvent
 from shared.uploads import UploadSigner
 from shared.uploads.signing import has_uploads
@@ -128,6 +128,10 @@ def distinct_rounds(drafts: Sequence[Draft]) -> list[list[int]]:
 def _message(row: asyncpg.Record, signer: UploadSigner | None) -> Message:
     read_at, delivered_at = row["read_at"], row["delivered_at"]
     sender_id = row["sender_id"]
+    if sender_id == SYSTEM_USER:
+        sender_id, sender = None, None
+    else:
+        sender = Sender(sender_id, row["username"] or sender_id, row["display_name"] or sender_id, row["avatar"])
     return Message(
         id=row["id"],
         conversation_id=row["conversation_id"],
@@ -140,7 +144,7 @@ def _message(row: asyncpg.Record, signer: UploadSigner | None) -> Message:
         read_at=None if read_at is None else instant(read_at),
         delivered_at=None if delivered_at is None else instant(delivered_at),
         created_at=instant(row["created_at"]),
-        sender=Sender(sender_id, row["username"] or sender_id, row["display_name"] or sender_id, row["avatar"]),
+        sender=sender or msgspec.UNSET,
         reply_to=_reply_to(row),
         metadata=_raw(row["metadata"]),
         edited_at=_instant(row["edited_at"]),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from shared.protocol.codec import instant
-from shared.protocol.relay import SYSTEM_USER, SendMessage
+from shared.protocol.relay import SYSTEM_USER, DeleteMessage, EditMessage, SendMessage
 from shared.protocol.webhooks import EventType, WebhookEvent
 from shared.webhooks import event
 
@@ -51,3 +52,50 @@ def block_changed(
     kind = EventType.BLOCK_ADDED if active else EventType.BLOCK_REMOVED
     data = {"blockerId": blocker_id, "blockedId": blocked_id, "at": instant(at)}
     return event(kind, conversation_id, data)
+
+
+def messages_updated(edits: Sequence[EditMessage], rows: Sequence[asyncpg.Record]) -> list[WebhookEvent]:
+    """Of the rows of `edit.sql`, those that changed something."""
+    return [
+        event(
+            EventType.MESSAGE_UPDATED,
+            edit.conversation_id,
+            {
+                "conversationId": edit.conversation_id,
+                "seq": edit.seq,
+                "senderId": edit.user_id,
+                "content": row["content"],
+                "editedAt": instant(row["edited_at"]),
+            },
+            edit.seq,
+        )
+        for edit, row in zip(edits, rows, strict=True)
+        if row["verdict"] == "edited"
+    ]
+
+
+def messages_deleted(deletions: Sequence[DeleteMessage], rows: Sequence[asyncpg.Record]) -> list[WebhookEvent]:
+    """Of the rows of `delete.sql`, those that changed something."""
+    return [
+        event(
+            EventType.MESSAGE_DELETED,
+            deletion.conversation_id,
+            {
+                "conversationId": deletion.conversation_id,
+                "seq": deletion.seq,
+                "senderId": None if deletion.user_id == SYSTEM_USER else deletion.user_id,
+                "deletedAt": instant(row["deleted_at"]),
+            },
+        )
+        for deletion, row in zip(deletions, rows, strict=True)
+        if row["verdict"] == "deleted"
+    ]
+
+
+def places_of_deleted(deletions: Sequence[DeleteMessage], rows: Sequence[asyncpg.Record]) -> list[tuple[str, int]]:
+    """(conversation, seq) of what the rows of `delete.sql` deleted."""
+    return [
+        (deletion.conversation_id, deletion.seq)
+        for deletion, row in zip(deletions, rows, strict=True)
+        if row["verdict"] == "deleted"
+    ]

@@ -11,6 +11,8 @@ than running it. Without them a plan that was made while a table was small reads
 _PACKAGE: Final = "services.messaging.stores"
 
 APPEND: Final = load_sql(_PACKAGE, "append")
+APPEND_SYSTEM: Final = load_sql(_PACKAGE, "append_system")
+TAKE_DOWN_SYSTEM: Final = load_sql(_PACKAGE, "take_down_system")
 EDIT: Final = load_sql(_PACKAGE, "edit")
 DELETE: Final = load_sql(_PACKAGE, "delete")
 REACT: Final = load_sql(_PACKAGE, "react")

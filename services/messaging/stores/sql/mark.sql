@@ -53,7 +53,7 @@ WITH given AS MATERIALIZED (
                ELSE (
                    SELECT count(*) FROM messaging.messages m
                    WHERE m.conversation_id = s.conversation_id AND m.seq > s.read_from AND m.seq <= s.read_to
-                       AND m.sender_id = s.other_id AND m.deleted_at IS NULL
+                       AND m.sender_id <> s.user_id AND m.deleted_at IS NULL
                )
            END AS newly_read,
            delivered_to > delivered_from AND EXISTS (

@@ -21,7 +21,10 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT user_low, user_high, version FROM messaging.conversations WHERE id = w.conversation_id LIMIT 1
 ) c
-CROSS JOIN LATERAL (SELECT CASE WHEN m.sender_id = c.user_low THEN c.user_high ELSE c.user_low END AS id) receiver
+CROSS JOIN LATERAL (
+    -- A message of the system has both for receivers: each sees its own marks.
+    SELECT CASE m.sender_id WHEN c.user_low THEN c.user_high WHEN c.user_high THEN c.user_low ELSE w.viewer_id END AS id
+) receiver
 LEFT JOIN LATERAL (SELECT username, display_name, avatar FROM directory.users WHERE id = m.sender_id LIMIT 1) u ON true
 LEFT JOIN LATERAL (
     SELECT r.at
