@@ -54,7 +54,7 @@ class Media:
         )
         uploads = Uploads(pool, Quota(settings.uploads_per_hour, settings.upload_bytes_per_day))
         self._workers = Workers(settings.upload_workers, settings.upload_worker_bytes, settings.upload_worker_seconds)
-        self._sweep = Sweep(pool, self._storage, settings.upload_orphan_seconds, settings.upload_sweep_seconds)
+        self.sweep = Sweep(pool, self._storage, settings.upload_orphan_seconds, settings.upload_sweep_seconds)
         scanner = scanner_at(settings.upload_scanner_url, settings.upload_scanner_seconds)
         rules = Rules(frozenset(settings.upload_types), settings.upload_max_pixels)
         completion = Completion(uploads, self._storage, self._workers, scanner, rules, settings.upload_workers * 2)
@@ -70,7 +70,7 @@ class Media:
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("workers", self._workers.warm())
-        supervisor.start("sweep", self._sweep.run())
+        supervisor.start("sweep", self.sweep.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""

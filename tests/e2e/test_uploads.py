@@ -1,6 +1,7 @@
 """Uploads, each call through the load balancer as a client makes it (docs/protocol.md, «Uploads»)."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -305,3 +306,25 @@ async def test_what_no_message_took_is_deleted(stack: Stack, pair: Pair) -> None
         answer = await pair.alice.call("GET", f"/chat/uploads/{orphan['uploadId']}")
         assert error_of(answer) == (404, "upload_not_found")
         assert (await fetch(used["url"])).status_code == 200
+
+
+async def test_a_deleted_message_s_upload_is_gone(stack: Stack, pair: Pair) -> None:
+    media = await upload(pair.alice, pair.conversation, PICTURE)
+    socket = await pair.alice.connect()
+    await socket.send("message.send", **with_uploads(pair.conversation, "1", {"uploadId": media["uploadId"]}))
+    await socket.expect("message.sent")
+    assert (await fetch(media["url"])).status_code == 200
+    await socket.send("message.delete", conversationId=pair.conversation, seq=1)
+    await socket.expect("message.deleted")
+    for url in (media["url"], media["thumbnail"]):
+        assert (await fetch(url)).status_code == 404
+    for person in (pair.alice, pair.bob):
+        answer = await person.call("GET", f"/chat/uploads/{media['uploadId']}")
+        assert error_of(answer) == (404, "upload_not_found")
+    store = stack.setting("CHAT_UPLOAD_STORE").removeprefix("file://")
+    folder = Path(store) / "objects" / media["uploadId"]
+
+    async def is_deleted() -> bool:
+        return not folder.exists()
+
+    await eventually(is_deleted)

@@ -94,5 +94,9 @@ class Stack:
             for name in names:
                 await self.restart(name)
 
+    def setting(self, name: str) -> str:
+        """A setting that every service has."""
+        return self._setting(name)
+
     def _setting(self, name: str) -> str:
         return self._local.layout.services[0].environment[name]
