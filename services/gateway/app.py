@@ -25,12 +25,13 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.socket.http_protocol import HttpProtocol, listen
 from services.gateway.socket.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.batch_linger import BatchLinger
+from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.dispatcher import Dispatcher
 from services.gateway.uplink.error_replies import ErrorReplies
-from services.gateway.uplink.message_rate_limit import MessageRateLimit
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher
 from services.gateway.uplink.typing_tracker import TypingTracker
+from services.gateway.user_budgets import UserBudgets
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
@@ -67,20 +68,27 @@ class Process:
         self.user_registration = UserRegistration(Directory(pool))
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)
-        message_rate_limit = MessageRateLimit(self.shards, error_replies, settings.messages_per_minute)
+        budgets = UserBudgets(self.shards, settings.budgets)
+        rate_limit = CommandRateLimit(budgets, error_replies)
         linger = BatchLinger(settings.uplink_pause_seconds)
         self.uplink = CommandPublisher(
             self.gateway_id,
             self.publisher,
             self._queues,
-            message_rate_limit,
+            rate_limit,
             error_replies=error_replies,
             linger=linger,
         )
         self.registry = ConnectionRegistry(self.shards, self.gateway_id)
         self.undelivered = UndeliveredTracker(self.registry, self.publisher, settings.push_delay_seconds)
         self.takeover = Takeover(self.shards, self.gateway_id, self.undelivered, settings.push_delay_seconds)
-        presence = PresencePublisher(self.hub, self.publisher, self.gateway_id, settings.renewal_seconds)
+        presence = PresencePublisher(
+            self.hub,
+            self.publisher,
+            rate_limit,
+            gateway_id=self.gateway_id,
+            renewal_seconds=settings.renewal_seconds,
+        )
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds)
         self.dispatcher = Dispatcher(
             hub=self.hub,
@@ -93,7 +101,7 @@ class Process:
             recovery=Recovery(self.hub, self.registry, self.shards, presence),
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
         )
-        self.admission = Admission(self.hub, settings.max_connections, settings.handshakes_per_second)
+        self.admission = Admission(self.hub, budgets, settings.max_connections, settings.handshakes_per_second)
         deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
         self.downlinks = [
             Downlink(self.shards, shard, self.gateway_id, deliverer, self.dispatcher.recovery)
@@ -120,6 +128,7 @@ class Process:
         supervisor.start("route renewal", dispatcher.recovery.renew_forever())
         supervisor.start("typing", dispatcher.typing_tracker.run())
         supervisor.start("presence", dispatcher.presence.run())
+        supervisor.start("statuses", dispatcher.presence.admit_statuses_forever())
         supervisor.start("presence repeats", dispatcher.presence.repeat_forever())
         supervisor.start("leases", dispatcher.presence.renew_forever())
         supervisor.start("lease renewal on pong", dispatcher.presence.renew_alive_forever())

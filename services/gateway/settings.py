@@ -1,14 +1,21 @@
 """Settings of the gateway."""
 
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from services.gateway.user_budgets import Budget
 from shared.settings import CommaList, ServiceSettings, split_commas
 
 RENEWALS_PER_LEASE: Final = 3
 """A lease outlives two lost renewals: one renewed just before its end flaps."""
 MAX_RENEWAL_SECONDS: Final = 20.0
+
+
+MAX_PER_MINUTE: Final = 100_000
+"""Budgets are counted by the millisecond: 0 is the way to have no limit."""
+
+PerMinute = Annotated[int, Field(ge=0, le=MAX_PER_MINUTE)]
 
 
 class GatewaySettings(ServiceSettings):
@@ -19,7 +26,18 @@ class GatewaySettings(ServiceSettings):
         default_factory=list,
         description="Beside any https URL, media may lie on these hosts by http. An entry is a host or a whole origin.",
     )
-    messages_per_minute: int = Field(30, ge=0, description="`message.send` a minute for each user; 0 = no limit.")
+    messages_per_minute: PerMinute = Field(30, description="`message.send` a minute for each user; 0 = no limit.")
+    changes_per_minute: PerMinute = Field(
+        60,
+        description="`message.edit`, `message.delete` and `reaction.*` a minute for each user, together; 0 = no limit.",
+    )
+    blocks_per_minute: PerMinute = Field(
+        30, description="`block.add` and `block.remove` a minute for each user, together; 0 = no limit."
+    )
+    statuses_per_minute: PerMinute = Field(60, description="`presence.set` a minute for each user; 0 = no limit.")
+    handshakes_per_minute: PerMinute = Field(
+        60, description="Handshakes a minute for each user, plain `GET`s included; more get 429. 0 = no limit."
+    )
     events_per_second: float = Field(
         20, ge=0, description="Other events a second for each connection, three times that at once; 0 = no limit."
     )
@@ -45,6 +63,17 @@ class GatewaySettings(ServiceSettings):
         if self.pong_seconds <= self.ping_seconds:
             raise ValueError("CHAT_PONG_SECONDS must be more than CHAT_PING_SECONDS")
         return self
+
+    @property
+    def budgets(self) -> dict[Budget, int]:
+        """Budget → how many a minute for each user; 0 = no limit."""
+        return {
+            Budget.MESSAGES: self.messages_per_minute,
+            Budget.CHANGES: self.changes_per_minute,
+            Budget.BLOCKS: self.blocks_per_minute,
+            Budget.STATUSES: self.statuses_per_minute,
+            Budget.HANDSHAKES: self.handshakes_per_minute,
+        }
 
     @property
     def renewal_seconds(self) -> float:

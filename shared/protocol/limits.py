@@ -43,6 +43,8 @@ TYPING_REPEAT_SECONDS: Final = 1
 TOKEN_EXPIRING_SECONDS: Final = 60
 MAX_COMMANDS_PER_BATCH: Final = 256
 """Commands in one AMQP message from a gateway."""
+MAX_BATCH_BYTES: Final = 256 * 1024
+"""Of its body."""
 
 MAX_FOLLOW_CHANGES: Final = 1_000
 """Changes of the follow graph in one call of the server API."""

@@ -13,6 +13,7 @@ from shared.protocol.relay import (
     SendMessage,
     SetBlock,
     SetReaction,
+    SetStatus,
     Typing,
 )
 from shared.protocol.server import event_type
@@ -29,10 +30,12 @@ _BLOCK: Final = {True: event_type(client.BlockAdd), False: event_type(client.Blo
 _REACTION: Final = {True: event_type(client.ReactionAdd), False: event_type(client.ReactionRemove)}
 
 
-def reference_of(command: Command | Typing) -> ErrorReference:
+def reference_of(command: Command | Typing | SetStatus) -> ErrorReference:
     """The client's request, as an error names it."""
     if isinstance(command, SetBlock):
         return ErrorReference(_BLOCK[command.blocked])
+    if isinstance(command, SetStatus):
+        return ErrorReference(event_type(client.PresenceSet))
     if isinstance(command, Typing):
         return ErrorReference(_TYPING[command.active], None, command.conversation_id)
     kind = _REACTION[command.active] if isinstance(command, SetReaction) else _FRAMES[type(command)]

@@ -129,6 +129,10 @@ def settings_for(database: str, amqp: str, redis: str, **changes: Any) -> Gatewa
         "redis_urls": redis,
         "jwt_secret": LOCAL_SECRET,
         "messages_per_minute": 0,
+        "changes_per_minute": 0,
+        "blocks_per_minute": 0,
+        "statuses_per_minute": 0,
+        "handshakes_per_minute": 0,
         "handshakes_per_second": 0,
         "drain_seconds": 0.2,
     }

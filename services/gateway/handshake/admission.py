@@ -1,8 +1,10 @@
-"""Who is let in: how many connections, how many handshakes a second, and nobody while the gateway drains."""
+"""Who is let in: how many connections, how many handshakes of a user and of all, and nobody while the gateway drains."""
 
 from typing import Final
 
+from services.gateway import metrics
 from services.gateway.session.hub import Hub
+from services.gateway.user_budgets import Budget, UserBudgets
 from shared.protocol.errors import ErrorCode, ProtocolError
 
 BURST_SECONDS: Final = 2.0
@@ -12,22 +14,41 @@ RETRY_SECONDS: Final = 5.0
 
 
 class Admission:
-    """A connection limit and a token bucket. `now` is monotonic seconds."""
+    """A connection limit, a budget for each user, and a token bucket. `now` is monotonic seconds."""
 
-    def __init__(self, hub: Hub, max_connections: int, handshakes_per_second: float) -> None:
+    def __init__(self, hub: Hub, budgets: UserBudgets, max_connections: int, handshakes_per_second: float) -> None:
         self._hub = hub
+        self._budgets = budgets
         self._max_connections = max_connections
         self._per_second = handshakes_per_second
         self._tokens = self._most = max(handshakes_per_second * BURST_SECONDS, 1 / (1 - RESERVED))
         self._filled_at = 0.0
         self.draining = False
 
-    def admit(self, now: float, *, returning: bool) -> None:
-        """Let one handshake pass. Raises ProtocolError (unavailable, with `retryAfter`)."""
+    async def admit(self, user_id: str, now: float, *, returning: bool) -> None:
+        """Let one handshake pass.
+
+        Raises ProtocolError with `retryAfter`: unavailable, or rate_limit_exceeded when the user made too many.
+        """
         if self.draining:
             raise _unavailable("The gateway is shutting down", 1.0)
         if len(self._hub) >= self._max_connections:
             raise _unavailable("The gateway is full", RETRY_SECONDS)
+        # One user's handshakes must not use up the gateway's.
+        await self._count(user_id)
+        self._take(now, returning=returning)
+
+    async def _count(self, user_id: str) -> None:
+        """Take one of the user's handshakes. While Redis is away nothing is counted, and nobody gets in anyway."""
+        if not self._budgets.limits(Budget.HANDSHAKES):
+            return
+        verdict = (await self._budgets.take({(user_id, Budget.HANDSHAKES): 1}))[user_id, Budget.HANDSHAKES]
+        if verdict is not None and not verdict.allowed:
+            metrics.RATE_LIMITED.labels(Budget.HANDSHAKES).inc()
+            message = "Too many connections were opened in a minute"
+            raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=verdict.retry_after)
+
+    def _take(self, now: float, *, returning: bool) -> None:
         if not self._per_second:
             return
         self._tokens = min(self._most, self._tokens + (now - self._filled_at) * self._per_second)

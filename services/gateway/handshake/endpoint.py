@@ -75,7 +75,7 @@ class WebSocketEndpoint:
         # First the token: who has none must not use up the handshakes of those who have one.
         await self._token_check.fetch_key(handshake_request)
         principal = self._token_check.check(handshake_request)
-        self._admission.admit(time.monotonic(), returning=handshake_request.cursor is not None)
+        await self._admission.admit(principal.user_id, time.monotonic(), returning=handshake_request.cursor is not None)
         return AcceptedHandshake(
             principal, handshake_request.cursor, SUBPROTOCOL if handshake_request.offers_subprotocol else None
         )

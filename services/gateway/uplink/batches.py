@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 MAX_WAITING: Final = limits.MAX_COMMANDS_PER_BATCH
 """Commands of one connection that may wait for its batch under way."""
+MAX_BYTES: Final = limits.MAX_BATCH_BYTES
+"""What the commands of one connection that wait, and a batch, may take."""
+COMMAND_BYTES: Final = 512
+"""Of a command without its texts: its ids, and a name of 64 characters."""
+TEXTS: Final = ("content", "media", "metadata", "username")
+"""Fields of commands that clients fill freely."""
+BYTES_PER_CHARACTER: Final = 4
+"""UTF-8's longest."""
 ANSWER_SECONDS: Final = 10.0
 """A command without answer for so long is given up: its outcome is unknown."""
 
@@ -23,10 +31,11 @@ ANSWER_SECONDS: Final = 10.0
 class CommandQueue:
     """The commands of one connection: those that wait, and the batch that has the earlier ones. Monotonic seconds."""
 
-    __slots__ = ("batch_id", "batched_since", "changes", "waiting", "waiting_since")
+    __slots__ = ("batch_id", "batched_since", "changes", "waiting", "waiting_bytes", "waiting_since")
 
     def __init__(self) -> None:
         self.waiting: list[relay.Command] = []
+        self.waiting_bytes = 0
         self.waiting_since = 0.0
         """When the first of them came."""
         self.changes = False
@@ -41,10 +50,16 @@ class CommandQueue:
         """True while a command waits for its answer."""
         return self.batch_id is not None or bool(self.waiting)
 
+    def clear(self) -> list[relay.Command]:
+        """Take out what waits."""
+        commands, self.waiting = self.waiting, []
+        self.waiting_bytes, self.changes = 0, False
+        return commands
+
     def move_to(self, batch_id: int) -> list[relay.Command]:
         """Put what waits into a batch: returns it."""
-        commands, self.waiting = self.waiting, []
-        self.batch_id, self.batched_since, self.changes = batch_id, self.waiting_since, False
+        commands = self.clear()
+        self.batch_id, self.batched_since = batch_id, self.waiting_since
         return commands
 
 
@@ -85,10 +100,12 @@ class Batches:
         queue = connection.commands
         if queue is None:
             queue = connection.commands = CommandQueue()
-        elif len(queue.waiting) >= MAX_WAITING:
+        size = bytes_of(command)
+        if len(queue.waiting) >= MAX_WAITING or queue.waiting_bytes + size > MAX_BYTES:
             return False
         queue.waiting.append(command)
         queue.changes = queue.changes or relay.needs_changes_queue(command)
+        queue.waiting_bytes += size
         if len(queue.waiting) == 1:
             queue.waiting_since = now
             if queue.batch_id is None:
@@ -99,12 +116,13 @@ class Batches:
         """Form the next batch, of whole connections that go by the same queue, oldest first; None when nothing waits."""
         members: list[CommandQueue] = []
         commands: list[relay.Command] = []
-        ready, batch_id = self._ready, self._last_id + 1
+        ready, batch_id, size = self._ready, self._last_id + 1, 0
         others: list[CommandQueue] = []
         changes = bool(ready) and ready[0].changes
         while ready and len(commands) + len(ready[0].waiting) <= limits.MAX_COMMANDS_PER_BATCH > len(others):
             queue = ready.popleft()
-            if queue.changes is changes:
+            if queue.changes is changes and size + queue.waiting_bytes <= MAX_BYTES:
+                size += queue.waiting_bytes
                 commands += queue.move_to(batch_id)
                 members.append(queue)
             else:
@@ -148,6 +166,15 @@ class Batches:
             self.end(batch.id)
         while self._ready and now - self._ready[0].waiting_since >= ANSWER_SECONDS:
             queue = self._ready.popleft()
-            stale += queue.waiting
-            queue.waiting, queue.changes = [], False
+            stale += queue.clear()
         return stale
+
+
+def bytes_of(command: relay.Command) -> int:
+    """At most how many bytes a command takes in a batch: ids and names in full, texts by their widest character."""
+    size = COMMAND_BYTES
+    for name in TEXTS:
+        text = getattr(command, name, None)
+        if text:
+            size += len(text) if text.isascii() else BYTES_PER_CHARACTER * len(text)
+    return size

@@ -6,6 +6,7 @@ from typing import Final
 
 from services.gateway import metrics
 from services.gateway.session.hub import Hub
+from services.gateway.user_budgets import Budget
 from shared.protocol import relay
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ErrorEvent, error_event
@@ -20,7 +21,7 @@ class ErrorReplies:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def send_failed(self, commands: Iterable[relay.Command], reason: str) -> None:
+    def send_failed(self, commands: Iterable[relay.Command | relay.SetStatus], reason: str) -> None:
         """The outcome of these commands is unknown, or nothing could be sent."""
         for command in commands:
             metrics.COMMANDS_FAILED.labels(reason).inc()
@@ -36,16 +37,20 @@ class ErrorReplies:
         if connection is not None and connection.session.refuses_too_often(time.monotonic()):
             connection.pause_reading()
 
-    def rate_limited(self, command: relay.Command, retry_after: float, now: float) -> None:
-        """The user's message allowance is used up."""
-        metrics.RATE_LIMITED.labels("messages").inc()
-        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, retry_after=round(retry_after, 3), ref=reference_of(command))
+    def rate_limited(
+        self, command: relay.Command | relay.SetStatus, budget: Budget, retry_after: float, now: float
+    ) -> None:
+        """The user's budget is used up for so many seconds."""
+        metrics.RATE_LIMITED.labels(budget).inc()
+        message = None if budget is Budget.MESSAGES else f"Too many {budget} in a minute"
+        retry_after = round(retry_after, 3)
+        event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference_of(command))
         self._reply(command, event)
         connection = self._hub.by_id.get(command.connection_id)
-        if connection is not None:
+        if connection is not None and budget is Budget.MESSAGES:
             connection.session.refuse_sends(retry_after, now)
 
-    def _reply(self, command: relay.Command, event: ErrorEvent) -> None:
+    def _reply(self, command: relay.Command | relay.SetStatus, event: ErrorEvent) -> None:
         connection = self._hub.by_id.get(command.connection_id)
         if connection is not None:
             connection.send(json_encoder.encode(event))

@@ -11,6 +11,7 @@ import structlog
 
 from services.gateway import metrics
 from services.gateway.session.hub import Hub
+from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MAX_WAITING: Final = 100_000
 """Commands kept while the broker is away; beyond that the oldest go, and leases end by themselves."""
+MAX_STATUSES: Final = 10_000
+"""Changes of availability that wait to be counted; beyond that the oldest go."""
 BATCH: Final = 500
 RENEWALS: Final = 1_000
 ALIVE_SECONDS: Final = 1.0
@@ -36,8 +39,13 @@ REPEAT_SECONDS: Final = 0.5
 class PresencePublisher:
     """Sends presence its commands, in order and confirmed, and renews leases."""
 
-    def __init__(self, hub: Hub, publisher: Publisher, gateway_id: str, renewal_seconds: float) -> None:
+    def __init__(
+        self, hub: Hub, publisher: Publisher, rate_limit: CommandRateLimit, *, gateway_id: str, renewal_seconds: float
+    ) -> None:
         self._hub = hub
+        self._rate_limit = rate_limit
+        self._statuses: deque[relay.SetStatus] = deque(maxlen=MAX_STATUSES)
+        self._any_status = asyncio.Event()
         self._publisher = publisher
         self._gateway_id = gateway_id
         self._renewal_seconds = renewal_seconds
@@ -63,8 +71,9 @@ class PresencePublisher:
         self._enqueue(relay.Disconnected(user_id, connection_id, clean, _now_ms()))
 
     def status_set(self, command: relay.SetStatus) -> None:
-        """A device's availability."""
-        self._enqueue(command)
+        """A device's availability changed; presence gets it soon, within the user's budget."""
+        self._statuses.append(command)
+        self._any_status.set()
 
     def repeat(self, connections: "Iterable[Connection]") -> None:
         """Say soon that these connections live, again: they may have missed presence events, and get a new `status.bulk`."""
@@ -89,6 +98,16 @@ class PresencePublisher:
             if not self._again:
                 self._any_again.clear()
             await asyncio.sleep(REPEAT_SECONDS)
+
+    async def admit_statuses_forever(self) -> None:
+        """Count changes of availability against their users' budgets, many at once. Never returns."""
+        while True:
+            await self._any_status.wait()
+            self._any_status.clear()
+            while self._statuses:
+                batch = [self._statuses.popleft() for _ in range(min(BATCH, len(self._statuses)))]
+                for command in await self._rate_limit.admit(batch):
+                    self._enqueue(command)
 
     async def run(self) -> None:
         """Publish what waits, again and again until the broker has it. Never returns."""

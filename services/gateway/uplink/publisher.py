@@ -14,8 +14,8 @@ import structlog
 from services.gateway import metrics
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.batches import Batch, Batches
+from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.error_replies import ErrorReplies
-from services.gateway.uplink.message_rate_limit import MessageRateLimit
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_CHANGES, Queue
@@ -32,14 +32,14 @@ CONCURRENT_PUBLISHES: Final = 2
 
 
 class CommandPublisher:
-    """Sends the commands of all connections. Run `run_lane` `LANES` times."""
+    """Sends the commands of all connections. Run `publish_forever` `CONCURRENT_PUBLISHES` times."""
 
     def __init__(
         self,
         gateway_id: str,
         publisher: Publisher,
         queues: Sequence[Queue],
-        rate_limit: MessageRateLimit,
+        rate_limit: CommandRateLimit,
         *,
         error_replies: ErrorReplies,
         linger: BatchLinger,

@@ -65,11 +65,11 @@ async def test_no_answer_is_send_failed_and_the_next_commands_go(
     first = await next_batch(behind)
     error = await socket.expect_error("send_failed", type="message.send", tempId="lost", conversationId=conversation)
     assert error["error"]["retryable"] is True
-    await socket.send("block.add", username="eve")
+    await socket.send("message.read", conversationId=conversation)
     second = await next_batch(behind)
     assert second.batch_id > first.batch_id
     await behind.publish(gateway, completed=[first.batch_id])
-    await socket.expect_error("send_failed", type="block.add")
+    await socket.expect_error("send_failed", type="message.read")
 
 
 async def test_a_late_answer_of_a_closed_connection_hurts_nobody(

@@ -6,6 +6,7 @@ import pytest
 
 from services.gateway.handshake.admission import Admission
 from services.gateway.session.hub import Hub
+from services.gateway.user_budgets import Budget, Verdict, Wanted
 from shared.protocol.errors import ProtocolError
 
 
@@ -17,6 +18,25 @@ class Held:
         self.user_id = "u"
 
 
+class Budgets:
+    """Every user may make so many handshakes; None: any number."""
+
+    def __init__(self, handshakes: int | None = None) -> None:
+        self.left = handshakes
+
+    def limits(self, _budget: Budget) -> bool:
+        return self.left is not None
+
+    async def take(self, wanted: Wanted) -> dict[tuple[str, Budget], Verdict]:
+        (key,) = wanted
+        assert self.left is not None
+        allowed, self.left = min(self.left, 1), max(self.left - 1, 0)
+        return {key: Verdict(allowed, 1.5)}
+
+
+UNLIMITED: Any = Budgets()
+
+
 def hub_with(count: int) -> Hub:
     hub = Hub()
     for number in range(count):
@@ -25,56 +45,69 @@ def hub_with(count: int) -> Hub:
     return hub
 
 
-def admitted(admission: Admission, now: float, *, returning: bool) -> int:
+async def admitted(admission: Admission, now: float, *, returning: bool) -> int:
     count = 0
     while count < 10_000:
         try:
-            admission.admit(now, returning=returning)
+            await admission.admit("u", now, returning=returning)
         except ProtocolError:
             return count
         count += 1
     return count
 
 
-def test_the_limit_of_connections() -> None:
-    Admission(hub_with(9), 10, 0).admit(0.0, returning=False)
+async def test_the_limit_of_connections() -> None:
+    await Admission(hub_with(9), UNLIMITED, 10, 0).admit("u", 0.0, returning=False)
     with pytest.raises(ProtocolError) as refusal:
-        Admission(hub_with(10), 10, 0).admit(0.0, returning=True)
+        await Admission(hub_with(10), UNLIMITED, 10, 0).admit("u", 0.0, returning=True)
     assert refusal.value.status == 503
     assert refusal.value.event.error.retry_after
 
 
-def test_a_draining_gateway_lets_nobody_in() -> None:
-    admission = Admission(Hub(), 10, 0)
+async def test_a_draining_gateway_lets_nobody_in() -> None:
+    admission = Admission(Hub(), UNLIMITED, 10, 0)
     admission.draining = True
     with pytest.raises(ProtocolError):
-        admission.admit(0.0, returning=True)
+        await admission.admit("u", 0.0, returning=True)
 
 
-def test_cold_clients_leave_half_the_burst_to_those_who_return() -> None:
-    admission = Admission(Hub(), 10, 100)
-    assert admitted(admission, 1000.0, returning=False) == 100
-    assert admitted(admission, 1000.0, returning=True) == 100
-    assert admitted(admission, 1000.5, returning=False) == 0
-    assert admitted(admission, 1000.5, returning=True) == 50
+async def test_cold_clients_leave_half_the_burst_to_those_who_return() -> None:
+    admission = Admission(Hub(), UNLIMITED, 10, 100)
+    assert await admitted(admission, 1000.0, returning=False) == 100
+    assert await admitted(admission, 1000.0, returning=True) == 100
+    assert await admitted(admission, 1000.5, returning=False) == 0
+    assert await admitted(admission, 1000.5, returning=True) == 50
 
 
-def test_a_low_rate_still_lets_everybody_in_at_last() -> None:
-    admission = Admission(Hub(), 10, 0.1)
-    assert admitted(admission, 1000.0, returning=False) == 1
-    assert admitted(admission, 1005.0, returning=False) == 0
-    assert admitted(admission, 1010.1, returning=False) == 1
+async def test_a_low_rate_still_lets_everybody_in_at_last() -> None:
+    admission = Admission(Hub(), UNLIMITED, 10, 0.1)
+    assert await admitted(admission, 1000.0, returning=False) == 1
+    assert await admitted(admission, 1005.0, returning=False) == 0
+    assert await admitted(admission, 1010.1, returning=False) == 1
 
 
-def test_retry_after_says_when_there_is_room() -> None:
-    admission = Admission(Hub(), 10, 10)
-    admitted(admission, 1000.0, returning=True)
+async def test_retry_after_says_when_there_is_room() -> None:
+    admission = Admission(Hub(), UNLIMITED, 10, 10)
+    await admitted(admission, 1000.0, returning=True)
     with pytest.raises(ProtocolError) as refusal:
-        admission.admit(1000.0, returning=False)
+        await admission.admit("u", 1000.0, returning=False)
     wait = refusal.value.event.error.retry_after
     assert isinstance(wait, float)
-    admission.admit(1000.0 + wait + 1e-6, returning=False)
+    await admission.admit("u", 1000.0 + wait + 1e-6, returning=False)
 
 
-def test_no_rate_means_no_limit() -> None:
-    assert admitted(Admission(Hub(), 10, 0), 0.0, returning=False) == 10_000
+async def test_no_rate_means_no_limit() -> None:
+    assert await admitted(Admission(Hub(), UNLIMITED, 10, 0), 0.0, returning=False) == 10_000
+
+
+async def test_one_user_does_not_use_up_the_handshakes_of_all() -> None:
+    """What is refused for the user's own budget takes nothing from the gateway's."""
+    budgets: Any = Budgets(3)
+    admission = Admission(Hub(), budgets, 10, 10)
+    assert await admitted(admission, 1000.0, returning=True) == 3
+    with pytest.raises(ProtocolError) as refusal:
+        await admission.admit("u", 1000.0, returning=True)
+    assert refusal.value.status == 429
+    assert refusal.value.event.error.retry_after == 1.5
+    budgets.left = 100
+    assert await admitted(admission, 1000.0, returning=True) == 17

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.uplink.batches import ANSWER_SECONDS, MAX_WAITING, Batches, CommandQueue
+from services.gateway.uplink.batches import ANSWER_SECONDS, COMMAND_BYTES, MAX_BYTES, MAX_WAITING, Batches, CommandQueue
 from shared.protocol import limits, relay
+from shared.protocol.codec import msgpack_encoder
 
 
 @dataclass
@@ -131,3 +132,29 @@ def test_each_connections_order_is_kept_whatever_happens(steps: list[tuple[str, 
             batches.complete([under_way.pop(who % len(under_way))], 0.0)
     for numbers in seen.values():
         assert numbers == sorted(set(numbers))
+
+
+def send(sender: Any, content: str) -> relay.Command:
+    return relay.SendMessage(sender.name, sender.name, "c", "text", content, None, None)
+
+
+def test_what_waits_is_bounded_in_bytes(batches: Batches, alice: Any) -> None:
+    taken = 0
+    while batches.add(alice, send(alice, "ก" * 4_000), 0.0):
+        taken += 1
+    assert taken == MAX_BYTES // (4 * 4_000 + COMMAND_BYTES)
+    batch = batches.take(0.0)
+    assert batch is not None
+    assert len(batch.commands) == taken
+    assert batches.add(alice, send(alice, "ก" * 4_000), 0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.text(max_size=3_000)), max_size=60))
+def test_a_batch_is_bounded_in_bytes(sends: list[tuple[int, str]]) -> None:
+    batches = Batches()
+    senders: list[Any] = [Sender(str(number)) for number in range(31)]
+    count = sum(batches.add(senders[number], send(senders[number], content), 0.0) for number, content in sends)
+    while (batch := batches.take(0.0)) is not None:
+        count -= len(batch.commands)
+        assert len(msgpack_encoder.encode(relay.CommandBatch("gateway", 2**40, batch.commands))) <= MAX_BYTES + 100
+    assert count == 0

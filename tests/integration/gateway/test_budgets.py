@@ -1,0 +1,86 @@
+"""Budgets of a user, over all connections and gateways."""
+
+from typing import Any
+
+import pytest
+
+from shared.protocol import relay
+from shared.protocol.topology import PRESENCE_COMMANDS
+from tests.support.gateway import Backend, RunningGateway, StartGateway
+from tests.support.sockets import refused
+from tools.devtoken import mint
+
+
+@pytest.mark.parametrize(
+    ("setting", "event_type", "payload"),
+    [
+        ("messages_per_minute", "message.send", {"type": "text", "content": "hi"}),
+        ("blocks_per_minute", "block.add", {"username": "eve"}),
+        ("blocks_per_minute", "block.remove", {"username": "eve"}),
+        ("statuses_per_minute", "presence.set", {"status": "away"}),
+    ],
+)
+async def test_a_budget_counts_over_all_connections_and_gateways(
+    start_gateway: StartGateway,
+    behind: Backend,
+    alice: str,
+    conversation: str,
+    setting: str,
+    event_type: str,
+    payload: Any,
+) -> None:
+    gateways = [await start_gateway(**{setting: 3}) for _ in range(2)]
+    if event_type == "message.send":
+        payload = {**payload, "conversationId": conversation}
+    for number in range(3):
+        # Nobody answers here, and a connection has one batch under way: each says one thing.
+        socket = await gateways[number % 2].connect(alice)
+        await socket.send(event_type, **payload)
+        await socket.refute("error", within=0.3)
+    for gateway in gateways:
+        socket = await gateway.connect(alice)
+        await socket.send(event_type, **payload)
+        error = await socket.expect_error("rate_limit_exceeded", type=event_type)
+        assert error["error"]["retryable"] is True
+        assert 0 < error["error"]["retryAfter"] <= 20
+
+
+async def test_statuses_within_the_budget_reach_presence(
+    start_gateway: StartGateway, behind: Backend, alice: str
+) -> None:
+    gateway = await start_gateway(statuses_per_minute=3)
+    socket = await gateway.connect(alice)
+    assert isinstance((await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)).commands[0], relay.Connected)
+    await socket.send("presence.set", status="away")
+    (command,) = (await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)).commands
+    assert isinstance(command, relay.SetStatus)
+    assert command.status == "away"
+
+
+async def test_handshakes_of_a_user_are_counted_plain_requests_too(start_gateway: StartGateway, alice: str) -> None:
+    gateways = [await start_gateway(handshakes_per_minute=3) for _ in range(2)]
+    token = mint(alice)
+    for gateway in gateways:
+        await gateway.connect(alice)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert (await gateways[0].get("/chat/ws", headers=headers)).status_code == 426
+    for gateway in gateways:
+        refusal = await refused(gateway.url, token)
+        assert refusal.status == 429
+        assert refusal.body["error"]["code"] == "rate_limit_exceeded"
+        assert 1 <= int(refusal.headers["retry-after"]) <= 20
+        answer = await gateway.get("/chat/ws", headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+
+
+async def test_a_bad_token_counts_against_nobody(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(handshakes_per_minute=1)
+    for _ in range(3):
+        assert (await refused(gateway.url, mint(alice, lifetime_seconds=-60))).status == 401
+    await gateway.connect(alice)
+
+
+async def test_without_limits_nothing_is_counted(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    for _ in range(5):
+        await gateway.connect(alice)
+    assert await behind.redis.keys("rate:*") == []
