@@ -28,9 +28,13 @@ MESSAGE_VERSIONS: Final = "versions:"
 change of that message which was shown to the user, or stood in `last_msg:…`. What was read before it is not shown after it."""
 
 INBOX: Final = "inbox:"
-"""stream `inbox:{userId}`: durable events, oldest trimmed; ids `offset-tag`, offsets without gaps."""
+"""stream `inbox:{userId}`: durable events, oldest trimmed; ids `offset-tag`, offsets without gaps, the tag
+begins with the epoch."""
 INBOX_OFFSET: Final = "inbox:offset:"
 """string `inbox:offset:{userId}`: the offset last given."""
+INBOX_EPOCH: Final = "inbox:epoch"
+"""hash `inbox:epoch`: `epoch` of the partition's inboxes, and where it was checked:
+`server` (replication id), `run` (run id) and `node` (of a cluster)."""
 ROUTES: Final = "routes:"
 """hash `routes:{userId}`: connection id → gateway id."""
 GATEWAY: Final = "gateway:"

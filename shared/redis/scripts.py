@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from shared.redis.shards import Shard
 
 _PLACEHOLDER: Final = re.compile(r"\{\{([A-Z_]+)\}\}")
-_PUBSUB: Final = {"PUBLISH": "PUBLISH", "NUMSUB": "NUMSUB"}
-_SHARDED_PUBSUB: Final = {"PUBLISH": "SPUBLISH", "NUMSUB": "SHARDNUMSUB"}
+_ALONE: Final = {"PUBLISH": "PUBLISH", "NUMSUB": "NUMSUB", "NODE": "''"}
+_CLUSTERED: Final = {"PUBLISH": "SPUBLISH", "NUMSUB": "SHARDNUMSUB", "NODE": "redis.call('CLUSTER', 'MYID')"}
+"""What differs in a cluster: sharded pub/sub, and the expression for the id of the node."""
 
 
 def load_lua(package: str, name: str, tag: str = "", *, clustered: bool = False) -> str:
     """The text of `<package>/lua/<name>.lua` for one partition.
 
     `{{INBOX}}` and the like become the prefixes of `protocol.keys`, behind the partition's hash tag; `{{PUBLISH}}` and
-    `{{NUMSUB}}` become the commands of a cluster's sharded pub/sub, or the plain ones. Raises AttributeError for a prefix
-    that is not declared.
+    `{{NUMSUB}}` become the commands of a cluster's sharded pub/sub, or the plain ones, and `{{NODE}}` the id of the cluster's
+    node, or ''. Raises AttributeError for a prefix that is not declared.
     """
     text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    commands = _SHARDED_PUBSUB if clustered else _PUBSUB
+    commands = _CLUSTERED if clustered else _ALONE
 
     def fill(match: re.Match[str]) -> str:
         if match[1] in commands:
@@ -45,7 +46,8 @@ def load_lua(package: str, name: str, tag: str = "", *, clustered: bool = False)
 class Script:
     """A Lua script, run on the partition of one's choice. Loaded on first use, and again when the server forgot it.
 
-    Several names are files that follow one another: first the functions, then what uses them.
+    Several names are files that follow one another: first the functions, then what uses them. `package:name` is a file of
+    another package.
     """
 
     def __init__(self, package: str, *names: str) -> None:
@@ -63,7 +65,9 @@ class Script:
 
     def _fill(self, tag: str, *, clustered: bool) -> tuple[str, str]:
         """The script's SHA-1 and text for a partition."""
-        text = "\n".join(load_lua(self._package, name, tag, clustered=clustered) for name in self._names)
+        places = [name.rpartition(":") for name in self._names]
+        texts = [load_lua(package or self._package, name, tag, clustered=clustered) for package, _, name in places]
+        text = "\n".join(texts)
         filled = sha1(text.encode(), usedforsecurity=False).hexdigest(), text
         self._filled[tag, clustered] = filled
         return filled

@@ -167,10 +167,10 @@ class Backend:
         """Put an event into a user's inbox, as messaging's fan-out does, and return its delivery without sending it."""
         event = text or json.dumps({"type": "message.new", "payload": {"message": {"id": str(uuid.uuid4())}}})
         offset = int(await self.redis.incr(keys.key(keys.INBOX_OFFSET, user)))
-        entry = f"{offset}-77"
-        inbox = keys.key(keys.INBOX, user)
-        await self.redis.xadd(inbox, {"e": event[:-1], "p": peer}, id=entry)
-        return relay.Delivery(user, offset, False, event[:-1], "77")
+        epoch = cast("bytes", await self.redis.hget(keys.INBOX_EPOCH, "epoch")).decode()
+        tag = f"{epoch}000000077"
+        await self.redis.xadd(keys.key(keys.INBOX, user), {"e": event[:-1], "p": peer}, id=f"{offset}-{tag}")
+        return relay.Delivery(user, offset, False, event[:-1], tag)
 
     async def deliver(self, gateways: Iterable[RunningGateway], user: str, **options: Any) -> relay.Delivery:
         """Put an event into a user's inbox and send it to gateways."""

@@ -1,4 +1,4 @@
-"""The links that deliveries come by: a subscription on each Redis server, watched for silent death and lost data."""
+"""The links that deliveries come by: a subscription on each partition of Redis, watched for silent death and lost data."""
 
 import asyncio
 import time
@@ -24,11 +24,11 @@ LINK_TIMEOUT_SECONDS: Final = 15.0
 LIVENESS_SECONDS: Final = 60
 RETRY_SECONDS: Final = 0.5
 
-_alive = Script("services.gateway.downlink", "alive")
+_alive = Script("services.gateway.downlink", "shared.redis:epoch", "alive")
 
 
 class Downlink:
-    """The link to one server. Whenever it was cut, or the server lost its data, all connections are recovered."""
+    """The link to one partition. Whenever it was cut, or Redis may have lost data, all connections are recovered."""
 
     def __init__(self, shards: Shards, shard: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery) -> None:
         self._shard = shards.at(shard)
@@ -37,6 +37,8 @@ class Downlink:
         self._deliverer = deliverer
         self._recovery = recovery
         self._nonce = uuid.uuid4().hex
+        self._proof = msgpack_encoder.encode(relay.Downlink(nonce=self._nonce))
+        self._epoch = b""
         self._heard_at = 0.0
         self.up = False
         """True while deliveries come through."""
@@ -68,17 +70,25 @@ class Downlink:
             subscription.abort()
 
     async def _prove(self) -> None:
-        """Send ourselves a message, see that earlier ones came, and that the server still knows us."""
+        """See that earlier messages to ourselves came, that Redis still knows us, and that it has lost nothing."""
         if time.monotonic() - self._heard_at > LINK_TIMEOUT_SECONDS:
             raise TimeoutError("the link delivers nothing")
         if not await self._say_alive():
             log.warning("downlink.forgotten", shard=self._shard.index)
             self._recover()
-        await self._shard.publish(self._topic, msgpack_encoder.encode(relay.Downlink(nonce=self._nonce)))
 
     async def _say_alive(self) -> bool:
-        """Renew our entry. False: the server didn't have it."""
-        return bool(await _alive(self._shard, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS))
+        """Renew our entry, and send ourselves a message. False: Redis didn't have the entry, or may have lost others.
+
+        Raises TimeoutError when nobody is subscribed: the master of now is another one than that of our subscription.
+        """
+        known, subscribers, epoch = await _alive(
+            self._shard, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS, self._proof
+        )
+        if not subscribers:
+            raise TimeoutError("the link leads to a server that is no longer the master")
+        before, self._epoch = self._epoch, epoch
+        return bool(known) and before in (b"", epoch)
 
     def _recover(self) -> None:
         if self._recovery.ask_all(self._shard.index):

@@ -29,11 +29,11 @@ INACTIVE_SECONDS: Final = 24 * 3600
 """A connection that is inactive for longer counts as active again, until a message is written to it: that is reported."""
 RETRY_SECONDS: Final = 1.0
 
-_CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,10}", re.ASCII)
+_CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,19}", re.ASCII)
 _NO_CURSOR: Final = "0-0"
 _RESULTS: Final = {1: True, 0: False, -1: None}
 
-_attach = Script("services.gateway.registry", "attach")
+_attach = Script("services.gateway.registry", "shared.redis:epoch", "attach")
 _detach = Script("services.gateway.registry", "detach")
 _prune = Script("services.gateway.registry", "prune")
 _set_active = Script("services.gateway.registry", "set_active")

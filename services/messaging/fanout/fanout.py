@@ -17,7 +17,7 @@ from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
 
-_FANOUT: Final = Script("services.messaging.fanout", "fanout")
+_FANOUT: Final = Script("services.messaging.fanout", "shared.redis:epoch", "fanout")
 _TURN: Final = Script("services.messaging.fanout", "turn")
 _LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
 _MEMORY: Final = (MAX_BATCHES, MAX_SECONDS)

@@ -124,7 +124,7 @@ async def test_an_inbox_with_a_hole_recovers_nothing(gateway: RunningGateway, be
     first = await gateway.connect(alice)
     await first.close()
     middle = [await behind.append(identity(alice)) for _ in range(3)][1]
-    await behind.redis.xdel(keys.key(keys.INBOX, identity(alice)), f"{middle.offset}-77")
+    await behind.redis.xdel(keys.key(keys.INBOX, identity(alice)), f"{middle.offset}-{middle.tag}")
     again = await gateway.connect(alice, cursor=first.cursor)
     assert recovered(again) is False
 
@@ -135,7 +135,7 @@ async def test_an_inbox_that_lost_its_end_recovers_nothing(
     first = await gateway.connect(alice)
     await first.close()
     last = [await behind.append(identity(alice)) for _ in range(3)][-1]
-    await behind.redis.xdel(keys.key(keys.INBOX, identity(alice)), f"{last.offset}-77")
+    await behind.redis.xdel(keys.key(keys.INBOX, identity(alice)), f"{last.offset}-{last.tag}")
     again = await gateway.connect(alice, cursor=first.cursor)
     assert recovered(again) is False
 

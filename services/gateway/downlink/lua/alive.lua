@@ -1,8 +1,10 @@
--- Say that a gateway lives, and keep what is known of its connections.
--- ARGV: 1 gateway id, 2 seconds that it counts as alive, 3 seconds that its connections are remembered
--- Returns 1, or 0 when it was not known: the server has lost its data, or others have taken the gateway for dead.
+-- Say that a gateway lives, keep what is known of its connections, and send it a message by its own link.
+-- ARGV: 1 gateway id, 2 seconds that it counts as alive, 3 seconds that its connections are remembered, 4 the message or ''
+-- Returns {1, or 0 when it was not known: the server has lost its data, or others have taken the gateway for dead;
+-- how many subscribers got the message; the epoch of the inboxes}.
 local known = redis.call('SET', '{{GATEWAY}}' .. ARGV[1], '1', 'EX', ARGV[2], 'GET')
 local time = redis.call('TIME')
 redis.call('ZADD', '{{GATEWAYS_HEARD}}', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[1])
 redis.call('EXPIRE', '{{CONNECTIONS}}' .. ARGV[1], ARGV[3])
-return known and 1 or 0
+local heard = redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. ARGV[1], ARGV[4])
+return {known and 1 or 0, heard, checked_epoch()}

@@ -7,14 +7,20 @@
 -- Unix seconds up to which tokens of the user are revoked, or nil, 1 when there are more entries after that one, else 0}.
 local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])
 local most, inbox_seconds, route_seconds = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+<<<<<<< HEAD
 local close_code, tag, page_bytes = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local ENTRIES_AT_ONCE = 8
+=======
+local close_code = tonumber(ARGV[6])
+local epoch = checked_epoch()
+local tag = tag_in(epoch, ARGV[7])
+>>>>>>> d21fa32 (gateway: Let no cursor be recovered over what a failover lost.)
 
 local function offset_of(id)
   return string.match(id, '^(%d+)-')
 end
 
--- An empty inbox gets an entry without event, so that there is always a cursor.
+-- An inbox without an entry of this epoch gets one without event, so that there is always a cursor.
 local function anchor(user)
   local counter = '{{INBOX_OFFSET}}' .. user
   local offset = string.format('%.0f', redis.call('INCR', counter))
@@ -33,7 +39,7 @@ end
 local function newest(user)
   local entry = redis.call('XREVRANGE', '{{INBOX}}' .. user, '+', '-', 'COUNT', 1)[1]
   local counter = redis.call('GET', '{{INBOX_OFFSET}}' .. user)
-  if entry and counter and offset_of(entry[1]) == counter then
+  if entry and counter and offset_of(entry[1]) == counter and epoch_of(entry[1]) == epoch then
     return entry[1]
   end
   return anchor(user)
@@ -128,9 +134,15 @@ for i, item in ipairs(items) do
   local last = newest(user)
   redis.call('EXPIRE', '{{INBOX}}' .. user, inbox_seconds)
   redis.call('EXPIRE', '{{INBOX_OFFSET}}' .. user, inbox_seconds)
+<<<<<<< HEAD
   local texts, read, more
   if cursor ~= '' then
     texts, read, more = page_after(user, cursor, last)
+=======
+  local texts = nil
+  if cursor ~= '' and epoch_of(cursor) == epoch then
+    texts = since(user, cursor)
+>>>>>>> d21fa32 (gateway: Let no cursor be recovered over what a failover lost.)
   end
   local revoked = redis.call('GET', '{{REVOKED}}' .. user)
   results[i] = {cursor == '' and -1 or texts and 1 or 0, read or last, texts or {}, revoked, more and 1 or 0}

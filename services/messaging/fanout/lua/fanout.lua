@@ -178,6 +178,7 @@ local function reserve(user, count)
     return last, true
 end
 
+tag = tag_in(known_epoch(), tag)
 local suffix = '-' .. tag
 
 local function keep(stream, id, text, peer, total)
