@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from tools.stack import probes
 from tools.stack.errors import NotReady
 from tools.stack.home import Home
 from tools.stack.ladder import program
@@ -24,7 +24,7 @@ START_SECONDS = 60
 POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Node:
     """One server of several."""
 
@@ -109,7 +109,7 @@ class Nodes:
             name=name,
             command=(program("redis-server"), *configuration, *command),
             port=port,
-            probe=partial(probes.redis, f"redis://127.0.0.1:{port}"),
+            probe=partial(_answers_ping, port),
             environment=dict(os.environ),
             prepare=prepare,
             directory=self._home.path,
@@ -119,6 +119,15 @@ class Nodes:
     def bus_port(self, name: str) -> int:
         """The port on which a cluster's node `name` speaks with the others."""
         return self._ports.port(f"{name}/bus")
+
+
+async def _answers_ping(port: int) -> None:
+    """A server or a Sentinel answers. Raises NotReady."""
+    try:
+        async with Redis.from_url(f"redis://127.0.0.1:{port}") as client:
+            await client.ping()
+    except (OSError, RedisError) as error:
+        raise NotReady(f"Redis doesn't answer: {error}") from error
 
 
 async def until_true(condition: Any, seconds: float = START_SECONDS) -> None:

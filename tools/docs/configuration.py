@@ -64,7 +64,6 @@ def _local_stack() -> list[str]:
         f"| `CHAT_PORT` | `{plan.DEFAULT_PORT}` | Port of the load balancer, which clients connect to. |",
         f"| `CHAT_DEV_LOGIN` | `true` | {login.description} |",
         *replicas,
-        f"| `{plan.REDIS_SERVERS}` | `1` | Private Redis servers. |",
         f"| `{ladder.WISH}` | `auto` | `native` skips Docker, `docker` insists on it. |",
         "| `STACK_HOME` | `.local` | Folder of data, logs and `stack.json`: two stacks of one checkout need two. |",
         "",

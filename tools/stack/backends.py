@@ -19,7 +19,7 @@ STACK_KEYS = {"database": ladder.DATABASE, "amqp": ladder.AMQP, "redis": ladder.
 
 @dataclass(frozen=True)
 class Backend:
-    """A server, or several of one kind: `url` holds all, with commas. `programs` start one after the other."""
+    """One kind of backend, where `url` leads. `programs` start one after the other."""
 
     kind: Kind
     source: Source
@@ -37,20 +37,20 @@ class Site:
         self._ports = ports
         self._environment = environment
 
-    def backends(self, redis_servers: int = 1) -> list[Backend]:
+    def backends(self) -> list[Backend]:
         """One of each kind. Raises NoServer when no step gives one."""
-        return [self._backend(kind, redis_servers) for kind in ladder.KINDS]
+        return [self._backend(kind) for kind in ladder.KINDS]
 
-    def _backend(self, kind: Kind, redis_servers: int) -> Backend:
+    def _backend(self, kind: Kind) -> Backend:
         source = self._machine.source(kind, has_native_data=self._home.data(kind.folder).exists())
         if source is Source.GIVEN:
             url = self._machine.environment[kind.variable]
-            return Backend(kind, source, url, (), partial(_all_answer, _PROBES[kind], url))
-        build = {ladder.DATABASE: self._database, ladder.AMQP: self._broker, ladder.REDIS: self._stores}[kind]
-        url, programs = build(source, redis_servers)
-        return Backend(kind, source, url, tuple(programs), partial(_all_answer, _PROBES[kind], url))
+            return Backend(kind, source, url, (), partial(_PROBES[kind], url))
+        build = {ladder.DATABASE: self._database, ladder.AMQP: self._broker, ladder.REDIS: self._store}[kind]
+        url, programs = build(source)
+        return Backend(kind, source, url, tuple(programs), partial(_PROBES[kind], url))
 
-    def _database(self, source: Source, _: int) -> tuple[str, list[Program]]:
+    def _database(self, source: Source) -> tuple[str, list[Program]]:
         port = self._ports.port("postgres")
         if source is not Source.DOCKER:
             server = Postgres(self._home, port)
@@ -59,7 +59,7 @@ class Site:
         url = f"postgresql://{DATABASE}:{password}@127.0.0.1:{port}/{DATABASE}"
         return url, [self._contained("postgres", port, docker.postgres(password), partial(probes.postgres, url))]
 
-    def _broker(self, source: Source, _: int) -> tuple[str, list[Program]]:
+    def _broker(self, source: Source) -> tuple[str, list[Program]]:
         port = self._ports.port("rabbitmq")
         if source is not Source.DOCKER:
             ports = (port, self._ports.port("rabbitmq-epmd"), self._ports.port("rabbitmq/distribution"))
@@ -68,29 +68,19 @@ class Site:
         url = f"amqp://guest:guest@127.0.0.1:{port}/"
         return url, [self._contained("rabbitmq", port, docker.rabbitmq(), partial(probes.amqp, url))]
 
-    def _stores(self, source: Source, count: int) -> tuple[str, list[Program]]:
-        names = ["redis", *(f"redis-{number}" for number in range(2, count + 1))]
-        stores = [self._store(source, name) for name in names]
-        return ",".join(url for url, _ in stores), [one for _, programs in stores for one in programs]
-
-    def _store(self, source: Source, name: str) -> tuple[str, list[Program]]:
-        port = self._ports.port(name)
+    def _store(self, source: Source) -> tuple[str, list[Program]]:
+        port = self._ports.port("redis")
         if source is not Source.DOCKER:
-            server = Redis(self._home, port, name)
+            server = Redis(self._home, port)
             return server.url, server.programs(self._environment)
         url = f"redis://127.0.0.1:{port}/0"
-        return url, [self._contained(name, port, docker.redis(), partial(probes.redis, url))]
+        return url, [self._contained("redis", port, docker.redis(), partial(probes.redis, url))]
 
     def _contained(self, name: str, port: int, container: docker.Container, probe: Probe) -> Program:
         return docker.contained(self._home, name, port, container, probe, self._environment)
 
 
-async def _all_answer(probe: Callable[[str], Awaitable[None]], urls: str) -> None:
-    for url in urls.split(","):
-        await probe(url.strip())
-
-
-_PROBES: dict[Kind, Callable[[str], Awaitable[None]]] = {
+_PROBES: Mapping[Kind, Callable[[str], Awaitable[None]]] = {
     ladder.DATABASE: probes.postgres,
     ladder.AMQP: probes.amqp,
     ladder.REDIS: probes.redis,

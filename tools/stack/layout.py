@@ -68,7 +68,7 @@ def lay_out(plan: Plan, home: Home, environment: Mapping[str, str], running: set
     ports = PortBook(home)
     # A container outlives its `docker run` that was killed, and holds its port until it is started again.
     ports.release_taken(running | docker.left_behind(home) if machine.has_docker else running)
-    backends = Site(machine, home, ports, environment).backends(plan.redis_servers)
+    backends = Site(machine, home, ports, environment).backends()
     urls = {backend.kind.variable: backend.url for backend in backends}
     common = services.environment(plan, home, urls, environment)
     balancer = Balancer(home, ports, plan.port, plan.routed)

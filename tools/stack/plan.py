@@ -20,7 +20,6 @@ REPLICAS = {
 """Service → the variable with its number of replicas, and the number when that isn't set."""
 UNROUTED = frozenset({"admin", "webhooks"})
 """Services that the load balancer doesn't lead to."""
-REDIS_SERVERS = "REDIS"
 MOST = 32
 
 
@@ -34,7 +33,7 @@ class Plan:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """The wishes in `environment`. Raises StackError, naming the variable and the bad value."""
-        variables = [*(variable for variable, _ in REPLICAS.values()), REDIS_SERVERS]
+        variables = [variable for variable, _ in REPLICAS.values()]
         plan = cls(
             settings={name: value for name, value in environment.items() if name.startswith(PREFIX)},
             numbers={name: _number(name, environment[name], 1, MOST) for name in variables if environment.get(name)},
@@ -75,11 +74,6 @@ class Plan:
     def routed(self) -> dict[str, int]:
         """The same, of those that the load balancer leads to."""
         return {service: count for service, count in self.replicas.items() if service not in UNROUTED}
-
-    @property
-    def redis_servers(self) -> int:
-        """Number of private Redis servers."""
-        return self.numbers.get(REDIS_SERVERS, 1)
 
 
 def _number(name: str, text: str, least: int, most: int) -> int:

@@ -36,17 +36,16 @@ async def postgres(url: str) -> None:
 
 
 async def redis(url: str) -> None:
-    """Redis answers PING, so it has loaded its data. Raises NotReady."""
-    from redis.asyncio import Redis
-    from redis.exceptions import RedisError
+    """Redis answers, so it has loaded its data; of a topology, the master, or every partition. Raises NotReady."""
+    from shared.redis import TRANSIENT_ERRORS, RedisError, open_shards
 
-    client = Redis.from_url(url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS)
+    shards = open_shards(url)
     try:
-        await client.ping()
-    except (OSError, RedisError) as error:
+        await shards.ping()
+    except (*TRANSIENT_ERRORS, RedisError) as error:
         raise NotReady(f"Redis doesn't answer: {error}") from error
     finally:
-        await client.aclose()
+        await shards.aclose()
 
 
 async def amqp(url: str) -> None:

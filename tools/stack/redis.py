@@ -22,7 +22,7 @@ DURABILITY = (
 
 
 class Redis:
-    """The server `name` in `home`; there may be several."""
+    """The server `name` in `home`."""
 
     def __init__(self, home: Home, port: int, name: str = "redis") -> None:
         self._name = name

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from services.gateway.downlink import recovery
+from services.gateway.downlink import link, recovery
 from services.gateway.registry import connections
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from shared.protocol import keys, limits, relay
@@ -282,3 +282,18 @@ async def test_a_route_that_redis_dropped_is_made_again(renewing: RunningGateway
     await socket.expect("message.new")
     assert [one.text for one in socket.received[1:]] == [missed.json]
     assert len(await behind.routes(identity(alice))) == 1
+
+
+async def test_a_server_that_was_demoted_meanwhile_is_noticed_under_live_connections(
+    start_gateway: StartGateway, redis_url: str, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its links stand, and it may have lost what it had: whoever is connected must read the history."""
+    monkeypatch.setattr(link, "NONCE_SECONDS", 0.05)
+    gateway = await start_gateway()
+    socket = await gateway.connect(alice)
+    async with Redis.from_url(redis_url) as client:
+        await client.replicaof("127.0.0.1", "1")
+        await client.replicaof("NO", "ONE")
+    assert await socket.closed() == 1013
+    again = await gateway.connect(alice, cursor=socket.cursor)
+    assert recovered(again) is False

@@ -12,12 +12,6 @@ from tools.chatctl.failure import Failure
 from tools.chatctl.revoke import revoke
 
 
-@pytest.fixture
-def urls(database_url: str, amqp_url: str, redis_url: str) -> dict[str, str]:
-    """The settings that name the backends."""
-    return {"CHAT_DATABASE_URL": database_url, "CHAT_AMQP_URL": amqp_url, "CHAT_REDIS_URLS": redis_url}
-
-
 @pytest.mark.parametrize("shards", [1], indirect=True)
 async def test_a_user_is_revoked_by_name(
     pool: Pool, shards: Shards, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch

@@ -7,14 +7,10 @@
 -- Unix seconds up to which tokens of the user are revoked, or nil, 1 when there are more entries after that one, else 0}.
 local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])
 local most, inbox_seconds, route_seconds = tonumber(ARGV[3]), ARGV[4], ARGV[5]
-<<<<<<< HEAD
-local close_code, tag, page_bytes = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local ENTRIES_AT_ONCE = 8
-=======
-local close_code = tonumber(ARGV[6])
+local close_code, page_bytes = tonumber(ARGV[6]), tonumber(ARGV[8])
 local epoch = checked_epoch()
 local tag = tag_in(epoch, ARGV[7])
->>>>>>> d21fa32 (gateway: Let no cursor be recovered over what a failover lost.)
+local ENTRIES_AT_ONCE = 8
 
 local function offset_of(id)
   return string.match(id, '^(%d+)-')
@@ -134,15 +130,9 @@ for i, item in ipairs(items) do
   local last = newest(user)
   redis.call('EXPIRE', '{{INBOX}}' .. user, inbox_seconds)
   redis.call('EXPIRE', '{{INBOX_OFFSET}}' .. user, inbox_seconds)
-<<<<<<< HEAD
   local texts, read, more
-  if cursor ~= '' then
-    texts, read, more = page_after(user, cursor, last)
-=======
-  local texts = nil
   if cursor ~= '' and epoch_of(cursor) == epoch then
-    texts = since(user, cursor)
->>>>>>> d21fa32 (gateway: Let no cursor be recovered over what a failover lost.)
+    texts, read, more = page_after(user, cursor, last)
   end
   local revoked = redis.call('GET', '{{REVOKED}}' .. user)
   results[i] = {cursor == '' and -1 or texts and 1 or 0, read or last, texts or {}, revoked, more and 1 or 0}

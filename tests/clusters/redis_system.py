@@ -1,0 +1,43 @@
+"""The system on one of Redis' topologies; PostgreSQL and RabbitMQ are single servers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.stack import Stack
+from tools.stack import ladder
+from tools.stack.home import Home
+from tools.stack.plan import PREFIX
+from tools.stack.ports import PortBook
+from tools.stack.stack import Stack as LocalStack
+
+SETTINGS = {"CHAT_MESSAGES_PER_MINUTE": "6000"}
+
+
+@dataclass(frozen=True)
+class RedisSystem:
+    """`urls`: `database` and `redis`, for those who check."""
+
+    url: str
+    urls: Mapping[str, str]
+
+
+@asynccontextmanager
+async def running(folder: Path, environment: Mapping[str, str], redis: str) -> AsyncIterator[RedisSystem]:
+    """Start the services on the Redis of URL `redis`, and the other backends, in `folder`. Raises StackError."""
+    plain = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
+    home = Home(folder)
+    settings = {
+        **SETTINGS,
+        "STACK_BACKENDS": "native",
+        ladder.REDIS.variable: redis,
+        "CHAT_PORT": str(PortBook(home).port("haproxy")),
+    }
+    services = LocalStack(home, {**plain, **settings}, tied=True)
+    try:
+        await services.up()
+        yield RedisSystem(services.url, {"database": Stack(services).database_url, "redis": redis})
+    finally:
+        await asyncio.shield(services.down())
