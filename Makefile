@@ -41,6 +41,9 @@ test-containers: install-tests ## run the tests whose backends run in Docker con
 faults: install-tests ## run the fault tests: processes and servers killed under load
 	FAULTS=long $(BIN)/pytest tests/faults $(ARGS)
 
+clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreSQL lost under load, roles changed
+	CLUSTERS=long $(BIN)/pytest tests/clusters $(ARGS)
+
 bench: install ## run the load benchmark, with its table and plot
 	$(BIN)/python -m tools.bench $(ARGS)
 
@@ -65,4 +68,4 @@ clean-data: ## stop everything, and delete its data
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run up down status token test check test-containers faults bench format docs install install-tests clean-data help
+.PHONY: run up down status token test check test-containers faults clusters bench format docs install install-tests clean-data help

@@ -3,10 +3,11 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import asyncpg
 from chat_client import Message
@@ -14,7 +15,6 @@ from chat_client import Message
 from shared.protocol import keys
 from shared.redis import DEFAULT_PARTITIONS, Shards, open_shards
 from tests.faults.people import User
-from tests.faults.system import System
 
 PAIRS = 4
 SETTLE_SECONDS = 90.0
@@ -38,10 +38,22 @@ class Result:
     silence: float
 
 
+class Target(Protocol):
+    """A system that people chat on. `urls`: `database` and `redis`, the servers themselves."""
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The servers."""
+
+
 class Load:
     """Pairs of mutual friends that chat."""
 
-    def __init__(self, system: System, pairs: list[tuple[User, User]]) -> None:
+    def __init__(self, system: Target, pairs: list[tuple[User, User]]) -> None:
         self._system = system
         self.pairs = pairs
         self.users = [user for pair in pairs for user in pair]
@@ -178,7 +190,7 @@ def check_pair(pair: tuple[User, User], history: list[Message]) -> None:
 
 
 @asynccontextmanager
-async def chatting(system: System) -> AsyncIterator[Load]:
+async def chatting(system: Target) -> AsyncIterator[Load]:
     """Pairs of new users, friends and connected, who have begun to talk."""
     run = uuid.uuid4().hex[:8]
     pairs = [(User.make(system.url, f"{run}-a{n}"), User.make(system.url, f"{run}-b{n}")) for n in range(PAIRS)]

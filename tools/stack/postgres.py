@@ -41,9 +41,10 @@ SETTINGS = {
 
 
 class Postgres:
-    """The cluster `name` in `home`."""
+    """The cluster `name` in `home`. `follows`: the primary that it copies, and follows as a standby, when it has no data."""
 
-    def __init__(self, home: Home, port: int, name: str = "postgres") -> None:
+    def __init__(self, home: Home, port: int, name: str = "postgres", follows: "Postgres | None" = None) -> None:
+        self._follows = follows
         self._home = home
         self._name = name
         self._port = port
@@ -53,7 +54,17 @@ class Postgres:
     @property
     def url(self) -> str:
         """Where clients connect."""
-        return f"postgresql://{DATABASE}:{self._home.secret(self._name)}@127.0.0.1:{self._port}/{DATABASE}"
+        return f"postgresql://{DATABASE}:{self.password}@127.0.0.1:{self._port}/{DATABASE}"
+
+    @property
+    def password(self) -> str:
+        """Of the account; a standby has its primary's."""
+        return self._home.secret(self._name) if self._follows is None else self._follows.password
+
+    def forget(self) -> None:
+        """Delete the data of a cluster that doesn't run: it is made anew with the next start."""
+        self._bury()
+        shutil.rmtree(self._data)
 
     def programs(self, environment: Mapping[str, str]) -> list[Program]:
         """The postmaster."""
@@ -75,8 +86,21 @@ class Postgres:
     def _prepare(self) -> None:
         if (self._data / "PG_VERSION").exists():
             self._bury()
-        else:
+        elif self._follows is None:
             self._create()
+        else:
+            self._copy(self._follows.url)
+
+    def _copy(self, primary: str) -> None:
+        """Make a standby: a copy of the primary that goes on following it (`pg_basebackup -R`)."""
+        draft = self._data.with_name(f"{self._data.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True, mode=0o700)
+        if self._user is not None:
+            shutil.chown(draft, self._user, self._user)
+        source = f"{primary}?application_name={self._name}"
+        self._run(program("pg_basebackup"), "-d", source, "-D", str(draft), "-R", "-X", "stream", "-c", "fast")
+        draft.rename(self._data)
 
     def _create(self) -> None:
         """Run initdb beside the final place, then rename: a cluster that was cut short is never taken for a whole one."""
@@ -85,7 +109,7 @@ class Postgres:
         draft.mkdir(parents=True, mode=0o700)
         secret = draft.with_name(f"{draft.name}.password")
         secret.touch(mode=0o600)
-        secret.write_text(self._home.secret(self._name), encoding="utf-8")
+        secret.write_text(self.password, encoding="utf-8")
         if self._user is not None:
             shutil.chown(draft, self._user, self._user)
             shutil.chown(secret, self._user, self._user)

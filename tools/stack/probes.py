@@ -2,7 +2,6 @@
 
 import asyncio
 import http.client
-from urllib.parse import urlsplit
 
 from tools.stack.errors import NotReady
 
@@ -23,15 +22,21 @@ async def postgres(url: str) -> None:
     """PostgreSQL answers a query. Raises NotReady."""
     import asyncpg
 
-    # Asked for TLS while it starts, a server may hang up, which asyncpg reports outside of this call.
-    tls = False if urlsplit(url).hostname == "127.0.0.1" else None
+    from shared.postgres import connect, parse
+
+    address = parse(url)
+    address.keywords["target_session_attrs"] = "any"  # A standby is ready, too.
+    if all(host == "127.0.0.1" for host, _ in address.hosts):
+        # Asked for TLS while it starts, a server may hang up, which asyncpg reports outside of this call.
+        address.query.setdefault("sslmode", "disable")
     try:
-        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS, ssl=tls)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            connection = await connect(address, application_name="probe")
         try:
             await connection.execute("SELECT 1", timeout=ANSWER_SECONDS)
         finally:
             await connection.close(timeout=ANSWER_SECONDS)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise NotReady(f"PostgreSQL doesn't answer: {error or type(error).__name__}") from error
 
 
@@ -49,7 +54,19 @@ async def redis(url: str) -> None:
 
 
 async def amqp(url: str) -> None:
-    """RabbitMQ lets us open a connection. Raises NotReady."""
+    """RabbitMQ, or a node of it, lets us open a connection. Raises NotReady."""
+    from shared.rabbitmq import split_hosts
+
+    faults = []
+    for node in split_hosts(url):
+        try:
+            return await _amqp_node(node)
+        except NotReady as error:
+            faults.append(str(error))
+    raise NotReady("; ".join(faults))
+
+
+async def _amqp_node(url: str) -> None:
     import aiormq
     from yarl import URL
 

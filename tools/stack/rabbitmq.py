@@ -23,10 +23,17 @@ LIBRARIES = ("compiler", "crypto", "mnesia", "os_mon", "syntax_tools", "xmerl", 
 
 
 class RabbitMQ:
-    """The broker `name` in `home`, and the Erlang port mapper (epmd) that it can't start without."""
+    """The broker `name` in `home`, and the Erlang port mapper (epmd) that it can't start without.
 
-    def __init__(self, home: Home, ports: tuple[int, int, int], name: str = "rabbitmq") -> None:
+    `node`: its name among Erlang nodes. `settings`: lines that its configuration has besides.
+    """
+
+    def __init__(
+        self, home: Home, ports: tuple[int, int, int], name: str = "rabbitmq", *, node: str = NODE, settings: str = ""
+    ) -> None:
         self._name = name
+        self._node = node
+        self._settings = settings
         self._data = home.data(name)
         self._port, self._epmd_port, self._distribution_port = ports
 
@@ -64,7 +71,7 @@ class RabbitMQ:
             "HOME": str(self._data),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": NODE,
+            "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
             "RABBITMQ_MNESIA_BASE": str(self._data / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self._data / "log"),
@@ -100,7 +107,8 @@ class RabbitMQ:
     def _prepare(self) -> None:
         for folder in ("mnesia", "log", "plugins"):
             (self._data / folder).mkdir(parents=True, exist_ok=True)
-        (self._data / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self._port), encoding="utf-8")
+        configuration = CONFIGURATION.format(port=self._port) + self._settings
+        (self._data / "rabbitmq.conf").write_text(configuration, encoding="utf-8")
         (self._data / "enabled_plugins").write_text("[].\n", encoding="utf-8")
         for link in (self._data / "plugins").iterdir():
             link.unlink()

@@ -1,0 +1,70 @@
+"""Is there an answer? REST and the verdict on handshakes are asked for all the time, and the longest time without is kept."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+import httpx
+
+from tools.devtoken import mint
+
+PERIOD_SECONDS = 0.1
+"""With as many users as below, each stays below its limits."""
+USERS = 40
+ANSWER_SECONDS = 5.0
+
+
+@dataclass
+class Availability:
+    """When each of the two was last answered, and the longest time without, in seconds."""
+
+    longest: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    _answered_at: dict[str, float] = field(default_factory=dict)
+
+    def answered(self, what: str) -> None:
+        """There is an answer."""
+        now = time.monotonic()
+        self.longest[what] = max(self.longest.get(what, 0.0), now - self._answered_at.get(what, now))
+        self._answered_at[what] = now
+
+
+async def _ask(
+    client: httpx.AsyncClient, kept: Availability, what: str, request: Callable[[str], httpx.Request]
+) -> None:
+    for number in count():
+        started = time.monotonic()
+        try:
+            response = await client.send(request(mint(f"asks-{what}-{number % USERS}", lifetime_seconds=3600)))
+            # 426: the plain GET of the socket's URL is authorised, and told to upgrade.
+            if response.status_code in {200, 426}:
+                kept.answered(what)
+            else:
+                kept.refused[what] = f"{response.status_code} {response.text[:200]}"
+        except httpx.HTTPError as error:
+            kept.refused[what] = repr(error)
+        await asyncio.sleep(max(0.0, started + PERIOD_SECONDS - time.monotonic()))
+
+
+@asynccontextmanager
+async def watched(url: str) -> AsyncIterator[Availability]:
+    """Ask as long as this lasts."""
+    kept = Availability()
+    async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS) as client:
+
+        def request(path: str) -> Callable[[str], httpx.Request]:
+            return lambda token: client.build_request("GET", path, headers={"Authorization": f"Bearer {token}"})
+
+        asking = [
+            asyncio.create_task(_ask(client, kept, "rest", request("/chat/unread"))),
+            asyncio.create_task(_ask(client, kept, "handshake", request("/chat/ws"))),
+        ]
+        try:
+            yield kept
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)

@@ -1,0 +1,68 @@
+"""What happens to the nodes. Each fault is over when its function returns; the load goes on all the time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from tests.clusters.system import System
+from tests.faults.load import Load
+
+AWAY_SECONDS = 3.0
+RECOVERY_SECONDS = 45.0
+
+Act = Callable[[System, Load], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`quick`: the short form does it, too. `acknowledged_within`, `rest_within`: the longest time without, in seconds."""
+
+    name: str
+    act: Act
+    acknowledged_within: float
+    rest_within: float
+    quick: bool = False
+
+
+async def lose_broker(node: int, system: System, load: Load) -> None:
+    """kill -9 a node of RabbitMQ. Messages flow while it is away, and when it is back."""
+    await system.rabbitmq.kill(node)
+    await load.flows(RECOVERY_SECONDS)
+    await system.rabbitmq.start(node)
+    await load.flows(RECOVERY_SECONDS)
+
+
+async def lose_primary(system: System, load: Load) -> None:
+    """kill -9 the primary, and promote its standby. The old one comes back as the standby."""
+    await system.postgres.kill(system.postgres.primary)
+    await system.postgres.promote()
+    await load.flows(RECOVERY_SECONDS)
+    await system.postgres.follow()
+    await load.flows(RECOVERY_SECONDS)
+
+
+async def lose_standby(system: System, load: Load) -> None:
+    """kill -9 the standby: no commit is acknowledged until it is back."""
+    await system.postgres.kill(system.postgres.standby)
+    await asyncio.sleep(AWAY_SECONDS)
+    await system.postgres.start(system.postgres.standby)
+    await load.flows(RECOVERY_SECONDS)
+
+
+async def change_roles(system: System, load: Load) -> None:
+    """A planned change: the primary stops in order, the standby is promoted."""
+    record = system.postgres.processes.get(system.postgres.primary)
+    await system.postgres.processes.stop(record)
+    await system.postgres.promote()
+    await load.flows(RECOVERY_SECONDS)
+    await system.postgres.follow()
+    await load.flows(RECOVERY_SECONDS)
+
+
+FAULTS = (
+    *(Fault(f"kill -9 RabbitMQ node {node}", partial(lose_broker, node), 10, 3, quick=node == 1) for node in (1, 2, 3)),
+    Fault("kill -9 PostgreSQL's primary, promote the standby", lose_primary, 15, 15, quick=True),
+    Fault("PostgreSQL changes roles in order", change_roles, 15, 15),
+    Fault("kill -9 PostgreSQL's standby for 3 s", lose_standby, 15, 15),
+)

@@ -1,0 +1,62 @@
+"""The system on clusters: three nodes of RabbitMQ, a PostgreSQL primary with its standby, and the services as processes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.postgres_pair import PostgresPair, postgres_pair
+from tests.support.rabbitmq_cluster import RabbitCluster, rabbitmq_cluster
+from tests.support.stack import Stack
+from tools.stack import ladder
+from tools.stack.home import Home
+from tools.stack.plan import PREFIX
+from tools.stack.ports import PortBook
+from tools.stack.stack import Stack as LocalStack
+
+SETTINGS = {"CHAT_MESSAGES_PER_MINUTE": "6000", "CHAT_COMMAND_QUEUES": "2"}
+
+
+@dataclass
+class System:
+    """`urls`: `database`, the server that writes now, and `redis`, for those who check."""
+
+    services: Stack
+    rabbitmq: RabbitCluster
+    postgres: PostgresPair
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return self.services.url
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The backends themselves."""
+        database = self.postgres.servers[self.postgres.primary].url
+        return {"database": database, "redis": self.services.redis_urls[0]}
+
+
+@asynccontextmanager
+async def running(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[System]:
+    """Start everything in `folder`, with server programs of this machine. Raises StackError."""
+    plain = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
+    plain["STACK_BACKENDS"] = "native"
+    async with (
+        postgres_pair(folder / "postgres", plain) as postgres,
+        rabbitmq_cluster(folder / "rabbitmq", plain) as rabbitmq,
+    ):
+        home = Home(folder / "services")
+        settings = {
+            **SETTINGS,
+            ladder.DATABASE.variable: postgres.url,
+            ladder.AMQP.variable: rabbitmq.url,
+            "CHAT_PORT": str(PortBook(home).port("haproxy")),
+        }
+        services = LocalStack(home, {**plain, **settings}, tied=True)
+        try:
+            await services.up()
+            yield System(Stack(services), rabbitmq, postgres)
+        finally:
+            await asyncio.shield(services.down())

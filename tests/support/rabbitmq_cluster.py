@@ -1,0 +1,99 @@
+"""Three nodes of RabbitMQ on this machine, in one cluster, and power over each of them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.backends import run
+from tools.stack.console import Console
+from tools.stack.home import Home, write_private
+from tools.stack.ladder import program
+from tools.stack.ports import PortBook
+from tools.stack.process import Processes
+from tools.stack.program import Layer, Program
+from tools.stack.rabbitmq import RabbitMQ
+from tools.stack.starter import Starter
+
+NODES = (1, 2, 3)
+COOKIE = "test-cluster-of-three"
+SETTINGS = """\
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.classic_config.nodes.1 = {prefix}1@localhost
+cluster_partition_handling = pause_minority
+"""
+"""Further nodes find the first one. A node that sees fewer than half of the others stops serving until it sees them again."""
+
+
+@dataclass
+class RabbitCluster:
+    """`url` names all nodes. A node is named by its number."""
+
+    url: str
+    _programs: Mapping[int, Program]
+    _processes: Processes
+    _starter: Starter
+
+    @property
+    def names(self) -> list[int]:
+        """All nodes."""
+        return list(self._programs)
+
+    async def kill(self, node: int) -> None:
+        """End a node as a crash does."""
+        await self._processes.kill(self._processes.get(self._programs[node].name))
+
+    async def start(self, node: int) -> None:
+        """Start a node; returns when it takes connections."""
+        await self._starter.launch(self._programs[node])
+        await self._starter.await_ready(self._programs[node])
+
+    async def control(self, node: int, *arguments: str) -> None:
+        """Run `rabbitmqctl` on a node."""
+        server = self._programs[node]
+        await run((program("rabbitmqctl"), *arguments), server.environment)
+
+
+@asynccontextmanager
+async def rabbitmq_cluster(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[RabbitCluster]:
+    """Start a cluster in `folder`, and stop it afterwards. Raises StackError."""
+    home = Home(folder)
+    ports, processes = PortBook(home), Processes(home, tied=True)
+    starter = Starter(home, processes, Console(quiet=True))
+    prefix = f"chat{ports.port('rabbitmq-epmd')}-"
+    servers = {}
+    for number in NODES:
+        name = f"rabbitmq-{number}"
+        own = (ports.port(name), ports.port("rabbitmq-epmd"), ports.port(f"{name}/distribution"))
+        servers[number] = RabbitMQ(
+            home, own, name, node=f"{prefix}{number}@localhost", settings=SETTINGS.format(prefix=prefix)
+        )
+    programs = {number: server.programs(environment) for number, server in servers.items()}
+    mapper = programs[NODES[0]][0]
+    try:
+        await starter.launch(mapper)
+        await starter.await_ready(mapper)
+        for number in NODES:
+            _give_cookie(home.data(f"rabbitmq-{number}"))
+            broker = programs[number][-1]
+            await starter.launch(broker)
+            if number == NODES[0]:
+                await starter.await_ready(broker)
+        await starter.await_all(brokers[-1] for brokers in programs.values())
+        hosts = ",".join(f"127.0.0.1:{ports.port(f'rabbitmq-{number}')}" for number in NODES)
+        brokers_of = {number: brokers[-1] for number, brokers in programs.items()}
+        cluster = RabbitCluster(f"amqp://guest:guest@{hosts}/", brokers_of, processes, starter)
+        # One cluster, not three brokers.
+        await cluster.control(NODES[0], "await_online_nodes", str(len(NODES)), "--timeout", "60")
+        yield cluster
+    finally:
+        for layer in (Layer.SERVER, Layer.FOUNDATION):
+            for record in [one for one in processes.living() if one.layer == layer]:
+                await processes.kill(record)
+
+
+def _give_cookie(data: Path) -> None:
+    """Nodes that are to form a cluster share a secret."""
+    data.mkdir(parents=True, exist_ok=True)
+    write_private(data / ".erlang.cookie", COOKIE)
+    (data / ".erlang.cookie").chmod(0o400)
