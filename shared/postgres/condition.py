@@ -126,6 +126,8 @@ async def forgets_statements(open_session: Callable[[], Awaitable[Connection]]) 
     first, second = await open_session(), await open_session()
     try:
         statement = await first.prepare("SELECT 1", timeout=POOLER_SECONDS)
+        # Until a statement has run, its session keeps the connection on which it was prepared.
+        await statement.fetchval(timeout=POOLER_SECONDS)
         async with second.transaction():
             await second.execute("SELECT 1", timeout=POOLER_SECONDS)
             await statement.fetchval(timeout=POOLER_SECONDS)

@@ -35,7 +35,7 @@ class System:
     def urls(self) -> Mapping[str, str]:
         """The backends themselves."""
         database = self.postgres.servers[self.postgres.primary].url
-        return {"database": database, "redis": self.services.redis_urls[0]}
+        return {"database": database, "redis": self.services.redis_url}
 
 
 @asynccontextmanager
