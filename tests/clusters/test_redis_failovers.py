@@ -36,7 +36,7 @@ Act = Callable[[Load], Awaitable[None]]
 async def survives(folder: Path, redis: str, *acts: Act) -> None:
     """Do something under load, and see that messages flow again and that all of them came as they should."""
     try:
-        async with running(folder, os.environ, redis) as system, chatting(system) as load:  # type: ignore[arg-type]
+        async with running(folder, os.environ, redis) as system, chatting(system) as load:
             for act in acts:
                 await act(load)
                 await load.flows(RECOVERY_SECONDS)
