@@ -89,6 +89,13 @@ class ServiceSettings(BaseSettings):
         description="Endpoints of the platform's own back end that are told what happens. Empty: nothing is written down.",
     )
     database_pool_size: int = Field(4, ge=1, le=100, description="PostgreSQL connections of one replica.")
+    rest_requests_per_second: float = Field(
+        20,
+        ge=0,
+        le=10_000,
+        description="REST requests that one user may make of one service, over all replicas; 0: any.",
+    )
+    rest_burst: int = Field(100, ge=1, le=100_000, description="How many of them at once.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or coloured text.")
     traces_url: AnyUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; none are made without it.")

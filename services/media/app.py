@@ -29,6 +29,7 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import Shards, open_shards
 from shared.rest import Authenticator, Health, create_app, demand
 from shared.rest.errors import error_response
+from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.uploads import UploadSigner
@@ -100,7 +101,12 @@ class Media:
             self._database.notes,
         )
         app = create_app("media", health, self._settings.allowed_origins, larger_bodies={f"{MEDIA_PATH}/": None})
-        app.state.authenticator = Authenticator(self._verifier, self._revocations, Directory(self._pool))
+        app.state.authenticator = Authenticator(
+            self._verifier,
+            self._revocations,
+            Directory(self._pool),
+            RateLimit.of_service(self._settings, self._shards, "media"),
+        )
         app.add_exception_handler(Refused, _on_refused)
         app.add_exception_handler(BaseError, _on_store_away)
         app.include_router(endpoints.router())

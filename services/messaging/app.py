@@ -7,21 +7,27 @@ import structlog
 import uvicorn
 
 from services.messaging.consumer import CommandConsumer
+from services.messaging.conversation_views import ConversationViews
 from services.messaging.cycle import Cycle
 from services.messaging.dead_letters import DeadLetters
 from services.messaging.failpoints import Failpoints
+from services.messaging.fanout.conversation_announcer import ConversationAnnouncer
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
 from services.messaging.platform.conversations import PlatformConversations
 from services.messaging.platform.requests import PlatformRequests
 from services.messaging.platform.sends import Sends
+from services.messaging.rest.conversations import ConversationEndpoints
 from services.messaging.rest.endpoints import Endpoints
+from services.messaging.rest.users import UserEndpoints
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
+from services.messaging.stores.conversation_list import ConversationList
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
+from services.messaging.stores.people import People
 from services.messaging.stores.receipts import Receipts
 from services.messaging.stores.sql import HINTS
 from services.messaging.stores.system_messages import SystemMessages
@@ -48,6 +54,7 @@ from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
 from shared.rest import Authenticator, Health, create_app, demand
+from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
@@ -55,6 +62,8 @@ from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
 
+HOUR_SECONDS: Final = 3600
+MINUTE_SECONDS: Final = 60
 SIGNAL_PREFETCH: Final = 64
 REQUEST_PREFETCH: Final = 8
 
@@ -62,9 +71,10 @@ REQUEST_PREFETCH: Final = 8
 class Messaging:
     """One replica of messaging, put together. Nothing runs before `start`."""
 
-    def __init__(self, settings: Settings, pool: Pool, shards: Shards) -> None:
+    def __init__(self, settings: Settings, pool: Pool, shards: Shards, rest_pool: Pool) -> None:
         self._settings = settings
         self._pool = pool
+        self._rest_pool = rest_pool
         self._shards = shards
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._revocations = Revocations(pool, shards)
@@ -109,9 +119,11 @@ class Messaging:
             self._directory,
             Changes(pool, settings.edit_window_seconds, outbox),
         )
+        views = ConversationViews(self._conversations, self._messages)
+        handlers.announcer = ConversationAnnouncer(views, self._fanout, self._counts, shards)
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
-        outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
-        cycle = Cycle(handlers, self._fanout, self._indicators, outgoing, self._audit, self._failpoints)
+        self._outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
+        cycle = Cycle(handlers, self._fanout, self._indicators, self._outgoing, self._audit, self._failpoints)
         # A cycle keeps nothing, so that the consumers of both queues don't wait for each other.
         self._commands = self._command_consumer(self._commands_link, cycle)
         self._changes = self._command_consumer(self._changes_link, cycle)
@@ -144,6 +156,7 @@ class Messaging:
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
+        settings = self._settings
         app = create_app(
             "messaging",
             Health(
@@ -155,13 +168,39 @@ class Messaging:
                 },
                 self._database.notes,
             ),
-            self._settings.allowed_origins,
+            settings.allowed_origins,
+            most_at_once=settings.rest_concurrency,
+            wait_seconds=settings.rest_wait_seconds,
         )
-        app.state.authenticator = Authenticator(self._verifier, self._revocations, self._directory)
-        endpoints = Endpoints(self._conversations, self._messages, self._counts, self._blocks, self._directory)
-        app.include_router(endpoints.router())
-        settings = self._settings
+        directory = Directory(self._rest_pool)
+        app.state.authenticator = Authenticator(
+            self._verifier,
+            self._revocations,
+            directory,
+            RateLimit.of_service(settings, self._shards, "messaging"),
+        )
+        app.include_router(self._endpoints(directory).router())
         return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+
+    def _endpoints(self, directory: Directory) -> Endpoints:
+        """The paths, with stores of their own: requests never wait for commands' connections, nor these for requests'."""
+        pool, settings = self._rest_pool, self._settings
+        outbox = Outbox(settings.webhook_urls)
+        messages, counts = Messages(pool, settings.signer(), outbox), UnreadCounts(pool, self._shards)
+        store = Conversations(pool, outbox)
+        announcer = ConversationAnnouncer(ConversationViews(store, messages), self._fanout, counts, self._shards)
+        conversations = ConversationEndpoints(
+            store, ConversationList(pool), messages, directory, announcer, self._outgoing
+        )
+        if settings.new_conversations_per_hour:
+            hourly = settings.new_conversations_per_hour
+            conversations.creations = RateLimit(self._shards, "conversations", HOUR_SECONDS / hourly, hourly)
+        users = UserEndpoints(directory, People(pool, directory), Blocks(pool, self._shards))
+        users.by_prefix = settings.user_search_by_prefix
+        if settings.user_searches_per_minute:
+            each_minute = settings.user_searches_per_minute
+            users.searches = RateLimit(self._shards, "users", MINUTE_SECONDS / each_minute, each_minute)
+        return Endpoints(conversations, users, counts)
 
     async def drain(self) -> None:
         """Become unready, and finish the cycle under way."""
@@ -198,8 +237,14 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance, hints=HINTS
     )
+    rest_pool = await postgres.open_pool(
+        settings.database_url,
+        size=settings.rest_database_pool_size,
+        application_name=f"{settings.instance}-rest",
+        hints=HINTS,
+    )
     shards = open_shards(settings.redis_urls, settings.redis_partitions)
-    messaging = Messaging(settings, pool, shards)
+    messaging = Messaging(settings, pool, shards, rest_pool)
     supervisor = Supervisor()
     messaging.start(supervisor)
     try:
@@ -207,4 +252,4 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await shards.aclose()
-        await pool.close()
+        await asyncio.gather(pool.close(), rest_pool.close())

@@ -93,9 +93,11 @@ class Cycle:
             await retry_until_available("report undelivered", lambda: self._outgoing.undelivered(undelivered))
         if effects.deleted:
             await retry_until_available("inboxes", lambda: self._fanout.eraser.erase(effects.deleted))
+        if effects.conversations:
+            await retry_until_available("announce conversations", lambda: self._handlers.announce(effects))
         if effects.blocks:
             await retry_until_available("report blocks", lambda: self._outgoing.blocks(effects.blocks))
-        if undelivered or ended or effects.blocks or effects.deleted or len(effects.shards) > 1:
+        if undelivered or ended or effects.has_more or len(effects.shards) > 1:
             await retry_until_available(
                 "remember processed", lambda: self._fanout.processed.remember(effects.completed)
             )

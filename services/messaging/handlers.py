@@ -7,6 +7,7 @@ import msgspec
 
 from services.messaging import metrics
 from services.messaging.change_handlers import ChangeHandlers
+from services.messaging.fanout.conversation_announcer import ConversationAnnouncer
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.event_builders import (
     add_mark_updates,
@@ -55,6 +56,8 @@ class Handlers:
         self._indicators = indicators
         self._directory = directory
         self.changes = ChangeHandlers(changes)
+        self.announcer: ConversationAnnouncer | None = None
+        """Set by whoever has the fan-out, through which it announces."""
 
     async def send(self, requests: Sequence[Request[SendMessage]], effects: CycleEffects) -> list[Appended]:
         """Append messages and announce them. A repeated message is answered to its sender alone.
@@ -66,10 +69,13 @@ class Handlers:
                 [Draft(send, key_of(batch, place, send)) for batch, place, send in requests]
             )
         read = await self._read(requests, appended)
+        shown = await self._read(requests, appended, for_receivers=True) if read else {}
         unannounced = unannounced_places(requests, appended) if read else set()
         unread: dict[tuple[str, str], int] = {}
         for (batch, _, send), result in zip(requests, appended, strict=True):
             place = (send.conversation_id, result.receiver_id)
+            for user_id in changed_by_itself(batch, send, result):
+                effects.conversations.add((user_id, send.conversation_id))
             if result.verdict == "new":
                 unread[place] = unread.get(place, result.unread) + 1
                 version = result.version
@@ -77,14 +83,16 @@ class Handlers:
                 if send.reply_to is not None:
                     message, version = read[send.conversation_id, result.seq]
                 add_message_sent(effects, send, message, version)
-                add_message_new(effects, send, result, message, unread[place])
+                received, _ = shown.get((send.conversation_id, result.seq), (message, version))
+                add_message_new(effects, send, result, received, unread[place])
             elif result.verdict == "repeated":
                 original, version = read[send.conversation_id, result.seq]
                 add_message_sent(effects, send, original, version)
                 if (send.conversation_id, result.seq) in unannounced:
                     unannounced.remove((send.conversation_id, result.seq))
                     known = result._replace(message_id=original.id)
-                    add_message_new(effects, send, known, original, unread.get(place, result.unread))
+                    received, _ = shown.get((send.conversation_id, result.seq), (original, version))
+                    add_message_new(effects, send, known, received, unread.get(place, result.unread))
             else:
                 effects.refuse(requester_of(batch, send), ErrorCode(result.verdict), reference_of(send))
         metrics.count_verdicts("send", (result.verdict for result in appended))
@@ -114,6 +122,8 @@ class Handlers:
         for place, result in marked.items():
             if result.verdict == "marked":
                 add_mark_updates(effects, marks[place], result, acknowledged.get(place, 0))
+                if result.unmarked or (marks[place].again and marks[place].read_to is not None):
+                    effects.conversations.add((marks[place].user_id, marks[place].conversation_id))
         metrics.count_verdicts("mark", (result.verdict for result in marked.values()))
 
     async def block(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:
@@ -145,19 +155,25 @@ class Handlers:
             effects.blocks.append(BlockChanged(command.user_id, profile.user_id, block.active, block.version))
         metrics.count_verdicts("block", ("repeated" if not block.changed else "set" if block.active else "lifted",))
 
+    async def announce(self, effects: CycleEffects) -> None:
+        """Announce the conversations whose settings changed by themselves, to the users whose settings these are."""
+        if self.announcer is not None:
+            for user_id, conversation_id in effects.conversations:
+                await self.announcer.updated(user_id, conversation_id)
+
     def fail(self, batch: CommandBatch, command: Command, error_id: str, effects: CycleEffects) -> None:
         """Answer a command that raised an unexpected error, which was logged under `error_id`."""
         message = f"Internal error {error_id}"
         effects.refuse(requester_of(batch, command), ErrorCode.INTERNAL_ERROR, reference_of(command), message)
 
     async def _read(
-        self, requests: Sequence[Request[SendMessage]], appended: Sequence[Appended]
+        self, requests: Sequence[Request[SendMessage]], appended: Sequence[Appended], *, for_receivers: bool = False
     ) -> dict[tuple[str, int], tuple[Message, int]]:
         """(conversation, seq) → the message as it stands, and the version of its conversation: for messages that were sent
-        again, and for replies, whose quotes only the store knows.
+        again, and for replies, whose quotes only the store knows. Each side sees no quote of what it has cleared.
         """
         places = [
-            (send.user_id, send.conversation_id, result.seq)
+            (result.receiver_id if for_receivers else send.user_id, send.conversation_id, result.seq)
             for (_, _, send), result in zip(requests, appended, strict=True)
             if result.verdict == "repeated" or (result.verdict == "new" and send.reply_to is not None)
         ]
@@ -178,6 +194,13 @@ def unannounced_places(requests: Sequence[Request[SendMessage]], appended: Seque
         elif result.verdict == "repeated" and batch.again and not result.blocked:
             unannounced.add((send.conversation_id, result.seq))
     return unannounced - stored_now
+
+
+def changed_by_itself(batch: CommandBatch, send: SendMessage, result: Appended) -> Sequence[str]:
+    """Users whose settings of the conversation this message changed. A redelivered batch may have changed them before."""
+    if result.verdict == "repeated" and batch.again:
+        return send.user_id, result.receiver_id
+    return result.unarchived or ()
 
 
 def merge(mark: Mark, command: MarkRead | MarkDelivered) -> Mark:

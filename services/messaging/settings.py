@@ -25,5 +25,23 @@ class Settings(UploadSettings):
     unread_sample_seconds: float = Field(
         10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
     )
+    rest_database_pool_size: int = Field(
+        4, ge=1, le=100, description="PostgreSQL connections of one replica for REST, beside those for commands."
+    )
+    rest_concurrency: int = Field(
+        4, ge=1, le=1000, description="REST requests that one replica works on at once; the others wait."
+    )
+    rest_wait_seconds: float = Field(
+        2, gt=0, le=60, description="How long a REST request waits for its turn, before it is answered with 503."
+    )
+    new_conversations_per_hour: int = Field(
+        60, ge=0, le=100_000, description="Conversations that one user may open in an hour; 0: any number."
+    )
+    user_searches_per_minute: int = Field(
+        60, ge=0, le=100_000, description="Searches for users that one user may make in a minute; 0: any number."
+    )
+    user_search_by_prefix: bool = Field(
+        True, description="Whether users are found by the beginning of a username, or by whole names only."
+    )
     failpoints: bool = Field(False, description="Tests only: obey `CHAT_FAILPOINT`.")
     failpoint: Failpoint | None = Field(None, description="Tests only: where the process kills itself.")

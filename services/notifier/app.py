@@ -50,6 +50,7 @@ from shared.protocol.topology import (
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.rest import Authenticator, Health, create_app, demand
+from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.events import EventPublisher
@@ -147,7 +148,12 @@ class Notifier:
             self._database.notes,
         )
         app = create_app("notifier", health, self._settings.allowed_origins)
-        app.state.authenticator = Authenticator(self._verifier, self._revocations, Directory(self._pool))
+        app.state.authenticator = Authenticator(
+            self._verifier,
+            self._revocations,
+            Directory(self._pool),
+            RateLimit.of_service(self._settings, self._shards, "notifier"),
+        )
         app.include_router(WebPushEndpoints(self._subscriptions, self._allowed, self._keys).router())
         app.include_router(DeviceEndpoints(self._devices, self._settings.apns_topics).router())
         app.include_router(SettingsEndpoints(self._push_settings).router())

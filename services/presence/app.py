@@ -37,6 +37,7 @@ from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
 from shared.rest import Authenticator, Health, create_app, demand
+from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.events import EventPublisher
@@ -144,7 +145,12 @@ class Presence:
         )
         app = create_app("presence", health, self._settings.allowed_origins)
         directory = Directory(self._pool)
-        app.state.authenticator = Authenticator(self._verifier, self._revocations, directory)
+        app.state.authenticator = Authenticator(
+            self._verifier,
+            self._revocations,
+            directory,
+            RateLimit.of_service(self._settings, self._shards, "presence"),
+        )
         endpoints = Endpoints(directory, self._follows, self._friends, self._friendships, self._statuses)
         app.include_router(endpoints.router())
         return app

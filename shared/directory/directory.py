@@ -13,7 +13,7 @@ from shared.auth.principal import Principal
 from shared.directory.profile import Profile
 from shared.postgres import Pool, load_sql
 from shared.protocol.codec import is_uuid
-from shared.protocol.text import username_key
+from shared.protocol.text import is_storable, username_key
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +62,8 @@ class Directory:
 
     async def find_by_username(self, username: str) -> Profile | None:
         """The user with this username, or None. Case and compatible characters don't matter (`username_key`)."""
+        if not is_storable(username):
+            return None
         row = await self._pool.fetchrow(_FIND_BY_USERNAME, username_key(username), username)
         return None if row is None else Profile(**row)
 

@@ -56,3 +56,9 @@ MAX_FOLLOWS_BODY_BYTES: Final = 512 * 1024
 
 UPLOAD_URL_SECONDS: Final = 7 * 24 * 3600
 """How long a signed URL of an upload serves it, at least."""
+
+MIN_USERNAME_PREFIX: Final = 3
+MAX_USERS_FOUND: Final = 20
+"""Answers to `GET /chat/users?prefix=`."""
+MAX_PAGE_BYTES: Final = 1024 * 1024
+"""About how many bytes of messages one page of a list holds; there are fewer items on it then, and a next page."""

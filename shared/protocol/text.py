@@ -23,6 +23,7 @@ _FORBIDDEN_IN_NAMES: Final = re.compile(
 )
 """Control characters, line and paragraph separators, bidirectional embeddings, overrides and isolates (UAX #9), zero-width
 characters, and lone surrogates."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _JOINERS: Final = "\u200c-\u200f\u061c"
 """Joiners and direction marks: scripts need them between visible characters."""
 _OUTER_JOINERS: Final = re.compile(rf"(?:(?<=\s)|^)[{_JOINERS}]+|[{_JOINERS}]+(?=\s|$)")
@@ -56,3 +57,8 @@ def username_key(username: str) -> str:
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", username).casefold())
     return unicodedata.normalize("NFKC", folded.casefold())
+
+
+def is_storable(text: str) -> bool:
+    """True when PostgreSQL can hold `text`: no U+0000 (SQLSTATE 22021) and no lone surrogate, which UTF-8 can't express."""
+    return "\0" not in text and _SURROGATE.search(text) is None

@@ -9,9 +9,11 @@ from starlette.exceptions import HTTPException
 
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.rest.concurrency import ConcurrencyLimit
 from shared.rest.errors import BugCatcher, ErrorBody, add_error_handlers, error_response
 from shared.rest.health import Health, add_health
 from shared.rest.origins import OriginGate
+from shared.rest.rate_limit import HEADERS, RateLimitHeaders
 
 Message = MutableMapping[str, Any]
 ASGI = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Any]
@@ -83,10 +85,12 @@ def create_app(
     allowed_origins: Sequence[str] = (),
     *,
     larger_bodies: Mapping[str, int | None] | None = None,
+    most_at_once: int | None = None,
+    wait_seconds: float = 2,
 ) -> FastAPI:
     """An app without documentation pages of its own: the published documents are generated (`docs/api`).
 
-    `larger_bodies`: see `BodyLimit`.
+    `larger_bodies`: see `BodyLimit`. `most_at_once` and `wait_seconds`: see `ConcurrencyLimit`; None bounds nothing.
     """
     app = FastAPI(
         title=title,
@@ -99,12 +103,15 @@ def create_app(
     )
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(BugCatcher)
+    if most_at_once is not None:
+        app.add_middleware(ConcurrencyLimit, most=most_at_once, wait_seconds=wait_seconds)
+    app.add_middleware(RateLimitHeaders)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(allowed_origins) or ["*"],
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Retry-After"],
+        expose_headers=["Retry-After", *HEADERS],
     )
     if allowed_origins:
         app.add_middleware(OriginGate, allowed_origins=allowed_origins)

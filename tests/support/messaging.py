@@ -11,8 +11,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from services.messaging.conversation_views import ConversationViews
 from services.messaging.cycle import Cycle
 from services.messaging.failpoints import Failpoints
+from services.messaging.fanout.conversation_announcer import ConversationAnnouncer
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
@@ -155,6 +157,9 @@ class Replica:
         directory = Directory(pool)
         self.changes = Changes(pool, edit_window_seconds)
         self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory, self.changes)
+        self.views = ConversationViews(self.conversations, self.messages)
+        self.announcer = ConversationAnnouncer(self.views, self.fanout, self.counts, shards)
+        self.handlers.announcer = self.announcer
         self.audit = UnreadAudit(self.counts, period_seconds=3600, settling_seconds=0.01)
         self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.recorded, self.audit, Failpoints())
 

@@ -7,6 +7,8 @@ from fastapi.openapi.utils import get_openapi
 
 from services.media import rest as media
 from services.messaging.rest import endpoints as messaging
+from services.messaging.rest.conversations import ConversationEndpoints
+from services.messaging.rest.users import UserEndpoints
 from services.notifier import rest as notifier
 from services.presence import rest as presence
 from shared.protocol import limits
@@ -58,6 +60,9 @@ def _answers(verb: str, path: str, call: dict[str, Any]) -> dict[str, Any]:
         answers["404"] = _error(ErrorCode.USER_NOT_FOUND)
     if "{conversation_id}" in path:
         answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
+    answers["429"] = _error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many requests", headers=_RETRY_AFTER)
+    if path == "/chat/users":
+        answers["403"] = _error(ErrorCode.FORBIDDEN, "This deployment finds users by whole names only: give username")
     if path == "/chat/uploads":
         answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
         answers["429"] = _error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many uploads", headers=_RETRY_AFTER)
@@ -96,7 +101,11 @@ def _notifier() -> APIRouter:
 def _routers() -> dict[str, APIRouter]:
     """Service → its paths."""
     return {
-        "messaging": messaging.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
+        "messaging": messaging.Endpoints(
+            ConversationEndpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING),
+            UserEndpoints(_NOTHING, _NOTHING, _NOTHING),
+            _NOTHING,
+        ).router(),
         "presence": presence.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
         "media": media.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),
         "notifier": _notifier(),

@@ -23,6 +23,12 @@ class CycleEffects:
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
         self.deleted: list[DeletedMessage] = []
+        self.conversations: set[tuple[str, str]] = set()
+
+    @property
+    def has_more(self) -> bool:
+        """True when something is left to do after fan-out: for blocks, for inboxes, or for settings of conversations."""
+        return bool(self.blocks or self.deleted or self.conversations)
 
     def take_conversations(self) -> list[ShardEffects]:
         """Move the latest messages and their changes, and nothing else, into new shard effects, which are returned."""

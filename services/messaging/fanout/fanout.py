@@ -64,7 +64,7 @@ class Fanout:
         no block changed, the script remembers the batches as processed in the same step; with several servers it never does.
         """
         if len(effects.shards) == 1:
-            remember = not effects.blocks and not effects.deleted
+            remember = not effects.has_more
             return await self._run(0, effects.shards[0], effects.directs, effects.completed, remember=remember)
         return await self._deliver_apart(effects)
 

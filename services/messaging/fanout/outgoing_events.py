@@ -7,7 +7,7 @@ from services.messaging import metrics
 from services.messaging.fanout.user_events import AnnouncedMessage
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import NOTIFIER_WAITING, PRESENCE_COMMANDS
+from shared.protocol.topology import NOTIFIER_EVENTS, NOTIFIER_WAITING, PRESENCE_COMMANDS
 from shared.rabbitmq import Publisher
 
 PREVIEW_CHARACTERS: Final = 400
@@ -50,3 +50,7 @@ class OutgoingEvents:
     async def blocks(self, changes: Iterable[relay.BlockChanged]) -> None:
         """Publish, with confirm. Raises what `Publisher.publish` raises."""
         await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch(list(changes))))
+
+    async def muted(self, change: relay.ConversationMuted) -> None:
+        """Tell the notifier, with confirm. Raises what `Publisher.publish` raises."""
+        await self._publisher.publish(NOTIFIER_EVENTS, msgpack_encoder.encode(relay.NotifierEventBatch([change])))

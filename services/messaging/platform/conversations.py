@@ -17,7 +17,7 @@ class PlatformConversations:
 
     async def open(self, one: str, other: str) -> Opened:
         """The conversation of two different users; made when it isn't there."""
-        conversation_id, created = await self._conversations.create(one, other)
+        conversation_id, created = await self._conversations.create(one, other, by_platform=True)
         found = await self._conversations.find(one, conversation_id)
         assert found is not None
         shown = {

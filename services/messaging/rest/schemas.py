@@ -2,23 +2,31 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    model_validator,
+)
 
-from services.messaging.stores.conversations import Conversation
+from services.messaging.stores.conversations import SettingsChange
 from shared.directory import Profile
 from shared.protocol import limits
-from shared.protocol.codec import instant
-from shared.protocol.payloads import Message
+from shared.protocol.avatars import avatar_fault
+from shared.protocol.text import name_fault, username_key
 from shared.rest import PageQuery
 
 UuidText = Annotated[
     str, Field(pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$")
 ]
 NO_NUL = r"^[^\x00]*$"
-VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"
 
 
 class Participant(BaseModel):
@@ -84,40 +92,87 @@ class MessageBody(BaseModel):
     deletedAt: str | None = None
     reactions: list[ReactionBody] | None = None
 
-    @classmethod
-    def of(cls, message: Message) -> Self:
-        """From the store."""
-        return cls.model_validate(msgspec.json.decode(msgspec.json.encode(message)))
+
+class ConversationParticipant(Participant):
+    """A participant, how far it has read, and how far its devices have everything. 0: nothing yet."""
+
+    readSeq: int
+    deliveredSeq: int
+
+
+class OwnState(BaseModel):
+    """What the asking user has set or done. Messages up to `clearedSeq` are hidden."""
+
+    mutedUntil: str | None
+    archived: bool
+    pinned: bool
+    markedUnread: bool
+    clearedSeq: int
+    readSeq: int
 
 
 class ConversationBody(BaseModel):
     """A direct conversation as the asking user sees it."""
 
     id: str
-    participants: list[Participant]
+    participants: list[ConversationParticipant]
     lastMessage: MessageBody | None
     lastSeq: int
     unread: int
     updatedAt: str
+    me: OwnState
 
-    @classmethod
-    def of(cls, conversation: Conversation, last: Message | None) -> Self:
-        """From the store, with the newest message."""
-        return cls(
-            id=conversation.conversation_id,
-            participants=[Participant.of(profile) for profile in conversation.participants],
-            lastMessage=None if last is None else MessageBody.of(last),
-            lastSeq=conversation.last_seq,
-            unread=conversation.unread,
-            updatedAt=instant(conversation.updated_at),
-        )
+
+class ListQuery(PageQuery):
+    """Which conversations. Without `archived`, archived ones are left out; `unread` counts those that are marked so."""
+
+    archived: bool = False
+    unread: bool | None = None
+    pinned: bool | None = None
+
+
+def _instant_or_none(value: object) -> object:
+    """A time is a text with a zone (RFC 3339): pydantic alone also takes numbers."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError("give a time with a zone, such as 2030-01-01T00:00:00.000Z, or null")
+    return value
+
+
+def _to_utc(at: datetime | None) -> datetime | None:
+    try:
+        return None if at is None else at.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise ValueError("a time between the years 1 and 9999") from None
+
+
+class ConversationChange(BaseModel):
+    """What to change; what is left out stays. `mutedUntil` of null ends a mute."""
+
+    mutedUntil: Annotated[AwareDatetime | None, BeforeValidator(_instant_or_none), AfterValidator(_to_utc)] = None
+    archived: StrictBool | None = None
+    pinned: StrictBool | None = None
+    markedUnread: StrictBool | None = None
+
+    @model_validator(mode="after")
+    def _flags_are_true_or_false(self) -> Self:
+        for name in self.model_fields_set - {"mutedUntil"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is true or false")
+        return self
+
+    @property
+    def settings(self) -> SettingsChange:
+        """For the store."""
+        mute = "mutedUntil" in self.model_fields_set
+        return SettingsChange(mute, self.mutedUntil, self.archived, self.pinned, self.markedUnread)
 
 
 class HistoryQuery(PageQuery):
-    """Which messages: behind `afterSeq`, before `beforeSeq`, or the newest; a page goes on in the same direction."""
+    """Which messages: after, before or around a seq, or the newest. The next page goes on in the same direction."""
 
     afterSeq: int | None = Field(None, ge=0, le=limits.MAX_SAFE_INTEGER)
     beforeSeq: int | None = Field(None, ge=1, le=limits.MAX_SAFE_INTEGER)
+    aroundSeq: int | None = Field(None, ge=1, le=limits.MAX_SAFE_INTEGER)
 
 
 class NewConversation(BaseModel):
@@ -134,7 +189,7 @@ class NewConversation(BaseModel):
 
 
 class UnreadBody(BaseModel):
-    """Unread messages: in all conversations, and in each that has any."""
+    """Unread messages: in all conversations, and in each of the 1,000 newest that have any."""
 
     total: int
     conversations: dict[str, int]
@@ -147,11 +202,44 @@ class BlockBody(BaseModel):
     blockedAt: str
 
 
+class UserQuery(BaseModel):
+    """Whom to find: the user with a name, or users whose names begin with a text."""
+
+    username: str | None = Field(None, min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS)
+    prefix: str | None = Field(None, max_length=limits.MAX_USERNAME_CHARACTERS)
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.username is None) == (self.prefix is None):
+            raise ValueError("give username or prefix, and not both")
+        if self.prefix is not None and len(username_key(self.prefix)) < limits.MIN_USERNAME_PREFIX:
+            raise ValueError(f"prefix: at least {limits.MIN_USERNAME_PREFIX} characters")
+        return self
+
+
+def _allowed_name(name: str | None) -> str | None:
+    fault = None if name is None else name_fault(name)
+    if fault is not None:
+        raise ValueError(fault)
+    return name
+
+
+def _allowed_avatar(url: str | None) -> str | None:
+    fault = None if url is None else avatar_fault(url)
+    if fault is not None:
+        raise ValueError(fault)
+    return url
+
+
 class ProfileChange(BaseModel):
     """What to change; what is left out stays. An avatar of null is none, a display name always is one."""
 
-    displayName: str | None = Field(None, max_length=limits.MAX_DISPLAY_NAME_CHARACTERS, pattern=VISIBLE)
-    avatar: str | None = Field(None, max_length=limits.MAX_URL_CHARACTERS, pattern=r"^https://[^\x00\s]+$")
+    displayName: Annotated[str | None, AfterValidator(_allowed_name)] = Field(
+        None, max_length=limits.MAX_DISPLAY_NAME_CHARACTERS
+    )
+    avatar: Annotated[str | None, AfterValidator(_allowed_avatar)] = Field(
+        None, max_length=limits.MAX_URL_CHARACTERS, description="An https URL of a public host."
+    )
 
     @model_validator(mode="after")
     def _keeps_a_name(self) -> Self:

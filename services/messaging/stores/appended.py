@@ -27,6 +27,8 @@ class Appended(NamedTuple):
     username: str | None
     display_name: str | None
     avatar: str | None
+    unarchived: list[str] | None = None
+    """The participants out of whose archive the message took the conversation; None: of neither."""
     media: str | None = None
     """The JSON text of the attachments as they go out, where it is not what was sent: uploads are described and signed."""
 

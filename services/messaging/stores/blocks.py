@@ -32,6 +32,14 @@ class _Standing(NamedTuple):
     block: BlockSet
 
 
+class BlockedUser(NamedTuple):
+    """A user whom somebody blocks, and since when."""
+
+    user_id: str
+    username: str
+    at: datetime
+
+
 class Blocks:
     """The blocks of all users."""
 
@@ -72,9 +80,9 @@ class Blocks:
         active, version, changed_at, issued_ms = row
         return _Standing(issued_ms, BlockSet(blocked, active, version, changed_at, changed=False))
 
-    async def of(self, blocker: str, limit: int, skip: int = 0) -> list[tuple[str, datetime]]:
-        """(username, since) of at most `limit` of those whom the user blocks, newest first."""
-        return [(username, at) for username, at in await self._pool.fetch(BLOCKS, blocker, limit, skip)]
+    async def of(self, blocker: str, limit: int, after: tuple[datetime, str] | None = None) -> list[BlockedUser]:
+        """At most `limit` of those whom the user blocks, newest first, from behind (since when, user id)."""
+        return [BlockedUser(*row) for row in await self._pool.fetch(BLOCKS, blocker, limit, *(after or (None, None)))]
 
     async def _tell_gateways(self, pair: Pair, *, standing: bool) -> None:
         for user_id, other_id in ((pair.low, pair.high), (pair.high, pair.low)):

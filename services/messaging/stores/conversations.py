@@ -1,5 +1,6 @@
-"""Direct conversations: one for each pair of users who ever wanted one."""
+"""Direct conversations: one for each pair of users who ever wanted one, and what each side has set of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -7,22 +8,70 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from services.messaging.stores.pairs import lock, pair_of
-from services.messaging.stores.sql import CONVERSATION, CONVERSATIONS, CREATE_CONVERSATION
+from services.messaging.stores.sql import (
+    CLEAR,
+    CONVERSATION_SETTINGS,
+    CONVERSATIONS,
+    CREATE_CONVERSATION,
+    PINNED,
+    SHOW_EMPTY,
+)
 from services.messaging.stores.webhook_events import conversation_created
 from shared.directory import Profile
 from shared.postgres import Pool
 from shared.webhooks import NO_WEBHOOKS, Outbox
 
+MAX_PINNED: Final = 20
+
+
+class Marks(NamedTuple):
+    """How far a participant has read, and how far its devices have everything."""
+
+    read_seq: int
+    delivered_seq: int
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation as one of its participants sees it. `updated_at`: its last message, or when it was made."""
+    """A conversation as one of its participants sees it. `updated_at`: its last message, or when it was made.
+
+    `participants` stand in the order of their ids, and `marks` in theirs. The fields after `updated_at` are the user's own:
+    messages up to `cleared_seq` are hidden from it.
+    """
 
     conversation_id: str
     participants: tuple[Profile, Profile]
+    marks: tuple[Marks, Marks]
     last_seq: int
     unread: int
     updated_at: datetime
+    muted_until: datetime | None
+    archived: bool
+    pinned: bool
+    marked_unread: bool
+    cleared_seq: int
+    read_seq: int
+
+
+class SettingsChange(NamedTuple):
+    """What a user changes of a conversation; None leaves it. `muted_until` counts when `mute` is true."""
+
+    mute: bool = False
+    muted_until: datetime | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+    marked_unread: bool | None = None
+
+
+class Cleared(NamedTuple):
+    """Messages up to `seq` are hidden. `version`: of the unread count, which is 0."""
+
+    seq: int
+    version: int
+
+
+class TooManyPinned(ValueError):
+    """The user has pinned `MAX_PINNED` conversations already."""
 
 
 class Span(NamedTuple):
@@ -37,18 +86,24 @@ _SPAN: Final = "SELECT user_low::text, user_high::text, last_seq FROM messaging.
 
 
 class Conversations:
-    """The conversations of all users."""
+    """The conversations of all users. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
         self._outbox = outbox
 
-    async def create(self, user_id: str, other_id: str) -> tuple[str, bool]:
-        """The id of the conversation of two different users, and whether it was made now. Raises what asyncpg raises."""
+    async def create(self, user_id: str, other_id: str, *, by_platform: bool = False) -> tuple[str, bool]:
+        """The id of the conversation of two different users, and whether it was made now.
+
+        While it is empty, it is in the list of `user_id` alone, and in none when the platform makes it.
+        """
         pair = pair_of(user_id, other_id)
+        creator = None if by_platform else user_id
         async with self._pool.acquire() as connection, connection.transaction():
             await lock(connection, pair)
-            created = await connection.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair)
+            created = await connection.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair, creator)
+            if created is None and creator is not None:
+                await connection.execute(SHOW_EMPTY, pair.conversation_id, creator)
             if created is not None and self._outbox.enabled:
                 made = conversation_created(pair.conversation_id, (user_id, other_id), datetime.now(UTC))
                 await self._outbox.write(connection, [made])
@@ -56,31 +111,62 @@ class Conversations:
 
     async def find(self, user_id: str, conversation_id: str) -> Conversation | None:
         """The conversation, or None when there is none or the user has no part in it."""
-        row = await self._pool.fetchrow(CONVERSATION, user_id, conversation_id)
-        return None if row is None else _conversation(row)
+        return next(iter(await self.of(user_id, [conversation_id])), None)
+
+    async def of(self, user_id: str, conversation_ids: Sequence[str]) -> list[Conversation]:
+        """These conversations, in order, without those that are not the user's."""
+        now = datetime.now(UTC)
+        return [_conversation(row, now) for row in await self._pool.fetch(CONVERSATIONS, user_id, conversation_ids)]
+
+    async def exists(self, user_id: str, other_id: str) -> bool:
+        """True when the two have a conversation already."""
+        return await self.find(user_id, pair_of(user_id, other_id).conversation_id) is not None
 
     async def span(self, conversation_id: str) -> Span | None:
         """Whose conversation it is and how far it goes; None when there is none."""
         row = await self._pool.fetchrow(_SPAN, conversation_id)
         return None if row is None else Span(*row)
 
-    async def newest(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Conversation]:
-        """At most `limit` of the user's conversations, newest first, from behind the position (updated_at, id)."""
-        rows = await self._pool.fetch(CONVERSATIONS, user_id, limit, *(after or (None, None)))
-        return [_conversation(row) for row in rows]
+    async def change(self, user_id: str, conversation_id: str, change: SettingsChange) -> int | None:
+        """Change what the user has set. Returns when, in Unix ms, or None when the conversation is not the user's.
+
+        Raises TooManyPinned.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            if change.pinned:
+                # Two of the user's devices that pin at once count one after the other.
+                await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 2))", user_id)
+                if await connection.fetchval(PINNED, user_id, conversation_id) >= MAX_PINNED:
+                    raise TooManyPinned
+            changed_ms: int | None = await connection.fetchval(CONVERSATION_SETTINGS, user_id, conversation_id, *change)
+        return changed_ms
+
+    async def clear(self, user_id: str, conversation_id: str) -> Cleared | None:
+        """Hide all messages up to now from the user, or return None when the conversation is not the user's."""
+        row = await self._pool.fetchrow(CLEAR, user_id, conversation_id)
+        return None if row is None else Cleared(*row)
 
 
-_COLUMNS_OF_PROFILE: Final = 4
-
-
-def _conversation(row: asyncpg.Record) -> Conversation:
-    conversation_id, last_seq, unread, updated_at, *profiles = row
+def _conversation(row: asyncpg.Record, now: datetime) -> Conversation:
+    muted_until = row["muted_until"]
+    own = _profile(row["own_id"], row["own_username"], row["own_display_name"], row["own_avatar"])
+    other = _profile(row["other_id"], row["other_username"], row["other_display_name"], row["other_avatar"])
+    own_marks = Marks(row["read_seq"], row["delivered_seq"])
+    other_marks = Marks(row["other_read_seq"], row["other_delivered_seq"])
+    in_order = own.user_id < other.user_id
     return Conversation(
-        conversation_id,
-        (_profile(*profiles[:_COLUMNS_OF_PROFILE]), _profile(*profiles[_COLUMNS_OF_PROFILE:])),
-        last_seq,
-        unread,
-        updated_at,
+        conversation_id=row["id"],
+        participants=(own, other) if in_order else (other, own),
+        marks=(own_marks, other_marks) if in_order else (other_marks, own_marks),
+        last_seq=row["last_seq"],
+        unread=row["unread"],
+        updated_at=row["updated_at"],
+        muted_until=muted_until if muted_until is not None and muted_until > now else None,
+        archived=row["archived"],
+        pinned=row["pinned"],
+        marked_unread=row["marked_unread"],
+        cleared_seq=row["cleared_seq"],
+        read_seq=row["read_seq"],
     )
 
 

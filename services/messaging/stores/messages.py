@@ -168,6 +168,9 @@ def _reply_to(row: asyncpg.Record) -> ReplyTo | msgspec.UnsetType:
     deleted_at = row["quoted_deleted_at"]
     if deleted_at is not None:
         return ReplyTo(seq, deleted_at=instant(deleted_at))
+    if row["quoted_sender_id"] is None:
+        # The viewer has cleared what is quoted.
+        return ReplyTo(seq)
     return ReplyTo(seq, row["quoted_sender_id"], row["quoted_type"], row["quoted_content"])
 
 

@@ -38,6 +38,7 @@ class Marked(NamedTuple):
 
     `shows_read` and `shows_delivered`: something of the other participant's became read, delivered, and no block stands.
     The same holds when the request is repeated and the mark already stood there: then the times are those of that move.
+    `unmarked`: the conversation was marked as unread, and no longer is.
     """
 
     verdict: str
@@ -50,6 +51,7 @@ class Marked(NamedTuple):
     other_id: str
     shows_read: bool
     shows_delivered: bool
+    unmarked: bool = False
 
 
 class Receipts:

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from services.messaging import metrics
-from services.messaging.stores.sql import UNREAD
+from services.messaging.stores.sql import UNREAD, UNREAD_SUMMARY
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
 
 _REBUILD: Final = Script("services.messaging.stores", "unread")
+_CLEAR: Final = Script("services.messaging.stores", "clear_unread")
 TOTAL: Final = "total"
+MAX_COUNTS: Final = 1_000
+"""Conversations in one answer with unread counts."""
 
 
 class Difference(NamedTuple):
@@ -49,6 +52,15 @@ class UnreadCounts:
         """Conversation → unread messages, of the user's conversations that have any, from PostgreSQL."""
         known = (await self._known([user_id]))[user_id]
         return {count.conversation_id: count.unread for count in known if count.unread}
+
+    async def summary(self, user_id: str, most: int = MAX_COUNTS) -> tuple[int, dict[str, int]]:
+        """All unread messages, and conversation → unread messages of the `most` newest conversations that have any."""
+        rows = await self._pool.fetch(UNREAD_SUMMARY, user_id, most)
+        return rows[0]["total"], {row["id"]: row["unread"] for row in rows if row["id"] is not None}
+
+    async def clear(self, user_id: str, conversation_id: str, version: int) -> None:
+        """The user has no unread messages in a conversation, by PostgreSQL's count of this version. Raises what redis raises."""
+        await _CLEAR(self._shards.of(user_id), user_id, conversation_id, version)
 
     async def compare(self, user_id: str) -> list[Difference]:
         """Where Redis and PostgreSQL differ. While messages are under way they may, for a moment.

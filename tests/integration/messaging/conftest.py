@@ -3,16 +3,20 @@
 from collections.abc import AsyncIterator
 
 import aio_pika
+import httpx
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from services.messaging.app import Messaging
+from services.messaging.settings import Settings
 from services.messaging.stores.sql import HINTS
 from shared import postgres
 from shared.protocol import topology
 from shared.redis import Shards, open_shards
 from tests.support.messaging import Gateway, Replica, Talk
-from tests.support.messaging_process import Broker
+from tests.support.messaging_process import SECRET, Broker
+from tests.support.messaging_rest import Rest
 from tests.support.redis import two_partitions
 
 
@@ -61,3 +65,18 @@ async def broker(amqp_url: str) -> AsyncIterator[Broker]:
         broker = Broker(await connection.channel(publisher_confirms=True))
         await broker.purge(topology.QUEUES)
         yield broker
+
+
+@pytest.fixture
+async def rest(pool: postgres.Pool, shards: Shards, database_url: str, redis_url: str) -> AsyncIterator[Rest]:
+    given = Settings.model_validate(
+        {
+            "database_url": database_url,
+            "amqp_url": "amqp://127.0.0.1:1/",
+            "redis_urls": redis_url,
+            "jwt_secret": SecretStr(SECRET),
+        }
+    )
+    transport = httpx.ASGITransport(Messaging(given, pool, shards, pool).http().app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
+        yield Rest(client)

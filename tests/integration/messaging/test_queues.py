@@ -42,7 +42,7 @@ async def start(pool: Pool, shards: Shards, database_url: str, amqp_url: str, re
                 **settings,
             }
         )
-        messaging = Messaging(given, pool, shards)
+        messaging = Messaging(given, pool, shards, pool)
         messaging.start(supervisor)
         await eventually(lambda: is_ready(messaging))
         return messaging

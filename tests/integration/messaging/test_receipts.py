@@ -216,7 +216,7 @@ async def test_what_was_committed_while_waiting_is_counted(replica: Replica, tal
         await transaction.start()
         sends = [talk.send(talk.one) for _ in range(3)]
         columns = zip(*((s.user_id, s.conversation_id, str(uuid.uuid4()), s.type, s.content, s.media) for s in sends))  # noqa: B905
-        await writer.fetch(APPEND, [str(uuid.uuid4()) for _ in sends], *map(list, columns))
+        await writer.fetch(APPEND, [str(uuid.uuid4()) for _ in sends], *map(list, columns), [], [])
         reading = asyncio.create_task(replica.receipts.mark([Mark(talk.id, talk.other.id, 3, None)]))
         await eventually(lambda: somebody_waits(replica.pool))
         await transaction.commit()

@@ -4,58 +4,21 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import jwt
 import pytest
-from pydantic import SecretStr
 
-from services.messaging.app import Messaging
-from services.messaging.settings import Settings
 from services.messaging.stores.messages import Draft
 from shared.postgres import Pool
-from shared.redis import MAX_CONNECTIONS, Shards
+from shared.redis import MAX_CONNECTIONS
 from shared.rest import encode_page
-from tests.support.messaging import Person, Replica, Talk, new_person
+from tests.support.messaging import Replica, Talk, new_person
 from tests.support.messaging_process import SECRET
+from tests.support.messaging_rest import Rest
 
 pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
-
-
-@dataclass
-class Rest:
-    """Calls as a person."""
-
-    client: httpx.AsyncClient
-
-    async def __call__(self, person: Person, method: str, path: str, **options: Any) -> httpx.Response:
-        claims = {"sub": person.id, "preferred_username": person.username, "exp": time.time() + 600}
-        headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
-        return await self.client.request(method, path, headers=headers, **options)
-
-    async def get(self, person: Person, path: str, **parameters: Any) -> Any:
-        """The body of a successful GET."""
-        response = await self(person, "GET", path, params=parameters)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-
-@pytest.fixture
-async def rest(pool: Pool, shards: Shards, database_url: str, redis_url: str) -> AsyncIterator[Rest]:
-    given = Settings.model_validate(
-        {
-            "database_url": database_url,
-            "amqp_url": "amqp://127.0.0.1:1/",
-            "redis_urls": redis_url,
-            "jwt_secret": SecretStr(SECRET),
-        }
-    )
-    transport = httpx.ASGITransport(Messaging(given, pool, shards).http().app)  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
-        yield Rest(client)
 
 
 async def fill(replica: Replica, talk: Talk, messages: int) -> None:
@@ -83,7 +46,7 @@ async def test_a_conversation_is_made_once(rest: Rest, pool: Pool) -> None:
     body = first.json()
     assert (body["lastMessage"], body["lastSeq"], body["unread"]) == (None, 0, 0)
     assert {participant["id"] for participant in body["participants"]} == {alice.id, bob.id}
-    assert set(body["participants"][0]) == {"id", "username", "displayName", "avatar"}
+    assert set(body["participants"][0]) == {"id", "username", "displayName", "avatar", "readSeq", "deliveredSeq"}
 
 
 async def test_two_who_want_one_at_once_make_one(rest: Rest, pool: Pool) -> None:
@@ -267,9 +230,11 @@ async def test_a_message_brings_its_conversation_to_the_top(rest: Rest, replica:
         )
 
 
-async def test_a_crowd_waits_for_its_turn(rest: Rest, talk: Talk) -> None:
+async def test_a_crowd_waits_for_its_turn(rest: Rest, talk: Talk, pool: Pool) -> None:
     """More requests at once than there are connections to Redis: none is turned away."""
-    answers = await asyncio.gather(*(rest(talk.one, "GET", "/chat/unread") for _ in range(4 * MAX_CONNECTIONS)))
+    people = [talk.one, talk.other, *[await new_person(pool) for _ in range(4)]]
+    calls = (rest(people[number % 6], "GET", "/chat/unread") for number in range(4 * MAX_CONNECTIONS))
+    answers = await asyncio.gather(*calls)
     assert {answer.status_code for answer in answers} == {200}
 
 

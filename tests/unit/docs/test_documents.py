@@ -23,6 +23,9 @@ GUIDE = (ROOT / "docs/writing-a-client.md").read_text(encoding="utf-8")
 PROTOCOL_CALLS = {
     ("post", "/chat/conversations"),
     ("get", "/chat/conversations"),
+    ("patch", "/chat/conversations/{conversation_id}"),
+    ("delete", "/chat/conversations/{conversation_id}"),
+    ("get", "/chat/users"),
     ("get", "/chat/conversations/{conversation_id}"),
     ("get", "/chat/conversations/{conversation_id}/messages"),
     ("get", "/chat/unread"),

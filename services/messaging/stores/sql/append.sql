@@ -5,7 +5,7 @@
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
 -- blocked, message_not_found), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread count before
 -- this batch, the conversation's version after it, whether a block stands, whether the message before this batch is
--- younger than 5 seconds, and the sender's profile.
+-- younger than 5 seconds, the sender's profile, and the participants out of whose archive the conversation came, or null.
 --
 -- Conversations are locked in the order of their ids, so that two replicas never wait for each other in a circle. After
 -- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):
@@ -21,6 +21,8 @@ WITH given AS MATERIALIZED (
         AS g (id, sender_id, conversation_id, key, type, content, media, reply_to, metadata, position)
 ), locked AS MATERIALIZED (
     SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked,
+           archived_low AND COALESCE(muted_low_until <= now(), true) AS unarchives_low,
+           archived_high AND COALESCE(muted_high_until <= now(), true) AS unarchives_high,
            GREATEST(updated_at, date_trunc('milliseconds', now())) AS now,
            updated_at > now() - interval '5 seconds' AS lively
     FROM messaging.conversations
@@ -30,6 +32,7 @@ WITH given AS MATERIALIZED (
 ), judged AS MATERIALIZED (
     SELECT g.position, g.id, g.sender_id, g.conversation_id, g.key, g.type, g.content, g.media, g.reply_to, g.metadata,
            l.last_seq, l.version, l.unread_low, l.unread_high, l.blocked, l.lively, l.now,
+           l.unarchives_low, l.unarchives_high, l.user_low, l.user_high,
            g.sender_id = l.user_low AS from_low,
            CASE WHEN g.sender_id = l.user_low THEN l.user_high ELSE l.user_low END AS receiver_id,
            m.seq AS repeated_seq, m.created_at AS repeated_at,
@@ -74,6 +77,10 @@ WITH given AS MATERIALIZED (
         version = c.version + 1,
         unread_low = c.unread_low + f.for_low,
         unread_high = c.unread_high + f.for_high,
+        hidden_low = false,
+        hidden_high = false,
+        archived_low = c.archived_low AND COALESCE(c.muted_low_until > f.now, false),
+        archived_high = c.archived_high AND COALESCE(c.muted_high_until > f.now, false),
         updated_at = f.now
     FROM (
         SELECT conversation_id, max(seq) AS last_seq, max(now) AS now,
@@ -91,7 +98,10 @@ SELECT j.verdict,
        j.version + (f.seq IS NOT NULL)::int AS version,
        j.blocked,
        j.lively,
-       u.username, u.display_name, u.avatar
+       u.username, u.display_name, u.avatar,
+       CASE WHEN f.seq IS NOT NULL AND (j.unarchives_low OR j.unarchives_high) THEN array_remove(ARRAY[
+           CASE WHEN j.unarchives_low THEN j.user_low::text END, CASE WHEN j.unarchives_high THEN j.user_high::text END
+       ], NULL) END AS unarchived
 FROM judged j
 LEFT JOIN fresh f USING (position)
 LEFT JOIN LATERAL (SELECT username, display_name, avatar FROM directory.users WHERE id = j.sender_id LIMIT 1) u ON true

@@ -37,7 +37,9 @@ WITH locked AS MATERIALIZED (
 ), advanced AS (
     UPDATE messaging.conversations c
     SET last_seq = j.last_seq + 1, version = c.version + 1, updated_at = j.now,
-        unread_low = c.unread_low + 1, unread_high = c.unread_high + 1
+        unread_low = c.unread_low + 1, unread_high = c.unread_high + 1, hidden_low = false, hidden_high = false,
+        archived_low = c.archived_low AND COALESCE(c.muted_low_until > j.now, false),
+        archived_high = c.archived_high AND COALESCE(c.muted_high_until > j.now, false)
     FROM judged j
     WHERE j.verdict = 'new' AND c.id = j.id
 )

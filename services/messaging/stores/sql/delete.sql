@@ -13,7 +13,8 @@ WITH given AS MATERIALIZED (
 ), seen AS MATERIALIZED (
     SELECT id, version FROM messaging.conversations WHERE id = ANY ($2::uuid[])
 ), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, version, blocked, unread_low, unread_high, read_low, read_high,
+    SELECT id, user_low, user_high, version, blocked, unread_low, unread_high,
+           GREATEST(read_low, cleared_low) AS read_low, GREATEST(read_high, cleared_high) AS read_high,
            date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
     WHERE id = ANY ($2::uuid[])

@@ -4,8 +4,8 @@
 -- $5 whether the row may have been given before, by somebody who died before telling what became of it
 --
 -- One row for each given row, in the given order: its verdict (marked, stale, conversation_not_found), where the marks stand,
--- when the reading mark moved last, unread count and version, the other participant, and which of its messages became
--- read or delivered, unless a block stands.
+-- when the reading mark moved last, unread count and version, the other participant, which of its messages became
+-- read or delivered, unless a block stands, and whether the conversation was marked as unread, which reading ends.
 --
 -- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted, and those committed while this
 -- statement waited for the lock can't be seen: such a row is stale, nothing is changed for it, and it is given again.
@@ -20,7 +20,7 @@ WITH given AS MATERIALIZED (
     FROM messaging.conversations
     WHERE id = ANY ($1::uuid[])
 ), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high,
+    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high, cleared_low, cleared_high, marked_low, marked_high,
            read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
            date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
@@ -36,6 +36,8 @@ WITH given AS MATERIALIZED (
            CASE WHEN g.user_id = l.user_low THEN l.unread_low ELSE l.unread_high END AS unread,
            CASE WHEN g.user_id = l.user_low THEN l.read_low_at ELSE l.read_high_at END AS read_at,
            CASE WHEN g.user_id = l.user_low THEN l.read_low ELSE l.read_high END AS read_from,
+           CASE WHEN g.user_id = l.user_low THEN l.cleared_low ELSE l.cleared_high END AS cleared,
+           g.read_to IS NOT NULL AND CASE WHEN g.user_id = l.user_low THEN l.marked_low ELSE l.marked_high END AS unmarks,
            CASE WHEN g.user_id = l.user_low THEN l.delivered_low ELSE l.delivered_high END AS delivered_from,
            -- LEAST passes over nulls, and a null stands for «not read».
            CASE WHEN g.read_to IS NOT NULL THEN LEAST(g.read_to, l.last_seq) END AS read_to,
@@ -52,7 +54,7 @@ WITH given AS MATERIALIZED (
                WHEN read_to = last_seq THEN unread
                ELSE (
                    SELECT count(*) FROM messaging.messages m
-                   WHERE m.conversation_id = s.conversation_id AND m.seq > s.read_from AND m.seq <= s.read_to
+                   WHERE m.conversation_id = s.conversation_id AND m.seq > GREATEST(s.read_from, s.cleared) AND m.seq <= s.read_to
                        AND m.sender_id <> s.user_id AND m.deleted_at IS NULL
                )
            END AS newly_read,
@@ -98,7 +100,9 @@ WITH given AS MATERIALIZED (
         read_low_at = CASE WHEN m.read_low IS NULL THEN c.read_low_at ELSE m.now END,
         read_high_at = CASE WHEN m.read_high IS NULL THEN c.read_high_at ELSE m.now END,
         delivered_low = GREATEST(c.delivered_low, m.delivered_low),
-        delivered_high = GREATEST(c.delivered_high, m.delivered_high)
+        delivered_high = GREATEST(c.delivered_high, m.delivered_high),
+        marked_low = c.marked_low AND NOT m.unmarks_low,
+        marked_high = c.marked_high AND NOT m.unmarks_high
     FROM (
         SELECT conversation_id, max(now) AS now,
                max(read_to) FILTER (WHERE is_low AND reads) AS read_low,
@@ -106,9 +110,11 @@ WITH given AS MATERIALIZED (
                max(delivered_to) FILTER (WHERE is_low) AS delivered_low,
                max(delivered_to) FILTER (WHERE NOT is_low) AS delivered_high,
                sum(newly_read) FILTER (WHERE is_low)::bigint AS read_by_low,
-               sum(newly_read) FILTER (WHERE NOT is_low)::bigint AS read_by_high
+               sum(newly_read) FILTER (WHERE NOT is_low)::bigint AS read_by_high,
+               bool_or(unmarks AND is_low) AS unmarks_low,
+               bool_or(unmarks AND NOT is_low) AS unmarks_high
         FROM moved
-        WHERE reads OR delivers
+        WHERE reads OR delivers OR unmarks
         GROUP BY conversation_id
     ) m
     WHERE c.id = m.conversation_id
@@ -119,11 +125,12 @@ SELECT CASE WHEN NOT s.found THEN 'conversation_not_found' WHEN s.stale THEN 'st
        GREATEST(s.delivered_from, s.delivered_to) AS delivered_seq,
        COALESCE(delivery.at, s.now) AS delivered_at,
        s.unread - m.newly_read AS unread,
-       s.version + (SELECT (count(*) > 0)::int FROM moved o WHERE o.conversation_id = s.conversation_id AND (o.reads OR o.delivers))
+       s.version + (SELECT (count(*) > 0)::int FROM moved o WHERE o.conversation_id = s.conversation_id AND (o.reads OR o.delivers OR o.unmarks))
            AS version,
        s.other_id::text,
        reading.position IS NOT NULL OR (m.newly_read > 0 AND NOT s.blocked) AS shows_read,
-       delivery.position IS NOT NULL OR (m.newly_delivered AND NOT s.blocked) AS shows_delivered
+       delivery.position IS NOT NULL OR (m.newly_delivered AND NOT s.blocked) AS shows_delivered,
+       COALESCE(m.unmarks, false) AS unmarked
 FROM sides s
 LEFT JOIN moved m USING (position)
 LEFT JOIN told reading ON reading.position = s.position AND reading.read

@@ -2,7 +2,7 @@
 -- $1 viewers (participants), $2 conversations, $3 seqs: one of each for each message
 --
 -- A deleted message has lost all but its place. A reply quotes the text that stood when it was sent: that of the first edit
--- behind which it stands, or else the one of now.
+-- behind which it stands, or else the one of now. Of a message that the viewer has cleared it quotes nothing but the seq.
 --
 -- Read by the receiver at the first of its marks at or beyond the seq; marks made while a block stood are the receiver's
 -- own affair. Read implies delivered. LATERAL … LIMIT 1 as in append.sql.
@@ -19,7 +19,8 @@ CROSS JOIN LATERAL (
     SELECT * FROM messaging.messages WHERE conversation_id = w.conversation_id AND seq = w.seq LIMIT 1
 ) m
 CROSS JOIN LATERAL (
-    SELECT user_low, user_high, version FROM messaging.conversations WHERE id = w.conversation_id LIMIT 1
+    SELECT user_low, user_high, version, CASE WHEN user_low = w.viewer_id THEN cleared_low ELSE cleared_high END AS cleared_seq
+    FROM messaging.conversations WHERE id = w.conversation_id LIMIT 1
 ) c
 CROSS JOIN LATERAL (
     -- A message of the system has both for receivers: each sees its own marks.
@@ -55,7 +56,7 @@ LEFT JOIN LATERAL (
     ) former ON true
     WHERE q.conversation_id = m.conversation_id AND q.seq = m.reply_to
     LIMIT 1
-) quoted ON m.reply_to IS NOT NULL
+) quoted ON m.reply_to > c.cleared_seq
 LEFT JOIN LATERAL (
     SELECT jsonb_agg(jsonb_build_object('emoji', emoji, 'userIds', user_ids) ORDER BY first) AS list
     FROM (

@@ -4,7 +4,7 @@
 -- A row for each participant, as `delete.sql` gives it; none when there is no such message.
 WITH locked AS MATERIALIZED (
     SELECT id, user_low, user_high, version, unread_low, unread_high,
-           $2 > read_low AS is_unread_low, $2 > read_high AS is_unread_high,
+           $2 > GREATEST(read_low, cleared_low) AS is_unread_low, $2 > GREATEST(read_high, cleared_high) AS is_unread_high,
            date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
     WHERE id = $1::uuid

@@ -1,0 +1,81 @@
+"""Announces what a user has set of a conversation, or that it was cleared, to all of the user's own connections."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from services.messaging.conversation_views import ConversationViews
+from services.messaging.fanout.event_builders import open_event
+from services.messaging.fanout.fanout import Fanout
+from services.messaging.fanout.user_events import NOBODY
+from services.messaging.stores.conversations import Cleared
+from services.messaging.stores.unread import UnreadCounts
+from shared.protocol import keys
+from shared.protocol.conversations import (
+    Conversation,
+    ConversationClearedPayload,
+    ConversationUpdatedPayload,
+)
+from shared.protocol.server import ConversationCleared, ConversationUpdated
+from shared.redis import Script, Shards
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS: Final = 5
+DELIVERY_SECONDS: Final = 2.0
+"""How long a message that is stored may be on its way to inboxes; one that takes longer is of a replica that died."""
+
+_FORGET_HISTORY: Final = Script("services.messaging.fanout", "forget_history")
+
+
+class ConversationAnnouncer:
+    """Sends `conversation.updated` and `conversation.cleared`. Raises what asyncpg and redis raise; repeating is harmless."""
+
+    def __init__(self, views: ConversationViews, fanout: Fanout, counts: UnreadCounts, shards: Shards) -> None:
+        self._views = views
+        self._fanout = fanout
+        self._counts = counts
+        self._shards = shards
+
+    async def updated(self, user_id: str, conversation_id: str) -> Conversation | None:
+        """Announce the conversation as it stands. Returns it, or None when the conversation is not the user's.
+
+        When the settings changed again meanwhile, it is announced again: the last event always says what stands.
+        """
+        view = await self._views.find(user_id, conversation_id)
+        for _ in range(ATTEMPTS):
+            if view is None:
+                return None
+            effects = self._fanout.effects()
+            event = ConversationUpdated(ConversationUpdatedPayload(view))
+            effects.events_for(user_id).add(open_event(event), NOBODY)
+            await self._fanout.deliver(effects)
+            announced, view = view, await self._views.find(user_id, conversation_id)
+            if view is None or view.me == announced.me:
+                return announced
+        return view
+
+    async def cleared(self, user_id: str, conversation_id: str, cleared: Cleared) -> None:
+        """Announce that everything up to a seq is hidden, and take that out of the inbox: no replay shows it."""
+        await self._counts.clear(user_id, conversation_id, cleared.version)
+        await self._wait_for_delivery(conversation_id, cleared.seq)
+        event = open_event(ConversationCleared(ConversationClearedPayload(conversation_id, cleared.seq)))
+        await _FORGET_HISTORY(self._shards.of(user_id), user_id, conversation_id, cleared.seq, event)
+        effects = self._fanout.effects()
+        effects.events_for(user_id).add(event, NOBODY)
+        await self._fanout.deliver(effects)
+
+    async def _wait_for_delivery(self, conversation_id: str, seq: int) -> None:
+        """Wait until the messages up to `seq` are in the inboxes. Nothing is known of conversations that rested for long."""
+        shard = self._shards.of(conversation_id)
+        key = shard.key(keys.DELIVERED, conversation_id)
+        pause, waited = 0.005, 0.0
+        while waited < DELIVERY_SECONDS:
+            delivered = await shard.client.get(key)
+            if delivered is None or int(delivered) >= seq:
+                return
+            await asyncio.sleep(pause)
+            waited += pause
+            pause = min(2 * pause, 0.1)
+        log.warning("clear.undelivered", conversation_id=conversation_id, seq=seq)

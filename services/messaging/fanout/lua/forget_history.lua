@@ -1,0 +1,38 @@
+-- Take a conversation's messages up to a seq out of a user's inbox: the event that the conversation was cleared stands in their places.
+-- ARGV[1]: user; ARGV[2]: conversation; ARGV[3]: seq; ARGV[4]: JSON of the event, without its last brace
+-- Returns how many entries were replaced.
+--
+-- Within a text of JSON every quotation mark is escaped, so these patterns find fields alone. An entry of a stream can't be changed:
+-- the inbox is written anew, with the same ids.
+
+local key, conversation, cleared, event = '{{INBOX}}' .. ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local belongs = '"conversationId":"' .. conversation .. '"'
+local entries = redis.call('XRANGE', key, '-', '+')
+local replaced = 0
+
+local function shows_history(text)
+    if not string.find(text, '"type":"message.', 1, true) and not string.find(text, '"type":"reaction.', 1, true) then
+        -- Settings of the conversation carry its last message.
+        return string.find(text, '"type":"conversation.updated"', 1, true) and string.find(text, '"id":"' .. conversation .. '"', 1, true)
+    end
+    local seq = string.find(text, belongs, 1, true) and tonumber(string.match(text, '"seq":(%d+)'))
+    return seq and seq <= cleared
+end
+
+for _, entry in ipairs(entries) do
+    if shows_history(entry[2][2]) then
+        entry[2] = { 'e', event, 'p', '' }
+        replaced = replaced + 1
+    end
+end
+if replaced > 0 then
+    local left = redis.call('PTTL', key)
+    redis.call('DEL', key)
+    for _, entry in ipairs(entries) do
+        redis.call('XADD', key, entry[1], unpack(entry[2]))
+    end
+    if left > 0 then
+        redis.call('PEXPIRE', key, left)
+    end
+end
+return replaced

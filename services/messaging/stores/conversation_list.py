@@ -1,0 +1,169 @@
+"""A user's list of conversations, in pages that lose nothing while conversations move."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from services.messaging.stores.sql import CONVERSATION_LIST
+from shared.postgres import Pool
+from shared.protocol.codec import Uuid, is_uuid
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.rest import decode_page, encode_page
+
+SCANNED: Final = 2_000
+"""Conversations that one page with a filter by unread messages looks at; it may be short then, or empty, and the list goes on."""
+
+
+class Filters(NamedTuple):
+    """Which conversations: those in the archive or the others, and of them those that are unread or pinned, or are not."""
+
+    archived: bool = False
+    unread: bool | None = None
+    pinned: bool | None = None
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """The least and the greatest place (migration 0011)."""
+        first = 2 if self.archived else 4
+        return first + (self.pinned is True), first + (self.pinned is not False)
+
+
+class Place(msgspec.Struct, array_like=True, frozen=True):
+    """Where in the order a page ends. `at_us`: `updated_at` in Unix microseconds."""
+
+    place: Annotated[int, msgspec.Meta(ge=0, le=5)]
+    at_us: int
+    conversation_id: Uuid
+
+
+class Snapshot(msgspec.Struct, array_like=True, frozen=True):
+    """What a statement could see: all transactions below `xmin`, at a time in Unix microseconds."""
+
+    xmin: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    at_us: int
+
+
+class ListPage(msgspec.Struct, array_like=True, frozen=True):
+    """Where the next page begins.
+
+    The list is read in rounds. The first reads all conversations. Each later one reads those that changed since the snapshot
+    with which the round before it began (`since`): they may have moved up, past the pages that were read. `after`: the end of
+    the last page of this round; `snapshot`: that with which this round began; both None where a round begins.
+    """
+
+    after: Place | None = None
+    since: Snapshot | None = None
+    snapshot: Snapshot | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(ListPage)
+FIRST: Final = ListPage()
+
+
+class _Row(NamedTuple):
+    conversation_id: str
+    place: int
+    updated_at: datetime
+    fits: bool
+    last_scanned: bool
+    xmin: int
+    at: datetime
+
+
+class _Part(NamedTuple):
+    """What one statement found. `end`: where it stopped, or None when there is no more."""
+
+    ids: list[str]
+    end: Place | None
+    snapshot: Snapshot | None
+
+
+class ConversationList:
+    """The lists of all users. Raises what asyncpg raises."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def page(
+        self, user_id: str, filters: Filters, limit: int, page: ListPage
+    ) -> tuple[list[str], ListPage | None]:
+        """At most `limit` ids of conversations, pinned ones first, then the newest first; and the next page, if there is one."""
+        part = await self._part(user_id, filters, limit, page.after, page.since)
+        snapshot = page.snapshot or part.snapshot
+        if part.end is not None:
+            return part.ids, ListPage(part.end, page.since, snapshot)
+        if page.snapshot is None:
+            # The whole round was one statement: nothing moved in between.
+            return part.ids, None
+        return await self._with_moved(user_id, filters, limit, part.ids, page.snapshot)
+
+    async def _with_moved(
+        self, user_id: str, filters: Filters, limit: int, ids: list[str], since: Snapshot
+    ) -> tuple[list[str], ListPage | None]:
+        """The last page of a round, and what fits of the next one."""
+        room = limit - len(ids)
+        moved = await self._part(user_id, filters, max(room, 1), None, since)
+        if room == 0:
+            return ids, ListPage(None, since, None) if moved.ids or moved.end else None
+        shown = ids + [conversation for conversation in moved.ids if conversation not in set(ids)]
+        return shown, None if moved.end is None else ListPage(moved.end, since, moved.snapshot)
+
+    async def _part(
+        self, user_id: str, filters: Filters, limit: int, after: Place | None, since: Snapshot | None
+    ) -> _Part:
+        filtered = filters.unread is not None
+        rows = [
+            _Row(*row)
+            for row in await self._pool.fetch(
+                CONVERSATION_LIST,
+                user_id,
+                limit + 1,
+                *filters.places,
+                *((None, None, None) if after is None else (after.place, _time(after.at_us), after.conversation_id)),
+                filters.unread,
+                SCANNED if filtered else limit + 1,
+                *((None, None) if since is None else (since.xmin, _time(since.at_us))),
+            )
+        ]
+        fitting = [row for row in rows if row.fits]
+        shown = fitting[:limit]
+        end = None
+        if len(fitting) > limit:
+            end = shown[-1]
+        elif filtered and rows and rows[-1].last_scanned:
+            end = rows[-1]
+        return _Part(
+            [row.conversation_id for row in shown],
+            None if end is None else Place(end.place, _microseconds(end.updated_at), end.conversation_id),
+            Snapshot(rows[0].xmin, _microseconds(rows[0].at)) if rows else None,
+        )
+
+
+def encode(page: ListPage | None) -> str | None:
+    """The page as clients pass it back."""
+    return None if page is None else encode_page(msgspec.json.encode(page).decode())
+
+
+def decode(page: str | None) -> ListPage:
+    """The page that `encode` was given; the first one for None. Raises ProtocolError (validation_error) for anything else."""
+    if page is None:
+        return FIRST
+    try:
+        decoded = _decoder.decode(decode_page(page))
+        for at_us in [place.at_us for place in (decoded.after, decoded.since, decoded.snapshot) if place is not None]:
+            _time(at_us)
+        genuine = decoded.after is None or is_uuid(decoded.after.conversation_id)
+    except (msgspec.DecodeError, ValueError, OverflowError, OSError):
+        genuine = False
+    if not genuine:
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
+    return decoded
+
+
+def _microseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)
+
+
+def _time(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us / 1_000_000, UTC)

@@ -1,0 +1,13 @@
+-- A user has no unread messages in a conversation any more. ARGV: user, conversation, version of that count
+-- Redis counts nothing for a user without a total: it will be rebuilt. A newer count stays.
+
+local total_key = '{{UNREAD_TOTAL}}' .. ARGV[1]
+local key = '{{UNREAD_CONVERSATION}}' .. ARGV[1] .. ':' .. ARGV[2]
+local version_key = '{{UNREAD_VERSION}}' .. ARGV[1] .. ':' .. ARGV[2]
+local total = tonumber(redis.call('GET', total_key) or nil)
+if not total or tonumber(redis.call('GET', version_key) or -1) >= tonumber(ARGV[3]) then
+    return 0
+end
+local count = tonumber(redis.call('GET', key) or 0)
+redis.call('MSET', total_key, total - count, key, 0, version_key, ARGV[3])
+return 1

@@ -1,0 +1,86 @@
+"""How many requests a user may make, over all replicas of a service: counted in Redis."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.redis import Script, Shards
+from shared.settings import ServiceSettings
+
+_TAKE: Final = Script("shared.rest", "take")
+_STATE: Final = "rate_limit"
+HEADERS: Final = ("RateLimit-Policy", "RateLimit")
+"""Response headers by which a client sees its allowance (draft-ietf-httpapi-ratelimit-headers-10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of an allowance: `remaining` requests now, all `quota` again after `reset_seconds`.
+
+    `window_seconds`: how long it takes from none to all.
+    """
+
+    quota: int
+    remaining: int
+    reset_seconds: int
+    window_seconds: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For the response."""
+        return {
+            "RateLimit-Policy": f'"user";q={self.quota};w={self.window_seconds}',
+            "RateLimit": f'"user";r={self.remaining};t={self.reset_seconds}',
+        }
+
+
+class RateLimit:
+    """An allowance of each user: `burst` requests at once, refilled with one every `interval_seconds`."""
+
+    def __init__(self, shards: Shards, name: str, interval_seconds: float, burst: int) -> None:
+        self._shards = shards
+        self._name = name
+        self._interval_ms = interval_seconds * 1000
+        self._burst = burst
+
+    @classmethod
+    def of_service(cls, settings: ServiceSettings, shards: Shards, service: str) -> "RateLimit | None":
+        """The allowance of all requests to a service; None when the operator bounds nothing."""
+        rate = settings.rest_requests_per_second
+        return cls(shards, service, 1 / rate, settings.rest_burst) if rate else None
+
+    async def require(self, user_id: str, message: str) -> Allowance:
+        """Take one request. Raises ProtocolError (rate_limit_exceeded) with `message` when none is left, and RedisError."""
+        allowed, remaining, wait_ms = await _TAKE(
+            self._shards.of(user_id), self._name, user_id, self._interval_ms, self._burst
+        )
+        if not allowed:
+            raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=wait_ms / 1000)
+        window = round(self._interval_ms * self._burst / 1000)
+        return Allowance(self._burst, remaining, -(-wait_ms // 1000), max(window, 1))
+
+
+def note(scope: Scope, allowance: Allowance) -> None:
+    """Keep an allowance with the request, for `RateLimitHeaders`."""
+    scope.setdefault("state", {})[_STATE] = allowance
+
+
+class RateLimitHeaders:
+    """Adds the allowance that a request was counted on to its response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+
+        async def with_headers(message: Message) -> None:
+            allowance = scope.get("state", {}).get(_STATE)
+            if message["type"] == "http.response.start" and isinstance(allowance, Allowance):
+                MutableHeaders(scope=message).update(allowance.headers)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
