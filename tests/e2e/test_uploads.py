@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_client import ChatClient
 from PIL import Image
 
 from tests.e2e.conftest import Pair
 from tests.support.messaging import eventually
-from tests.support.people import People
+from tests.support.people import People, Person
 from tests.support.stack import Stack
 from tests.support.uploads import File, complete, fetch, opened, picture, put, reserve, send_bytes, try_upload, upload
 
@@ -328,3 +329,22 @@ async def test_a_deleted_message_s_upload_is_gone(stack: Stack, pair: Pair) -> N
         return not folder.exists()
 
     await eventually(is_deleted)
+
+
+async def test_the_python_client_brings_a_file_from_the_disk(stack: Stack, pair: Pair, tmp_path: Path) -> None:
+    file = tmp_path / "beach.jpg"
+    file.write_bytes(PICTURE.data)
+    steps: list[tuple[int, int]] = []
+    async with ChatClient(stack.url, lambda: _token(pair.alice)) as client:
+        media = await client.rest.upload(
+            file, pair.conversation, on_progress=lambda sent, total: steps.append((sent, total))
+        )
+        message = await client.send(pair.conversation, "image", media=[media])
+    assert (media["type"], media["name"]) == ("image", "beach.jpg")
+    assert message["media"][0]["url"] == media["url"]
+    assert steps[0] == (0, len(PICTURE.data))
+    assert steps[-1] == (len(PICTURE.data), len(PICTURE.data))
+
+
+async def _token(person: Person) -> str:
+    return person.token

@@ -15,6 +15,7 @@ import { Rest } from "./rest.js";
 import { Timeline } from "./timeline.js";
 import { Tokens } from "./tokens.js";
 import { TypingIndicators, TypingThrottle } from "./typing.js";
+import { Uploads } from "./uploads.js";
 import { onWakeups } from "./wakeups.js";
 
 const OUTBOX_LIMIT = 200;
@@ -29,6 +30,7 @@ export class ChatClient {
   #typing;
   #indicators;
   #timeline;
+  #uploads;
   #stopWakeups = () => {};
   /** @type {string | null} */
   #userId = null;
@@ -57,6 +59,8 @@ export class ChatClient {
       transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, draft),
       onUnanswered: () => this.#connection.probe(),
     });
+    const XMLHttpRequest = options.XMLHttpRequest ?? (options.fetch ? undefined : globalThis.XMLHttpRequest);
+    this.#uploads = new Uploads({ rest: this.rest, clock, transport: { fetch, XMLHttpRequest } });
     this.#receipts = new Receipts({ clock, transmit });
     this.#blocks = new BlockRequests({ clock, transmit });
     this.#typing = new TypingThrottle({ clock, transmit });
@@ -133,6 +137,17 @@ export class ChatClient {
     const error = new ChatError("closed", "The client was closed");
     this.#blocks.close(error);
     this.#outbox.close(error);
+  }
+
+  /**
+   * Brings a file to the server, for the `media` of a message in the same conversation. Tries again when the network fails.
+   *
+   * @param {any} file a File or Blob, or bytes
+   * @param {import("./types.d.ts").UploadOptions} options
+   * @returns {Promise<import("./types.d.ts").UploadedMedia>} rejects with the server's reason, `network`, or `aborted`
+   */
+  upload(file, options) {
+    return this.#uploads.upload(file, options);
   }
 
   /**

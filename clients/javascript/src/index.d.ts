@@ -15,6 +15,9 @@ import type {
   Presence,
   StateChange,
   Unread,
+  UploadedMedia,
+  UploadOptions,
+  UploadReservation,
   User,
 } from "./types.js";
 
@@ -80,6 +83,10 @@ export declare class Rest {
   pushKey(): Promise<{ publicKey: string }>;
   subscribePush(subscription: object): Promise<null>;
   unsubscribePush(endpoint: string): Promise<null>;
+  reserveUpload(file: { conversationId: string; name: string; mimeType: string; size: number }): Promise<UploadReservation>;
+  completeUpload(uploadId: string): Promise<{ media: UploadedMedia }>;
+  /** With fresh URLs. */
+  getUpload(uploadId: string): Promise<{ media: UploadedMedia }>;
 }
 
 export declare class ChatClient {
@@ -103,6 +110,11 @@ export declare class ChatClient {
   /** `sent` gives the stored message, however it became known. Throws ChatError: validation_error, outbox_full, duplicate_temp_id. */
   send(draft: Draft): { tempId: string; sent: Promise<Message> };
   discard(tempId: string): boolean;
+  /**
+   * Brings a File, Blob or bytes to the server, for the `media` of a message in the same conversation; tries again when the network
+   * fails. Rejects with ChatError: the server's reason, `network`, or `aborted`.
+   */
+  upload(file: Blob | ArrayBuffer | Uint8Array, options: UploadOptions): Promise<UploadedMedia>;
   track(conversationId: string, seq: number): void;
   markRead(conversationId: string, seq: number): void;
   markDelivered(conversationId: string, seq: number): void;

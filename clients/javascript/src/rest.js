@@ -167,6 +167,36 @@ export class Rest {
   }
 
   /**
+   * Reserves an upload; `upload` of the client does the whole way.
+   *
+   * @param {{ conversationId: string, name: string, mimeType: string, size: number }} file `size` in bytes
+   * @returns {Promise<import("./types.d.ts").UploadReservation>}
+   */
+  reserveUpload(file) {
+    return this.#call("POST", "/chat/uploads", file);
+  }
+
+  /**
+   * Has the bytes of an upload checked, once they are sent.
+   *
+   * @param {string} uploadId
+   * @returns {Promise<{ media: import("./types.d.ts").UploadedMedia }>}
+   */
+  completeUpload(uploadId) {
+    return this.#call("POST", `/chat/uploads/${encodeURIComponent(uploadId)}/complete`);
+  }
+
+  /**
+   * An upload with fresh URLs, for those that are over after 7 days.
+   *
+   * @param {string} uploadId
+   * @returns {Promise<{ media: import("./types.d.ts").UploadedMedia }>}
+   */
+  getUpload(uploadId) {
+    return this.#call("GET", `/chat/uploads/${encodeURIComponent(uploadId)}`);
+  }
+
+  /**
    * A whole list, page by page; a list without pages is taken as it is.
    *
    * @param {string} path
@@ -245,10 +275,11 @@ export class Rest {
    * @param {import("./http.js").Answer} answer
    */
   #failure({ status, headers, text }) {
-    const retryable = status === 429 || status >= 500;
+    let retryable = status === 429 || status >= 500;
     const retryAfter = parseRetryAfter(headers.get("Retry-After"), this.#clock.now());
     try {
       const { error } = JSON.parse(text);
+      retryable ||= error.retryable === true;
       return new ChatError(error.code, error.message, { retryable, retryAfter, status });
     } catch {
       return new ChatError("internal_error", `HTTP ${status}`, { retryable, retryAfter, status });

@@ -75,6 +75,39 @@ export interface Draft {
   tempId?: string;
 }
 
+/** What `upload` needs to know. */
+export interface UploadOptions {
+  /** The conversation whose message will bring the file. */
+  conversationId: string;
+  /** Of the file: its own unless given. */
+  name?: string;
+  mimeType?: string;
+  /** How many bytes have left, of how many; with `fetch` alone (Node) at the beginning and at the end. */
+  onProgress?: (progress: { sent: number; total: number }) => void;
+  /** Gives the upload up: it rejects with `aborted`. */
+  signal?: AbortSignal;
+}
+
+export interface UploadReservation {
+  uploadId: string;
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  expiresAt: string;
+}
+
+/** An upload that is ready: an entry for `media` of a message. URLs are signed for 7 days. */
+export interface UploadedMedia extends Media {
+  uploadId: string;
+  url: string;
+  type: "image" | "video" | "audio" | "file";
+  mimeType: string;
+  size: number;
+  name: string;
+  durationMs?: number;
+  blurhash?: string;
+}
+
 /** Messages between the two seqs (both excluded) could not be read. */
 export interface LostRange {
   conversationId: string;
@@ -138,6 +171,8 @@ export interface ClientOptions {
   getToken: (reason: { renew: boolean }) => Promise<string> | string;
   /** Needed where there is no global one (Node before 22). */
   WebSocket?: any;
+  /** Tells how far an upload is; the global one unless `fetch` is given. */
+  XMLHttpRequest?: any;
   fetch?: typeof fetch;
   /** Messages that may wait for their acknowledgement, 200 unless given. */
   outboxLimit?: number;

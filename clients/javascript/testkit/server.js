@@ -46,7 +46,7 @@ export class ScriptedServer {
     this.requests.push({ method, path: url.pathname, query: url.searchParams, headers, body });
     const route = this.routes.get(`${method} ${url.pathname}`);
     if (!route) throw new TypeError("connection refused");
-    const [status, answer = null, extra = {}] = route(url, body && JSON.parse(body), headers);
+    const [status, answer = null, extra = {}] = route(url, typeof body === "string" ? JSON.parse(body) : body, headers);
     const text = answer === null ? "" : JSON.stringify(answer);
     return { status, ok: status < 400, headers: { get: (name) => extra[name] ?? null }, text: () => Promise.resolve(text) };
   };

@@ -24,6 +24,25 @@ class Media(TypedDict):
     name: NotRequired[str]
 
 
+class UploadedMedia(Media):
+    """An upload: an entry for a message's `media`. `url` and `thumbnail` are signed for 7 days."""
+
+    uploadId: str
+    mimeType: str
+    durationMs: NotRequired[int]
+    blurhash: NotRequired[str]
+
+
+class Reservation(TypedDict):
+    """Where the bytes of an upload go."""
+
+    uploadId: str
+    method: str
+    url: str
+    headers: dict[str, str]
+    expiresAt: str
+
+
 class User(TypedDict):
     """A profile."""
 

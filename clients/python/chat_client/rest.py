@@ -6,6 +6,7 @@ Every call raises ServerError with the server's reason, and ConnectionLost when 
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -21,10 +22,12 @@ from chat_client.resources import (
     Page,
     PushSubscription,
     Unread,
+    UploadedMedia,
     User,
     UserStatus,
 )
 from chat_client.tokens import Tokens
+from chat_client.uploads import Progress, Source, upload
 
 TIMEOUT_SECONDS: Final = 15.0
 ATTEMPTS: Final = 3
@@ -121,6 +124,22 @@ class Rest:
     async def unsubscribe_push(self, endpoint: str) -> None:
         """Forget a push subscription."""
         await self.call("DELETE", "/chat/push/subscriptions", body={"endpoint": endpoint})
+
+    async def upload(
+        self,
+        file: Path | bytes,
+        conversation_id: str,
+        *,
+        name: str | None = None,
+        mime_type: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> UploadedMedia:
+        """Bring a file to the server, for the `media` of a message in the same conversation. Cancel the task to give it up.
+
+        `on_progress` is called with the bytes that have left, and all bytes. A `Path` is read piece by piece. Tries again when
+        the network fails.
+        """
+        return await upload(self.call, Source.of(file, name, mime_type), conversation_id, on_progress)
 
     async def call(self, method: str, path: str, *, query: Query | None = None, body: Any = None) -> Any:
         """Any call. The answer's JSON, None when it has none."""

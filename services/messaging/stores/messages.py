@@ -77,7 +77,7 @@ class Messages:
 
         def events(rows: Sequence[asyncpg.Record]) -> list[WebhookEvent]:
             return [
-                message_created(draft.send, message_id, row["seq"], row["created_at"])
+                message_created(self._outgoing(draft.send), message_id, row["seq"], row["created_at"])
                 for draft, message_id, row in zip(drafts, ids, rows, strict=True)
                 if row["verdict"] == "new"
             ]
@@ -90,6 +90,12 @@ class Messages:
                 if attempt == attempts - 1:
                     raise
         return [Appended(message_id, *row) for message_id, row in zip(ids, rows, strict=True)]
+
+    def _outgoing(self, send: SendMessage) -> SendMessage:
+        """The message as others see it: its uploads have URLs."""
+        if self._signer is None or send.media is None or not has_uploads(send.media):
+            return send
+        return msgspec.structs.replace(send, media=self._signer.sign_media(send.media))
 
     async def at(self, places: Sequence[tuple[str, str, int]]) -> list[Message]:
         """The messages at (viewer, conversation, seq), as the viewers may see them; places that are empty are left out."""
