@@ -144,6 +144,7 @@ class Messaging:
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("publisher", self._publisher.run())
+        supervisor.start("outgoing", self._outgoing.run())
         supervisor.start("commands link", self._commands_link.run())
         supervisor.start("changes link", self._changes_link.run())
         supervisor.start("signals link", self._signals_link.run())

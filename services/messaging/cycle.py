@@ -90,7 +90,7 @@ class Cycle:
         if ended:
             await self._indicators.end(ended)
         if undelivered:
-            await retry_until_available("report undelivered", lambda: self._outgoing.undelivered(undelivered))
+            await self._outgoing.undelivered(undelivered)
         if effects.deleted:
             await retry_until_available("inboxes", lambda: self._fanout.eraser.erase(effects.deleted))
         if effects.conversations:

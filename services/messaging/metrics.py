@@ -32,6 +32,9 @@ OVERTAKEN = Counter("chat_messaging_overtaken_total", "Fan-outs that went ahead 
 REDELIVERED = Counter("chat_messaging_redelivered_total", "AMQP messages that the broker delivered again.")
 DEAD_LETTERS = Counter("chat_messaging_dead_letters_total", "AMQP messages that could not be handled.")
 UNDELIVERED = Counter("chat_messaging_undelivered_total", "Messages that no gateway took, published to the notifier.")
+UNDELIVERED_DROPPED = Counter(
+    "chat_messaging_undelivered_dropped_total", "Messages without a push because the broker was away for too long."
+)
 REBUILT = Counter("chat_messaging_unread_rebuilt_total", "Users whose unread counts were missing in Redis.")
 SIGNALS = Counter("chat_messaging_signals_total", "Typing signals taken from the queue.")
 DRIFT = Counter("chat_messaging_unread_drift_total", "Users, of those sampled, whose counts in Redis were wrong.")

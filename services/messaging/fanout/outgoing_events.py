@@ -1,18 +1,29 @@
 """Events for other services: messages that no gateway took (notifier), and changes of blocks (presence)."""
 
+import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
+
+import structlog
 
 from services.messaging import metrics
 from services.messaging.fanout.user_events import AnnouncedMessage
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_EVENTS, NOTIFIER_WAITING, PRESENCE_COMMANDS
-from shared.rabbitmq import Publisher
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.retry import retry_until_available
+
+log = structlog.get_logger(__name__)
 
 PREVIEW_CHARACTERS: Final = 400
 MAX_MESSAGES: Final = 256
 """Messages in one AMQP message."""
+PATIENCE_SECONDS: Final = 1.0
+MAX_BACKLOG: Final = 20_000
+"""Messages that wait for the broker, some 20 MB. Beyond, no push is sent for the newest: the messages themselves are stored."""
 
 
 def undelivered_of(message: AnnouncedMessage) -> relay.Undelivered:
@@ -38,14 +49,45 @@ class OutgoingEvents:
     def __init__(self, publisher: Publisher, delay_seconds: float) -> None:
         self._publisher = publisher
         self._delay_seconds = delay_seconds
+        self._backlog: deque[relay.Undelivered] = deque()
+        self._any_backlog = asyncio.Event()
 
     async def undelivered(self, announced: Sequence[AnnouncedMessage]) -> None:
-        """Publish, with confirm. Raises what `Publisher.publish` raises."""
+        """Publish, with confirm; after 1 s without one the messages join the backlog: no push may hold up a cycle."""
         messages = [undelivered_of(message) for message in announced]
+        if not self._backlog:
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._publish(messages)
+            except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+                log.warning("undelivered.put_off", messages=len(messages), error=repr(error))
+            else:
+                return
+        self._put_off(messages)
+
+    async def run(self) -> None:
+        """Publish the backlog, oldest first, as soon as the broker takes it. Never returns."""
+        while True:
+            await self._any_backlog.wait()
+            first = [self._backlog[place] for place in range(min(MAX_MESSAGES, len(self._backlog)))]
+            await retry_until_available("report undelivered", partial(self._publish, first))
+            for _ in first:
+                self._backlog.popleft()
+            if not self._backlog:
+                self._any_backlog.clear()
+
+    async def _publish(self, messages: Sequence[relay.Undelivered]) -> None:
         for start in range(0, len(messages), MAX_MESSAGES):
-            body = msgpack_encoder.encode(relay.UndeliveredBatch(messages[start : start + MAX_MESSAGES]))
+            body = msgpack_encoder.encode(relay.UndeliveredBatch(list(messages[start : start + MAX_MESSAGES])))
             await self._publisher.publish(NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds)
         metrics.UNDELIVERED.inc(len(messages))
+
+    def _put_off(self, messages: Sequence[relay.Undelivered]) -> None:
+        room = MAX_BACKLOG - len(self._backlog)
+        if len(messages) > room:
+            metrics.UNDELIVERED_DROPPED.inc(len(messages) - room)
+        self._backlog.extend(messages[:room])
+        self._any_backlog.set()
 
     async def blocks(self, changes: Iterable[relay.BlockChanged]) -> None:
         """Publish, with confirm. Raises what `Publisher.publish` raises."""
