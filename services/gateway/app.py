@@ -81,7 +81,6 @@ class Process:
         )
         self.registry = ConnectionRegistry(self.shards, self.gateway_id)
         self.undelivered = UndeliveredTracker(self.registry, self.publisher, settings.push_delay_seconds)
-        self.takeover = Takeover(self.shards, self.gateway_id, self.undelivered, settings.push_delay_seconds)
         presence = PresencePublisher(
             self.hub,
             self.publisher,
@@ -89,6 +88,7 @@ class Process:
             gateway_id=self.gateway_id,
             renewal_seconds=settings.renewal_seconds,
         )
+        self.takeover = Takeover(self.shards, self.gateway_id, self.undelivered, presence, settings.push_delay_seconds)
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds)
         self.dispatcher = Dispatcher(
             hub=self.hub,

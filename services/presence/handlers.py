@@ -102,6 +102,8 @@ def _change(command: relay.Connected | relay.Disconnected | relay.SetStatus, now
             return rules.Hold(command.connection_id, at_ms)
         case relay.Disconnected(clean=True):
             return rules.Close(command.connection_id, at_ms)
+        case relay.Disconnected(certain=False):
+            return rules.Doubt(command.connection_id, at_ms)
         case relay.Disconnected():
             return rules.Lose(command.connection_id, at_ms)
         case relay.SetStatus():

@@ -68,7 +68,14 @@ class Choose(msgspec.Struct, array_like=True, tag="choose", frozen=True):
     status: Status
 
 
-Change = Hold | Lose | Close | Choose
+class Doubt(msgspec.Struct, array_like=True, tag="doubt", frozen=True):
+    """The connection's gateway died, as far as others knew at `at_ms`: it counts until the grace ends, or a renewal comes."""
+
+    connection_id: str
+    at_ms: int
+
+
+Change = Hold | Lose | Close | Choose | Doubt
 
 
 def sign_of_life(at_ms: int, now: int) -> int:

@@ -41,6 +41,8 @@ GATEWAY: Final = "gateway:"
 """pub/sub topic `gateway:{gatewayId}`: what one gateway is to deliver; and the key that says that Redis knows it."""
 CONNECTIONS: Final = "connections:"
 """set `connections:{gatewayId}`: `<user id> <connection id>` of every connection that the gateway holds."""
+GATEWAY_DEAD_MS: Final = 15_000
+"""A gateway that says nothing for so long is dead: three signs of life didn't come."""
 GATEWAYS_HEARD: Final = "gateways:heard"
 """sorted set: gateway id → when it last said that it lives, Unix ms; without those whose connections were taken over."""
 BLOCKED: Final = "blocked:"

@@ -176,12 +176,16 @@ class Connected(Relayed, tag_field="kind", tag="connected"):
 
 
 class Disconnected(Relayed, tag_field="kind", tag="disconnected"):
-    """A connection ended: by a close handshake or by us (`clean`), or it was lost."""
+    """A connection ended: by a close handshake or by us (`clean`), or it was lost.
+
+    `certain` False: another gateway says so of one that died; a renewal proves the opposite.
+    """
 
     user_id: str
     connection_id: str
     clean: bool
     at_ms: int
+    certain: bool = True
 
 
 class SetStatus(Relayed, tag_field="kind", tag="status"):

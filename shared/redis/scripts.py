@@ -37,7 +37,7 @@ def load_lua(package: str, name: str, tag: str = "", *, clustered: bool = False)
         if match[1] in commands:
             return commands[match[1]]
         declared = str(getattr(keys, match[1]))
-        # What isn't the name of a key, such as a mark in a value, has no letters.
+        # What isn't the name of a key, such as a number or a mark in a value, has no letters.
         return f"{tag}{declared}" if declared[0].isalpha() else declared
 
     return _PLACEHOLDER.sub(fill, text)

@@ -6,7 +6,7 @@ All times are Unix milliseconds, except `seen`: Unix seconds, as in the contract
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.presence.rules import RANK, Change, Choose, Close, Hold, Lose, Timing
+from services.presence.rules import RANK, Change, Choose, Close, Doubt, Hold, Lose, Timing
 from shared.protocol.payloads import Status
 
 FOREVER: Final = 2**53
@@ -71,6 +71,10 @@ def advance(presence: UserPresence, changes: list[Change], now: int, timing: Tim
 def _apply(presence: UserPresence, change: Change, now: int, timing: Timing) -> bool:
     """Apply one change. True when it ended a connection that was not known."""
     connection = change.connection_id
+    if isinstance(change, Doubt):
+        if connection in presence.leases:
+            presence.leases[connection] = min(presence.leases[connection], change.at_ms + timing.grace_ms)
+        return False
     if presence.closed.get(connection, 0) > now and not isinstance(change, Close):
         return False
     match change:

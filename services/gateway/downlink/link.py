@@ -56,11 +56,12 @@ class Downlink:
         """One life of the link."""
         subscription = await self._shard.subscribe(self._on_message, self._topic, self._shard.key(keys.GATEWAYS))
         try:
-            await self._say_alive()
+            again = bool(self._epoch)
+            known = await self._say_alive()
             self._heard_at = time.monotonic()
             self.up = True
             log.info("downlink.connected", shard=self._shard.index)
-            self._recover()
+            self._recover(lost_data=again and not known)
             while not subscription.ended.done():
                 await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS)
                 await self._prove()
@@ -75,7 +76,7 @@ class Downlink:
             raise TimeoutError("the link delivers nothing")
         if not await self._say_alive():
             log.warning("downlink.forgotten", shard=self._shard.index)
-            self._recover()
+            self._recover(lost_data=True)
 
     async def _say_alive(self) -> bool:
         """Renew our entry, and send ourselves a message. False: Redis didn't have the entry, or may have lost others.
@@ -90,8 +91,8 @@ class Downlink:
         before, self._epoch = self._epoch, epoch
         return bool(known) and before in (b"", epoch)
 
-    def _recover(self) -> None:
-        if self._recovery.ask_all(self._shard.index):
+    def _recover(self, *, lost_data: bool = False) -> None:
+        if self._recovery.ask_all(self._shard.index, lost_data=lost_data):
             metrics.LINK_GAPS.inc()
 
     def _on_message(self, body: bytes) -> None:

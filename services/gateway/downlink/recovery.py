@@ -43,13 +43,18 @@ class Recovery:
         self._waiting[connection] = None
         self._any_waiting.set()
 
-    def ask_all(self, shard: int) -> bool:
-        """Recover all whose users' inboxes lie on one server: its link was cut, or it lost its data. False: nobody.
+    def ask_all(self, shard: int, *, lost_data: bool = False) -> bool:
+        """Recover all whose users' inboxes lie on one server: its link was cut, or (`lost_data`) it lost its data.
+
+        False: nobody is there.
 
         Friends of everybody may live on that server. Connections that are opening may have read their inboxes before: they
         follow when they are open.
         """
-        self._presence.repeat(self._hub)
+        if lost_data:
+            self._presence.restore(self._hub)
+        else:
+            self._presence.repeat(self._hub)
         affected = [connection for connection in self._hub if self._shards.index_of(connection.user_id) == shard]
         self._opening &= self._hub.by_id.keys()
         self._opening |= {connection.id for connection in affected if connection.closed}

@@ -2,7 +2,8 @@
 
 A gateway keeps in its memory which messages wait for a sign of life (`silence`). When it is killed, another one takes over
 the connections that it held: the messages of its last seconds count as unseen. The notifier drops those whose receivers have
-come back meanwhile, or said that they have them.
+come back meanwhile, or said that they have them. Presence hears that the connections are lost, so that users who came back and
+closed since are offline soon.
 """
 
 import asyncio
@@ -11,13 +12,13 @@ from typing import Final
 import structlog
 
 from services.gateway.downlink.undelivered import UndeliveredTracker
+from services.gateway.uplink.presence import PresencePublisher
+from shared.protocol import keys
 from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 5.0
-DEAD_SECONDS: Final = 15.0
-"""Three signs of life that didn't come. Clients of a gateway that died are back elsewhere by then."""
 PAGE: Final = 100
 """Connections taken over at once."""
 EVENTS: Final = 16
@@ -32,11 +33,17 @@ class Takeover:
     """Looks for dead gateways. Every living one does; each connection is taken over by one of them."""
 
     def __init__(
-        self, shards: Shards, gateway_id: str, undelivered: UndeliveredTracker, push_delay_seconds: float
+        self,
+        shards: Shards,
+        gateway_id: str,
+        undelivered: UndeliveredTracker,
+        presence: PresencePublisher,
+        push_delay_seconds: float,
     ) -> None:
         self._shards = shards
         self._gateway_id = gateway_id
         self._undelivered = undelivered
+        self._presence = presence
         self._before_seconds = push_delay_seconds + CLOCK_SECONDS
 
     async def run(self) -> None:
@@ -52,7 +59,7 @@ class Takeover:
 
     async def _take_page(self, shard: int) -> bool:
         """Take some connections over. False when no gateway is dead."""
-        found = await _take_over(self._shards.at(shard), self._gateway_id, round(DEAD_SECONDS * 1000), PAGE, EVENTS)
+        found = await _take_over(self._shards.at(shard), self._gateway_id, keys.GATEWAY_DEAD_MS, PAGE, EVENTS)
         if not found:
             return False
         gateway, heard_at_ms, held = found
@@ -60,6 +67,7 @@ class Takeover:
             log.warning("gateway.died", gateway_id=gateway.decode(), connections=len(held))
         since = float(heard_at_ms) / 1000 - self._before_seconds
         for user_id, connection_id, texts in held:
+            self._presence.doubted(user_id.decode(), connection_id.decode())
             for text in texts:
                 self._undelivered.inherited(user_id.decode(), connection_id.decode(), text, since)
         return True

@@ -33,6 +33,8 @@ ALIVE_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
 REPEATS: Final = 250
 REPEAT_SECONDS: Final = 0.5
+RESTORE_SECONDS: Final = 7.0
+"""Each gateway finds out within 5 s that Redis has forgotten it (`downlink.link`), and renews within one more."""
 """At most `REPEATS` connections are announced again in this time: each costs presence as much as a new one."""
 
 
@@ -54,6 +56,7 @@ class PresencePublisher:
         self._sending = False
         self._again: dict[Connection, None] = {}
         self._any_again = asyncio.Event()
+        self._again_at = 0.0
         self._alive: dict[Connection, None] = {}
         self._any_alive = asyncio.Event()
 
@@ -70,6 +73,10 @@ class PresencePublisher:
         """A connection ended."""
         self._enqueue(relay.Disconnected(user_id, connection_id, clean, _now_ms()))
 
+    def doubted(self, user_id: str, connection_id: str) -> None:
+        """A connection of a gateway that died is lost, unless that gateway lives and renews it."""
+        self._enqueue(relay.Disconnected(user_id, connection_id, clean=False, at_ms=_now_ms(), certain=False))
+
     def status_set(self, command: relay.SetStatus) -> None:
         """A device's availability changed; presence gets it soon, within the user's budget."""
         self._statuses.append(command)
@@ -81,6 +88,17 @@ class PresencePublisher:
         if self._again:
             self._any_again.set()
 
+    def restore(self, connections: "Iterable[Connection]") -> None:
+        """Redis may have lost the leases: renew them, and `repeat` when all other gateways have had time to do the same.
+
+        Else the new `status.bulk`s would show friends as offline whose gateways are a little later.
+        """
+        connections = list(connections)
+        for connection in connections:
+            self.renew(connection)
+        self._again_at = time.monotonic() + RESTORE_SECONDS
+        self.repeat(connections)
+
     def renew(self, connection: "Connection") -> None:
         """Renew the connection's lease soon: it has shown that it lives."""
         self._alive[connection] = None
@@ -90,7 +108,7 @@ class PresencePublisher:
         """Announce connections again as asked, a few at a time, while the broker takes all else. Never returns."""
         while True:
             await self._any_again.wait()
-            if self.idle:
+            if self.idle and time.monotonic() >= self._again_at:
                 for connection in list(islice(self._again, REPEATS)):
                     del self._again[connection]
                     if not connection.closed:

@@ -2,7 +2,7 @@
 -- `tests/support/presence_model.py` holds the same rules in Python.
 -- ARGV[1]: msgpack [now, [lease, grace, retry, renewals missing, renewal wait] (ms), [[user, [change…], wants friends]…], how many due users to
 -- sweep, whether the caller consumes renewals]
--- A change: ["hold" | "lose" | "close", connection, at ms] or ["choose", connection, at ms, status].
+-- A change: ["hold" | "lose" | "close" | "doubt", connection, at ms] or ["choose", connection, at ms, status].
 -- Returns [how many were swept, [[user, status before, status after, announcement, friends' version, friends]…]] with the users
 -- that changed or want friends. The announcement (its due time, '' for none) stays until it is published, so that it survives its replica.
 
@@ -72,6 +72,20 @@ function apply.close(user, connection, at)
   return at, removed == 0 and not was_closed
 end
 
+-- The gateway that holds the connection lost it, as far as others know. A renewal proves that it didn't, so this is no end.
+function apply.doubt(user, connection, at)
+  redis.call('ZADD', '{{LEASES}}' .. user, 'XX', 'LT', at + grace, connection)
+  return nil, false
+end
+
+-- Whether a gateway that lives says by Redis that it holds the connection. Then only its renewals don't come: the broker is away.
+local function is_held(user, connection)
+  local gateway = redis.call('HGET', '{{ROUTES}}' .. user, connection)
+  local heard = gateway and redis.call('ZSCORE', '{{GATEWAYS_HEARD}}', gateway)
+  local time = redis.call('TIME')
+  return heard and time[1] * 1000 + time[2] / 1000 - tonumber(heard) < {{GATEWAY_DEAD_MS}}
+end
+
 -- Remove expired leases, or extend them while they can't be trusted. Returns the latest end among the removed ones, and the end
 -- of the first lease that still runs.
 local function expire(user)
@@ -85,8 +99,11 @@ local function expire(user)
     if ends > now then
       return last, ends
     end
-    if now < trusted and closed_until(first[1]) <= now then
+    local is_closed = closed_until(first[1]) > now
+    if now < trusted and not is_closed then
       redis.call('ZADD', key, trusted, first[1])
+    elseif not is_closed and is_held(user, first[1]) then
+      redis.call('ZADD', key, now + renewal_wait, first[1])
     else
       redis.call('ZREM', key, first[1])
       redis.call('HDEL', '{{STATUSES}}' .. user, first[1])

@@ -75,16 +75,24 @@ async def test_a_status_is_passed_on(gateway: RunningGateway, behind: Backend, a
     assert abs(status.at_ms / 1000 - time.time()) < 5
 
 
-async def test_after_a_gap_everybody_is_announced_again(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+async def test_after_a_gap_everybody_is_announced_again(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Presence events of that time are lost: presence answers with a new `status.bulk`."""
+    monkeypatch.setattr(presence, "RESTORE_SECONDS", 1.0)
     sockets = [await gateway.connect(f"{alice}-{number}") for number in range(3)]
     ids = {connection_id(socket) for socket in sockets}
     await told(behind, 3)
     await behind.redis.client_kill_filter(_type="pubsub")
     again = await told(behind, 3)
     assert {command.connection_id for command in again if isinstance(command, relay.Connected)} == ids
+    while not await behind.empty(PRESENCE_RENEWALS):
+        await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder)
     await behind.redis.delete(keys.key(keys.GATEWAY, gateway.id))
     await sockets[0].close()
+    # Leases may be lost as well: they are renewed before friends are asked for.
+    renewal = await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder, 20)
+    assert ids - {connection_id(sockets[0])} <= {connection for _, connection in renewal.connections}
     again = await told(behind, 3)
     assert {command.connection_id for command in again if isinstance(command, relay.Connected)} == ids - {
         connection_id(sockets[0])

@@ -11,7 +11,7 @@ from websockets.frames import Opcode
 from services.gateway.downlink import takeover
 from shared.protocol import keys, relay
 from shared.protocol.codec import instant, msgpack_encoder
-from shared.protocol.topology import NOTIFIER_UNDELIVERED
+from shared.protocol.topology import NOTIFIER_UNDELIVERED, PRESENCE_COMMANDS
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.gateway_process import gateway_process
 from tests.support.sockets import RawSocket
@@ -202,7 +202,7 @@ async def test_what_a_killed_gateway_wrote_last_is_reported_by_another(
     redis_url: str,
 ) -> None:
     monkeypatch.setattr(takeover, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(takeover, "DEAD_SECONDS", 1)
+    monkeypatch.setattr(keys, "GATEWAY_DEAD_MS", 1_000)
     user = identity(alice)
     async with gateway_process(database_url, amqp_url, redis_url) as (process, url):
         client = await RawSocket.connect(url, mint(alice))
@@ -220,6 +220,12 @@ async def test_what_a_killed_gateway_wrote_last_is_reported_by_another(
     assert report.message_id == now["payload"]["message"]["id"]
     assert (report.receiver_id, report.silent_connections) == (user, [connection_id(client)])
     assert await behind.routes(user) == {}
+    # Presence hears it, too: whoever came back elsewhere and closed is offline before the dead gateway's lease ends.
+    lost = await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)
+    while not isinstance(lost.commands[-1], relay.Disconnected):
+        lost = await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)
+    assert lost.commands[-1].connection_id == connection_id(client)
+    assert lost.commands[-1].certain is False
 
     async def settled() -> bool:
         return await behind.redis.zscore(keys.GATEWAYS_HEARD, gateway_id) is None

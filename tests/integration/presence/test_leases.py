@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.presence.leases import Leases
-from services.presence.rules import RANK, Change, Choose, Close, Hold, Lose
+from services.presence.rules import RANK, Change, Choose, Close, Doubt, Hold, Lose
 from shared.protocol import keys
 from shared.protocol.payloads import Status
 from shared.redis import Shards
@@ -19,7 +19,7 @@ AGES = st.integers(0, 70_000) | st.just(0)
 STATUSES = st.sampled_from([status for status in RANK if status != "offline"])
 
 
-DRAWN = st.tuples(st.sampled_from(["hold", "lose", "close", "choose"]), CONNECTIONS, AGES, STATUSES)
+DRAWN = st.tuples(st.sampled_from(["hold", "lose", "close", "doubt", "choose"]), CONNECTIONS, AGES, STATUSES)
 STEPS = st.lists(
     st.tuples(st.integers(0, 40_000) | st.integers(0, 9_000), st.booleans(), st.lists(DRAWN, max_size=4)), max_size=12
 )
@@ -35,6 +35,8 @@ def made(drawn: tuple[str, str, int, Status], prefix: str, now: int) -> Change:
             return Lose(connection, at_ms)
         case "close":
             return Close(connection, at_ms)
+        case "doubt":
+            return Doubt(connection, at_ms)
         case _:
             return Choose(connection, at_ms, status)
 
@@ -134,3 +136,38 @@ async def test_leases_do_not_end_while_nobody_can_renew_them(shards: Shards, clo
     await leases.advance({alice: [Hold(f"{alice}-a", clock.now)]}, set())
     clock.now += 1
     assert [outcome.user_id for outcome in (await sweep(leases, 10, listening=True))[1]] == [bob]
+
+
+async def test_a_connection_whose_gateway_lives_does_not_end_with_its_lease(
+    shards: Shards, clock: FakeClock, alice: str
+) -> None:
+    """The gateway is cut off from the broker for longer than a lease: nobody can know that the user has gone."""
+    leases, client = Leases(shards, TIMING, clock), shards.of(alice).client
+    await listen(leases, clock, TIMING.lease_ms)
+    await leases.advance({alice: [Hold("a", clock.now), Hold("b", clock.now)]}, set())
+    await client.hset(keys.key(keys.ROUTES, alice), mapping={"a": "living", "b": "dead"})
+    seconds, _ = await client.time()
+    await client.zadd(keys.GATEWAYS_HEARD, {"living": seconds * 1000, "dead": seconds * 1000 - keys.GATEWAY_DEAD_MS})
+    await listen(leases, clock, TIMING.lease_ms)
+    assert (await sweep(leases, 10, listening=True))[1] == []
+    held, _, _ = await stored(shards, alice)
+    assert held == {"a": clock.now + TIMING.renewal_wait_ms}
+    await client.zadd(keys.GATEWAYS_HEARD, {"living": seconds * 1000 - keys.GATEWAY_DEAD_MS})
+    await listen(leases, clock, TIMING.renewal_wait_ms)
+    assert [outcome.user_id for outcome in (await sweep(leases, 10, listening=True))[1]] == [alice]
+
+
+async def test_a_doubted_connection_ends_with_the_grace_or_lives_by_a_renewal(
+    shards: Shards, clock: FakeClock, alice: str
+) -> None:
+    """Its gateway was taken for dead. Users who came back elsewhere and closed are offline soon; a gateway that lives renews."""
+    leases, bob = Leases(shards, TIMING, clock), str(uuid.uuid4())
+    await listen(leases, clock, TIMING.lease_ms)
+    users = {user: f"{user}-a" for user in (alice, bob)}
+    await leases.advance({user: [Hold(connection, clock.now)] for user, connection in users.items()}, set())
+    await leases.advance({user: [Doubt(connection, clock.now)] for user, connection in users.items()}, set())
+    await leases.advance({bob: [Hold(users[bob], clock.now)]}, set())
+    await listen(leases, clock, TIMING.grace_ms)
+    assert [outcome.user_id for outcome in (await sweep(leases, 10, listening=True))[1]] == [alice]
+    held, _, _ = await stored(shards, bob)
+    assert list(held) == [users[bob]]
