@@ -7,6 +7,9 @@ import uvicorn
 from services.admin.audit import AuditTrail
 from services.admin.authentication import ServiceTokens
 from services.admin.conversation_routes import ConversationRoutes
+from services.admin.import_routes import ImportRoutes
+from services.admin.importer import Importer
+from services.admin.report_routes import ReportRoutes
 from services.admin.rest import LARGER_BODIES, create_router
 from services.admin.settings import AdminSettings
 from services.admin.user_routes import UserRoutes
@@ -41,6 +44,8 @@ class Admin:
         self._router = create_router(
             UserRoutes(directory, Revocations(pool, shards), self._publisher, requester),
             ConversationRoutes(directory, requester),
+            ReportRoutes(requester),
+            ImportRoutes(Importer(directory, requester)),
         )
 
     def start(self, supervisor: Supervisor) -> None:

@@ -12,7 +12,7 @@ from shared.auth.revocations import Revocations, end_pushes
 from shared.directory import Directory
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.protocol.requests import Done, FollowChange, SetFollows
+from shared.protocol.requests import FollowChange, Imported, SetFollows
 from shared.protocol.topology import PRESENCE_REQUESTS
 from shared.rabbitmq import Publisher
 from shared.requests import Requester
@@ -71,5 +71,5 @@ class UserRoutes:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND, f"No user has the id {min(unknown)}")
         if body:
             changes = [FollowChange(change.follower, change.followee, change.follows) for change in body]
-            await self._requester.ask(PRESENCE_REQUESTS, SetFollows(changes), Done, seconds=FOLLOWS_SECONDS)
+            await self._requester.ask(PRESENCE_REQUESTS, SetFollows(changes), Imported, seconds=FOLLOWS_SECONDS)
         return FollowsResult(applied=len(body))

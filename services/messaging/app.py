@@ -16,10 +16,13 @@ from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
 from services.messaging.platform.conversations import PlatformConversations
+from services.messaging.platform.imports import Imports
+from services.messaging.platform.reports import PlatformReports
 from services.messaging.platform.requests import PlatformRequests
 from services.messaging.platform.sends import Sends
 from services.messaging.rest.conversations import ConversationEndpoints
 from services.messaging.rest.endpoints import Endpoints
+from services.messaging.rest.reports import ReportEndpoints
 from services.messaging.rest.users import UserEndpoints
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
@@ -29,6 +32,7 @@ from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.people import People
 from services.messaging.stores.receipts import Receipts
+from services.messaging.stores.reports import Reports
 from services.messaging.stores.sql import HINTS
 from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
@@ -107,6 +111,7 @@ class Messaging:
         self._messages = Messages(pool, settings.signer(), outbox)
         self._blocks = Blocks(pool, shards, outbox)
         self._system_messages = SystemMessages(pool, outbox)
+        self._reports = Reports(pool, outbox)
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
@@ -181,6 +186,7 @@ class Messaging:
             RateLimit.of_service(settings, self._shards, "messaging"),
         )
         app.include_router(self._endpoints(directory).router())
+        app.include_router(self._report_endpoints().router())
         return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
 
     def _endpoints(self, directory: Directory) -> Endpoints:
@@ -203,6 +209,11 @@ class Messaging:
             users.searches = RateLimit(self._shards, "users", MINUTE_SECONDS / each_minute, each_minute)
         return Endpoints(conversations, users, counts)
 
+    def _report_endpoints(self) -> ReportEndpoints:
+        pool, settings = self._rest_pool, self._settings
+        reports = Reports(pool, Outbox(settings.webhook_urls))
+        return ReportEndpoints(Conversations(pool), Messages(pool, settings.signer()), reports)
+
     async def drain(self) -> None:
         """Become unready, and finish the cycle under way."""
         self._stopping = True
@@ -217,6 +228,8 @@ class Messaging:
         requests = PlatformRequests(
             PlatformConversations(self._conversations, self._messages),
             Sends(self._conversations, self._messages, self._system_messages, handlers, self._fanout, cycle),
+            PlatformReports(self._reports),
+            Imports(self._pool, self._shards),
         )
         return Responder(self._requests_link, self._shards, messaging_request_decoder, requests.handle)
 

@@ -86,10 +86,11 @@ class FollowStore:
         rows = await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)
         return {row["friend_id"]: row["absent"] for row in rows}
 
-    async def set_all(self, changes: Collection[FollowChange]) -> None:
-        """Store and delete many follows, each given once; repeating it changes nothing."""
+    async def set_all(self, changes: Collection[FollowChange]) -> set[tuple[str, str]]:
+        """Store and delete many follows, each given once; repeating it changes nothing. Returns the new ones."""
         columns = zip(*[(change.follower, change.followee, change.follows) for change in changes], strict=True)
-        await self._pool.execute(_SET_FOLLOWS, *map(list, columns))
+        rows = await self._pool.fetch(_SET_FOLLOWS, *map(list, columns))
+        return {(row["follower"], row["followee"]) for row in rows}
 
     async def mutual_pairs(self, pairs: Iterable[Sequence[str]]) -> list[tuple[str, str, bool]]:
         """Of pairs of users, those who follow each other, and whether a block stands between them."""

@@ -12,7 +12,7 @@ from services.presence.friendship_service import ATTEMPTS, FriendshipUnsettled
 from services.presence.statuses import Statuses
 from shared.protocol import keys
 from shared.protocol.codec import instant, json_encoder
-from shared.protocol.requests import Done, EraseUser, ExportPage, ExportUser, PresenceRequest, SetFollows
+from shared.protocol.requests import Done, EraseUser, ExportPage, ExportUser, Imported, PresenceRequest, SetFollows
 from shared.redis import Shards
 
 BATCH: Final = 1_000
@@ -36,19 +36,19 @@ class Requests:
     async def handle(self, request: PresenceRequest, _again: bool) -> msgspec.Struct:
         """Carry out one request, and return its answer."""
         if isinstance(request, SetFollows):
-            await self._set_follows(request)
-            return Done()
+            return Imported(await self._set_follows(request))
         if isinstance(request, EraseUser):
             return Done(more=await self._erase(request.user_id))
         return await self._export(request)
 
-    async def _set_follows(self, request: SetFollows) -> None:
-        """Change the graph. Of two changes of one edge the later one counts."""
+    async def _set_follows(self, request: SetFollows) -> list[bool]:
+        """Change the graph. Of two changes of one edge the later one counts. Says of each change whether it made an edge."""
         edges = {(change.follower, change.followee): change for change in request.changes}
-        await self._follows.set_all(edges.values())
+        new = await self._follows.set_all(edges.values())
         await self._friends.forget(*{user for edge in edges for user in edge})
         if request.announce:
             await self._announce({tuple(sorted(edge)) for edge, change in edges.items() if change.follows})
+        return [(change.follower, change.followee) in new for change in request.changes]
 
     async def _announce(self, pairs: Iterable[tuple[str, ...]]) -> None:
         """Tell friends each other's status; behind a block each hears that the other is offline."""

@@ -48,7 +48,7 @@ class FollowChange(Relayed):
 
 
 class SetFollows(Relayed, tag_field="kind", tag="follows"):
-    """Change the graph, at most `limits.MAX_FOLLOW_CHANGES` at once. Answered (`Done`) when live presence follows it.
+    """Change the graph, at most `limits.MAX_FOLLOW_CHANGES` at once. Answered (`Imported`) when live presence follows it.
 
     `announce` false: nobody is told now, as for an import.
     """
@@ -58,9 +58,10 @@ class SetFollows(Relayed, tag_field="kind", tag="follows"):
 
 
 class EraseUser(Relayed, tag_field="kind", tag="erase"):
-    """Remove some of what the service has about the user; answered with `Done`, whose `more` says to ask again."""
+    """Remove some of what the service has about the user, from `page` on (as the last answer gave it). Answered with `Done`."""
 
     user_id: str
+    page: str = ""
 
 
 class ExportUser(Relayed, tag_field="kind", tag="export"):
@@ -70,10 +71,17 @@ class ExportUser(Relayed, tag_field="kind", tag="export"):
     page: str = ""
 
 
+class Imported(Relayed):
+    """For each that was given: whether it is new."""
+
+    new: list[bool]
+
+
 class Done(Relayed):
-    """It is done; `more`: a part of it, the same request again does more."""
+    """It is done; `more`: a part of it, the same request with this `page` does more."""
 
     more: bool = False
+    page: str = ""
 
 
 class ExportPage(Relayed):
@@ -122,6 +130,53 @@ class TakeDown(Relayed, tag_field="kind", tag="takedown"):
     seq: int
 
 
+class ListReports(Relayed, tag_field="kind", tag="reports"):
+    """Reports, newest first, of one state or ('') of all, from behind `page`. Answered with `ReportList`."""
+
+    state: str
+    page: str
+    limit: int
+
+
+class SetReportState(Relayed, tag_field="kind", tag="report"):
+    """Change the state of a report. Answered with a `ReportList` of it alone."""
+
+    report_id: str
+    state: str
+
+
+class ReportList(Relayed):
+    """Reports as JSON. `next_page` is '' on the last page."""
+
+    reports: list[str]
+    next_page: str = ""
+
+
+class ImportedMessage(Relayed):
+    """A message with its own time (Unix ms). `media` and `metadata` are JSON texts, checked."""
+
+    users: tuple[str, str]
+    sender_id: str
+    type: str
+    content: str | None
+    media: str | None
+    metadata: str | None
+    created_at_ms: int
+    temp_id: str
+
+
+class ImportMessages(Relayed, tag_field="kind", tag="import"):
+    """Store messages in this order, silently; conversations are made where there are none. Answered with `Imported`."""
+
+    messages: list[ImportedMessage]
+
+
+class ImportConversations(Relayed, tag_field="kind", tag="import_conversations"):
+    """Make conversations: the two users, and when (Unix ms). Answered with `Imported`."""
+
+    conversations: list[tuple[str, str, int]]
+
+
 class ReadMessages(Relayed, tag_field="kind", tag="read"):
     """A page of messages, ascending, of a conversation. Answered with `Messages`.
 
@@ -144,7 +199,16 @@ class Messages(Relayed):
 
 PresenceRequest = SetFollows | EraseUser | ExportUser
 NotifierRequest = EraseUser | ExportUser
-MessagingRequest = OpenConversation | SendAs | ReadMessages | TakeDown
+MessagingRequest = (
+    OpenConversation
+    | SendAs
+    | ReadMessages
+    | TakeDown
+    | ListReports
+    | SetReportState
+    | ImportMessages
+    | ImportConversations
+)
 
 
 request_decoder: Final = msgspec.msgpack.Decoder(Request)

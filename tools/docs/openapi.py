@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from services.media import rest as media
 from services.messaging.rest import endpoints as messaging
 from services.messaging.rest.conversations import ConversationEndpoints
+from services.messaging.rest.reports import ReportEndpoints
 from services.messaging.rest.users import UserEndpoints
 from services.notifier import rest as notifier
 from services.presence import rest as presence
@@ -32,6 +33,7 @@ def document() -> dict[str, Any]:
     )
     for service, router in _routers().items():
         app.include_router(router, tags=[] if router.tags else [service])
+    app.include_router(ReportEndpoints(_NOTHING, _NOTHING, _NOTHING).router(), tags=["messaging"])
     made = get_openapi(
         title="Chat over REST",
         version="1.0.0",

@@ -3,14 +3,30 @@
 import msgspec
 
 from services.messaging.platform.conversations import PlatformConversations
+from services.messaging.platform.imports import Imports
+from services.messaging.platform.reports import PlatformReports
 from services.messaging.platform.sends import Sends
-from shared.protocol.requests import MessagingRequest, OpenConversation, SendAs, TakeDown
+from shared.protocol.requests import (
+    ImportConversations,
+    Imported,
+    ImportMessages,
+    ListReports,
+    MessagingRequest,
+    OpenConversation,
+    SendAs,
+    SetReportState,
+    TakeDown,
+)
 
 
 class PlatformRequests:
     """One branch for each kind of request."""
 
-    def __init__(self, conversations: PlatformConversations, sends: Sends) -> None:
+    def __init__(
+        self, conversations: PlatformConversations, sends: Sends, reports: PlatformReports, imports: Imports
+    ) -> None:
+        self._reports = reports
+        self._imports = imports
         self._conversations = conversations
         self._sends = sends
 
@@ -22,4 +38,12 @@ class PlatformRequests:
             return await self._sends.send(request.send, again)
         if isinstance(request, TakeDown):
             return await self._sends.take_down(request.conversation_id, request.seq, again)
+        if isinstance(request, ListReports):
+            return await self._reports.page(request)
+        if isinstance(request, SetReportState):
+            return await self._reports.set_state(request)
+        if isinstance(request, ImportMessages):
+            return Imported(await self._imports.messages(request.messages))
+        if isinstance(request, ImportConversations):
+            return Imported(await self._imports.conversations(request.conversations))
         return await self._conversations.read(request)

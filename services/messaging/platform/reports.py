@@ -1,0 +1,42 @@
+"""Reports as the platform sees them."""
+
+from datetime import datetime
+
+from services.messaging.stores.reports import Reports
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.requests import ListReports, ReportList, SetReportState
+
+MOST_BYTES = 2 * 1024 * 1024
+"""Of one page: a report keeps up to 100 messages of 32 KiB. At least one report is shown."""
+
+
+class PlatformReports:
+    """Lists reports and changes their state. Every method raises what asyncpg raises."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+
+    async def page(self, asked: ListReports) -> ReportList:
+        """A page, newest first; it may end early where the reports are large."""
+        at, _, report_id = asked.page.partition("|")
+        after = (datetime.fromisoformat(at), report_id) if asked.page else None
+        found = await self._reports.page(asked.state or None, after, asked.limit + 1)
+        texts: list[str] = []
+        size = 0
+        for report in found[: asked.limit]:
+            text = json_encoder.encode(report).decode()
+            size += len(text)
+            if texts and size > MOST_BYTES:
+                break
+            texts.append(text)
+        last = found[len(texts) - 1] if texts else None
+        more = last is not None and len(texts) < len(found)
+        return ReportList(texts, f"{last['createdAt']}|{last['id']}" if more and last is not None else "")
+
+    async def set_state(self, asked: SetReportState) -> ReportList:
+        """Change the state of one report, and return it. Raises ProtocolError when there is none."""
+        report = await self._reports.set_state(asked.report_id, asked.state)
+        if report is None:
+            raise ProtocolError(ErrorCode.NOT_FOUND)
+        return ReportList([json_encoder.encode(report).decode()])

@@ -1,0 +1,67 @@
+"""REST: users report messages."""
+
+# ruff: noqa: N815 - camel case is the contract's
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from services.messaging.rest.schemas import NO_NUL, UuidText
+from services.messaging.stores.conversations import Conversations
+from services.messaging.stores.messages import Messages
+from services.messaging.stores.reports import Complaint, Reports
+from shared.protocol import limits
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.rest import CurrentUser
+
+Seq = Annotated[int, Field(ge=1, le=limits.MAX_SAFE_INTEGER)]
+
+
+class NewReport(BaseModel):
+    """Which messages of a conversation, and why."""
+
+    conversationId: UuidText
+    seqs: list[Seq] = Field(min_length=1, max_length=limits.MAX_REPORTED_MESSAGES)
+    reason: str = Field(min_length=1, max_length=limits.MAX_REPORT_REASON_CHARACTERS, pattern=NO_NUL)
+    comment: str | None = Field(None, max_length=limits.MAX_REPORT_COMMENT_CHARACTERS, pattern=NO_NUL)
+
+
+class ReportMade(BaseModel):
+    """The report that was kept."""
+
+    id: str
+    conversationId: str
+    seqs: list[int]
+    reason: str
+    comment: str | None
+    state: str
+    createdAt: str
+
+
+class ReportEndpoints:
+    """What the path needs."""
+
+    def __init__(self, conversations: Conversations, messages: Messages, reports: Reports) -> None:
+        self._conversations = conversations
+        self._messages = messages
+        self._reports = reports
+
+    def router(self) -> APIRouter:
+        """The path."""
+        router = APIRouter(prefix="/chat")
+        router.add_api_route("/reports", self.report, methods=["POST"], status_code=201)
+        return router
+
+    async def report(self, user: CurrentUser, body: NewReport) -> ReportMade:
+        """Report messages of a conversation of one's own. They are kept as they are now, for whoever looks at the report."""
+        conversation_id = body.conversationId.lower()
+        if await self._conversations.find(user.user_id, conversation_id) is None:
+            raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
+        seqs = sorted(set(body.seqs))
+        messages = await self._messages.at([(user.user_id, conversation_id, seq) for seq in seqs])
+        if len(messages) < len(seqs):
+            raise ProtocolError(ErrorCode.MESSAGE_NOT_FOUND)
+        complaint = Complaint(conversation_id, user.user_id, body.reason, body.comment)
+        made = await self._reports.add(complaint, messages)
+        return ReportMade(**{name: made[name] for name in ReportMade.model_fields if name in made}, seqs=seqs)
