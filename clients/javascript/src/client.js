@@ -1,17 +1,20 @@
 /**
  * ChatClient — the whole client: puts the parts together and says which event goes to which.
  */
-import { BlockRequests } from "./blocks.js";
 import { systemClock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { complete } from "./drafts.js";
+import { complete, newTempId } from "./drafts.js";
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
+import { Inbound } from "./inbound.js";
+import { Leftovers } from "./leftovers.js";
 import { Outbox } from "./outbox.js";
 import { PresenceCache } from "./presence.js";
 import { CLOSE, COMMAND, EVENT, byteLength, encode } from "./protocol.js";
 import { Receipts } from "./receipts.js";
+import { Requests } from "./requests.js";
 import { Rest } from "./rest.js";
+import { StoredValue } from "./storage.js";
 import { Timeline } from "./timeline.js";
 import { Tokens } from "./tokens.js";
 import { TypingIndicators, TypingThrottle } from "./typing.js";
@@ -26,7 +29,8 @@ export class ChatClient {
   #connection;
   #outbox;
   #receipts;
-  #blocks;
+  #requests;
+  #inbound;
   #typing;
   #indicators;
   #timeline;
@@ -36,7 +40,14 @@ export class ChatClient {
   #userId = null;
   /** @type {"online" | "away" | "busy"} */
   #status = "online";
+  #isActive = true;
+  /** @type {string | null} */
+  #safeCursor = null;
+  /** @type {Leftovers | undefined} */
+  #leftovers;
   #maxMessageBytes = 512 * 1024;
+  /** @type {string[]} */
+  #features = [];
 
   /** @param {import("./types.d.ts").ClientOptions} options */
   constructor(options) {
@@ -45,6 +56,7 @@ export class ChatClient {
     // that is rendered on a server makes its client where there is neither.
     const fetch = options.fetch ?? ((/** @type {any[]} */ ...args) => globalThis.fetch(.../** @type {[any]} */ (args)));
     const transport = { WebSocket: options.WebSocket, fetch };
+    this.#leftovers = options.storage && new Leftovers(new StoredValue(options.storage, options.storageKey ?? "chat.outbox"));
     const baseUrl = url.replace(/\/$/, "");
     const tokens = new Tokens(getToken, clock);
     const transmit = (/** @type {string} */ type, /** @type {object} */ payload) => this.#connection.send(type, payload);
@@ -57,12 +69,13 @@ export class ChatClient {
       clock,
       limit: outboxLimit,
       transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, draft),
+      keep: this.#leftovers && ((drafts) => this.#leftovers?.keep(drafts) ?? Promise.resolve()),
       onUnanswered: () => this.#connection.probe(),
     });
     const XMLHttpRequest = options.XMLHttpRequest ?? (options.fetch ? undefined : globalThis.XMLHttpRequest);
     this.#uploads = new Uploads({ rest: this.rest, clock, transport: { fetch, XMLHttpRequest } });
     this.#receipts = new Receipts({ clock, transmit });
-    this.#blocks = new BlockRequests({ clock, transmit });
+    this.#requests = new Requests({ clock, transmit });
     this.#typing = new TypingThrottle({ clock, transmit });
     this.#indicators = new TypingIndicators({ clock, onStop: (who) => this.#emit(EVENT.TYPING_STOP, who) });
     this.#timeline = new Timeline({
@@ -73,6 +86,9 @@ export class ChatClient {
       onLost: (lost) => this.#emit("lost", lost),
       onSynced: ({ items, nextPage }) => this.#emit("synced", { conversations: items, nextPage }),
     });
+    const parts = { outbox: this.#outbox, receipts: this.#receipts, requests: this.#requests, indicators: this.#indicators };
+    const inbound = { ...parts, timeline: this.#timeline, presence: this.presence };
+    this.#inbound = new Inbound(inbound, (type, payload, meta) => this.#emit(type, payload, meta));
     this.#connection = new Connection({
       baseUrl,
       tokens,
@@ -96,6 +112,16 @@ export class ChatClient {
     return this.#connection.state;
   }
 
+  /** The place up to which everything has been emitted: where another client of this user can resume. Null before there is one. */
+  get cursor() {
+    return this.#safeCursor;
+  }
+
+  /** What the deployment offers beyond the basics, known while connected: `message.edit`, `reaction`, `upload` … */
+  get features() {
+    return this.#features;
+  }
+
   /** Messages that are not acknowledged yet. */
   get pending() {
     return this.#outbox.size;
@@ -110,9 +136,25 @@ export class ChatClient {
     return this.#emitter.on(type, listener);
   }
 
+  /**
+   * Goes on where an earlier client was, before the first `connect`: it resumes from `cursor`, and what it has seen of each
+   * conversation is known.
+   *
+   * @param {string} cursor
+   * @param {string} userId whose it is
+   * @param {Map<string, number>} seen conversation → the last seq that the application has
+   */
+  resumeFrom(cursor, userId, seen) {
+    this.#userId = userId;
+    this.#connection.resumeFrom(cursor);
+    this.#safeCursor = cursor;
+    for (const [conversationId, seq] of seen) this.#timeline.track(conversationId, seq);
+  }
+
   /** Connects, and stays connected until `close`; after that it may be called again. */
   connect() {
     this.#connection.requireWebSocket();
+    this.#leftovers?.load();
     this.#outbox.open();
     this.#stopWakeups();
     this.#stopWakeups = onWakeups(() => this.#connection.wake());
@@ -127,15 +169,19 @@ export class ChatClient {
     this.#connection.wake();
   }
 
-  /** Ends everything; what was not acknowledged is rejected with the code `closed`. */
+  /**
+   * Ends everything; what was not acknowledged is rejected with the code `closed`. With a storage it is sent by the next client
+   * of this user.
+   */
   close() {
+    this.#leftovers?.pause();
     this.#stopWakeups();
     this.#connection.stop();
     this.#timeline.close();
     this.#receipts.close();
     this.#indicators.close();
     const error = new ChatError("closed", "The client was closed");
-    this.#blocks.close(error);
+    this.#requests.close(error);
     this.#outbox.close(error);
   }
 
@@ -164,9 +210,13 @@ export class ChatClient {
     }
     const sent = this.#outbox.add(whole);
     this.#typing.sent(whole.conversationId);
-    // For applications that listen to the event and leave the promise alone.
-    sent.catch((error) => this.#emit("message.failed", { draft: whole, error }));
+    this.#tellFailure(whole, sent);
     return { tempId: whole.tempId, sent };
+  }
+
+  /** Messages that are not acknowledged yet, those of an earlier process among them once the client is connected. */
+  get drafts() {
+    return this.#outbox.drafts;
   }
 
   /**
@@ -221,54 +271,118 @@ export class ChatClient {
   }
 
   /**
-   * @param {string} username
-   * @returns {Promise<import("./types.d.ts").Block>}
+   * Says whether the app is on screen and in use. While it is not, this device gets push notifications although it is connected.
+   *
+   * @param {boolean} isActive kept over reconnects
    */
-  block(username) {
-    return this.#blocks.ask(COMMAND.BLOCK_ADD, username);
+  setActive(isActive) {
+    if (isActive === this.#isActive) return;
+    this.#isActive = isActive;
+    this.#connection.send(COMMAND.CLIENT_STATE, { active: isActive });
   }
 
   /**
    * @param {string} username
-   * @returns {Promise<{ username: string, unblockedAt: string }>}
+   * @returns {Promise<import("./types.d.ts").BlockAddedPayload>}
+   */
+  block(username) {
+    return this.#requests.ask(COMMAND.BLOCK_ADD, { username }, isAnswer(EVENT.BLOCK_ADDED, { username }));
+  }
+
+  /**
+   * @param {string} username
+   * @returns {Promise<import("./types.d.ts").BlockRemovedPayload>}
    */
   unblock(username) {
-    return this.#blocks.ask(COMMAND.BLOCK_REMOVE, username);
+    return this.#requests.ask(COMMAND.BLOCK_REMOVE, { username }, isAnswer(EVENT.BLOCK_REMOVED, { username }));
   }
 
-  /** @param {import("./types.d.ts").Frame} frame */
-  #onFrame(frame) {
-    const { type, payload } = frame;
-    if (type === EVENT.CONNECTION_SUCCESS) this.#onOpen(payload);
-    if (type === EVENT.ERROR) return this.#onError(frame);
-    if (type === EVENT.MESSAGE_NEW || type === EVENT.MESSAGE_SENT) return this.#onLiveMessage(type, payload);
-    if (type === EVENT.MESSAGE_READ_ACK) this.#receipts.acknowledge(payload.conversationId, payload.seq);
-    if (type === EVENT.TYPING_START) this.#indicators.started(payload);
-    if (type === EVENT.TYPING_STOP) this.#indicators.stopped(payload);
-    this.#blocks.apply(type, payload);
-    const changed = this.presence.apply(type, payload);
-    this.#emit(type, payload);
-    for (const presence of changed) this.#emit("presence", presence);
+  /**
+   * Changes the text of an own message, or the caption of its media.
+   *
+   * @param {string} conversationId
+   * @param {number} seq
+   * @param {string} content
+   * @returns {Promise<import("./types.d.ts").MessageUpdatedPayload>}
+   */
+  edit(conversationId, seq, content) {
+    const payload = { conversationId: conversationId.toLowerCase(), seq, content, tempId: newTempId() };
+    return this.#requests.ask(COMMAND.MESSAGE_EDIT, payload, isAnswer(EVENT.MESSAGE_UPDATED, { tempId: payload.tempId }));
   }
 
-  /** @param {any} welcome payload of `connection.success` */
-  #onOpen({ userId, maxMessageBytes, recovered }) {
-    this.#userId = userId;
-    this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
-    if (recovered !== true) this.#timeline.resync();
-    if (this.#status !== "online") this.#connection.send(COMMAND.PRESENCE_SET, { status: this.#status });
-    this.#outbox.resume();
-    this.#receipts.resume();
-    this.#blocks.resume();
+  /**
+   * Deletes an own message for everybody.
+   *
+   * @param {string} conversationId
+   * @param {number} seq
+   * @returns {Promise<import("./types.d.ts").MessageDeletedPayload>}
+   */
+  deleteMessage(conversationId, seq) {
+    const payload = { conversationId: conversationId.toLowerCase(), seq, tempId: newTempId() };
+    return this.#requests.ask(COMMAND.MESSAGE_DELETE, payload, isAnswer(EVENT.MESSAGE_DELETED, { tempId: payload.tempId }));
+  }
+
+  /**
+   * @param {string} conversationId
+   * @param {number} seq
+   * @param {string} emoji one emoji
+   * @returns {Promise<import("./types.d.ts").ReactionUpdatedPayload>}
+   */
+  addReaction(conversationId, seq, emoji) {
+    return this.#react(COMMAND.REACTION_ADD, { conversationId: conversationId.toLowerCase(), seq, emoji }, true);
+  }
+
+  /**
+   * @param {string} conversationId
+   * @param {number} seq
+   * @param {string} emoji
+   * @returns {Promise<import("./types.d.ts").ReactionUpdatedPayload>}
+   */
+  removeReaction(conversationId, seq, emoji) {
+    return this.#react(COMMAND.REACTION_REMOVE, { conversationId: conversationId.toLowerCase(), seq, emoji }, false);
   }
 
   /**
    * @param {string} type
-   * @param {any} payload
+   * @param {{ conversationId: string, seq: number, emoji: string }} reaction
+   * @param {boolean} active
    */
-  #onLiveMessage(type, payload) {
-    if (type === EVENT.MESSAGE_SENT) this.#outbox.settle(payload.tempId, payload.message);
-    this.#timeline.add({ type, payload, meta: { source: "live" } });
+  #react(type, reaction, active) {
+    const answer = (/** @type {string} */ event, /** @type {any} */ payload) =>
+      isAnswer(EVENT.REACTION_UPDATED, { ...reaction, active, userId: this.#userId })(event, payload);
+    return this.#requests.ask(type, reaction, answer);
+  }
+
+  /**
+   * For applications that listen to the event and leave the promise alone.
+   *
+   * @param {import("./outbox.js").StoredDraft} draft
+   * @param {Promise<unknown>} sent
+   */
+  #tellFailure(draft, sent) {
+    sent.catch((error) => this.#emit("message.failed", { draft, error }));
+  }
+
+  /** @param {import("./types.d.ts").Frame} frame */
+  #onFrame(frame) {
+    if (frame.type === EVENT.CONNECTION_SUCCESS) this.#onOpen(frame.payload);
+    this.#inbound.take(frame);
+    // A message that waits for those before it has moved the cursor, but the application doesn't have it.
+    if (!this.#timeline.isHolding) this.#safeCursor = this.#connection.cursorAfter(frame);
+  }
+
+  /** @param {any} welcome payload of `connection.success` */
+  #onOpen({ userId, maxMessageBytes, recovered, features }) {
+    this.#userId = userId;
+    this.#features = features ?? [];
+    this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
+    void this.#leftovers?.restore(userId, this.#outbox).then((left) => left.forEach(({ draft, settled }) => this.#tellFailure(draft, settled)));
+    if (recovered !== true) this.#timeline.resync();
+    if (this.#status !== "online") this.#connection.send(COMMAND.PRESENCE_SET, { status: this.#status });
+    this.#outbox.resume();
+    this.#receipts.resume();
+    this.#requests.resume();
+    if (!this.#isActive) this.#connection.send(COMMAND.CLIENT_STATE, { active: false });
   }
 
   /** @param {import("./timeline.js").Item} item */
@@ -279,25 +393,13 @@ export class ChatClient {
     if (this.#autoDelivered && senderId !== this.#userId) this.#receipts.delivered(conversationId, seen);
   }
 
-  /** @param {import("./types.d.ts").Frame} frame */
-  #onError({ error, ref = {} }) {
-    const failure = ChatError.from(error);
-    const { type, conversationId, tempId } = ref;
-    if (type === COMMAND.MESSAGE_SEND && tempId) this.#outbox.refuse(conversationId, tempId, failure);
-    if (type === COMMAND.MESSAGE_READ || type === COMMAND.MESSAGE_DELIVERED) {
-      if (failure.retryable) this.#receipts.refuse(type, conversationId, failure.retryAfter);
-    }
-    if (type === COMMAND.BLOCK_ADD || type === COMMAND.BLOCK_REMOVE) this.#blocks.refuse(type, failure);
-    this.#emit(EVENT.ERROR, failure, { source: "live", ref });
-  }
-
   /** @param {number} code */
   #onEnd(code) {
     const tooBig = new ChatError("validation_error", "The server refused the message as too big");
     if (code === CLOSE.TOO_BIG && !this.#outbox.failLargestInFlight(tooBig)) this.#connection.stop("frame_too_big");
     this.#outbox.suspend();
     this.#receipts.suspend();
-    this.#blocks.suspend();
+    this.#requests.suspend();
   }
 
   /**
@@ -308,4 +410,15 @@ export class ChatClient {
   #emit(type, payload, meta = { source: "live" }) {
     this.#emitter.emit(type, payload, meta);
   }
+}
+
+/**
+ * Whether an event has this type and these fields.
+ *
+ * @param {string} answer
+ * @param {Record<string, unknown>} fields
+ */
+function isAnswer(answer, fields) {
+  return (/** @type {string} */ type, /** @type {any} */ payload) =>
+    type === answer && Object.entries(fields).every(([name, value]) => payload[name] === value);
 }

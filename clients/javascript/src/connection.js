@@ -88,6 +88,19 @@ export class Connection {
     if (this.#state !== "idle") this.#change({ state: "stopped", reason });
   }
 
+  /** @param {string} cursor of an earlier connection, to resume from */
+  resumeFrom(cursor) {
+    this.#cursor = cursor;
+  }
+
+  /**
+   * @param {import("./types.d.ts").Frame} frame that is being handled
+   * @returns {string | null} where to resume once it is
+   */
+  cursorAfter(frame) {
+    return frame.cursor ?? this.#cursor;
+  }
+
   /** Something suggests that the network changed: try at once when waiting, make sure when open. */
   wake() {
     this.probe();

@@ -22,7 +22,8 @@ export function complete(draft) {
   // The server can't name a message whose ids it can't read: its refusal would match nothing that waits here.
   if (!UUID.test(conversationId)) refuse("conversationId is no UUID");
   if (!tempId || [...tempId].length > MAX_TEMP_ID || LONE_SURROGATE.test(tempId)) refuse(`tempId has 1 to ${MAX_TEMP_ID} characters`);
-  if (isBlank(content) && media.length === 0) refuse("content or media is required");
+  if (draft.type === "custom" && !draft.metadata) refuse("a custom message needs metadata");
+  if (draft.type !== "custom" && media.length === 0 && isBlank(content)) refuse("content or media is required");
   if ([...content].length > MAX_CHARACTERS) refuse(`content is longer than ${MAX_CHARACTERS} characters`);
   if (content.includes("\0") || LONE_SURROGATE.test(content)) refuse("content holds a character that can't be stored");
   if (media.length > MAX_MEDIA) refuse(`more than ${MAX_MEDIA} media`);

@@ -25,6 +25,12 @@ export class Gaps {
     return [...this.#progress.keys()];
   }
 
+  /** Whether anything waits for its turn. */
+  get isHolding() {
+    for (const { held } of this.#progress.values()) if (held.size) return true;
+    return false;
+  }
+
   /**
    * The last seq up to which nothing is missing; undefined for an unknown conversation.
    *

@@ -1,8 +1,11 @@
 import type {
   Block,
+  BlockAddedPayload,
+  BlockRemovedPayload,
   ClientOptions,
   ConnectionState,
   Conversation,
+  ConversationChanges,
   ConversationPage,
   ConversationQuery,
   Draft,
@@ -12,7 +15,15 @@ import type {
   Friend,
   LostRange,
   Message,
+  MessageDeletedPayload,
+  MessageRange,
+  MessageUpdatedPayload,
   Presence,
+  PushDevice,
+  PushSettings,
+  ReactionUpdatedPayload,
+  Settings,
+  Storage,
   StateChange,
   Unread,
   UploadedMedia,
@@ -71,7 +82,14 @@ export declare class Rest {
   /** All, in one list. */
   conversations(): Promise<Conversation[]>;
   conversation(id: string): Promise<Conversation>;
-  messages(conversationId: string, range?: { afterSeq?: number; beforeSeq?: number; limit?: number }): Promise<Message[]>;
+  messages(conversationId: string, range?: MessageRange): Promise<Message[]>;
+  updateConversation(id: string, changes: ConversationChanges): Promise<Conversation>;
+  /** Deletes the history for this user alone. */
+  clearConversation(id: string): Promise<null>;
+  report(report: { conversationId: string; seqs: number[]; reason: string; comment?: string }): Promise<unknown>;
+  findUsers(name: { username: string } | { prefix: string }): Promise<User[]>;
+  settings(): Promise<Settings>;
+  updateSettings(changes: { push: Partial<PushSettings> }): Promise<Settings>;
   unread(): Promise<{ total: number; conversations: Record<string, number> }>;
   blocks(): Promise<Block[]>;
   me(): Promise<User>;
@@ -82,11 +100,14 @@ export declare class Rest {
   presence(userIds: string[]): Promise<Presence[]>;
   pushKey(): Promise<{ publicKey: string }>;
   subscribePush(subscription: object): Promise<null>;
-  unsubscribePush(endpoint: string): Promise<null>;
   reserveUpload(file: { conversationId: string; name: string; mimeType: string; size: number }): Promise<UploadReservation>;
   completeUpload(uploadId: string): Promise<{ media: UploadedMedia }>;
   /** With fresh URLs. */
   getUpload(uploadId: string): Promise<{ media: UploadedMedia }>;
+  /** Without an endpoint, all of the user's subscriptions. */
+  unsubscribePush(endpoint?: string): Promise<null>;
+  addPushDevice(device: PushDevice): Promise<null>;
+  removePushDevice(device: PushDevice): Promise<null>;
 }
 
 export declare class ChatClient {
@@ -96,11 +117,19 @@ export declare class ChatClient {
   /** Null before the first connection. */
   readonly userId: string | null;
   readonly state: ConnectionState;
+  /** The place up to which everything has been emitted; null before there is one. */
+  readonly cursor: string | null;
+  /** What the deployment offers beyond the basics, known while connected. */
+  readonly features: readonly string[];
   /** Messages not acknowledged yet. */
   readonly pending: number;
+  /** The same, in order; those of an earlier process are among them once the client is connected. */
+  readonly drafts: readonly (Draft & { tempId: string })[];
 
   /** @returns a function that takes the listener off again */
   on<T extends keyof EventMap>(type: T, listener: (payload: EventMap[T], meta: EventMeta) => void): () => void;
+  /** Goes on where an earlier client of the user was, before the first `connect`. `seen`: conversation → last seq the app has. */
+  resumeFrom(cursor: string, userId: string, seen: Map<string, number>): void;
   /** Throws TypeError where there is no WebSocket. */
   connect(): void;
   /** The network may have changed, or the app is looked at again: connects at once, or makes sure that the connection works. */
@@ -121,9 +150,20 @@ export declare class ChatClient {
   typing(conversationId: string): void;
   stopTyping(conversationId: string): void;
   setStatus(status: "online" | "away" | "busy"): void;
-  block(username: string): Promise<Block>;
-  unblock(username: string): Promise<{ username: string; unblockedAt: string }>;
+  block(username: string): Promise<BlockAddedPayload>;
+  unblock(username: string): Promise<BlockRemovedPayload>;
+  /** Changes the text of an own message, or the caption of its media. */
+  edit(conversationId: string, seq: number, content: string): Promise<MessageUpdatedPayload>;
+  /** Deletes an own message for everybody. */
+  deleteMessage(conversationId: string, seq: number): Promise<MessageDeletedPayload>;
+  addReaction(conversationId: string, seq: number, emoji: string): Promise<ReactionUpdatedPayload>;
+  removeReaction(conversationId: string, seq: number, emoji: string): Promise<ReactionUpdatedPayload>;
+  /** Whether the app is on screen and in use: while it is not, this device gets push notifications although it is connected. */
+  setActive(isActive: boolean): void;
 }
+
+/** Storage in a browser's IndexedDB. */
+export declare function indexedDbStorage(name?: string): Storage;
 
 /** A new idempotency key, for applications that keep drafts before they send them. */
 export declare function newTempId(): string;

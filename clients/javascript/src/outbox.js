@@ -17,12 +17,15 @@ const UNANSWERED_MS = 4_000;
  * @property {import("./types.d.ts").Draft & { tempId: string }} draft
  * @property {(message: import("./types.d.ts").Message) => void} resolve
  * @property {(error: ChatError) => void} reject
+ * @property {boolean} stored kept where it outlives this process, if anywhere: not sent before
  * @property {boolean} inFlight
  * @property {number} attempts
  * @property {number} notBefore milliseconds since the epoch
  * @property {() => void} cancelTimer
  * @property {() => void} cancelDoubt
  */
+
+/** @typedef {import("./types.d.ts").Draft & { tempId: string }} StoredDraft */
 
 export class Outbox {
   #clock;
@@ -34,6 +37,7 @@ export class Outbox {
   #onUnanswered;
   /** @type {ChatError | null} why nothing is taken any more */
   #closedBy = null;
+  #keep;
 
   /**
    * @param {object} options
@@ -41,12 +45,14 @@ export class Outbox {
    * @param {(draft: import("./types.d.ts").Draft) => boolean} options.transmit false when there is no connection
    * @param {number} options.limit messages that may wait, all conversations together
    * @param {() => void} [options.onUnanswered] a message has had no answer for some seconds
+   * @param {(drafts: StoredDraft[]) => Promise<void>} [options.keep] stores what waits
    */
-  constructor({ clock, transmit, limit, onUnanswered = () => {} }) {
+  constructor({ clock, transmit, limit, onUnanswered = () => {}, keep }) {
     this.#clock = clock;
     this.#transmit = transmit;
     this.#limit = limit;
     this.#onUnanswered = onUnanswered;
+    this.#keep = keep;
   }
 
   get size() {
@@ -68,13 +74,53 @@ export class Outbox {
     if (this.#find(draft.conversationId, draft.tempId)) {
       throw new ChatError("duplicate_temp_id", `${draft.tempId} is on its way already`);
     }
-    const stored = new Promise((resolve, reject) => {
-      const queue = this.#queues.get(draft.conversationId) ?? [];
-      queue.push({ draft, resolve, reject, inFlight: false, attempts: 0, notBefore: 0, cancelTimer: () => {}, cancelDoubt: () => {} });
-      this.#queues.set(draft.conversationId, queue);
-    });
-    this.#pump(draft.conversationId);
-    return stored;
+    const { entry, settled } = newEntry(draft);
+    this.#queues.set(draft.conversationId, [...this.#waiting(draft.conversationId), entry]);
+    if (this.#keep) void this.#store(entry, this.#keep);
+    else this.#ready(entry);
+    return settled;
+  }
+
+  /**
+   * Takes the messages that an earlier process left, in front of those of this one.
+   *
+   * @param {StoredDraft[]} drafts
+   * @returns {{ draft: StoredDraft, settled: Promise<import("./types.d.ts").Message> }[]} what became of each
+   */
+  restore(drafts) {
+    const left = drafts.filter((draft) => !this.#find(draft.conversationId, draft.tempId));
+    const restored = left.map((draft) => ({ draft, ...newEntry(draft) }));
+    for (const { draft, entry } of [...restored].reverse()) {
+      this.#queues.set(draft.conversationId, [entry, ...this.#waiting(draft.conversationId)]);
+    }
+    restored.forEach(({ entry }) => this.#ready(entry));
+    return restored.map(({ draft, settled }) => ({ draft, settled }));
+  }
+
+  /** What waits, oldest first in each conversation. */
+  get drafts() {
+    return [...this.#queues.values()].flat().map(({ draft }) => draft);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {(drafts: StoredDraft[]) => Promise<void>} keep
+   */
+  async #store(entry, keep) {
+    // Where nothing can be kept, for lack of room for one, the message goes all the same.
+    await keep(this.drafts).catch(() => {});
+    this.#ready(entry);
+  }
+
+  /** @param {Entry} entry */
+  #ready(entry) {
+    entry.stored = true;
+    this.#pump(entry.draft.conversationId);
+  }
+
+  /** @param {string} conversationId */
+  #waiting(conversationId) {
+    return this.#queues.get(conversationId) ?? [];
   }
 
   /** The connection is open: everything that was in flight before goes again. */
@@ -172,7 +218,7 @@ export class Outbox {
   /** @param {string} conversationId */
   #pump(conversationId) {
     const entry = this.#queues.get(conversationId)?.[0];
-    if (!entry || entry.inFlight) return;
+    if (!entry || !entry.stored || entry.inFlight) return;
     const waitMs = Math.max(this.#pausedUntil, entry.notBefore) - this.#clock.now();
     if (waitMs > 0) return this.#retry(entry, waitMs);
     if (!this.#transmit(entry.draft)) return;
@@ -209,9 +255,10 @@ export class Outbox {
     entry.cancelTimer();
     entry.cancelDoubt();
     const { conversationId } = entry.draft;
-    const rest = (this.#queues.get(conversationId) ?? []).filter((other) => other !== entry);
+    const rest = this.#waiting(conversationId).filter((other) => other !== entry);
     if (rest.length) this.#queues.set(conversationId, rest);
     else this.#queues.delete(conversationId);
+    void this.#keep?.(this.drafts).catch(() => {});
     this.#pump(conversationId);
   }
 
@@ -222,4 +269,16 @@ export class Outbox {
   #find(conversationId, tempId) {
     return this.#queues.get(conversationId)?.find(({ draft }) => draft.tempId === tempId);
   }
+}
+
+/**
+ * @param {StoredDraft} draft
+ * @returns {{ entry: Entry, settled: Promise<import("./types.d.ts").Message> }} the second tells what became of it
+ */
+function newEntry(draft) {
+  const flags = { stored: false, inFlight: false, attempts: 0, notBefore: 0, cancelTimer: () => {}, cancelDoubt: () => {} };
+  /** @type {any} */
+  let handlers;
+  const settled = new Promise((resolve, reject) => (handlers = { resolve, reject }));
+  return { entry: { draft, ...handlers, ...flags }, settled };
 }

@@ -11,6 +11,11 @@ export const COMMAND = Object.freeze({
   MESSAGE_SEND: "message.send",
   MESSAGE_DELIVERED: "message.delivered",
   MESSAGE_READ: "message.read",
+  MESSAGE_EDIT: "message.edit",
+  MESSAGE_DELETE: "message.delete",
+  REACTION_ADD: "reaction.add",
+  REACTION_REMOVE: "reaction.remove",
+  CLIENT_STATE: "client.state",
   PRESENCE_SET: "presence.set",
   TYPING_START: "typing.start",
   TYPING_STOP: "typing.stop",
@@ -18,11 +23,6 @@ export const COMMAND = Object.freeze({
   BLOCK_ADD: "block.add",
   BLOCK_REMOVE: "block.remove",
   AUTH_REFRESH: "auth.refresh",
-  MESSAGE_EDIT: "message.edit",
-  MESSAGE_DELETE: "message.delete",
-  REACTION_ADD: "reaction.add",
-  REACTION_REMOVE: "reaction.remove",
-  CLIENT_STATE: "client.state",
 });
 
 /** Events that the server sends. */
@@ -37,9 +37,13 @@ export const EVENT = Object.freeze({
   MESSAGE_UPDATED: "message.updated",
   MESSAGE_DELETED: "message.deleted",
   REACTION_UPDATED: "reaction.updated",
+  CONVERSATION_UPDATED: "conversation.updated",
+  CONVERSATION_CLEARED: "conversation.cleared",
   USER_ONLINE: "user.online",
   USER_OFFLINE: "user.offline",
   USER_STATUS: "user.status",
+  USER_UPDATED: "user.updated",
+  USER_DELETED: "user.deleted",
   TYPING_START: "typing.start",
   TYPING_STOP: "typing.stop",
   PONG: "pong",
@@ -47,9 +51,6 @@ export const EVENT = Object.freeze({
   BLOCK_REMOVED: "block.removed",
   AUTH_EXPIRING: "auth.expiring",
   AUTH_REFRESHED: "auth.refreshed",
-  CONVERSATION_UPDATED: "conversation.updated",
-  CONVERSATION_CLEARED: "conversation.cleared",
-  USER_UPDATED: "user.updated",
   ERROR: "error",
 });
 

@@ -87,16 +87,68 @@ export class Rest {
   }
 
   /**
-   * One page of messages: the first after `afterSeq`, or the last before `beforeSeq`, or the newest.
+   * One page of messages: the first after `afterSeq`, the last before `beforeSeq`, those around `aroundSeq`, or the newest.
    *
    * @param {string} conversationId
-   * @param {{ afterSeq?: number, beforeSeq?: number, limit?: number }} [range]
+   * @param {import("./types.d.ts").MessageRange} [range]
    * @returns {Promise<Message[]>} by seq, ascending
    */
   async messages(conversationId, range = {}) {
-    const path = `/chat/conversations/${encodeURIComponent(conversationId)}/messages${query(range)}`;
+    const path = `/chat/conversations/${encodeURIComponent(conversationId)}/messages${query({ ...range })}`;
     const { items } = await this.#call("GET", path);
     return items.sort((/** @type {Message} */ a, /** @type {Message} */ b) => a.seq - b.seq);
+  }
+
+  /**
+   * The asking user's own settings of a conversation.
+   *
+   * @param {string} id
+   * @param {import("./types.d.ts").ConversationChanges} changes
+   * @returns {Promise<Conversation>}
+   */
+  updateConversation(id, changes) {
+    return this.#call("PATCH", `/chat/conversations/${encodeURIComponent(id)}`, changes);
+  }
+
+  /**
+   * Deletes the conversation's history for the asking user.
+   *
+   * @param {string} id
+   * @returns {Promise<null>}
+   */
+  clearConversation(id) {
+    return this.#call("DELETE", `/chat/conversations/${encodeURIComponent(id)}`);
+  }
+
+  /**
+   * Reports messages to the platform.
+   *
+   * @param {{ conversationId: string, seqs: number[], reason: string, comment?: string }} report
+   * @returns {Promise<any>}
+   */
+  report(report) {
+    return this.#call("POST", "/chat/reports", report);
+  }
+
+  /**
+   * @param {{ username: string } | { prefix: string }} name exact, or at least 3 characters of its beginning
+   * @returns {Promise<import("./types.d.ts").User[]>}
+   */
+  async findUsers(name) {
+    return (await this.#call("GET", `/chat/users${query({ ...name })}`)).items;
+  }
+
+  /** @returns {Promise<import("./types.d.ts").Settings>} */
+  settings() {
+    return this.#call("GET", "/chat/users/me/settings");
+  }
+
+  /**
+   * @param {{ push: Partial<import("./types.d.ts").PushSettings> }} changes
+   * @returns {Promise<import("./types.d.ts").Settings>}
+   */
+  updateSettings(changes) {
+    return this.#call("PATCH", "/chat/users/me/settings", changes);
   }
 
   /** @returns {Promise<{ total: number, conversations: Record<string, number> }>} */
@@ -161,9 +213,27 @@ export class Rest {
     return this.#call("PUT", "/chat/push/subscriptions", subscription);
   }
 
-  /** @param {string} endpoint */
+  /** @param {string} [endpoint] without one, all of the user's subscriptions */
   unsubscribePush(endpoint) {
-    return this.#call("DELETE", "/chat/push/subscriptions", { endpoint });
+    return this.#call("DELETE", "/chat/push/subscriptions", endpoint === undefined ? undefined : { endpoint });
+  }
+
+  /**
+   * Registers a native app for push notifications.
+   *
+   * @param {import("./types.d.ts").PushDevice} device
+   * @returns {Promise<null>}
+   */
+  addPushDevice(device) {
+    return this.#call("PUT", "/chat/push/devices", device);
+  }
+
+  /**
+   * @param {import("./types.d.ts").PushDevice} device
+   * @returns {Promise<null>}
+   */
+  removePushDevice(device) {
+    return this.#call("DELETE", "/chat/push/devices", device);
   }
 
   /**

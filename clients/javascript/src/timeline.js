@@ -72,6 +72,11 @@ export class Timeline {
     return this.#gaps.seen(conversationId);
   }
 
+  /** Whether messages wait for others before them. */
+  get isHolding() {
+    return this.#gaps.isHolding;
+  }
+
   /** The server could not resume: reads what is missing. */
   resync() {
     void this.#recovery.resync();

@@ -8,9 +8,15 @@ export type User = Sender;
 export type MessageType = Message["type"];
 export type Presence = UserStatus;
 
+/** Somebody in a conversation, and up to where they have read and got it. */
+export interface Participant extends User {
+  readSeq?: number;
+  deliveredSeq?: number;
+}
+
 export interface Conversation {
   id: string;
-  participants: User[];
+  participants: Participant[];
   lastMessage: Message | null;
   lastSeq: number;
   unread: number;
@@ -33,6 +39,42 @@ export interface ConversationPage {
   items: Conversation[];
   /** Of the page after this one; null on the last. */
   nextPage: string | null;
+}
+
+/** What to change of a conversation's settings. */
+export interface ConversationChanges {
+  mutedUntil?: string | null;
+  archived?: boolean;
+  pinned?: boolean;
+  markedUnread?: boolean;
+}
+
+/** Which messages to read, of one conversation. */
+export interface MessageRange {
+  afterSeq?: number;
+  beforeSeq?: number;
+  aroundSeq?: number;
+  /** 1–100, 50 unless given. */
+  limit?: number;
+}
+
+export interface PushSettings {
+  /** Whether notifications show the text. */
+  preview: boolean;
+  /** When none are shown; `from` and `to` are HH:MM of local time, `timeZone` an IANA name. */
+  quietHours: { timeZone: string; from: string; to: string } | null;
+  mutedUntil: string | null;
+}
+
+export interface Settings {
+  push: PushSettings;
+}
+
+/** A native app. */
+export interface PushDevice {
+  platform: "fcm" | "apns";
+  token: string;
+  app?: string;
 }
 
 /** Which conversations to list. */
@@ -71,6 +113,10 @@ export interface Draft {
   type?: MessageType;
   content?: string;
   media?: Media[];
+  /** The `seq` of the message that this one answers. */
+  replyTo?: number;
+  /** At most 4 KiB, stored and never read by the server; `type: "custom"` needs it. */
+  metadata?: Record<string, unknown>;
   /** Idempotency key, at most 64 characters: one message is stored for it, however often it is sent. */
   tempId?: string;
 }
@@ -178,5 +224,18 @@ export interface ClientOptions {
   outboxLimit?: number;
   /** Whether "delivered" is reported for each message that came, true unless given. */
   autoDelivered?: boolean;
+  /**
+   * Where messages that wait for their acknowledgement outlive the page or process; without one they live in memory only.
+   * `localStorage`, React Native's AsyncStorage, `indexedDbStorage()`, `fileStorage(folder)` …
+   */
+  storage?: Storage;
+  /** The key in the storage, "chat.outbox" unless given: one for each user of a shared device, and for each client of a page. */
+  storageKey?: string;
   clock?: Clock;
+}
+
+export interface Storage {
+  getItem(key: string): string | null | Promise<string | null>;
+  setItem(key: string, value: string): void | Promise<void>;
+  removeItem(key: string): void | Promise<void>;
 }

@@ -39,7 +39,7 @@ test("a refused message fails with the server's code", async () => {
 
 test("drafts that the server would refuse are refused here", async () => {
   const { client } = await connected({}, { maxMessageBytes: 600 });
-  const bad = [{}, { content: " \n" }, { content: "x".repeat(4001) }, { content: "\ud800" }, { content: "a\0b" }];
+  const bad = [{}, { content: " \n" }, { content: "\u200b\u2800\u3164\ufe0f" }, { type: "custom", content: "x" }, { content: "x".repeat(4001) }, { content: "\ud800" }, { content: "a\0b" }];
   bad.push({ content: "x", conversationId: undefined }, { content: "x", conversationId: "talk" });
   bad.push({ content: "x", tempId: "" }, { content: "x", tempId: "x".repeat(65) }, { content: "x", tempId: "\ud800" });
   for (const draft of bad) assert.throws(() => client.send({ conversationId: TALK, ...draft }), { code: "validation_error" });
@@ -268,4 +268,50 @@ test("a resync of thousands of conversations reads what changed, not all", async
   const ids = [];
   for await (const { id } of client.rest.eachConversation()) if (ids.push(id) === 150) break;
   assert.deepEqual([ids[0], ids[149]], ["c0", "c149"]);
+});
+
+test("an edit is sent until it is answered, and survives a reconnect and a rate limit", async () => {
+  const { client, server, clock } = await connected();
+  const edited = client.edit(TALK.toUpperCase(), 3, "better");
+  const [{ tempId }] = server.sent("message.edit");
+  assert.deepEqual(server.sent("message.edit"), [{ conversationId: TALK, seq: 3, content: "better", tempId }]);
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: true });
+  assert.equal(server.sent("message.edit")[0].tempId, tempId);
+  await server.error("rate_limit_exceeded", { retryable: true, retryAfter: 2 }, { type: "message.edit", tempId, conversationId: TALK });
+  await clock.advance(5_000);
+  assert.equal(server.sent("message.edit").length, 2);
+  await server.push("message.updated", { conversationId: TALK, seq: 3, content: "another", editedAt: "2024-01-01T11:00:00.000Z", tempId: "other" });
+  await server.push("message.updated", { conversationId: TALK, seq: 3, content: "better", editedAt: "2024-01-01T11:00:01.000Z", tempId });
+  assert.equal((await edited).content, "better");
+});
+
+test("deletions and reactions are answered by their events, refusals reject", async () => {
+  const { client, server } = await connected();
+  const deleted = client.deleteMessage(TALK, 1);
+  const reacted = client.addReaction(TALK, 2, "👍");
+  const removed = client.removeReaction(TALK, 2, "👍");
+  const foreign = client.deleteMessage(TALK, 9);
+  const [{ tempId }] = server.sent("message.delete");
+  await server.push("message.deleted", { conversationId: TALK, seq: 1, deletedAt: "2024-01-01T11:00:00.000Z", tempId });
+  assert.equal((await deleted).seq, 1);
+  const reaction = { conversationId: TALK, seq: 2, emoji: "👍", at: "2024-01-01T11:00:00.000Z" };
+  await server.push("reaction.updated", { ...reaction, userId: OTHER, active: true });
+  await server.push("reaction.updated", { ...reaction, userId: ME, active: true });
+  await server.push("reaction.updated", { ...reaction, userId: ME, active: false });
+  assert.deepEqual([(await reacted).active, (await removed).active], [true, false]);
+  const refused = assert.rejects(foreign, { code: "not_allowed" });
+  await server.error("not_allowed", {}, { type: "message.delete", conversationId: TALK });
+  await refused;
+});
+
+test("that the app is in the background is said again after a reconnect", async () => {
+  const { client, server, clock } = await connected();
+  client.setActive(false);
+  assert.deepEqual(server.sent("client.state"), [{ active: false }]);
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: true });
+  assert.deepEqual(server.sent("client.state"), [{ active: false }]);
 });

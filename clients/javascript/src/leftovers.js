@@ -1,0 +1,82 @@
+/**
+ * Leftovers — messages that wait for their acknowledgement, kept where they outlive the page or process, and taken up by
+ * the next one of the same user.
+ */
+
+/** @typedef {import("./outbox.js").StoredDraft} StoredDraft */
+
+export class Leftovers {
+  #value;
+  /** @type {Promise<{ userId: string | null, drafts: StoredDraft[] } | null>} what an earlier process left */
+  #left;
+  /** Those that are not taken up yet. @type {StoredDraft[]} */
+  #waiting = [];
+  /** @type {string | null} */
+  #userId = null;
+  #paused = false;
+  /** @type {() => void} */
+  #takeUp = () => {};
+  /** @type {Promise<void>} */
+  #takenUp;
+
+  /** @param {import("./storage.js").StoredValue} value */
+  constructor(value) {
+    this.#value = value;
+    this.#left = this.#read();
+    this.#takenUp = new Promise((resolve) => (this.#takeUp = resolve));
+  }
+
+  /** Reads again what is left, after a pause. */
+  load() {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#left = this.#read();
+    this.#takenUp = new Promise((resolve) => (this.#takeUp = resolve));
+  }
+
+  /** What the outbox drops from now on stays: its client closes. */
+  pause() {
+    this.#paused = true;
+  }
+
+  /**
+   * Stores what waits.
+   *
+   * @param {StoredDraft[]} drafts
+   * @returns {Promise<void>} when they may be sent: stored, and behind what was left before; rejects when they can't be stored
+   */
+  async keep(drafts) {
+    if (this.#paused) return;
+    await this.#left;
+    try {
+      const all = [...this.#waiting, ...drafts];
+      await this.#value.write(all.length ? { userId: this.#userId, drafts: all } : null);
+    } finally {
+      await this.#takenUp;
+    }
+  }
+
+  /**
+   * Sends what an earlier process of this user left, once.
+   *
+   * @param {string} userId
+   * @param {import("./outbox.js").Outbox} outbox
+   * @returns {Promise<ReturnType<import("./outbox.js").Outbox["restore"]>>}
+   */
+  async restore(userId, outbox) {
+    const left = await this.#left;
+    this.#userId = userId;
+    this.#left = Promise.resolve(null);
+    this.#waiting = [];
+    const restored = left && (left.userId ?? userId) === userId ? outbox.restore(left.drafts) : [];
+    this.#takeUp();
+    return restored;
+  }
+
+  async #read() {
+    const left = await this.#value.read();
+    this.#waiting = left?.drafts ?? [];
+    this.#userId = left?.userId ?? this.#userId;
+    return left;
+  }
+}

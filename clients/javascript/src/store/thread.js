@@ -1,0 +1,98 @@
+/** Thread — the messages of one conversation that are loaded: a stretch without holes, and behind it what is on its way. */
+
+/** @typedef {import("../types.d.ts").Message} Message */
+/** @typedef {import("../outbox.js").StoredDraft} StoredDraft */
+
+/**
+ * @typedef {object} Pending a message that is not acknowledged yet
+ * @property {StoredDraft} draft
+ * @property {"sending" | "failed"} status
+ * @property {import("../errors.js").ChatError} [error] why it failed
+ */
+
+export class Thread {
+  /** @type {Map<number, Message>} by seq */
+  #messages = new Map();
+  /** @type {Map<string, Pending>} by tempId, in order */
+  #pending = new Map();
+  /** Whether anything was loaded: before that nothing is known of what lies around a message that comes. */
+  isLoaded = false;
+  hasOlder = true;
+  hasNewer = false;
+  isLoading = false;
+
+  /** By seq. */
+  get messages() {
+    return [...this.#messages.values()].sort((a, b) => a.seq - b.seq);
+  }
+
+  get pending() {
+    return [...this.#pending.values()];
+  }
+
+  /** The first and the last seq that are loaded; 0 when none are. */
+  get ends() {
+    const seqs = [...this.#messages.keys()];
+    return seqs.length ? { first: Math.min(...seqs), last: Math.max(...seqs) } : { first: 0, last: 0 };
+  }
+
+  /**
+   * Takes a page that joins what is loaded.
+   *
+   * @param {Message[]} messages
+   */
+  add(messages) {
+    for (const message of messages) this.#messages.set(message.seq, message);
+    this.isLoaded = true;
+  }
+
+  /** Forgets what is loaded, for a jump to somewhere else. */
+  reset() {
+    this.#messages.clear();
+    this.isLoaded = false;
+    this.hasOlder = true;
+    this.hasNewer = false;
+  }
+
+  /**
+   * Takes a new message; one that does not join what is loaded is left to paging.
+   *
+   * @param {Message} message
+   */
+  append(message) {
+    const { last } = this.ends;
+    if (this.hasNewer || !this.isLoaded) return;
+    if (last === 0 || message.seq <= last + 1) this.#messages.set(message.seq, message);
+    else this.hasNewer = true;
+  }
+
+  /**
+   * @param {number} seq
+   * @param {(message: Message) => Message} change
+   */
+  change(seq, change) {
+    const known = this.#messages.get(seq);
+    if (known) this.#messages.set(seq, change(known));
+  }
+
+  /** @param {(message: Message) => Message} change of each message */
+  changeAll(change) {
+    for (const [seq, message] of this.#messages) this.#messages.set(seq, change(message));
+  }
+
+  /** @param {number} seq everything up to it is gone */
+  clear(seq) {
+    for (const known of [...this.#messages.keys()]) if (known <= seq) this.#messages.delete(known);
+    this.hasOlder = false;
+  }
+
+  /** @param {Pending} pending */
+  put(pending) {
+    this.#pending.set(pending.draft.tempId, pending);
+  }
+
+  /** @param {string | null} tempId of a message that was stored, or given up */
+  settle(tempId) {
+    if (tempId) this.#pending.delete(tempId);
+  }
+}
