@@ -8,20 +8,40 @@ import pytest
 from tests.support.node import CLIENT, node_version
 from tests.support.packages import run_command
 
+BUILT = shutil.ignore_patterns("node_modules", "dist")
+
 
 @pytest.fixture(scope="session")
-def packed_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The JavaScript client's package, built from a copy of its sources: an archive as `npm pack` makes it."""
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of `clients`, with what the JavaScript packages need installed, and both built."""
     if shutil.which("npm") is None:
         pytest.fail("needs npm: install the package npm")
-    folder = tmp_path_factory.mktemp("client")
-    shutil.copytree(CLIENT, folder / "src", ignore=shutil.ignore_patterns("node_modules", "dist"))
-    run_command(["npm", "ci"], folder / "src")
-    name = run_command(["npm", "pack", "--silent", "--pack-destination", str(folder)], folder / "src").split()[-1]
-    return folder / name
+    folder = tmp_path_factory.mktemp("packages") / "clients"
+    for name in ("javascript", "react"):
+        shutil.copytree(CLIENT.parent / name, folder / name, ignore=BUILT)
+        run_command(["npm", "ci"], folder / name)
+        run_command(["npm", "run", "build"], folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def packed_client(clients: Path) -> Path:
+    """The JavaScript client's package: an archive as `npm pack` makes it."""
+    return _pack(clients / "javascript")
+
+
+@pytest.fixture(scope="session")
+def packed_hooks(clients: Path) -> Path:
+    """The package of React hooks."""
+    return _pack(clients / "react")
 
 
 @pytest.fixture(scope="session")
 def vite() -> str:
     """The newest Vite that runs on this machine's Node."""
     return "vite@8" if node_version() >= (20, 19) else "vite@5"
+
+
+def _pack(package: Path) -> Path:
+    name = run_command(["npm", "pack", "--silent", "--pack-destination", str(package.parent)], package).split()[-1]
+    return package.parent / name

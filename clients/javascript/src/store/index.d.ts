@@ -39,6 +39,10 @@ export declare class ChatStore {
   constructor(client: ChatClient, options?: StoreOptions);
   /** Reads what the last page kept, and resumes from there: before `client.connect()`. Says whether there was something. */
   load(): Promise<boolean>;
+  /** Writes what is kept now, and not in a second. */
+  save(): Promise<void>;
+  /** Takes a conversation that the application read over REST. */
+  putConversation(conversation: Conversation): void;
   /** Stops following the client; what is kept is written. */
   close(): Promise<void>;
   /** Topics: `connection`, `conversations`, `messages:<id>`, `typing:<id>`, `presence:<userId>`. */

@@ -60,10 +60,29 @@ export class ChatStore {
     return true;
   }
 
+  /**
+   * Writes what is kept now, and not in a second.
+   *
+   * @returns {Promise<void>}
+   */
+  save() {
+    return this.#cache?.save() ?? Promise.resolve();
+  }
+
   /** Stops following the client; what is kept is written. */
   close() {
     this.#stop();
-    return this.#cache?.save() ?? Promise.resolve();
+    return this.save();
+  }
+
+  /**
+   * Takes a conversation that the application read over REST.
+   *
+   * @param {import("../types.d.ts").Conversation} conversation
+   */
+  putConversation(conversation) {
+    this.#conversations.put(conversation);
+    this.#changed("conversations");
   }
 
   /**
