@@ -9,6 +9,7 @@ const COMMON = { bundle: true, target: "es2022" };
 /** Entry → its source, the platform that it runs on, and the declarations that make up its types. */
 const ENTRIES = {
   index: { source: "index", platform: "neutral", types: ["wire", "types", "index"] },
+  tabs: { source: "tabs", platform: "neutral", types: ["tabs"] },
   store: { source: "store/index", platform: "neutral", types: ["store/index"] },
   node: { source: "node", platform: "node", types: ["node"] },
 };
@@ -21,7 +22,7 @@ for (const [name, { source, platform, types }] of Object.entries(ENTRIES)) {
   await build({ ...options, format: "cjs", outfile: `dist/${name}.cjs` });
   const declarations = await joined(types);
   await writeFile(`dist/${name}.d.ts`, declarations.replaceAll("../index.js", "./index.js"));
-  await writeFile(`dist/${name}.d.cts`, declarations.replaceAll("../index.js", "./index.cjs"));
+  await writeFile(`dist/${name}.d.cts`, declarations.replaceAll(/\.\.?\/index\.js/g, "./index.cjs"));
 }
 
 const main = { ...COMMON, entryPoints: ["src/index.js"], platform: "neutral", format: "esm" };
@@ -38,5 +39,6 @@ if (bytes > MOST_BYTES) throw new Error(`the client is larger than ${MOST_BYTES}
 async function joined(names) {
   const parts = await Promise.all(names.map((name) => readFile(`src/${name}.d.ts`, "utf8")));
   // Those of one entry are joined; another entry is imported.
-  return parts.map((part) => part.replace(/^(import type|export type \*)[^;]*"\.\/[^;]*;\n/gm, "")).join("\n");
+  const inner = names.length > 1 ? /^(import type|export type \*)[^;]*"\.\/[^;]*;\n/gm : /^$/;
+  return parts.map((part) => part.replace(inner, "")).join("\n");
 }

@@ -1,0 +1,141 @@
+/**
+ * Calls — between the tabs of a browser: questions to the one that leads, its answers, and what it publishes. A question without
+ * an answer is asked again when another tab takes the lead; everything that may be asked is idempotent.
+ */
+import { ChatError } from "./errors.js";
+import { newTempId } from "./drafts.js";
+
+/**
+ * @typedef {object} Handlers
+ * @property {(method: string, args: any[]) => unknown} onCall while this tab leads
+ * @property {(event: any) => void} onEvent the leading tab published something
+ * @property {() => void} onLeader another tab has taken the lead
+ */
+
+export class Calls {
+  /** This tab. */
+  id = newTempId();
+  #name;
+  #handlers;
+  #leads = false;
+  /** @type {BroadcastChannel | null} */
+  #channel = null;
+  /** @type {Map<string, { method: string, args: any[], resolve: (value: any) => void, reject: (error: Error) => void }>} */
+  #waiting = new Map();
+
+  /**
+   * @param {string} name
+   * @param {Handlers} handlers
+   */
+  constructor(name, handlers) {
+    this.#name = name;
+    this.#handlers = handlers;
+  }
+
+  open() {
+    this.#channel = new BroadcastChannel(`chat:${this.#name}`);
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
+  }
+
+  /** @param {ChatError} error for everything that waits */
+  close(error) {
+    this.#channel?.close();
+    this.#channel = null;
+    this.#leads = false;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  /** This tab answers from now on: its own questions first, then those that the others ask again. */
+  lead() {
+    this.#leads = true;
+    for (const [id, { method, args }] of [...this.#waiting]) this.#run(id, method, args);
+    this.#post({ kind: "leader" });
+    this.#handlers.onLeader();
+  }
+
+  /**
+   * @param {string} method
+   * @param {any[]} args
+   * @returns {Promise<any>}
+   */
+  ask(method, args) {
+    return new Promise((resolve, reject) => {
+      const id = newTempId();
+      this.#waiting.set(id, { method, args, resolve, reject });
+      if (this.#leads) this.#run(id, method, args);
+      else this.#post({ kind: "ask", id, method, args });
+    });
+  }
+
+  /**
+   * @param {string} method
+   * @param {any[]} args
+   */
+  tell(method, args) {
+    if (this.#leads) this.#handlers.onCall(method, args);
+    else this.#post({ kind: "tell", method, args });
+  }
+
+  /** @param {any} event for every tab, this one included */
+  publish(event) {
+    this.#post({ kind: "event", event });
+    this.#handlers.onEvent(event);
+  }
+
+  /** @param {any} message */
+  #receive(message) {
+    if (message.kind === "event") this.#handlers.onEvent(message.event);
+    else if (message.kind === "answer") this.#settle(message.id, message.value, message.error);
+    else if (message.kind === "leader") this.#onLeader();
+    else if (this.#leads && message.kind === "tell") this.#handlers.onCall(message.method, message.args);
+    else if (this.#leads && message.kind === "ask") this.#run(message.id, message.method, message.args);
+  }
+
+  #onLeader() {
+    for (const [id, { method, args }] of this.#waiting) this.#post({ kind: "ask", id, method, args });
+    this.#handlers.onLeader();
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} method
+   * @param {any[]} args
+   */
+  async #run(id, method, args) {
+    try {
+      this.#answer(id, await this.#handlers.onCall(method, args), null);
+    } catch (error) {
+      const { code = "internal_error", message, retryable, retryAfter, status } = /** @type {ChatError} */ (error);
+      // The tab that led is closing: whoever leads next is asked again.
+      if (code !== "closed") this.#answer(id, null, { code, message, retryable, retryAfter, status });
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {any} value
+   * @param {any} error
+   */
+  #answer(id, value, error) {
+    if (this.#waiting.has(id)) this.#settle(id, value, error);
+    else this.#post({ kind: "answer", id, value, error });
+  }
+
+  /**
+   * @param {string} id
+   * @param {any} value
+   * @param {any} error
+   */
+  #settle(id, value, error) {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (error) waiting?.reject(ChatError.from(error, error.status));
+    else waiting?.resolve(value);
+  }
+
+  /** @param {any} message */
+  #post(message) {
+    this.#channel?.postMessage(message);
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Tabs — one connection for all tabs of a browser: the tab that holds a lock has the client, the others hear its events and
+ * hand it their calls. When it goes, the next one resumes from the cursor that all of them know.
+ *
+ * The server closes the oldest of a user's connections beyond ten: without this the eleventh tab takes the first one's.
+ */
+import { Calls } from "./calls.js";
+import { ChatClient } from "./client.js";
+import { complete } from "./drafts.js";
+import { Emitter } from "./emitter.js";
+import { ChatError } from "./errors.js";
+import { EVENT } from "./protocol.js";
+import { PresenceCache } from "./presence.js";
+
+/** What the leading tab emits on its own, beside the events of the protocol. */
+const OWN_EVENTS = ["state", "presence", "synced", "lost", "message.failed"];
+const ALL_EVENTS = [...new Set([...Object.values(EVENT), ...OWN_EVENTS])];
+/** What every tab may ask of the client, and gets an answer to. */
+const ASKED = ["block", "unblock", "edit", "deleteMessage", "addReaction", "removeReaction"];
+/** What every tab may tell the client. */
+const TOLD = ["discard", "track", "markRead", "markDelivered", "typing", "stopTyping", "setStatus", "wake"];
+
+/**
+ * A client that shares its connection with the other tabs of this browser. It has the calls and events of ChatClient; where a
+ * browser lacks Web Locks or BroadcastChannel, it is one.
+ */
+export class TabClient {
+  #name;
+  #options;
+  #emitter = new Emitter();
+  #own;
+  #calls;
+  /** @type {ChatClient | null} this tab's, while it leads */
+  #client = null;
+  /** @type {() => void} */
+  #resign = () => {};
+  #isOpen = false;
+  #isActive = true;
+  /** Tabs that are looked at. @type {Set<string>} */
+  #activeTabs = new Set();
+  /** What the connection is like, by the leading tab's word. @type {{ state: any, userId: string | null, features: readonly string[], cursor: string | null }} */
+  #known = { state: { state: "idle" }, userId: null, features: [], cursor: null };
+  /** conversation → the last seq that was emitted here. @type {Map<string, number>} */
+  #seen = new Map();
+
+  /** @param {import("./types.d.ts").ClientOptions & { name?: string }} options `name`: of the connection that is shared, one for each user */
+  constructor({ name = "chat", ...options }) {
+    this.#name = name;
+    this.#options = options;
+    this.presence = new PresenceCache();
+    // For REST, and for a tab without others: it connects only while this tab leads.
+    this.#own = new ChatClient(options);
+    this.rest = this.#own.rest;
+    this.#calls = new Calls(name, {
+      onCall: (method, args) => this.#answer(method, args),
+      onEvent: (event) => this.#take(event),
+      onLeader: () => this.#calls.tell("hello", [this.#calls.id, this.#isActive]),
+    });
+    const methods = /** @type {Record<string, (...args: any[]) => unknown>} */ (/** @type {unknown} */ (this));
+    for (const method of ASKED) methods[method] = (...args) => this.#calls.ask(method, args);
+    for (const method of TOLD) methods[method] = (...args) => void this.#calls.tell(method, args);
+  }
+
+  get userId() {
+    return this.#known.userId;
+  }
+
+  get state() {
+    return this.#known.state.state;
+  }
+
+  get features() {
+    return this.#known.features;
+  }
+
+  get cursor() {
+    return this.#known.cursor;
+  }
+
+  /** Whether this tab holds the connection. */
+  get isLeader() {
+    return this.#client !== null;
+  }
+
+  /**
+   * @param {string} type
+   * @param {(payload: any, meta: any) => void} listener
+   */
+  on(type, listener) {
+    return this.#emitter.on(type, listener);
+  }
+
+  /** Joins the tabs that share the connection, and makes it when there is none. */
+  connect() {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#calls.open();
+    this.#calls.tell("hello", [this.#calls.id, this.#isActive]);
+    const resigned = new Promise((resolve) => (this.#resign = () => resolve(undefined)));
+    const lead = () => (this.#isOpen ? (this.#lead(), resigned) : undefined);
+    // Asked for until it is ours: the browser gives it up when the tab that holds it goes.
+    navigator.locks.request(`chat:${this.#name}`, lead).catch(() => {});
+  }
+
+  /** Leaves the other tabs; what this one has sent goes on with them. */
+  close() {
+    this.#isOpen = false;
+    this.#calls.tell("goodbye", [this.#calls.id]);
+    this.#client?.close();
+    this.#client = null;
+    this.#resign();
+    this.#calls.close(new ChatError("closed", "The client was closed"));
+  }
+
+  /**
+   * Sends a message, from whichever tab holds the connection.
+   *
+   * @param {import("./types.d.ts").Draft} draft
+   * @throws {ChatError} `validation_error`
+   */
+  send(draft) {
+    const whole = complete(draft);
+    const sent = this.#calls.ask("send", [whole]);
+    sent.catch((error) => this.#emitter.emit("message.failed", { draft: whole, error }, { source: "live" }));
+    return { tempId: whole.tempId, sent };
+  }
+
+  /** @param {boolean} isActive whether this tab is looked at: the user is active while one of them is */
+  setActive(isActive) {
+    this.#isActive = isActive;
+    this.#calls.tell("hello", [this.#calls.id, isActive]);
+  }
+
+  #lead() {
+    const client = (this.#client = this.#own);
+    for (const type of ALL_EVENTS) client.on(type, (payload, meta) => this.#tell(client, type, payload, meta));
+    const { cursor, userId } = this.#known;
+    if (cursor !== null && userId !== null) client.resumeFrom(cursor, userId, this.#seen);
+    client.connect();
+    this.#calls.lead();
+  }
+
+  /**
+   * Passes an event of the client to all tabs, this one included.
+   *
+   * @param {ChatClient} client
+   * @param {string} type
+   * @param {any} payload
+   * @param {any} meta
+   */
+  #tell(client, type, payload, meta) {
+    const { userId, features, cursor } = client;
+    const known = { state: type === "state" ? payload : { state: client.state }, userId, features, cursor };
+    const plain = payload instanceof ChatError ? { ...payload, message: payload.message, isError: true } : payload;
+    this.#calls.publish({ type, payload: plain, meta, known });
+  }
+
+  /** @param {{ type: string, payload: any, meta: any, known: any }} event */
+  #take({ type, payload, meta, known }) {
+    this.#known = known;
+    const message = payload?.message;
+    if (message?.conversationId) this.#seen.set(message.conversationId, Math.max(message.seq, this.#seen.get(message.conversationId) ?? 0));
+    if (!OWN_EVENTS.includes(type)) this.presence.apply(type, payload);
+    this.#emitter.emit(type, payload?.isError ? ChatError.from(payload, payload.status) : payload, meta);
+  }
+
+  /**
+   * A tab asks or tells the leading one something.
+   *
+   * @param {string} method
+   * @param {any[]} args
+   */
+  #answer(method, args) {
+    const client = this.#client;
+    if (!client) return undefined;
+    if (method === "hello" || method === "goodbye") {
+      const [tab, isActive] = args;
+      if (isActive) this.#activeTabs.add(tab);
+      else this.#activeTabs.delete(tab);
+      client.setActive(this.#activeTabs.size > 0);
+      const state = { state: client.state };
+      if (method === "hello") this.#tell(client, "state", state, { source: "live" });
+      return undefined;
+    }
+    if (method === "send") return client.send(args[0]).sent;
+    return /** @type {any} */ (client)[method](...args);
+  }
+}
+
+/**
+ * A client that shares its connection with the user's other tabs where the browser can do that, and has its own elsewhere.
+ *
+ * @param {import("./types.d.ts").ClientOptions & { name?: string }} options
+ * @returns {ChatClient | TabClient}
+ */
+export function sharedClient(options) {
+  const canShare = typeof BroadcastChannel !== "undefined" && globalThis.navigator?.locks !== undefined;
+  return canShare ? new TabClient(options) : new ChatClient(options);
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { TabClient } from "../src/tabs.js";
+import { FakeClock } from "../testkit/clock.js";
+import { ME, OTHER, ScriptedServer, TALK, message } from "../testkit/server.js";
+
+/** Web Locks, as much as one exclusive lock by name is. */
+class Locks {
+  #tails = new Map();
+
+  request(name, work) {
+    const before = this.#tails.get(name) ?? Promise.resolve();
+    const done = before.then(work);
+    this.#tails.set(name, done.catch(() => {}));
+    return done;
+  }
+}
+
+const tabs = [];
+
+afterEach(() => tabs.splice(0).forEach((tab) => tab.close()));
+
+function setUp() {
+  Object.defineProperty(globalThis, "navigator", { value: { locks: new Locks() }, configurable: true });
+  const server = new ScriptedServer();
+  const name = `test ${Math.random()}`;
+  const open = () => {
+    const options = { url: "http://chat.test", getToken: () => "token", WebSocket: server.WebSocket, fetch: server.fetch, clock: new FakeClock() };
+    const tab = new TabClient({ ...options, name });
+    const events = [];
+    for (const type of ["message.new", "message.sent", "state"]) tab.on(type, (payload) => events.push([type, payload.message?.seq ?? payload.state]));
+    tabs.push(tab);
+    tab.connect();
+    return { tab, events, seqs: (type) => events.filter(([one]) => one === type).map(([, seq]) => seq) };
+  };
+  return { server, open };
+}
+
+/** Messages between tabs take their time: looks until it is so. */
+async function until(condition) {
+  for (let turn = 0; turn < 500; turn++) {
+    if (condition()) return;
+    await wait(2);
+  }
+  assert.fail(`never: ${condition}`);
+}
+
+async function connected(count) {
+  const { server, open } = setUp();
+  const opened = [];
+  for (let tab = 0; tab < count; tab++) opened.push(open());
+  await until(() => server.sockets.length === 1);
+  await server.welcome();
+  await until(() => opened.every(({ tab }) => tab.state === "open" && tab.userId === ME));
+  return { server, open, opened };
+}
+
+test("eleven tabs have one connection, and all hear what comes", async () => {
+  const { server, opened } = await connected(11);
+  assert.equal(server.sockets.length, 1);
+  assert.equal(opened.filter(({ tab }) => tab.isLeader).length, 1);
+  await server.push("message.new", { message: message(1), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
+  await server.push("user.online", { userId: OTHER, isOnline: true, status: "online", lastSeen: null });
+  await until(() => opened.every(({ seqs, tab }) => seqs("message.new").length === 1 && tab.presence.get(OTHER).isOnline));
+});
+
+test("a tab that has no connection sends, edits and gets errors through the one that has", async () => {
+  const { server, opened } = await connected(2);
+  const { tab } = opened.find(({ tab }) => !tab.isLeader);
+  const { tempId, sent } = tab.send({ conversationId: TALK, content: "hello" });
+  await until(() => server.sent("message.send").length === 1);
+  await server.push("message.sent", { tempId, message: message(1, { senderId: ME }) }, { cursor: "c1" });
+  assert.equal((await sent).seq, 1);
+  const edited = tab.edit(TALK, 1, "better");
+  await until(() => server.sent("message.edit").length === 1);
+  const refused = assert.rejects(edited, { code: "not_allowed" });
+  await server.error("not_allowed", {}, { type: "message.edit", conversationId: TALK });
+  await refused;
+  assert.throws(() => tab.send({ conversationId: "nonsense", content: "x" }), { code: "validation_error" });
+});
+
+test("when the tab with the connection goes, another resumes from the cursor and sends what waited", async () => {
+  const { server, opened } = await connected(3);
+  await server.push("message.new", { message: message(1), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
+  const leader = opened.find(({ tab }) => tab.isLeader);
+  const others = opened.filter((one) => one !== leader);
+  await until(() => others.every(({ seqs }) => seqs("message.new").length === 1));
+  const { tempId, sent } = others[0].tab.send({ conversationId: TALK, content: "on its way" });
+  await until(() => server.sent("message.send").length === 1);
+  leader.tab.close();
+  await until(() => server.sockets.length === 2);
+  // An event is told before the cursor moves past it: the last one may come again, and is told once.
+  assert.match(server.socket.url, /cursor=c[01]$/);
+  await server.welcome({ recovered: true });
+  await server.push("message.new", { message: message(1), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
+  await until(() => server.sent("message.send").length === 1);
+  assert.equal(server.sent("message.send")[0].tempId, tempId);
+  await server.push("message.sent", { tempId, message: message(2, { senderId: ME }) }, { cursor: "c2" });
+  assert.equal((await sent).seq, 2);
+  await until(() => others.every(({ seqs }) => seqs("message.sent").length === 1));
+  assert.ok(others.every(({ seqs }) => seqs("message.new").length === 1));
+});
+
+test("the user is active while one tab is looked at", async () => {
+  const { server, opened } = await connected(2);
+  opened[0].tab.setActive(false);
+  opened[1].tab.setActive(false);
+  await until(() => server.sent("client.state").at(-1)?.active === false);
+  opened[1].tab.setActive(true);
+  await until(() => server.sent("client.state").at(-1)?.active === true);
+});
+
+test("a tab that is opened later learns that the connection stands", async () => {
+  const { open } = await connected(1);
+  const late = open();
+  await until(() => late.tab.state === "open");
+  assert.equal(late.tab.userId, ME);
+});
