@@ -44,6 +44,9 @@ faults: install-tests ## run the fault tests: processes and servers killed under
 clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreSQL lost under load, roles changed
 	CLUSTERS=long $(BIN)/pytest tests/clusters $(ARGS)
 
+chaos: install-tests ## run each client over a network that misbehaves: 1,000 messages, nothing lost or doubled
+	CHAOS=long $(BIN)/pytest tests/chaos $(ARGS)
+
 bench: install ## run the load benchmark, with its table and plot
 	$(BIN)/python -m tools.bench $(ARGS)
 
@@ -68,4 +71,4 @@ clean-data: ## stop everything, and delete its data
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run up down status token test check test-containers faults clusters bench format docs install install-tests clean-data help
+.PHONY: run up down status token test check test-containers faults clusters chaos bench format docs install install-tests clean-data help

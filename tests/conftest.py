@@ -3,11 +3,13 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, make_template, make_virtual_host, with_path
+from tests.support.people import People
 from tests.support.stack import Stack
 from tools.devtoken import mint
 from tools.stack import ladder
@@ -77,6 +79,13 @@ async def stack(local_stack: LocalStack) -> Stack:
     """The whole system: two gateways behind HAProxy. All tests share it, so their users and conversations are their own."""
     await local_stack.up()
     return Stack(local_stack)
+
+
+@pytest.fixture
+async def people(stack: Stack) -> AsyncIterator[People]:
+    """Persons of this test; their sockets are closed when it ends."""
+    async with AsyncExitStack() as exits:
+        yield People(stack.url, exits)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """The whole system behind HAProxy with two gateways, and people who use it."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -9,13 +7,6 @@ import pytest
 from tests.support.people import People, Person
 from tests.support.platform import Platform
 from tests.support.stack import Stack
-
-
-@pytest.fixture
-async def people(stack: Stack) -> AsyncIterator[People]:
-    """Persons of this test; their sockets are closed when it ends."""
-    async with AsyncExitStack() as exits:
-        yield People(stack.url, exits)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,19 +13,10 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, async_playwright, expect
 
 from tests.e2e.conftest import Pair
+from tests.support.chromium import CHROMIUM_FLAGS, chromium
 from tests.support.people import text_message
 from tests.support.stack import Stack
 
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Longer than any single step takes, for machines that do other things too.
 expect.set_options(timeout=15_000)
 
@@ -129,11 +119,8 @@ class Tabs:
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("needs Chromium: install the package chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
         yield browser
         await browser.close()
 

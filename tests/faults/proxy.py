@@ -1,4 +1,4 @@
-"""TCP in between, that can be told to misbehave: refuse, cut, delay, or swallow everything."""
+"""TCP in between, that can be told to misbehave: refuse, lie, cut, delay, or swallow everything."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,8 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 CHUNK_BYTES = 1 << 16
+LIE = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 5000\r\n\r\n<html>Bad gat"
+"""An answer that isn't the server's, and breaks off."""
 
 
 @dataclass(eq=False)
@@ -25,12 +27,16 @@ class Connection:
 
 @dataclass
 class Proxy:
-    """Passes connections on to `host:port`. `delay_seconds`: how long each chunk waits, in either direction."""
+    """Passes connections on to `host:port`. `delay_seconds`: how long each chunk waits, in either direction.
+
+    `refusing`: new connections are ended at once. `lying`: they get an answer that isn't the server's.
+    """
 
     host: str
     port: int
     delay_seconds: float = 0.0
     refusing: bool = False
+    lying: bool = False
     listening_port: int = 0
     _connections: set[Connection] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -89,6 +95,11 @@ class Proxy:
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refusing:
+            return
+        if self.lying:
+            await reader.read(CHUNK_BYTES)
+            writer.write(LIE)
+            await writer.drain()
             return
         server_reader, server_writer = await asyncio.open_connection(self.host, self.port)
         connection = Connection(writer, server_writer)
