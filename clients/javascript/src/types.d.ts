@@ -1,6 +1,6 @@
 /** The shapes of `chat.v1` and of this client's options. Times are RFC 3339 UTC strings, ids UUID strings. */
 
-import type { Media, Message, Sender, Unread, UserStatus } from "./wire.js";
+import type { Conversation, Media, Message, OwnState, Sender, UserStatus } from "./wire.js";
 
 export type * from "./wire.js";
 
@@ -8,32 +8,8 @@ export type User = Sender;
 export type MessageType = Message["type"];
 export type Presence = UserStatus;
 
-/** Somebody in a conversation, and up to where they have read and got it. */
-export interface Participant extends User {
-  readSeq?: number;
-  deliveredSeq?: number;
-}
-
-export interface Conversation {
-  id: string;
-  participants: Participant[];
-  lastMessage: Message | null;
-  lastSeq: number;
-  unread: number;
-  updatedAt: string;
-  /** The user's own settings and marks. */
-  me?: ConversationSettings;
-}
-
-export interface ConversationSettings {
-  mutedUntil: string | null;
-  archived: boolean;
-  pinned: boolean;
-  markedUnread: boolean;
-  /** Up to here the user deleted the conversation for themselves. */
-  clearedSeq: number;
-  readSeq: number;
-}
+/** The user's own settings and marks of a conversation. */
+export type ConversationSettings = OwnState;
 
 export interface ConversationPage {
   items: Conversation[];
