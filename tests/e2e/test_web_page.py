@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, WebSocketRoute, async_playwright, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page, WebSocketRoute, async_playwright, expect
 
 from tests.e2e.conftest import Pair
 from tests.support.chromium import CHROMIUM_FLAGS, chromium
 from tests.support.people import text_message
 from tests.support.stack import Stack
+from tests.support.uploads import picture, sound
 
 # Longer than any single step takes, for machines that do other things too.
 expect.set_options(timeout=15_000)
@@ -350,3 +351,60 @@ async def test_every_control_has_a_name(tabs: Tabs) -> None:
           .map((control) => control.outerHTML)"""
     )
     assert nameless == []
+
+
+DROP = """([name, bytes, kind]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+  const target = kind === "paste" ? document.querySelector("#composer-text") : document.querySelector("#conversation");
+  const event = kind === "paste"
+    ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
+    : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+  target.dispatchEvent(event);
+}"""
+
+
+async def test_files_are_chosen_pasted_and_dropped_and_shown(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    image = picture(64, 48, "PNG")
+    files: list[FilePayload] = [
+        {"name": "beach.jpg", "mimeType": "image/jpeg", "buffer": picture(1280, 640)},
+        {"name": "voice.wav", "mimeType": "audio/wav", "buffer": sound()},
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"only text"},
+    ]
+    await alice.find("#attach-files").set_input_files(files)
+    for kind in ("paste", "drop"):
+        await alice.page.evaluate(DROP, [f"{kind}.png", list(image), kind])
+    await expect(alice.find(".attachment.ready")).to_have_count(5)
+    await alice.say("Look")
+    await expect(alice.find(".attachment")).to_have_count(0)
+    for tab in (alice, bob):
+        message = tab.message("Look")
+        await expect(message.locator(".picture img")).to_have_count(3)
+        beach = message.locator(".picture img[alt='beach.jpg']")
+        await expect(beach).to_have_attribute("width", "320")
+        await expect(beach).to_have_attribute("height", "160")
+        await expect(message.locator("audio")).to_have_count(1)
+        await expect(message.locator(".sound .file-name")).to_contain_text("voice.wav, 0:02")
+        await expect(message.locator(".file-card")).to_contain_text("notes.txt 9 B")
+    await bob.find(".picture[title='beach.jpg']").click()
+    await expect(bob.find("#viewer img")).to_be_visible()
+    loaded = "image => image.decode().then(() => image.naturalWidth)"
+    assert await bob.find("#viewer img").evaluate(loaded) == 1280
+    await bob.page.keyboard.press("Escape")
+    await expect(bob.find("#viewer")).to_be_hidden()
+    assert alice.errors == bob.errors == []
+
+
+async def test_a_file_that_is_refused_or_given_up_is_not_sent(tabs: Tabs) -> None:
+    alice, _ = await meet(tabs)
+    liar: FilePayload = {"name": "page.png", "mimeType": "image/png", "buffer": b"<html><script>alert(1)</script>"}
+    await alice.find("#attach-files").set_input_files([liar])
+    await expect(alice.find(".toasts")).to_contain_text("page.png: The file says that it is image/png")
+    await expect(alice.find(".attachment")).to_have_count(0)
+    note: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"only text"}
+    await alice.find("#attach-files").set_input_files([note])
+    await alice.page.get_by_role("button", name="Remove").click()
+    await expect(alice.find(".attachment")).to_have_count(0)
+    await alice.say("Without a file")
+    await expect(alice.message("Without a file").locator(".media")).to_be_empty()

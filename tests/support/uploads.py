@@ -1,6 +1,7 @@
 """Uploads as a client makes them: reserve, send the bytes, complete."""
 
 import io
+import wave
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,17 @@ def picture(width: int = 300, height: int = 200, form: str = "JPEG", **options: 
     image.paste((220, 20, 20), (0, 0, width // 2, height))
     target = io.BytesIO()
     image.save(target, form, **options)
+    return target.getvalue()
+
+
+def sound(seconds: float = 1.5) -> bytes:
+    """Silence, as WAV."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as opened:
+        opened.setnchannels(1)
+        opened.setsampwidth(2)
+        opened.setframerate(8000)
+        opened.writeframes(bytes(round(seconds * 16_000)))
     return target.getvalue()
 
 

@@ -74,20 +74,22 @@ export class Actions {
     this.#model.changed();
   }
 
-  /** Sends a message. */
-  send(conversationId, content) {
-    const draft = { conversationId, content, tempId: newTempId() };
+  /** Sends a message; `media` are uploads that are ready. */
+  send(conversationId, content, media = []) {
+    const attached = media.length ? { media, type: typeOf(media) } : {};
+    const draft = { conversationId, content, ...attached, tempId: newTempId() };
     this.#unsent.add(draft);
     this.resend(draft);
     this.#followBack(conversationId);
   }
 
   /** Sends a draft that failed once more, or that a reload interrupted. */
-  resend({ conversationId, content, tempId }) {
+  resend({ conversationId, content, media, type, tempId }) {
     const thread = this.#model.thread(conversationId);
-    thread.addPending({ conversationId, content, tempId });
+    const draft = { conversationId, content, ...(media && { media, type }), tempId };
+    thread.addPending(draft);
     try {
-      const { sent } = this.#client.send({ conversationId, content, tempId });
+      const { sent } = this.#client.send(draft);
       // How it fails is told by `message.failed`.
       sent.then((message) => this.#stored(tempId, message)).catch(() => {});
     } catch (error) {
@@ -214,4 +216,10 @@ export class Actions {
       this.#say(problemText(error));
     }
   }
+}
+
+/** What a message with these attachments is called: by their kind, when they have one in common. */
+function typeOf(media) {
+  const kinds = new Set(media.map(({ type }) => type));
+  return kinds.size === 1 ? media[0].type : "file";
 }

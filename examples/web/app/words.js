@@ -56,6 +56,20 @@ export function summary({ content, type }) {
   return content?.trim() || MEDIA[type] || "";
 }
 
+/** "1.4 MB". */
+export function fileSize(bytes) {
+  const units = ["B", "kB", "MB", "GB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const value = bytes / 1000 ** power;
+  return `${power && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
+}
+
+/** "1:05". */
+export function duration(ms) {
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
 /** Where the connection stands; "" when there is nothing to say. */
 export function connectionText({ state, reason, retryInMs = 0 }) {
   const STOPPED = {

@@ -1,10 +1,16 @@
-/** The field to write in: Enter sends, Shift and Enter begins a line. What was begun stays with its conversation. */
+/**
+ * The field to write in: Enter sends, Shift and Enter begins a line. Files are chosen, pasted or dropped. What was begun stays with
+ * its conversation.
+ */
 import { byId } from "../dom.js";
+import { Attachments } from "./attachments.js";
+import { say } from "./toasts.js";
 
-export function showComposer({ model, actions }) {
+export function showComposer({ client, model, actions }) {
   const form = byId("composer");
   const text = byId("composer-text");
   const drafts = new Map();
+  const attachments = new Attachments({ client, say });
   let shownId = null;
 
   const fit = () => {
@@ -13,8 +19,9 @@ export function showComposer({ model, actions }) {
   };
   const send = () => {
     const content = text.value.trim();
-    if (!content || !model.openId) return;
-    actions.send(model.openId, content);
+    const media = model.openId && attachments.take(model.openId);
+    if (!media || (!content && !media.length)) return;
+    actions.send(model.openId, content, media);
     text.value = "";
     fit();
   };
@@ -34,17 +41,54 @@ export function showComposer({ model, actions }) {
     send();
   };
 
+  takeFiles((files) => {
+    if (model.openId && !text.disabled) attachments.add(model.openId, files);
+  });
+
   return () => {
     const conversation = model.openConversation;
     const isBlocked = conversation !== null && model.blocked.has(model.peer(conversation).username);
-    text.disabled = isBlocked;
+    text.disabled = byId("attach").disabled = isBlocked;
     text.placeholder = isBlocked ? "Unblock to write" : "Message";
     if (shownId === model.openId) return;
     drafts.set(shownId, text.value);
     shownId = model.openId;
+    attachments.show(shownId);
     text.value = drafts.get(shownId) ?? "";
     fit();
     // On a phone the keyboard would cover what was just opened.
     if (shownId && matchMedia("(hover: hover)").matches) text.focus();
   };
+}
+
+/** Calls `take` with files that the user chooses, pastes into the field, or drops on the conversation. */
+function takeFiles(take) {
+  const input = byId("attach-files");
+  const pane = byId("conversation");
+  byId("attach").onclick = () => input.click();
+  input.onchange = () => {
+    take([...input.files]);
+    input.value = "";
+  };
+  byId("composer-text").addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    if (!files.length) return;
+    event.preventDefault();
+    take(files);
+  });
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  pane.addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    pane.classList.add("dropping");
+  });
+  pane.addEventListener("dragleave", (event) => {
+    if (!pane.contains(event.relatedTarget)) pane.classList.remove("dropping");
+  });
+  pane.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    pane.classList.remove("dropping");
+    take([...event.dataTransfer.files]);
+  });
 }

@@ -1,7 +1,7 @@
 /** The messages of the open conversation, oldest first, and where they are scrolled to. */
 import { byId, element, icon, reconcile, setText } from "../dom.js";
 import { clockTime, dayName, isEmojiOnly } from "../words.js";
-import { mediaLinks } from "./media.js";
+import { drawMedia } from "./media.js";
 import { ScrollKeeper } from "./scroll.js";
 
 const PROGRESS = {
@@ -103,7 +103,7 @@ function updateMessage(node, { entry, own, day, joined }, thread, { actions, pee
   setText(node.querySelector(".day"), day);
   setText(node.querySelector(".author"), `${own ? "You" : peerName}: `);
   setText(node.querySelector(".text"), entry.content ?? "");
-  node.querySelector(".media").replaceChildren(...mediaLinks(entry.media ?? []));
+  drawMedia(node.querySelector(".media"), entry.media ?? []);
   const time = node.querySelector("time");
   setText(time, clockTime(entry.createdAt));
   time.dateTime = entry.createdAt;

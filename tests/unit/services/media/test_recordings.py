@@ -11,8 +11,7 @@ from services.media.inspection import recordings
 from services.media.inspection.inspect import Inspected, Task
 from services.media.inspection.sniffing import KNOWN_TYPES
 from services.media.inspection.workers import Workers
-from tests.support.uploads import opened
-from tests.unit.services.media.test_sniffing import sound
+from tests.support.uploads import opened, sound
 
 SECONDS = 3
 MEMORY = 1024 * 1024 * 1024

@@ -1,7 +1,5 @@
 """A file's type comes from its bytes, and the sender's word counts where the bytes leave two readings."""
 
-import io
-import wave
 from pathlib import Path
 
 import pytest
@@ -10,20 +8,9 @@ from services.media.inspection.inspect import Task, inspect
 from services.media.inspection.refusal import Refused
 from services.media.inspection.sniffing import DOCUMENTS, KNOWN_TYPES, canonical, types_of
 from tests.support.hostile_files import archive
-from tests.support.uploads import picture
+from tests.support.uploads import picture, sound
 
 WORD, SHEET, SLIDES = DOCUMENTS.values()
-
-
-def sound(seconds: float = 1.5) -> bytes:
-    """Silence, as WAV."""
-    target = io.BytesIO()
-    with wave.open(target, "wb") as opened:
-        opened.setnchannels(1)
-        opened.setsampwidth(2)
-        opened.setframerate(8000)
-        opened.writeframes(bytes(round(seconds * 16_000)))
-    return target.getvalue()
 
 
 def document(folder: str) -> bytes:
