@@ -20,6 +20,7 @@ from services.messaging.platform.imports import Imports
 from services.messaging.platform.reports import PlatformReports
 from services.messaging.platform.requests import PlatformRequests
 from services.messaging.platform.sends import Sends
+from services.messaging.profile_changes import ProfileChanges
 from services.messaging.rest.conversations import ConversationEndpoints
 from services.messaging.rest.endpoints import Endpoints
 from services.messaging.rest.reports import ReportEndpoints
@@ -159,6 +160,8 @@ class Messaging:
         supervisor.start("changes", self._changes.run())
         supervisor.start("signals", self._signals.run())
         supervisor.start("audit", self._audit.run())
+        profiles = ProfileChanges(self._directory, People(self._pool, self._directory), self._outgoing)
+        supervisor.start("profiles", profiles.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""

@@ -138,7 +138,10 @@ class Handlers:
             await self._block(batch, command, effects)
 
     async def _block(self, batch: CommandBatch, command: SetBlock, effects: CycleEffects) -> None:
-        profile = await self._directory.find_by_username(command.username)
+        if command.by_id:
+            profile = await self._directory.find(command.username)
+        else:
+            profile = await self._directory.find_by_username(command.username)
         if profile is None or profile.user_id == command.user_id:
             code = ErrorCode.USER_NOT_FOUND if profile is None else ErrorCode.VALIDATION_ERROR
             effects.refuse(requester_of(batch, command), code, reference_of(command))

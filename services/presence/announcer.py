@@ -15,10 +15,12 @@ import msgspec
 from services.presence import metrics
 from services.presence.friend_cache import VERSION_SECONDS, FriendCache, FriendList
 from services.presence.leases import Outcome
+from services.presence.profile_events import publish_profile
+from services.presence.routes import RECEIVERS_PER_CALL, Gateways, gateways_of, read_routes
 from services.presence.rules import RANK, Kind, kinds_of
 from services.presence.shard_health import ShardHealth
 from services.presence.webhook_queue import WebhookQueue
-from shared.protocol import server
+from shared.protocol import relay, server
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import Status, StatusBulkPayload, UserStatus
 from shared.redis import Script, Shard, Shards
@@ -26,17 +28,10 @@ from shared.retry import is_transient
 
 ATTEMPTS: Final = 5
 """How often a list of friends that keeps changing is read again. After that, the overdue announcements take over."""
-RECEIVERS_PER_CALL: Final = 2_000
-"""Bounds how long one script keeps a Redis server busy: a receiver or a friend in a bulk costs it about 1 µs."""
 MAX_UNSENT: Final = 50_000
 """Users with an unsent status, because the shard of a friend is away. A new connection gets a later snapshot anyway."""
 
-_ROUTES: Final = Script("services.presence", "routes")
 _PUBLISH: Final = Script("services.presence", "state", "publish")
-
-Gateways = dict[str, list[str]]
-"""Gateway id → receivers that have connections there."""
-
 
 _PLACE: Final = "%s"
 
@@ -198,6 +193,15 @@ class Announcer:
             if each.user_id in self._unsent or len(self._unsent) < MAX_UNSENT:
                 self._unsent.setdefault(each.user_id, set()).update(receivers)
 
+    async def tell_profiles(self, changes: Sequence[relay.ProfileChanged]) -> None:
+        """Publish changed profiles to friends, to partners of recent conversations, and to the users' own connections."""
+        friend_lists = await self._friends.of(change.user_id for change in changes)
+        for change in changes:
+            friends = friend_lists[change.user_id]
+            receivers = {change.user_id, *friends.user_ids, *change.partners}.difference(friends.absent)
+            routes, _ = await self._routes(receivers, {self._shards.index_of(change.user_id)})
+            await publish_profile(self._shards.of(change.user_id), change, gateways_of(sorted(receivers), routes))
+
     async def _send_parts(self, bulks: Sequence[Bulk], client: Shard) -> bool:
         part: list[Bulk] = []
         weight = 0
@@ -227,7 +231,7 @@ class Announcer:
     async def _publish_part(
         self, index: int, part: list[Announcement], routes: Mapping[str, list[str]]
     ) -> list[Announcement]:
-        gateways = [_gateways(each.receivers, routes) for each in part]
+        gateways = [gateways_of(each.receivers, routes) for each in part]
         metrics.EVENTS.inc(sum(len(receivers) for found in gateways for receivers in found.values()))
         jobs = [_job(each, found) for each, found in zip(part, gateways, strict=True)]
         stale = await _run(self._shards.at(index), jobs, [])
@@ -240,23 +244,14 @@ class Announcer:
         """
         groups = self._shards.split(user_ids)
         calls = [
-            _read_routes(users, self._shards.at(index))
+            read_routes(users, self._shards.at(index))
             if index in own
-            else self._health.reach(index, partial(_read_routes, users))
+            else self._health.reach(index, partial(read_routes, users))
             for index, users in groups.items()
         ]
         answers = dict(zip(groups, await asyncio.gather(*calls), strict=True))
         routes = {user: found for part in answers.values() if part is not None for user, found in part.items()}
         return routes, {index for index, part in answers.items() if part is None}
-
-
-async def _read_routes(users: list[str], client: Shard) -> dict[str, list[str]]:
-    routes: dict[str, list[str]] = {}
-    for first in range(0, len(users), RECEIVERS_PER_CALL):
-        part = users[first : first + RECEIVERS_PER_CALL]
-        for place, *gateways in await _ROUTES(client, *part):
-            routes[part[place - 1]] = [gateway.decode() for gateway in gateways]
-    return routes
 
 
 def _unsent_announcements(
@@ -273,14 +268,6 @@ def _announcement(outcome: Outcome, friend_list: FriendList) -> Announcement:
     kinds = kinds_of(outcome.before, outcome.after)
     receivers = [*friend_list.user_ids, outcome.user_id] if kinds == ["status"] else friend_list.user_ids
     return Announcement(outcome.user_id, receivers, kinds, outcome.announcement, friend_list.version)
-
-
-def _gateways(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gateways:
-    gateways: Gateways = {}
-    for receiver in receivers:
-        for gateway in routes.get(receiver, ()):
-            gateways.setdefault(gateway, []).append(receiver)
-    return gateways
 
 
 def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:

@@ -65,7 +65,7 @@ class Presence:
             retry_ms=round(settings.announce_retry_seconds * 1000),
         )
         self._verifier = TokenVerifier(settings)
-        self._follows = FollowStore(pool)
+        self._follows = FollowStore(pool, settings.max_friends)
         self._friends = FriendCache(shards, self._follows, settings.friends_cache_seconds)
         self._statuses = Statuses(shards)
         self._health = ShardHealth(shards)

@@ -9,6 +9,8 @@ from shared.postgres import Pool, load_sql
 from shared.protocol.relay import BlockChanged
 from shared.protocol.requests import FollowChange
 
+MOST_FRIENDS: Final = 5_000
+
 _FRIENDS: Final = load_sql("services.presence", "friends")
 _FRIENDS_PAGE: Final = load_sql("services.presence", "friends_page")
 _FOLLOW: Final = load_sql("services.presence", "follow")
@@ -44,18 +46,19 @@ class Mutuals(NamedTuple):
 class FollowStore:
     """The tables of presence. Every method raises what asyncpg raises."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, most_friends: int = MOST_FRIENDS) -> None:
         self._pool = pool
+        self._most_friends = most_friends
 
-    async def follow(self, follower: str, followee: str) -> datetime:
-        """Store a follow. Returns when it began; repeating it changes nothing."""
+    async def follow(self, follower: str, followee: str) -> tuple[datetime, bool]:
+        """Store a follow. Returns when it began, and whether it is new; repeating it changes nothing."""
         row = await self._pool.fetchrow(_FOLLOW, follower, followee)
         if row is None:
             # Another request inserted the row after our snapshot was taken: it is visible now.
             row = await self._pool.fetchrow(_FOLLOW, follower, followee)
         assert row is not None
         since: datetime = row["created_at"]
-        return since
+        return since, row["is_new"]
 
     async def unfollow(self, follower: str, followee: str) -> None:
         """Delete a follow; repeating it changes nothing."""
@@ -75,9 +78,9 @@ class FollowStore:
         return Relationship(row["mutual"], frozenset(row["blockers"]))
 
     async def mutuals_of(self, user_ids: Iterable[str]) -> dict[str, Mutuals]:
-        """User → mutual follows."""
+        """User → mutual follows; of a user with very many, those with the lowest ids."""
         mutuals = {user: Mutuals([], []) for user in user_ids}
-        for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals)):
+        for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals), self._most_friends):
             (mutuals[user].absent if absent else mutuals[user].friends).append(friend)
         return mutuals
 

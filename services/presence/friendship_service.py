@@ -50,9 +50,32 @@ class FriendshipService:
                 return relationship
         raise FriendshipUnsettled(f"{one} and {other}")
 
-    async def part(self, one: str, other: str) -> None:
-        """After an unfollow: neither gets events about the other any more."""
+    async def check(self, one: str, other: str) -> Relationship:
+        """After a follow that stood already: does nothing unless a failure left the cached lists wrong."""
+        relationship = await self._follows.relationship(one, other)
+        if relationship.mutual and not await self._are_cached(one, other):
+            return await self.introduce(one, other)
+        return relationship
+
+    async def part(self, one: str, other: str, *, were_friends: bool) -> None:
+        """After an unfollow: each sees the other go offline, and gets no more events about it.
+
+        Nothing happens when they were no friends before, unless a failure left the cached lists wrong.
+        """
+        if not were_friends and not await self._are_cached(one, other):
+            return
         await self._friends.forget(one, other)
+        await self._announcer.publish(
+            [Announcement(one, [other], mode="hide"), Announcement(other, [one], mode="hide")]
+        )
+
+    async def _are_cached(self, one: str, other: str) -> bool:
+        """True when each is in the other's list of friends."""
+        lists = await self._friends.of([one, other])
+        return all(
+            friend in lists[user].user_ids or friend in lists[user].absent
+            for user, friend in ((one, other), (other, one))
+        )
 
     async def on_block(self, change: BlockChanged) -> None:
         """After a block began or ended. Changes may come in any order and repeatedly."""

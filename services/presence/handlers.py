@@ -28,6 +28,7 @@ class Cycle:
     snapshots: list[SnapshotRequest] = field(default_factory=list)
     answers: set[str] = field(default_factory=set)
     blocks: list[relay.BlockChanged] = field(default_factory=list)
+    profiles: list[relay.ProfileChanged] = field(default_factory=list)
 
     def add(self, command: relay.PresenceCommand, now: int) -> None:
         """Add a command. An invalid one is left out and counted, so that the others of its batch are handled."""
@@ -36,6 +37,9 @@ class Cycle:
                 self.blocks.append(command)
             else:
                 _refuse(command)
+            return
+        if isinstance(command, relay.ProfileChanged):
+            self.profiles.append(command)
             return
         change = _change(command, now) if is_uuid(command.user_id) else None
         if change is None:
@@ -71,6 +75,8 @@ class Handlers:
         for change in cycle.blocks:
             await self._friendships.on_block(change)
         await self._advance(cycle)
+        if cycle.profiles:
+            await self._announcer.tell_profiles(cycle.profiles)
 
     async def renew(self, renewals: Iterable[relay.LeaseRenewal]) -> None:
         """Extend leases, and restore those that Redis has lost."""

@@ -44,19 +44,23 @@ class Endpoints:
         return router
 
     async def follow(self, username: str, user: CurrentUser) -> Follow:
-        """Follow a user. Two who follow each other are friends: they see each other's status."""
+        """Follow a user, by username or id. Two who follow each other are friends: they see each other's status."""
         other = await self._user(username)
         if other.user_id == user.user_id:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, "You cannot follow yourself")
-        since = await self._follows.follow(user.user_id, other.user_id)
-        relationship = await self._friendships.introduce(user.user_id, other.user_id)
+        since, is_new = await self._follows.follow(user.user_id, other.user_id)
+        if is_new:
+            relationship = await self._friendships.introduce(user.user_id, other.user_id)
+        else:
+            relationship = await self._friendships.check(user.user_id, other.user_id)
         return Follow.of(other, since, friend=relationship.mutual)
 
     async def unfollow(self, username: str, user: CurrentUser) -> Follow:
-        """Unfollow a user."""
+        """Unfollow a user, by username or id. Both see each other offline from now on."""
         other = await self._user(username)
+        before = await self._follows.relationship(user.user_id, other.user_id)
         await self._follows.unfollow(user.user_id, other.user_id)
-        await self._friendships.part(user.user_id, other.user_id)
+        await self._friendships.part(user.user_id, other.user_id, were_friends=before.mutual)
         return Follow.of(other, None, friend=False)
 
     async def friends(self, user: CurrentUser, query: PageParameters) -> Page[Friend]:
@@ -88,8 +92,7 @@ class Endpoints:
         return statuses | await self._statuses.behind_block(hidden, user_id)
 
     async def _user(self, username: str) -> Profile:
-        # PostgreSQL can't store U+0000, so nobody has such a name.
-        profile = None if "\0" in username else await self._directory.find_by_username(username)
+        profile = await self._directory.find_named(username)
         if profile is None:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND)
         return profile

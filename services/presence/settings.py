@@ -16,4 +16,7 @@ class PresenceSettings(ServiceSettings):
     announce_retry_seconds: float = Field(
         3, gt=0, description="A change that a replica didn't announce in this time is announced by another one."
     )
+    max_friends: int = Field(
+        5_000, gt=0, le=100_000, description="Friends of one user who see its status, and whose statuses it sees."
+    )
     friends_cache_seconds: int = Field(300, gt=0, description="How long a user's friends are kept in Redis.")

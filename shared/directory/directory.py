@@ -26,6 +26,7 @@ _FIND_BY_USERNAME: Final = load_sql("shared.directory", "find_by_username")
 _HOLDER: Final = load_sql("shared.directory", "holder_of_username")
 _PROFILES: Final = load_sql("shared.directory", "profiles")
 _RELEASE: Final = load_sql("shared.directory", "release_username")
+_TAKE_CHANGES: Final = load_sql("shared.directory", "take_changes")
 _UPDATE: Final = load_sql("shared.directory", "update_profile")
 
 
@@ -81,6 +82,10 @@ class Directory:
         """User id → profile, of the users that exist."""
         rows = await self._pool.fetch(_PROFILES, list(user_ids))
         return {row["user_id"]: Profile(**row) for row in rows}
+
+    async def take_changes(self, most: int) -> list[Profile]:
+        """At most `most` profiles that changed since they were taken; each change is taken by one caller."""
+        return [Profile(**row) for row in await self._pool.fetch(_TAKE_CHANGES, most)]
 
     async def update(
         self, user_id: str, *, display_name: str | None = None, avatar: str | None = None, clear_avatar: bool = False

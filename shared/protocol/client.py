@@ -209,13 +209,18 @@ class PingPayload(msgspec.Struct, rename="camel", frozen=True):
     timestamp: float | int | Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
-class UsernamePayload(msgspec.Struct, rename="camel", frozen=True):
-    """Names a user."""
+class UserPayload(msgspec.Struct, rename="camel", frozen=True):
+    """Names a user: by username or by id."""
 
-    username: Username
+    username: Username | None = None
+    user_id: Uuid | None = None
 
     def __post_init__(self) -> None:
         refuse_nul(self.username)
+        if (self.username is None) == (self.user_id is None):
+            raise ValueError("give username or userId, and not both")
+        if self.user_id is not None and not is_uuid(self.user_id.lower()):
+            raise ValueError("userId must be a UUID with hyphens")
 
 
 class AuthRefreshPayload(msgspec.Struct, rename="camel", frozen=True):
@@ -302,7 +307,7 @@ class BlockAdd(msgspec.Struct, tag="block.add", tag_field="type", frozen=True):
     Example: `{"type": "block.add", "payload": {"username": "spammer123"}}`
     """
 
-    payload: UsernamePayload
+    payload: UserPayload
 
 
 class BlockRemove(msgspec.Struct, tag="block.remove", tag_field="type", frozen=True):
@@ -311,7 +316,7 @@ class BlockRemove(msgspec.Struct, tag="block.remove", tag_field="type", frozen=T
     Example: `{"type": "block.remove", "payload": {"username": "spammer123"}}`
     """
 
-    payload: UsernamePayload
+    payload: UserPayload
 
 
 class AuthRefresh(msgspec.Struct, tag="auth.refresh", tag_field="type", frozen=True):

@@ -6,4 +6,12 @@ the change that makes every service of the deployment able to serve it.
 
 from typing import Final
 
-FEATURES: Final[tuple[str, ...]] = ("upload", "message.edit", "message.delete", "reaction", "reply", "metadata")
+FEATURES: Final[tuple[str, ...]] = (
+    "upload",
+    "message.edit",
+    "message.delete",
+    "reaction",
+    "reply",
+    "metadata",
+    "conversation",
+)

@@ -61,7 +61,7 @@ class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
 
 
 class SetBlock(Relayed, tag_field="kind", tag="block"):
-    """Block (`blocked` true) or unblock the user of this name.
+    """Block (`blocked` true) or unblock the user of this name, or, with `by_id`, of this id.
 
     `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways. Of two about the same pair, the later counts,
     whichever is handled last.
@@ -72,6 +72,7 @@ class SetBlock(Relayed, tag_field="kind", tag="block"):
     username: str
     blocked: bool
     at_ms: int = 0
+    by_id: bool = False
 
 
 class EditMessage(Relayed, tag_field="kind", tag="edit"):
@@ -206,7 +207,20 @@ class BlockChanged(Relayed, tag_field="kind", tag="blocked"):
     version: int
 
 
-PresenceCommand = Connected | Disconnected | SetStatus | BlockChanged
+class ProfileChanged(Relayed, tag_field="kind", tag="profile"):
+    """A user's profile changed: friends are told, and the `partners`, who talked with it of late and whom no block parts from it.
+
+    Travels in a batch of its own: a replica of an older release can't read it, and sets that batch aside.
+    """
+
+    user_id: str
+    username: str
+    display_name: str
+    avatar: str | None
+    partners: list[str]
+
+
+PresenceCommand = Connected | Disconnected | SetStatus | BlockChanged | ProfileChanged
 
 
 class PresenceBatch(Relayed):

@@ -28,7 +28,7 @@ from shared.redis import Shards
 
 TIMING = Timing(lease_ms=60_000, grace_ms=5_000, retry_ms=3_000)
 STARTED_AT = 1_700_000_000_000
-Event = server.StatusBulk | server.UserOnline | server.UserOffline | server.UserStatusChanged
+Event = server.StatusBulk | server.UserOnline | server.UserOffline | server.UserStatusChanged | server.UserUpdated
 _events = msgspec.json.Decoder(Event)
 
 
@@ -103,7 +103,7 @@ class Replica:
     async def unfollow(self, follower: str, followee: str) -> None:
         """What a DELETE does."""
         await self.follows.unfollow(follower, followee)
-        await self.friendship_service.part(follower, followee)
+        await self.friendship_service.part(follower, followee, were_friends=True)
 
 
 @dataclass
@@ -124,6 +124,8 @@ class Device:
         """Take an event as a client does."""
         event = _events.decode(text)
         self.heard.append(event)
+        if isinstance(event, server.UserUpdated):
+            return
         told = event.payload.users if isinstance(event, server.StatusBulk) else [event.payload]
         self.view.update({status.user_id: status for status in told})
 

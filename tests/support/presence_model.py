@@ -81,6 +81,8 @@ def _apply(presence: UserPresence, change: Change, now: int, timing: Timing) -> 
         case Hold(at_ms=at) | Choose(at_ms=at):
             if at + timing.lease_ms <= now:
                 return False
+            if connection not in presence.leases:
+                _inherit(presence, connection, now)
             presence.leases[connection] = max(presence.leases.get(connection, 0), at + timing.lease_ms)
             if isinstance(change, Choose) and presence.chosen.get(connection, (0, "online"))[0] <= at:
                 presence.chosen[connection] = (at, change.status)
@@ -94,8 +96,20 @@ def _apply(presence: UserPresence, change: Change, now: int, timing: Timing) -> 
             presence.closed[connection] = now + timing.lease_ms
             presence.leases.pop(connection, None)
             presence.chosen.pop(connection, None)
+            _end_inheritance(presence)
     presence.seen = max(presence.seen or 0, at // 1000)
     return stray
+
+
+def _inherit(presence: UserPresence, connection: str, now: int) -> None:
+    """A device that comes back keeps the status of the lost connection, with the time 0, while that counts."""
+    lost = [status for other, (_, status) in presence.chosen.items() if presence.closed.get(other, 0) > now]
+    if lost:
+        presence.chosen[connection] = (0, max(lost, key=RANK.__getitem__))
+
+
+def _end_inheritance(presence: UserPresence) -> None:
+    presence.chosen = {connection: entry for connection, entry in presence.chosen.items() if entry[0] != 0}
 
 
 def _expire(presence: UserPresence, now: int, timing: Timing, trusted: int) -> None:
@@ -108,5 +122,7 @@ def _expire(presence: UserPresence, now: int, timing: Timing, trusted: int) -> N
         else:
             del presence.leases[connection]
             presence.chosen.pop(connection, None)
+    if ended:
+        _end_inheritance(presence)
     if ended and presence.seen is None:
         presence.seen = (max(ended.values()) - timing.lease_ms) // 1000

@@ -55,9 +55,11 @@ export interface PingPayload {
   timestamp?: number | string | null;
 }
 
-/** Names a user. */
-export interface UsernamePayload {
-  username: string;
+/** Names a user: by username or by id. */
+export interface UserPayload {
+  username?: string | null;
+  /** A UUID in its hyphenated form */
+  userId?: string | null;
 }
 
 /** A newer token of the same subject. */
@@ -410,8 +412,8 @@ export interface CommandPayloads {
   "typing.stop": ConversationPayload;
   "presence.set": PresenceSetPayload;
   "ping": PingPayload;
-  "block.add": UsernamePayload;
-  "block.remove": UsernamePayload;
+  "block.add": UserPayload;
+  "block.remove": UserPayload;
   "auth.refresh": AuthRefreshPayload;
   "message.edit": MessageEditPayload;
   "message.delete": MessageDeletePayload;

@@ -191,11 +191,16 @@ class Session:
         """When the frame came, Unix ms."""
         return int(self.wall_clock() * 1000)
 
+    def _set_block(self, user: client.UserPayload, *, blocked: bool) -> relay.SetBlock:
+        by_id = user.user_id is not None
+        name = user.username if user.user_id is None else user.user_id.lower()
+        return relay.SetBlock(self.user_id, self.connection_id, name or "", blocked, self._at_ms(), by_id)
+
     def _on_block_add(self, frame: client.BlockAdd, _now: float) -> tuple[Action, ...]:
-        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, True, self._at_ms()),)
+        return (self._set_block(frame.payload, blocked=True),)
 
     def _on_block_remove(self, frame: client.BlockRemove, _now: float) -> tuple[Action, ...]:
-        return (relay.SetBlock(self.user_id, self.connection_id, frame.payload.username, False, self._at_ms()),)
+        return (self._set_block(frame.payload, blocked=False),)
 
     def _on_typing_start(self, frame: client.TypingStart, _now: float) -> tuple[Action, ...]:
         return (self._typing(frame.payload, active=True),)

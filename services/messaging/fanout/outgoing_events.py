@@ -93,6 +93,10 @@ class OutgoingEvents:
         """Publish, with confirm. Raises what `Publisher.publish` raises."""
         await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch(list(changes))))
 
+    async def profile(self, change: relay.ProfileChanged) -> None:
+        """Tell presence, with confirm. Raises what `Publisher.publish` raises."""
+        await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch([change])))
+
     async def muted(self, change: relay.ConversationMuted) -> None:
         """Tell the notifier, with confirm. Raises what `Publisher.publish` raises."""
         await self._publisher.publish(NOTIFIER_EVENTS, msgpack_encoder.encode(relay.NotifierEventBatch([change])))

@@ -32,6 +32,30 @@ local function remember_closed(connection)
   redis.call('SET', '{{CLOSED_CONNECTIONS}}' .. connection, now + lease, 'PX', lease)
 end
 
+-- A device that comes back after it was lost keeps its status while the lost connection counts, until it says another one: else
+-- friends would see an absent user online for a moment. Such a status has the time 0.
+local function inherit(user, connection)
+  local chosen, kept = redis.call('HGETALL', '{{STATUSES}}' .. user), nil
+  for i = 1, #chosen, 2 do
+    local status = string.match(chosen[i + 1], ':(.*)$')
+    if closed_until(chosen[i]) > now and (not kept or RANK[status] > RANK[kept]) then
+      kept = status
+    end
+  end
+  if kept then
+    redis.call('HSET', '{{STATUSES}}' .. user, connection, '0:' .. kept)
+  end
+end
+
+local function end_inheritance(user)
+  local chosen = redis.call('HGETALL', '{{STATUSES}}' .. user)
+  for i = 1, #chosen, 2 do
+    if string.match(chosen[i + 1], '^0:') then
+      redis.call('HDEL', '{{STATUSES}}' .. user, chosen[i])
+    end
+  end
+end
+
 -- Each returns the time at which the user was alive, or nil, and whether it ended an unknown connection.
 local apply = {}
 
@@ -39,7 +63,9 @@ function apply.hold(user, connection, at)
   if closed_until(connection) > now or at + lease <= now then
     return nil, false
   end
-  redis.call('ZADD', '{{LEASES}}' .. user, 'GT', at + lease, connection)
+  if redis.call('ZADD', '{{LEASES}}' .. user, 'GT', at + lease, connection) == 1 then
+    inherit(user, connection)
+  end
   return at, false
 end
 
@@ -69,6 +95,7 @@ function apply.close(user, connection, at)
   remember_closed(connection)
   local removed = redis.call('ZREM', '{{LEASES}}' .. user, connection)
   redis.call('HDEL', '{{STATUSES}}' .. user, connection)
+  end_inheritance(user)
   return at, removed == 0 and not was_closed
 end
 
@@ -92,11 +119,11 @@ local function expire(user)
   local key, last = '{{LEASES}}' .. user, nil
   while true do
     local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    if #first == 0 then
-      return last, nil
-    end
-    local ends = tonumber(first[2])
-    if ends > now then
+    local ends = #first > 0 and tonumber(first[2]) or nil
+    if not ends or ends > now then
+      if last then
+        end_inheritance(user)
+      end
       return last, ends
     end
     local is_closed = closed_until(first[1]) > now

@@ -1,7 +1,14 @@
--- Mutual follows, and whether a block stands in either direction. $1 user ids
-SELECT a.follower::text AS user_id, a.followee::text AS friend_id,
-       EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.follower AND k.blocked = a.followee)
-       OR EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.followee AND k.blocked = a.follower) AS absent
-FROM presence.follows a
-JOIN presence.follows b ON b.follower = a.followee AND b.followee = a.follower
-WHERE a.follower = ANY($1::uuid[])
+-- Mutual follows, and whether a block stands in either direction. $1 user ids, $2 how many of each user
+SELECT f.user_id, f.friend_id, f.absent
+FROM unnest($1::uuid[]) AS u (id)
+CROSS JOIN LATERAL (
+    SELECT a.follower::text AS user_id, a.followee::text AS friend_id,
+           EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.follower AND k.blocked = a.followee)
+           OR EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.followee AND k.blocked = a.follower)
+               AS absent
+    FROM presence.follows a
+    JOIN presence.follows b ON b.follower = a.followee AND b.followee = a.follower
+    WHERE a.follower = u.id
+    ORDER BY a.followee
+    LIMIT $2
+) f

@@ -27,6 +27,7 @@ def told(*events: Event) -> list[tuple[type[Any], str, str]]:
 
 
 def statuses(event: Event) -> list[UserStatus]:
+    assert not isinstance(event, server.UserUpdated)
     return event.payload.users if isinstance(event, server.StatusBulk) else [event.payload]
 
 

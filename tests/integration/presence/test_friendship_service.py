@@ -1,12 +1,14 @@
-"""FollowStore, unfollows and blocks on live presence."""
+"""Follows, unfollows and blocks on live presence."""
 
 import asyncio
+import uuid
 
 import pytest
 
 from services.presence.friend_snapshot import SnapshotRequest
 from services.presence.rules import Close, Hold
 from shared.protocol import keys, relay, server
+from shared.protocol.conversations import UserUpdatedPayload
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
 from shared.redis import Shards
 from tests.support.presence import STARTED_AT, Device, FakeClock, Gateways, Replica
@@ -28,7 +30,7 @@ def hears(device: Device) -> list[tuple[str, str]]:
     return [
         (event.payload.user_id, event.payload.status)
         for event in device.take()
-        if not isinstance(event, server.StatusBulk)
+        if not isinstance(event, server.StatusBulk | server.UserUpdated)
     ]
 
 
@@ -84,7 +86,39 @@ async def test_a_lost_friend_hears_no_more(
     await replica.unfollow(watching.user_id, a.user_id)
     await replica.handle(a.chose("away", clock.now), a.disconnected(clock.now, clean=True))
     await gateways.sync()
-    assert watching.take() == []
+    # The dot goes out at once, and nothing comes after.
+    assert watching.take() == [server.UserOffline(UserStatus(a.user_id, False, "offline", None))]
+
+
+async def test_following_again_and_unfollowing_nobody_voids_no_list(replica: Replica, friends: tuple[str, str]) -> None:
+    one, other = friends
+    await replica.friends.of(friends)
+    before = await replica.friends.versions(friends)
+    relationship = await replica.friendship_service.check(one, other)
+    assert relationship.friends
+    await replica.friendship_service.part(one, str(uuid.uuid4()), were_friends=False)
+    assert await replica.friends.versions(friends) == before
+
+
+async def test_a_changed_profile_reaches_friends_partners_and_own_devices(
+    replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
+) -> None:
+    own = await gateways.plug(Device(friends[0], "gateway-1"))
+    partner = await gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
+    stranger = await gateways.plug(Device(str(uuid.uuid4()), "gateway-2"))
+    blocked = await gateways.plug(Device(str(uuid.uuid4()), "gateway-2"))
+    await replica.follow(own.user_id, blocked.user_id)
+    await replica.follow(blocked.user_id, own.user_id)
+    await replica.handle(relay.BlockChanged(blocked.user_id, own.user_id, True, 1))
+    await gateways.sync()
+    devices = (own, partner, watching, stranger, blocked)
+    for device in devices:
+        device.take()
+    change = relay.ProfileChanged(own.user_id, "sam", "Sam", None, [partner.user_id, blocked.user_id])
+    await replica.handle(change)
+    await gateways.sync()
+    event = server.UserUpdated(UserUpdatedPayload(own.user_id, "sam", "Sam", None))
+    assert [device.take() for device in devices] == [[event], [event], [event], [], []]
 
 
 async def test_a_block_looks_like_absence(

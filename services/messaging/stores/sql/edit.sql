@@ -4,7 +4,7 @@
 --
 -- One row for each given row, in the given order: its verdict (edited, repeated, stale, or an error code; of two kinds of
 -- not_allowed the one about time is too_late), the content as it stands, when it was edited, the message's id and time, the other
--- participant, the conversation's version, and whether a block stands.
+-- participant, the conversation's version, and whether the other side hears nothing of it.
 --
 -- Locks as in append.sql. What was committed while this statement waited for the lock can't be seen: a row whose conversation
 -- changed meanwhile is stale, nothing is done for it, and it is given again.
@@ -15,7 +15,8 @@ WITH given AS MATERIALIZED (
 ), seen AS MATERIALIZED (
     SELECT id, version FROM messaging.conversations WHERE id = ANY ($2::uuid[])
 ), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, version, blocked, date_trunc('milliseconds', now()) AS now
+    SELECT id, user_low, user_high, last_seq, version, blocked, cleared_low, cleared_high,
+           date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
     WHERE id = ANY ($2::uuid[])
     ORDER BY id
@@ -25,6 +26,8 @@ WITH given AS MATERIALIZED (
            m.id, m.type, m.content AS former, m.media, m.reply_to, m.metadata, m.sent_hash, m.created_at, m.edited_at,
            l.last_seq, l.version, l.blocked, GREATEST(l.now, m.edited_at + interval '1 millisecond') AS now,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
+           -- What the other side has cleared, it hears nothing of.
+           g.seq <= CASE WHEN g.user_id = l.user_low THEN l.cleared_high ELSE l.cleared_low END AS cleared,
            known.key IS NOT NULL AS known,
            CASE
                WHEN l.id IS NULL OR g.user_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'
@@ -80,6 +83,6 @@ SELECT j.verdict,
            SELECT FROM judged o
            WHERE o.conversation_id = j.conversation_id AND o.verdict IN ('edited', 'repeated') AND NOT o.known
        )::int AS version,
-       j.blocked
+       j.blocked OR j.cleared AS hidden
 FROM judged j
 ORDER BY j.position

@@ -3,7 +3,7 @@
 -- $7 most different emoji of one user on one message
 --
 -- One row for each given row, in the given order: its verdict (changed, repeated, stale, too_many, or an error code), whether
--- the reaction is set now and since when, the other participant, the conversation's version, and whether a block stands.
+-- the reaction is set now and since when, the other participant, the conversation's version, and whether the other side hears nothing of it.
 --
 -- A command that was asked for before the one that was carried out last is a repetition. Stale rows as in edit.sql.
 WITH given AS MATERIALIZED (
@@ -13,7 +13,8 @@ WITH given AS MATERIALIZED (
 ), seen AS MATERIALIZED (
     SELECT id, version FROM messaging.conversations WHERE id = ANY ($2::uuid[])
 ), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, version, blocked, date_trunc('milliseconds', now()) AS now
+    SELECT id, user_low, user_high, version, blocked, cleared_low, cleared_high,
+           date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
     WHERE id = ANY ($2::uuid[])
     ORDER BY id
@@ -22,6 +23,8 @@ WITH given AS MATERIALIZED (
     SELECT g.position, g.user_id, g.conversation_id, g.seq, g.emoji, g.active, g.issued_ms, m.reacted,
            l.version, l.blocked, l.now, r.active AS was_active, r.at,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
+           -- What the other side has cleared, it hears nothing of.
+           g.seq <= CASE WHEN g.user_id = l.user_low THEN l.cleared_high ELSE l.cleared_low END AS cleared,
            CASE
                WHEN l.id IS NULL OR g.user_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'
                WHEN l.version <> s.version THEN 'stale'
@@ -69,6 +72,6 @@ SELECT j.verdict,
        j.version + EXISTS (
            SELECT FROM judged o WHERE o.conversation_id = j.conversation_id AND o.verdict = 'changed'
        )::int AS version,
-       j.blocked
+       j.blocked OR j.cleared AS hidden
 FROM judged j
 ORDER BY j.position

@@ -160,3 +160,21 @@ def test_listening() -> None:
     assert listen(feed, back, TIMING, listening=False) == back + TIMING.renewal_wait_ms
     assert feed.trusted == NOW + TIMING.renewal_wait_ms
     assert listen(feed, back, TIMING, listening=True) == feed.trusted == back + TIMING.renewal_wait_ms
+
+
+def test_a_device_that_comes_back_away_is_not_shown_online_in_between(presence: UserPresence) -> None:
+    advance(presence, [Choose("a", NOW, "away")], NOW, TIMING)
+    advance(presence, [Lose("a", NOW + 10)], NOW + 10, TIMING)
+    assert not advance(presence, [Hold("b", NOW + 1_000)], NOW + 1_000, TIMING)
+    assert effective(presence) == "away"
+    assert not advance(presence, [Choose("b", NOW + 1_100, "away")], NOW + 1_100, TIMING)
+    assert not advance(presence, [], NOW + GRACE + 10, TIMING)
+    assert effective(presence) == "away"
+
+
+def test_a_device_that_comes_back_and_says_nothing_is_online_after_the_grace(presence: UserPresence) -> None:
+    advance(presence, [Choose("a", NOW, "away"), Lose("a", NOW)], NOW, TIMING)
+    advance(presence, [Hold("b", NOW + 1_000)], NOW + 1_000, TIMING)
+    assert effective(presence) == "away"
+    assert advance(presence, [], NOW + GRACE, TIMING)
+    assert effective(presence) == "online"

@@ -1,0 +1,51 @@
+"""Passes changed profiles on to presence, which tells friends and partners. Whoever changed them: see decision 22."""
+
+import asyncio
+import random
+from typing import Final
+
+import structlog
+
+from services.messaging.fanout.outgoing_events import OutgoingEvents
+from services.messaging.stores.people import People
+from shared.directory import Directory
+from shared.protocol.relay import ProfileChanged
+from shared.retry import is_transient
+
+log = structlog.get_logger(__name__)
+
+PERIOD_SECONDS: Final = 0.5
+CHANGES_AT_ONCE: Final = 50
+PARTNERS: Final = 200
+"""Partners of the most recently active conversations who are told."""
+
+
+class ProfileChanges:
+    """Takes changed profiles from the directory. A change whose publishing fails is lost, as `user.updated` is transient."""
+
+    def __init__(self, directory: Directory, people: People, outgoing: OutgoingEvents) -> None:
+        self._directory = directory
+        self._people = people
+        self._outgoing = outgoing
+
+    async def run(self) -> None:
+        """Look for changes from time to time. Never returns."""
+        while True:
+            await asyncio.sleep(random.uniform(0.5, 1.0) * PERIOD_SECONDS)  # noqa: S311
+            try:
+                while await self.once() == CHANGES_AT_ONCE:
+                    pass
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("profiles.failed", error=repr(error))
+
+    async def once(self) -> int:
+        """Pass some changes on. Returns how many there were. Raises what asyncpg and the publisher raise."""
+        profiles = await self._directory.take_changes(CHANGES_AT_ONCE)
+        for profile in profiles:
+            partners = await self._people.recent_partners(profile.user_id, PARTNERS)
+            await self._outgoing.profile(
+                ProfileChanged(profile.user_id, profile.username, profile.display_name, profile.avatar, list(partners))
+            )
+        return len(profiles)

@@ -1,0 +1,33 @@
+"""Through which gateways users are reached, as gateways register it in Redis."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from shared.redis import Script, Shard
+
+RECEIVERS_PER_CALL: Final = 2_000
+"""Bounds how long one script keeps a Redis server busy: a receiver or a friend in a bulk costs it about 1 µs."""
+
+_ROUTES: Final = Script("services.presence", "routes")
+
+Gateways = dict[str, list[str]]
+"""Gateway id → receivers that have connections there."""
+
+
+async def read_routes(users: list[str], client: Shard) -> dict[str, list[str]]:
+    """User → gateways, of those users of one shard who have live connections. Raises RedisError."""
+    routes: dict[str, list[str]] = {}
+    for first in range(0, len(users), RECEIVERS_PER_CALL):
+        part = users[first : first + RECEIVERS_PER_CALL]
+        for place, *gateways in await _ROUTES(client, *part):
+            routes[part[place - 1]] = [gateway.decode() for gateway in gateways]
+    return routes
+
+
+def gateways_of(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gateways:
+    """Gateway → receivers, given the gateways of each."""
+    gateways: Gateways = {}
+    for receiver in receivers:
+        for gateway in routes.get(receiver, ()):
+            gateways.setdefault(gateway, []).append(receiver)
+    return gateways
