@@ -4,15 +4,20 @@ import asyncio
 import json
 import os
 import sys
+import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import redis.asyncio as redis
 
 from shared.protocol import keys
 from shared.protocol.closing import CloseCode
+from tests.e2e.conftest import Pair
 from tests.support.people import People
 from tests.support.stack import Stack
+from tests.support.uploads import File, fetch, upload
 
 SECONDS = 90
 
@@ -25,6 +30,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "CHAT_DATABASE_URL": stack.database_url,
         "CHAT_REDIS_URLS": stack.redis_url,
         "CHAT_AMQP_URL": stack.amqp_url,
+        "CHAT_UPLOAD_STORE": stack.setting("CHAT_UPLOAD_STORE"),
     }
 
 
@@ -108,3 +114,23 @@ async def test_dead_letters_are_listed(stack: Stack) -> None:
     status, out, err = await chatctl(stack, "dead-letters", "list")
     assert status == 0, err
     assert "messaging.commands.dead" in out
+
+
+async def test_media_says_what_uploads_take_and_deletes_what_nobody_needs(stack: Stack, pair: Pair) -> None:
+    media = await upload(pair.alice, pair.conversation, File(b"only text", "a.txt", "text/plain"))
+    status, output, _ = await chatctl(stack, "media", "usage", "--json")
+    assert status == 0
+    assert {"state", "uploads", "bytes"} == json.loads(output)[0].keys()
+    status, output, _ = await chatctl(stack, "media", "orphans", "--json")
+    assert media["uploadId"] in {row["id"] for row in json.loads(output)["uploads"]}
+
+    folder = Path(stack.setting("CHAT_UPLOAD_STORE").removeprefix("file://")) / "objects" / str(uuid.uuid4())
+    folder.mkdir()
+    (folder / "file").write_bytes(b"of a database that is gone")
+    yesterday = time.time() - 100_000
+    os.utime(folder / "file", (yesterday, yesterday))
+    for arguments, stays in ((("media", "sweep"), True), (("media", "sweep", "--unknown"), False)):
+        status, output, _ = await chatctl(stack, *arguments)
+        assert status == 0, output
+        assert (folder / "file").exists() is stays
+    assert (await fetch(media["url"])).status_code == 200

@@ -6,7 +6,7 @@ from typing import Final
 import typer
 from rich.console import Console
 
-from tools.chatctl import bench_compare, dead_letters, revoke, send, status, tail, token, unread
+from tools.chatctl import bench_compare, dead_letters, media, revoke, send, status, tail, token, unread
 from tools.chatctl.failure import Failure
 from tools.vapid import vapid
 
@@ -26,6 +26,7 @@ app.command()(status.status)
 app.command()(revoke.revoke)
 app.command()(unread.unread)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(media.app, name="media")
 app.command()(vapid)
 app.command("bench-compare")(bench_compare.bench_compare)
 
