@@ -15,6 +15,10 @@ UNREAD_CONVERSATION: Final = "unread:conv:"
 """string `unread:conv:{userId}:{conversationId}`: unread messages in one."""
 UNREAD_VERSION: Final = "unread:version:"
 """string `unread:version:{userId}:{conversationId}`: version of the count in `unread:conv:…`; older ones are not applied."""
+UNREAD_TOTAL_SECONDS: Final = 7 * 86_400
+"""How long a user's unread total lives after it was read from PostgreSQL; then it is read anew when it is needed."""
+UNREAD_COUNT_SECONDS: Final = 2 * UNREAD_TOTAL_SECONDS
+"""How long `unread:conv:…` and `unread:version:…` live after a change or a rebuild: longer than any total that counts them."""
 LAST_MESSAGE: Final = "last_msg:"
 """hash `last_msg:{conversationId}`: id, sender_id, content, type, created_at."""
 DELIVERED: Final = "delivered:"
@@ -50,6 +54,8 @@ BLOCKED: Final = "blocked:"
 PROGRESS: Final = "progress:"
 """hash `progress:{userId}`: conversation → seq up to which nothing needs a push: the user has read it, or an active client of
 the user has it."""
+PROGRESS_SECONDS: Final = 14 * 86_400
+"""How long `progress:…` lives after its last change: longer than a push may wait."""
 RATE: Final = "rate:"
 """string `rate:{userId}`: when the user's message allowance is full again, Unix ms (GCRA)."""
 REST_RATE: Final = "rate:rest:"

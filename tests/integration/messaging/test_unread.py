@@ -176,3 +176,20 @@ async def test_any_order_of_deliveries_and_losses_ends_right(
 
     # Hypothesis drives from a thread, so that the pool stays in its own loop.
     await asyncio.to_thread(examples)
+
+
+async def test_counts_end_some_day_and_never_before_their_total(
+    replica: Replica, gateway: Gateway, counted: Talk, shards: Shards
+) -> None:
+    """A new message doesn't prolong the total: a user who is active for years is read from PostgreSQL anew each week."""
+    client, user = shards.of(counted.other.id).client, counted.other.id
+    total = keys.key(keys.UNREAD_TOTAL, user)
+    parts = [keys.key(prefix, user, counted.id) for prefix in (keys.UNREAD_CONVERSATION, keys.UNREAD_VERSION)]
+    assert 0 < await client.ttl(total) <= keys.UNREAD_TOTAL_SECONDS
+    for name in (total, *parts):
+        assert await client.expire(name, 60)
+    await replica.cycle.run([gateway.batch(counted.send(counted.one, "one more"))])
+    assert 0 < await client.ttl(total) <= 60
+    for name in parts:
+        assert keys.UNREAD_TOTAL_SECONDS < await client.ttl(name) <= keys.UNREAD_COUNT_SECONDS
+    assert await client.get(total) == b"4"

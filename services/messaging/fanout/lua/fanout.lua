@@ -77,7 +77,7 @@ for i = 1, #delivered do
     delivered_seq[i] = seq
 end
 
--- Unread counts: all are read with one command, and what changed is written with one.
+-- Unread counts: all are read with two commands.
 local total_of, count_of, version_of, changed = {}, {}, {}, {}
 
 if #totals > 0 then
@@ -122,19 +122,13 @@ local function count_unread(counter, count, version)
     return total
 end
 
+-- The total keeps the lifetime that it was rebuilt with; counts outlive it, so no total ever lacks one of its parts.
 local function store_unread()
-    local values = {}
     for counter in pairs(changed) do
         local i = counter * 3
-        values[#values + 1] = counters[i - 2]
-        values[#values + 1] = count_of[counter]
-        values[#values + 1] = counters[i - 1]
-        values[#values + 1] = version_of[counter]
-        values[#values + 1] = totals[counters[i]]
-        values[#values + 1] = total_of[counters[i]]
-    end
-    if #values > 0 then
-        call('MSET', unpack(values))
+        call('SET', counters[i - 2], count_of[counter], 'EX', {{UNREAD_COUNT_SECONDS}})
+        call('SET', counters[i - 1], version_of[counter], 'EX', {{UNREAD_COUNT_SECONDS}})
+        call('SET', totals[counters[i]], total_of[counters[i]], 'KEEPTTL')
     end
 end
 
@@ -252,6 +246,7 @@ end
 for i = 1, #progress, 3 do
     if progress[i + 2] > tonumber(call('HGET', progress[i], progress[i + 1]) or 0) then
         call('HSET', progress[i], progress[i + 1], progress[i + 2])
+        call('EXPIRE', progress[i], {{PROGRESS_SECONDS}})
     end
 end
 

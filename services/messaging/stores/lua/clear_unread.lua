@@ -9,5 +9,7 @@ if not total or tonumber(redis.call('GET', version_key) or -1) >= tonumber(ARGV[
     return 0
 end
 local count = tonumber(redis.call('GET', key) or 0)
-redis.call('MSET', total_key, total - count, key, 0, version_key, ARGV[3])
+redis.call('SET', total_key, total - count, 'KEEPTTL')
+redis.call('SET', key, 0, 'EX', {{UNREAD_COUNT_SECONDS}})
+redis.call('SET', version_key, ARGV[3], 'EX', {{UNREAD_COUNT_SECONDS}})
 return 1

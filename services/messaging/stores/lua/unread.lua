@@ -2,6 +2,7 @@
 -- {conversation, count, version, ...}, all of the user's conversations that ever had a message.
 -- A count of which Redis knows a newer version stays, and so does all when there is a total: somebody was quicker, and may
 -- have counted since in conversations that are not among these. If ARGV[3] is 1, nothing stays.
+-- The total ends some day, and all is read from PostgreSQL anew; its counts live longer.
 
 local user, known = ARGV[1], cmsgpack.unpack(ARGV[2])
 if ARGV[3] ~= '1' and redis.call('EXISTS', '{{UNREAD_TOTAL}}' .. user) == 1 then
@@ -13,11 +14,14 @@ for i = 1, #known, 3 do
     local key = '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation
     local version_key = '{{UNREAD_VERSION}}' .. user .. ':' .. conversation
     if ARGV[3] == '1' or version >= tonumber(redis.call('GET', version_key) or 0) then
-        redis.call('MSET', key, count, version_key, version)
+        redis.call('SET', key, count, 'EX', {{UNREAD_COUNT_SECONDS}})
+        redis.call('SET', version_key, version, 'EX', {{UNREAD_COUNT_SECONDS}})
     else
         count = tonumber(redis.call('GET', key) or 0)
+        redis.call('EXPIRE', key, {{UNREAD_COUNT_SECONDS}})
+        redis.call('EXPIRE', version_key, {{UNREAD_COUNT_SECONDS}})
     end
     total = total + count
 end
-redis.call('SET', '{{UNREAD_TOTAL}}' .. user, total)
+redis.call('SET', '{{UNREAD_TOTAL}}' .. user, total, 'EX', {{UNREAD_TOTAL_SECONDS}})
 return 1
