@@ -1,6 +1,7 @@
 """The notifier's composition root: what there is, in which order it starts, and in which order it stops."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
@@ -47,7 +48,7 @@ from shared.protocol.topology import (
     WEBHOOK_EVENTS_DEAD,
     Queue,
 )
-from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
+from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
 from shared.redis import Shards, open_shards
 from shared.rest import Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
@@ -85,8 +86,12 @@ class Notifier:
         self._subscriptions, self._devices = Subscriptions(pool), Devices(pool)
         self._push_settings = PushSettingsStore(pool)
         self._dispatcher, handlers = self._delivery()
-        self._undelivered = PushConsumer(self._undelivered_link, decode_undelivered, handlers)
-        self._retries = PushConsumer(self._retries_link, decode_retries, handlers)
+        self._undelivered = PushConsumer(
+            self._undelivered_link, decode_undelivered, handlers, partial(dead_letter, self._publisher, NOTIFIER_DEAD)
+        )
+        self._retries = PushConsumer(
+            self._retries_link, decode_retries, handlers, partial(dead_letter, self._publisher, NOTIFIER_RETRIES_DEAD)
+        )
         self._events = EventConsumer(self._events_link, self._publisher, self._push_settings, self._targets)
         self.app = self._app()
 

@@ -1,6 +1,6 @@
 """From AMQP messages to push requests: takes them from a queue, decodes them, and acknowledges what is done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -10,7 +10,7 @@ from services.notifier import metrics
 from services.notifier.handlers import Handlers
 from services.notifier.push_jobs import AckCounter, PushRequest
 from shared.protocol import relay
-from shared.rabbitmq import Consumer, Delivery, reject
+from shared.rabbitmq import Consumer, Delivery
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +18,8 @@ TAKE: Final = 64
 """AMQP messages that are handled together."""
 
 Decode = Callable[[bytes, AckCounter], list[PushRequest]]
+DeadLetter = Callable[[Delivery, str], Awaitable[None]]
+"""Keeps a message that can't be handled, with the reason."""
 
 
 def decode_undelivered(body: bytes, counter: AckCounter) -> list[PushRequest]:
@@ -34,12 +36,13 @@ def decode_retries(body: bytes, counter: AckCounter) -> list[PushRequest]:
 
 
 class PushConsumer:
-    """Works on one queue. Never waits for a push service."""
+    """Works on one queue. Never waits for a push service. What can't be read goes to `dead_letter`, with the reason."""
 
-    def __init__(self, consumer: Consumer, decode: Decode, handlers: Handlers) -> None:
+    def __init__(self, consumer: Consumer, decode: Decode, handlers: Handlers, dead_letter: DeadLetter) -> None:
         self._consumer = consumer
         self._decode = decode
         self._handlers = handlers
+        self._dead_letter = dead_letter
 
     async def run(self) -> None:
         """Take, handle and acknowledge. Never returns."""
@@ -56,7 +59,7 @@ class PushConsumer:
             except msgspec.MsgspecError as error:
                 metrics.POISON.inc()
                 log.error("push.poison", error=str(error), bytes=len(delivery.body))
-                reject(delivery)
+                await self._dead_letter(delivery, f"undecodable: {error}")
             else:
                 counters.append(counter)
         await self._handlers.push(requests)

@@ -26,7 +26,7 @@ from services.presence.shard_health import ShardHealth
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
 from services.presence.webhook_queue import WebhookQueue
-from shared import postgres
+from shared import postgres, rabbitmq
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
@@ -70,7 +70,9 @@ class Presence:
         self._statuses = Statuses(shards)
         self._health = ShardHealth(shards)
         self._publisher = Publisher(
-            settings.amqp_url, settings.instance, [topology.WEBHOOK_EVENTS_DEAD, topology.WEBHOOK_EVENTS]
+            settings.amqp_url,
+            settings.instance,
+            [topology.PRESENCE_DEAD, topology.WEBHOOK_EVENTS_DEAD, topology.WEBHOOK_EVENTS],
         )
         self._webhooks: WebhookQueue | None = None
         if settings.webhook_urls:
@@ -84,12 +86,14 @@ class Presence:
         handlers = Handlers(leases, self._announcer, self._snapshots, self._friendships)
         self._commands_link = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
         self._renewals_link = self._consumer(topology.PRESENCE_RENEWALS, former=[topology.FORMER_RENEWALS])
+        dead_letter = partial(rabbitmq.dead_letter, self._publisher, topology.PRESENCE_DEAD)
         self._commands = BatchConsumer(
             "commands",
             self._commands_link,
             relay.presence_batch_decoder,
             partial(split_commands, shards),
             handlers.handle,
+            dead_letter,
         )
         self._renewals = BatchConsumer(
             "renewals",
@@ -97,6 +101,7 @@ class Presence:
             relay.lease_renewal_decoder,
             partial(split_renewals, shards),
             handlers.renew,
+            dead_letter,
         )
         self._requests_link = self._consumer(topology.PRESENCE_REQUESTS)
         requests = Requests(shards, self._follows, self._friends, self._announcer, self._statuses)
@@ -115,8 +120,8 @@ class Presence:
         supervisor.start("commands link", self._commands_link.run())
         supervisor.start("renewals link", self._renewals_link.run())
         supervisor.start("requests link", self._requests_link.run())
+        supervisor.start("publisher", self._publisher.run())
         if self._webhooks is not None:
-            supervisor.start("publisher", self._publisher.run())
             supervisor.start("webhooks", self._webhooks.run())
         supervisor.start("commands", self._commands.run())
         supervisor.start("requests", self._requests.run())

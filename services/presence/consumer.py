@@ -11,7 +11,7 @@ import structlog
 from services.presence import metrics
 from shared import rabbitmq
 from shared.protocol import relay
-from shared.rabbitmq import Consumer, acknowledge, reject
+from shared.rabbitmq import Consumer, acknowledge
 from shared.redis import Shards
 from shared.retry import retry_until_available
 
@@ -70,12 +70,15 @@ class AckCounter:
 
 
 Share = tuple[AckCounter, Batch]
+DeadLetter = Callable[[rabbitmq.Delivery, str], Awaitable[None]]
+"""Keeps a message that can't be handled, with the reason."""
 
 
 class BatchConsumer(Generic[Batch]):
     """Decodes the messages of one queue and splits them into lanes. Each lane handles its shares in order.
 
-    A message is acknowledged when all lanes have done their share. `split` returns a batch's share of each lane.
+    A message is acknowledged when all lanes have done their share. `split` returns a batch's share of each lane. What can't be
+    handled goes to `dead_letter`, with the reason.
     """
 
     def __init__(
@@ -85,12 +88,14 @@ class BatchConsumer(Generic[Batch]):
         decoder: msgspec.msgpack.Decoder[Batch],
         split: Callable[[Batch], Mapping[Lane, Batch]],
         handle: Callable[[list[Batch]], Awaitable[None]],
+        dead_letter: DeadLetter,
     ) -> None:
         self._name = name
         self._consumer = consumer
         self._decoder = decoder
         self._split = split
         self._handle = handle
+        self._dead_letter = dead_letter
         self._waiting: dict[Lane, asyncio.Queue[Share[Batch]]] = {}
         self._working: dict[Lane, asyncio.Lock] = {}
         self._draining = False
@@ -100,18 +105,18 @@ class BatchConsumer(Generic[Batch]):
         async with asyncio.TaskGroup() as tasks:
             while True:
                 for message in await self._consumer.take(MESSAGES_PER_CYCLE):
-                    self._sort_in(message, tasks)
+                    await self._sort_in(message, tasks)
 
     async def drain(self) -> None:
         """Wait for the cycles in progress. No other begins; messages taken since are redelivered to another replica."""
         self._draining = True
         await asyncio.gather(*(working.acquire() for working in self._working.values()))
 
-    def _sort_in(self, message: rabbitmq.Delivery, tasks: asyncio.TaskGroup) -> None:
+    async def _sort_in(self, message: rabbitmq.Delivery, tasks: asyncio.TaskGroup) -> None:
         try:
             shares = self._split(self._decoder.decode(message.body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _dead_letter(message, repr(error))
+            await self._give_up(message, repr(error))
             return
         if not shares:
             acknowledge(message)
@@ -143,23 +148,21 @@ class BatchConsumer(Generic[Batch]):
                     await self._cycle(name, [one])
                 return
             taken[0][0].fault = repr(error)
-        _count_down([counter for counter, _ in taken])
+        await self._count_down([counter for counter, _ in taken])
 
+    async def _count_down(self, counters: list[AckCounter]) -> None:
+        """One lane has done its share of these messages."""
+        for counter in counters:
+            counter.left -= 1
+        for counter in counters:
+            if counter.left:
+                continue
+            if counter.fault is None:
+                acknowledge(counter.message)
+            else:
+                await self._give_up(counter.message, counter.fault)
 
-def _count_down(counters: list[AckCounter]) -> None:
-    """One lane has done its share of these messages."""
-    for counter in counters:
-        counter.left -= 1
-    for counter in counters:
-        if counter.left:
-            continue
-        if counter.fault is None:
-            acknowledge(counter.message)
-        else:
-            _dead_letter(counter.message, counter.fault)
-
-
-def _dead_letter(message: rabbitmq.Delivery, reason: str) -> None:
-    metrics.POISON.inc()
-    log.error("message.poison", reason=reason, size=len(message.body))
-    reject(message)
+    async def _give_up(self, message: rabbitmq.Delivery, reason: str) -> None:
+        metrics.POISON.inc()
+        log.error("message.poison", reason=reason, size=len(message.body))
+        await self._dead_letter(message, reason)

@@ -1,25 +1,36 @@
 """Dead letters: messages that can't be handled, kept with the reason for whoever looks after them."""
 
+import asyncio
+import random
 from typing import Final
 
+import structlog
+
 from shared.protocol.topology import DEAD_REASON_HEADER, Queue
-from shared.rabbitmq.consumer import acknowledge, reject
+from shared.rabbitmq.consumer import acknowledge
 from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable
 from shared.rabbitmq.frames import Delivery
 from shared.rabbitmq.publisher import Publisher
 
+log = structlog.get_logger(__name__)
+
 MAX_REASON_CHARACTERS: Final = 500
+PAUSE_SECONDS: Final = 1.0
 
 
 async def dead_letter(publisher: Publisher, queue: Queue, delivery: Delivery, reason: str) -> None:
     """Store a copy of `delivery` in `queue` that says why, then acknowledge it. Raises nothing.
 
-    When the copy can't be stored, the broker itself moves the message to its queue's dead letters, without a reason.
+    While the copy can't be stored, this waits, and keeps the delivery. It ends when the delivery is lost with its connection:
+    then the broker redelivers it, and whoever gets it comes to the same end.
     """
     headers = {DEAD_REASON_HEADER: reason[:MAX_REASON_CHARACTERS]}
-    try:
-        await publisher.publish(queue, delivery.body, headers=headers)
-    except (BrokerUnavailable, *TRANSIENT_ERRORS):
-        reject(delivery)
-    else:
-        acknowledge(delivery)
+    while not delivery.lost:
+        try:
+            await publisher.publish(queue, delivery.body, headers=headers)
+        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            log.warning("dead_letter.held", queue=queue.name, error=repr(error))
+        else:
+            acknowledge(delivery)
+            return
+        await asyncio.sleep(random.uniform(PAUSE_SECONDS / 2, PAUSE_SECONDS))  # noqa: S311

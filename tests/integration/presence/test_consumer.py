@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import aio_pika
 import pytest
@@ -10,10 +11,11 @@ from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.presence.consumer import BatchConsumer, Lane
+from shared import rabbitmq
 from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
-from shared.rabbitmq import Consumer
+from shared.rabbitmq import Consumer, Publisher
 
 SECONDS = 10
 POISON_USER = "11111111-1111-4111-8111-111111111111"
@@ -67,7 +69,11 @@ async def handler(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Hand
     )
     supervisor = taking.supervisor
     supervisor.start("link", consumer.run())
-    supervisor.start("intake", BatchConsumer("commands", consumer, relay.presence_batch_decoder, split, taking).run())
+    publisher = Publisher(SecretStr(amqp_url), "test", topology.QUEUES)
+    supervisor.start("publisher", publisher.run())
+    dead_letter = partial(rabbitmq.dead_letter, publisher, topology.PRESENCE_DEAD)
+    batches = BatchConsumer("commands", consumer, relay.presence_batch_decoder, split, taking, dead_letter)
+    supervisor.start("intake", batches.run())
     yield taking
     await supervisor.stop()
     assert not supervisor.failed.is_set()
@@ -100,10 +106,11 @@ async def waiting(channel: AbstractChannel) -> int:
 
 
 async def buried(channel: AbstractChannel) -> bytes:
-    """The next dead letter."""
+    """The next dead letter, which says why it is one."""
     queue = await channel.get_queue(topology.PRESENCE_DEAD.name)
     async with asyncio.timeout(SECONDS), queue.iterator(no_ack=True) as letters:
         async for letter in letters:
+            assert letter.headers[topology.DEAD_REASON_HEADER]
             return letter.body
     raise AssertionError("the queue was cancelled")
 
