@@ -24,6 +24,7 @@ from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.settings import GatewaySettings
 from services.gateway.socket.http_protocol import HttpProtocol, listen
 from services.gateway.socket.websocket_protocol import GatewayProtocol
+from services.gateway.store_clock import StoreClock
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.dispatcher import Dispatcher
@@ -66,6 +67,7 @@ class Process:
         self.revocations = Revocations(pool, self.shards)
         self.database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self.user_registration = UserRegistration(Directory(pool))
+        self.clock = StoreClock(self.shards)
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)
         budgets = UserBudgets(self.shards, settings.budgets)
@@ -99,6 +101,7 @@ class Process:
             presence=presence,
             typing_tracker=TypingTracker(self.publisher, self.gateway_id),
             recovery=Recovery(self.hub, self.registry, self.shards, presence),
+            clock=self.clock,
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
         )
         self.admission = Admission(self.hub, budgets, settings.max_connections, settings.handshakes_per_second)
@@ -112,6 +115,7 @@ class Process:
         """Start every background task."""
         supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("key set", self.verifier.refresh_forever())
+        supervisor.start("clock", self.clock.run())
         supervisor.start("publisher", self.publisher.run())
         supervisor.start("revocations", self.revocations.run())
         supervisor.start("database watch", self.database.run())

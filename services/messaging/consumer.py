@@ -12,7 +12,7 @@ from services.messaging import metrics
 from services.messaging.cycle import Cycle
 from services.messaging.dead_letters import DeadLetters
 from services.messaging.failpoints import Failpoint, Failpoints
-from shared.protocol.relay import CommandBatch, command_batch_decoder
+from shared.protocol.relay import CommandBatch, command_batch_decoder, is_newer
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
 from shared.rabbitmq import Consumer, Delivery
 from shared.retry import retry_until_available
@@ -65,11 +65,19 @@ class CommandConsumer:
             try:
                 batch = command_batch_decoder.decode(message.body)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                await self._dead_letters.add(message, f"undecodable: {error}")
+                await self._set_aside(message, f"undecodable: {error}")
             else:
                 batch.again = _was_handled(message)
                 self._waiting.append(Taken(message, batch))
         metrics.REDELIVERED.inc(sum(message.redelivered for message in messages))
+
+    async def _set_aside(self, message: Delivery, reason: str) -> None:
+        """Get rid of a batch that can't be read here: a newer replica may, else it is dead."""
+        if is_newer(message.body) and await retry_until_available(
+            "hand on", lambda: self._dead_letters.hand_on(message)
+        ):
+            return
+        await self._dead_letters.add(message, reason)
 
     def _next(self) -> list[Taken]:
         taken: list[Taken] = []

@@ -1,10 +1,16 @@
 """Dead letters: batches that can't be handled are kept in a queue of their own, with the reason, for an operator."""
 
+from typing import Final
+
 import structlog
 
 from services.messaging import metrics
-from shared.protocol.topology import MESSAGING_DEAD
-from shared.rabbitmq import Delivery, Publisher, dead_letter
+from shared.protocol.topology import MESSAGING_DEAD, MESSAGING_NEWER, WAITS_HEADER
+from shared.rabbitmq import Delivery, Publisher, acknowledge, dead_letter
+
+WAIT_SECONDS: Final = 5.0
+MAX_WAITS: Final = 720
+"""An hour, which an upgrade may take."""
 
 log = structlog.get_logger(__name__)
 
@@ -14,6 +20,19 @@ class DeadLetters:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
+
+    async def hand_on(self, message: Delivery) -> bool:
+        """Let a newer replica have a batch with commands that this version doesn't know, after a wait. False: it was handed on
+        so often that there is none.
+        """
+        waits = int(message.headers.get(WAITS_HEADER, 0)) + 1
+        if waits > MAX_WAITS:
+            return False
+        metrics.HANDED_ON.inc()
+        headers = {WAITS_HEADER: str(waits)}
+        await self._publisher.publish(MESSAGING_NEWER, message.body, expiration_seconds=WAIT_SECONDS, headers=headers)
+        acknowledge(message)
+        return True
 
     async def add(self, message: Delivery, reason: str) -> None:
         """Publish a copy with the reason, count it, and log it. If the copy can't be published, the broker moves the

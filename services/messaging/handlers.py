@@ -1,7 +1,9 @@
 """Handles commands: each kind goes to its store in one statement, and the results become effects of the cycle."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -36,6 +38,9 @@ from shared.protocol.relay import (
     SendMessage,
     SetBlock,
 )
+
+LATE_SECONDS: Final = 1.0
+"""A `message.read` without `seq` that waited longer may not cover what came meanwhile."""
 
 
 class Handlers:
@@ -103,6 +108,7 @@ class Handlers:
 
         For a redelivered batch they are announced even where nothing moves now.
         """
+        requests = await self._bound(requests)
         marks: dict[tuple[str, str], Mark] = {}
         acknowledged: dict[tuple[str, str], int] = {}
         for batch, _, command in requests:
@@ -125,6 +131,24 @@ class Handlers:
                 if result.unmarked or (marks[place].again and marks[place].read_to is not None):
                     effects.conversations.add((marks[place].user_id, marks[place].conversation_id))
         metrics.count_verdicts("mark", (result.verdict for result in marked.values()))
+
+    async def _bound(
+        self, requests: Sequence[Request[MarkRead | MarkDelivered]]
+    ) -> Sequence[Request[MarkRead | MarkDelivered]]:
+        """`requests`, in which a late «read all» is bounded by what its reader could see when it was asked for."""
+        latest_ms = time.time() * 1000 - LATE_SECONDS * 1000
+        late = {
+            place: (command.conversation_id, command.at_ms)
+            for place, (_, _, command) in enumerate(requests)
+            if isinstance(command, MarkRead) and command.seq is None and 0 < command.at_ms < latest_ms
+        }
+        if not late:
+            return requests
+        bounded = list(requests)
+        for place, seq in zip(late, await self._receipts.seen_at(list(late.values())), strict=True):
+            batch, number, command = requests[place]
+            bounded[place] = (batch, number, msgspec.structs.replace(command, seq=seq))
+        return bounded
 
     async def block(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:
         """Block or unblock by username: the users side by side, each user's commands in order."""

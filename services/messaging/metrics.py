@@ -30,6 +30,9 @@ OUTDATED = Counter(
 )
 OVERTAKEN = Counter("chat_messaging_overtaken_total", "Fan-outs that went ahead of an earlier message, after waiting.")
 REDELIVERED = Counter("chat_messaging_redelivered_total", "AMQP messages that the broker delivered again.")
+HANDED_ON = Counter(
+    "chat_messaging_handed_on_total", "AMQP messages left to a newer replica: a command in them is unknown here."
+)
 DEAD_LETTERS = Counter("chat_messaging_dead_letters_total", "AMQP messages that could not be handled.")
 UNDELIVERED = Counter("chat_messaging_undelivered_total", "Messages that no gateway took, published to the notifier.")
 UNDELIVERED_DROPPED = Counter(

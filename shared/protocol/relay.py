@@ -4,7 +4,7 @@ All of it is msgpack of arrays: small, quick (0.3 µs a command), and read by Re
 Fields may be added at the end, with defaults: then old and new replicas understand each other during a rollout.
 """
 
-from typing import Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -395,6 +395,17 @@ class Downlink(Relayed):
     nonce: str | None = None
 
 
+def is_newer(body: bytes) -> bool:
+    """True for a batch of commands that has the shape of one, but a kind of command that this version doesn't know."""
+    try:
+        _gateway_id, _batch_id, commands, *_ = msgspec.msgpack.decode(body, type=list[Any])
+        kinds = {command[0] for command in commands}
+    except (msgspec.MsgspecError, ValueError, TypeError, IndexError, KeyError, UnicodeDecodeError):
+        return False
+    return all(isinstance(kind, str) for kind in kinds) and not kinds <= _COMMAND_KINDS
+
+
+_COMMAND_KINDS: Final = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Command))
 command_batch_decoder: Final = msgspec.msgpack.Decoder(CommandBatch)
 signal_batch_decoder: Final = msgspec.msgpack.Decoder(SignalBatch)
 presence_batch_decoder: Final = msgspec.msgpack.Decoder(PresenceBatch)

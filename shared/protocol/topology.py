@@ -21,6 +21,8 @@ class Queue:
 
 DEAD_REASON_HEADER: Final = "x-dead-reason"
 """AMQP header of a dead letter: why it couldn't be handled, in words."""
+WAITS_HEADER: Final = "x-waits-for-newer"
+"""AMQP header of a batch that was handed on: how often."""
 DEATH_HEADER: Final = "x-death"
 """The broker's own header of a dead letter."""
 DELIVERY_COUNT_HEADER: Final = "x-delivery-count"
@@ -130,6 +132,8 @@ def command_queues(count: int) -> tuple[Queue, ...]:
 MESSAGING_CHANGES: Final = Queue("messaging.changes", MESSAGING_COMMANDS.arguments, MESSAGING_COMMANDS.dead)
 """The same, for batches with a command that replicas of version 0.1.0 don't know (`relay.needs_changes_queue`): those never
 see them. Their poison goes to the same dead letters."""
+MESSAGING_NEWER: Final = _wait("messaging.newer", MESSAGING_CHANGES.name)
+"""Batches with a command that a replica is too old to know, until a newer one may take them."""
 MESSAGING_SIGNALS: Final = _transient("messaging.typing", ttl_ms=2_000)
 """Batches of typing signals (`relay.SignalBatch`)."""
 PRESENCE_COMMANDS: Final = _work("presence.commands")
@@ -175,6 +179,7 @@ QUEUES: Final = (
     NOTIFIER_RETRIES_DEAD,
     MESSAGING_COMMANDS,
     MESSAGING_CHANGES,
+    MESSAGING_NEWER,
     MESSAGING_SIGNALS,
     PRESENCE_COMMANDS,
     PRESENCE_RENEWALS,

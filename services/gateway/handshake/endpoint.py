@@ -105,7 +105,12 @@ class WebSocketEndpoint:
         """Make the connection known everywhere, and read what its client missed."""
         principal = accepted.principal
         session = Session(
-            principal.user_id, str(uuid_utils.uuid7()), RateLimit(self._rate), self._media_hosts, time.time
+            principal.user_id,
+            str(uuid_utils.uuid7()),
+            RateLimit(self._rate),
+            self._media_hosts,
+            time.time,
+            self._dispatcher.clock.now,
         )
         connection = Connection(self._dispatcher, session, principal)
         # Deliveries may come as soon as the route stands, before its script's answer: the hub must know whom for.

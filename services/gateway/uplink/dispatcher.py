@@ -17,6 +17,7 @@ from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
 from services.gateway.session.rules import Action, RefreshToken, SetActive
 from services.gateway.session.token_refresh import TokenRefresh
+from services.gateway.store_clock import StoreClock
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
 from services.gateway.uplink.typing_tracker import TypingTracker
@@ -56,6 +57,7 @@ class Dispatcher:
     typing_tracker: TypingTracker
     recovery: Recovery
     token_refresh: TokenRefresh
+    clock: StoreClock
 
     def dispatch(self, connection: "Connection", command: Action, now: float) -> None:
         """Hand a command on. `now` is monotonic seconds."""

@@ -1,13 +1,13 @@
 """Receipts: how far each user has read, and how far their devices have everything."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
 
 import asyncpg
 
-from services.messaging.stores.sql import MARK
+from services.messaging.stores.sql import MARK, SEEN_AT
 from services.messaging.stores.webhook_events import messages_read
 from shared.postgres import Pool
 from shared.protocol.limits import MAX_SAFE_INTEGER
@@ -60,6 +60,14 @@ class Receipts:
     def __init__(self, pool: Pool, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
         self._outbox = outbox
+
+    async def seen_at(self, reads: Sequence[tuple[str, int]]) -> list[int]:
+        """The seq of the last message that each conversation had at a time (Unix ms). Raises what asyncpg raises."""
+        if not reads:
+            return []
+        conversations, times = zip(*reads, strict=True)
+        at = [datetime.fromtimestamp(at_ms / 1000, UTC) for at_ms in times]
+        return [seq for (seq,) in await self._pool.fetch(SEEN_AT, conversations, at)]
 
     async def mark(self, marks: Sequence[Mark]) -> list[Marked]:
         """Move marks forward, never back, at most to the last message; says of each, in order, where it stands.

@@ -6,7 +6,7 @@ import pytest
 
 from services.gateway.uplink import batches
 from shared.protocol import relay
-from shared.protocol.topology import MESSAGING_COMMANDS
+from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS
 from shared.rest import health
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
 
@@ -171,3 +171,16 @@ async def test_direct_events_are_written_as_they_come(gateway: RunningGateway, b
     await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), text), relay.Direct("nobody", "{}")])
     await socket.expect("block.added")
     assert socket.received[-1].text == text
+
+
+async def test_changes_go_by_a_queue_of_their_own(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    """Replicas of version 0.1.0 consume the other one, and would dead-letter what they don't know."""
+    socket = await gateway.connect(alice)
+    await socket.send("reaction.add", conversationId=conversation, seq=1, emoji="👍")
+    batch = await behind.take(MESSAGING_CHANGES, relay.command_batch_decoder)
+    assert [type(command) for command in batch.commands] == [relay.SetReaction]
+    await socket.send("message.send", conversationId=conversation, type="text", content="waits", tempId="t")
+    await behind.publish(gateway, completed=[batch.batch_id])
+    assert [type(command) for command in (await next_batch(behind)).commands] == [relay.SendMessage]

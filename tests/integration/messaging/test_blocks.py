@@ -10,6 +10,7 @@ from services.messaging.stores.messages import Draft
 from services.messaging.stores.pairs import lock, pair_of
 from services.messaging.stores.sql import CREATE_CONVERSATION
 from services.messaging.typing.indicators import Indicator
+from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import ENDS_NOTHING, Command, SetBlock, Typing
 from shared.redis import Shards
@@ -260,3 +261,22 @@ async def test_an_indicator_is_forgotten_by_itself(talk: Talk, typing: Gateway, 
     shard = shards.of(talk.other.id)
     key = Indicator(talk.id, talk.one.id, talk.other.id).key(shard.key)
     assert 0 < await shard.client.pttl(key) <= 10_000
+
+
+async def test_a_late_removal_does_not_undo_a_newer_block(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    name = talk.other.username
+    added = SetBlock(talk.one.id, talk.one.connection_id, name, True, 3000)
+    late = SetBlock(talk.one.id, talk.one.connection_id, name, False, 2000)
+    await run(replica, gateway, added)
+    await run(replica, gateway, late)
+    assert [answer["type"] for answer in gateway.answers(talk.one)] == ["block.added", "block.added"]
+    await run(replica, gateway, talk.send(talk.one))
+    assert gateway.answers(talk.one)[-1]["error"]["code"] == "blocked"
+
+
+async def test_a_repetition_takes_no_transaction(replica: Replica, pool: Pool, talk: Talk, gateway: Gateway) -> None:
+    await run(replica, gateway, block(talk.one, talk.other.username))
+    async with pool.acquire() as connection, connection.transaction():
+        await lock(connection, pair_of(talk.one.id, talk.other.id))
+        await run(replica, gateway, block(talk.one, talk.other.username))
+    assert len(gateway.answers(talk.one)) == 2

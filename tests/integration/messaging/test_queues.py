@@ -313,3 +313,27 @@ async def test_probes_and_metrics(start: Start, broker: Broker, talk: Talk, gate
         assert f"chat_messaging_{name}" in metrics
     await messaging.drain()
     assert (await get(messaging, "/readyz")).status_code == 503
+
+
+async def test_a_command_of_a_newer_version_is_handed_on(
+    start: Start, broker: Broker, replica: Replica, talk: Talk
+) -> None:
+    await start()
+    commands = [("pin", talk.one.id, talk.one.connection_id, talk.id, 1)]
+    body = msgpack_encoder.encode(("gateway", 1, commands))
+    await broker.publish(topology.MESSAGING_CHANGES, body)
+    waiting = await broker.take(topology.MESSAGING_NEWER)
+    assert (waiting.body, waiting.headers[topology.WAITS_HEADER]) == (body, "1")
+
+
+def test_what_is_no_batch_is_not_newer() -> None:
+    for body in (
+        b"",
+        b"junk",
+        msgpack_encoder.encode(1),
+        msgpack_encoder.encode(("g", 1, [1])),
+        msgpack_encoder.encode({}),
+    ):
+        assert not relay.is_newer(body)
+    assert not relay.is_newer(msgpack_encoder.encode(relay.CommandBatch("g", 1, [relay.MarkRead("u", "c", "x", 1)])))
+    assert relay.is_newer(msgpack_encoder.encode(("g", 1, [("pin", "u")])))

@@ -1,6 +1,7 @@
 """Reading and delivery marks: they move forward only, and everyone concerned hears the truth once."""
 
 import asyncio
+import time
 import uuid
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from services.messaging.stores.messages import Draft
 from services.messaging.stores.receipts import EVERYTHING, Mark
 from services.messaging.stores.sql import APPEND
+from shared.postgres import Pool
+from shared.protocol import relay
 from shared.protocol.codec import instant
 from shared.protocol.relay import Command
 from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually, somebody_waits
@@ -248,3 +251,26 @@ async def test_counts_stay_right_while_everyone_writes_and_reads(replica: Replic
     )
     assert row is not None
     assert row["counted"] == row["real"]
+
+
+async def test_a_late_read_of_all_covers_only_what_the_reader_could_see(
+    replica: Replica, pool: Pool, talk: Talk, gateway: Gateway
+) -> None:
+    await run(replica, gateway, talk.send(talk.one, "seen"))
+    await pool.execute(
+        "UPDATE messaging.messages SET created_at = created_at - interval '1 hour' WHERE conversation_id = $1", talk.id
+    )
+    asked_ms = int(time.time() * 1000) - 60_000
+    await run(replica, gateway, talk.send(talk.one, "came since"))
+    late = relay.MarkRead(talk.other.id, talk.other.connection_id, talk.id, None, asked_ms)
+    await run(replica, gateway, late)
+    (ack,) = gateway.events(talk.other, "message.read_ack")
+    assert (ack["payload"]["seq"], ack["payload"]["unread"]) == (1, {"conversation": 1, "total": 1})
+
+
+async def test_a_read_of_all_in_time_covers_all(replica: Replica, talk: Talk, gateway: Gateway) -> None:
+    await run(replica, gateway, talk.send(talk.one, "one"), talk.send(talk.one, "two"))
+    now_ms = int(time.time() * 1000)
+    await run(replica, gateway, relay.MarkRead(talk.other.id, talk.other.connection_id, talk.id, None, now_ms))
+    (ack,) = gateway.events(talk.other, "message.read_ack")
+    assert ack["payload"]["seq"] == 2

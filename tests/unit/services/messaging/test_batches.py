@@ -5,10 +5,20 @@ from hypothesis import strategies as st
 
 from services.messaging.handlers import merge
 from services.messaging.requests import key_of
-from services.messaging.statements import segments
+from services.messaging.statements import segments, statements
 from services.messaging.stores.messages import Draft, distinct_rounds
 from services.messaging.stores.receipts import EVERYTHING, Mark
-from shared.protocol.relay import Command, CommandBatch, MarkDelivered, MarkRead, SendMessage, SetBlock
+from shared.protocol.relay import (
+    Command,
+    CommandBatch,
+    DeleteMessage,
+    EditMessage,
+    MarkDelivered,
+    MarkRead,
+    SendMessage,
+    SetBlock,
+    SetReaction,
+)
 
 CONVERSATIONS = st.sampled_from(["c1", "c2"])
 USERS = st.sampled_from(["u1", "u2"])
@@ -68,3 +78,40 @@ def test_a_message_without_temp_id_is_known_by_its_place() -> None:
     send = SendMessage("u", "c", "conversation", "text", "x", None, None)
     batch = CommandBatch("gateway-1-a0b1", 7, [send, send])
     assert [key_of(batch, place, send) for place in (0, 1)] == ["gateway-1-a0b1/7/0", "gateway-1-a0b1/7/1"]
+
+
+CHANGES = (
+    st.builds(EditMessage, USERS, st.just("c"), CONVERSATIONS, st.integers(1, 3), st.just("x"), st.none())
+    | st.builds(DeleteMessage, USERS, st.just("c"), CONVERSATIONS, st.integers(1, 3), st.none())
+    | st.builds(
+        SetReaction, USERS, st.just("c"), CONVERSATIONS, st.integers(1, 3), st.just("e"), st.booleans(), st.none()
+    )
+)
+
+
+@given(st.lists(SENDS | CHANGES | READS, min_size=1, max_size=20))
+def test_statements_keep_the_order_of_each_conversation(commands: list[Command]) -> None:
+    batch = CommandBatch("gateway", 1, commands)
+    (segment,) = segments([batch])
+    found = list(statements(segment))
+    assert sorted(place for statement in found for _, place, _ in statement) == list(range(len(commands)))
+    for statement in found:
+        marks = {isinstance(command, MarkRead) for _, _, command in statement}
+        assert len(marks) == 1
+        assert marks == {True} or len({type(command) for _, _, command in statement}) == 1
+    others = [
+        (place, command) for statement in found for _, place, command in statement if not isinstance(command, MarkRead)
+    ]
+    for conversation in ("c1", "c2"):
+        places = [place for place, command in others if getattr(command, "conversation_id", "") == conversation]
+        assert places == sorted(places)
+
+
+def test_a_mixed_batch_takes_one_statement_for_each_kind() -> None:
+    commands: list[Command] = []
+    for number in range(20):
+        place = ("u1", "c", f"conversation-{number}", 1)
+        commands += (EditMessage(*place, "x", None), SetReaction(*place, "e", True, None), DeleteMessage(*place, None))
+    (segment,) = segments([CommandBatch("gateway", 1, commands)])
+    kinds = [type(statement[0][2]) for statement in statements(segment)]
+    assert kinds == [EditMessage, SetReaction, DeleteMessage]
