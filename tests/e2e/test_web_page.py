@@ -336,7 +336,7 @@ async def test_the_keyboard_alone_reads_older_messages(tabs: Tabs) -> None:
         await bob.say(f"line {number}\nof two")
     await expect(alice.find(".message")).to_have_count(13)
     await expect(alice.message("Hello!")).not_to_be_in_viewport()
-    await alice.find("#peer-block").focus()
+    await alice.find("#peer-menu").focus()
     await alice.page.keyboard.press("Tab")
     await alice.page.keyboard.press("Home")
     await expect(alice.message("Hello!")).to_be_in_viewport()
@@ -408,3 +408,47 @@ async def test_a_file_that_is_refused_or_given_up_is_not_sent(tabs: Tabs) -> Non
     await expect(alice.find(".attachment")).to_have_count(0)
     await alice.say("Without a file")
     await expect(alice.message("Without a file").locator(".media")).to_be_empty()
+
+
+async def choose(tab: Tab, text: str, entry: str) -> None:
+    """Open a message's menu, and choose an entry of it."""
+    message = tab.message(text)
+    await message.hover()
+    await message.get_by_role("button", name="More").click()
+    await tab.find("#menu").get_by_role("button", name=entry, exact=True).click()
+
+
+async def test_messages_are_answered_reacted_to_edited_and_deleted(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    await choose(alice, "Hello!", "Reply")
+    await alice.say("Hello to you")
+    await expect(bob.message("Hello to you").locator(".quote")).to_contain_text("Hello!")
+    await choose(bob, "Hello to you", "React with 👍")
+    await expect(alice.message("Hello to you").get_by_role("button", name="👍, 1")).to_be_visible()
+    await choose(alice, "Hello to you", "Edit")
+    await alice.say("Hello to both of you")
+    await expect(bob.message("Hello to both of you").locator("time")).to_contain_text("edited")
+    await choose(alice, "Hello to both of you", "Delete for everybody")
+    await expect(bob.find(".message.deleted")).to_have_count(1)
+    await expect(bob.message("Hello to both of you")).to_have_count(0)
+
+
+async def test_a_chat_is_pinned_archived_and_deleted_for_oneself(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    menu = alice.find("#menu")
+
+    async def choose_of_chat(entry: str) -> None:
+        await alice.find("#peer-menu").click()
+        await menu.get_by_role("button", name=entry).click()
+
+    await choose_of_chat("Pin")
+    await expect(alice.find("#chats .chat.pinned")).to_have_count(1)
+    await choose_of_chat("Archive")
+    await expect(alice.find("#chats .chat")).to_have_count(0)
+    await bob.say("Are you there?")
+    await expect(alice.find("#chats .chat")).to_have_count(1)
+    await choose_of_chat("Delete chat for me")
+    await expect(alice.find("#chats .chat")).to_have_count(0)
+    await bob.say("Hello?")
+    await alice.open_chat()
+    await expect(alice.find(".message")).to_have_count(1)

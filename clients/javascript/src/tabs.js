@@ -131,6 +131,16 @@ export class TabClient {
     this.#calls.tell("hello", [this.#calls.id, isActive]);
   }
 
+  /**
+   * Uploads a file, from this tab.
+   *
+   * @param {any} file
+   * @param {import("./types.d.ts").UploadOptions} options
+   */
+  upload(file, options) {
+    return this.#own.upload(file, options);
+  }
+
   #lead() {
     const client = (this.#client = this.#own);
     for (const type of ALL_EVENTS) client.on(type, (payload, meta) => this.#tell(client, type, payload, meta));

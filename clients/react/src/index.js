@@ -155,7 +155,7 @@ export function useUpload(conversationId) {
       const say = (change) => running.current === controller && setState((known) => ({ ...known, ...change }));
       setState({ ...NOTHING, status: "uploading" });
       try {
-        const media = await client.upload(conversationId, file, { signal: controller.signal, onProgress: (progress) => say({ progress }) });
+        const media = await client.upload(file, { conversationId, signal: controller.signal, onProgress: ({ sent, total }) => say({ progress: total ? sent / total : 1 }) });
         say({ status: "done", progress: 1, media });
         return media;
       } catch (error) {

@@ -50,6 +50,7 @@ export class Actions {
   open(conversationId) {
     if (this.#model.openId) this.#client.stopTyping(this.#model.openId);
     this.#model.openId = conversationId;
+    if (conversationId) this.#model.noteUnread(conversationId);
     this.#model.changed();
     if (conversationId && this.#model.thread(conversationId).history === "none") void this.loadOlder();
   }
@@ -74,20 +75,26 @@ export class Actions {
     this.#model.changed();
   }
 
-  /** Sends a message; `media` are uploads that are ready. */
+  /** Sends what was written: a message, a reply, or the new text of an old one. `media` are uploads that are ready. */
   send(conversationId, content, media = []) {
+    const { kind, message } = this.#model.composing.get(conversationId) ?? {};
+    this.endComposing(conversationId);
+    if (kind === "edit") return void this.#try(() => this.#client.edit(conversationId, message.seq, content));
     const attached = media.length ? { media, type: typeOf(media) } : {};
-    const draft = { conversationId, content, ...attached, tempId: newTempId() };
+    const quote = kind === "reply" ? { replyTo: message.seq } : {};
+    const draft = { conversationId, content, ...attached, ...quote, tempId: newTempId() };
     this.#unsent.add(draft);
     this.resend(draft);
     this.#followBack(conversationId);
   }
 
   /** Sends a draft that failed once more, or that a reload interrupted. */
-  resend({ conversationId, content, media, type, tempId }) {
+  resend({ conversationId, content, media, type, replyTo, tempId }) {
     const thread = this.#model.thread(conversationId);
-    const draft = { conversationId, content, ...(media && { media, type }), tempId };
-    thread.addPending(draft);
+    const plain = { conversationId, content, ...(media && { media, type }), tempId };
+    const draft = { ...plain, ...(replyTo && { replyTo }) };
+    // What a draft quotes is shown once it is stored; it is kept for a second try.
+    thread.addPending({ ...plain, retry: draft });
     try {
       const { sent } = this.#client.send(draft);
       // How it fails is told by `message.failed`.
@@ -120,9 +127,76 @@ export class Actions {
   /** The end of the open conversation is on screen: marks it as read, if somebody is looking. */
   markRead() {
     const conversation = this.#model.openConversation;
-    if (!conversation?.unread || document.visibilityState !== "visible" || !document.hasFocus()) return;
+    if (!(conversation?.unread || conversation?.me?.markedUnread) || document.visibilityState !== "visible" || !document.hasFocus()) return;
     this.#client.markRead(conversation.id, conversation.lastSeq);
     this.#model.setUnread(conversation.id, 0);
+    this.#model.changed();
+  }
+
+  replyTo(message) {
+    this.#compose(message, "reply");
+  }
+
+  beginEdit(message) {
+    this.#compose(message, "edit");
+  }
+
+  /** What is written next is a new message again. */
+  endComposing(conversationId) {
+    this.#model.composing.delete(conversationId);
+    this.#model.changed();
+  }
+
+  async deleteMessage({ conversationId, seq }) {
+    await this.#try(() => this.#client.deleteMessage(conversationId, seq));
+  }
+
+  /** Adds the user's reaction, or takes it back. */
+  async react({ conversationId, seq, reactions = [] }, emoji) {
+    const isThere = reactions.some((one) => one.emoji === emoji && one.userIds.includes(this.#model.me.userId));
+    const change = isThere ? "removeReaction" : "addReaction";
+    await this.#try(() => this.#client[change](conversationId, seq, emoji));
+  }
+
+  /** Shows a message of the open conversation, loading history until it is there. */
+  async jumpTo(seq) {
+    const { openId } = this.#model;
+    const thread = this.#model.thread(openId);
+    while (openId === this.#model.openId && !thread.has(seq) && thread.history === "partial") await this.loadOlder();
+    document.querySelector(`[data-key="${openId}/${seq}"]`)?.scrollIntoView({ block: "center", behavior: "smooth" });
+  }
+
+  /** Changes this user's settings of a conversation. */
+  async changeConversation(conversationId, changes) {
+    await this.#try(async () => this.#model.putConversation(await this.#client.rest.updateConversation(conversationId, changes)));
+    this.#model.changed();
+  }
+
+  /** Deletes a conversation's history for this user. */
+  async clearConversation(conversationId) {
+    await this.#try(() => this.#client.rest.clearConversation(conversationId));
+    if (this.#model.openId === conversationId) this.open(null);
+  }
+
+  /** Loads the next page of the list. */
+  async loadMoreConversations() {
+    await this.#try(() => this.#loadConversations({ page: this.#model.nextPage }, (nextPage) => (this.#model.nextPage = nextPage)));
+  }
+
+  /** Reads the archived conversations, which the list leaves out. */
+  async loadArchived() {
+    await this.#try(() => this.#loadConversations({ archived: true }));
+  }
+
+  async #loadConversations(query, onPage = () => {}) {
+    const { items, nextPage } = await this.#client.rest.conversationPage({ limit: 100, ...query });
+    items.forEach((conversation) => this.#model.putConversation(conversation));
+    onPage(nextPage);
+    this.#model.changed();
+  }
+
+  #compose(message, kind) {
+    this.#model.composing.set(message.conversationId, { kind, message });
     this.#model.changed();
   }
 

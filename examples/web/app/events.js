@@ -1,4 +1,5 @@
 /** What the client's events change in the model. */
+import { deleted, edited, quoteDeleted, reacted } from "/client/src/store/changes.js";
 import { problemText } from "./words.js";
 
 /**
@@ -17,8 +18,9 @@ export function followEvents(client, model, actions) {
     model.connection = change;
     if (change.state !== "open") model.typing.clear();
   });
-  on("synced", ({ conversations }) => {
+  on("synced", ({ conversations, nextPage }) => {
     model.ready = true;
+    model.nextPage = nextPage;
     conversations.forEach((conversation) => model.putConversation(conversation));
     actions.onSynced();
   });
@@ -52,6 +54,16 @@ export function followEvents(client, model, actions) {
   on("message.delivered_update", ({ conversationId, seq }) => model.thread(conversationId).markDelivered(seq));
   on("message.read_update", ({ conversationId, seq }) => model.thread(conversationId).markRead(seq));
   on("message.read_ack", ({ conversationId, unread }) => model.setUnread(conversationId, unread.conversation));
+  on("message.updated", (change) => model.changeMessage(change.conversationId, change.seq, edited(change)));
+  on("message.deleted", (change) => {
+    model.thread(change.conversationId).changeAll(quoteDeleted(change));
+    model.changeMessage(change.conversationId, change.seq, deleted(change));
+    if (change.unread) model.setUnread(change.conversationId, change.unread.conversation);
+  });
+  on("reaction.updated", (change) => model.changeMessage(change.conversationId, change.seq, reacted(change)));
+  on("conversation.updated", ({ conversation }) => model.putConversation(conversation));
+  on("conversation.cleared", ({ conversationId, clearedSeq }) => model.clearHistory(conversationId, clearedSeq));
+  on("user.updated", (user) => model.putUser(user));
   on("typing.start", ({ conversationId }) => model.typing.add(conversationId));
   on("typing.stop", ({ conversationId }) => model.typing.delete(conversationId));
   on("block.added", ({ username }) => model.blocked.add(username));

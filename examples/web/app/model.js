@@ -17,6 +17,12 @@ export class Model {
   typing = new Set();
   /** The conversation on screen, or null. */
   openId = null;
+  /** What is being written instead of a new message, by conversation: {kind: "reply" or "edit", message}. */
+  composing = new Map();
+  /** Of the list of conversations: where its next page begins, or null. */
+  nextPage = null;
+  /** By conversation: the first message that was unread when it was opened. */
+  #unreadFrom = new Map();
   #threads = new Map();
   #listeners = [];
   #scheduled = false;
@@ -54,10 +60,27 @@ export class Model {
     return conversation.participants.find(({ id }) => id !== this.me.userId) ?? conversation.participants[0];
   }
 
-  /** Conversations, the newest activity first. */
+  /** Conversations that are listed: pinned ones first, then the newest activity. */
   get chats() {
     const at = ({ lastMessage, updatedAt }) => Date.parse(lastMessage?.createdAt ?? updatedAt);
-    return [...this.conversations.values()].sort((a, b) => at(b) - at(a));
+    const pinned = ({ me }) => Number(me?.pinned ?? false);
+    return [...this.conversations.values()].filter(isListed).sort((a, b) => pinned(b) - pinned(a) || at(b) - at(a));
+  }
+
+  /** The archived ones. */
+  get archived() {
+    return [...this.conversations.values()].filter(({ me }) => me?.archived);
+  }
+
+  /** Keeps where the unread messages of a conversation begin: for the line above them, as long as it is open. */
+  noteUnread(conversationId) {
+    const { unread = 0, me, lastSeq } = this.conversations.get(conversationId) ?? {};
+    this.#unreadFrom.set(conversationId, unread ? Math.max((me?.readSeq ?? 0) + 1, lastSeq - unread + 1) : null);
+  }
+
+  /** The seq of the first message that was unread when the conversation was opened, or null. */
+  unreadFrom(conversationId) {
+    return this.#unreadFrom.get(conversationId) ?? null;
   }
 
   get unreadTotal() {
@@ -80,8 +103,41 @@ export class Model {
     this.thread(message.conversationId).add([message]);
   }
 
+  /** A stored message was changed: `change` gives the message after it from the one before. */
+  changeMessage(conversationId, seq, change) {
+    this.thread(conversationId).change(seq, change);
+    const conversation = this.conversations.get(conversationId);
+    if (conversation?.lastMessage?.seq !== seq) return;
+    this.conversations.set(conversationId, { ...conversation, lastMessage: change(conversation.lastMessage) });
+  }
+
+  /** The history up to `seq` is hidden from this user. */
+  clearHistory(conversationId, seq) {
+    this.thread(conversationId).clearTo(seq);
+    const conversation = this.conversations.get(conversationId);
+    if (!conversation) return;
+    const me = { ...conversation.me, clearedSeq: seq };
+    const lastMessage = conversation.lastMessage?.seq > seq ? conversation.lastMessage : null;
+    this.conversations.set(conversationId, { ...conversation, lastMessage, unread: 0, me });
+  }
+
+  /** Somebody's profile changed. */
+  putUser({ userId, ...profile }) {
+    for (const [id, conversation] of this.conversations) {
+      const participants = conversation.participants.map((one) => (one.id === userId ? { ...one, ...profile } : one));
+      this.conversations.set(id, { ...conversation, participants });
+    }
+    const friend = this.friends.get(userId);
+    if (friend) this.friends.set(userId, { ...friend, ...profile });
+  }
+
   setUnread(conversationId, unread) {
     const conversation = this.conversations.get(conversationId);
     if (conversation) this.conversations.set(conversationId, { ...conversation, unread });
   }
+}
+
+/** Whether a conversation is in the list: not archived, and not deleted by this user since its last message. */
+function isListed({ me, lastMessage, lastSeq }) {
+  return !me?.archived && (lastMessage !== null || (me?.clearedSeq ?? 0) < Math.max(lastSeq, 1));
 }

@@ -39,6 +39,26 @@ export class Thread {
     this.history = "none";
   }
 
+  /** `change` gives the message after a change from the one before. */
+  change(seq, change) {
+    const known = this.#stored.get(seq);
+    if (known) this.#stored.set(seq, change(known));
+  }
+
+  changeAll(change) {
+    for (const [seq, message] of this.#stored) this.#stored.set(seq, change(message));
+  }
+
+  has(seq) {
+    return this.#stored.has(seq);
+  }
+
+  /** Everything up to `seq` is gone. */
+  clearTo(seq) {
+    for (const known of [...this.#stored.keys()]) if (known <= seq) this.#stored.delete(known);
+    this.history = "whole";
+  }
+
   addPending(draft) {
     this.#pending.set(draft.tempId, { createdAt: new Date().toISOString(), ...draft, pending: true, failed: false });
   }

@@ -2,7 +2,8 @@
  * The field to write in: Enter sends, Shift and Enter begins a line. Files are chosen, pasted or dropped. What was begun stays with
  * its conversation.
  */
-import { byId } from "../dom.js";
+import { byId, setText } from "../dom.js";
+import { summary } from "../words.js";
 import { Attachments } from "./attachments.js";
 import { say } from "./toasts.js";
 
@@ -12,6 +13,7 @@ export function showComposer({ client, model, actions }) {
   const drafts = new Map();
   const attachments = new Attachments({ client, say });
   let shownId = null;
+  let composing = null;
 
   const fit = () => {
     text.style.height = "auto";
@@ -34,7 +36,9 @@ export function showComposer({ client, model, actions }) {
     fit();
     if (text.value) actions.typing();
   };
+  byId("composing-end").onclick = () => actions.endComposing(model.openId);
   text.onkeydown = (event) => {
+    if (event.key === "Escape" && composing) actions.endComposing(model.openId);
     // While an input method composes a character, Enter belongs to it.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -44,13 +48,27 @@ export function showComposer({ client, model, actions }) {
   takeFiles((files) => {
     if (model.openId && !text.disabled) attachments.add(model.openId, files);
   });
+  /** What is answered or edited: the text of the old message comes into the field, and leaves it when the change is given up. */
+  const showComposing = (isOther) => {
+    const now = model.composing.get(model.openId) ?? null;
+    byId("composing").hidden = !now;
+    if (now) setText(byId("composing-text"), `${now.kind === "edit" ? "Editing" : "Replying to"}: ${summary(now.message)}`);
+    if (now === composing) return;
+    if (!isOther && now?.kind === "edit") text.value = now.message.content ?? "";
+    else if (!isOther && composing?.kind === "edit") text.value = "";
+    composing = now;
+    fit();
+    if (now) text.focus();
+  };
 
   return () => {
     const conversation = model.openConversation;
     const isBlocked = conversation !== null && model.blocked.has(model.peer(conversation).username);
     text.disabled = byId("attach").disabled = isBlocked;
     text.placeholder = isBlocked ? "Unblock to write" : "Message";
-    if (shownId === model.openId) return;
+    const isOther = shownId !== model.openId;
+    showComposing(isOther);
+    if (!isOther) return;
     drafts.set(shownId, text.value);
     shownId = model.openId;
     attachments.show(shownId);

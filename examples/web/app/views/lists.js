@@ -2,11 +2,15 @@
 import { byId, element, reconcile, setText } from "../dom.js";
 import { presenceText, shortTime, summary } from "../words.js";
 import { fillAvatar } from "./avatar.js";
+import { isMutedNow, openChatMenu } from "./chat_menu.js";
+import { onLongPress } from "./menu.js";
 
 export function showLists({ client, model, actions }) {
   wireForm(actions);
   wireArrows(byId("chats"));
   wireArrows(byId("friends"));
+  byId("chats-more").onclick = () => void actions.loadMoreConversations();
+  byId("archive").ontoggle = () => byId("archive").open && void actions.loadArchived();
 
   return () => {
     const friends = [...model.friends.values()].sort((a, b) => rank(client, a) - rank(client, b) || compare(a, b));
@@ -21,6 +25,12 @@ export function showLists({ client, model, actions }) {
       create: () => row("chat", ...chatParts()),
       update: (node, conversation) => updateChat(node, conversation, { client, model, actions }),
     });
+    reconcile(byId("archived"), model.archived, {
+      key: ({ id }) => id,
+      create: () => row("chat", ...chatParts()),
+      update: (node, conversation) => updateChat(node, conversation, { client, model, actions }),
+    });
+    byId("chats-more").hidden = model.nextPage === null;
     byId("chats-hint").hidden = model.chats.length > 0 || !model.ready;
   };
 }
@@ -72,23 +82,28 @@ function updateFriend(node, friend, { client, actions }) {
 function updateChat(node, conversation, { client, model, actions }) {
   const peer = model.peer(conversation);
   const presence = model.friends.has(peer.id) ? client.presence.get(peer.id) : null;
-  const { lastMessage, unread, id } = conversation;
+  const { lastMessage, unread, id, me } = conversation;
   const button = node.querySelector("button");
   fillAvatar(node.querySelector(".avatar"), { id: peer.id, name: peer.displayName, presence });
   setText(node.querySelector("strong"), peer.displayName);
   setText(node.querySelector("time"), lastMessage ? shortTime(lastMessage.createdAt) : "");
   setText(node.querySelector(".last"), lastLine(conversation, model));
   const badge = node.querySelector(".badge");
-  setText(badge, unread > 99 ? "99+" : unread ? String(unread) : "");
-  badge.role = unread ? "img" : null;
-  badge.ariaLabel = unread ? `${unread} unread` : null;
+  const isMarked = Boolean(me?.markedUnread);
+  setText(badge, unread > 99 ? "99+" : unread ? String(unread) : isMarked ? "•" : "");
+  badge.role = unread || isMarked ? "img" : null;
+  badge.ariaLabel = unread ? `${unread} unread` : isMarked ? "marked as unread" : null;
+  button.classList.toggle("muted", isMutedNow(me));
+  button.classList.toggle("pinned", Boolean(me?.pinned));
   button.setAttribute("aria-current", String(model.openId === id));
   button.onclick = () => actions.open(id);
+  onLongPress(button, () => openChatMenu(button, conversation, actions));
 }
 
 function lastLine({ id, lastMessage }, model) {
   if (model.typing.has(id)) return "typing …";
   if (!lastMessage) return "Say hello";
+  if (lastMessage.deletedAt) return "This message was deleted";
   return (lastMessage.senderId === model.me.userId ? "You: " : "") + summary(lastMessage);
 }
 

@@ -11,7 +11,7 @@ const LONG_PRESS_MS = 500;
  */
 export function openMenu(anchor, entries) {
   const menu = byId("menu");
-  menu.replaceChildren(...entries.map((entry) => (entry instanceof HTMLElement ? entry : item(menu, entry))));
+  menu.replaceChildren(...entries.map((entry) => (entry instanceof HTMLElement ? entry : item(entry))));
   menu.onclick = (event) => {
     if (event.target.closest("button")) menu.hidePopover();
   };
@@ -25,13 +25,13 @@ export function onLongPress(node, open) {
   let timer = 0;
   node.oncontextmenu = (event) => {
     event.preventDefault();
-    open();
+    void open();
   };
-  node.addEventListener("touchstart", () => (timer = setTimeout(open, LONG_PRESS_MS)), { passive: true });
-  for (const end of ["touchend", "touchmove", "touchcancel"]) node.addEventListener(end, () => clearTimeout(timer), { passive: true });
+  node.ontouchstart = () => (timer = setTimeout(open, LONG_PRESS_MS));
+  node.ontouchend = node.ontouchmove = node.ontouchcancel = () => clearTimeout(timer);
 }
 
-function item(menu, { label, onChoose, danger = false }) {
+function item({ label, onChoose, danger = false }) {
   return element("button", { type: "button", textContent: label, className: danger ? "danger" : "", onclick: onChoose });
 }
 

@@ -2,6 +2,7 @@
 import { byId, setText } from "../dom.js";
 import { presenceText } from "../words.js";
 import { fillAvatar } from "./avatar.js";
+import { openChatMenu } from "./chat_menu.js";
 
 export function showPeer({ client, model, actions }) {
   byId("back").onclick = () => actions.open(null);
@@ -21,6 +22,8 @@ export function showPeer({ client, model, actions }) {
     setText(byId("peer-state"), stateText({ presence, isBlocked, isTyping: model.typing.has(conversation.id), peer }));
     drawFollow(byId("peer-follow"), { peer, shown: !isFriend && !isBlocked, actions });
     drawBlock(byId("peer-block"), { peer, isBlocked, actions });
+    byId("peer-menu").hidden = !conversation.me;
+    byId("peer-menu").onclick = () => openChatMenu(byId("peer-menu"), conversation, actions);
   };
 }
 
