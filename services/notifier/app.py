@@ -22,12 +22,14 @@ from services.notifier.events import EventConsumer
 from services.notifier.handlers import Handlers
 from services.notifier.native.platforms import NativePush
 from services.notifier.push_settings import PushSettingsStore
+from services.notifier.requests import Requests
 from services.notifier.rest import DeviceEndpoints, SettingsEndpoints, WebPushEndpoints
 from services.notifier.settings import NotifierSettings
 from services.notifier.subscriptions import Subscriptions
 from services.notifier.targets import Targets
 from services.notifier.tasks import TaskSet
 from services.notifier.unreached import Unreached
+from services.notifier.user_data import UserData
 from services.notifier.webpush.allowlist import AllowList
 from services.notifier.webpush.http_client import WebPushClient
 from services.notifier.webpush.sender import WebPushSender
@@ -37,10 +39,12 @@ from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
+from shared.protocol.requests import notifier_request_decoder
 from shared.protocol.topology import (
     NOTIFIER_DEAD,
     NOTIFIER_EVENTS,
     NOTIFIER_EVENTS_DEAD,
+    NOTIFIER_REQUESTS,
     NOTIFIER_RETRIES,
     NOTIFIER_RETRIES_DEAD,
     NOTIFIER_UNDELIVERED,
@@ -50,6 +54,7 @@ from shared.protocol.topology import (
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
 from shared.redis import Shards, open_shards
+from shared.requests import Responder
 from shared.rest import Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
@@ -80,6 +85,7 @@ class Notifier:
         self._undelivered_link = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
         self._retries_link = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
         self._events_link = _consumer(settings, NOTIFIER_EVENTS, NOTIFIER_EVENTS_DEAD)
+        self._requests_link = _consumer(settings, NOTIFIER_REQUESTS)
         self._web_client = WebPushClient(settings.push_timeout_seconds)
         self._native = NativePush(settings)
         self._tasks = TaskSet()
@@ -93,6 +99,8 @@ class Notifier:
             self._retries_link, decode_retries, handlers, partial(dead_letter, self._publisher, NOTIFIER_RETRIES_DEAD)
         )
         self._events = EventConsumer(self._events_link, self._publisher, self._push_settings, self._targets)
+        self.requests = Requests(UserData(pool), self._push_settings)
+        self._requests = Responder(self._requests_link, shards, notifier_request_decoder, self.requests.handle)
         self.app = self._app()
 
     def start(self, supervisor: Supervisor) -> None:
@@ -105,10 +113,12 @@ class Notifier:
         supervisor.start("undelivered link", self._undelivered_link.run())
         supervisor.start("retries link", self._retries_link.run())
         supervisor.start("events link", self._events_link.run())
+        supervisor.start("requests link", self._requests_link.run())
         supervisor.start("tasks", self._tasks.run())
         supervisor.start("undelivered", self._undelivered.run())
         supervisor.start("retries", self._retries.run())
         supervisor.start("events", self._events.run())
+        supervisor.start("requests", self._requests.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
@@ -190,8 +200,8 @@ async def main() -> int:
         await pool.close()
 
 
-def _consumer(settings: NotifierSettings, queue: Queue, dead: Queue) -> Consumer:
-    return Consumer(settings.amqp_url, f"{settings.instance}.{queue.name}", queue, prefetch=PREFETCH, also=[dead])
+def _consumer(settings: NotifierSettings, queue: Queue, *dead: Queue) -> Consumer:
+    return Consumer(settings.amqp_url, f"{settings.instance}.{queue.name}", queue, prefetch=PREFETCH, also=dead)
 
 
 def _keys(settings: NotifierSettings) -> VapidKeys | None:

@@ -39,3 +39,6 @@ CIRCUIT_OPEN: Final = Gauge(
 FAULTS: Final = Counter(
     "chat_push_faults_total", "Tasks that failed by a fault of ours: what they held is delivered again."
 )
+WAITING: Final = Gauge(
+    "chat_push_waiting", "Jobs in memory that wait for a place or are under way, of all push services."
+)

@@ -75,7 +75,7 @@ async def test_who_is_away_gets_a_notification_after_the_delay(push: PushService
         "conversationId": away.conversation,
         "messageId": stored["id"],
         "senderId": away.sender.id,
-        "senderName": away.sender.username,
+        "senderName": away.sender.username.capitalize(),
         "unread": {"conversation": 1, "total": 1},
     }
 
@@ -166,7 +166,7 @@ async def test_settings_devices_and_sign_out_through_the_front_door(push: PushSe
     [got] = await push.wait_for(1, bare.browser)
     told = bare.browser.decrypt(got.body)
     assert told["body"] == "New message"
-    assert told["data"]["senderName"] == bare.sender.username
+    assert told["data"]["senderName"] == bare.sender.username.capitalize()
     assert told["data"]["unread"] == {"conversation": 1, "total": 1}
     last = await talk(people, push)
     await last.say("The end")

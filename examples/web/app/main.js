@@ -1,10 +1,11 @@
 /** The page's start: who is this, then the client, the model and the views, in this order. */
 import { ChatClient } from "/client/src/index.js";
 import { Actions } from "./actions.js";
+import { followAttention } from "./attention.js";
 import { byId } from "./dom.js";
 import { followEvents } from "./events.js";
 import { Model } from "./model.js";
-import { knownName, login, remember } from "./session.js";
+import { beforeLeaving, knownName, login, remember } from "./session.js";
 import { Unsent } from "./unsent.js";
 import { showBanner } from "./views/banner.js";
 import { showComposer } from "./views/composer.js";
@@ -34,7 +35,9 @@ async function start() {
   const actions = new Actions({ client, model, unsent, say });
   followEvents(client, model, actions);
   for (const show of VIEWS) model.onChange(show({ client, model, actions }));
-  void showNotifications({ client, say, onOpen: (conversationId) => actions.open(conversationId) });
+  const push = showNotifications({ client, model, say, onOpen: (conversationId) => actions.open(conversationId) });
+  beforeLeaving(async () => (await push)?.leave());
+  followAttention(client);
   byId("app").hidden = false;
   model.changed();
   openFromAddress(client, model, actions);

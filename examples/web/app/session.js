@@ -13,8 +13,16 @@ export function remember(username) {
   sessionStorage.setItem(NAME, username);
 }
 
+let lastWork = async () => {};
+
+/** What has to be done while there still is a token, when the user leaves. */
+export function beforeLeaving(work) {
+  lastWork = work;
+}
+
 /** Forgets the name and shows the first screen again. */
-export function leave() {
+export async function leave() {
+  await lastWork();
   sessionStorage.clear();
   location.assign(location.pathname);
 }

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from services.notifier import metrics
 from services.notifier.delivery.claims import Claim, Claims
 from services.notifier.delivery.outcome import (
     BACKEND_AWAY,
@@ -61,6 +62,7 @@ class Dispatcher:
             queue.enter()
             counter.add()
             self._open += 1
+            metrics.WAITING.set(self._open)
             self._idle.clear()
             self._tasks.start(f"push {job.message.message_id}", self._deliver(job, queue, counter))
         return refusal
@@ -85,6 +87,7 @@ class Dispatcher:
         finally:
             queue.leave()
             self._open -= 1
+            metrics.WAITING.set(self._open)
             if self._open == 0:
                 self._idle.set()
 

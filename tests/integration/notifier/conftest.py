@@ -51,6 +51,14 @@ class Running:
         async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as client:
             return await client.request(method, path, headers=headers, json=body)
 
+    async def call_raw(self, method: str, path: str, user_id: str, body: bytes) -> httpx.Response:
+        """A REST call whose JSON body is given as bytes."""
+        token = jwt.encode({"sub": user_id, "iat": int(time.time()), "exp": int(time.time()) + 600}, SECRET, "HS256")
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        transport = httpx.ASGITransport(self.notifier.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as client:
+            return await client.request(method, path, headers=headers, content=body)
+
     async def subscribe(self, user_id: str, *browsers: Browser) -> None:
         """Register browsers of a user."""
         for browser in browsers:

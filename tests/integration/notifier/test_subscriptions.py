@@ -1,5 +1,6 @@
 """Who subscribed: one row for each browser, and only such as we can send to."""
 
+import json
 import time
 import uuid
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from services.notifier.webpush.base64url import encode
 from services.notifier.webpush.vapid import VapidKey
 from shared.protocol import limits
-from tests.integration.notifier.conftest import KEY, Broker, Running, Start, undelivered
+from tests.integration.notifier.conftest import KEY, Broker, Running, Start, counted, undelivered
 from tests.support.push_service import PushService
 
 PATH = "/chat/push/subscriptions"
@@ -174,3 +175,41 @@ async def test_a_client_may_say_which_key_it_subscribed_with(
         await broker.undelivered(undelivered(user_id))
         [got] = await push.wait_for(1, browser)
     assert got.headers["authorization"].endswith(encode(KEY.public))
+
+
+async def test_without_a_body_all_browsers_are_forgotten_and_get_no_more(
+    notifier: Running, broker: Broker, push: PushService, user_id: str
+) -> None:
+    other, others = str(uuid.uuid4()), push.browser()
+    await notifier.subscribe(user_id, push.browser(), push.browser())
+    await notifier.subscribe(other, others)
+    assert (await notifier.call("DELETE", PATH, user_id)).status_code == 204
+    assert await notifier.endpoints(user_id) == set()
+    await broker.undelivered(undelivered(user_id), undelivered(other))
+    await push.wait_for(1, others)
+    assert len(push.pushes) == 1
+
+
+@pytest.mark.parametrize("endpoint", ["\0", "https://push.example.com/\0", "\ud800", "ü", " ", ""])
+async def test_an_endpoint_that_no_database_takes_is_refused(notifier: Running, user_id: str, endpoint: str) -> None:
+    response = await notifier.call_raw("DELETE", PATH, user_id, json.dumps({"endpoint": endpoint}).encode())
+    assert response.status_code == 422, response.text
+    assert response.json()["error"]["code"] == "validation_error"
+
+
+async def test_while_replicas_with_old_and_new_keys_run_every_push_arrives(
+    start: Start, broker: Broker, push: PushService
+) -> None:
+    new_key = VapidKey.generate()
+    users = {str(uuid.uuid4()): push.browser() for _ in range(6)}
+    before = counted("chat_push_deferred_total", reason="key_unknown")
+    async with start(vapid_private_key=f"{new_key.private_text()},{KEY.private_text()}") as renewed, start():
+        for user_id, browser in users.items():
+            await renewed.subscribe(user_id, browser)
+        for user_id in users:
+            await broker.undelivered(undelivered(user_id))
+        await push.wait_for(6, seconds=60)
+    assert set(push.counts.values()) == {1}
+    assert {got.headers["authorization"].rpartition("k=")[2] for got in push.pushes} == {encode(new_key.public)}
+    # Some of them were taken by the replica that knows only the old key.
+    assert counted("chat_push_deferred_total", reason="key_unknown") > before

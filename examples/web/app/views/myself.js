@@ -13,9 +13,9 @@ export function showMyself({ client, model, actions }) {
   link.textContent = other;
   link.href = `?${new URLSearchParams({ user: other, with: username })}`;
   status.onchange = () => actions.setStatus(status.value);
-  byId("leave").onclick = () => {
+  byId("leave").onclick = async () => {
+    await leave();
     client.close();
-    leave();
   };
 
   return () => {

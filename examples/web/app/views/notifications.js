@@ -1,42 +1,43 @@
-/**
- * The bell: notifications for messages that come while no tab is open. A browser has one push subscription for a
- * page, whoever uses it: of two people in two tabs, the one who switched it on last is notified.
- */
+/** The bell, the notifications on screen, and the badge of an installed page. */
 import { byId } from "../dom.js";
+import { Push } from "../push.js";
 
-export async function showNotifications({ client, say, onOpen }) {
+/**
+ * @returns {Promise<Push | null>} null where the browser has no push
+ */
+export async function showNotifications({ client, model, say, onOpen }) {
   const bell = byId("notifications");
   const supported = "serviceWorker" in navigator && "PushManager" in window;
   bell.hidden = !supported;
-  if (!supported) return;
-  navigator.serviceWorker.addEventListener("message", ({ data }) => onOpen(data.conversationId));
+  if (!supported) return null;
   const worker = await navigator.serviceWorker.register("sw.js", { scope: "./" });
-  const draw = (subscription) => bell.setAttribute("aria-pressed", String(Boolean(subscription)));
-  draw(await worker.pushManager.getSubscription());
+  const push = new Push({ rest: client.rest, userId: model.me.userId, worker });
+  const draw = () => bell.setAttribute("aria-pressed", String(push.isOn));
+  const attempt = (work) => work.catch((error) => say(`Notifications: ${error.message}`)).finally(draw);
 
+  navigator.serviceWorker.addEventListener("message", ({ data }) => {
+    if (data.subscriptionChanged) void attempt(push.refresh());
+    else onOpen(data.conversationId);
+  });
   bell.onclick = async () => {
     bell.disabled = true;
-    try {
-      const subscription = await worker.pushManager.getSubscription();
-      draw(subscription ? await switchOff(client, subscription) : await switchOn(client, worker));
-    } catch (error) {
-      say(`Notifications: ${error.message}`);
-    }
+    await attempt(push.isOn ? push.switchOff() : push.switchOn());
     bell.disabled = false;
   };
+  // Read here or on another device: the notification has done its work.
+  client.on("message.read_ack", ({ conversationId }) => void close(worker, conversationId));
+  model.onChange(() => showBadge(model.unreadTotal));
+  draw();
+  await attempt(push.refresh());
+  return push;
 }
 
-async function switchOn(client, worker) {
-  if ((await Notification.requestPermission()) !== "granted") throw new Error("the browser does not allow them here.");
-  const { publicKey } = await client.rest.pushKey();
-  const subscription = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: publicKey });
-  // The key goes along, so that the server knows with which of its keys this browser may be reached.
-  await client.rest.subscribePush({ ...subscription.toJSON(), applicationServerKey: publicKey });
-  return subscription;
+async function close(worker, conversationId) {
+  for (const notification of await worker.getNotifications()) {
+    if (notification.data?.conversationId === conversationId) notification.close();
+  }
 }
 
-async function switchOff(client, subscription) {
-  await client.rest.unsubscribePush(subscription.endpoint);
-  await subscription.unsubscribe();
-  return null;
+function showBadge(total) {
+  if ("setAppBadge" in navigator) void navigator.setAppBadge(total).catch(() => {});
 }
