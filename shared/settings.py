@@ -6,11 +6,14 @@ A service's own settings subclass `ServiceSettings`. `docs/configuration.md` is 
 import os
 import socket
 import sys
+from difflib import get_close_matches
+from importlib.resources import files
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AnyHttpUrl, AnyUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.origins import origin_fault
 from shared.postgres.address import parse as parse_database_url
 from shared.protocol.limits import MAX_URL_CHARACTERS
 from shared.protocol.topology import MOST_COMMAND_QUEUES
@@ -71,7 +74,8 @@ class ServiceSettings(BaseSettings):
     )
     allowed_origins: CommaList = Field(
         default_factory=list,
-        description="Exact `Origin`s whose pages may connect and call. Empty or `*`: any, which is safe as far as no "
+        description="`Origin`s whose pages may connect and call: exact, or `http://localhost:*` for any port of a host. "
+        "Empty or `*`: any, which is safe as far as no "
         "credential is ambient: a page of another origin doesn't have the user's token.",
     )
     jwt_secret: SecretStr | None = Field(None, description="HS256 key, at least 32 bytes. Either this or a JWKS URL.")
@@ -135,7 +139,12 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _as_browsers_send_them(cls, origins: list[str]) -> list[str]:
         """Without a path and in lower case (RFC 6454, section 6.2), for WebSocket and REST alike."""
-        return [] if "*" in origins else [origin.rstrip("/").lower() for origin in origins]
+        if "*" in origins:
+            return []
+        origins = [origin.rstrip("/").lower() for origin in origins]
+        for fault in filter(None, map(origin_fault, origins)):
+            raise ValueError(fault)
+        return origins
 
     @model_validator(mode="after")
     def _needs_one_key_source(self) -> Self:
@@ -147,8 +156,24 @@ class ServiceSettings(BaseSettings):
         return self
 
 
+def known_names() -> list[str]:
+    """Every `CHAT_*` variable that something of this project reads, sorted."""
+    return files("shared").joinpath("setting_names.txt").read_text(encoding="utf-8").split()
+
+
+def _warn_of_unknown_names() -> None:
+    """Say which variables nothing reads: a misspelt one is silently without effect otherwise."""
+    known = known_names()
+    for name in sorted(os.environ.keys() - set(known)):
+        if name.startswith("CHAT_"):
+            close = get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            print(f"{name}: nothing reads this variable{hint}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
+
+
 def load(settings: type[S]) -> S:
     """Read `settings` from the environment, or exit with status 2, naming each variable that is missing or wrong."""
+    _warn_of_unknown_names()
     try:
         return settings()
     except ValidationError as error:

@@ -37,7 +37,7 @@ class ServiceTokens:
         """Whose token an `Authorization` header has, and whether it is a service's. Raises TokenError."""
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise TokenError("no bearer token")
+            raise TokenError("no bearer token", missing=True)
         try:
             claims = (self._own or self._users).claims(token.strip())
         except TokenError:

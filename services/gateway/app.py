@@ -7,6 +7,7 @@ import uuid
 import structlog
 import uvicorn
 
+from services.gateway import open_files
 from services.gateway.downlink.delivery import Deliverer
 from services.gateway.downlink.link import Downlink
 from services.gateway.downlink.recovery import Recovery
@@ -56,7 +57,7 @@ SERVICE = "gateway"
 class Process:
     """All parts of one gateway."""
 
-    def __init__(self, settings: GatewaySettings, pool: Pool) -> None:
+    def __init__(self, settings: GatewaySettings, pool: Pool, max_connections: int | None = None) -> None:
         self.settings = settings
         # A new name for each start: routes of an earlier process must not lead here.
         self.gateway_id = f"{settings.instance}-{uuid.uuid4().hex[:8]}"
@@ -104,7 +105,9 @@ class Process:
             clock=self.clock,
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
         )
-        self.admission = Admission(self.hub, budgets, settings.max_connections, settings.handshakes_per_second)
+        self.admission = Admission(
+            self.hub, budgets, max_connections or settings.max_connections, settings.handshakes_per_second
+        )
         deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
         self.downlinks = [
             Downlink(self.shards, shard, self.gateway_id, deliverer, self.dispatcher.recovery)
@@ -212,11 +215,14 @@ async def main() -> int:
     configure_tracing(settings, SERVICE)
     # Three lines for each handshake, the query with the token among them.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    max_connections = open_files.connections_that_fit(
+        settings.max_connections, fixed="max_connections" in settings.model_fields_set
+    )
     listening = listen(settings.http_host, settings.http_port)
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    process = Process(settings, pool)
+    process = Process(settings, pool, max_connections)
     supervisor = Supervisor()
     process.start(supervisor)
     drain = Drain(process.hub, process.admission, process.undelivered, settings.drain_seconds, process.idle)

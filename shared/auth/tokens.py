@@ -43,12 +43,15 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 class TokenError(ProtocolError):
     """A token that is missing, malformed, expired, revoked or signed by somebody else.
 
-    The reason is for logs; `message` is for clients, who else hear that authentication is required.
+    The reason is for logs and the `WWW-Authenticate` header; `message` is for clients, who else hear that authentication is
+    required.
     """
 
-    def __init__(self, reason: str, message: str | None = None) -> None:
+    def __init__(self, reason: str, message: str | None = None, *, missing: bool = False) -> None:
         super().__init__(ErrorCode.UNAUTHORIZED, message)
         self.reason = reason
+        self.missing = missing
+        """There was no token at all."""
 
 
 class TokenVerifier:

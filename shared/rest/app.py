@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
+from shared.origins import AllowedOrigins
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.concurrency import ConcurrencyLimit
@@ -79,6 +80,13 @@ class BodyLimit:
         await response(scope, receive, send)
 
 
+def _cors_origins(allowed_origins: Sequence[str]) -> dict[str, Any]:
+    """CORS's own words for the list."""
+    return (
+        {"allow_origin_regex": AllowedOrigins(allowed_origins).pattern} if allowed_origins else {"allow_origins": ["*"]}
+    )
+
+
 def create_app(
     title: str,
     health: Health,
@@ -108,10 +116,10 @@ def create_app(
     app.add_middleware(RateLimitHeaders)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=list(allowed_origins) or ["*"],
+        **_cors_origins(allowed_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Retry-After", *HEADERS],
+        expose_headers=["WWW-Authenticate", "Retry-After", *HEADERS],
     )
     if allowed_origins:
         app.add_middleware(OriginGate, allowed_origins=allowed_origins)

@@ -41,7 +41,7 @@ class Authenticator:
         """Who an `Authorization` header names. Raises TokenError."""
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise TokenError("no bearer token")
+            raise TokenError("no bearer token", missing=True)
         await self._verifier.fetch_key_of(token.strip())
         return self._verifier.verify(token.strip())
 

@@ -1,6 +1,7 @@
 """Every failed request is answered with the error object of the contract."""
 
 import math
+import re
 import uuid
 from typing import Any
 
@@ -13,12 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import postgres, redis
+from shared.auth import TokenError
 from shared.protocol.errors import ADVICE, ErrorCode, ProtocolError, error_event
 from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 1
+MAX_DESCRIPTION_CHARACTERS = 200
 _CODES = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.FORBIDDEN, 404: ErrorCode.NOT_FOUND, 503: ErrorCode.UNAVAILABLE}
 
 
@@ -47,8 +50,17 @@ def error_response(error: ProtocolError) -> JSONResponse:
     elif error.status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if error.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = challenge(error)
     return response
+
+
+def challenge(error: ProtocolError) -> str:
+    """What a 401 says of the token (RFC 6750, section 3): nothing where there was none."""
+    if not isinstance(error, TokenError) or error.missing:
+        return "Bearer"
+    # Printable ASCII without quotes and backslashes.
+    description = re.sub(r"[^\x20\x21\x23-\x5b\x5d-\x7e]", "?", error.reason)[:MAX_DESCRIPTION_CHARACTERS]
+    return f'Bearer error="invalid_token", error_description="{description}"'
 
 
 async def _on_protocol_error(_request: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.origins import AllowedOrigins
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.errors import error_response
 from shared.rest.health import PATHS
@@ -18,13 +19,13 @@ class OriginGate:
 
     def __init__(self, app: ASGIApp, allowed_origins: Sequence[str]) -> None:
         self._app = app
-        self._origins = frozenset(allowed_origins)
+        self._origins = AllowedOrigins(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
         if scope["type"] == "http" and scope["path"] not in PATHS:
             origin = Headers(scope=scope).get("origin")
-            if origin is not None and origin.lower() not in self._origins:
+            if origin is not None and not self._origins.allows(origin):
                 log.info("request.forbidden", path=scope["path"], origin=origin)
                 await error_response(ProtocolError(ErrorCode.FORBIDDEN))(scope, receive, send)
                 return

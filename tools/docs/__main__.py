@@ -16,6 +16,7 @@ def documents() -> dict[str, str]:
         "docs/api/openapi.json": asyncapi.text(calls),
         "docs/api/index.html": pages.render(events, calls),
         "docs/configuration.md": configuration.text(),
+        "shared/setting_names.txt": configuration.names(),
         "clients/javascript/src/wire.d.ts": typescript.text(events),
     }
 

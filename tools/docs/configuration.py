@@ -1,5 +1,6 @@
 """`docs/configuration.md`: every setting, from the services' declarations."""
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +51,13 @@ def text() -> str:
     return "\n".join(lines) + "\n"
 
 
+def names() -> str:
+    """Every variable that the page names, one a line: what a service warns by when it finds another."""
+    # Read by the tests, and by `chatctl`.
+    others = {"CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT"}
+    return "\n".join(sorted({*re.findall(r"CHAT_[A-Z0-9_]*[A-Z0-9]", text()), *others})) + "\n"
+
+
 def _local_stack() -> list[str]:
     """What `make run` and `make up` read beside the services' own settings, and what they set by themselves."""
     replicas = [
@@ -68,7 +76,8 @@ def _local_stack() -> list[str]:
         "| `STACK_HOME` | `.local` | Folder of data, logs and `stack.json`: two stacks of one checkout need two. |",
         "",
         f"Where they aren't given, it sets `CHAT_JWT_SECRET={LOCAL_SECRET}` (public, so never for production), "
-        "`CHAT_ALLOWED_ORIGINS` and `CHAT_PUBLIC_URL` to its own address, `CHAT_UPLOAD_SIGNING_KEYS` to a key that it makes "
+        "`CHAT_ALLOWED_ORIGINS` to any port of this machine, "
+        "`CHAT_PUBLIC_URL` to its own address, `CHAT_UPLOAD_SIGNING_KEYS` to a key that it makes "
         "once, `CHAT_UPLOAD_STORE` to a folder under `.local`, `CHAT_VAPID_PRIVATE_KEY` to a key that it makes once, "
         f"`CHAT_WEBHOOK_SECRET={LOCAL_WEBHOOK_SECRET}` (as public), `CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`. "
         "`CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS`, where given, name servers to use instead of private ones.",

@@ -17,7 +17,8 @@ def environment(plan: Plan, home: Home, urls: Mapping[str, str], inherited: Mapp
 
     `urls`: variable → URL of each backend.
     """
-    origins = ",".join(f"http://{host}:{plan.port}" for host in ("127.0.0.1", "localhost"))
+    # Pages of any development server on this machine.
+    origins = "http://127.0.0.1:*,http://localhost:*"
     usual = {
         "CHAT_DEV_LOGIN": "1",
         "CHAT_DRAIN_SECONDS": "1",

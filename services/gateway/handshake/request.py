@@ -6,6 +6,7 @@ from typing import Final
 from starlette.datastructures import Headers, QueryParams
 
 from shared.auth import Principal, TokenError, TokenVerifier
+from shared.origins import AllowedOrigins
 from shared.protocol.errors import ErrorCode, ProtocolError
 
 SUBPROTOCOL: Final = "chat.v1"
@@ -49,7 +50,7 @@ class TokenCheck:
 
     def __init__(self, verifier: TokenVerifier, allowed_origins: list[str]) -> None:
         self._verifier = verifier
-        self._origins = frozenset(allowed_origins)
+        self._origins = AllowedOrigins(allowed_origins)
 
     async def fetch_key(self, handshake_request: HandshakeRequest) -> None:
         """Fetch the issuer's keys when they lack the token's."""
@@ -61,12 +62,8 @@ class TokenCheck:
 
         Before there is a key to verify with it is ProtocolError (unavailable).
         """
-        if (
-            handshake_request.origin is not None
-            and self._origins
-            and handshake_request.origin.lower() not in self._origins
-        ):
+        if handshake_request.origin is not None and not self._origins.allows(handshake_request.origin):
             raise ProtocolError(ErrorCode.FORBIDDEN)
         if handshake_request.token is None:
-            raise TokenError("no token")
+            raise TokenError("no token", missing=True)
         return self._verifier.verify(handshake_request.token)

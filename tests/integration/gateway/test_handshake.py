@@ -30,6 +30,14 @@ async def test_a_refused_handshake_is_an_http_answer(gateway: RunningGateway) ->
     assert refusal.headers["www-authenticate"] == "Bearer"
 
 
+async def test_a_refused_token_is_told_why(gateway: RunningGateway, alice: str) -> None:
+    refusal = await refused(gateway.url, mint(alice, lifetime_seconds=-60))
+    challenge = refusal.headers["www-authenticate"]
+    assert challenge == 'Bearer error="invalid_token", error_description="expired"'
+    refusal = await refused(gateway.url, mint(alice)[:-4] + "AAAA")
+    assert 'error="invalid_token"' in refusal.headers["www-authenticate"]
+
+
 async def test_a_foreign_origin_is_forbidden(start_gateway: StartGateway, alice: str) -> None:
     gateway = await start_gateway(allowed_origins="https://chat.example")
     refusal = await refused(gateway.url, mint(alice), additional_headers={"Origin": "https://evil.example"})

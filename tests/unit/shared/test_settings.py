@@ -40,6 +40,8 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"CHAT_JWKS_URL": "https://id.example/keys"}, "exactly one"),
         ({"CHAT_HTTP_PORT": "chat"}, "CHAT_HTTP_PORT"),
         ({"CHAT_LOG_LEVEL": "loud"}, "CHAT_LOG_LEVEL"),
+        ({"CHAT_ALLOWED_ORIGINS": "chat.example"}, "CHAT_ALLOWED_ORIGINS"),
+        ({"CHAT_AMQP_URL": "http://nowhere"}, "CHAT_AMQP_URL"),
     ],
 )
 def test_a_bad_variable_is_named(
@@ -57,3 +59,11 @@ def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     with pytest.raises(SystemExit):
         load(ServiceSettings)
     assert "x" * 32 not in capsys.readouterr().err
+
+
+def test_a_misspelt_name_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    set_environment(monkeypatch, CHAT_MESAGES_PER_MINUTE="5", CHAT_MESSAGES_PER_MINUTE="5")
+    load(ServiceSettings)
+    told = capsys.readouterr().err
+    assert "CHAT_MESAGES_PER_MINUTE: nothing reads this variable; did you mean CHAT_MESSAGES_PER_MINUTE?" in told
+    assert told.count("\n") == 1
