@@ -8,6 +8,8 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from shared.protocol import inbox
+
 
 class Relayed(msgspec.Struct, array_like=True):
     """Base of everything that crosses an internal wire."""
@@ -341,8 +343,7 @@ class Delivery(Relayed):
     @property
     def json(self) -> str:
         """The whole event."""
-        counted = "" if self.total is None else f"{self.total}}}}}"
-        return f'{self.text}{counted},"cursor":"{self.offset}-{self.tag}"}}'
+        return inbox.event_json(self.text, self.total, f"{self.offset}-{self.tag}")
 
 
 class Transient(Relayed):

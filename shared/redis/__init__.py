@@ -4,6 +4,7 @@ topology     one server, Sentinels or a cluster, and how the masters are found
 hash_tags    how a cluster keeps each partition's keys together
 shards       the partitions, and which of them has the keys of a user or a conversation
 scripts      Lua scripts with the key prefixes filled in, and the connection that runs them
+records      what scripts publish, laid out as protocol.relay declares it
 pubsub       a subscription whose end is noticed
 connection   Redis' protocol on one connection
 errors       what can go wrong, and which of it passes

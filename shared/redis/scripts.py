@@ -11,8 +11,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 from shared.protocol import keys
+from shared.protocol.inbox import LUA_WORDS
 from shared.redis.connection import Argument, Broken, Connection
 from shared.redis.errors import is_lost_master
+from shared.redis.records import fill_records
 
 if TYPE_CHECKING:
     from shared.redis.shards import Shard
@@ -28,19 +30,20 @@ def load_lua(package: str, name: str, tag: str = "", *, clustered: bool = False)
 
     `{{INBOX}}` and the like become the prefixes of `protocol.keys`, behind the partition's hash tag; `{{PUBLISH}}` and
     `{{NUMSUB}}` become the commands of a cluster's sharded pub/sub, or the plain ones, and `{{NODE}}` the id of the cluster's
-    node, or ''. Raises AttributeError for a prefix that is not declared.
+    node, or ''. The words of `protocol.inbox` and the records of `protocol.relay` (`shared.redis.records`) are filled in, too.
+    Raises AttributeError or ValueError for what is not declared.
     """
     text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    commands = _CLUSTERED if clustered else _ALONE
+    words = {**LUA_WORDS, **(_CLUSTERED if clustered else _ALONE)}
 
     def fill(match: re.Match[str]) -> str:
-        if match[1] in commands:
-            return commands[match[1]]
+        if match[1] in words:
+            return words[match[1]]
         declared = str(getattr(keys, match[1]))
         # What isn't the name of a key, such as a number or a mark in a value, has no letters.
         return f"{tag}{declared}" if declared[0].isalpha() else declared
 
-    return _PLACEHOLDER.sub(fill, text)
+    return fill_records(_PLACEHOLDER.sub(fill, text))
 
 
 class Script:

@@ -69,7 +69,7 @@ end
 local function tell(user, gateways, text)
   for gateway, receivers in pairs(gateways) do
     local transients = downlink(gateway).transients
-    transients[#transients + 1] = { receivers, text, user }
+    transients[#transients + 1] = relay.Transient{user_ids = receivers, text = text, about = user}
   end
 end
 
@@ -138,10 +138,11 @@ for _, bulk in ipairs(bulks) do
     texts[#texts + 1] = absent(user, viewer)
   end
   local directs = downlink(gateway).directs
-  directs[#directs + 1] = { connection, string.format(BULK, table.concat(texts, ',')), parts }
+  local text = string.format(BULK, table.concat(texts, ','))
+  directs[#directs + 1] = relay.Direct{connection_id = connection, text = text, bulk_parts = parts}
 end
 
 for gateway, found in pairs(outgoing) do
-  redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack({ {}, found.transients, found.directs }))
+  redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(relay.Downlink{transients = found.transients, directs = found.directs}))
 end
 return stale

@@ -27,7 +27,8 @@ for i, pair in ipairs(held) do
   local texts = {}
   for place, entry in ipairs(redis.call('XREVRANGE', '{{INBOX}}' .. user, '+', '-', 'COUNT', ARGV[4])) do
     local fields = entry[2]
-    texts[place] = fields[2] .. (fields[6] and fields[6] .. '}}' or '')
+    local total = fields[{{ENTRY_TOTAL_PLACE}}]
+    texts[place] = fields[{{ENTRY_TEXT_PLACE}}] .. (total and total .. '{{COUNT_END}}' or '')
   end
   found[i] = {user, connection, texts}
 end

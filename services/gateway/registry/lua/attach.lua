@@ -28,7 +28,7 @@ local function anchor(user)
     redis.call('DEL', '{{INBOX}}' .. user)
   end
   local id = offset .. '-' .. tag
-  redis.call('XADD', '{{INBOX}}' .. user, id, 'e', '', 'p', '')
+  redis.call('XADD', '{{INBOX}}' .. user, id, '{{ENTRY_TEXT}}', '', '{{ENTRY_PEER}}', '')
   return id
 end
 
@@ -72,13 +72,13 @@ local function page_after(user, cursor, last)
   while read ~= last and bytes < page_bytes do
     for _, entry in ipairs(redis.call('XRANGE', inbox, '(' .. read, '+', 'COUNT', ENTRIES_AT_ONCE)) do
       local id, fields = entry[1], entry[2]
-      local text, peer, total = fields[2], fields[4], fields[6]
+      local text, peer, total = fields[{{ENTRY_TEXT_PLACE}}], fields[{{ENTRY_PEER_PLACE}}], fields[{{ENTRY_TOTAL_PLACE}}]
       if peer ~= '' and hidden[peer] == nil then
         hidden[peer] = redis.call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
       end
       read = id
       if text ~= '' and not hidden[peer] then
-        texts[#texts + 1] = text .. (total and total .. '}}' or '') .. ',"cursor":"' .. id .. '"}'
+        texts[#texts + 1] = text .. (total and total .. '{{COUNT_END}}' or '') .. '{{CURSOR_BEGIN}}' .. id .. '{{CURSOR_END}}'
         bytes = bytes + #text
         if bytes >= page_bytes then
           break
@@ -112,8 +112,8 @@ local function evict_oldest(user, routes)
   for i = 1, #connections - most do
     local owner = redis.call('HGET', routes, connections[i])
     redis.call('HDEL', routes, connections[i])
-    local order = {{}, {}, {}, {}, '', {{close_code, user, connections[i]}}}
-    redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. owner, cmsgpack.pack(order))
+    local order = relay.Order{close_code = close_code, user_id = user, connection_id = connections[i]}
+    redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. owner, cmsgpack.pack(relay.Downlink{orders = {order}}))
   end
 end
 

@@ -132,13 +132,13 @@ local function store_unread()
     end
 end
 
--- What each gateway gets: deliveries, transients, directs, completed, trace (`relay.Downlink`).
+-- What each gateway gets.
 local downlinks = {}
 
 local function downlink(gateway)
     local known = downlinks[gateway]
     if not known then
-        known = {{}, {}, {}, {}, trace}
+        known = relay.Downlink{deliveries = {}, transients = {}, directs = {}, completed = {}, trace = trace}
         downlinks[gateway] = known
     end
     return known
@@ -151,7 +151,7 @@ local function deliveries_of(user)
     for _, gateway in ipairs(gateways) do
         if not seen[gateway] then
             seen[gateway] = true
-            deliveries[#deliveries + 1] = downlink(gateway)[1]
+            deliveries[#deliveries + 1] = downlink(gateway)[relay.Downlink.deliveries]
         end
     end
     return deliveries, gateways
@@ -177,9 +177,10 @@ local suffix = '-' .. tag
 
 local function keep(stream, id, text, peer, total)
     if total then
-        call('XADD', stream, 'MAXLEN', '~', inbox_events, id, 'e', text, 'p', peer, 'u', format('%d', total))
+        call('XADD', stream, 'MAXLEN', '~', inbox_events, id, '{{ENTRY_TEXT}}', text, '{{ENTRY_PEER}}', peer,
+            '{{ENTRY_TOTAL}}', format('%d', total))
     else
-        call('XADD', stream, 'MAXLEN', '~', inbox_events, id, 'e', text, 'p', peer)
+        call('XADD', stream, 'MAXLEN', '~', inbox_events, id, '{{ENTRY_TEXT}}', text, '{{ENTRY_PEER}}', peer)
     end
 end
 
@@ -197,7 +198,9 @@ local function deliver(user, number, first, count)
         end
         keep(stream, format('%d', offset) .. suffix, text, events[i], total)
         if #deliveries > 0 then
-            local delivery = {user, offset, events[i + 1], text, tag, total}
+            local delivery = relay.Delivery{
+                user_id = user, offset = offset, notifiable = events[i + 1], text = text, tag = tag, total = total
+            }
             for _, list in ipairs(deliveries) do
                 list[#list + 1] = delivery
             end
@@ -272,20 +275,20 @@ end
 
 for i = 1, #directs, 4 do
     local connection, text, user = directs[i + 1], directs[i + 2], directs[i + 3]
-    local known = downlink(directs[i])[3]
-    known[#known + 1] = {connection, text}
+    local known = downlink(directs[i])[relay.Downlink.directs]
+    known[#known + 1] = relay.Direct{connection_id = connection, text = text}
     if user ~= '' then
         local routes = call('HGETALL', '{{ROUTES}}' .. user)
         for j = 1, #routes, 2 do
             if routes[j] ~= connection then
-                local others = downlink(routes[j + 1])[3]
-                others[#others + 1] = {routes[j], text}
+                local others = downlink(routes[j + 1])[relay.Downlink.directs]
+                others[#others + 1] = relay.Direct{connection_id = routes[j], text = text}
             end
         end
     end
 end
 for i = 1, #completed, 2 do
-    local known = downlink(completed[i])[4]
+    local known = downlink(completed[i])[relay.Downlink.completed]
     known[#known + 1] = completed[i + 1]
 end
 

@@ -4,7 +4,7 @@
 
 local patterns, found = cmsgpack.unpack(ARGV[2]), {}
 for _, entry in ipairs(redis.call('XRANGE', '{{INBOX}}' .. ARGV[1], '-', '+')) do
-    local text = entry[2][2]
+    local text = entry[2][{{ENTRY_TEXT_PLACE}}]
     for _, pattern in ipairs(patterns) do
         if string.find(text, pattern[1], 1, true) and string.find(text, pattern[2]) then
             found[#found + 1] = entry[1]

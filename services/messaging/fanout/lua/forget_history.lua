@@ -20,8 +20,8 @@ local function shows_history(text)
 end
 
 for _, entry in ipairs(entries) do
-    if shows_history(entry[2][2]) then
-        entry[2] = { 'e', event, 'p', '' }
+    if shows_history(entry[2][{{ENTRY_TEXT_PLACE}}]) then
+        entry[2] = { '{{ENTRY_TEXT}}', event, '{{ENTRY_PEER}}', '' }
         replaced = replaced + 1
     end
 end

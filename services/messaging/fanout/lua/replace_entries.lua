@@ -11,7 +11,7 @@ local entries = redis.call('XRANGE', key, '-', '+')
 redis.call('DEL', key)
 for _, entry in ipairs(entries) do
     local id, fields = entry[1], entry[2]
-    fields[2] = texts[id] or fields[2]
+    fields[{{ENTRY_TEXT_PLACE}}] = texts[id] or fields[{{ENTRY_TEXT_PLACE}}]
     redis.call('XADD', key, id, unpack(fields))
 end
 if left > 0 then

@@ -14,9 +14,10 @@ local function tell(receiver, text, since)
     for _, gateway in ipairs(redis.call('HVALS', '{{ROUTES}}' .. receiver)) do
         if not seen[gateway] then
             seen[gateway] = true
-            local downlink = downlinks[gateway] or {{}, {}}
+            local downlink = downlinks[gateway] or relay.Downlink{deliveries = {}, transients = {}}
             downlinks[gateway] = downlink
-            downlink[2][#downlink[2] + 1] = {{receiver}, text, '', since}
+            local transients = downlink[relay.Downlink.transients]
+            transients[#transients + 1] = relay.Transient{user_ids = {receiver}, text = text, since_ms = since}
         end
     end
 end
