@@ -1,7 +1,7 @@
 """The presence process, put together; start and stop read in order."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -11,13 +11,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.presence.announcer import Announcer
-from services.presence.consumer import BatchConsumer, split_commands, split_renewals
+from services.presence.consumer import BatchConsumer, Lane, split_commands, split_renewals
 from services.presence.follow_store import FollowStore
 from services.presence.friend_cache import FriendCache
 from services.presence.friend_snapshot import FriendSnapshots
 from services.presence.friendship_service import FriendshipService
 from services.presence.handlers import Handlers
 from services.presence.leases import Leases
+from services.presence.renewal_feed import RenewalFeed
 from services.presence.requests import Requests
 from services.presence.rest import Endpoints
 from services.presence.rules import Timing
@@ -72,8 +73,14 @@ class Presence:
         self._publisher = Publisher(
             settings.amqp_url,
             settings.instance,
-            [topology.PRESENCE_DEAD, topology.WEBHOOK_EVENTS_DEAD, topology.WEBHOOK_EVENTS],
+            [
+                topology.PRESENCE_DEAD,
+                topology.PRESENCE_RENEWALS,
+                topology.WEBHOOK_EVENTS_DEAD,
+                topology.WEBHOOK_EVENTS,
+            ],
         )
+        self._feed = RenewalFeed(self._publisher, settings.instance, timing)
         self._webhooks: WebhookQueue | None = None
         if settings.webhook_urls:
             self._webhooks = WebhookQueue(EventPublisher(self._publisher, enabled=True))
@@ -99,7 +106,7 @@ class Presence:
             "renewals",
             self._renewals_link,
             relay.lease_renewal_decoder,
-            partial(split_renewals, shards),
+            self._split_renewals,
             handlers.renew,
             dead_letter,
         )
@@ -107,7 +114,7 @@ class Presence:
         requests = Requests(shards, self._follows, self._friends, self._announcer, self._statuses)
         self._requests = Responder(self._requests_link, shards, presence_request_decoder, requests.handle)
         self._sweeps = [
-            Sweep(leases, self._announcer, shard, settings.sweep_seconds, lambda: self._renewals_link.ready)
+            Sweep(leases, self._announcer, shard, settings.sweep_seconds, lambda: self._feed.works)
             for shard in range(len(shards))
         ]
 
@@ -121,6 +128,7 @@ class Presence:
         supervisor.start("renewals link", self._renewals_link.run())
         supervisor.start("requests link", self._requests_link.run())
         supervisor.start("publisher", self._publisher.run())
+        supervisor.start("renewal feed", self._feed.run())
         if self._webhooks is not None:
             supervisor.start("webhooks", self._webhooks.run())
         supervisor.start("commands", self._commands.run())
@@ -176,6 +184,10 @@ class Presence:
     async def _check_amqp(self) -> None:
         if not (self._commands_link.ready and self._renewals_link.ready):
             raise BrokerUnavailable("not consuming")
+
+    def _split_renewals(self, renewal: relay.LeaseRenewal) -> Mapping[Lane, relay.LeaseRenewal]:
+        self._feed.heard()
+        return split_renewals(self._shards, renewal)
 
     def _consumer(self, queue: topology.Queue, *also: topology.Queue, former: Iterable[str] = ()) -> Consumer:
         name = f"{self._settings.instance}.{queue.name}"

@@ -14,7 +14,7 @@ from tools.stack.errors import NoServer
 async def system(server_folder: Path) -> AsyncIterator[System]:
     """The system, whose servers are programs of this machine: a container's process can't be killed like one."""
     try:
-        async with running(server_folder / "clusters", os.environ) as started:
+        async with running(server_folder, os.environ) as started:
             yield started
     except NoServer as error:
         pytest.skip(f"cluster tests need the servers' programs: {error}")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tests.clusters.system import System
+from tests.clusters.system import LEASE_SECONDS, System
 from tests.faults.load import Load
 
 AWAY_SECONDS = 3.0
@@ -60,9 +60,32 @@ async def change_roles(system: System, load: Load) -> None:
     await load.flows(RECOVERY_SECONDS)
 
 
+async def raise_alarm(system: System, load: Load) -> None:
+    """A memory alarm, for longer than a lease: nobody can renew, and nobody goes offline."""
+    for node in system.rabbitmq.names:
+        await system.rabbitmq.control(node, "set_vm_memory_high_watermark", "0.0000001")
+    await asyncio.sleep(1.5 * LEASE_SECONDS)
+    for node in system.rabbitmq.names:
+        await system.rabbitmq.control(node, "set_vm_memory_high_watermark", "0.4")
+    await load.flows(RECOVERY_SECONDS)
+    offline = {user.name: user.noticed["user.offline"] for user in load.users if user.noticed["user.offline"]}
+    assert not offline
+
+
+async def lose_all_brokers(system: System, load: Load) -> None:
+    """kill -9 all nodes of RabbitMQ: REST and handshakes go on, and messages flow when the nodes are back."""
+    for node in system.rabbitmq.names:
+        await system.rabbitmq.kill(node)
+    await asyncio.sleep(AWAY_SECONDS)
+    await asyncio.gather(*(system.rabbitmq.start(node) for node in system.rabbitmq.names))
+    await load.flows(RECOVERY_SECONDS)
+
+
 FAULTS = (
     *(Fault(f"kill -9 RabbitMQ node {node}", partial(lose_broker, node), 10, 3, quick=node == 1) for node in (1, 2, 3)),
     Fault("kill -9 PostgreSQL's primary, promote the standby", lose_primary, 15, 15, quick=True),
     Fault("PostgreSQL changes roles in order", change_roles, 15, 15),
     Fault("kill -9 PostgreSQL's standby for 3 s", lose_standby, 15, 15),
+    Fault("memory alarm in RabbitMQ, one and a half leases long", raise_alarm, 90, 3),
+    Fault("kill -9 all nodes of RabbitMQ", lose_all_brokers, 90, 3),
 )

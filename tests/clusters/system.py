@@ -15,7 +15,13 @@ from tools.stack.plan import PREFIX
 from tools.stack.ports import PortBook
 from tools.stack.stack import Stack as LocalStack
 
-SETTINGS = {"CHAT_MESSAGES_PER_MINUTE": "6000", "CHAT_COMMAND_QUEUES": "2"}
+LEASE_SECONDS = 12
+SETTINGS = {
+    "CHAT_MESSAGES_PER_MINUTE": "6000",
+    "CHAT_COMMAND_QUEUES": "2",
+    # Short, so that a test need not wait for minutes to see a lease end.
+    "CHAT_LEASE_SECONDS": str(LEASE_SECONDS),
+}
 
 
 @dataclass
@@ -44,10 +50,10 @@ async def running(folder: Path, environment: Mapping[str, str]) -> AsyncIterator
     plain = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
     plain["STACK_BACKENDS"] = "native"
     async with (
-        postgres_pair(folder / "postgres", plain) as postgres,
-        rabbitmq_cluster(folder / "rabbitmq", plain) as rabbitmq,
+        postgres_pair(folder / "cluster-postgres", plain) as postgres,
+        rabbitmq_cluster(folder / "cluster-rabbitmq", plain) as rabbitmq,
     ):
-        home = Home(folder / "services")
+        home = Home(folder / "cluster-services")
         settings = {
             **SETTINGS,
             ladder.DATABASE.variable: postgres.url,

@@ -1,0 +1,50 @@
+"""Do lease renewals come through? While they can't, no lease may end: that would show everybody offline."""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from services.presence.rules import Timing
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import PRESENCE_RENEWALS
+from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+
+log = structlog.get_logger(__name__)
+
+PROBES: Final = 4
+"""Probes in the time after which a missing one counts: each of several replicas gets a share of all probes."""
+
+
+class RenewalFeed:
+    """Publishes empty renewals beside those of the gateways, and watches that renewals arrive.
+
+    A connection to the broker is not enough: during a memory or disk alarm it stands, and nobody can publish.
+    """
+
+    def __init__(self, publisher: Publisher, name: str, timing: Timing) -> None:
+        self._publisher = publisher
+        self._name = name
+        self._missing_seconds = timing.renewals_missing_ms / 1000
+        self._heard_at: float | None = None
+
+    @property
+    def works(self) -> bool:
+        """True while renewals arrive at this replica."""
+        return self._heard_at is not None and time.monotonic() - self._heard_at < self._missing_seconds
+
+    def heard(self) -> None:
+        """A renewal has arrived, of a gateway or of any replica."""
+        self._heard_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Publish probes. Never returns."""
+        while True:
+            probe = relay.LeaseRenewal(self._name, time.time_ns() // 1_000_000, [])
+            try:
+                await self._publisher.publish(PRESENCE_RENEWALS, msgpack_encoder.encode(probe), persistent=False)
+            except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+                log.info("renewals.not_probed", error=repr(error))
+            await asyncio.sleep(self._missing_seconds / PROBES)
