@@ -34,7 +34,7 @@ from services.messaging.stores.messages import Messages
 from services.messaging.stores.people import People
 from services.messaging.stores.receipts import Receipts
 from services.messaging.stores.reports import Reports
-from services.messaging.stores.sql import HINTS
+from services.messaging.stores.sql import HINTS, LIST_HINTS
 from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
 from services.messaging.stores.unread_audit import UnreadAudit
@@ -258,7 +258,7 @@ async def main() -> int:
         settings.database_url,
         size=settings.rest_database_pool_size,
         application_name=f"{settings.instance}-rest",
-        hints=HINTS,
+        hints=LIST_HINTS,
     )
     shards = open_shards(settings.redis_urls, settings.redis_partitions)
     messaging = Messaging(settings, pool, shards, rest_pool)

@@ -11,7 +11,7 @@ from shared.protocol.codec import Uuid, is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import decode_page, encode_page
 
-SCANNED: Final = 2_000
+SCANNED: Final = 1_000
 """Conversations that one page with a filter by unread messages looks at; it may be short then, or empty, and the list goes on."""
 
 
@@ -59,6 +59,9 @@ class ListPage(msgspec.Struct, array_like=True, frozen=True):
 
 _decoder: Final = msgspec.json.Decoder(ListPage)
 FIRST: Final = ListPage()
+_BEYOND_ALL: Final = (32_767, datetime(9999, 1, 1, tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
+_ANY_CHANGE: Final = (0, datetime(1970, 1, 1, tzinfo=UTC))
+"""Values instead of nulls: «is null or» would keep PostgreSQL from using the index."""
 
 
 class _Row(NamedTuple):
@@ -120,10 +123,10 @@ class ConversationList:
                 user_id,
                 limit + 1,
                 *filters.places,
-                *((None, None, None) if after is None else (after.place, _time(after.at_us), after.conversation_id)),
+                *(_BEYOND_ALL if after is None else (after.place, _time(after.at_us), after.conversation_id)),
                 filters.unread,
                 SCANNED if filtered else limit + 1,
-                *((None, None) if since is None else (since.xmin, _time(since.at_us))),
+                *(_ANY_CHANGE if since is None else (since.xmin, _time(since.at_us))),
             )
         ]
         fitting = [row for row in rows if row.fits]
