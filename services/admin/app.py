@@ -7,8 +7,11 @@ import uvicorn
 from services.admin.audit import AuditTrail
 from services.admin.authentication import ServiceTokens
 from services.admin.conversation_routes import ConversationRoutes
+from services.admin.eraser import Eraser
 from services.admin.import_routes import ImportRoutes
 from services.admin.importer import Importer
+from services.admin.jobs import Jobs
+from services.admin.privacy_routes import PrivacyRoutes
 from services.admin.report_routes import ReportRoutes
 from services.admin.rest import LARGER_BODIES, create_router
 from services.admin.settings import AdminSettings
@@ -40,12 +43,15 @@ class Admin:
         self._tokens = ServiceTokens(settings)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         requester = Requester(self._publisher, shards)
-        directory = Directory(pool)
+        directory, revocations = Directory(pool), Revocations(pool, shards)
+        jobs = Jobs(pool, settings.instance)
+        self._eraser = Eraser(jobs, directory, revocations, self._publisher, requester)
         self._router = create_router(
-            UserRoutes(directory, Revocations(pool, shards), self._publisher, requester),
+            UserRoutes(directory, revocations, self._publisher, requester),
             ConversationRoutes(directory, requester),
             ReportRoutes(requester),
             ImportRoutes(Importer(directory, requester)),
+            PrivacyRoutes(directory, jobs, requester),
         )
 
     def start(self, supervisor: Supervisor) -> None:
@@ -53,6 +59,7 @@ class Admin:
         supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("database watch", self._database.run())
         supervisor.start("publisher", self._publisher.run())
+        supervisor.start("eraser", self._eraser.run())
         for number, verifier in enumerate(self._tokens.verifiers):
             supervisor.start(f"keys {number}", verifier.refresh_forever())
 

@@ -48,7 +48,7 @@ class ConversationRoutes:
         call_of(request).concern(body.userIds)
         if one == other:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, "userIds: a conversation needs two different users")
-        unknown = {one, other} - (await self._directory.profiles(body.userIds)).keys()
+        unknown = {one, other} - await self._directory.known(body.userIds)
         if unknown:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND, f"No user has the id {min(unknown)}")
         opened = await self._requester.ask(MESSAGING_REQUESTS, OpenConversation((one, other)), Opened)

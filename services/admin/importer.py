@@ -143,7 +143,7 @@ class Importer:
         result.count(answer.new)
 
     async def _users(self, lines: Sequence[UserLine], result: Result) -> None:
-        before = await self._directory.profiles([line.id for line in lines])
+        before = await self._directory.known([line.id for line in lines])
         now = time.time()
         await self._directory.ensure_all(
             Principal(
@@ -161,7 +161,7 @@ class Importer:
     async def _known(self, lines: Sequence[tuple[int, Any]], result: Result) -> list[tuple[int, Any]]:
         """Those whose users are known; the others fail."""
         users = {user for _, line in lines for user in _users_of(line)}
-        known = (await self._directory.profiles(users)).keys()
+        known = await self._directory.known(users)
         found = []
         for number, line in lines:
             unknown = [user for user in _users_of(line) if user not in known]

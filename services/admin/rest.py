@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from services.admin.conversation_routes import ConversationRoutes
 from services.admin.import_routes import ImportRoutes
+from services.admin.privacy_routes import PrivacyRoutes
 from services.admin.report_routes import ReportRoutes
 from services.admin.user_routes import UserRoutes
 from shared.protocol import limits
@@ -17,7 +18,11 @@ LARGER_BODIES: dict[str, int | None] = {
 
 
 def create_router(
-    users: UserRoutes, conversations: ConversationRoutes, reports: ReportRoutes, imports: ImportRoutes
+    users: UserRoutes,
+    conversations: ConversationRoutes,
+    reports: ReportRoutes,
+    imports: ImportRoutes,
+    privacy: PrivacyRoutes,
 ) -> APIRouter:
     """All paths in one."""
     router = APIRouter(prefix=PREFIX, tags=["admin"])
@@ -25,4 +30,5 @@ def create_router(
     router.include_router(conversations.router())
     router.include_router(reports.router())
     router.include_router(imports.router())
+    router.include_router(privacy.router())
     return router

@@ -66,7 +66,7 @@ class UserRoutes:
         call_of(request).concern(users)
         if any(change.follower == change.followee for change in body):
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, "follower and followee are the same user")
-        unknown = users - (await self._directory.profiles(users)).keys()
+        unknown = users - await self._directory.known(users)
         if unknown:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND, f"No user has the id {min(unknown)}")
         if body:

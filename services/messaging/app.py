@@ -16,10 +16,13 @@ from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
 from services.messaging.platform.conversations import PlatformConversations
+from services.messaging.platform.erasure import Erasure
+from services.messaging.platform.export import Export
 from services.messaging.platform.imports import Imports
 from services.messaging.platform.reports import PlatformReports
 from services.messaging.platform.requests import PlatformRequests
 from services.messaging.platform.sends import Sends
+from services.messaging.platform.user_data import UserData
 from services.messaging.profile_changes import ProfileChanges
 from services.messaging.rest.conversations import ConversationEndpoints
 from services.messaging.rest.endpoints import Endpoints
@@ -228,11 +231,14 @@ class Messaging:
 
     def _responder(self, handlers: Handlers, cycle: Cycle) -> Responder[MessagingRequest]:
         """Who answers the server API's requests: beside the commands, as another replica would be."""
+        data = UserData(self._pool, Outbox(self._settings.webhook_urls))
         requests = PlatformRequests(
             PlatformConversations(self._conversations, self._messages),
             Sends(self._conversations, self._messages, self._system_messages, handlers, self._fanout, cycle),
             PlatformReports(self._reports),
             Imports(self._pool, self._shards),
+            Erasure(self._shards, data, self._blocks, handlers, self._fanout, cycle),
+            Export(data, self._messages),
         )
         return Responder(self._requests_link, self._shards, messaging_request_decoder, requests.handle)
 

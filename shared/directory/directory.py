@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -17,6 +18,7 @@ from shared.protocol.text import is_storable, username_key
 
 log = structlog.get_logger(__name__)
 
+ERASED_NAME: Final = "Deleted user"
 ATTEMPTS: Final = 10
 """Two users who swap their usernames at once may lock each other's rows; PostgreSQL then refuses one of them."""
 
@@ -27,6 +29,8 @@ _HOLDER: Final = load_sql("shared.directory", "holder_of_username")
 _PROFILES: Final = load_sql("shared.directory", "profiles")
 _RELEASE: Final = load_sql("shared.directory", "release_username")
 _TAKE_CHANGES: Final = load_sql("shared.directory", "take_changes")
+_KNOWN: Final = "SELECT id::text AS user_id FROM directory.users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL"
+_ERASE: Final = load_sql("shared.directory", "erase_user")
 _UPDATE: Final = load_sql("shared.directory", "update_profile")
 
 
@@ -75,8 +79,17 @@ class Directory:
         return await self.find(user_id) if found is None and is_uuid(user_id) else found
 
     async def find(self, user_id: str) -> Profile | None:
-        """The user with this id, or None."""
-        return (await self.profiles([user_id])).get(user_id)
+        """The user with this id, or None; also for one who was erased."""
+        return (await self.profiles(await self.known([user_id]))).get(user_id)
+
+    async def known(self, user_ids: Iterable[str]) -> set[str]:
+        """Those of some ids that are users', without the erased ones."""
+        rows = await self._pool.fetch(_KNOWN, list(user_ids))
+        return {row["user_id"] for row in rows}
+
+    async def erase(self, user_id: str) -> None:
+        """Leave a tombstone of the user: an id, and a display name that says so. A token issued later makes a new user."""
+        await self._pool.execute(_ERASE, user_id, ERASED_NAME, time.time())
 
     async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
         """User id → profile, of the users that exist."""

@@ -191,6 +191,13 @@ class MessageUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
     temp_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class UserDeletedPayload(msgspec.Struct, rename="camel", frozen=True):
+    """A user was erased, who had this conversation with the receiver."""
+
+    user_id: Uuid
+    conversation_id: Uuid
+
+
 class MessageDeletedPayload(msgspec.Struct, rename="camel", frozen=True):
     """The message is deleted for everybody. `unread`, to the receiver alone, when its counts changed.
 

@@ -208,6 +208,8 @@ MessagingRequest = (
     | SetReportState
     | ImportMessages
     | ImportConversations
+    | EraseUser
+    | ExportUser
 )
 
 

@@ -25,6 +25,7 @@ from shared.protocol.payloads import (
     ReactionUpdatedPayload,
     StatusBulkPayload,
     TypingPayload,
+    UserDeletedPayload,
     UserStatus,
 )
 
@@ -133,6 +134,16 @@ class MessageDeleted(msgspec.Struct, tag="message.deleted", tag_field="type", fr
     """
 
     payload: MessageDeletedPayload
+
+
+class UserDeleted(msgspec.Struct, tag="user.deleted", tag_field="type", frozen=True):
+    """A partner was erased: their messages are deleted, and nobody can write to them. To the other participant.
+
+    Example: `{"type": "user.deleted", "payload": {"userId": "550e8400-e29b-41d4-a716-446655440000",
+    "conversationId": "0190a1b2-0000-7000-8000-00000000c001"}, "cursor": "1704103200000010-77"}`
+    """
+
+    payload: UserDeletedPayload
 
 
 class ReactionUpdated(msgspec.Struct, tag="reaction.updated", tag_field="type", frozen=True):
@@ -288,6 +299,7 @@ DURABLE: Final[tuple[type[msgspec.Struct], ...]] = (
     MessageUpdated,
     MessageDeleted,
     ReactionUpdated,
+    UserDeleted,
 )
 """Events with a cursor: kept in the inbox, replayed to a client that reconnects."""
 

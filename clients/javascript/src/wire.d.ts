@@ -302,6 +302,14 @@ export interface ReactionUpdatedPayload {
   tempId?: string;
 }
 
+/** A user was erased, who had this conversation with the receiver. */
+export interface UserDeletedPayload {
+  /** A UUID in its hyphenated form */
+  userId: string;
+  /** A UUID in its hyphenated form */
+  conversationId: string;
+}
+
 /** What a client learns of its connection. `heartbeatSeconds`: the server's ping period. `features`: names of what this deployment offers beyond the core. */
 export interface ConnectionSuccessPayload {
   /** A UUID in its hyphenated form */
@@ -434,6 +442,7 @@ export interface EventPayloads {
   "message.updated": MessageUpdatedPayload;
   "message.deleted": MessageDeletedPayload;
   "reaction.updated": ReactionUpdatedPayload;
+  "user.deleted": UserDeletedPayload;
   "connection.success": ConnectionSuccessPayload;
   "status.bulk": StatusBulkPayload;
   "user.online": UserStatus;

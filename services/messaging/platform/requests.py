@@ -3,10 +3,14 @@
 import msgspec
 
 from services.messaging.platform.conversations import PlatformConversations
+from services.messaging.platform.erasure import Erasure
+from services.messaging.platform.export import Export
 from services.messaging.platform.imports import Imports
 from services.messaging.platform.reports import PlatformReports
 from services.messaging.platform.sends import Sends
 from shared.protocol.requests import (
+    EraseUser,
+    ExportUser,
     ImportConversations,
     Imported,
     ImportMessages,
@@ -23,8 +27,16 @@ class PlatformRequests:
     """One branch for each kind of request."""
 
     def __init__(
-        self, conversations: PlatformConversations, sends: Sends, reports: PlatformReports, imports: Imports
+        self,
+        conversations: PlatformConversations,
+        sends: Sends,
+        reports: PlatformReports,
+        imports: Imports,
+        erasure: Erasure,
+        export: Export,
     ) -> None:
+        self._erasure = erasure
+        self._export = export
         self._reports = reports
         self._imports = imports
         self._conversations = conversations
@@ -38,6 +50,10 @@ class PlatformRequests:
             return await self._sends.send(request.send, again)
         if isinstance(request, TakeDown):
             return await self._sends.take_down(request.conversation_id, request.seq, again)
+        if isinstance(request, EraseUser):
+            return await self._erasure.erase(request.user_id, request.page, again)
+        if isinstance(request, ExportUser):
+            return await self._export.page(request.user_id, request.page)
         if isinstance(request, ListReports):
             return await self._reports.page(request)
         if isinstance(request, SetReportState):

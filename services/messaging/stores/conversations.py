@@ -82,6 +82,7 @@ class Span(NamedTuple):
     last_seq: int
 
 
+_REVIVE: Final = "UPDATE messaging.conversations SET erased = false WHERE id = $1::uuid AND erased"
 _SPAN: Final = "SELECT user_low::text, user_high::text, last_seq FROM messaging.conversations WHERE id = $1::uuid"
 
 
@@ -102,6 +103,9 @@ class Conversations:
         async with self._pool.acquire() as connection, connection.transaction():
             await lock(connection, pair)
             created = await connection.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair, creator)
+            if created is None:
+                # A user who was erased and came back can be written to again.
+                await connection.execute(_REVIVE, pair.conversation_id)
             if created is None and creator is not None:
                 await connection.execute(SHOW_EMPTY, pair.conversation_id, creator)
             if created is not None and self._outbox.enabled:

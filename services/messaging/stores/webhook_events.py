@@ -99,3 +99,8 @@ def places_of_deleted(deletions: Sequence[DeleteMessage], rows: Sequence[asyncpg
         for deletion, row in zip(deletions, rows, strict=True)
         if row["verdict"] == "deleted"
     ]
+
+
+def user_deleted(user_id: str) -> WebhookEvent:
+    """A user was erased."""
+    return event(EventType.USER_DELETED, user_id, {"userId": user_id})

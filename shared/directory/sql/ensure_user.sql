@@ -9,6 +9,7 @@ ON CONFLICT (id) DO UPDATE SET
     username      = COALESCE($2, u.username),
     username_key  = COALESCE($3, u.username_key),
     display_name  = CASE
+        WHEN u.erased_at IS NOT NULL THEN COALESCE($4, $2, u.username)
         WHEN $4 <> COALESCE(u.claim_name, '') THEN $4
         WHEN u.claim_name IS NULL AND u.display_name = u.username THEN COALESCE($2, u.username)
         ELSE u.display_name END,
@@ -16,5 +17,6 @@ ON CONFLICT (id) DO UPDATE SET
     claim_name    = COALESCE($4, u.claim_name),
     claim_picture = COALESCE($5, u.claim_picture),
     claimed_at    = $6,
+    erased_at     = NULL,
     updated_at    = now()
 WHERE $6 >= u.claimed_at

@@ -26,4 +26,5 @@ WHERE c.issued_at < u.claimed_at
         COALESCE(c.username = u.username AND c.username_key = u.username_key, c.username IS NULL)
         AND COALESCE(c.name = u.claim_name, c.name IS NULL)
         AND COALESCE(c.picture = u.claim_picture, c.picture IS NULL)
+        AND u.erased_at IS NULL
     )

@@ -20,7 +20,7 @@ WITH given AS MATERIALIZED (
                 $8::bigint[], $9::jsonb[]) WITH ORDINALITY
         AS g (id, sender_id, conversation_id, key, type, content, media, reply_to, metadata, position)
 ), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked,
+    SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked, erased,
            archived_low AND COALESCE(muted_low_until <= now(), true) AS unarchives_low,
            archived_high AND COALESCE(muted_high_until <= now(), true) AS unarchives_high,
            GREATEST(updated_at, date_trunc('milliseconds', now())) AS now,
@@ -44,6 +44,7 @@ WITH given AS MATERIALIZED (
                    ELSE m.sent_hash <> messaging.body_hash(m.id, g.type, g.content, g.media, g.reply_to, g.metadata)
                END THEN 'duplicate_temp_id'
                WHEN m.seq IS NOT NULL THEN 'repeated'
+               WHEN l.erased THEN 'user_not_found'
                WHEN l.blocked THEN 'blocked'
                WHEN g.reply_to IS NOT NULL AND quoted.seq IS NULL THEN 'message_not_found'
                ELSE 'new'

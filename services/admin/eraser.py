@@ -1,0 +1,75 @@
+"""Erases users: step by step, each a question to the service that owns the data, until it says that nothing is left."""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from services.admin.jobs import Job, Jobs
+from shared.auth.revocations import Revocations, end_pushes
+from shared.directory import Directory
+from shared.protocol.errors import ProtocolError
+from shared.protocol.requests import Done, EraseUser
+from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS, Queue
+from shared.rabbitmq import Publisher
+from shared.requests import Requester
+from shared.retry import is_transient
+
+log = structlog.get_logger(__name__)
+
+ERASE: Final = "erase"
+"""The kind of these jobs."""
+LOOK_SECONDS: Final = 1.0
+"""How often a replica without a job looks for one."""
+PAUSE_SECONDS: Final = 0.5
+"""Before the same question again, where the owner waits for something: connections that are closing."""
+_OWNERS: Final[tuple[Queue, ...]] = (NOTIFIER_REQUESTS, MESSAGING_REQUESTS, PRESENCE_REQUESTS)
+
+
+class Eraser:
+    """Works on one job after the other. A job that is cut off goes on where it was, on any replica."""
+
+    def __init__(
+        self, jobs: Jobs, directory: Directory, revocations: Revocations, publisher: Publisher, requester: Requester
+    ) -> None:
+        self._jobs = jobs
+        self._directory = directory
+        self._revocations = revocations
+        self._publisher = publisher
+        self._requester = requester
+
+    async def run(self) -> None:
+        """Work. Never returns."""
+        while True:
+            try:
+                job = await self._jobs.claim()
+                if job is not None:
+                    await self._work(job)
+                    continue
+            except Exception as error:
+                if not is_transient(error) and not isinstance(error, ProtocolError):
+                    raise
+                log.warning("job.held", error=repr(error))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _work(self, job: Job) -> None:
+        """Carry a job out from where it stands."""
+        if job.step == 0:
+            # First of all: from here on neither old tokens nor senders reach the user.
+            since = await self._revocations.revoke(job.user_id, None)
+            await end_pushes(self._publisher, job.user_id, since)
+            await self._directory.erase(job.user_id)
+            job = await self._advance(job, 1, "")
+        while job.step <= len(_OWNERS):
+            request = EraseUser(job.user_id, job.page)
+            done = await self._requester.ask(_OWNERS[job.step - 1], request, Done)
+            if done.more and done.page == job.page:
+                await asyncio.sleep(PAUSE_SECONDS if not done.page else 0)
+            job = await self._advance(job, job.step + (not done.more), done.page if done.more else "")
+        await self._jobs.finish(job)
+        log.info("user.erased", job_id=job.id, user_id=job.user_id)
+
+    async def _advance(self, job: Job, step: int, page: str) -> Job:
+        await self._jobs.advance(job, step, page)
+        return replace(job, step=step, page=page)

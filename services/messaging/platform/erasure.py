@@ -1,0 +1,90 @@
+"""Erases what messaging has about a user, a bounded part with each request."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.messaging.cycle import Cycle
+from services.messaging.fanout.event_builders import open_event
+from services.messaging.fanout.fanout import Fanout
+from services.messaging.fanout.user_events import NOBODY
+from services.messaging.handlers import Handlers
+from services.messaging.platform.user_data import UserConversation, UserData
+from services.messaging.stores.blocks import Blocks
+from shared.protocol import keys
+from shared.protocol.payloads import UserDeletedPayload
+from shared.protocol.relay import CommandBatch, DeleteMessage
+from shared.protocol.requests import Done
+from shared.protocol.server import UserDeleted
+from shared.redis import Shards
+
+BATCH: Final = 100
+"""Messages that one request deletes."""
+_FIRST: Final = "00000000-0000-0000-0000-000000000000"
+_OF_USER: Final = (
+    keys.INBOX,
+    keys.INBOX_OFFSET,
+    keys.UNREAD_TOTAL,
+    keys.PROGRESS,
+    keys.BLOCKED,
+    keys.RATE,
+    keys.INACTIVE,
+)
+"""Redis keys of messaging that hold something of one user."""
+
+
+class Erasure:
+    """Deletes a user's messages as the user would, so that the others' devices, counts and quotes follow."""
+
+    def __init__(
+        self, shards: Shards, data: UserData, blocks: Blocks, handlers: Handlers, fanout: Fanout, cycle: Cycle
+    ) -> None:
+        self._shards = shards
+        self._data = data
+        self._blocks = blocks
+        self._handlers = handlers
+        self._fanout = fanout
+        self._cycle = cycle
+
+    async def erase(self, user_id: str, page: str, again: bool) -> Done:
+        """Erase a part. `page`: the last conversation that is done. Raises what the backends raise, and may be repeated."""
+        found = await self._data.conversation_after(user_id, page or _FIRST)
+        if found is None:
+            await self._finish(user_id)
+            return Done()
+        seqs = await self._data.own_messages(user_id, found.conversation_id, BATCH)
+        if seqs:
+            await self._delete(user_id, found.conversation_id, seqs, again)
+            return Done(more=True, page=page)
+        await self._close(user_id, found)
+        return Done(more=True, page=found.conversation_id)
+
+    async def _delete(self, user_id: str, conversation_id: str, seqs: Sequence[int], again: bool) -> None:
+        commands = [DeleteMessage(user_id, "", conversation_id, seq, None) for seq in seqs]
+        batch = CommandBatch("", 0, list(commands), again)
+        effects = self._fanout.effects("")
+        await self._handlers.changes.delete([(batch, place, each) for place, each in enumerate(commands)], effects)
+        await self._cycle.publish(effects)
+
+    async def _close(self, user_id: str, found: UserConversation) -> None:
+        """End a conversation, and tell the other participant."""
+        conversation_id = found.conversation_id
+        await self._data.close(user_id, conversation_id)
+        effects = self._fanout.effects("")
+        told = UserDeleted(UserDeletedPayload(user_id, conversation_id))
+        effects.events_for(found.other(user_id)).add(open_event(told), NOBODY)
+        await self._cycle.publish(effects)
+        shard = self._shards.of(user_id)
+        await shard.client.delete(
+            shard.key(keys.UNREAD_CONVERSATION, user_id, conversation_id),
+            shard.key(keys.UNREAD_VERSION, user_id, conversation_id),
+        )
+
+    async def _finish(self, user_id: str) -> None:
+        """Lift the blocks, so that nobody's conversations stay blocked, and delete the rest."""
+        for block in await self._data.blocks(user_id):
+            if block.active:
+                await self._blocks.set(block.blocker, block.blocked, active=False)
+        await self._data.forget(user_id)
+        shard = self._shards.of(user_id)
+        for prefix in _OF_USER:
+            await shard.client.delete(shard.key(prefix, user_id))

@@ -1,0 +1,119 @@
+"""A user's conversations, messages and blocks in PostgreSQL, for erasure and export. Every method raises what asyncpg raises."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from services.messaging.stores.webhook_events import user_deleted
+from shared.postgres import Pool
+from shared.uploads import claims
+from shared.webhooks import Outbox
+
+_NEXT: Final = """
+    SELECT id::text, user_low::text, user_high::text, last_seq, created_at FROM messaging.conversations
+    WHERE (user_low = $1::uuid OR user_high = $1::uuid) AND id > $2::uuid ORDER BY id LIMIT 1
+"""
+_ONE: Final = """
+    SELECT id::text, user_low::text, user_high::text, last_seq, created_at FROM messaging.conversations WHERE id = $1::uuid
+"""
+_OWN: Final = """
+    SELECT seq FROM messaging.messages
+    WHERE conversation_id = $1::uuid AND sender_id = $2::uuid AND deleted_at IS NULL ORDER BY seq LIMIT $3
+"""
+_CLOSE: Final = """
+    UPDATE messaging.conversations SET
+        erased = true,
+        muted_low_until = CASE WHEN user_low = $2::uuid THEN NULL ELSE muted_low_until END,
+        muted_high_until = CASE WHEN user_high = $2::uuid THEN NULL ELSE muted_high_until END,
+        archived_low = archived_low AND user_low <> $2::uuid,
+        archived_high = archived_high AND user_high <> $2::uuid,
+        pinned_low = pinned_low AND user_low <> $2::uuid,
+        pinned_high = pinned_high AND user_high <> $2::uuid,
+        marked_low = marked_low AND user_low <> $2::uuid,
+        marked_high = marked_high AND user_high <> $2::uuid,
+        hidden_low = hidden_low OR user_low = $2::uuid,
+        hidden_high = hidden_high OR user_high = $2::uuid,
+        cleared_low = CASE WHEN user_low = $2::uuid THEN last_seq ELSE cleared_low END,
+        cleared_high = CASE WHEN user_high = $2::uuid THEN last_seq ELSE cleared_high END,
+        unread_low = CASE WHEN user_low = $2::uuid THEN 0 ELSE unread_low END,
+        unread_high = CASE WHEN user_high = $2::uuid THEN 0 ELSE unread_high END,
+        version = version + 1
+    WHERE id = $1::uuid
+"""
+_BLOCKS: Final = """
+    SELECT blocker::text, blocked::text, active, changed_at FROM messaging.blocks WHERE blocker = $1::uuid OR blocked = $1::uuid
+"""
+_FORGET: Final = (
+    "DELETE FROM messaging.blocks WHERE blocker = $1::uuid OR blocked = $1::uuid",
+    "DELETE FROM messaging.reactions r USING messaging.conversations c "
+    "WHERE r.conversation_id = c.id AND $1::uuid IN (c.user_low, c.user_high) AND r.user_id = $1::uuid",
+    "UPDATE messaging.reports SET comment = NULL, reason = '' WHERE reporter_id = $1::uuid",
+    """UPDATE messaging.reports r SET messages = (
+        SELECT jsonb_agg(CASE WHEN m->>'senderId' = $1::uuid::text
+            THEN (m - ARRAY['sender', 'metadata', 'replyTo', 'reactions']) || '{"content": null, "media": []}'::jsonb ELSE m END)
+        FROM jsonb_array_elements(r.messages) m)
+    FROM messaging.conversations c
+    WHERE r.conversation_id = c.id AND $1::uuid IN (c.user_low, c.user_high)""",
+)
+
+
+class UserConversation(NamedTuple):
+    """A conversation of the user."""
+
+    conversation_id: str
+    user_low: str
+    user_high: str
+    last_seq: int
+    created_at: datetime
+
+    def other(self, user_id: str) -> str:
+        """The other participant."""
+        return self.user_high if user_id == self.user_low else self.user_low
+
+
+class UserBlock(NamedTuple):
+    """A block by or of the user, or one that was taken back."""
+
+    blocker: str
+    blocked: str
+    active: bool
+    changed_at: datetime
+
+
+class UserData:
+    """The tables of messaging, by user."""
+
+    def __init__(self, pool: Pool, outbox: Outbox) -> None:
+        self._pool = pool
+        self._outbox = outbox
+
+    async def conversation_after(self, user_id: str, conversation_id: str) -> UserConversation | None:
+        """The user's next conversation, in the order of their ids."""
+        row = await self._pool.fetchrow(_NEXT, user_id, conversation_id)
+        return None if row is None else UserConversation(*row)
+
+    async def conversation(self, conversation_id: str) -> UserConversation | None:
+        """One conversation."""
+        row = await self._pool.fetchrow(_ONE, conversation_id)
+        return None if row is None else UserConversation(*row)
+
+    async def own_messages(self, user_id: str, conversation_id: str, most: int) -> Sequence[int]:
+        """Seqs of the user's messages that are not deleted, the oldest first."""
+        return [row["seq"] for row in await self._pool.fetch(_OWN, conversation_id, user_id, most)]
+
+    async def close(self, user_id: str, conversation_id: str) -> None:
+        """Nobody sends to the user there any more; what the user had set of it is gone."""
+        await self._pool.execute(_CLOSE, conversation_id, user_id)
+
+    async def blocks(self, user_id: str) -> list[UserBlock]:
+        """Blocks by and of the user."""
+        return [UserBlock(*row) for row in await self._pool.fetch(_BLOCKS, user_id)]
+
+    async def forget(self, user_id: str) -> None:
+        """Delete the rest: blocks, reactions, what the user wrote in reports, and uploads; and tell webhooks."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            for statement in _FORGET:
+                await connection.execute(statement, user_id)
+            await claims.release_of_user(connection, user_id)
+            if self._outbox.enabled:
+                await self._outbox.write(connection, [user_deleted(user_id)])

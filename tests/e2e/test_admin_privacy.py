@@ -1,0 +1,144 @@
+"""The server API: a person is erased, or gets all their data."""
+
+import json
+import time
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared.protocol.closing import CloseCode
+from shared.protocol.errors import ErrorCode
+from tests.e2e.conftest import Pair
+from tests.support.gateway import eventually
+from tests.support.people import People, text_message
+from tests.support.platform import Platform
+from tests.support.stack import Stack
+from tools.devtoken import mint
+
+SECRET = "a secret of alice"
+
+
+async def write(pair: Pair) -> None:
+    """Messages of both, whose second one nobody has read."""
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    for number, socket in enumerate((alice, bob, alice), 1):
+        await socket.send("message.send", **text_message(pair.conversation, f"{SECRET} {number}", f"t{number}"))
+        await socket.expect("message.sent", tempId=f"t{number}")
+
+
+async def erased(platform: Platform, user_id: str) -> dict[str, Any]:
+    """Erase, and wait until it is done."""
+    job = await platform.expect(202, "DELETE", f"/users/{user_id}")
+
+    async def done() -> dict[str, Any] | None:
+        found: dict[str, Any] = await platform.expect(200, "GET", f"/jobs/{job['id']}")
+        return found if found["state"] == "done" else None
+
+    found = await eventually(done, seconds=90)
+    assert found is not None
+    return found
+
+
+async def traces(stack: Stack, *needles: str) -> list[str]:
+    """Tables whose rows hold one of some texts."""
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        tables = await connection.fetch(
+            "SELECT schemaname || '.' || tablename AS name FROM pg_tables "
+            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'admin')"
+        )
+        found = []
+        for table in (row["name"] for row in tables):
+            for needle in needles:
+                query = f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE '%' || $1 || '%'"
+                if await connection.fetchval(query, needle):
+                    found.append(f"{table}: {needle}")
+        return found
+    finally:
+        await connection.close()
+
+
+async def test_an_erased_user_leaves_a_tombstone(platform: Platform, stack: Stack, pair: Pair) -> None:
+    await pair.alice.befriend(pair.bob)
+    await write(pair)
+    mine, others = pair.alice.sockets[0], pair.bob.sockets[0]
+    await erased(platform, pair.alice.id)
+    assert await mine.closed() == CloseCode.TOKEN_EXPIRED
+    assert (await pair.alice.call("GET", "/chat/users/me")).status_code == 401
+    told = await others.expect("user.deleted", userId=pair.alice.id)
+    assert told["payload"]["conversationId"] == pair.conversation
+    history = (await pair.bob.get(f"/chat/conversations/{pair.conversation}/messages"))["items"]
+    assert [message["seq"] for message in history] == [1, 2, 3]
+    assert [message["content"] for message in history] == [None, f"{SECRET} 2", None]
+    assert all(message["deletedAt"] for message in history if message["senderId"] == pair.alice.id)
+    assert (await pair.bob.get("/chat/unread"))["total"] == 0
+    assert (await pair.bob.get("/chat/friends"))["items"] == []
+    assert await traces(stack, pair.alice.username, f"{SECRET} 1", f"{SECRET} 3") == []
+    await others.send("message.send", **text_message(pair.conversation, "Hello?", "late"))
+    await others.expect_error(ErrorCode.USER_NOT_FOUND, tempId="late")
+    refused = await pair.bob.call("POST", "/chat/conversations", json={"userId": pair.alice.id})
+    assert refused.json()["error"]["code"] == ErrorCode.USER_NOT_FOUND
+    again = await platform.expect(202, "DELETE", f"/users/{pair.alice.id}")
+    assert again["state"] == "done"
+
+
+async def test_a_later_token_makes_a_new_user(platform: Platform, pair: Pair) -> None:
+    await write(pair)
+    await erased(platform, pair.alice.id)
+
+    async def accepted() -> bool:
+        pair.alice.token = mint(pair.alice.username, iat=time.time())
+        return (await pair.alice.call("GET", "/chat/users/me")).is_success
+
+    await eventually(accepted, seconds=30)
+    assert (await pair.alice.get("/chat/users/me"))["username"] == pair.alice.username
+    assert (await pair.alice.get("/chat/conversations"))["items"] == []
+    assert await pair.bob.conversation_with(pair.alice) == pair.conversation
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    await bob.send("message.send", **text_message(pair.conversation, "Welcome back", "back"))
+    await alice.expect("message.new")
+
+
+async def test_unknown_users_cannot_be_erased(platform: Platform, people: People) -> None:
+    stranger = people.make("stranger")
+    refused = await platform.expect(404, "DELETE", f"/users/{stranger.id}")
+    assert refused["error"]["code"] == ErrorCode.USER_NOT_FOUND
+
+
+@pytest.mark.parametrize("killed", ["admin-1", "messaging-1"])
+async def test_an_erasure_goes_on_after_a_kill(platform: Platform, stack: Stack, pair: Pair, killed: str) -> None:
+    await write(pair)
+    job = await platform.expect(202, "DELETE", f"/users/{pair.alice.id}")
+    await stack.kill(killed)
+    await stack.start(killed)
+    again = Platform(stack.admin_url)
+
+    async def done() -> bool:
+        answer = await again.call("GET", f"/jobs/{job['id']}")
+        return answer.is_success and answer.json()["state"] == "done"
+
+    await eventually(done, seconds=100)
+    assert await traces(stack, pair.alice.username, f"{SECRET} 3") == []
+
+
+async def test_an_export_holds_everything_of_the_user_and_of_others_only_who_and_when(
+    platform: Platform, pair: Pair
+) -> None:
+    await pair.alice.befriend(pair.bob)
+    await write(pair)
+    answer = await platform.call("GET", f"/users/{pair.alice.id}/export")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert lines[0]["kind"] == "user"
+    assert lines[0]["username"] == pair.alice.username
+    assert lines[-1] == {"kind": "end"}
+    messages = {line["seq"]: line for line in lines if line["kind"] == "message"}
+    assert [messages[seq].get("content") for seq in (1, 2, 3)] == [f"{SECRET} 1", None, f"{SECRET} 3"]
+    assert messages[2].keys() == {"kind", "id", "conversationId", "seq", "senderId", "createdAt"}
+    assert [line["userIds"] for line in lines if line["kind"] == "conversation"] == [
+        sorted([pair.alice.id, pair.bob.id])
+    ]
+    follows = {(line["follower"], line["followee"]) for line in lines if line["kind"] == "follow"}
+    assert follows == {(pair.alice.id, pair.bob.id), (pair.bob.id, pair.alice.id)}
