@@ -167,3 +167,13 @@ def set_age(path: Path, seconds: float) -> None:
     """Let a file look as old as that."""
     then = time.time() - seconds
     os.utime(path, (then, then))
+
+
+async def test_an_upload_waits_for_a_scanner_that_is_away(start: Start, talk: Conversation) -> None:
+    async with start(upload_scanner_url="tcp://127.0.0.1:1") as running:
+        reservation = await running.reserve(talk, FILES[0])
+        await running.put(reservation, FILES[0].data)
+        answer = await running.complete(talk, reservation)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "upload_not_ready")
+    async with start() as running:
+        assert (await running.complete(talk, reservation)).status_code == 200

@@ -1,0 +1,177 @@
+"""`python -m tools.bench.uploads`: how fast uploads and downloads are, what memory they take, and what they cost the chat.
+
+Against a running stack without quotas: `CHAT_UPLOAD_MAX_BYTES=209715200 CHAT_UPLOADS_PER_HOUR=0 CHAT_UPLOAD_BYTES_PER_DAY=0
+CHAT_MESSAGES_PER_MINUTE=0 make up`. The load runs in a process of its own, below the chat in priority.
+"""
+
+import asyncio
+import contextlib
+import io
+import os
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import httpx
+import psutil
+from chat_client import ChatClient
+from PIL import Image
+
+from tools.chatctl.target import processes, url_of
+from tools.devtoken import mint
+
+MIB: Final = 1024 * 1024
+LARGE_BYTES: Final = 100 * MIB
+MANY: Final = 50
+MANY_BYTES: Final = 10 * MIB
+LOADERS: Final = 8
+PICTURE_SIDE: Final = 2000
+PROBE_SECONDS: Final = 20
+PAUSE_SECONDS: Final = 0.05
+ROUNDS: Final = 3
+SAMPLE_SECONDS: Final = 0.05
+UNTYPED: Final = "application/octet-stream"
+LOAD: Final = "load"
+
+
+async def main() -> None:
+    """Measure everything, or be the load."""
+    if sys.argv[1:] == [LOAD]:
+        os.nice(19)
+        await load()
+        return
+    async with uploader() as (http, conversation):
+        await transfers(http, conversation, 1, LARGE_BYTES)
+        await transfers(http, conversation, MANY, MANY_BYTES)
+    await beside()
+
+
+async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size: int) -> None:
+    """`count` files of `size` bytes at once: up, completed, and down."""
+    data = os.urandom(size)
+    base = resident()
+    async with peak() as highest:
+        began = time.monotonic()
+        reservations = await asyncio.gather(*(put(http, conversation, data, UNTYPED) for _ in range(count)))
+        up = time.monotonic() - began
+        urls = await asyncio.gather(*(complete(http, upload_id) for upload_id in reservations))
+        began = time.monotonic()
+        await asyncio.gather(*(drain(http, url) for url in urls))
+        down = time.monotonic() - began
+    total = count * size / MIB
+    print(
+        f"{count} × {size // MIB} MiB: up {total / up:.0f} MiB/s, down {total / down:.0f} MiB/s; "
+        f"media {base:.0f} MiB at rest, {highest[0]:.0f} MiB at most",
+        flush=True,
+    )
+
+
+async def beside() -> None:
+    """The time from `message.send` to its acknowledgement, alone and beside a full load of pictures, in turn."""
+    alone: list[float] = []
+    loaded: list[float] = []
+    for _ in range(ROUNDS):
+        alone += await probe()
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tools.bench.uploads", LOAD)
+        try:
+            await asyncio.sleep(3)
+            loaded += await probe()
+        finally:
+            process.terminate()
+            await process.wait()
+    for name, times in (("alone", alone), ("beside uploads", loaded)):
+        cut = statistics.quantiles(times, n=100)
+        print(f"ack {name}: p50 {cut[49] * 1000:.1f} ms, p99 {cut[98] * 1000:.1f} ms of {len(times)}", flush=True)
+
+
+async def probe() -> list[float]:
+    """Seconds of each acknowledgement of a steady sender."""
+    times: list[float] = []
+    async with ChatClient(url_of(None), lambda: mint("bench-probe")) as client:
+        conversation = (await client.rest.open_conversation(username="bench-receiver"))["id"]
+        end = time.monotonic() + PROBE_SECONDS
+        while time.monotonic() < end:
+            began = time.monotonic()
+            await client.send(conversation, "text", "probe")
+            times.append(time.monotonic() - began)
+            await asyncio.sleep(PAUSE_SECONDS)
+    return times
+
+
+async def load() -> None:
+    """Upload pictures without end, so many at once. Never returns."""
+    target = io.BytesIO()
+    Image.effect_noise((PICTURE_SIDE, PICTURE_SIDE), 60).convert("RGB").save(target, "JPEG", quality=90)
+    async with uploader() as (http, conversation):
+
+        async def one() -> None:
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    await complete(http, await put(http, conversation, target.getvalue(), "image/jpeg"))
+
+        await asyncio.gather(*(one() for _ in range(LOADERS)))
+
+
+@asynccontextmanager
+async def uploader() -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+    """A client of one user, and a conversation to upload for."""
+    url = url_of(None)
+    receiver = {"Authorization": f"Bearer {mint('bench-receiver')}"}
+    headers = {"Authorization": f"Bearer {mint('bench-uploader')}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=300) as http:
+        await http.get("/chat/users/me", headers=receiver)
+        answer = await http.post("/chat/conversations", json={"username": "bench-receiver"})
+        yield http, answer.raise_for_status().json()["id"]
+
+
+async def put(http: httpx.AsyncClient, conversation: str, data: bytes, mime_type: str) -> str:
+    """Reserve, and send the bytes; returns the id."""
+    body = {"conversationId": conversation, "name": "bench", "mimeType": mime_type, "size": len(data)}
+    reservation = (await http.post("/chat/uploads", json=body)).raise_for_status().json()
+    answer = await http.request(reservation["method"], reservation["url"], headers=reservation["headers"], content=data)
+    answer.raise_for_status()
+    return str(reservation["uploadId"])
+
+
+async def complete(http: httpx.AsyncClient, upload_id: str) -> str:
+    """Complete, and return the URL."""
+    answer = await http.post(f"/chat/uploads/{upload_id}/complete")
+    return str(answer.raise_for_status().json()["media"]["url"])
+
+
+async def drain(http: httpx.AsyncClient, url: str) -> None:
+    """Read an object, and keep nothing of it."""
+    async with http.stream("GET", url) as answer:
+        answer.raise_for_status()
+        async for _ in answer.aiter_raw():
+            pass
+
+
+@asynccontextmanager
+async def peak() -> AsyncIterator[list[float]]:
+    """The highest memory of media while the block runs, in MiB."""
+    highest = [0.0]
+
+    async def watch() -> None:
+        while True:
+            highest[0] = max(highest[0], resident())
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield highest
+    finally:
+        watching.cancel()
+
+
+def resident() -> float:
+    """MiB that media's own process has in memory, workers left out."""
+    pids = [process.pid for process in processes() if process.name.startswith("media-")]
+    return float(sum(psutil.Process(pid).memory_info().rss for pid in pids) / MIB)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
