@@ -24,7 +24,7 @@ from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_EVENTS, NOTIFI
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Requester
-from shared.rest import Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 
@@ -82,7 +82,14 @@ class Admin:
         app.state.service_tokens = self._tokens
         app.include_router(self._router)
         settings = self._settings
-        return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+        return uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
 
     async def drain(self) -> None:
         """Become unready."""

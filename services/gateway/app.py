@@ -44,7 +44,7 @@ from shared.protocol import limits
 from shared.protocol.topology import QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS, RedisError, open_shards
-from shared.rest import Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
@@ -205,6 +205,7 @@ def server_config(process: Process) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=3,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
 
 

@@ -27,7 +27,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import Shards, open_shards
-from shared.rest import Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
@@ -76,7 +76,9 @@ class Media:
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
         host, port = self._settings.http_host, self._settings.http_port
-        return uvicorn.Config(self.app, host=host, port=port, log_config=None, access_log=False)
+        return uvicorn.Config(
+            self.app, host=host, port=port, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
 
     async def drain(self) -> None:
         """Become unready; the server finishes the requests under way."""

@@ -61,7 +61,7 @@ from shared.protocol.topology import (
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -193,7 +193,14 @@ class Messaging:
         )
         app.include_router(self._endpoints(directory).router())
         app.include_router(self._report_endpoints().router())
-        return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+        return uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
 
     def _endpoints(self, directory: Directory) -> Endpoints:
         """The paths, with stores of their own: requests never wait for commands' connections, nor these for requests'."""

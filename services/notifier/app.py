@@ -55,7 +55,7 @@ from shared.protocol.topology import (
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -123,7 +123,9 @@ class Notifier:
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
         host, port = self._settings.http_host, self._settings.http_port
-        return uvicorn.Config(self.app, host=host, port=port, log_config=None, access_log=False)
+        return uvicorn.Config(
+            self.app, host=host, port=port, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
 
     async def drain(self) -> None:
         """Become unready, and finish the requests under way."""

@@ -37,7 +37,7 @@ from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -142,7 +142,12 @@ class Presence:
         """The HTTP server's configuration."""
         settings = self._settings
         return uvicorn.Config(
-            self.app(), host=settings.http_host, port=settings.http_port, log_config=None, access_log=False
+            self.app(),
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
 
     def app(self) -> FastAPI:

@@ -11,7 +11,7 @@ from shared import postgres
 from shared.lifecycle import Supervisor, serve_until
 from shared.protocol.topology import WEBHOOK_EVENTS, WEBHOOK_EVENTS_DEAD
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.rest import Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.outbox import Outbox
@@ -62,7 +62,14 @@ class Webhooks:
             ),
         )
         settings = self._settings
-        return uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+        return uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
 
     async def drain(self) -> None:
         """Become unready."""

@@ -80,6 +80,11 @@ class BodyLimit:
         await response(scope, receive, send)
 
 
+KEEP_ALIVE_SECONDS = 75
+"""How long a service keeps an idle connection (`uvicorn.Config.timeout_keep_alive`): longer than the balancer does (`timeout
+http-keep-alive`), which so never sends a request into one that is just being closed."""
+
+
 def _cors_origins(allowed_origins: Sequence[str]) -> dict[str, Any]:
     """CORS's own words for the list."""
     return (

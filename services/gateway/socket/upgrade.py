@@ -72,6 +72,7 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
             extensions=self.conn.available_extensions, max_size=config.ws_max_size, logger=self.conn.logger
         )
         self._attached = False
+        self._early = b""
         self._failed = False
         self._abort_timer: asyncio.TimerHandle | None = None
 
@@ -124,6 +125,10 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         if not self._attached and self.close_timer is None:
             self.transport.close()
             self.abort_soon()
+
+    def keep_early(self, data: bytes) -> None:
+        """Frames that came with the upgrade request: they are handled once the connection is attached."""
+        self._early = data
 
     def abort_soon(self) -> None:
         """Cut the peer off after `CLOSE_SECONDS`: `transport.close()` waits for a flush that may never come."""

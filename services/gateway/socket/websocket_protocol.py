@@ -85,6 +85,9 @@ class GatewayProtocol(UpgradeProtocol):
         # An idle connection keeps nothing of its handshake: this is half of its memory.
         del self.scope, self.request, self.response
         self.app = None
+        if self._early:
+            # After `connection.success`, before anything that is read from now on.
+            self.loop.call_soon(self.data_received, b"")
         return True
 
     @property
@@ -125,6 +128,8 @@ class GatewayProtocol(UpgradeProtocol):
         if not self.handshake_complete:
             super().data_received(data)
             return
+        if self._early and self._attached:
+            data, self._early = self._early + data, b""
         self._handle(self._splitter.feed(data))
 
     def _handle(self, pieces: list[frames.Piece]) -> None:

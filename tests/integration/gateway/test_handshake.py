@@ -6,8 +6,10 @@ import email
 import json
 import logging
 import time
+from contextlib import suppress
 
 import pytest
+from websockets.frames import Frame, Opcode
 
 from services.gateway.socket import http_protocol
 from shared.auth import Principal
@@ -15,7 +17,7 @@ from shared.directory import Directory
 from shared.postgres import open_pool
 from tests.support.gateway import RunningGateway, StartGateway, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
-from tests.support.tcp import raw, upgrade_request
+from tests.support.tcp import Tcp, raw, upgrade_request
 from tools.devtoken import mint
 
 UNAUTHORIZED = {
@@ -270,3 +272,38 @@ async def test_garbage_is_refused(gateway: RunningGateway) -> None:
     answer = await asyncio.wait_for(reader.read(), 5)
     assert answer.startswith(b"HTTP/1.1 400")
     writer.close()
+
+
+async def test_a_frame_in_the_packet_of_the_handshake_is_answered(gateway: RunningGateway, alice: str) -> None:
+    reader, writer = await raw(gateway)
+    ping = Frame(Opcode.TEXT, b'{"type":"ping","payload":{"timestamp":7}}').serialize(mask=True)
+    more = Frame(Opcode.TEXT, b'{"type":"ping","payload":{"timestamp":8}}').serialize(mask=True)
+    # The second frame is cut: its end comes later.
+    writer.write(upgrade_request("/chat/ws", f"Authorization: Bearer {mint(alice)}") + ping + more[:9])
+    client = Tcp(reader, writer)
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    assert b"connection.success" in (await client.frame())[1]
+    assert b'"echo":7' in (await client.frame())[1]
+    writer.write(more[9:])
+    assert b'"echo":8' in (await client.frame())[1]
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/3.0"])
+async def test_an_upgrade_needs_http_1_1(gateway: RunningGateway, alice: str, version: bytes) -> None:
+    reader, writer = await raw(gateway)
+    request = upgrade_request("/chat/ws", f"Authorization: Bearer {mint(alice)}")
+    writer.write(request.replace(b"HTTP/1.1", version, 1))
+    assert (await reader.readuntil(b"\r\n")).split()[1] in {b"400", b"505"}
+    await reader.read()
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "REQUEST_SECONDS", 0.3)
+    reader, writer = await raw(gateway)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):
+            await reader.read()
+    await until(lambda: not gateway.server.server_state.connections)
