@@ -25,6 +25,7 @@ PROTOCOL_CALLS = {
     ("get", "/chat/conversations"),
     ("patch", "/chat/conversations/{conversation_id}"),
     ("delete", "/chat/conversations/{conversation_id}"),
+    ("post", "/chat/reports"),
     ("get", "/chat/users"),
     ("get", "/chat/conversations/{conversation_id}"),
     ("get", "/chat/conversations/{conversation_id}/messages"),
