@@ -107,7 +107,7 @@ async def test_plain_get_gives_the_same_verdict(stack: Stack, token: str | None,
         assert response.json() == UNAUTHORIZED
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://127.0.0.1:1"])
 async def test_a_foreign_origin_is_403(people: People, stack: Stack, origin: str) -> None:
     refusal = await refused(stack.url, people.make().token, additional_headers={"Origin": origin})
     assert refusal.status == 403
