@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from tools.stack.errors import NotReady
 from tools.stack.home import Home
@@ -126,6 +126,8 @@ async def _answers_ping(port: int) -> None:
     try:
         async with Redis.from_url(f"redis://127.0.0.1:{port}") as client:
             await client.ping()
+    except AuthenticationError:
+        return
     except (OSError, RedisError) as error:
         raise NotReady(f"Redis doesn't answer: {error}") from error
 

@@ -1,0 +1,52 @@
+"""A master and its Sentinels have users and passwords of their own, and the URL names both."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from shared.protocol import keys
+from shared.redis import TRANSIENT_ERRORS, RedisError, Script, open_shards
+from tests.support.redis_nodes import Node, Nodes
+
+USER = "5d0ab2ea-3f2d-4a5e-9a53-50e2a5a6b0c1"
+
+
+@pytest.fixture
+async def sentinel(server_folder: Path) -> AsyncIterator[Node]:
+    """A Sentinel with a password, that watches a master with another one."""
+    nodes = Nodes(server_folder / "sign-in")
+    async with AsyncExitStack() as stack:
+        master = nodes.node("master", "--requirepass", "s3cret")
+        watch = (
+            f"sentinel monitor mymaster 127.0.0.1 {master.port} 1",
+            "sentinel auth-pass mymaster s3cret",
+            "requirepass w@tch",
+        )
+        found = nodes.node("sentinel", sentinel=watch)
+        for node in (master, found):
+            stack.push_async_callback(node.stop)
+            await node.start()
+        yield found
+
+
+async def test_both_are_signed_in_to_and_the_database_is_chosen(sentinel: Node) -> None:
+    shards = open_shards(f"redis+sentinel://default:s3cret@{sentinel.address}/mymaster?db=1&sentinel_password=w%40tch")
+    shard = shards.of(USER)
+    await shard.client.sadd(shard.key(keys.BLOCKED, USER), "somebody")
+    prune = Script("services.gateway.registry", "prune")
+    assert await prune(shard, "gateway", USER, "1") == 1
+    assert (await shard.client.info("keyspace")).keys() == {"db1"}
+    subscription = await shard.subscribe(lambda _payload: None, shard.key(keys.GATEWAYS))
+    assert not subscription.ended.done()
+    subscription.abort()
+    await shards.aclose()
+
+
+@pytest.mark.parametrize("password", ["", "&sentinel_password=wrong"])
+async def test_a_sentinel_that_refuses_us_is_an_error(sentinel: Node, password: str) -> None:
+    shards = open_shards(f"redis+sentinel://default:s3cret@{sentinel.address}/mymaster?db=1{password}")
+    with pytest.raises((RedisError, *TRANSIENT_ERRORS)):
+        await shards.ping()
+    await shards.aclose()
