@@ -11,7 +11,7 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 # The lock is a constraint, so that its exact versions hold and its development tools stay out.
 RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir \
-      --constraint requirements.lock ".[notifier,media,webhooks,migrations,tracing]"
+      --constraint requirements.lock ".[notifier,media,webhooks,messaging,migrations,tracing]"
 
 FROM ${BASE_IMAGE} AS runtime
 ENV PATH=/venv/bin:$PATH \

@@ -15,6 +15,7 @@ from services.messaging.fanout.conversation_announcer import ConversationAnnounc
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
+from services.messaging.moderation import Moderator
 from services.messaging.platform.conversations import PlatformConversations
 from services.messaging.platform.erasure import Erasure
 from services.messaging.platform.export import Export
@@ -66,7 +67,7 @@ from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
-from shared.webhooks import Outbox
+from shared.webhooks import Outbox, Signer
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +111,7 @@ class Messaging:
             former=[FORMER_SIGNALS],
         )
         self._directory = Directory(pool)
+        self._moderator = _moderator(settings, shards)
         outbox = Outbox(settings.webhook_urls)
         self._conversations = Conversations(pool, outbox)
         self._messages = Messages(pool, settings.signer(), outbox)
@@ -251,12 +253,26 @@ class Messaging:
 
     def _command_consumer(self, link: Consumer, cycle: Cycle) -> CommandConsumer:
         dead_letters = DeadLetters(self._publisher)
-        return CommandConsumer(link, cycle, dead_letters, self._failpoints, self._settings.max_cycle_commands)
+        most = self._settings.max_cycle_commands
+        return CommandConsumer(link, cycle, dead_letters, self._failpoints, most, self._moderator)
+
+    async def aclose(self) -> None:
+        """Close the connections to the moderation hook."""
+        if self._moderator is not None:
+            await self._moderator.aclose()
 
     async def _check_amqp(self) -> None:
         links = (self._publisher, self._commands_link, self._changes_link, self._signals_link)
         if not all(link.ready for link in links):
             raise BrokerUnavailable("not consuming")
+
+
+def _moderator(settings: Settings, shards: Shards) -> Moderator | None:
+    if settings.moderation_url is None:
+        return None
+    signer = Signer(settings.signing_secrets)
+    url = str(settings.moderation_url)
+    return Moderator(url, signer, shards, rejects_failures=settings.moderation_failure == "reject")
 
 
 async def main() -> int:
@@ -281,5 +297,6 @@ async def main() -> int:
         return await serve_until(messaging.http(), supervisor, messaging.drain)
     finally:
         await supervisor.stop()
+        await messaging.aclose()
         await shards.aclose()
         await asyncio.gather(pool.close(), rest_pool.close())

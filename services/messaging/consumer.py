@@ -12,9 +12,10 @@ from services.messaging import metrics
 from services.messaging.cycle import Cycle
 from services.messaging.dead_letters import DeadLetters
 from services.messaging.failpoints import Failpoint, Failpoints
+from services.messaging.moderation import Moderator
 from shared.protocol.relay import CommandBatch, command_batch_decoder, is_newer
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
-from shared.rabbitmq import Consumer, Delivery
+from shared.rabbitmq import Consumer, Delivery, acknowledge
 from shared.retry import retry_until_available
 from shared.tracing import parent_of, span, traceparent_of
 
@@ -34,8 +35,17 @@ class CommandConsumer:
     """Runs one cycle after the other. A batch that can't be handled is dead-lettered."""
 
     def __init__(
-        self, consumer: Consumer, cycle: Cycle, dead_letters: DeadLetters, failpoints: Failpoints, max_commands: int
+        self,
+        consumer: Consumer,
+        cycle: Cycle,
+        dead_letters: DeadLetters,
+        failpoints: Failpoints,
+        max_commands: int,
+        moderator: Moderator | None = None,
     ) -> None:
+        self._moderator = moderator
+        self._judged = asyncio.Event()
+        self._judging: set[asyncio.Task[None]] = set()
         self._consumer = consumer
         self._cycle = cycle
         self._dead_letters = dead_letters
@@ -48,7 +58,7 @@ class CommandConsumer:
         """Handle commands. Never returns."""
         while True:
             if not self._waiting:
-                await self._decode(await self._consumer.take(ALL))
+                await self._more()
             taken = self._next()
             if taken:
                 async with self._working:
@@ -59,6 +69,34 @@ class CommandConsumer:
         await self._working.acquire()
         self._consumer.acknowledge_done()
 
+    async def _more(self) -> None:
+        """Wait for AMQP messages, or for one that was with the moderator."""
+        if self._moderator is None:
+            await self._decode(await self._consumer.take(ALL))
+            return
+        self._judged.clear()
+        arrived = asyncio.create_task(self._consumer.take(ALL))
+        judged = asyncio.create_task(self._judged.wait())
+        try:
+            await asyncio.wait({arrived, judged}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            judged.cancel()
+            if not arrived.done():
+                # Taking is one step: what is cancelled has taken nothing.
+                arrived.cancel()
+        if arrived.done() and not arrived.cancelled():
+            await self._decode(arrived.result())
+
+    async def _judge(self, moderator: Moderator, taken: Taken) -> None:
+        """Let the moderator look at a batch; others go on meanwhile. A gateway never has two of one connection under way."""
+        try:
+            await moderator.judge(taken.batch)
+        except Exception:
+            log.exception("moderation.broken")
+            moderator.fail(taken.batch)
+        self._waiting.append(taken)
+        self._judged.set()
+
     async def _decode(self, messages: list[Delivery]) -> None:
         """Decode `messages` and let them wait for a cycle."""
         for message in messages:
@@ -68,7 +106,7 @@ class CommandConsumer:
                 await self._set_aside(message, f"undecodable: {error}")
             else:
                 batch.again = _was_handled(message)
-                self._waiting.append(Taken(message, batch))
+                self._admit(Taken(message, batch))
         metrics.REDELIVERED.inc(sum(message.redelivered for message in messages))
 
     async def _set_aside(self, message: Delivery, reason: str) -> None:
@@ -78,6 +116,15 @@ class CommandConsumer:
         ):
             return
         await self._dead_letters.add(message, reason)
+
+    def _admit(self, taken: Taken) -> None:
+        moderator = self._moderator
+        if moderator is None or not moderator.concerns(taken.batch):
+            self._waiting.append(taken)
+            return
+        task = asyncio.create_task(self._judge(moderator, taken))
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
 
     def _next(self) -> list[Taken]:
         taken: list[Taken] = []
@@ -111,6 +158,11 @@ class CommandConsumer:
                 await self._handle([one], trace)
             return
         self._failpoints.reach(Failpoint.BEFORE_ACK)
+        if self._moderator is not None:
+            # Batches leave the moderator in any order.
+            for message, _ in taken:
+                acknowledge(message)
+            return
         # Cycles come one after the other: everything older is settled.
         self._consumer.done(taken[-1].message)
 

@@ -69,6 +69,7 @@ class Cycle:
         self._failpoints.reach(Failpoint.BEFORE_COMMIT)
         with span("messaging.store", "client", trace):
             try:
+                self._handlers.refuse_rejected(left, effects)
                 for segment in segments(left):
                     for statement in statements(segment):
                         await self._handle(statement, effects)

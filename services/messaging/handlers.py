@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -33,6 +33,7 @@ from shared.protocol.relay import (
     BlockChanged,
     Command,
     CommandBatch,
+    EditMessage,
     MarkDelivered,
     MarkRead,
     SendMessage,
@@ -63,6 +64,14 @@ class Handlers:
         self.changes = ChangeHandlers(changes)
         self.announcer: ConversationAnnouncer | None = None
         """Set by whoever has the fan-out, through which it announces."""
+
+    def refuse_rejected(self, batches: Iterable[CommandBatch], effects: CycleEffects) -> None:
+        """Answer what moderation rejected, with its reason."""
+        for batch in batches:
+            for command in batch.commands:
+                if isinstance(command, SendMessage | EditMessage) and command.rejected is not None:
+                    requester = requester_of(batch, command)
+                    effects.refuse(requester, ErrorCode.NOT_ALLOWED, reference_of(command), command.rejected)
 
     async def send(self, requests: Sequence[Request[SendMessage]], effects: CycleEffects) -> list[Appended]:
         """Append messages and announce them. A repeated message is answered to its sender alone.

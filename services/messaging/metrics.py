@@ -43,6 +43,12 @@ SIGNALS = Counter("chat_messaging_signals_total", "Typing signals taken from the
 DRIFT = Counter("chat_messaging_unread_drift_total", "Users, of those sampled, whose counts in Redis were wrong.")
 SAMPLED = Counter("chat_messaging_unread_sampled_total", "Users whose counts in Redis were compared with PostgreSQL's.")
 
+MODERATED = Counter(
+    "chat_messaging_moderated_total",
+    "Messages and edits that the moderation hook was asked about, by verdict.",
+    ["verdict"],
+)
+
 APPEND_SECONDS: Final = STATEMENT_SECONDS.labels("append")
 EDIT_SECONDS: Final = STATEMENT_SECONDS.labels("edit")
 DELETE_SECONDS: Final = STATEMENT_SECONDS.labels("delete")

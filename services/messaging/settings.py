@@ -1,14 +1,23 @@
 """Settings of messaging."""
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import AnyHttpUrl, Field
 
 from services.messaging.failpoints import Failpoint
 from shared.uploads import UploadSettings
+from shared.webhooks.settings import SigningSettings
 
 
-class Settings(UploadSettings):
+class Settings(UploadSettings, SigningSettings):
     """What messaging reads from the environment."""
 
+    moderation_url: AnyHttpUrl | None = Field(
+        None, description="Hook that is asked about messages and edits before they are stored. Unset: nobody is asked."
+    )
+    moderation_failure: Literal["allow", "reject"] = Field(
+        "allow", description="What no answer of the hook within 300 ms means."
+    )
     push_delay_seconds: float = Field(
         5, ge=0, description="How long a message may stay unseen by its receiver before a push notification is sent."
     )

@@ -29,6 +29,8 @@ def segments(batches: Iterable[CommandBatch]) -> Iterator[Statement]:
     segment: Statement = []
     for batch in batches:
         for place, command in enumerate(batch.commands):
+            if isinstance(command, SendMessage | EditMessage) and command.rejected is not None:
+                continue
             if segment and (type(command) is SetBlock) != (type(segment[-1][2]) is SetBlock):
                 yield segment
                 segment = []

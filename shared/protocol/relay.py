@@ -26,6 +26,7 @@ class SendMessage(Relayed, tag_field="kind", tag="send"):
     """Store a message and deliver it. `media` is the JSON text of the list, checked, or None.
 
     `reply_to`: the seq of the quoted message. `metadata`: the JSON text of an object, checked, or None.
+    `rejected`: why moderation refuses it; messaging sets it for itself.
     """
 
     user_id: str
@@ -37,6 +38,7 @@ class SendMessage(Relayed, tag_field="kind", tag="send"):
     temp_id: str | None
     reply_to: int | None = None
     metadata: str | None = None
+    rejected: str | None = None
 
 
 class MarkRead(Relayed, tag_field="kind", tag="read"):
@@ -78,7 +80,7 @@ class SetBlock(Relayed, tag_field="kind", tag="block"):
 
 
 class EditMessage(Relayed, tag_field="kind", tag="edit"):
-    """Replace the content of an own message."""
+    """Replace the content of an own message. `rejected`: as in `SendMessage`."""
 
     user_id: str
     connection_id: str
@@ -86,6 +88,7 @@ class EditMessage(Relayed, tag_field="kind", tag="edit"):
     seq: int
     content: str
     temp_id: str | None
+    rejected: str | None = None
 
 
 class DeleteMessage(Relayed, tag_field="kind", tag="delete"):

@@ -4,9 +4,12 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from standardwebhooks import Webhook
+
+from shared.protocol.codec import instant, json_encoder
 
 PREFIX: Final = "whsec_"
 MIN_KEY_BYTES: Final = 16
@@ -44,3 +47,11 @@ class Signer:
             "webhook-signature": " ".join(key.sign(event_id, moment, body) for key in self._keys),
             "content-type": "application/json",
         }
+
+    def body(self, kind: str, data: dict[str, Any]) -> str:
+        """The text of a post of now."""
+        return json_encoder.encode({"type": kind, "timestamp": instant(datetime.now(UTC)), "data": data}).decode()
+
+    def headers_now(self, body: str) -> dict[str, str]:
+        """The headers of a post that is made once, under an id of its own."""
+        return self.headers(f"msg_{uuid4().hex}", datetime.now(UTC), body)
