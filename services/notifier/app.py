@@ -63,8 +63,8 @@ from shared.webhooks.events import EventPublisher
 
 log = structlog.get_logger(__name__)
 
-PREFETCH: Final = 2_000
-"""AMQP messages in hand: more than a few slow service queues hold (500 jobs each), so that others still get through."""
+PREFETCH: Final = 10_000
+"""AMQP messages in hand: more than a few slow service queues hold (2,000 jobs each), so that others still get through."""
 
 
 class Notifier:

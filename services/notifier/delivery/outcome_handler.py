@@ -69,7 +69,7 @@ class OutcomeHandler:
         metrics.DEFERRED.labels(outcome.reason).inc(len(jobs))
         by_wait: dict[int, list[relay.PushRetry]] = {}
         for job in jobs:
-            wait = after_deferral(job.deferrals)
+            wait = after_deferral(job.deferrals, full=outcome.reason is Reason.QUEUE_FULL)
             by_wait.setdefault(wait, []).append(job.after_deferral())
         for wait, retries in by_wait.items():
             await self._retries.put(retries, wait)

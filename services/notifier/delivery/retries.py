@@ -41,11 +41,12 @@ def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
     return max(steps[0], WAITS[min(attempts, len(WAITS)) - 1])
 
 
-def after_deferral(deferrals: int) -> int:
+def after_deferral(deferrals: int, *, full: bool = False) -> int:
     """The wait when no request was made: four short ones, in which a full queue empties, a claim ends or a service recovers;
-    then longer ones, up to 10 min.
+    then longer ones, up to 10 min. A service queue that was `full` is worked off: three times as many waits of each kind.
     """
-    return WAITS[min(deferrals // DEFERRALS_A_STEP, WAITS.index(LONGEST_DEFERRAL_SECONDS))]
+    a_step = DEFERRALS_A_STEP * (3 if full else 1)
+    return WAITS[min(deferrals // a_step, WAITS.index(LONGEST_DEFERRAL_SECONDS))]
 
 
 class Retries:

@@ -13,12 +13,13 @@ from shared.outbound.circuit import Circuit
 
 NEW_HOSTS: Final = " (new hosts)"
 """End of the name of a queue for hosts below a wildcard that have not answered yet: users can invent such hosts."""
-WAITING_PER_PLACE: Final = 4
-"""Jobs that wait in memory for each place. With answers after 1 s, a full queue is worked off in the shortest retry wait, 5 s."""
+WAITING_PER_PLACE: Final = 19
+"""Jobs that wait in memory for each place, some 14 KB each: what a replica sends in a few seconds, so that a crowd that waits 5 s
+at the broker finds room again."""
 
 
 class ServiceQueue:
-    """`places` requests at once; four times as many jobs wait for one; more go back to the broker."""
+    """`places` requests at once; 19 times as many jobs wait for one; more go back to the broker."""
 
     def __init__(self, service: str, places: int) -> None:
         self.service = service

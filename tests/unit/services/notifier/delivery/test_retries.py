@@ -29,3 +29,7 @@ def test_waits_grow_and_respect_the_service(attempts: int, retry_after: float | 
 def test_deferrals_are_short_at_first() -> None:
     assert [after_deferral(n) for n in range(17)] == [5] * 4 + [30] * 4 + [120] * 4 + [600] * 5
     assert after_deferral(1000) == 600
+
+
+def test_a_full_queue_is_asked_again_soon_for_a_minute() -> None:
+    assert [after_deferral(count, full=True) for count in (0, 11, 12, 24)] == [5, 5, 30, 120]

@@ -15,8 +15,8 @@ def queue() -> ServiceQueue:
     return ServiceQueue("push.example", 2)
 
 
-def test_five_times_as_many_may_enter_as_there_are_places(queue: ServiceQueue) -> None:
-    for _ in range(10):
+def test_twenty_times_as_many_may_enter_as_there_are_places(queue: ServiceQueue) -> None:
+    for _ in range(40):
         assert queue.refusal() is None
         queue.enter()
     assert queue.refusal() is QUEUE_FULL
