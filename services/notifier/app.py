@@ -210,4 +210,6 @@ def _keys(settings: NotifierSettings) -> VapidKeys | None:
     if settings.vapid_private_key is None:
         log.warning("push.no_key", message="CHAT_VAPID_PRIVATE_KEY is not set: no notification will be sent")
         return None
+    if settings.has_local_subject:
+        log.warning("push.local_subject", message="CHAT_VAPID_SUBJECT names localhost: Apple refuses such pushes")
     return VapidKeys.parse(settings.vapid_private_key.get_secret_value())

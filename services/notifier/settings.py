@@ -1,5 +1,6 @@
 """Settings of the notifier."""
 
+import re
 from typing import Final, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -76,6 +77,20 @@ class NotifierSettings(ServiceSettings):
     def _allowed_hosts(cls, value: list[str]) -> list[str]:
         AllowList(value)
         return value
+
+    @property
+    def has_local_subject(self) -> bool:
+        """True when the VAPID subject is nobody's contact: Apple refuses it."""
+        return re.search(r"[@/]localhost\b", self.vapid_subject) is not None
+
+    @model_validator(mode="after")
+    def _real_contact(self) -> Self:
+        # Tokens of a key set come from a platform, which the local stack isn't.
+        if self.vapid_private_key is not None and self.jwks_url is not None and self.has_local_subject:
+            raise ValueError(
+                "CHAT_VAPID_SUBJECT must be a contact that push services can reach; Apple refuses localhost"
+            )
+        return self
 
     @model_validator(mode="after")
     def _native_keys(self) -> Self:

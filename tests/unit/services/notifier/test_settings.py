@@ -63,3 +63,19 @@ def test_nonsense_is_refused_by_name(
     printed = capsys.readouterr().err
     assert printed.startswith(f"{name}:")
     assert name != "CHAT_VAPID_PRIVATE_KEY" or value not in printed
+
+
+def test_a_platform_s_notifier_needs_a_real_contact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAT_JWT_SECRET")
+    monkeypatch.setenv("CHAT_JWKS_URL", "https://id.example.com/keys")
+    monkeypatch.setenv("CHAT_VAPID_PRIVATE_KEY", VapidKey.generate().private_text())
+    with pytest.raises(SystemExit):
+        load(NotifierSettings)
+    monkeypatch.setenv("CHAT_VAPID_SUBJECT", "mailto:push@example.com")
+    assert not load(NotifierSettings).has_local_subject
+
+
+def test_a_key_for_apns_needs_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_APNS_KEY", "-----BEGIN PRIVATE KEY-----")
+    with pytest.raises(SystemExit):
+        load(NotifierSettings)
