@@ -26,7 +26,7 @@ from tools.devtoken import mint
 MIB: Final = 1024 * 1024
 LARGE_BYTES: Final = 100 * MIB
 MANY: Final = 50
-MANY_BYTES: Final = 10 * MIB
+PIECE_BYTES: Final = 256 * 1024
 LOADERS: Final = 8
 PICTURE_SIDE: Final = 2000
 PROBE_SECONDS: Final = 20
@@ -45,7 +45,7 @@ async def main() -> None:
         return
     async with uploader() as (http, conversation):
         await transfers(http, conversation, 1, LARGE_BYTES)
-        await transfers(http, conversation, MANY, MANY_BYTES)
+        await transfers(http, conversation, MANY, LARGE_BYTES)
     await beside()
 
 
@@ -131,9 +131,16 @@ async def put(http: httpx.AsyncClient, conversation: str, data: bytes, mime_type
     """Reserve, and send the bytes; returns the id."""
     body = {"conversationId": conversation, "name": "bench", "mimeType": mime_type, "size": len(data)}
     reservation = (await http.post("/chat/uploads", json=body)).raise_for_status().json()
-    answer = await http.request(reservation["method"], reservation["url"], headers=reservation["headers"], content=data)
+    headers = {**reservation["headers"], "Content-Length": str(len(data))}
+    answer = await http.request(reservation["method"], reservation["url"], headers=headers, content=pieces(data))
     answer.raise_for_status()
     return str(reservation["uploadId"])
+
+
+async def pieces(data: bytes) -> AsyncIterator[bytes]:
+    """The bytes as a client reads them from a disk: written at once, many files would wait behind each other."""
+    for start in range(0, len(data), PIECE_BYTES):
+        yield data[start : start + PIECE_BYTES]
 
 
 async def complete(http: httpx.AsyncClient, upload_id: str) -> str:
