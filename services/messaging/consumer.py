@@ -22,6 +22,8 @@ from shared.tracing import parent_of, span, traceparent_of
 log = structlog.get_logger(__name__)
 
 ALL: Final = 1_000_000
+MAX_CYCLE_BYTES: Final = 1024 * 1024
+"""A cycle takes no further batch when it holds so many bytes: what it stores and sends is a few times as much."""
 
 
 class Taken(NamedTuple):
@@ -128,10 +130,11 @@ class CommandConsumer:
 
     def _next(self) -> list[Taken]:
         taken: list[Taken] = []
-        commands = 0
-        while self._waiting and commands < self._max_commands:
+        commands = size = 0
+        while self._waiting and commands < self._max_commands and size < MAX_CYCLE_BYTES:
             taken.append(self._waiting.popleft())
             commands += len(taken[-1].batch.commands)
+            size += len(taken[-1].message.body)
         return taken
 
     async def _run_cycle(self, taken: list[Taken]) -> None:

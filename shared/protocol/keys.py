@@ -36,6 +36,8 @@ INBOX: Final = "inbox:"
 begins with the epoch."""
 INBOX_OFFSET: Final = "inbox:offset:"
 """string `inbox:offset:{userId}`: the offset last given."""
+INBOX_BYTES: Final = "inbox:bytes:"
+"""string `inbox:bytes:{userId}`: bytes of the texts that came; says when to look at how many are kept."""
 INBOX_EPOCH: Final = "inbox:epoch"
 """hash `inbox:epoch`: `epoch` of the partition's inboxes, and where it was checked:
 `server` (replication id), `run` (run id) and `node` (of a cluster)."""

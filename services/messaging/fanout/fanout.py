@@ -20,7 +20,7 @@ from shared.redis import Script, Shards
 _FANOUT: Final = Script("services.messaging.fanout", "shared.redis:epoch", "fanout")
 _TURN: Final = Script("services.messaging.fanout", "turn")
 _LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
-_MEMORY: Final = (MAX_BATCHES, MAX_SECONDS)
+_MEMORY: Final = (MAX_BATCHES, MAX_SECONDS, limits.INBOX_BYTES)
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
 OUTDATED: Final = 3
@@ -112,7 +112,9 @@ class Fanout:
         client = self._shards.at(index)
         budget = WaitBudget(self._max_deferral_seconds)
         while True:
-            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, *texts)
+            verdict, *answer = await _FANOUT(
+                client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, limits.INBOX_BYTES, *texts
+            )
             if verdict == DELIVERED:
                 break
             if verdict == OUTDATED:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -457,3 +458,15 @@ async def test_errors_go_to_the_asking_connection_alone(replica: Replica, talk: 
         {"type": "message.send", "tempId": "t1", "conversationId": talk.id},
     ]
     assert list(itertools.chain(*(downlink.deliveries for downlink in gateway.downlinks))) == []
+
+
+async def test_an_inbox_is_bounded_in_bytes(replica: Replica, shards: Shards, talk: Talk, gateway: Gateway) -> None:
+    media = json.dumps([{"url": "https://cdn.example/" + "x" * 2000, "type": "image"}] * 10)
+    for _ in range(10):
+        await run(replica, gateway, *(talk.send(talk.one, "caption", media=media) for _ in range(40)))
+        found = await entries(shards, talk.other)
+        size = sum(len(fields[b"e"]) for _, fields in found)
+        assert size <= limits.INBOX_BYTES
+    assert size > limits.INBOX_BYTES / 2
+    offsets = [int(entry_id.partition("-")[0]) for entry_id, _ in found]
+    assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))

@@ -23,7 +23,8 @@
 --     recounts       counter, count, version: counts that change without an event
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
 -- ARGV[6]: '1' to remember the batches as finished, if nothing has to follow; ARGV[7], ARGV[8]: how many, for how many seconds
--- ARGV[9] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes, so the texts come once, and
+-- ARGV[9]: bytes of texts kept in an inbox
+-- ARGV[10] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes, so the texts come once, and
 -- nothing is glued to them here: who reads an inbox or a delivery puts the unread total and the cursor behind them.
 --
 -- Returns {1, places of totals that are missing} and has done nothing; {2} and has done nothing, because messages before
@@ -32,9 +33,9 @@
 -- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
 local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes = unpack(cmsgpack.unpack(ARGV[1]))
-local inbox_events, inbox_seconds, last_message_seconds = ARGV[2], ARGV[3], ARGV[4]
+local inbox_events, inbox_seconds, last_message_seconds, inbox_bytes = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
 
-local TEXTS = 8
+local TEXTS = 9
 local call = redis.call
 local format = string.format
 
@@ -184,11 +185,38 @@ local function keep(stream, id, text, peer, total)
     end
 end
 
+-- Keep the newest texts that together are within the bytes. All are looked at, so it happens once in so many bytes that came.
+local BYTES_STEP = inbox_bytes / 16
+
+local function bound_bytes(user, stream, added)
+    local key = '{{INBOX_BYTES}}' .. user
+    local bytes = call('INCRBY', key, added)
+    if bytes == added then
+        call('EXPIRE', key, inbox_seconds)
+    end
+    if math.floor(bytes / BYTES_STEP) == math.floor((bytes - added) / BYTES_STEP) then
+        return
+    end
+    local kept, oldest, from = 0, nil, '+'
+    repeat
+        local entries = call('XREVRANGE', stream, from, '-', 'COUNT', 32)
+        for _, entry in ipairs(entries) do
+            kept = kept + #entry[2][2]
+            if oldest and kept > inbox_bytes - BYTES_STEP then
+                call('XTRIM', stream, 'MINID', oldest)
+                return
+            end
+            oldest = entry[1]
+            from = '(' .. oldest
+        end
+    until #entries == 0
+end
+
 local function deliver(user, number, first, count)
     local last, created = reserve(user, count)
     local stream = '{{INBOX}}' .. user
     local deliveries, gateways = deliveries_of(user)
-    local offset = last - count
+    local offset, added = last - count, 0
     for i = first, first + (count - 1) * 5, 5 do
         offset = offset + 1
         number = number + 1
@@ -196,6 +224,7 @@ local function deliver(user, number, first, count)
         if counter > 0 then
             total = count_unread(counter, events[i + 3], events[i + 4])
         end
+        added = added + #text
         keep(stream, format('%d', offset) .. suffix, text, events[i], total)
         if #deliveries > 0 then
             local delivery = relay.Delivery{
@@ -209,6 +238,7 @@ local function deliver(user, number, first, count)
     if created then
         call('EXPIRE', stream, inbox_seconds)
     end
+    bound_bytes(user, stream, added)
     return gateways
 end
 
