@@ -112,9 +112,7 @@ class Fanout:
         client = self._shards.at(index)
         budget = WaitBudget(self._max_deferral_seconds)
         while True:
-            verdict, *answer = await _FANOUT(
-                client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, limits.INBOX_BYTES, *texts
-            )
+            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, *texts)
             if verdict == DELIVERED:
                 break
             if verdict == OUTDATED:

@@ -3,22 +3,24 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from services.messaging.cycle import Cycle
+from services.messaging.failpoints import Failpoints
 from services.messaging.fanout import processed_batches
 from services.messaging.fanout.cycle_effects import CycleEffects
-from services.messaging.fanout.user_events import AnnouncedMessage
+from services.messaging.fanout.outgoing_events import OutgoingEvents
 from shared.postgres import Pool
 from shared.protocol import keys, limits
 from shared.protocol.relay import Command, CommandBatch
-from shared.rabbitmq import BrokerUnavailable
+from shared.protocol.topology import QUEUES
+from shared.rabbitmq import Publisher
 from shared.redis import Shards
-from shared.retry import retry_until_available
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
 from tests.support.redis import clients
 
@@ -332,23 +334,19 @@ async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
     assert (announced_message.send.content, announced_message.appended.receiver_id) == ("anybody?", talk.other.id)
 
 
-async def test_what_the_broker_refuses_to_hear_is_not_delivered_again(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
+async def test_what_the_broker_refuses_to_hear_holds_nothing_up_and_repeats_nothing(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
 ) -> None:
     """While the notifier can't be told, inboxes must not fill with repetitions."""
-    await shards.of(talk.other.id).client.delete(keys.key(keys.ROUTES, talk.other.id))
-    report, outages = replica.recorded.undelivered, iter([BrokerUnavailable(), TimeoutError()])
-
-    async def report_after_outages(announced: Iterable[AnnouncedMessage]) -> None:
-        for outage in outages:
-            raise outage
-        await report(announced)
-
-    monkeypatch.setattr(replica.recorded, "undelivered", report_after_outages)
+    shard = shards.of(talk.other.id)
+    await shard.client.delete(shard.key(keys.ROUTES, talk.other.id))
+    outgoing = OutgoingEvents(Publisher(SecretStr("amqp://127.0.0.1:1"), "test", QUEUES), 0)
+    cycle = Cycle(replica.handlers, replica.fanout, replica.indicators, outgoing, replica.audit, Failpoints())
     batch = gateway.batch(talk.send(talk.one))
-    await retry_until_available("test", lambda: replica.cycle.run([batch]))
-    assert len(replica.recorded.announced) == 1
-    assert len(await entries(shards, talk.other)) == 1
+    await cycle.run([batch])
+    await gateway.completed(batch)
+    found = [fields[b"e"] for _, fields in await entries(shards, talk.other)]
+    assert sum(b'"message.new"' in text for text in found) == 1
 
 
 async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:

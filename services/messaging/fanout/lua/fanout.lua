@@ -201,7 +201,7 @@ local function bound_bytes(user, stream, added)
     repeat
         local entries = call('XREVRANGE', stream, from, '-', 'COUNT', 32)
         for _, entry in ipairs(entries) do
-            kept = kept + #entry[2][2]
+            kept = kept + #entry[2][{{ENTRY_TEXT_PLACE}}]
             if oldest and kept > inbox_bytes - BYTES_STEP then
                 call('XTRIM', stream, 'MINID', oldest)
                 return
