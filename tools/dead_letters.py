@@ -5,14 +5,16 @@ takes the oldest ones.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue, HeadersType
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue, HeadersType
+from aiormq.exceptions import AMQPError
 
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER, QUEUES, Queue
+from shared.rabbitmq import split_hosts
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 5
@@ -83,10 +85,18 @@ def reason_of(message: AbstractIncomingMessage) -> str:
 @asynccontextmanager
 async def _open(amqp_url: str, queue: str) -> AsyncIterator[tuple[AbstractChannel, AbstractQueue]]:
     declared = _declaration(queue)
-    connection = await aio_pika.connect(amqp_url, timeout=CONNECT_SECONDS)
-    async with connection:
+    async with await _connect(amqp_url) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         yield channel, await channel.declare_queue(queue, durable=True, arguments=declared.arguments)
+
+
+async def _connect(amqp_url: str) -> AbstractConnection:
+    """A connection to the first node of the URL that answers. Raises the last one's AMQPError, OSError or TimeoutError."""
+    *others, last = split_hosts(amqp_url)
+    for node in others:
+        with suppress(AMQPError, OSError, TimeoutError):
+            return await aio_pika.connect(node, timeout=CONNECT_SECONDS)
+    return await aio_pika.connect(last, timeout=CONNECT_SECONDS)
 
 
 def _declaration(queue: str) -> Queue:
