@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import redis.asyncio as redis
 
 from shared.protocol import keys
 from shared.protocol.closing import CloseCode
 from tests.e2e.conftest import Pair
 from tests.support.people import People
+from tests.support.platform import Platform
 from tests.support.stack import Stack
 from tests.support.uploads import File, fetch, upload
 
@@ -134,3 +136,30 @@ async def test_media_says_what_uploads_take_and_deletes_what_nobody_needs(stack:
         assert status == 0, output
         assert (folder / "file").exists() is stays
     assert (await fetch(media["url"])).status_code == 200
+
+
+async def test_calls_of_the_server_api_are_listed(stack: Stack) -> None:
+    user = await Platform(stack.admin_url).make_user("audited")
+    status, out, err = await chatctl(stack, "audit", "--about", user["id"])
+    assert status == 0, err
+    assert "200" in out
+
+
+async def test_dead_webhooks_are_listed_replayed_and_dropped(stack: Stack) -> None:
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO webhooks.events (endpoint, order_key, type, at, data, dead_at, last_error) "
+            "VALUES ('http://nobody.invalid/', 'x', 'user.online', now(), '{}', now(), 'status 500')"
+        )
+        status, out, err = await chatctl(stack, "webhooks", "list")
+        assert status == 0, err
+        assert "dead letters: 1" in out
+        assert (await chatctl(stack, "webhooks", "replay"))[0] == 0
+        query = "SELECT dead_at IS NULL FROM webhooks.events WHERE endpoint = 'http://nobody.invalid/'"
+        assert await connection.fetchval(query) is True
+        await connection.execute("UPDATE webhooks.events SET dead_at = now() WHERE order_key = 'x'")
+        assert (await chatctl(stack, "webhooks", "drop", "--yes"))[0] == 0
+        assert await connection.fetchval(query) is None
+    finally:
+        await connection.close()

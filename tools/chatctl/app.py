@@ -6,7 +6,7 @@ from typing import Final
 import typer
 from rich.console import Console
 
-from tools.chatctl import bench_compare, dead_letters, media, revoke, send, status, tail, token, unread
+from tools.chatctl import audit, bench_compare, dead_letters, media, revoke, send, status, tail, token, unread, webhooks
 from tools.chatctl.failure import Failure
 from tools.vapid import vapid
 
@@ -27,6 +27,8 @@ app.command()(revoke.revoke)
 app.command()(unread.unread)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(media.app, name="media")
+app.add_typer(webhooks.app, name="webhooks")
+app.command()(audit.audit)
 app.command()(vapid)
 app.command("bench-compare")(bench_compare.bench_compare)
 

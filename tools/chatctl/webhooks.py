@@ -1,0 +1,77 @@
+"""`chatctl webhooks`: events that an endpoint refused for too long, and how many wait."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.postgres import connect, parse
+from tools.chatctl.failure import explained
+from tools.chatctl.target import backend_url
+
+MostOption = Annotated[int, typer.Option("--most", help="The oldest so many.", min=1)]
+_WAITING = (
+    "SELECT endpoint, count(*) AS events FROM webhooks.events WHERE dead_at IS NULL GROUP BY endpoint ORDER BY endpoint"
+)
+_DEAD = """
+    SELECT id, endpoint, type, at, attempts, last_error FROM webhooks.events WHERE dead_at IS NOT NULL ORDER BY id LIMIT $1
+"""
+_OLDEST = "SELECT id FROM webhooks.events WHERE dead_at IS NOT NULL ORDER BY id LIMIT $1"
+_REPLAY = f"""
+    UPDATE webhooks.events SET dead_at = NULL, next_at = NULL, attempts = 0, first_refused_at = NULL WHERE id IN ({_OLDEST})
+"""  # noqa: S608 - our own statement
+_DROP = f"DELETE FROM webhooks.events WHERE id IN ({_OLDEST})"  # noqa: S608
+
+app = typer.Typer(help="Look at webhooks that were given up, send them again, or drop them.", no_args_is_help=True)
+
+
+@app.command("list")
+def show(most: MostOption = 20) -> None:
+    """Show how many events wait for each endpoint, and the oldest dead letters."""
+    with explained():
+        waiting, dead = asyncio.run(_list(most))
+    console = Console()
+    for row in waiting:
+        console.print(f"{row['endpoint']}: {row['events']} waiting", highlight=False)
+    console.print(f"dead letters: {len(dead) or 'none'}", highlight=False)
+    if dead:
+        table = Table("id", "endpoint", "type", "at", "attempts", "error")
+        for row in dead:
+            table.add_row(*(str(value) for value in row.values()))
+        console.print(table)
+
+
+@app.command()
+def replay(most: MostOption = 1000) -> None:
+    """Send the oldest dead letters again."""
+    with explained():
+        done = asyncio.run(_execute(_REPLAY, most))
+    Console().print(f"{done} wait again", highlight=False)
+
+
+@app.command()
+def drop(most: MostOption = 1, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
+    """Forget the oldest dead letters, for good."""
+    if not yes:
+        typer.confirm(f"Forget up to {most} events for good?", abort=True)
+    with explained():
+        done = asyncio.run(_execute(_DROP, most))
+    Console().print(f"{done} dropped", highlight=False)
+
+
+async def _list(most: int) -> tuple[list[Any], list[Any]]:
+    connection = await connect(parse(backend_url("database", "CHAT_DATABASE_URL")), application_name="chatctl")
+    try:
+        return list(await connection.fetch(_WAITING)), list(await connection.fetch(_DEAD, most))
+    finally:
+        await connection.close()
+
+
+async def _execute(statement: str, most: int) -> int:
+    connection = await connect(parse(backend_url("database", "CHAT_DATABASE_URL")), application_name="chatctl")
+    try:
+        return int((await connection.execute(statement, most)).rpartition(" ")[2])
+    finally:
+        await connection.close()
