@@ -2,7 +2,7 @@
 
 /** @param {import("/client/src/index.js").ChatClient} client */
 export function followAttention(client) {
-  const report = () => client.setActive?.(document.visibilityState === "visible" && document.hasFocus());
+  const report = () => client.setActive(document.visibilityState === "visible" && document.hasFocus());
   document.addEventListener("visibilitychange", report);
   for (const event of ["focus", "blur"]) window.addEventListener(event, report);
   report();
