@@ -63,3 +63,5 @@ MAX_USERS_FOUND: Final = 20
 """Answers to `GET /chat/users?prefix=`."""
 MAX_PAGE_BYTES: Final = 1024 * 1024
 """About how many bytes of messages one page of a list holds; there are fewer items on it then, and a next page."""
+SEND_RETRY_SECONDS: Final = 2
+"""`retryAfter` of `send_failed`: clients that wait once to twice as long are all through within 5 s of the broker's return."""

@@ -162,7 +162,11 @@ export class Outbox {
     const entry = this.#find(conversationId, tempId);
     if (!entry) return;
     if (!error.retryable) return this.#fail(entry, error);
-    const delayMs = (error.retryAfter ?? 0) * 1000 + fullJitter(entry.attempts, this.#clock.random);
+    const { random } = this.#clock;
+    const floorMs = (error.retryAfter ?? 0) * 1000;
+    // An outage ends for all at once: whoever backed off further and further would be the last to notice.
+    const jitterMs = error.code === "send_failed" && floorMs ? random() * floorMs : fullJitter(entry.attempts, random);
+    const delayMs = floorMs + jitterMs;
     // The limit counts the user's messages in all conversations: the others need not try before then either.
     if (error.retryAfter) this.#pausedUntil = this.#clock.now() + delayMs;
     this.#retry(entry, delayMs);

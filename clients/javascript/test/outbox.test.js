@@ -128,3 +128,14 @@ test("closing rejects everything and sends nothing more", async () => {
   assert.deepEqual(line.sent, ["one", "other"]);
   assert.equal(outbox.size, 0);
 });
+
+test("an outage is tried again within twice its retryAfter, however long it lasts", async () => {
+  const { clock, line, outbox, add } = setUp();
+  const failed = new ChatError("send_failed", "not stored", { retryable: true, retryAfter: 2 });
+  add("one");
+  for (let attempt = 1; attempt <= 12; attempt++) {
+    outbox.refuse(TALK, "one", failed);
+    await clock.advance(4_000);
+    assert.equal(line.sent.length, attempt + 1);
+  }
+});

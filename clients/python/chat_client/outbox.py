@@ -99,7 +99,10 @@ class Outbox:
         await self._link.wait_open()
 
     async def _back_off(self, error: ServerError, attempt: int) -> None:
-        delay = (error.retry_after or 0.0) + full_jitter(attempt, self._random)
+        floor = error.retry_after or 0.0
+        # An outage ends for all at once: whoever backed off further and further would be the last to notice.
+        is_outage = error.code == "send_failed" and floor > 0
+        delay = floor + (self._random() * floor if is_outage else full_jitter(attempt, self._random))
         if error.retry_after is not None:
             # The limit counts the user's messages in all conversations: the others need not try before then either.
             self._paused_until = max(self._paused_until, time.monotonic() + error.retry_after)

@@ -7,7 +7,7 @@ from typing import Final
 from services.gateway import metrics
 from services.gateway.session.hub import Hub
 from services.gateway.user_budgets import Budget
-from shared.protocol import relay
+from shared.protocol import limits, relay
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ErrorEvent, error_event
 from shared.protocol.references import reference_of
@@ -25,7 +25,8 @@ class ErrorReplies:
         """The outcome of these commands is unknown, or nothing could be sent."""
         for command in commands:
             metrics.COMMANDS_FAILED.labels(reason).inc()
-            self._reply(command, error_event(ErrorCode.SEND_FAILED, ref=reference_of(command)))
+            retry_after = limits.SEND_RETRY_SECONDS
+            self._reply(command, error_event(ErrorCode.SEND_FAILED, retry_after=retry_after, ref=reference_of(command)))
 
     def overrun(self, command: relay.Command) -> None:
         """The connection has too many commands waiting."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from services.gateway.uplink import batches
-from shared.protocol import relay
+from shared.protocol import limits, relay
 from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS
 from shared.rest import health
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
@@ -96,7 +96,8 @@ async def test_without_a_broker_sends_fail_at_once_and_the_socket_stays(
     await until(lambda: gateway.process.downlinks[0].up)
     socket = await gateway.connect(alice)
     await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId="t")
-    await socket.expect_error("send_failed", timeout=2, tempId="t")
+    error = await socket.expect_error("send_failed", timeout=2, tempId="t")
+    assert error["error"]["retryAfter"] == limits.SEND_RETRY_SECONDS
     await socket.send("ping")
     await socket.expect("pong")
     readiness = await gateway.get("/readyz?verbose")

@@ -502,3 +502,19 @@ async def test_changes_of_messages_are_answered_by_their_events(server: Scripted
     with pytest.raises(ServerError, match="not_allowed"):
         await deleting
     await client.close()
+
+
+async def test_an_outage_is_tried_again_as_soon_after_many_failures_as_after_one(
+    server: ScriptedServer, client: ChatClient
+) -> None:
+    peer = await connected(server, client)
+    sending = asyncio.create_task(client.send(CONVERSATION, "text", "hello", temp_id="t1"))
+    ref = {"type": "message.send", "tempId": "t1", "conversationId": CONVERSATION}
+    async with asyncio.timeout(10):
+        for _ in range(8):
+            await peer.receive("message.send")
+            await peer.refuse("send_failed", ref, retryable=True, retry_after=0.02)
+        await peer.receive("message.send")
+        await peer.sent(1, "t1")
+        assert (await sending)["seq"] == 1
+    await client.close()
