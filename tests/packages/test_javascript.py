@@ -110,3 +110,11 @@ def test_the_package_is_small_and_clean(clients: Path, packed_client: Path) -> N
     # The build that packed it refuses a client of more than 12 KiB.
     assert "All good" in run_command(["npx", "publint", "--strict"], sources)
     run_command(["npx", "attw", str(packed_client), "--format", "ascii", "--profile", "node16"], sources)
+
+
+@pytest.mark.parametrize("document", ["openapi.json", "admin-openapi.json"])
+def test_generated_types_of_the_rest_calls_compile(document: str, application: Path, tmp_path: Path) -> None:
+    source = Path(__file__).parents[2] / "docs" / "api" / document
+    made = tmp_path / "rest.d.ts"
+    run_command(["npx", "--yes", "openapi-typescript@7", str(source), "--output", str(made)], tmp_path)
+    run_command(["npx", "tsc", "--strict", "--noEmit", "--skipLibCheck", "false", str(made)], application)

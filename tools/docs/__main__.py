@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tools.docs import asyncapi, configuration, openapi, pages, typescript
+from tools.docs import admin_openapi, asyncapi, configuration, openapi, pages, typescript
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,6 +14,7 @@ def documents() -> dict[str, str]:
     return {
         "docs/api/asyncapi.json": asyncapi.text(events),
         "docs/api/openapi.json": asyncapi.text(calls),
+        "docs/api/admin-openapi.json": asyncapi.text(admin_openapi.document()),
         "docs/api/index.html": pages.render(events, calls),
         "docs/configuration.md": configuration.text(),
         "shared/setting_names.txt": configuration.names(),

@@ -20,6 +20,35 @@ _NOTHING: Final[Any] = None
 """In place of stores: the routes are described here, never called."""
 _NAMES_A_USER: Final = ("/chat/conversations post", "/chat/follows/{username} put", "/chat/follows/{username} delete")
 """The calls that name another user, who may not exist."""
+_OPERATIONS: Final = {
+    "POST /chat/conversations": "openConversation",
+    "GET /chat/conversations": "listConversations",
+    "GET /chat/conversations/{conversation_id}": "getConversation",
+    "PATCH /chat/conversations/{conversation_id}": "updateConversation",
+    "DELETE /chat/conversations/{conversation_id}": "clearConversation",
+    "GET /chat/conversations/{conversation_id}/messages": "listMessages",
+    "GET /chat/users": "findUsers",
+    "GET /chat/users/me": "getMe",
+    "PATCH /chat/users/me": "updateMe",
+    "GET /chat/users/me/settings": "getSettings",
+    "PATCH /chat/users/me/settings": "updateSettings",
+    "GET /chat/blocks": "listBlocks",
+    "GET /chat/unread": "getUnread",
+    "PUT /chat/follows/{username}": "followUser",
+    "DELETE /chat/follows/{username}": "unfollowUser",
+    "GET /chat/friends": "listFriends",
+    "GET /chat/presence": "listPresence",
+    "POST /chat/uploads": "reserveUpload",
+    "POST /chat/uploads/{upload_id}/complete": "completeUpload",
+    "GET /chat/uploads/{upload_id}": "getUpload",
+    "GET /chat/push/key": "getPushKey",
+    "PUT /chat/push/subscriptions": "putPushSubscription",
+    "DELETE /chat/push/subscriptions": "deletePushSubscriptions",
+    "PUT /chat/push/devices": "putPushDevice",
+    "DELETE /chat/push/devices": "deletePushDevice",
+    "POST /chat/reports": "reportMessages",
+}
+"""Call → its operation id: what generators make a function's name of."""
 _SUCCESS: Final = {"200": "Done", "201": "Made", "204": "Done; the body is empty"}
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait first.", "schema": {"type": "integer"}}}
 _CHALLENGE: Final = {"WWW-Authenticate": {"description": "RFC 9110, section 11.6.1.", "schema": {"const": "Bearer"}}}
@@ -44,6 +73,7 @@ def document() -> dict[str, Any]:
     )
     for path, verbs in made["paths"].items():
         for verb, call in verbs.items():
+            call["operationId"] = _OPERATIONS[f"{verb.upper()} {path}"]
             call["responses"] = _answers(verb, path, call)
     return made
 

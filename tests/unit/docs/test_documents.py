@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 from shared.protocol import client, server
 from shared.protocol.closing import CLIENT_ADVICE
 from shared.protocol.errors import ErrorCode
-from tools.docs import asyncapi, openapi
+from tools.docs import admin_openapi, asyncapi, openapi
 from tools.docs.__main__ import ROOT, documents
 from tools.docs.configuration import SERVICES, settings_of
 from tools.stack.plan import REPLICAS
@@ -57,6 +57,14 @@ def test_committed_document_is_what_the_code_says(path: str) -> None:
 
 def test_openapi_is_valid() -> None:
     validate(openapi.document())
+    validate(admin_openapi.document())
+
+
+def test_operation_ids_are_names_of_functions() -> None:
+    for document in (openapi.document(), admin_openapi.document()):
+        names = [call["operationId"] for verbs in document["paths"].values() for call in verbs.values()]
+        assert len(set(names)) == len(names)
+        assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name) for name in names)
 
 
 def test_openapi_has_every_call() -> None:
