@@ -10,7 +10,16 @@ from difflib import get_close_matches
 from importlib.resources import files
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AnyHttpUrl, AnyUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AnyHttpUrl,
+    AnyUrl,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.origins import origin_fault
@@ -23,9 +32,6 @@ from shared.redis import DEFAULT_PARTITIONS, topology_of
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
 
-CommaList = Annotated[list[str], NoDecode]
-"""A list written with commas: `https://a.example,https://b.example`."""
-
 S = TypeVar("S", bound="ServiceSettings")
 
 
@@ -34,6 +40,11 @@ def split_commas(value: Any) -> Any:
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
+
+
+# The type itself splits: validators named alike in a class and its subclass would replace each other.
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(split_commas)]
+"""A list written with commas: `https://a.example,https://b.example`."""
 
 
 class ServiceSettings(BaseSettings):
@@ -105,8 +116,6 @@ class ServiceSettings(BaseSettings):
     traces_url: AnyUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; none are made without it.")
     traces_ratio: float = Field(0.01, ge=0, le=1, description="Share of batches that are traced.")
     shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
-
-    _split = field_validator("allowed_origins", "webhook_urls", mode="before")(split_commas)
 
     @field_validator("webhook_urls")
     @classmethod

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Final, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from services.gateway.user_budgets import Budget
-from shared.settings import CommaList, ServiceSettings, split_commas
+from shared.settings import CommaList, ServiceSettings
 
 RENEWALS_PER_LEASE: Final = 3
 """A lease outlives two lost renewals: one renewed just before its end flaps."""
@@ -55,8 +55,6 @@ class GatewaySettings(ServiceSettings):
     uplink_pause_seconds: float = Field(
         0.007, ge=0, le=0.1, description="Longest wait for a command batch to fill; nothing is waited for at rest."
     )
-
-    _split = field_validator("allowed_origins", "media_allowed_hosts", mode="before")(split_commas)
 
     @model_validator(mode="after")
     def _pong_after_ping(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Final, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.media.inspection.sniffing import KNOWN_TYPES
-from shared.settings import CommaList, split_commas
+from shared.settings import CommaList
 from shared.uploads import UploadSettings
 
 MIB: Final = 1024 * 1024
@@ -66,8 +66,6 @@ class MediaSettings(UploadSettings):
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
-
-    _split_types = field_validator("upload_types", mode="before")(split_commas)
 
     @field_validator("upload_types")
     @classmethod

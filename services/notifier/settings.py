@@ -9,7 +9,7 @@ from services.notifier.native.apns import ApnsKey, ApnsTokens
 from services.notifier.native.fcm import FcmAccount
 from services.notifier.webpush.allowlist import AllowList
 from services.notifier.webpush.vapid import VapidKeys
-from shared.settings import CommaList, ServiceSettings, split_commas
+from shared.settings import CommaList, ServiceSettings
 
 PUSH_SERVICES: Final = (
     "fcm.googleapis.com",
@@ -69,8 +69,6 @@ class NotifierSettings(ServiceSettings):
     push_timeout_seconds: float = Field(5, gt=0, le=60, description="Limit for one request to a push service.")
     push_concurrency: int = Field(100, ge=1, le=1000, description="Requests under way to one push service.")
     push_attempts: int = Field(6, ge=1, le=20, description="Requests for one notification before it is given up.")
-
-    _split_lists = field_validator("push_allowed_hosts", "apns_topics", mode="before")(split_commas)
 
     @field_validator("push_allowed_hosts")
     @classmethod

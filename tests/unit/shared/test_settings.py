@@ -2,6 +2,8 @@
 
 import pytest
 
+from services.gateway.settings import GatewaySettings
+from services.webhooks.settings import WebhooksSettings
 from shared.settings import ServiceSettings, load
 
 GOOD = {
@@ -24,6 +26,21 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, **changed: str | None) -> N
 def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
     assert load(ServiceSettings).allowed_origins == ["https://a.example", "https://b.example"]
+
+
+def test_lists_of_a_service_leave_those_of_all_services_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = ["http://a.example/hook", "http://b.example/hook"]
+    set_environment(
+        monkeypatch,
+        CHAT_WEBHOOK_URLS=",".join(urls),
+        CHAT_WEBHOOK_SECRET="whsec_bG9jYWwtZGV2ZWxvcG1lbnQtd2ViaG9vay1zZWNyZXQ=",
+        CHAT_WEBHOOK_PRIVATE_HOSTS="a.internal, b.internal",
+        CHAT_MEDIA_ALLOWED_HOSTS="c.example, d.example",
+    )
+    gateway, webhooks = load(GatewaySettings), load(WebhooksSettings)
+    assert gateway.webhook_urls == webhooks.webhook_urls == urls
+    assert gateway.media_allowed_hosts == ["c.example", "d.example"]
+    assert webhooks.webhook_private_hosts == ["a.internal", "b.internal"]
 
 
 @pytest.mark.parametrize(
