@@ -9,10 +9,11 @@ import structlog
 
 from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
+from services.gateway.session.actions import Action, Close, PauseReading, Pong, Reply
 from services.gateway.session.friend_snapshot import FriendSnapshot
 from services.gateway.session.heartbeat import Deadlines
 from services.gateway.session.inbox_follower import InboxFollower
-from services.gateway.session.rules import Action, Close, PauseReading, Pong, Reply, Session
+from services.gateway.session.rules import Session
 from services.gateway.socket.frames import Burst, text_frame
 from services.gateway.socket.websocket_protocol import GatewayProtocol
 from shared.auth import Principal

@@ -1,16 +1,24 @@
 """The rules of one connection, without I/O: a frame and the time in, what is to be done out."""
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from services.gateway import metrics
 from services.gateway.rate_limit import Flood, RateLimit
+from services.gateway.session.actions import (
+    Action,
+    Close,
+    PauseReading,
+    Pong,
+    RefreshToken,
+    Reply,
+    SetActive,
+)
 from services.gateway.session.media_urls import MediaHosts
+from services.gateway.session.references import TYPES, lenient_reference, reference_in, reference_to
 from shared.protocol import client, limits, payloads, relay, server
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder
@@ -20,51 +28,6 @@ from shared.protocol.stored_event import size_fault
 TOO_MANY_EVENTS: Final = "Too many events"
 MAX_REFUSALS: Final = 100
 """Frames over a rate that are answered within a second before the client has to wait."""
-_MAX_LENIENT_BYTES: Final = 64 * 1024
-"""A frame that is no JSON to us is read again for its reference, unless it is longer than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Send this event's JSON to the connection."""
-
-    text: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the connection."""
-
-    code: CloseCode
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshToken:
-    """Verify a new token, and answer."""
-
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    """Send this event's JSON to the connection, whose client has said that it lives."""
-
-    text: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PauseReading:
-    """Read nothing from the connection for a while: it goes on sending what is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetActive:
-    """The client's window is in use, or no longer."""
-
-    active: bool
-
-
-Action = relay.Command | relay.Typing | relay.SetStatus | SetActive | Reply | Close | RefreshToken | Pong | PauseReading
 
 
 class Session:
@@ -110,12 +73,12 @@ class Session:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return self._on_malformed(data, str(error), now)
         kind = type(frame)
-        metrics.EVENTS_IN.counts[_TYPES[kind]] += 1
+        metrics.EVENTS_IN.counts[TYPES[kind]] += 1
         self._unknown_frames = 0
         if kind is not client.MessageSend:
             wait = self._rate_limit.take(now)
             if wait:
-                return self._too_many(TOO_MANY_EVENTS, wait, _reference(frame), now)
+                return self._too_many(TOO_MANY_EVENTS, wait, reference_to(frame), now)
         return _RULES[kind](self, frame, now)
 
     def on_binary(self, now: float) -> tuple[Action, ...]:
@@ -138,14 +101,14 @@ class Session:
             field = self._refused_url(item)
             if field is not None:
                 reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
-                return self._refuse(ErrorCode.VALIDATION_ERROR, reason, _reference(frame), now)
+                return self._refuse(ErrorCode.VALIDATION_ERROR, reason, reference_to(frame), now)
         media = json_encoder.encode(payload.media) if payload.media else None
         metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
         too_large = size_fault(payload.content, media, metadata)
         if too_large is not None:
-            return self._refuse(ErrorCode.VALIDATION_ERROR, too_large, _reference(frame), now)
+            return self._refuse(ErrorCode.VALIDATION_ERROR, too_large, reference_to(frame), now)
         if now < self._refused_until:
-            return self._too_many(None, self._refused_until - now, _reference(frame), now)
+            return self._too_many(None, self._refused_until - now, reference_to(frame), now)
         return (
             relay.SendMessage(
                 self.user_id,
@@ -239,10 +202,10 @@ class Session:
         try:
             envelope = client.envelope_decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            reference = _lenient_reference(data)
+            reference = lenient_reference(data)
             answer = self._on_unknown if reference is None else self._on_invalid
             return answer(ErrorCode.VALIDATION_ERROR, reason, reference, now)
-        reference = _reference_of(envelope)
+        reference = reference_in(envelope)
         if envelope.type in client.FRAMES:
             return self._on_invalid(ErrorCode.VALIDATION_ERROR, reason, reference, now)
         return self._on_unknown(ErrorCode.UNKNOWN_EVENT, f"Unknown event type: {reference.type}", reference, now)
@@ -292,7 +255,6 @@ class Session:
         return None
 
 
-_TYPES: Final[dict[type[Any], str]] = {frame: name for name, frame in client.FRAMES.items()}
 _RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]]]] = {
     client.MessageSend: Session._on_send,
     client.MessageRead: Session._on_read,
@@ -310,49 +272,3 @@ _RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]
     client.ReactionRemove: Session._on_reaction_remove,
     client.ClientState: Session._on_client_state,
 }
-
-
-def _reference(frame: client.ClientFrame) -> ErrorReference:
-    """What names a valid frame to its sender."""
-    payload: Any = frame.payload
-    return ErrorReference(
-        _TYPES[type(frame)], getattr(payload, "temp_id", None), getattr(payload, "conversation_id", None)
-    )
-
-
-def _reference_of(envelope: client.Envelope) -> ErrorReference:
-    """What names a refused frame to its sender: only what it said itself, in bounds."""
-    payload = envelope.payload if isinstance(envelope.payload, dict) else {}
-    return ErrorReference(
-        envelope.type[: limits.MAX_TEMP_ID_CHARACTERS],
-        _short(payload.get("tempId")),
-        _short(payload.get("conversationId")),
-    )
-
-
-def _lenient_reference(data: bytes) -> ErrorReference | None:
-    """What names a frame that is JSON by its grammar, but holds a lone surrogate or a number that nothing can hold.
-
-    RFC 8259 (sections 6 and 8.2) leaves both to the reader. msgspec refuses the whole frame; its sender shall know which.
-    """
-    if len(data) > _MAX_LENIENT_BYTES:
-        return None
-    try:
-        frame = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    kind = frame.get("type") if isinstance(frame, dict) else None
-    if not isinstance(kind, str) or kind not in client.FRAMES:
-        return None
-    return _reference_of(client.Envelope(kind, frame.get("payload")))
-
-
-def _short(value: Any) -> str | None:
-    """`value` if it is a text that we would take as an id."""
-    if not isinstance(value, str) or len(value) > limits.MAX_TEMP_ID_CHARACTERS:
-        return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return None
-    return value

@@ -13,9 +13,9 @@ from services.gateway import metrics
 from services.gateway.downlink.recovery import Recovery
 from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.registry.connections import ConnectionRegistry
+from services.gateway.session.actions import Action, RefreshToken, SetActive
 from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
-from services.gateway.session.rules import Action, RefreshToken, SetActive
 from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.store_clock import StoreClock
 from services.gateway.uplink.presence import PresencePublisher
