@@ -117,7 +117,7 @@ async def test_a_block_that_is_set_while_the_conversation_is_made_counts(replica
     pair = pair_of(one.id, other.id)
     async with replica.pool.acquire() as maker, maker.transaction():
         await lock(maker, pair)
-        await maker.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair)
+        await maker.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair, one.id)
         blocking = asyncio.create_task(replica.blocks.set(other.id, one.id, active=True))
         await eventually(lambda: somebody_waits(replica.pool))
     await blocking

@@ -7,17 +7,20 @@ import pytest
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.redis import Shards
+from tests.support.backends import Backends
 from tests.support.messaging import new_person
 from tools.chatctl.failure import Failure
 from tools.chatctl.revoke import revoke
+from tools.stack import ladder
 
 
 @pytest.mark.parametrize("shards", [1], indirect=True)
 async def test_a_user_is_revoked_by_name(
-    pool: Pool, shards: Shards, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    pool: Pool, shards: Shards, backends: Backends, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, url in urls.items():
-        monkeypatch.setenv(name, url)
+    urls = {ladder.DATABASE: database_url, ladder.REDIS: backends.redis, ladder.AMQP: backends.amqp}
+    for kind, url in urls.items():
+        monkeypatch.setenv(kind.variable, url)
     person = await new_person(pool)
     await asyncio.to_thread(revoke, person.username, 1)
     revoked = keys.key(keys.REVOKED, person.id)

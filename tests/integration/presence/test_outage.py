@@ -109,8 +109,9 @@ async def test_what_is_owed_is_not_told_to_who_is_a_friend_no_more(
     await replica.unfollow(new.user_id, unreachable.user_id)
     watch()
     await until(gateways, lambda: len([each for each in new.heard if isinstance(each, server.StatusBulk)]) == 2)
-    assert list(new.view) == [friend.user_id]
-    assert unreachable.view[new.user_id].status == "offline"
+    complete = [each for each in new.heard if isinstance(each, server.StatusBulk)][-1]
+    assert [user.user_id for user in complete.payload.users] == [friend.user_id]
+    assert new.view[unreachable.user_id].status == unreachable.view[new.user_id].status == "offline"
 
 
 async def test_other_servers_are_swept(
