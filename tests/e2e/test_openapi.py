@@ -42,6 +42,13 @@ RIGHT: list[tuple[str, str, str, dict[str, Any] | None, int]] = [
     ("GET", "/chat/conversations", "?limit=1", None, 200),
     ("GET", "/chat/conversations/{conversation_id}", "", None, 200),
     ("GET", "/chat/conversations/{conversation_id}/messages", "?afterSeq=0", None, 200),
+    ("PATCH", "/chat/conversations/{conversation_id}", "", {"pinned": True}, 200),
+    ("POST", "/chat/reports", "", {"conversationId": "{conversation_id}", "seqs": [1], "reason": "spam"}, 201),
+    ("GET", "/chat/users", "?username={username}", None, 200),
+    ("GET", "/chat/users/me/settings", "", None, 200),
+    ("PATCH", "/chat/users/me/settings", "", {"push": {"preview": False}}, 200),
+    ("PUT", "/chat/push/devices", "", {"platform": "fcm", "token": "device-token"}, 204),
+    ("DELETE", "/chat/push/devices", "", {"platform": "fcm", "token": "device-token"}, 204),
     ("GET", "/chat/unread", "", None, 200),
     ("GET", "/chat/blocks", "", None, 200),
     ("GET", "/chat/users/me", "", None, 200),
@@ -56,6 +63,7 @@ RIGHT: list[tuple[str, str, str, dict[str, Any] | None, int]] = [
     ("POST", "/chat/uploads", "", {**UPLOAD, "conversationId": "{conversation_id}"}, 201),
     ("POST", "/chat/uploads/{upload_id}/complete", "", None, 200),
     ("GET", "/chat/uploads/{upload_id}", "", None, 200),
+    ("DELETE", "/chat/conversations/{conversation_id}", "", None, 204),
 ]
 
 

@@ -95,6 +95,8 @@ def _answers(verb: str, path: str, call: dict[str, Any]) -> dict[str, Any]:
     answers["429"] = _error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many requests", headers=_RETRY_AFTER)
     if path == "/chat/users":
         answers["403"] = _error(ErrorCode.FORBIDDEN, "This deployment finds users by whole names only: give username")
+    if path == "/chat/reports":
+        answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
     if path == "/chat/uploads":
         answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
         answers["429"] = _error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many uploads", headers=_RETRY_AFTER)
