@@ -60,7 +60,7 @@ class Dispatcher:
         places = (1 if self._circuit.is_open else self._concurrency) - len(self._busy)
         if places <= 0:
             return False
-        begun = self._held.due(datetime.now(UTC), places)
+        begun = self._held.due(datetime.now(UTC), places, self._busy)
         for key in begun:
             self._start(tasks, key, None)
         if len(begun) < places and len(self._held) < MOST_HELD:

@@ -1,7 +1,7 @@
 """Order keys that wait behind a refused event, and when each is tried again."""
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 
@@ -29,13 +29,23 @@ class HeldKeys:
         """Nothing of the key waits behind a refusal any more."""
         self._until.pop(key, None)
 
-    def due(self, now: datetime, most: int) -> list[str]:
-        """Up to `most` keys whose time has come, the longest waiting first. They stay held until `release`."""
+    def due(self, now: datetime, most: int, busy: Collection[str]) -> list[str]:
+        """Up to `most` keys whose time has come, the longest waiting first. They stay held until `release`.
+
+        A key in `busy` is being worked on, and stays in the queue: two at once would post its events out of order.
+        """
         found: list[str] = []
+        passed: list[tuple[datetime, str]] = []
         while self._queue and self._queue[0][0] <= now and len(found) < most:
             at, key = heapq.heappop(self._queue)
-            if self._until.get(key) == at:
+            if self._until.get(key) != at:
+                continue
+            if key in busy:
+                passed.append((at, key))
+            else:
                 found.append(key)
+        for entry in passed:
+            heapq.heappush(self._queue, entry)
         return found
 
     def hasten(self, now: datetime) -> None:
