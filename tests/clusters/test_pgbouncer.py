@@ -1,8 +1,6 @@
 """PgBouncer in transaction mode serves when it keeps prepared statements, and is refused with words when it doesn't."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -12,6 +10,7 @@ from pydantic import SecretStr
 from services.messaging.stores.sql import HINTS
 from shared import postgres
 from shared.postgres.condition import POOLER
+from tests.clusters.conftest import FreshFolder
 from tests.support.pgbouncer import pgbouncers, pooled, version_of
 
 FOUND = pgbouncers()
@@ -21,11 +20,8 @@ ROUNDS = 40
 
 
 @pytest.fixture
-async def folder(server_folder: Path) -> AsyncIterator[Path]:
-    made = server_folder / "pgbouncer"
-    made.mkdir()
-    yield made
-    shutil.rmtree(made)
+def folder(fresh_folder: FreshFolder) -> Path:
+    return fresh_folder("pgbouncer")
 
 
 @pytest.mark.skipif(not FOUND, reason="no PgBouncer on this machine")

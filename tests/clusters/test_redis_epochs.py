@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from services.gateway.registry.connections import ConnectionRegistry, RecoveryResult
 from services.messaging.fanout.fanout import Fanout
 from shared.redis import DEFAULT_PARTITIONS, Shards, open_shards
+from tests.clusters.conftest import FreshFolder
 from tests.support.redis_cluster import ClusterNodes, redis_cluster
 from tests.support.redis_nodes import Node, Nodes, until_true
 
@@ -51,9 +51,9 @@ async def partition(url: str) -> AsyncIterator[Partition]:
 
 
 @pytest.fixture
-async def make_node(server_folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[MakeNode]:
+async def make_node(fresh_folder: FreshFolder, request: pytest.FixtureRequest) -> AsyncIterator[MakeNode]:
     """Makes servers that stop with the test."""
-    nodes, made = Nodes(server_folder / request.node.name), list[Node]()
+    nodes, made = Nodes(fresh_folder(request.node.name)), list[Node]()
 
     def make(name: str, *options: str) -> Node:
         made.append(nodes.node(name, *options))
@@ -136,8 +136,8 @@ async def test_a_first_replica_ends_no_epoch(make_node: MakeNode) -> None:
 
 
 @pytest.fixture
-async def cluster(server_folder: Path) -> AsyncIterator[ClusterNodes]:
-    async with redis_cluster(server_folder / "epoch-cluster") as found:
+async def cluster(fresh_folder: FreshFolder) -> AsyncIterator[ClusterNodes]:
+    async with redis_cluster(fresh_folder("epoch-cluster")) as found:
         yield found
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from shared.redis import DEFAULT_PARTITIONS
 from shared.redis.hash_tags import tags
+from tests.clusters.conftest import FreshFolder
 from tests.clusters.redis_system import running
 from tests.faults.load import Load, chatting
 from tests.faults.proxy import Proxy
@@ -68,8 +69,8 @@ class Moving:
 
 
 @pytest.fixture
-async def moving(server_folder: Path) -> AsyncIterator[tuple[str, Moving]]:
-    nodes = Nodes(server_folder / "moving")
+async def moving(fresh_folder: FreshFolder) -> AsyncIterator[tuple[str, Moving]]:
+    nodes = Nodes(fresh_folder("moving"))
     async with AsyncExitStack() as stack:
         first = nodes.node("server-1", *DURABILITY)
         second = nodes.node("server-2", *DURABILITY, "--replicaof", f"127.0.0.1 {first.port}")
@@ -83,25 +84,25 @@ async def moving(server_folder: Path) -> AsyncIterator[tuple[str, Moving]]:
         yield f"redis://127.0.0.1:{port}/0", Moving(first, second, proxy)
 
 
-async def test_roles_change_behind_one_address(moving: tuple[str, Moving], server_folder: Path) -> None:
+async def test_roles_change_behind_one_address(moving: tuple[str, Moving], fresh_folder: FreshFolder) -> None:
     url, servers = moving
 
     async def change(_load: Load) -> None:
         await servers.change_roles()
 
-    await survives(server_folder / "moving-services", url, change, change)
+    await survives(fresh_folder("moving-services"), url, change, change)
 
 
 # --- Sentinel ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def watched(server_folder: Path) -> AsyncIterator[Watched]:
-    async with redis_sentinel(server_folder / "sentinel", *DURABILITY) as found:
+async def watched(fresh_folder: FreshFolder) -> AsyncIterator[Watched]:
+    async with redis_sentinel(fresh_folder("sentinel"), *DURABILITY) as found:
         yield found
 
 
-async def test_sentinels_replace_a_master(watched: Watched, server_folder: Path) -> None:
+async def test_sentinels_replace_a_master(watched: Watched, fresh_folder: FreshFolder) -> None:
     """Killed, with the messages that its replica did not have yet; then in order; then everything is forgotten."""
 
     async def kill(load: Load) -> None:
@@ -118,19 +119,19 @@ async def test_sentinels_replace_a_master(watched: Watched, server_folder: Path)
     async def flush(_load: Load) -> None:
         await (await watched.master()).command("FLUSHALL")
 
-    await survives(server_folder / "sentinel-services", watched.url, kill, fail_over, flush)
+    await survives(fresh_folder("sentinel-services"), watched.url, kill, fail_over, flush)
 
 
 # --- Redis Cluster -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def cluster(server_folder: Path) -> AsyncIterator[ClusterNodes]:
-    async with redis_cluster(server_folder / "cluster", *DURABILITY) as found:
+async def cluster(fresh_folder: FreshFolder) -> AsyncIterator[ClusterNodes]:
+    async with redis_cluster(fresh_folder("cluster"), *DURABILITY) as found:
         yield found
 
 
-async def test_a_cluster_loses_a_master_and_moves_its_slots(cluster: ClusterNodes, server_folder: Path) -> None:
+async def test_a_cluster_loses_a_master_and_moves_its_slots(cluster: ClusterNodes, fresh_folder: FreshFolder) -> None:
     """A master killed, each partition moved to another node, a failover in order, and everything forgotten."""
     partitions = tags(DEFAULT_PARTITIONS)
 
@@ -157,4 +158,4 @@ async def test_a_cluster_loses_a_master_and_moves_its_slots(cluster: ClusterNode
         for node in {await cluster.master_of(tag) for tag in partitions}:
             await node.command("FLUSHALL")
 
-    await survives(server_folder / "cluster-services", cluster.url, kill, reshard, fail_over, flush)
+    await survives(fresh_folder("cluster-services"), cluster.url, kill, reshard, fail_over, flush)

@@ -2,21 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
 from shared.protocol import keys
 from shared.redis import TRANSIENT_ERRORS, RedisError, Script, open_shards
+from tests.clusters.conftest import FreshFolder
 from tests.support.redis_nodes import Node, Nodes
 
 USER = "5d0ab2ea-3f2d-4a5e-9a53-50e2a5a6b0c1"
 
 
 @pytest.fixture
-async def sentinel(server_folder: Path) -> AsyncIterator[Node]:
+async def sentinel(fresh_folder: FreshFolder) -> AsyncIterator[Node]:
     """A Sentinel with a password, that watches a master with another one."""
-    nodes = Nodes(server_folder / "sign-in")
+    nodes = Nodes(fresh_folder("sign-in"))
     async with AsyncExitStack() as stack:
         master = nodes.node("master", "--requirepass", "s3cret")
         watch = (
