@@ -28,6 +28,7 @@ LOOP_LAG = Histogram(
 )
 WORK_HELD = Gauge("chat_work_held", "Pieces of work that are held because a backend is away.", ["work"])
 WORK_RETRIES = Counter("chat_work_retries_total", "Attempts that failed because a backend was away.", ["work"])
+CLOCK_OFFSET = Gauge("chat_clock_offset_seconds", "How far this machine's clock is ahead of Redis'.")
 BUILD_INFO = Gauge("chat_build_info", "Always 1; the labels say what runs.", ["service", "instance", "version"])
 
 

@@ -26,6 +26,7 @@ from shared.redis import Shards, open_shards
 from shared.requests import Requester
 from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
 from shared.settings import load
+from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 
 QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS, NOTIFIER_EVENTS)
@@ -40,9 +41,10 @@ class Admin:
         self._shards = shards
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._stopping = False
-        self._tokens = ServiceTokens(settings)
+        self._clock = StoreClock(shards)
+        self._tokens = ServiceTokens(settings, self._clock)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
-        requester = Requester(self._publisher, shards)
+        requester = Requester(self._publisher, shards, self._clock)
         directory, revocations = Directory(pool), Revocations(pool, shards)
         jobs = Jobs(pool, settings.instance)
         self._eraser = Eraser(jobs, directory, revocations, self._publisher, requester)
@@ -57,6 +59,7 @@ class Admin:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("eraser", self._eraser.run())

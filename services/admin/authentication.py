@@ -11,6 +11,7 @@ from services.admin.settings import AdminSettings
 from shared.auth import TokenError, TokenVerifier
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.authentication import BEARER
+from shared.store_clock import StoreClock
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +22,12 @@ MOST_SUBJECT_CHARACTERS: Final = 255
 class ServiceTokens:
     """Verifies service tokens. With a key set of their own, a user's token is known as such and forbidden, not unauthorized."""
 
-    def __init__(self, settings: AdminSettings) -> None:
-        self._users = TokenVerifier(settings)
+    def __init__(self, settings: AdminSettings, clock: StoreClock) -> None:
+        self._users = TokenVerifier(settings, clock.now)
         self._own: TokenVerifier | None = None
         if settings.admin_jwks_url is not None:
             own = settings.model_copy(update={"jwt_secret": None, "jwks_url": settings.admin_jwks_url})
-            self._own = TokenVerifier(own)
+            self._own = TokenVerifier(own, clock.now)
 
     @property
     def verifiers(self) -> list[TokenVerifier]:

@@ -25,7 +25,6 @@ from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.settings import GatewaySettings
 from services.gateway.socket.http_protocol import HttpProtocol, listen
 from services.gateway.socket.websocket_protocol import GatewayProtocol
-from services.gateway.store_clock import StoreClock
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.dispatcher import Dispatcher
@@ -46,6 +45,7 @@ from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS, RedisError, open_shards
 from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
 from shared.settings import load
+from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
 
@@ -64,11 +64,11 @@ class Process:
         self.shards = open_shards(settings.redis_urls, settings.redis_partitions)
         self._queues = command_queues(settings.command_queues)
         self.publisher = Publisher(settings.amqp_url, settings.instance, (*QUEUES, *self._queues[1:]))
-        self.verifier = TokenVerifier(settings)
+        self.clock = StoreClock(self.shards)
+        self.verifier = TokenVerifier(settings, self.clock.now)
         self.revocations = Revocations(pool, self.shards)
         self.database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self.user_registration = UserRegistration(Directory(pool))
-        self.clock = StoreClock(self.shards)
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)
         budgets = UserBudgets(self.shards, settings.budgets)
@@ -89,10 +89,11 @@ class Process:
             self.publisher,
             rate_limit,
             gateway_id=self.gateway_id,
+            clock=self.clock,
             renewal_seconds=settings.renewal_seconds,
         )
         self.takeover = Takeover(self.shards, self.gateway_id, self.undelivered, presence, settings.push_delay_seconds)
-        heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds)
+        heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds, self.clock.now)
         self.dispatcher = Dispatcher(
             hub=self.hub,
             uplink=self.uplink,
@@ -100,7 +101,7 @@ class Process:
             undelivered=self.undelivered,
             heartbeat=heartbeat,
             presence=presence,
-            typing_tracker=TypingTracker(self.publisher, self.gateway_id),
+            typing_tracker=TypingTracker(self.publisher, self.gateway_id, self.clock.now_ms),
             recovery=Recovery(self.hub, self.registry, self.shards, presence),
             clock=self.clock,
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),

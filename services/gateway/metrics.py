@@ -65,7 +65,6 @@ LATENCY_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 
 BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 CONNECTIONS: Final = Gauge("chat_gateway_connections", "Open WebSocket connections.")
-CLOCK_OFFSET: Final = Gauge("chat_gateway_clock_offset_seconds", "How far this machine's clock is ahead of Redis'.")
 HANDSHAKES: Final = Counter("chat_gateway_handshakes", "Handshakes by result.", ["result"])
 CLOSES: Final = Counter(
     "chat_gateway_closes", "Connections closed, by close code; `lost` without a close frame.", ["code"]

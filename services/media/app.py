@@ -31,6 +31,7 @@ from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, d
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
+from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.uploads import UploadSigner
 from shared.uploads.signing import MEDIA_PATH
@@ -46,7 +47,8 @@ class Media:
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._revocations = Revocations(pool, shards)
         self._stopping = False
-        self._verifier = TokenVerifier(settings)
+        self._clock = StoreClock(shards)
+        self._verifier = TokenVerifier(settings, self._clock.now)
         options = settings.upload_store_options
         self._storage = Storage(
             settings.upload_store,
@@ -67,6 +69,7 @@ class Media:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())

@@ -65,6 +65,7 @@ from shared.requests import Responder
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
+from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
 from shared.webhooks import Outbox, Signer
@@ -88,7 +89,8 @@ class Messaging:
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._revocations = Revocations(pool, shards)
         self._stopping = False
-        self._verifier = TokenVerifier(settings)
+        self._clock = StoreClock(shards)
+        self._verifier = TokenVerifier(settings, self._clock.now)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         self._commands_link = Consumer(
             settings.amqp_url,
@@ -119,12 +121,12 @@ class Messaging:
         self._system_messages = SystemMessages(pool, outbox)
         self._reports = Reports(pool, outbox)
         self._counts = UnreadCounts(pool, shards)
-        self._indicators = TypingIndicators(pool, shards)
+        self._indicators = TypingIndicators(pool, shards, self._clock)
         self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
         self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
         handlers = Handlers(
             self._messages,
-            Receipts(pool, outbox),
+            Receipts(pool, self._clock, outbox),
             self._blocks,
             self._indicators,
             self._directory,
@@ -151,6 +153,7 @@ class Messaging:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
@@ -249,7 +252,9 @@ class Messaging:
             Erasure(self._shards, data, self._blocks, handlers, self._fanout, cycle),
             Export(data, self._messages),
         )
-        return Responder(self._requests_link, self._shards, messaging_request_decoder, requests.handle)
+        return Responder(
+            self._requests_link, self._shards, messaging_request_decoder, requests.handle, clock=self._clock
+        )
 
     def _command_consumer(self, link: Consumer, cycle: Cycle) -> CommandConsumer:
         dead_letters = DeadLetters(self._publisher)

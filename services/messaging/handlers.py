@@ -1,9 +1,7 @@
 """Handles commands: each kind goes to its store in one statement, and the results become effects of the cycle."""
 
 import asyncio
-import time
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import msgspec
 
@@ -39,9 +37,6 @@ from shared.protocol.relay import (
     SendMessage,
     SetBlock,
 )
-
-LATE_SECONDS: Final = 1.0
-"""A `message.read` without `seq` that waited longer may not cover what came meanwhile."""
 
 
 class Handlers:
@@ -145,11 +140,10 @@ class Handlers:
         self, requests: Sequence[Request[MarkRead | MarkDelivered]]
     ) -> Sequence[Request[MarkRead | MarkDelivered]]:
         """`requests`, in which a late «read all» is bounded by what its reader could see when it was asked for."""
-        latest_ms = time.time() * 1000 - LATE_SECONDS * 1000
         late = {
             place: (command.conversation_id, command.at_ms)
             for place, (_, _, command) in enumerate(requests)
-            if isinstance(command, MarkRead) and command.seq is None and 0 < command.at_ms < latest_ms
+            if isinstance(command, MarkRead) and command.seq is None and self._receipts.is_late(command.at_ms)
         }
         if not late:
             return requests

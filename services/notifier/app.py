@@ -58,6 +58,7 @@ from shared.requests import Responder
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
+from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.events import EventPublisher
 
@@ -78,7 +79,8 @@ class Notifier:
         self._revocations = Revocations(pool, shards)
         self._stopping = False
         self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
-        self._verifier = TokenVerifier(settings)
+        self._clock = StoreClock(shards)
+        self._verifier = TokenVerifier(settings, self._clock.now)
         self._publisher = Publisher(
             settings.amqp_url, settings.instance, (*RETRY_QUEUES, WEBHOOK_EVENTS_DEAD, WEBHOOK_EVENTS)
         )
@@ -100,12 +102,15 @@ class Notifier:
         )
         self._events = EventConsumer(self._events_link, self._publisher, self._push_settings, self._targets)
         self.requests = Requests(UserData(pool), self._push_settings)
-        self._requests = Responder(self._requests_link, shards, notifier_request_decoder, self.requests.handle)
+        self._requests = Responder(
+            self._requests_link, shards, notifier_request_decoder, self.requests.handle, clock=self._clock
+        )
         self.app = self._app()
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())

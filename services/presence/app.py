@@ -40,6 +40,7 @@ from shared.requests import Responder
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
+from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.events import EventPublisher
 
@@ -65,7 +66,8 @@ class Presence:
             grace_ms=round(settings.offline_grace_seconds * 1000),
             retry_ms=round(settings.announce_retry_seconds * 1000),
         )
-        self._verifier = TokenVerifier(settings)
+        self._clock = StoreClock(shards)
+        self._verifier = TokenVerifier(settings, self._clock.now)
         self._follows = FollowStore(pool, settings.max_friends)
         self._friends = FriendCache(shards, self._follows, settings.friends_cache_seconds)
         self._statuses = Statuses(shards)
@@ -85,7 +87,7 @@ class Presence:
         if settings.webhook_urls:
             self._webhooks = WebhookQueue(EventPublisher(self._publisher, enabled=True))
         self._announcer = Announcer(shards, self._friends, self._health, self._webhooks)
-        leases = Leases(shards, timing)
+        leases = Leases(shards, timing, self._clock.now_ms)
         self._friendships = FriendshipService(
             self._follows, self._friends, self._announcer, self._statuses, leases.clock
         )
@@ -112,7 +114,9 @@ class Presence:
         )
         self._requests_link = self._consumer(topology.PRESENCE_REQUESTS)
         requests = Requests(shards, self._follows, self._friends, self._announcer, self._statuses)
-        self._requests = Responder(self._requests_link, shards, presence_request_decoder, requests.handle)
+        self._requests = Responder(
+            self._requests_link, shards, presence_request_decoder, requests.handle, clock=self._clock
+        )
         self._sweeps = [
             Sweep(leases, self._announcer, shard, settings.sweep_seconds, lambda: self._feed.works)
             for shard in range(len(shards))
@@ -121,6 +125,7 @@ class Presence:
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
         supervisor.start("loop lag", watch_loop_lag())
+        supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())

@@ -55,7 +55,10 @@ class TokenError(ProtocolError):
 
 
 class TokenVerifier:
-    """Verifies JWTs. Keys: one HS256 secret, or a key set at a URL, which `refresh_forever` keeps fresh."""
+    """Verifies JWTs. Keys: one HS256 secret, or a key set at a URL, which `refresh_forever` keeps fresh.
+
+    `now`: Unix seconds by the clock that tokens are judged by; services give it `StoreClock.now`.
+    """
 
     def __init__(self, settings: ServiceSettings, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -90,9 +93,9 @@ class TokenVerifier:
                 options=self._options(),
                 issuer=self._settings.jwt_issuer,
                 audience=self._settings.jwt_audience,
-                leeway=LEEWAY_SECONDS,
             )
             self._expiry(claims["exp"])
+            self._check_begun(claims)
         except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
             raise TokenError(str(error)) from None
         return claims
@@ -113,7 +116,7 @@ class TokenVerifier:
         """
         if self._settings.jwks_url is None or not self._keys or self._knows_key_of(token):
             return
-        if self._fetching is None and self._now() >= self._fetch_again_at:
+        if self._fetching is None and time.monotonic() >= self._fetch_again_at:
             self._fetching = asyncio.create_task(self._fetch())
         if self._fetching is not None:
             await asyncio.shield(self._fetching)
@@ -125,7 +128,7 @@ class TokenVerifier:
         except (OSError, ValueError, HTTPException) as error:
             log.error("key_set.refresh_failed", url=url, error=repr(error))
         finally:
-            self._fetch_again_at = self._now() + KEY_SET_PAUSE_SECONDS
+            self._fetch_again_at = time.monotonic() + KEY_SET_PAUSE_SECONDS
             self._fetching = None
 
     def _knows_key_of(self, token: str) -> bool:
@@ -146,8 +149,10 @@ class TokenVerifier:
     def _options(self) -> Options:
         return {
             "require": ["exp", "sub"],
-            # PyJWT accepts texts here, rounds down, and applies the leeway: `_expiry` checks it instead.
+            # PyJWT compares times with this machine's clock, accepts texts, rounds down, and gives `exp` a leeway.
             "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
             "verify_aud": self._settings.jwt_audience is not None,
             "verify_iss": self._settings.jwt_issuer is not None,
         }
@@ -161,6 +166,15 @@ class TokenVerifier:
         if kid not in self._keys:
             raise TokenError("unknown key id")
         return self._keys[kid]
+
+    def _check_begun(self, claims: dict[str, Any]) -> None:
+        """Raises TokenError when `iat` or `nbf` is no time, or lies ahead by more than the leeway."""
+        for name in ("iat", "nbf"):
+            at = claims.get(name, 0)
+            if isinstance(at, bool) or not isinstance(at, int | float):
+                raise TokenError(f"{name} is not a number")
+            if not at <= self._now() + LEEWAY_SECONDS:
+                raise TokenError(f"not valid yet ({name})")
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         subject = str(claims["sub"]).lower()

@@ -1,7 +1,6 @@
 """Asks another service, and waits for its answer."""
 
 import asyncio
-import time
 from typing import Final, TypeVar, cast
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from shared.protocol.topology import Queue
 from shared.rabbitmq import TRANSIENT_ERRORS as BROKER_ERRORS
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import Shards
+from shared.store_clock import StoreClock
 
 T = TypeVar("T")
 
@@ -29,7 +29,8 @@ MOST_AT_ONCE: Final = 32
 class Requester:
     """Sends requests by RabbitMQ, and takes the answers from Redis. At most `MOST_AT_ONCE` at a time; more wait their turn."""
 
-    def __init__(self, publisher: Publisher, shards: Shards) -> None:
+    def __init__(self, publisher: Publisher, shards: Shards, clock: StoreClock) -> None:
+        self._clock = clock
         self._publisher = publisher
         self._shards = shards
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
@@ -50,7 +51,7 @@ class Requester:
 
     async def _ask(self, queue: Queue, request: msgspec.Struct, answer: type[T], seconds: float) -> T:
         name = str(uuid4())
-        expires_at_ms = round((time.time() + seconds) * 1000)
+        expires_at_ms = self._clock.now_ms() + round(seconds * 1000)
         envelope = Request(name, expires_at_ms, msgpack_encoder.encode(request))
         await self._publisher.publish(queue, msgpack_encoder.encode(envelope), expiration_seconds=seconds)
         shard = self._shards.of(name)

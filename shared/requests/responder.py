@@ -1,7 +1,6 @@
 """Answers the requests of other services: a few at once, each acknowledged when its answer stands in Redis."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
@@ -16,6 +15,7 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import MAX_REPLY_BYTES, REPLY_SECONDS, Reply, Request, request_decoder
 from shared.rabbitmq import Consumer, Delivery, acknowledge
 from shared.redis import Shards
+from shared.store_clock import StoreClock
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +40,15 @@ class Responder(Generic[R]):
     """Takes requests from a queue. `decoder` knows the service's requests, `handle` carries one out."""
 
     def __init__(
-        self, consumer: Consumer, shards: Shards, decoder: msgspec.msgpack.Decoder[R], handle: Handle[R]
+        self,
+        consumer: Consumer,
+        shards: Shards,
+        decoder: msgspec.msgpack.Decoder[R],
+        handle: Handle[R],
+        *,
+        clock: StoreClock,
     ) -> None:
+        self._clock = clock
         self._consumer = consumer
         self._shards = shards
         self._decoder = decoder
@@ -71,7 +78,7 @@ class Responder(Generic[R]):
             acknowledge(delivery)
             return
         again = delivery.redelivered
-        while time.time() * 1000 < request.expires_at_ms:
+        while self._clock.now_ms() < request.expires_at_ms:
             try:
                 await self._put(request.reply_to, await self._reply(request, again))
                 break

@@ -33,6 +33,7 @@ from shared.postgres import Pool
 from shared.protocol import keys, relay
 from shared.protocol.relay import BlockChanged, Command, CommandBatch
 from shared.redis import Shards
+from shared.store_clock import StoreClock
 
 SECONDS = 30
 
@@ -147,11 +148,12 @@ class Replica:
         self.pool = pool
         self.shards = shards
         self.messages = Messages(pool)
-        self.receipts = Receipts(pool)
+        clock = StoreClock(shards)
+        self.receipts = Receipts(pool, clock)
         self.blocks = Blocks(pool, shards)
         self.conversations = Conversations(pool)
         self.counts = UnreadCounts(pool, shards)
-        self.indicators = TypingIndicators(pool, shards)
+        self.indicators = TypingIndicators(pool, shards, clock)
         self.fanout = Fanout(shards, self.counts.rebuild, max_deferral_seconds)
         self.recorded = RecordedEvents()
         directory = Directory(pool)

@@ -109,7 +109,6 @@ class WebSocketEndpoint:
             str(uuid_utils.uuid7()),
             RateLimit(self._rate),
             self._media_hosts,
-            time.time,
             self._dispatcher.clock.now,
         )
         connection = Connection(self._dispatcher, session, principal)
@@ -159,7 +158,7 @@ class WebSocketEndpoint:
         replayed_from = accepted.cursor if recovery_result.recovered else None
         payload = payloads.ConnectionSuccessPayload(
             user_id=connection.user_id,
-            connected_at=instant_of_ms(int(time.time() * 1000)),
+            connected_at=instant_of_ms(self._dispatcher.clock.now_ms()),
             connection_id=connection.id,
             recovered=recovery_result.recovered,
             cursor=replayed_from or recovery_result.cursor,

@@ -60,7 +60,7 @@ class Connection:
         self.id = session.connection_id
         self.user_id = session.user_id
         self.began_ms = int(session.wall_clock() * 1000)
-        """When the connection was made, Unix ms by this gateway's clock."""
+        """When the connection was made, Unix ms by Redis' clock."""
         self.issued_at = principal.issued_at
         """When the client's token was issued, Unix seconds."""
         self.deadlines = Deadlines(time.monotonic(), principal.expires_at)

@@ -34,7 +34,6 @@ class Session:
     """What one connection may say, and what that means. `now` is monotonic seconds."""
 
     __slots__ = (
-        "_command_clock",
         "_media_hosts",
         "_rate_limit",
         "_refusals",
@@ -53,12 +52,10 @@ class Session:
         rate_limit: RateLimit,
         media_hosts: MediaHosts,
         wall_clock: Callable[[], float],
-        command_clock: Callable[[], float] | None = None,
     ) -> None:
         self.user_id = user_id
         self.connection_id = connection_id
         self.wall_clock = wall_clock
-        self._command_clock = command_clock or wall_clock
         self._rate_limit = rate_limit
         self._media_hosts = media_hosts
         self._unknown_frames = 0
@@ -155,7 +152,7 @@ class Session:
 
     def _at_ms(self) -> int:
         """When the frame came, Unix ms by the clock that all gateways share."""
-        return int(self._command_clock() * 1000)
+        return int(self.wall_clock() * 1000)
 
     def _set_block(self, user: client.UserPayload, *, blocked: bool) -> relay.SetBlock:
         by_id = user.user_id is not None

@@ -17,12 +17,12 @@ from services.gateway.session.actions import Action, RefreshToken, SetActive
 from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
 from services.gateway.session.token_refresh import TokenRefresh
-from services.gateway.store_clock import StoreClock
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
 from services.gateway.uplink.typing_tracker import TypingTracker
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode
+from shared.store_clock import StoreClock
 
 if TYPE_CHECKING:
     from services.gateway.session.connection import Connection

@@ -16,6 +16,7 @@ from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.store_clock import StoreClock
 
 if TYPE_CHECKING:
     from services.gateway.session.connection import Connection
@@ -42,9 +43,17 @@ class PresencePublisher:
     """Sends presence its commands, in order and confirmed, and renews leases."""
 
     def __init__(
-        self, hub: Hub, publisher: Publisher, rate_limit: CommandRateLimit, *, gateway_id: str, renewal_seconds: float
+        self,
+        hub: Hub,
+        publisher: Publisher,
+        rate_limit: CommandRateLimit,
+        *,
+        gateway_id: str,
+        clock: StoreClock,
+        renewal_seconds: float,
     ) -> None:
         self._hub = hub
+        self._clock = clock
         self._rate_limit = rate_limit
         self._statuses: deque[relay.SetStatus] = deque(maxlen=MAX_STATUSES)
         self._any_status = asyncio.Event()
@@ -67,15 +76,17 @@ class PresencePublisher:
 
     def connected(self, user_id: str, connection_id: str) -> None:
         """A connection lives; presence answers it with `status.bulk`."""
-        self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, _now_ms()))
+        self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms()))
 
     def disconnected(self, user_id: str, connection_id: str, *, clean: bool) -> None:
         """A connection ended."""
-        self._enqueue(relay.Disconnected(user_id, connection_id, clean, _now_ms()))
+        self._enqueue(relay.Disconnected(user_id, connection_id, clean, self._clock.now_ms()))
 
     def doubted(self, user_id: str, connection_id: str) -> None:
         """A connection of a gateway that died is lost, unless that gateway lives and renews it."""
-        self._enqueue(relay.Disconnected(user_id, connection_id, clean=False, at_ms=_now_ms(), certain=False))
+        self._enqueue(
+            relay.Disconnected(user_id, connection_id, clean=False, at_ms=self._clock.now_ms(), certain=False)
+        )
 
     def status_set(self, command: relay.SetStatus) -> None:
         """A device's availability changed; presence gets it soon, within the user's budget."""
@@ -158,7 +169,9 @@ class PresencePublisher:
                 await self._renew(batch)
 
     async def _renew(self, batch: "list[Connection]") -> None:
-        renewal = relay.LeaseRenewal(self._gateway_id, _now_ms(), [(held.user_id, held.id) for held in batch])
+        renewal = relay.LeaseRenewal(
+            self._gateway_id, self._clock.now_ms(), [(held.user_id, held.id) for held in batch]
+        )
         try:
             await self._publisher.publish(PRESENCE_RENEWALS, msgpack_encoder.encode(renewal), persistent=False)
         except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
@@ -187,7 +200,3 @@ class PresencePublisher:
         connection = self._hub.by_id.get(command.connection_id) if isinstance(command, relay.Connected) else None
         if connection is not None:
             self.repeat([connection])
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -42,9 +42,10 @@ class TypingState:
 
 
 class TypingTracker:
-    """Typing indicators of all connections: from frames to signals."""
+    """Typing indicators of all connections: from frames to signals. `now_ms`: Unix ms by Redis' clock."""
 
-    def __init__(self, publisher: Publisher, gateway_id: str) -> None:
+    def __init__(self, publisher: Publisher, gateway_id: str, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
         self._publisher = publisher
         self._gateway_id = gateway_id
         self._signals: deque[relay.Typing] = deque()
@@ -127,8 +128,8 @@ class TypingTracker:
             self._active.discard(connection)
 
     def _next_stamp(self) -> int:
-        """Unix ms, and more than the last: what one replica of messaging does after another can be told apart."""
-        self._stamp = max(self._stamp + 1, int(time.time() * 1000))
+        """Unix ms by Redis' clock, and more than the last: what one replica of messaging does after another can be told apart."""
+        self._stamp = max(self._stamp + 1, self._now_ms())
         return self._stamp
 
     def _enqueue(self, signal: relay.Typing) -> None:

@@ -12,8 +12,11 @@ from services.messaging.stores.webhook_events import messages_read
 from shared.postgres import Pool
 from shared.protocol.limits import MAX_SAFE_INTEGER
 from shared.protocol.webhooks import WebhookEvent
+from shared.store_clock import StoreClock
 from shared.webhooks import NO_WEBHOOKS, Outbox
 
+LATE_MS: Final = 1_000
+"""A `message.read` without `seq` that waited longer may not cover what came meanwhile."""
 EVERYTHING: Final = MAX_SAFE_INTEGER
 """A seq beyond any: reading up to it is reading all there is."""
 
@@ -57,9 +60,14 @@ class Marked(NamedTuple):
 class Receipts:
     """The marks of all conversations."""
 
-    def __init__(self, pool: Pool, outbox: Outbox = NO_WEBHOOKS) -> None:
+    def __init__(self, pool: Pool, clock: StoreClock, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
+        self._clock = clock
         self._outbox = outbox
+
+    def is_late(self, at_ms: int) -> bool:
+        """Whether a «read all» that was asked for at that time (Unix ms) may not cover what came meanwhile. 0: it may."""
+        return 0 < at_ms < self._clock.now_ms() - LATE_MS
 
     async def seen_at(self, reads: Sequence[tuple[str, int]]) -> list[int]:
         """The seq of the last message that each conversation had at a time (Unix ms). Raises what asyncpg raises."""

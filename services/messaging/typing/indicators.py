@@ -1,6 +1,5 @@
 """Typing indicators: shown to the other participant, ended when nobody types any more, never stored."""
 
-import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +12,7 @@ from shared.protocol.payloads import TypingPayload
 from shared.protocol.relay import ENDS_NOTHING, Typing
 from shared.protocol.server import TypingStarted, TypingStopped
 from shared.redis import Key, Script, Shards
+from shared.store_clock import StoreClock
 
 _TYPING: Final = Script("services.messaging.typing", "typing")
 REMEMBERED_MS: Final = 10_000
@@ -42,7 +42,8 @@ class Indicator(NamedTuple):
 class TypingIndicators:
     """Shows and ends indicators."""
 
-    def __init__(self, pool: Pool, shards: Shards) -> None:
+    def __init__(self, pool: Pool, shards: Shards, clock: StoreClock) -> None:
+        self._clock = clock
         self._pool = pool
         self._shards = shards
 
@@ -51,7 +52,7 @@ class TypingIndicators:
 
         Neither does a beginning that has waited so long that its gateway has ended it.
         """
-        now = int(time.time() * 1000)
+        now = self._clock.now_ms()
         too_old = now - limits.TYPING_SECONDS * 1000
         signals = [signal for signal in signals if not signal.active or (signal.at_ms or now) > too_old]
         rows = await self._pool.fetch(PARTICIPANTS, list({signal.conversation_id for signal in signals}))

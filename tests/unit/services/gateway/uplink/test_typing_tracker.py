@@ -29,6 +29,10 @@ class Device:
         self.typing: TypingState | None = None
 
 
+def wall_ms() -> int:
+    return 1_704_067_200_000
+
+
 def typist() -> Any:
     return Device()
 
@@ -45,7 +49,7 @@ async def told(typing_tracker: TypingTracker, broker: Broker, count: int) -> lis
 
 async def test_it_ends_three_seconds_after_the_last_beginning_even_one_that_was_not_forwarded() -> None:
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway"), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
     for now in (100.0, 100.9):
         typing_tracker.on_signal(connection, relay.Typing("alice", CONVERSATION, True), now)
     typing_tracker.sweep(103.8)
@@ -57,7 +61,7 @@ async def test_it_ends_three_seconds_after_the_last_beginning_even_one_that_was_
 async def test_an_end_is_stamped_with_what_it_ends() -> None:
     """Ends by silence or a lost connection say which beginning they mean, so that another device's goes on."""
     broker = Broker()
-    typing_tracker, silent, talking = TypingTracker(broker, "gateway"), typist(), typist()  # type: ignore[arg-type]
+    typing_tracker, silent, talking = TypingTracker(broker, "gateway", wall_ms), typist(), typist()  # type: ignore[arg-type]
     for connection, now in ((silent, 100.0), (talking, 102.0)):
         typing_tracker.on_signal(connection, relay.Typing("alice", CONVERSATION, True), now)
     typing_tracker.sweep(103.0)
@@ -69,7 +73,7 @@ async def test_an_end_is_stamped_with_what_it_ends() -> None:
 
 async def test_it_ends_with_the_connection() -> None:
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway"), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
     typing_tracker.on_signal(connection, relay.Typing("alice", CONVERSATION, True), 100.0)
     typing_tracker.stop_all(connection)
     assert await told(typing_tracker, broker, 2) == [True, False]
@@ -81,7 +85,7 @@ def stop(conversation_id: str = CONVERSATION) -> relay.Typing:
 
 async def test_an_end_where_nothing_began_ends_nothing_and_may_be_answered() -> None:
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway"), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
     other = CONVERSATION.replace("4", "5")
     for conversation_id, now in ((CONVERSATION, 100.0), (CONVERSATION, 100.9), (other, 100.9), (other, 101.9)):
         typing_tracker.on_signal(connection, stop(conversation_id), now)
@@ -93,7 +97,7 @@ async def test_an_end_where_nothing_began_ends_nothing_and_may_be_answered() -> 
 async def test_who_asked_is_named_and_what_follows_from_a_message_has_nobody() -> None:
     """An end that a client tells right after its message repeats that message's."""
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway"), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
     start = relay.Typing("alice", CONVERSATION, True, 0, "phone")
     typing_tracker.on_signal(connection, msgspec.structs.replace(start), 100.0)
     typing_tracker.on_signal(connection, stop(), 100.5)

@@ -1,12 +1,17 @@
-"""The time by Redis' clock, so that gateways whose own clocks differ stamp commands alike."""
+"""The time by Redis' clock, so that machines whose own clocks differ decide alike.
+
+Times that one process stamps and another compares come from here: when a connection lived, when a user typed or asked, whether
+a token has ended. A machine's own clock is right for durations, which are monotonic, and for what only people read.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from services.gateway import metrics
+from shared import telemetry
 from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
 
 log = structlog.get_logger(__name__)
@@ -15,19 +20,27 @@ PERIOD_SECONDS: Final = 10.0
 MAX_ROUND_TRIP_SECONDS: Final = 0.5
 """A slower answer says too little of the time."""
 NOTABLE_SECONDS: Final = 5.0
-"""A gateway whose clock is off by more says so."""
+"""A machine whose clock is off by more says so, and an alert fires (`ChatClockOff`)."""
 
 
 class StoreClock:
-    """Knows how far this machine's clock is from that of Redis; until the first answer, not at all."""
+    """Knows how far this machine's clock is from that of Redis; until the first answer, it takes its own for right.
 
-    def __init__(self, shards: Shards) -> None:
+    Of a cluster, the clock of the first partition's master counts.
+    """
+
+    def __init__(self, shards: Shards, own: Callable[[], float] = time.time) -> None:
         self._shards = shards
+        self._own = own
         self._ahead_seconds = 0.0
 
     def now(self) -> float:
         """Unix seconds."""
-        return time.time() + self._ahead_seconds
+        return self._own() + self._ahead_seconds
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        return int(self.now() * 1000)
 
     async def run(self) -> None:
         """Compare the clocks from time to time. Never returns."""
@@ -40,12 +53,12 @@ class StoreClock:
 
     async def compare(self) -> None:
         """Compare them now. Raises RedisError, OSError or TimeoutError."""
-        asked, began = time.time(), time.monotonic()
+        asked, began = self._own(), time.monotonic()
         seconds, microseconds = await self._shards.at(0).client.time()
         round_trip = time.monotonic() - began
         if round_trip > MAX_ROUND_TRIP_SECONDS:
             return
         self._ahead_seconds = seconds + microseconds / 1e6 - (asked + round_trip / 2)
-        metrics.CLOCK_OFFSET.set(-self._ahead_seconds)
+        telemetry.CLOCK_OFFSET.set(-self._ahead_seconds)
         if abs(self._ahead_seconds) > NOTABLE_SECONDS:
             log.warning("clock.off", seconds=round(-self._ahead_seconds, 3))
