@@ -1,5 +1,6 @@
 """The webhooks process, put together; start and stop read in order."""
 
+import asyncio
 from typing import Final
 
 import uvicorn
@@ -72,8 +73,9 @@ class Webhooks:
         )
 
     async def drain(self) -> None:
-        """Become unready."""
+        """Become unready, and let the posts under way end."""
         self._stopping = True
+        await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
 
     async def release(self) -> None:
         """After the last post: let other replicas go on."""

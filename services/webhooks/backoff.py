@@ -1,15 +1,19 @@
-"""When a refused event is posted again: soon at first, then less and less often."""
+"""When a refused event is posted again: soon at first, then every ten seconds.
+
+The contract says that a refused event comes again within 10 s. One event of each conversation is posted again, and the
+circuit ends the attempts to an endpoint that refuses everything, so the load stays small.
+"""
 
 import random
 from datetime import datetime, timedelta
 from typing import Final
 
 FIRST_SECONDS: Final = 1.0
-LONGEST_SECONDS: Final = 600.0
+LONGEST_SECONDS: Final = 10.0
 
 
 def after_refusal(attempts: int, now: datetime, jitter: float | None = None) -> datetime:
-    """When to post again after `attempts` refusals: 1, 2, 4 … s, 10 minutes at most; up to a fifth of that earlier.
+    """When to post again after `attempts` refusals: 1, 2, 4, 8, 10 s; up to a fifth of that earlier.
 
     `jitter` is 0 to 1, random unless it is given.
     """

@@ -1,23 +1,30 @@
 """One endpoint: its lease, and what its holder does."""
 
 import asyncio
+import time
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from services.webhooks import metrics
+from services.webhooks.chain_poster import ChainPoster
+from services.webhooks.deletions import Deletions
 from services.webhooks.dispatcher import Dispatcher
 from services.webhooks.event_store import EventStore
 from services.webhooks.lease import RENEW_SECONDS, Lease
 from services.webhooks.sender import Sender
 from services.webhooks.settings import WebhooksSettings
+from shared.outbound.circuit import Circuit
 from shared.postgres import TRANSIENT_ERRORS, Pool
 from shared.webhooks.signatures import Signer
 
 log = structlog.get_logger(__name__)
 
-TRIM_EVERY: Final = 10
-"""Renewals between two looks at how much waits."""
+TRIM_SECONDS: Final = 30.0
+"""Between two looks at how much waits."""
+LONGEST_CIRCUIT_SECONDS: Final = 8.0
+"""An endpoint that is back is noticed within this time."""
 
 
 class Endpoint:
@@ -26,6 +33,7 @@ class Endpoint:
     def __init__(self, pool: Pool, url: str, settings: WebhooksSettings) -> None:
         self._settings = settings
         self._store = EventStore(pool, url)
+        self._deletions = Deletions(self._store)
         self._lease = Lease(pool, url, settings.instance)
         self._sender = Sender(
             url,
@@ -34,17 +42,36 @@ class Endpoint:
             timeout_seconds=settings.webhook_timeout_seconds,
             connections=settings.webhook_concurrency,
         )
+        self._dispatcher: Dispatcher | None = None
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self) -> None:
         """Work while this replica holds the lease, and wait for it otherwise. Returns only when cancelled."""
-        async with self._sender:
+        async with self._sender, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._deletions.run())
+            tasks.create_task(self._trim())
             while True:
+                # What was taken under an earlier lease is deleted before anything is read under a new one.
+                await self._deletions.settled()
                 try:
-                    if await self._lease.hold():
+                    if not self._draining and await self._lease.take():
                         await self._lead()
                 except TRANSIENT_ERRORS as error:
                     log.warning("lease.unknown", endpoint=self._sender.name, error=repr(error))
                 await asyncio.sleep(RENEW_SECONDS)
+
+    async def drain(self) -> None:
+        """Begin no more posts, and wait for those under way: none of them is made again by the next holder of the lease."""
+        self._draining = True
+        if self._dispatcher is not None:
+            self._dispatcher.drain()
+        try:
+            async with asyncio.timeout(min(self._settings.webhook_timeout_seconds, self._settings.shutdown_seconds)):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("drain.cut", endpoint=self._sender.name)
 
     async def release(self) -> None:
         """Let another replica go on at once."""
@@ -57,48 +84,45 @@ class Endpoint:
         """Post until the lease is lost."""
         metrics.LEADING.labels(self._sender.name).set(1)
         log.info("endpoint.led", endpoint=self._sender.name)
-        work = asyncio.create_task(self._dispatch(), name="dispatch")
+        self._dispatcher = self._new_dispatcher()
+        self._idle.clear()
+        work = asyncio.create_task(self._dispatcher.run(), name="dispatch")
         try:
             await self._keep(work)
         finally:
-            metrics.LEADING.labels(self._sender.name).set(0)
             work.cancel()
             await asyncio.wait([work])
+            self._dispatcher = None
+            self._idle.set()
+            metrics.LEADING.labels(self._sender.name).set(0)
 
     async def _keep(self, work: asyncio.Task[None]) -> None:
-        """Renew the lease until it is lost, or `work` has failed: then raises its error."""
-        renewals = 0
+        """Renew the lease until it is lost, or `work` has ended: then raises its error, if it has one."""
         while True:
             await asyncio.wait([work], timeout=RENEW_SECONDS)
             if work.done():
                 work.result()
                 return
-            if not await self._lease.hold():
+            if not await self._lease.renew():
                 log.warning("endpoint.lost", endpoint=self._sender.name)
                 return
-            renewals += 1
-            if renewals % TRIM_EVERY == 0:
-                await self._trim()
 
-    async def _dispatch(self) -> None:
-        """Dispatch, beginning anew when PostgreSQL was away."""
-        settings = self._settings
-        while True:
-            dispatcher = Dispatcher(
-                self._store,
-                self._sender,
-                concurrency=settings.webhook_concurrency,
-                retry_seconds=settings.webhook_retry_seconds,
-            )
-            try:
-                await dispatcher.run()
-            except* TRANSIENT_ERRORS as errors:
-                log.warning("dispatch.held", endpoint=self._sender.name, error=repr(errors.exceptions[0]))
-            await asyncio.sleep(1)
+    def _new_dispatcher(self) -> Dispatcher:
+        """One that begins with what PostgreSQL knows."""
+        circuit = Circuit(time.monotonic, LONGEST_CIRCUIT_SECONDS)
+        retry = timedelta(seconds=self._settings.webhook_retry_seconds)
+        poster = ChainPoster(self._store, self._sender, self._deletions, circuit, retry)
+        concurrency = self._settings.webhook_concurrency
+        return Dispatcher(self._store, poster, circuit, name=self._sender.name, concurrency=concurrency)
 
     async def _trim(self) -> None:
-        dropped = await self._store.trim(self._settings.webhook_max_waiting, dead=False)
-        await self._store.trim(self._settings.webhook_max_dead_letters, dead=True)
-        if dropped:
-            metrics.DROPPED.labels(self._sender.name).inc(dropped)
-            log.error("events.dropped", endpoint=self._sender.name, events=dropped)
+        """While this replica holds the lease, drop the oldest events beyond what may wait. Never returns."""
+        while True:
+            await asyncio.sleep(TRIM_SECONDS)
+            if self._dispatcher is None:
+                continue
+            dropped = await self._store.trim(self._settings.webhook_max_waiting, dead=False)
+            await self._store.trim(self._settings.webhook_max_dead_letters, dead=True)
+            if dropped:
+                metrics.DROPPED.labels(self._sender.name).inc(dropped)
+                log.error("events.dropped", endpoint=self._sender.name, events=dropped)

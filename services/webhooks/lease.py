@@ -1,5 +1,8 @@
 """One replica posts to an endpoint at a time: it holds the endpoint's lease, and others take over when it ends."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
 from shared.postgres import Pool, load_sql
@@ -8,20 +11,38 @@ _LEASE: Final = load_sql("services.webhooks", "lease")
 _RELEASE: Final = "UPDATE webhooks.leases SET ends_at = now() WHERE endpoint = $1 AND owner = $2"
 SECONDS: Final = 10.0
 RENEW_SECONDS: Final = 3.0
+MARGIN_SECONDS: Final = 2.0
+"""A holder that couldn't renew its lease stops so long before it ends: the next holder must not post beside it."""
 
 
 class Lease:
     """The lease of an endpoint. Every method raises what asyncpg raises."""
 
-    def __init__(self, pool: Pool, endpoint: str, owner: str) -> None:
+    def __init__(self, pool: Pool, endpoint: str, owner: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._endpoint = endpoint
         self._owner = owner
+        self._clock = clock
+        self._until = 0.0
 
-    async def hold(self) -> bool:
+    @property
+    def remaining_seconds(self) -> float:
+        """How long this replica may go on posting without a renewal."""
+        return max(0.0, self._until - MARGIN_SECONDS - self._clock())
+
+    async def take(self) -> bool:
         """Take or renew it, for 10 s. False while somebody else has it."""
+        # Counted from before the statement: PostgreSQL counts from later.
+        asked_at = self._clock()
         row = await self._pool.fetchrow(_LEASE, self._endpoint, self._owner, SECONDS)
+        if row is not None:
+            self._until = asked_at + SECONDS
         return row is not None
+
+    async def renew(self) -> bool:
+        """Renew it while it is held. Raises TimeoutError when PostgreSQL doesn't answer while there is still time to stop."""
+        async with asyncio.timeout(self.remaining_seconds):
+            return await self.take()
 
     async def release(self) -> None:
         """Let others have it at once."""

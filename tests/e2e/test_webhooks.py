@@ -15,12 +15,6 @@ from tests.support.webhook_receiver import SECRET, Receiver, receiver
 TELLING = ("messaging-1", "presence-1", "notifier-1", "webhooks-1")
 
 
-KNOWN_FAULT = pytest.mark.xfail(
-    strict=False, reason="after a refusal an endpoint gets some events twice, and out of order within a conversation"
-)
-"""The dispatcher must be mended: what holds a refused conversation back is not exact."""
-
-
 @pytest.fixture(scope="module")
 async def hook(stack: Stack) -> AsyncIterator[Receiver]:
     """A receiver that the system tells everything."""
@@ -77,7 +71,6 @@ async def test_a_message_that_no_push_can_bring(hook: Receiver, pair: Pair) -> N
     assert told["data"]["content"] == "Are you there?"
 
 
-@KNOWN_FAULT
 @pytest.mark.parametrize("status", [500, 404, 302])
 async def test_a_refused_event_comes_again_and_holds_back_its_conversation_only(
     hook: Receiver, platform: Platform, pair: Pair, status: int
@@ -120,11 +113,10 @@ async def test_nothing_is_lost_when_the_services_are_killed(
 
         await eventually(sent, seconds=60)
 
-    settings = {"CHAT_WEBHOOK_URLS": hook.url, "CHAT_WEBHOOK_SECRET": SECRET, "CHAT_PUSH_DELAY_SECONDS": "0.1"}
     for number, killed in enumerate(("webhooks-1", "messaging-1"), 1):
         await send(2 * number - 1)
         await stack.kill(killed)
-        await stack.start(killed, **settings)
+        await stack.start(killed)
         await send(2 * number)
     await hook.expect("message.created", conversationId=pair.conversation, seq=4)
     told = hook.of_type("message.created", conversationId=pair.conversation)
@@ -132,7 +124,7 @@ async def test_nothing_is_lost_when_the_services_are_killed(
 
 
 async def test_without_endpoints_nothing_is_written_down(stack: Stack, hook: Receiver, pair: Pair) -> None:
-    async with stack.settings("messaging-1"):
+    async with stack.settings("messaging-1", CHAT_WEBHOOK_URLS=""):
         connection = await asyncpg.connect(stack.database_url)
         try:
             alice = await pair.alice.connect()
@@ -145,7 +137,6 @@ async def test_without_endpoints_nothing_is_written_down(stack: Stack, hook: Rec
     assert hook.of_type("message.created", conversationId=pair.conversation) == []
 
 
-@KNOWN_FAULT
 async def test_edits_deletions_and_blocks(hook: Receiver, pair: Pair) -> None:
     alice = await pair.alice.connect()
     await alice.send("message.send", **text_message(pair.conversation, "First", "t-1"))
@@ -161,7 +152,6 @@ async def test_edits_deletions_and_blocks(hook: Receiver, pair: Pair) -> None:
     await hook.expect("block.removed", blockerId=pair.alice.id, blockedId=pair.bob.id)
 
 
-@KNOWN_FAULT
 async def test_deleted_content_is_not_in_what_still_waits(hook: Receiver, pair: Pair) -> None:
     await hook.expect("conversation.created", conversationId=pair.conversation)
     alice, refusing = await pair.alice.connect(), True

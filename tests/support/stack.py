@@ -14,6 +14,7 @@ class Stack:
 
     def __init__(self, local: LocalStack) -> None:
         self._local = local
+        self._settings: dict[str, dict[str, str]] = {}
 
     @property
     def url(self) -> str:
@@ -71,8 +72,11 @@ class Stack:
         await self._local.stop(name)
 
     async def start(self, name: str, **settings: str) -> None:
-        """Start a process that doesn't run, with `settings` on top of its own; returns when HAProxy finds it healthy."""
-        await self._local.start(name, settings)
+        """Start a process that doesn't run; returns when HAProxy finds it healthy.
+
+        It has `settings` on top of those of the `settings` block around the call, and of its own.
+        """
+        await self._local.start(name, {**self._settings.get(name, {}), **settings})
 
     async def restart(self, name: str, **settings: str) -> None:
         """Stop and start a process."""
@@ -85,14 +89,21 @@ class Stack:
 
     @asynccontextmanager
     async def settings(self, *names: str, **settings: str) -> AsyncIterator[None]:
-        """Processes with other settings for a while: `stack.settings("notifier-1", CHAT_PUSH_DELAY_SECONDS="1")`."""
-        for name in names:
-            await self.restart(name, **settings)
+        """Processes with other settings for a while: `stack.settings("notifier-1", CHAT_PUSH_DELAY_SECONDS="1")`.
+
+        A block within another one adds to its settings, and gives them back when it ends.
+        """
+        before = {name: self._settings.get(name, {}) for name in names}
+        await self._restart_with({name: {**before[name], **settings} for name in names})
         try:
             yield
         finally:
-            for name in names:
-                await self.restart(name)
+            await self._restart_with(before)
+
+    async def _restart_with(self, settings: dict[str, dict[str, str]]) -> None:
+        self._settings |= settings
+        for name in settings:
+            await self.restart(name)
 
     def setting(self, name: str) -> str:
         """A setting that every service has."""

@@ -1,0 +1,93 @@
+"""Posts the events of one order key, one after the other, and writes down what becomes of each."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from services.webhooks import metrics
+from services.webhooks.backoff import after_refusal
+from services.webhooks.deletions import Deletions
+from services.webhooks.event_store import EventStore, Waiting
+from services.webhooks.sender import Refused, Sender
+from shared.outbound.circuit import Circuit
+
+log = structlog.get_logger(__name__)
+
+FRESH_SECONDS: Final = 1.0
+"""An event that was read longer ago is read again before it is posted: its content may be deleted by now."""
+
+
+class ChainPoster:
+    """Posts chains of events to one endpoint: `retry` is how long one is posted again before it is a dead letter."""
+
+    def __init__(
+        self, store: EventStore, sender: Sender, deletions: Deletions, circuit: Circuit, retry: timedelta
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._deletions = deletions
+        self._circuit = circuit
+        self._retry = retry
+
+    async def post(self, events: list[Waiting], read_at: float) -> datetime | None:
+        """Post `events`, which were read at `read_at` (monotonic), in order; what was taken is deleted when this returns.
+
+        Returns None when none is left, else when to go on: what is left waits in PostgreSQL until then.
+        """
+        taken: list[int] = []
+        try:
+            until = await self._post(events, read_at, taken)
+        finally:
+            # When this is cancelled, too: what was taken is not posted again by whoever comes next.
+            deleted = self._deletions.add(taken)
+        await deleted
+        return until
+
+    async def _post(self, events: list[Waiting], read_at: float, taken: list[int]) -> datetime | None:
+        for place, event in enumerate(events):
+            if not self._circuit.admit():
+                return await self._hold(events[place:], datetime.now(UTC))
+            found: tuple[str, datetime, str] | None = (event.type, event.at, event.data)
+            if time.monotonic() - read_at > FRESH_SECONDS:
+                found = await self._store.find(event.id)
+            if found is None:
+                continue
+            try:
+                await self._sender.post(event.event_id, *found)
+            except Refused as refusal:
+                until = await self._refused(event, refusal)
+                if until is not None:
+                    return await self._hold(events[place + 1 :], until)
+            else:
+                self._succeeded(event)
+                taken.append(event.id)
+        return None
+
+    async def _hold(self, events: list[Waiting], until: datetime) -> datetime:
+        await self._store.hold({event.id: until for event in events})
+        return until
+
+    def _succeeded(self, event: Waiting) -> None:
+        name = self._sender.name
+        metrics.DELIVERED.labels(name).inc()
+        metrics.LAG_SECONDS.labels(name).observe(max(0.0, time.time() - event.at.timestamp()))
+        self._circuit.succeeded()
+
+    async def _refused(self, event: Waiting, refusal: Refused) -> datetime | None:
+        """When to post the event again; None when it has been refused for too long, and is a dead letter now."""
+        name, now = self._sender.name, datetime.now(UTC)
+        # An event that is refused again and again says nothing of the endpoint, unless it is the probe of an open circuit.
+        if not event.attempts or self._circuit.is_open:
+            self._circuit.failed()
+        metrics.REFUSED.labels(name, refusal.reason).inc()
+        if event.first_refused_at is not None and now - event.first_refused_at >= self._retry:
+            await self._store.bury(event.id, str(refusal))
+            metrics.DEAD_LETTERS.labels(name).inc()
+            log.error("event.dead", endpoint=name, event_id=event.event_id, type=event.type, reason=str(refusal))
+            return None
+        until = after_refusal(event.attempts + 1, now)
+        await self._store.refuse(event.id, until, str(refusal))
+        log.warning("event.refused", endpoint=name, event_id=event.event_id, reason=str(refusal), again_at=str(until))
+        return until
