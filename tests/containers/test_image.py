@@ -54,3 +54,11 @@ def test_it_adds_little_to_its_base(image: str) -> None:
     # The newest layers come first, and the last of ours sets the PATH to the virtual environment.
     ours = next(number for number, line in enumerate(lines) if "ENV PATH=/venv/bin" in line)
     assert sum(int(line.split()[0]) for line in lines[:ours]) < MOST_BYTES
+
+
+def test_the_operators_tool_is_in_an_image_of_its_own(system: System) -> None:
+    system.build("chatctl")
+    done = system.chatctl("audit")
+    assert done.returncode == 0, done.stderr
+    done = system.chatctl("dead-letters", "list", "messaging.commands.dead")
+    assert done.returncode == 0, done.stderr

@@ -67,16 +67,16 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver() -> AsyncIterator[Receiver]:
-    """A receiver on a free port."""
+async def receiver(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Receiver]:
+    """A receiver, on a free port where none is given."""
     made = Receiver("")
     app = web.Application()
     app.router.add_post(PATH, made.on_post)
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}"
+        await web.TCPSite(runner, host, port).start()
+        made.url = f"http://{host}:{runner.addresses[0][1]}{PATH}"
         yield made
     finally:
         await runner.cleanup()

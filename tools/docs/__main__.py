@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tools.docs import admin_openapi, asyncapi, configuration, openapi, pages, typescript
+from tools.docs import admin_openapi, asyncapi, configuration, environment_file, openapi, pages, typescript
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +17,7 @@ def documents() -> dict[str, str]:
         "docs/api/admin-openapi.json": asyncapi.text(admin_openapi.document()),
         "docs/api/index.html": pages.render(events, calls),
         "docs/configuration.md": configuration.text(),
+        "deploy/compose/chat.env.example": environment_file.text(),
         "shared/setting_names.txt": configuration.names(),
         "clients/javascript/src/wire.d.ts": typescript.text(events),
     }

@@ -53,8 +53,11 @@ def text() -> str:
 
 def names() -> str:
     """Every variable that the page names, one a line: what a service warns by when it finds another."""
-    # Read by the tests, and by `chatctl`.
-    others = {"CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT"}
+    # Read by Docker Compose, the tests, and `chatctl`.
+    others = {
+        *("CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT", "CHAT_ENV_FILE"),
+        *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
+    }
     return "\n".join(sorted({*re.findall(r"CHAT_[A-Z0-9_]*[A-Z0-9]", text()), *others})) + "\n"
 
 

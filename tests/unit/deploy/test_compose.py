@@ -1,6 +1,9 @@
 """docker-compose.yml: valid, confined to this machine, hardened, and told only settings that exist."""
 
+import os
+import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from shared.settings import ServiceSettings
 from tests.unit.deploy.manifests import ROOT
 from tools.checkers import checker
 from tools.dashboards.families import SERVICES
+from tools.docs.configuration import settings_of
 from tools.stack.redis import DURABILITY
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -27,6 +31,7 @@ def test_the_schema_holds() -> None:
 
 
 def test_all_parts_are_there() -> None:
+    assert CONTAINERS["chatctl"]["profiles"] == ["tools"]
     parts = {"postgres", "redis", "rabbitmq", "migrations", "devserver", "haproxy", *SERVICES}
     assert {name for name, container in CONTAINERS.items() if "profiles" not in container} == parts
     assert CONTAINERS["gateway"]["deploy"]["replicas"] == 2
@@ -73,6 +78,61 @@ def test_what_is_waited_for_can_be_healthy() -> None:
 
 def test_redis_is_configured_as_in_the_local_stack() -> None:
     assert CONTAINERS["redis"]["command"] == ["redis-server", *DURABILITY]
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "migrations", "devserver", "chatctl"])
+def test_the_operators_settings_come_last(name: str) -> None:
+    development, own = CONTAINERS[name]["env_file"]
+    assert development["path"] == "deploy/compose/development.env"
+    assert own == {"path": "${CHAT_ENV_FILE:-chat.env}", "required": False}
+    # What stood here would win over both files.
+    assert CONTAINERS[name]["environment"].keys() <= {"SERVICE", "CHAT_DEV_LOGIN", "CHAT_URL"}
+
+
+def test_the_example_has_every_setting() -> None:
+    example = (ROOT / "deploy/compose/chat.env.example").read_text(encoding="utf-8")
+    listed = re.findall(r"^#(CHAT_\w+)=", example, re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    for service in SERVICES:
+        names = {f"CHAT_{name.upper()}" for name in settings_of(service).model_fields}
+        assert names - set(listed) == {"CHAT_HTTP_HOST", "CHAT_HTTP_PORT", "CHAT_INSTANCE"}
+
+
+def test_haproxy_stops_before_it_is_killed() -> None:
+    policy = (ROOT / "deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    found = re.search(r"^ +hard-stop-after (\d+)s$", policy, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) < int(CONTAINERS["haproxy"]["stop_grace_period"].removesuffix("s"))
+
+
+def test_haproxy_takes_the_tls_example(tmp_path: Path) -> None:
+    tls: dict[str, Any] = yaml.safe_load(
+        (ROOT / "deploy/compose/tls.yml").read_text(encoding="utf-8").replace("!override", "")
+    )
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "1",
+    ]
+    subprocess.run(
+        [*made, "-subj", "/CN=localhost", "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    (folder / "localhost.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
+    bind = tls["services"]["haproxy"]["environment"]["HAPROXY_BIND"].replace("/etc/chat-tls", str(folder))
+    command = ["haproxy", "-c", "-f", "deploy/haproxy/haproxy.cfg", "-f", "deploy/haproxy/compose.cfg"]
+    environment = {**os.environ, "HAPROXY_BIND": bind, "HAPROXY_METRICS": "127.0.0.1:8404"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -22,10 +22,14 @@ FILES = [
     *RULES,
     ROOT / "Dockerfile",
     ROOT / "docker-compose.yml",
+    *(DEPLOY / "compose").iterdir(),
     DEPLOY / "grafana/dashboards/chat.json",
     ROOT / "docs/operations.md",
 ]
-OF_COMPOSE = {"CHAT_PORT", "CHAT_ADMIN_PORT", "CHAT_IMAGE", "CHAT_DEV_IMAGE"}
+OF_COMPOSE = {
+    *("CHAT_PORT", "CHAT_ADMIN_PORT", "CHAT_IMAGE", "CHAT_DEV_IMAGE", "CHAT_ENV_FILE", "CHAT_URL"),
+    *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
+}
 """Variables of docker-compose.yml and the Makefile, which no process reads."""
 FOREIGN_METRICS = {"up", "process_start_time_seconds", "rabbitmq_detailed_queue_messages_ready"}
 """Prometheus' own, its client's, and RabbitMQ's (https://www.rabbitmq.com/docs/prometheus#detailed-endpoint)."""

@@ -43,6 +43,13 @@ def test_lists_of_a_service_leave_those_of_all_services_as_they_are(monkeypatch:
     assert webhooks.webhook_private_hosts == ["a.internal", "b.internal"]
 
 
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch, CHAT_JWT_SECRET="", CHAT_JWKS_URL="https://id.example/keys", CHAT_REST_BURST="")
+    settings = load(ServiceSettings)
+    assert settings.jwt_secret is None
+    assert settings.rest_burst == 100
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
