@@ -19,6 +19,8 @@ ENTRY_TOTAL: Final = "u"
 
 _FIELDS: Final = {"ENTRY_TEXT": ENTRY_TEXT, "ENTRY_PEER": ENTRY_PEER, "ENTRY_TOTAL": ENTRY_TOTAL}
 
+EPOCH_DIGITS: Final = 10
+"""The tag of an entry begins with the epoch of its partition (`shared/redis/lua/epoch.lua`), as so many digits."""
 COUNT_END: Final = "}}"
 """Behind the unread total: it ends `unread`, and the payload."""
 CURSOR_BEGIN: Final = ',"cursor":"'

@@ -69,6 +69,8 @@ class Downlink:
         finally:
             self.up = False
             subscription.abort()
+            # What comes by the next link may not be what follows: it waits until the inboxes have been read.
+            self._recovery.hold_all(self._shard.index)
 
     async def _prove(self) -> None:
         """See that earlier messages to ourselves came, that Redis still knows us, and that it has lost nothing."""

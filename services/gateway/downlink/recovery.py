@@ -43,6 +43,12 @@ class Recovery:
         self._waiting[connection] = None
         self._any_waiting.set()
 
+    def hold_all(self, shard: int) -> None:
+        """The link to one server was cut: its users' connections hold their deliveries until `ask_all`."""
+        for connection in self._hub:
+            if not connection.closed and self._shards.index_of(connection.user_id) == shard:
+                connection.inbox.hold()
+
     def ask_all(self, shard: int, *, lost_data: bool = False) -> bool:
         """Recover all whose users' inboxes lie on one server: its link was cut, or (`lost_data`) it lost its data.
 

@@ -36,7 +36,7 @@ class InboxFollower(InboxPosition):
         if self.held is not None:
             if not self.hold(deliveries):
                 self._remember_unseen(burst)
-        elif first == self.offset + 1:
+        elif self.follows(deliveries[0]):
             if send_buffer is not None:
                 self._write(send_buffer, burst)
         elif first > self.offset:

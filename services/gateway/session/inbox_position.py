@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.protocol import relay
+from shared.protocol.inbox import EPOCH_DIGITS
 
 MAX_HELD: Final = 256
 MAX_HELD_BYTES: Final = 256 * 1024
@@ -38,6 +39,10 @@ class InboxPosition:
         """The client has everything up to this entry."""
         self.offset = offset
         self.tag = tag
+
+    def follows(self, delivery: relay.Delivery) -> bool:
+        """Whether a delivery is the one after that entry: of another epoch, the same offsets are other events."""
+        return delivery.offset == self.offset + 1 and delivery.tag[:EPOCH_DIGITS] == self.tag[:EPOCH_DIGITS]
 
     def hold(self, deliveries: Sequence[relay.Delivery] = ()) -> bool:
         """Hold deliveries back from now on, `deliveries` first. False when they were dropped: the inbox has them."""

@@ -297,3 +297,65 @@ async def test_a_server_that_was_demoted_meanwhile_is_noticed_under_live_connect
     assert await socket.closed() == 1013
     again = await gateway.connect(alice, cursor=socket.cursor)
     assert recovered(again) is False
+
+
+async def test_an_event_of_another_epoch_is_not_the_next_one(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    """A replica that lagged took over: it gives the next offset a second time, and what had it first is lost."""
+    socket = await gateway.connect(alice)
+    await behind.deliver([gateway], identity(alice))
+    await socket.expect("message.new")
+    epoch = int(await behind.redis.hget(keys.INBOX_EPOCH, "epoch") or 0)
+    await behind.redis.hset(keys.INBOX_EPOCH, "epoch", f"{epoch + 1:010d}")
+    await behind.deliver([gateway], identity(alice))
+    assert await socket.closed() == 1013
+    assert len(socket.of_type("message.new")) == 1
+    assert recovered(await gateway.connect(alice, cursor=socket.cursor)) is False
+
+
+async def test_connections_hold_their_deliveries_from_the_break_on(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = await gateway.connect(alice)
+    (connection,) = gateway.process.hub.of_user(identity(alice))
+    await until(lambda: connection.inbox.held is None)
+    monkeypatch.setattr(link, "RETRY_SECONDS", 60.0)
+    await behind.redis.client_kill_filter(_type="pubsub")
+    await until(lambda: connection.inbox.held is not None)
+    assert not gateway.process.downlinks[0].up
+    monkeypatch.undo()
+    gateway.process.dispatcher.recovery.ask_all(0)
+    missed = await behind.append(identity(alice))
+    gateway.process.dispatcher.recovery.ask_all(0)
+    await socket.expect("message.new")
+    assert [one.text for one in socket.received[1:]] == [missed.json]
+
+
+async def test_recoveries_that_overlap_write_an_event_once(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is asked for while the first reads, and reads when the first has let events pass again."""
+    socket = await gateway.connect(alice)
+    registry, recover = gateway.process.registry, gateway.process.dispatcher.recovery
+    resume, expected = registry.resume, [(await behind.append(identity(alice))).json]
+    mark = '{"type":"error","error":{"code":"internal_error","message":"mark"}}'
+    reads = 0
+
+    async def overlap(items: Sequence[tuple[str, str, str]]) -> list[RecoveryResult]:
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            recover.ask_all(0)
+        elif reads == 2:
+            expected.append((await behind.deliver([gateway], identity(alice))).json)
+            await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), mark)])
+            await socket.expect_error("internal_error")
+        return await resume(items)
+
+    monkeypatch.setattr(registry, "resume", overlap)
+    recover.ask_all(0)
+    await until(lambda: reads >= 2 and len(socket.of_type("message.new")) >= 2)
+    live = await behind.deliver([gateway], identity(alice))
+    await until(lambda: live.json in [one.text for one in socket.received])
+    assert [one.text for one in socket.received if "message.new" in one.text] == [*expected, live.json]
