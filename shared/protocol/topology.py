@@ -140,6 +140,8 @@ PRESENCE_COMMANDS: Final = _work("presence.commands")
 """Connects, disconnects, statuses (`relay.PresenceBatch`) from gateways, block changes from messaging."""
 PRESENCE_RENEWALS: Final = _transient("presence.leases", ttl_ms=20_000)
 """Lease renewals (`relay.LeaseRenewal`)."""
+PRESENCE_POSTPONED: Final = _wait("presence.commands.5s", PRESENCE_COMMANDS.name)
+"""What other services tell presence, again after 5 s: `presence.commands` refused it. Only what may come in any order."""
 FORMER_SIGNALS: Final = "messaging.signals"
 FORMER_RENEWALS: Final = "presence.renewals"
 """Classic queues of version 0.1.0, which its gateways still publish to during an upgrade: consumed while they exist."""
@@ -195,5 +197,6 @@ QUEUES: Final = (
     NOTIFIER_REQUESTS,
     WEBHOOK_EVENTS_DEAD,
     WEBHOOK_EVENTS,
+    PRESENCE_POSTPONED,
 )
 """Every queue, in the order in which they can be declared."""

@@ -12,7 +12,7 @@ from services.messaging import metrics
 from services.messaging.fanout.user_events import AnnouncedMessage
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import NOTIFIER_EVENTS, NOTIFIER_WAITING, PRESENCE_COMMANDS
+from shared.protocol.topology import NOTIFIER_EVENTS, NOTIFIER_WAITING, PRESENCE_COMMANDS, PRESENCE_POSTPONED
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.retry import retry_until_available
 
@@ -22,6 +22,7 @@ PREVIEW_CHARACTERS: Final = 400
 MAX_MESSAGES: Final = 256
 """Messages in one AMQP message."""
 PATIENCE_SECONDS: Final = 1.0
+POSTPONED_SECONDS: Final = 5.0
 MAX_BACKLOG: Final = 20_000
 """Messages that wait for the broker, some 20 MB. Beyond, no push is sent for the newest: the messages themselves are stored."""
 
@@ -90,8 +91,18 @@ class OutgoingEvents:
         self._any_backlog.set()
 
     async def blocks(self, changes: Iterable[relay.BlockChanged]) -> None:
-        """Publish, with confirm. Raises what `Publisher.publish` raises."""
-        await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch(list(changes))))
+        """Tell presence, with confirm; where its queue refuses or doesn't answer, let the broker keep it and try again.
+
+        So a queue that is full, or has lost its leader, holds up no cycle. Block changes have versions: their order is free.
+        Raises what `Publisher.publish` raises.
+        """
+        body = msgpack_encoder.encode(relay.PresenceBatch(list(changes)))
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._publisher.publish(PRESENCE_COMMANDS, body)
+        except TRANSIENT_ERRORS as error:
+            log.warning("blocks.put_off", error=repr(error))
+            await self._publisher.publish(PRESENCE_POSTPONED, body, expiration_seconds=POSTPONED_SECONDS)
 
     async def profile(self, change: relay.ProfileChanged) -> None:
         """Tell presence, with confirm. Raises what `Publisher.publish` raises."""

@@ -1,6 +1,6 @@
 """Messaging with real PostgreSQL and Redis: with one partition, and with two."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aio_pika
 import httpx
@@ -12,12 +12,16 @@ from services.messaging.app import Messaging
 from services.messaging.settings import Settings
 from services.messaging.stores.sql import HINTS
 from shared import postgres
+from shared.lifecycle import Supervisor
 from shared.protocol import topology
 from shared.redis import Shards, open_shards
-from tests.support.messaging import Gateway, Replica, Talk
+from tests.support.messaging import Gateway, Replica, Talk, eventually
 from tests.support.messaging_process import SECRET, Broker
 from tests.support.messaging_rest import Rest
 from tests.support.redis import two_partitions
+
+Start = Callable[..., Awaitable[Messaging]]
+"""Starts a replica inside the test's process, with settings."""
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +84,40 @@ async def rest(pool: postgres.Pool, shards: Shards, database_url: str, redis_url
     transport = httpx.ASGITransport(Messaging(given, pool, shards, pool).http().app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
         yield Rest(client)
+
+
+@pytest.fixture
+async def start(
+    pool: postgres.Pool, shards: Shards, database_url: str, amqp_url: str, redis_url: str
+) -> AsyncIterator[Start]:
+    """Starts replicas inside the test's process, which end with the test."""
+    supervisor = Supervisor()
+
+    async def start_one(**settings: float) -> Messaging:
+        given = Settings.model_validate(
+            {
+                "database_url": database_url,
+                "amqp_url": amqp_url,
+                "redis_urls": redis_url,
+                "jwt_secret": SecretStr(SECRET),
+                **settings,
+            }
+        )
+        messaging = Messaging(given, pool, shards, pool)
+        messaging.start(supervisor)
+        await eventually(lambda: is_ready(messaging))
+        return messaging
+
+    yield start_one
+    await supervisor.stop()
+    assert not supervisor.failed.is_set()
+
+
+async def is_ready(messaging: Messaging) -> bool:
+    return (await get(messaging, "/readyz")).status_code == 200
+
+
+async def get(messaging: Messaging, path: str) -> httpx.Response:
+    transport = httpx.ASGITransport(messaging.http().app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
+        return await client.get(path)

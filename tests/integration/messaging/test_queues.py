@@ -1,68 +1,21 @@
 """Messaging between its queues: order with two replicas, poison, and what other services hear."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 
-import aio_pika
-import httpx
 import pytest
 import structlog
-from aio_pika.abc import AbstractQueue
-from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.messaging.app import Messaging
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.user_events import AnnouncedMessage
-from services.messaging.settings import Settings
 from services.messaging.typing.indicators import Indicator
-from shared.lifecycle import Supervisor
-from shared.postgres import Pool
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
-from shared.rabbitmq import declare
-from shared.redis import Shards
+from tests.integration.messaging.conftest import Start, get
 from tests.support.messaging import Gateway, Person, Replica, Talk, eventually
-from tests.support.messaging_process import SECRET, Broker
+from tests.support.messaging_process import Broker
 from tools.dead_letters import drop_letters, list_letters, retry_letters
-
-Start = Callable[..., Awaitable[Messaging]]
-
-
-@pytest.fixture
-async def start(pool: Pool, shards: Shards, database_url: str, amqp_url: str, redis_url: str) -> AsyncIterator[Start]:
-    """Starts replicas inside the test's process, which end with the test."""
-    supervisor = Supervisor()
-
-    async def start_one(**settings: float) -> Messaging:
-        given = Settings.model_validate(
-            {
-                "database_url": database_url,
-                "amqp_url": amqp_url,
-                "redis_urls": redis_url,
-                "jwt_secret": SecretStr(SECRET),
-                **settings,
-            }
-        )
-        messaging = Messaging(given, pool, shards, pool)
-        messaging.start(supervisor)
-        await eventually(lambda: is_ready(messaging))
-        return messaging
-
-    yield start_one
-    await supervisor.stop()
-    assert not supervisor.failed.is_set()
-
-
-async def is_ready(messaging: Messaging) -> bool:
-    return (await get(messaging, "/readyz")).status_code == 200
-
-
-async def get(messaging: Messaging, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(messaging.http().app)  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
-        return await client.get(path)
 
 
 def completed(gateway: Gateway) -> set[int]:
@@ -178,47 +131,6 @@ async def test_a_command_that_nobody_foresaw_is_answered_alone(
     answers = gateway.answers(talk.one)
     assert [answer["ref"]["tempId"] for answer in answers] == ["bad", "worse"]
     assert {answer["error"]["code"] for answer in answers} == {"internal_error"}
-
-
-@pytest.fixture
-async def full_waiting_queue(amqp_url: str, broker: Broker) -> AsyncIterator[AbstractQueue]:
-    """The queue of waiting push reports, which takes no more."""
-    name = topology.NOTIFIER_WAITING.name
-    async with await aio_pika.connect(amqp_url) as connection:
-        channel = await connection.channel()
-        await channel.queue_delete(name)
-        arguments = {**topology.NOTIFIER_WAITING.arguments, "x-max-length": 1}
-        queue = await channel.declare_queue(name, durable=True, arguments=arguments)
-
-        async def is_full() -> bool:
-            try:
-                await channel.default_exchange.publish(aio_pika.Message(b"x"), routing_key=name)
-            except aio_pika.exceptions.DeliveryError:
-                return True
-            return False
-
-        await eventually(is_full)
-        yield queue
-        await channel.queue_delete(name)
-        await declare(channel, topology.NOTIFIER_WAITING)
-
-
-async def test_a_push_report_that_the_broker_refuses_holds_up_no_cycle(
-    full_waiting_queue: AbstractQueue, start: Start, broker: Broker, replica: Replica, gateway: Gateway
-) -> None:
-    await start(push_delay_seconds=0.2)
-    await broker.purge((topology.NOTIFIER_UNDELIVERED,))
-    talk = await replica.talk()
-    for number in range(3):
-        batch = gateway.batch(talk.send(talk.one, str(number), f"t{number}"))
-        await broker.send(batch)
-        await gateway.completed(batch)
-    await full_waiting_queue.purge()
-    seqs: list[int] = []
-    while len(seqs) < 3:
-        reported = await broker.take(topology.NOTIFIER_UNDELIVERED)
-        seqs += [message.seq for message in relay.undelivered_batch_decoder.decode(reported.body).messages]
-    assert sorted(set(seqs)) == [1, 2, 3]
 
 
 async def test_the_notifier_hears_of_undelivered_messages_after_the_delay(
