@@ -1,4 +1,4 @@
-"""Is there an answer? REST and the verdict on handshakes are asked for all the time, and the longest time without is kept."""
+"""Is there an answer? REST and the verdict on handshakes are asked for all the time."""
 
 import asyncio
 import time
@@ -19,17 +19,10 @@ ANSWER_SECONDS = 5.0
 
 @dataclass
 class Availability:
-    """When each of the two was last answered, and the longest time without, in seconds."""
+    """When each of the two was answered (monotonic seconds), and how it was refused last."""
 
-    longest: dict[str, float] = field(default_factory=dict)
+    answered_at: dict[str, list[float]] = field(default_factory=lambda: {"rest": [], "handshake": []})
     refused: dict[str, str] = field(default_factory=dict)
-    _answered_at: dict[str, float] = field(default_factory=dict)
-
-    def answered(self, what: str) -> None:
-        """There is an answer."""
-        now = time.monotonic()
-        self.longest[what] = max(self.longest.get(what, 0.0), now - self._answered_at.get(what, now))
-        self._answered_at[what] = now
 
 
 async def _ask(
@@ -41,7 +34,7 @@ async def _ask(
             response = await client.send(request(mint(f"asks-{what}-{number % USERS}", lifetime_seconds=3600)))
             # 426: the plain GET of the socket's URL is authorised, and told to upgrade.
             if response.status_code in {200, 426}:
-                kept.answered(what)
+                kept.answered_at[what].append(time.monotonic())
             else:
                 kept.refused[what] = f"{response.status_code} {response.text[:200]}"
         except httpx.HTTPError as error:

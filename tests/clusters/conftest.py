@@ -36,3 +36,13 @@ async def system(server_folder: Path) -> AsyncIterator[System]:
             yield started
     except NoServer as error:
         pytest.skip(f"cluster tests need the servers' programs: {error}")
+
+
+@pytest.fixture(scope="module")
+async def balanced_system(server_folder: Path) -> AsyncIterator[System]:
+    """The same with one address for all nodes of RabbitMQ."""
+    try:
+        async with running(Path(tempfile.mkdtemp(dir=server_folder)), os.environ, balance=True) as started:
+            yield started
+    except NoServer as error:
+        pytest.skip(f"cluster tests need the servers' programs: {error}")

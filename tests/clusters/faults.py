@@ -1,6 +1,7 @@
 """What happens to the nodes. Each fault is over when its function returns; the load goes on all the time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +12,15 @@ from tests.faults.load import Load
 AWAY_SECONDS = 3.0
 RECOVERY_SECONDS = 45.0
 
-Act = Callable[[System, Load], Awaitable[None]]
+Act = Callable[[System, Load], Awaitable[float | None]]
+"""Makes it happen. Returns when (monotonic seconds) the operator had done their part, if there was one."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`quick`: the short form does it, too. `acknowledged_within`, `rest_within`: the longest time without, in seconds."""
+    """`quick`: the short form does it, too. `acknowledged_within`, `rest_within`: the longest time without, in seconds, from
+    when the operator had done their part.
+    """
 
     name: str
     act: Act
@@ -33,13 +37,15 @@ async def lose_broker(node: int, system: System, load: Load) -> None:
     await load.flows(RECOVERY_SECONDS)
 
 
-async def lose_primary(system: System, load: Load) -> None:
+async def lose_primary(system: System, load: Load) -> float:
     """kill -9 the primary, and promote its standby. The old one comes back as the standby."""
     await system.postgres.kill(system.postgres.primary)
     await system.postgres.promote()
+    promoted_at = time.monotonic()
     await load.flows(RECOVERY_SECONDS)
     await system.postgres.follow()
     await load.flows(RECOVERY_SECONDS)
+    return promoted_at
 
 
 async def lose_standby(system: System, load: Load) -> None:
@@ -50,14 +56,16 @@ async def lose_standby(system: System, load: Load) -> None:
     await load.flows(RECOVERY_SECONDS)
 
 
-async def change_roles(system: System, load: Load) -> None:
+async def change_roles(system: System, load: Load) -> float:
     """A planned change: the primary stops in order, the standby is promoted."""
     record = system.postgres.processes.get(system.postgres.primary)
     await system.postgres.processes.stop(record)
     await system.postgres.promote()
+    promoted_at = time.monotonic()
     await load.flows(RECOVERY_SECONDS)
     await system.postgres.follow()
     await load.flows(RECOVERY_SECONDS)
+    return promoted_at
 
 
 async def raise_alarm(system: System, load: Load) -> None:
@@ -81,10 +89,13 @@ async def lose_all_brokers(system: System, load: Load) -> None:
     await load.flows(RECOVERY_SECONDS)
 
 
+BROKERS = tuple(
+    Fault(f"kill -9 RabbitMQ node {node}", partial(lose_broker, node), 10, 3, quick=node == 1) for node in (1, 2, 3)
+)
 FAULTS = (
-    *(Fault(f"kill -9 RabbitMQ node {node}", partial(lose_broker, node), 10, 3, quick=node == 1) for node in (1, 2, 3)),
-    Fault("kill -9 PostgreSQL's primary, promote the standby", lose_primary, 15, 15, quick=True),
-    Fault("PostgreSQL changes roles in order", change_roles, 15, 15),
+    *BROKERS,
+    Fault("kill -9 PostgreSQL's primary, promote the standby", lose_primary, 15, 3, quick=True),
+    Fault("PostgreSQL changes roles in order", change_roles, 15, 3),
     Fault("kill -9 PostgreSQL's standby for 3 s", lose_standby, 15, 15),
     Fault("memory alarm in RabbitMQ, one and a half leases long", raise_alarm, 90, 3),
     Fault("kill -9 all nodes of RabbitMQ", lose_all_brokers, 90, 3),

@@ -1,35 +1,70 @@
 """The table of `docs/reliability.md`: which node was lost, and for how long nothing was answered."""
 
 import itertools
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tests.clusters.availability import Availability
-from tests.faults.load import Load, Result
+from tests.faults.load import Load
 from tools.stack.home import ROOT
 
-REPORT = ROOT / ".local" / "clusters.md"
-HEAD = (
-    "| what happened | acknowledged under it | lost | twice | out of order | without acknowledgement | longest wait of a sender "
-    "| without REST | without handshakes |\n"
-    "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
-)
+DOCUMENT = ROOT / "docs" / "reliability.md"
+HEAD = "| what happened | acknowledged under it |"
+"""How the table begins."""
 
 
-def begin(path: Path = REPORT) -> None:
-    """Start the table afresh."""
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(HEAD, encoding="utf-8")
+@dataclass(frozen=True)
+class Waits:
+    """The longest times without something, in seconds."""
+
+    acknowledgement: float
+    sender: float
+    rest: float
+    handshake: float
+
+    @classmethod
+    def within(cls, begun: float, ended: float, load: Load, kept: Availability) -> "Waits":
+        """From `begun` to `ended`, by the monotonic clock."""
+        everybody = [at for user in load.users for at in user.acknowledged_at]
+        return cls(
+            longest(everybody, begun, ended),
+            max(longest(user.acknowledged_at, begun, ended) for user in load.users),
+            longest(kept.answered_at["rest"], begun, ended),
+            longest(kept.answered_at["handshake"], begun, ended),
+        )
 
 
-def without_acknowledgement(load: Load) -> float:
-    """The longest time in which nobody's message was acknowledged, in seconds."""
-    times = sorted(at for user in load.users for at in user.acknowledged_at)
-    return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
+def longest(times: Iterable[float], begun: float, ended: float) -> float:
+    """The longest time between two of `times` that follow one another, as far as it lies after `begun`; others are left out."""
+    pairs = itertools.pairwise(sorted(times))
+    return max(
+        (later - max(earlier, begun) for earlier, later in pairs if later > begun and earlier < ended), default=0.0
+    )
 
 
-def add(name: str, load: Load, result: Result, kept: Availability, path: Path = REPORT) -> None:
-    """A row for a fault that was survived: the checks have shown that the zeros are zero."""
-    seconds = (without_acknowledgement(load), result.silence, kept.longest["rest"], kept.longest["handshake"])
-    cells = [name, f"{result.messages:,}", 0, 0, 0, *(f"{each:.1f} s" for each in seconds)]
-    with path.open("a", encoding="utf-8") as table:
-        table.write("| " + " | ".join(map(str, cells)) + " |\n")
+def acknowledged(load: Load, begun: float, ended: float) -> int:
+    """How many messages were acknowledged between two instants."""
+    return sum(begun <= at < ended for user in load.users for at in user.acknowledged_at)
+
+
+def write(name: str, acknowledged: int, waits: Waits) -> None:
+    """Put the row of a fault that was survived into the table, or in place of its former one.
+
+    The checks have shown that the zeros are zero.
+    """
+    seconds = (waits.acknowledgement, waits.sender, waits.rest, waits.handshake)
+    row = "| " + " | ".join([name, f"{acknowledged:,}", "0", "0", "0", *(f"{each:.1f} s" for each in seconds)]) + " |"
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith(HEAD)) + 2
+    last = next(place for place, line in enumerate(lines) if place >= first and not line.startswith("|"))
+    known = [place for place in range(first, last) if _name(lines[place]) == _name(row)]
+    if known:
+        lines[known[0]] = row
+    else:
+        lines.insert(last, row)
+    DOCUMENT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _name(row: str) -> str:
+    """What happened, without the measured time in parentheses."""
+    return row.split(" | ", maxsplit=1)[0].partition(" (")[0].strip("| ")

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.postgres_pair import PostgresPair, postgres_pair
 from tests.support.rabbitmq_cluster import RabbitCluster, rabbitmq_cluster
 from tests.support.stack import Stack
+from tests.support.tcp_balancer import balanced
 from tools.stack import ladder
 from tools.stack.home import Home
 from tools.stack.plan import PREFIX
@@ -45,19 +46,27 @@ class System:
 
 
 @asynccontextmanager
-async def running(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[System]:
-    """Start everything in `folder`, with server programs of this machine. Raises StackError."""
+async def running(folder: Path, environment: Mapping[str, str], *, balance: bool = False) -> AsyncIterator[System]:
+    """Start everything in `folder`, with server programs of this machine. Raises StackError.
+
+    `balance`: services know one address of RabbitMQ, behind which a load balancer finds the nodes that live.
+    """
     plain = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
     plain["STACK_BACKENDS"] = "native"
     async with (
+        AsyncExitStack() as exits,
         postgres_pair(folder / "cluster-postgres", plain) as postgres,
         rabbitmq_cluster(folder / "cluster-rabbitmq", plain) as rabbitmq,
     ):
         home = Home(folder / "cluster-services")
+        amqp = rabbitmq.url
+        if balance:
+            port = await exits.enter_async_context(balanced(folder / "cluster-balancer", rabbitmq.ports))
+            amqp = f"amqp://guest:guest@127.0.0.1:{port}/"
         settings = {
             **SETTINGS,
             ladder.DATABASE.variable: postgres.url,
-            ladder.AMQP.variable: rabbitmq.url,
+            ladder.AMQP.variable: amqp,
             "CHAT_PORT": str(PortBook(home).port("haproxy")),
         }
         services = LocalStack(home, {**plain, **settings}, tied=True)

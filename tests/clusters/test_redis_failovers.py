@@ -3,8 +3,8 @@
 One server behind an address that moves to its replica, a master that Sentinels replace, and a Redis Cluster.
 """
 
-import itertools
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +13,8 @@ import pytest
 
 from shared.redis import DEFAULT_PARTITIONS
 from shared.redis.hash_tags import tags
+from tests.clusters import report
+from tests.clusters.availability import watched
 from tests.clusters.conftest import FreshFolder
 from tests.clusters.redis_system import running
 from tests.faults.load import Load, chatting
@@ -34,18 +36,21 @@ pytestmark = pytest.mark.timeout(400)
 Act = Callable[[Load], Awaitable[None]]
 
 
-async def survives(folder: Path, redis: str, *acts: Act) -> None:
+async def survives(folder: Path, redis: str, *acts: tuple[str, Act]) -> None:
     """Do something under load, and see that messages flow again and that all of them came as they should."""
+    happened: list[tuple[str, float, float]] = []
     try:
-        async with running(folder, os.environ, redis) as system, chatting(system) as load:
-            for act in acts:
+        async with running(folder, os.environ, redis) as system, chatting(system) as load, watched(system.url) as kept:
+            for name, act in acts:
+                begun = time.monotonic()
                 await act(load)
                 await load.flows(RECOVERY_SECONDS)
+                happened.append((name, begun, time.monotonic()))
             await load.finish()
-            times = sorted(at for user in load.users for at in user.acknowledged_at)
-            silence = max(later - earlier for earlier, later in itertools.pairwise(times))
-            print(f"{len(times)} messages, {silence:.1f} s without any acknowledgement")
-            assert not LONG or silence <= SILENCE_SECONDS
+            for name, begun, ended in happened if LONG else ():
+                waits = report.Waits.within(begun, ended, load, kept)
+                report.write(name, report.acknowledged(load, begun, ended), waits)
+                assert waits.acknowledgement <= SILENCE_SECONDS, name
     except NoServer as error:
         pytest.skip(f"cluster tests need the servers' programs: {error}")
 
@@ -90,36 +95,47 @@ async def test_roles_change_behind_one_address(moving: tuple[str, Moving], fresh
     async def change(_load: Load) -> None:
         await servers.change_roles()
 
-    await survives(fresh_folder("moving-services"), url, change, change)
+    await survives(
+        fresh_folder("moving-services"),
+        url,
+        ("Redis: roles change behind one address", change),
+        ("Redis: they change back", change),
+    )
 
 
 # --- Sentinel ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def watched(fresh_folder: FreshFolder) -> AsyncIterator[Watched]:
+async def sentinels(fresh_folder: FreshFolder) -> AsyncIterator[Watched]:
     async with redis_sentinel(fresh_folder("sentinel"), *DURABILITY) as found:
         yield found
 
 
-async def test_sentinels_replace_a_master(watched: Watched, fresh_folder: FreshFolder) -> None:
+async def test_sentinels_replace_a_master(sentinels: Watched, fresh_folder: FreshFolder) -> None:
     """Killed, with the messages that its replica did not have yet; then in order; then everything is forgotten."""
 
     async def kill(load: Load) -> None:
-        before = await watched.master()
+        before = await sentinels.master()
         await before.kill()
-        await watched.promoted(before)
+        await sentinels.promoted(before)
         await load.flows(RECOVERY_SECONDS)
         await before.start()
-        await watched.replicates()
+        await sentinels.replicates()
 
     async def fail_over(_load: Load) -> None:
-        await watched.failover()
+        await sentinels.failover()
 
     async def flush(_load: Load) -> None:
-        await (await watched.master()).command("FLUSHALL")
+        await (await sentinels.master()).command("FLUSHALL")
 
-    await survives(fresh_folder("sentinel-services"), watched.url, kill, fail_over, flush)
+    await survives(
+        fresh_folder("sentinel-services"),
+        sentinels.url,
+        ("Redis with Sentinels: kill -9 of the master", kill),
+        ("Redis with Sentinels: a planned failover", fail_over),
+        ("Redis with Sentinels: FLUSHALL", flush),
+    )
 
 
 # --- Redis Cluster -------------------------------------------------------------------------------------------------
@@ -158,4 +174,11 @@ async def test_a_cluster_loses_a_master_and_moves_its_slots(cluster: ClusterNode
         for node in {await cluster.master_of(tag) for tag in partitions}:
             await node.command("FLUSHALL")
 
-    await survives(fresh_folder("cluster-services"), cluster.url, kill, reshard, fail_over, flush)
+    await survives(
+        fresh_folder("cluster-services"),
+        cluster.url,
+        ("Redis Cluster: kill -9 of a master", kill),
+        ("Redis Cluster: each of 16 partitions moves", reshard),
+        ("Redis Cluster: a planned failover", fail_over),
+        ("Redis Cluster: FLUSHALL on every master", flush),
+    )

@@ -1,6 +1,6 @@
 """Three nodes of RabbitMQ on this machine, in one cluster, and power over each of them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,10 @@ cluster_partition_handling = pause_minority
 
 @dataclass
 class RabbitCluster:
-    """`url` names all nodes. A node is named by its number."""
+    """`url` names all nodes, `ports` are where each takes connections. A node is named by its number."""
 
     url: str
+    ports: Sequence[int]
     _programs: Mapping[int, Program]
     _processes: Processes
     _starter: Starter
@@ -80,9 +81,10 @@ async def rabbitmq_cluster(folder: Path, environment: Mapping[str, str]) -> Asyn
             if number == NODES[0]:
                 await starter.await_ready(broker)
         await starter.await_all(brokers[-1] for brokers in programs.values())
-        hosts = ",".join(f"127.0.0.1:{ports.port(f'rabbitmq-{number}')}" for number in NODES)
+        listening = [ports.port(f"rabbitmq-{number}") for number in NODES]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in listening)
         brokers_of = {number: brokers[-1] for number, brokers in programs.items()}
-        cluster = RabbitCluster(f"amqp://guest:guest@{hosts}/", brokers_of, processes, starter)
+        cluster = RabbitCluster(f"amqp://guest:guest@{hosts}/", listening, brokers_of, processes, starter)
         # One cluster, not three brokers.
         await cluster.control(NODES[0], "await_online_nodes", str(len(NODES)), "--timeout", "60")
         yield cluster

@@ -13,6 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
+from tests.support.certificates import Certificates
 from tools.stack.errors import NotReady
 from tools.stack.home import Home
 from tools.stack.ladder import program
@@ -26,17 +27,18 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One server of several."""
+    """One server of several. `peer_port`: where other servers and clients connect, by TLS when there is TLS."""
 
     name: str
     port: int
+    peer_port: int
     _processes: Processes
     _program: Program
 
     @property
     def address(self) -> str:
-        """`host:port`."""
-        return f"127.0.0.1:{self.port}"
+        """`host:port`, for clients."""
+        return f"127.0.0.1:{self.peer_port}"
 
     async def start(self) -> None:
         """Start it, again too; returns when it answers."""
@@ -65,11 +67,11 @@ class Node:
 
     def client(self) -> AbstractAsyncContextManager[Redis]:
         """redis-py's client of this server; answers are text."""
-        return Redis.from_url(f"redis://{self.address}", decode_responses=True)
+        return Redis.from_url(f"redis://127.0.0.1:{self.port}", decode_responses=True)
 
     async def command(self, *command: str | int) -> Any:
         """The answer to one command, as redis-py reads it. Raises RedisError."""
-        async with Redis.from_url(f"redis://{self.address}", decode_responses=True) as client:
+        async with Redis.from_url(f"redis://127.0.0.1:{self.port}", decode_responses=True) as client:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def _answers(self) -> bool:
@@ -81,10 +83,13 @@ class Node:
 
 
 class Nodes:
-    """Makes servers below one folder, which end with this process."""
+    """Makes servers below one folder, which end with this process. With certificates, they speak TLS among themselves and
+    with clients; tests give orders by a plain port.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificates: Certificates | None = None) -> None:
         self._home = Home(folder)
+        self._certificates = certificates
         self._ports = PortBook(self._home)
         self._processes = Processes(self._home, tied=True)
 
@@ -92,7 +97,8 @@ class Nodes:
         """A server, not started yet. `sentinel`: lines of a Sentinel's configuration, which makes it one."""
         port = self._ports.port(name)
         data = self._home.data(name)
-        command = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), *options]
+        peer_port = port if self._certificates is None else self._ports.port(f"{name}/tls")
+        command = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), *self._tls(peer_port), *options]
         configuration: tuple[str, ...] = ()
         if sentinel:
             configuration = (str(data / "sentinel.conf"),)
@@ -114,7 +120,16 @@ class Nodes:
             prepare=prepare,
             directory=self._home.path,
         )
-        return Node(name, port, self._processes, made)
+        return Node(name, port, peer_port, self._processes, made)
+
+    def _tls(self, port: int) -> list[str]:
+        if self._certificates is None:
+            return []
+        files = self._certificates
+        named = {"ca-cert": files.authority, "cert": files.certificate, "key": files.key}
+        options = [text for name, file in named.items() for text in (f"--tls-{name}-file", str(file))]
+        everywhere = ("--tls-replication", "yes", "--tls-cluster", "yes", "--tls-auth-clients", "no")
+        return ["--tls-port", str(port), *options, *everywhere]
 
     def bus_port(self, name: str) -> int:
         """The port on which a cluster's node `name` speaks with the others."""

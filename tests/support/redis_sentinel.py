@@ -7,6 +7,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from tests.support.certificates import Certificates
 from tests.support.redis_nodes import Node, Nodes, until_true
 
 MASTER = "mymaster"
@@ -30,7 +31,7 @@ class Watched:
     async def master(self) -> Node:
         """The server that the first Sentinel names."""
         _, port = await self.sentinels[0].command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
-        return next(server for server in self.servers if server.port == int(port))
+        return next(server for server in self.servers if server.peer_port == int(port))
 
     async def replicates(self) -> None:
         """Wait until the master has a replica that is in step, which a failover needs."""
@@ -69,13 +70,15 @@ class Watched:
 
 
 @asynccontextmanager
-async def redis_sentinel(folder: Path, *options: str) -> AsyncIterator[Watched]:
+async def redis_sentinel(
+    folder: Path, *options: str, certificates: Certificates | None = None
+) -> AsyncIterator[Watched]:
     """Start them in `folder`; they stop at the end. `options` are the servers'."""
-    nodes = Nodes(folder)
+    nodes = Nodes(folder, certificates)
     first = nodes.node("server-1", *options)
-    second = nodes.node("server-2", *options, "--replicaof", f"127.0.0.1 {first.port}")
+    second = nodes.node("server-2", *options, "--replicaof", f"127.0.0.1 {first.peer_port}")
     watching = (
-        f"sentinel monitor {MASTER} 127.0.0.1 {first.port} 2",
+        f"sentinel monitor {MASTER} 127.0.0.1 {first.peer_port} 2",
         f"sentinel down-after-milliseconds {MASTER} {DOWN_MS}",
         f"sentinel failover-timeout {MASTER} {FAILOVER_MS}",
     )
