@@ -1,36 +1,48 @@
-"""`python -m tools.bench.conversation_cost`: what lists, unread counts and appends cost users with few and many conversations.
+"""`python -m tools.bench.conversation_cost`: what lists, unread counts, connects and appends cost users with few and many
+conversations.
 
-Works on the migrated database that `CHAT_DATABASE_URL` names, on this machine, and leaves its users there. CPU is that of the
-one PostgreSQL session that is used, and of this process, which does what messaging does for a request.
+Starts a stack of its own and stops it. CPU of lists and counts is that of the one PostgreSQL session that is used, and of this
+process, which does what messaging does for a request; CPU of a connect is that of all server processes.
 """
 
 import asyncio
-import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final
 
 import psutil
 from pydantic import SecretStr
+from rich.console import Console
 
 from services.messaging.conversation_views import ConversationViews
 from services.messaging.stores.appended import Draft
 from services.messaging.stores.conversation_list import FIRST, ConversationList, Filters, ListPage
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
-from services.messaging.stores.sql import LIST_HINTS, UNREAD_SUMMARY
-from services.messaging.stores.unread import MAX_COUNTS
+from services.messaging.stores.sql import HINTS, LIST_HINTS, UNREAD_SUMMARY
+from services.messaging.stores.unread import MAX_COUNTS, UnreadCounts
 from shared import postgres
 from shared.postgres import Pool
 from shared.protocol.codec import json_encoder
 from shared.protocol.relay import SendMessage
+from shared.redis import Shards, open_shards
+from tools.bench import cpu
+from tools.bench.peer import Peer, SeenEvent
+from tools.bench.system import system
+from tools.bench.target import Target
+from tools.devtoken import mint
 
 SIZES: Final = (10, 1_000, 20_000)
 ROUNDS: Final = 100
+CONNECTS: Final = 100
+WARM: Final = 10
+REBUILDS: Final = 10
 PAGE: Final = 50
+READY_SECONDS: Final = 10
+SETTINGS: Final = {"CHAT_HANDSHAKES_PER_MINUTE": "0"}
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -69,19 +81,34 @@ class Bench:
             page = await self.page(user, Filters(), page or FIRST)
         return page or FIRST
 
-    async def cost(self, call: Call) -> str:
+    async def cost(self, call: Call, rounds: int = ROUNDS) -> str:
         """Milliseconds: CPU of PostgreSQL, CPU of this process, and the median from start to end."""
-        for _ in range(10):
+        for _ in range(WARM):
             await call()
         before, own, taken = self._backend.cpu_times(), self._own.cpu_times(), []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             began = time.perf_counter()
             await call()
             taken.append(time.perf_counter() - began)
         after, now = self._backend.cpu_times(), self._own.cpu_times()
-        server = (after.user + after.system - before.user - before.system) / ROUNDS * 1000
-        client = (now.user + now.system - own.user - own.system) / ROUNDS * 1000
-        return f"{server:5.1f} + {client:4.1f} ({sorted(taken)[ROUNDS // 2] * 1000:5.1f})"
+        server = (after.user + after.system - before.user - before.system) / rounds * 1000
+        client = (now.user + now.system - own.user - own.system) / rounds * 1000
+        return f"{server:5.1f} + {client:4.1f} ({sorted(taken)[rounds // 2] * 1000:5.1f})"
+
+
+@asynccontextmanager
+async def pool_of(url: SecretStr, hints: dict[str, str]) -> AsyncIterator[Pool]:
+    """One session, with the planner's settings that messaging uses for such statements."""
+    pool = await postgres.open_pool(url, size=1, application_name="bench", hints=hints)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def bench_of(pool: Pool) -> Bench:
+    """A bench on the pool's one session."""
+    return Bench(pool, psutil.Process(await pool.fetchval("SELECT pg_backend_pid()")))
 
 
 async def appends(pool: Pool, bench: Bench) -> str:
@@ -106,13 +133,60 @@ async def appends(pool: Pool, bench: Bench) -> str:
     return f"50 messages in one statement: {cost} ms; {hot} of {updates} updates heap-only"
 
 
-async def main() -> None:
+async def connects(target: Target, user: str) -> str:
+    """Milliseconds of all servers' CPU for a connect and the disconnect that follows, and the median until the friends came."""
+    token = mint(user, sub=user)
+    taken: list[float] = []
+    roots = {kind: pids for kind, pids in target.processes.items() if kind != "haproxy"}
+    before = cpu.sample(roots)
+    for number in range(CONNECTS + WARM):
+        if number == WARM:
+            before, taken = cpu.sample(roots), []
+        began = time.perf_counter()
+        await _connect(target, user, token)
+        taken.append(time.perf_counter() - began)
+    spent = sum(cpu.difference(before, cpu.sample(roots)).values())
+    return f"{spent / CONNECTS / 1e6:5.1f} ({sorted(taken)[CONNECTS // 2] * 1000:5.1f})"
+
+
+async def _connect(target: Target, user: str, token: str) -> None:
+    """Connect, wait for the last event that a new connection gets, and break the connection."""
+    peer, ready = Peer(user), asyncio.Event()
+
+    def on_event(_peer: Peer, event: SeenEvent) -> None:
+        if event.type == "status.bulk":
+            ready.set()
+
+    peer.on_event = on_event
+    await peer.connect(target, token)
+    async with asyncio.timeout(READY_SECONDS):
+        await ready.wait()
+    peer.cut()
+
+
+async def rebuild(bench: Bench, counts: UnreadCounts, redis: int, user: str) -> str:
+    """What it costs to put all counts into Redis: CPU as in `Bench.cost`, and of that server, and the median."""
+    before = cpu.nanoseconds(redis)
+    cost = await bench.cost(lambda: counts.rebuild([user], force=True), REBUILDS)
+    spent = (cpu.nanoseconds(redis) - before) / (REBUILDS + WARM) / 1e6
+    return f"{cost[: cost.index('(')]}+ {spent:4.1f} {cost[cost.index('(') :]}"
+
+
+async def measure(target: Target, pool: Pool, shards: Shards) -> None:
     """Measure, and print a table in Markdown."""
-    url = SecretStr(os.environ["CHAT_DATABASE_URL"])
-    pool = await postgres.open_pool(url, size=1, application_name="bench", hints=LIST_HINTS)
-    backend = psutil.Process(await pool.fetchval("SELECT pg_backend_pid()"))
-    bench = Bench(pool, backend)
-    print("| conversations | first page | page 100 | unread only | unread counts |\n| --- | --- | --- | --- | --- |")
+    bench = await bench_of(pool)
+    counts = UnreadCounts(pool, shards)
+    [redis] = target.processes["redis"]
+    columns = (
+        "conversations",
+        "first page",
+        "page 100",
+        "unread only",
+        "unread counts",
+        "counts into Redis",
+        "connect",
+    )
+    print("| " + " | ".join(columns) + " |\n" + "| --- " * len(columns) + "|")
     for size in SIZES:
         user = await bench.seed(size)
         await pool.execute("ANALYZE messaging.conversations")
@@ -123,11 +197,26 @@ async def main() -> None:
             lambda user=user: bench.page(user, Filters(unread=True), FIRST),  # type: ignore[misc]
             lambda user=user: pool.fetch(UNREAD_SUMMARY, user, MAX_COUNTS),  # type: ignore[misc]
         ]
-        print(f"| {size:,} | " + " | ".join([await bench.cost(call) for call in calls]) + " |", flush=True)
-    print(await appends(pool, bench))
-    await pool.close()
+        cells = [await bench.cost(call) for call in calls]
+        cells += [await rebuild(bench, counts, redis, user), await connects(target, user)]
+        print(f"| {size:,} | " + " | ".join(cells) + " |", flush=True)
+
+
+async def main() -> None:
+    """Start a stack, measure, and stop it."""
+    async with system(Console(stderr=True), SETTINGS) as target:
+        assert target.database_url is not None
+        assert target.redis_url is not None
+        url = SecretStr(target.database_url)
+        shards = open_shards(target.redis_url)
+        try:
+            async with pool_of(url, LIST_HINTS) as pool:
+                await measure(target, pool, shards)
+            async with pool_of(url, HINTS) as pool:
+                print(await appends(pool, await bench_of(pool)))
+        finally:
+            await shards.aclose()
 
 
 if __name__ == "__main__":
-    assert Path("migrations").is_dir(), "run it in the repository"
     asyncio.run(main())

@@ -1,6 +1,7 @@
 """The system under test: a local stack of the benchmark's own, and the baseline beside its PostgreSQL."""
 
 import asyncio
+import dataclasses
 import os
 import sys
 import time
@@ -44,7 +45,7 @@ async def system(terminal: Terminal, replicas: Mapping[str, str], name: str = "s
         await stack.up()
     try:
         target = read_target(HOME / "stack.json")
-        yield Target(name, target.url, target.processes, target.database_url)
+        yield dataclasses.replace(target, name=name)
     finally:
         with terminal.status(f"stopping {name}"):
             await stack.down()

@@ -14,6 +14,7 @@ class Target:
     url: str
     processes: dict[str, list[int]] = field(default_factory=dict)
     database_url: str | None = None
+    redis_url: str | None = None
 
     @property
     def origin(self) -> str:
@@ -31,7 +32,8 @@ def target_of(stack: dict[str, Any], name: str = "system") -> Target:
     processes: dict[str, list[int]] = {}
     for process in stack["processes"]:
         processes.setdefault(kind_of(process["name"]), []).append(process["pid"])
-    return Target(name, stack["url"], processes, stack.get("backends", {}).get("database"))
+    backends = stack.get("backends", {})
+    return Target(name, stack["url"], processes, backends.get("database"), backends.get("redis"))
 
 
 def read_target(path: Path) -> Target:

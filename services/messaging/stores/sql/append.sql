@@ -13,7 +13,8 @@
 -- isn't seen here; then the unique index refuses the statement, and it is run again.
 --
 -- LATERAL … LIMIT 1 makes each look-up one of an index, whatever the planner believes of the tables' sizes: a plan that read a
--- table whole would be kept while the table grows.
+-- table whole would be kept while the table grows. For the same reason a message is looked up with a range of one seq, in order:
+-- while the table is empty, the other index by conversation costs no more for «seq = …», and reads the whole conversation.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
@@ -59,9 +60,11 @@ WITH given AS MATERIALIZED (
     ) m ON true
     LEFT JOIN LATERAL (
         SELECT seq FROM messaging.messages
-        WHERE conversation_id = g.conversation_id AND seq = g.reply_to AND deleted_at IS NULL
+        WHERE g.reply_to IS NOT NULL
+            AND conversation_id = g.conversation_id AND seq BETWEEN g.reply_to AND g.reply_to AND deleted_at IS NULL
+        ORDER BY seq
         LIMIT 1
-    ) quoted ON g.reply_to IS NOT NULL
+    ) quoted ON true
 ), fresh AS MATERIALIZED (
     SELECT position, id, sender_id, conversation_id, key, type, content, media, reply_to, metadata, from_low, now,
            last_seq + row_number() OVER (PARTITION BY conversation_id ORDER BY position) AS seq

@@ -26,7 +26,10 @@ WITH locked AS MATERIALIZED (
         SELECT * FROM messaging.messages WHERE conversation_id = l.id AND sender_id = $9::uuid AND key = $3 LIMIT 1
     ) m ON true
     LEFT JOIN LATERAL (
-        SELECT seq FROM messaging.messages WHERE conversation_id = l.id AND seq = $7 AND deleted_at IS NULL LIMIT 1
+        SELECT seq FROM messaging.messages
+        WHERE conversation_id = l.id AND seq BETWEEN $7 AND $7 AND deleted_at IS NULL
+        ORDER BY seq
+        LIMIT 1
     ) quoted ON true
 ), inserted AS (
     INSERT INTO messaging.messages

@@ -21,7 +21,7 @@ WITH given AS MATERIALIZED (
     ORDER BY id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-    SELECT g.position, g.conversation_id, g.seq, g.user_id = l.user_low AS from_low,
+    SELECT g.position, g.conversation_id, g.seq, g.user_id = l.user_low AS from_low, m.place,
            m.id, m.type, m.content, m.media, m.reply_to, m.metadata, m.sent_hash, m.created_at, m.deleted_at,
            l.version, l.blocked, l.now, l.unread_low, l.unread_high,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
@@ -38,7 +38,10 @@ WITH given AS MATERIALIZED (
     LEFT JOIN seen s ON s.id = g.conversation_id
     LEFT JOIN locked l ON l.id = g.conversation_id
     LEFT JOIN LATERAL (
-        SELECT * FROM messaging.messages WHERE conversation_id = g.conversation_id AND seq = g.seq LIMIT 1
+        SELECT ctid AS place, * FROM messaging.messages
+        WHERE conversation_id = g.conversation_id AND seq BETWEEN g.seq AND g.seq
+        ORDER BY seq
+        LIMIT 1
     ) m ON true
 ), changed AS (
     UPDATE messaging.messages m
@@ -46,7 +49,7 @@ WITH given AS MATERIALIZED (
         deleted_at = j.now,
         sent_hash = COALESCE(j.sent_hash, messaging.body_hash(j.id, j.type, j.content, j.media, j.reply_to, j.metadata))
     FROM judged j
-    WHERE j.verdict = 'deleted' AND m.conversation_id = j.conversation_id AND m.seq = j.seq
+    WHERE j.verdict = 'deleted' AND m.ctid = j.place AND m.conversation_id = j.conversation_id AND m.seq = j.seq
 ), without_revisions AS (
     DELETE FROM messaging.revisions r
     USING judged j

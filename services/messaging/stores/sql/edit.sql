@@ -22,7 +22,7 @@ WITH given AS MATERIALIZED (
     ORDER BY id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-    SELECT g.position, g.user_id, g.conversation_id, g.seq, g.content, g.key,
+    SELECT g.position, g.user_id, g.conversation_id, g.seq, g.content, g.key, m.place,
            m.id, m.type, m.content AS former, m.media, m.reply_to, m.metadata, m.sent_hash, m.created_at, m.edited_at,
            l.last_seq, l.version, l.blocked, GREATEST(l.now, m.edited_at + interval '1 millisecond') AS now,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
@@ -49,7 +49,10 @@ WITH given AS MATERIALIZED (
     LEFT JOIN seen s ON s.id = g.conversation_id
     LEFT JOIN locked l ON l.id = g.conversation_id
     LEFT JOIN LATERAL (
-        SELECT * FROM messaging.messages WHERE conversation_id = g.conversation_id AND seq = g.seq LIMIT 1
+        SELECT ctid AS place, * FROM messaging.messages
+        WHERE conversation_id = g.conversation_id AND seq BETWEEN g.seq AND g.seq
+        ORDER BY seq
+        LIMIT 1
     ) m ON true
     LEFT JOIN LATERAL (
         SELECT key FROM messaging.revisions
@@ -67,7 +70,7 @@ WITH given AS MATERIALIZED (
         edited_at = j.now,
         sent_hash = COALESCE(j.sent_hash, messaging.body_hash(j.id, j.type, j.former, j.media, j.reply_to, j.metadata))
     FROM judged j
-    WHERE j.verdict = 'edited' AND m.conversation_id = j.conversation_id AND m.seq = j.seq
+    WHERE j.verdict = 'edited' AND m.ctid = j.place AND m.conversation_id = j.conversation_id AND m.seq = j.seq
 ), advanced AS (
     UPDATE messaging.conversations c
     SET version = c.version + 1

@@ -53,16 +53,21 @@ WITH given AS MATERIALIZED (
                WHEN NOT read_to > read_from THEN 0
                WHEN read_to = last_seq THEN unread
                ELSE (
-                   SELECT count(*) FROM messaging.messages m
-                   WHERE m.conversation_id = s.conversation_id AND m.seq > GREATEST(s.read_from, s.cleared) AND m.seq <= s.read_to
-                       AND m.sender_id <> s.user_id AND m.deleted_at IS NULL
+                   SELECT count(*) FROM (
+                       SELECT seq FROM messaging.messages m
+                       WHERE m.conversation_id = s.conversation_id AND m.seq > GREATEST(s.read_from, s.cleared) AND m.seq <= s.read_to
+                           AND m.sender_id <> s.user_id AND m.deleted_at IS NULL
+                       ORDER BY seq
+                   ) read_now
                )
            END AS newly_read,
-           delivered_to > delivered_from AND EXISTS (
-               SELECT FROM messaging.messages m
+           delivered_to > delivered_from AND (
+               SELECT seq FROM messaging.messages m
                WHERE m.conversation_id = s.conversation_id AND m.seq > s.delivered_from AND m.seq <= s.delivered_to
                    AND m.sender_id = s.other_id
-           ) AS newly_delivered
+               ORDER BY seq
+               LIMIT 1
+           ) IS NOT NULL AS newly_delivered
     FROM sides s
     WHERE found AND stale IS NOT TRUE
 ), told AS MATERIALIZED (
@@ -78,13 +83,15 @@ WITH given AS MATERIALIZED (
             AND NOT silent
         LIMIT 1
     ) r
-    WHERE s.again AND s.found AND NOT s.blocked AND mark.wanted <= mark.stands AND EXISTS (
-        SELECT FROM messaging.messages m
+    WHERE s.again AND s.found AND NOT s.blocked AND mark.wanted <= mark.stands AND (
+        SELECT m.seq FROM messaging.messages m
         WHERE m.conversation_id = s.conversation_id AND m.sender_id = s.other_id AND m.seq <= r.seq AND m.seq > COALESCE((
             SELECT max(p.seq) FROM messaging.receipts p
             WHERE p.conversation_id = s.conversation_id AND p.user_id = s.user_id AND p.read = r.read AND p.seq < r.seq
         ), 0)
-    )
+        ORDER BY m.seq
+        LIMIT 1
+    ) IS NOT NULL
 ), recorded AS (
     INSERT INTO messaging.receipts (conversation_id, user_id, seq, read, silent, at)
     SELECT conversation_id, user_id, read_to, true, blocked, now FROM moved WHERE reads

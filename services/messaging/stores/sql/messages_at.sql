@@ -16,7 +16,10 @@ SELECT m.id::text, m.conversation_id::text, m.seq, m.sender_id::text, m.type, m.
        reactions.list AS reactions, c.version
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w (viewer_id, conversation_id, seq, position)
 CROSS JOIN LATERAL (
-    SELECT * FROM messaging.messages WHERE conversation_id = w.conversation_id AND seq = w.seq LIMIT 1
+    SELECT * FROM messaging.messages
+    WHERE conversation_id = w.conversation_id AND seq BETWEEN w.seq AND w.seq
+    ORDER BY seq
+    LIMIT 1
 ) m
 CROSS JOIN LATERAL (
     SELECT user_low, user_high, version, CASE WHEN user_low = w.viewer_id THEN cleared_low ELSE cleared_high END AS cleared_seq
@@ -54,7 +57,8 @@ LEFT JOIN LATERAL (
         ORDER BY replaced_at
         LIMIT 1
     ) former ON true
-    WHERE q.conversation_id = m.conversation_id AND q.seq = m.reply_to
+    WHERE q.conversation_id = m.conversation_id AND q.seq BETWEEN m.reply_to AND m.reply_to
+    ORDER BY q.seq
     LIMIT 1
 ) quoted ON m.reply_to > c.cleared_seq
 LEFT JOIN LATERAL (

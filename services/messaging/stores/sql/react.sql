@@ -20,7 +20,7 @@ WITH given AS MATERIALIZED (
     ORDER BY id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-    SELECT g.position, g.user_id, g.conversation_id, g.seq, g.emoji, g.active, g.issued_ms, m.reacted,
+    SELECT g.position, g.user_id, g.conversation_id, g.seq, g.emoji, g.active, g.issued_ms, m.reacted, m.place,
            l.version, l.blocked, l.now, r.active AS was_active, r.at,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
            -- What the other side has cleared, it hears nothing of.
@@ -41,8 +41,9 @@ WITH given AS MATERIALIZED (
     LEFT JOIN seen s ON s.id = g.conversation_id
     LEFT JOIN locked l ON l.id = g.conversation_id
     LEFT JOIN LATERAL (
-        SELECT seq, deleted_at, reacted FROM messaging.messages
-        WHERE conversation_id = g.conversation_id AND seq = g.seq
+        SELECT ctid AS place, seq, deleted_at, reacted FROM messaging.messages
+        WHERE conversation_id = g.conversation_id AND seq BETWEEN g.seq AND g.seq
+        ORDER BY seq
         LIMIT 1
     ) m ON true
     LEFT JOIN LATERAL (
@@ -59,7 +60,8 @@ WITH given AS MATERIALIZED (
     UPDATE messaging.messages m
     SET reacted = true
     FROM judged j
-    WHERE j.verdict = 'changed' AND j.reacted IS NOT TRUE AND m.conversation_id = j.conversation_id AND m.seq = j.seq
+    WHERE j.verdict = 'changed' AND j.reacted IS NOT TRUE AND m.ctid = j.place
+        AND m.conversation_id = j.conversation_id AND m.seq = j.seq
 ), advanced AS (
     UPDATE messaging.conversations c
     SET version = c.version + 1

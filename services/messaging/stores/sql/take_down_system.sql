@@ -10,15 +10,21 @@ WITH locked AS MATERIALIZED (
     WHERE id = $1::uuid
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-    SELECT l.*, m.id AS message_id, m.created_at, m.deleted_at, m.deleted_at IS NULL AS is_new
+    SELECT l.*, m.place, m.id AS message_id, m.created_at, m.deleted_at, m.deleted_at IS NULL AS is_new
     FROM locked l
-    JOIN messaging.messages m ON m.conversation_id = l.id AND m.seq = $2 AND m.sender_id = $3::uuid
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place, id, sender_id, created_at, deleted_at FROM messaging.messages
+        WHERE conversation_id = l.id AND seq BETWEEN $2 AND $2
+        ORDER BY seq
+        LIMIT 1
+    ) m
+    WHERE m.sender_id = $3::uuid
 ), changed AS (
     UPDATE messaging.messages m
     SET content = NULL, media = NULL, metadata = NULL, reply_to = NULL, reacted = NULL, deleted_at = j.now,
         sent_hash = COALESCE(m.sent_hash, messaging.body_hash(m.id, m.type, m.content, m.media, m.reply_to, m.metadata))
     FROM judged j
-    WHERE j.is_new AND m.conversation_id = j.id AND m.seq = $2
+    WHERE j.is_new AND m.ctid = j.place AND m.conversation_id = j.id AND m.seq = $2
 ), without_reactions AS (
     DELETE FROM messaging.reactions r USING judged j WHERE j.is_new AND r.conversation_id = j.id AND r.seq = $2
 ), advanced AS (

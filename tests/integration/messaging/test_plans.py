@@ -1,0 +1,57 @@
+"""Plans of PostgreSQL on a new, empty database. Services keep them while the tables grow."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from services.messaging.stores import sql
+from services.messaging.stores.sql import HINTS
+from shared import postgres
+
+STATEMENTS = {
+    name: value
+    for name, value in vars(sql).items()
+    if name.isupper() and isinstance(value, str) and not name.startswith("_")
+}
+KEYS = {"messages_key": "key", "messages_pkey": "seq"}
+"""Index of the table of messages → the column without which a look-up reads a whole conversation."""
+
+
+@pytest.fixture(scope="module")
+async def session(database_url: str) -> AsyncIterator[postgres.Pool]:
+    """One session, with the planner's settings of messaging's."""
+    pool = await postgres.open_pool(SecretStr(database_url), size=1, application_name="test", hints=HINTS)
+    yield pool
+    await pool.close()
+
+
+def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A plan's nodes, from the top."""
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes(part)
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+async def test_messages_are_looked_up_by_a_whole_key(session: postgres.Pool, name: str) -> None:
+    statement = STATEMENTS[name]
+    async with session.acquire() as connection:
+        await connection.execute(f"PREPARE planned AS {statement}")
+        try:
+            types = await connection.fetchval(
+                "SELECT parameter_types FROM pg_prepared_statements WHERE name = 'planned'"
+            )
+            nulls = f"({', '.join(['NULL'] * len(types))})" if types else ""
+            text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned{nulls}")
+        finally:
+            await connection.execute("DEALLOCATE planned")
+    for node in nodes(json.loads(text)[0]["Plan"]):
+        if node.get("Relation Name") != "messages" or node["Node Type"] in {"ModifyTable", "Tid Scan"}:
+            continue
+        if node["Index Name"] == "messages_pkey" and node["Scan Direction"] == "Backward":
+            continue  # from the newest one on, until one fits
+        column = KEYS[node["Index Name"]]
+        assert f"{column} " in node["Index Cond"], f"{node['Index Name']} by {node['Index Cond']} alone"
