@@ -165,11 +165,11 @@ class Announcer:
     async def send_bulks(self, bulks: Mapping[int, Sequence[Bulk]]) -> set[str]:
         """Send connections the statuses of friends, given by shard index.
 
-        Returns the ids of connections whose bulk is incomplete because a shard is away.
+        Returns the ids of connections whose bulk is incomplete: a shard is away, or the status of a friend can't be known.
         """
         calls = [self._health.reach(index, partial(self._send_parts, found)) for index, found in bulks.items()]
         answers = zip(bulks.values(), await asyncio.gather(*calls), strict=True)
-        return {bulk.connection_id for found, sent in answers if not sent for bulk in found}
+        return {bulk.connection_id for found, withheld in answers for bulk in (found if withheld is None else withheld)}
 
     async def resend(self) -> None:
         """Publish what is unsent, with the statuses of now."""
@@ -202,18 +202,20 @@ class Announcer:
             routes, _ = await self._routes(receivers, {self._shards.index_of(change.user_id)})
             await publish_profile(self._shards.of(change.user_id), change, gateways_of(sorted(receivers), routes))
 
-    async def _send_parts(self, bulks: Sequence[Bulk], client: Shard) -> bool:
+    async def _send_parts(self, bulks: Sequence[Bulk], client: Shard) -> list[Bulk]:
+        """Those that were not sent."""
         part: list[Bulk] = []
+        withheld: list[Bulk] = []
         weight = 0
         for bulk in bulks:
             part.append(bulk)
             weight += 1 + len(bulk.friends) + len(bulk.absent)
             if weight >= RECEIVERS_PER_CALL:
-                await _run(client, [], part)
+                withheld += [part[place] for place in (await _run(client, [], part))[1]]
                 part, weight = [], 0
         if part:
-            await _run(client, [], part)
-        return True
+            withheld += [part[place] for place in (await _run(client, [], part))[1]]
+        return withheld
 
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
         """(shard, some of the announcements of its users), so that no call takes long."""
@@ -234,7 +236,7 @@ class Announcer:
         gateways = [gateways_of(each.receivers, routes) for each in part]
         metrics.EVENTS.inc(sum(len(receivers) for found in gateways for receivers in found.values()))
         jobs = [_job(each, found) for each, found in zip(part, gateways, strict=True)]
-        stale = await _run(self._shards.at(index), jobs, [])
+        stale, _ = await _run(self._shards.at(index), jobs, [])
         return [part[place] for place in stale]
 
     async def _routes(self, user_ids: Iterable[str], own: set[int]) -> tuple[dict[str, list[str]], set[int]]:
@@ -276,6 +278,7 @@ def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.block)
 
 
-async def _run(client: Shard, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> list[int]:
-    places: list[int] = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks, VERSION_SECONDS)))
-    return places
+async def _run(client: Shard, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> tuple[list[int], list[int]]:
+    """Places of announcements that are out of date, and of bulks that were withheld."""
+    stale, withheld = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks, VERSION_SECONDS)))
+    return stale, withheld

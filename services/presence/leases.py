@@ -17,6 +17,7 @@ Clock = Callable[[], int]
 USERS_PER_CALL: Final = 500
 """Bounds how long one script keeps a Redis server busy: a user costs it some 5 µs."""
 
+_BEGIN: Final = Script("services.presence", "begin")
 _LEASES: Final = Script("services.presence", "state", "leases")
 _OVERDUE: Final = Script("services.presence", "state", "overdue")
 
@@ -55,6 +56,10 @@ class Leases:
             timing.renewal_wait_ms,
         )
         self.clock = clock
+
+    async def begin(self, server: int) -> None:
+        """A replica starts: take what a shard has for all that there is. Raises RedisError."""
+        await _BEGIN(self._shards.at(server))
 
     async def advance(self, changes: Mapping[str, list[Change]], want_friends: set[str]) -> list[Outcome]:
         """Apply changes by user. Returns an outcome for each user whose status changed, and for each user of `want_friends`.

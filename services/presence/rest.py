@@ -70,20 +70,24 @@ class Endpoints:
         shown = list(found)[: query.limit]
         profiles = await self._directory.profiles(shown)
         statuses = await self._seen_by(user.user_id, {friend: found[friend] for friend in shown})
+        if len(statuses) < len(shown):
+            # Redis has lost the leases, and gateways renew them now.
+            raise ProtocolError(ErrorCode.UNAVAILABLE)
         items = [Friend.with_profile(profiles[friend], statuses[friend]) for friend in shown if friend in profiles]
         return Page(items=items, nextPage=encode_page(shown[-1]) if len(found) > query.limit else None)
 
     async def presence(self, user: CurrentUser, query: Annotated[PresenceQuery, Query()]) -> Page[FriendStatus]:
         """Statuses of those of some users who are friends, in the given order. Others are left out.
 
-        A friend behind a block is shown as offline since the block.
+        A friend behind a block is shown as offline since the block. For seconds after Redis has lost its data, friends who may
+        be online or not are left out, too.
         """
         asked = [_uuid(text.lower(), "userId") for text in query.userId]
         friends = (await self._friends.of([user.user_id]))[user.user_id]
         known = dict.fromkeys(friends.user_ids, False) | dict.fromkeys(friends.absent, True)
         shown = {friend: known[friend] for friend in asked if friend in known}
         statuses = await self._seen_by(user.user_id, shown)
-        return Page(items=[FriendStatus.of(statuses[friend]) for friend in shown])
+        return Page(items=[FriendStatus.of(statuses[friend]) for friend in shown if friend in statuses])
 
     async def _seen_by(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
         """Friend → status that the user sees, given which of them are behind a block."""

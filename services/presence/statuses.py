@@ -23,12 +23,14 @@ class Statuses:
         self._shards = shards
 
     async def of(self, user_ids: Sequence[str]) -> dict[str, UserStatus]:
-        """User → status that friends see."""
+        """User → status that friends see. Users of whom it can't be known now are left out."""
         groups = self._shards.split(user_ids)
         answers = await asyncio.gather(*(_STATUSES(self._shards.at(index), *users) for index, users in groups.items()))
         statuses: dict[str, UserStatus] = {}
         for users, rows in zip(groups.values(), answers, strict=True):
             for user, (status, seen) in zip(users, rows, strict=True):
+                if not status:
+                    continue
                 last_seen = None if seen is None else instant_of_ms(seen * 1000)
                 statuses[user] = UserStatus(user, status != b"offline", status.decode(), last_seen)
         return statuses

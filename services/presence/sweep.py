@@ -11,7 +11,7 @@ from services.presence import metrics
 from services.presence.announcer import Announcer
 from services.presence.leases import Leases, Outcome
 from shared.redis import RedisError
-from shared.retry import TRANSIENT_ERRORS
+from shared.retry import TRANSIENT_ERRORS, retry_until_available
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +32,7 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep until cancelled. Jitter keeps replicas apart."""
+        await retry_until_available("begin sweeping", lambda: self._leases.begin(self._shard))
         while True:
             await asyncio.sleep(self._period * random.uniform(0.5, 1.0))  # noqa: S311
             try:

@@ -24,6 +24,12 @@ end
 
 local trusted = listen()
 
+-- Notice that the server has lost the leases.
+if sweep > 0 and redis.call('EXISTS', '{{LEASES_KNOWN}}') == 0 then
+  redis.call('SET', '{{LEASES_KNOWN}}', '1')
+  redis.call('SET', '{{LEASES_RESTORING}}', '1', 'PX', {{LEASES_RESTORING_MS}})
+end
+
 local function closed_until(connection)
   return tonumber(redis.call('GET', '{{CLOSED_CONNECTIONS}}' .. connection) or 0)
 end

@@ -8,7 +8,8 @@
 --   Mode "tell": the true status. "hide": that the user is offline. "block": the viewer sees the user as offline from now on;
 --   receivers that saw the user online are told. Where a block stands already, nothing is published.
 -- A bulk: [gateway, connection, user, [friend…], [friend behind a block…], number of parts of the whole `status.bulk`].
--- Returns the 0-based indices of announcements whose version is out of date.
+-- Returns the 0-based indices of announcements whose version is out of date, and of bulks that were not published because the
+-- status of a friend can't be known. Nor is somebody said to be offline then, unless that has just become true.
 
 local templates, announcements, bulks, VERSION_SECONDS = unpack(cmsgpack.unpack(ARGV[1]))
 local STATUSES, EVENTS, BULK = unpack(templates)
@@ -106,7 +107,7 @@ local function claim(user, announcement)
   return latest
 end
 
-local stale = {}
+local stale, withheld, known_absent = {}, {}, knows_absent()
 for i, entry in ipairs(announcements) do
   local user, kinds, announcement, version, gateways, mode, block = unpack(entry)
   local offline = effective(user) == 'offline'
@@ -121,17 +122,20 @@ for i, entry in ipairs(announcements) do
     if begin_block(user, block[1], block[2], offline) and not offline then
       hide(user, gateways)
     end
-  else
+  elseif known_absent or not offline or announcement ~= '' then
     for _, kind in ipairs(timely(kinds, offline, claim(user, announcement))) do
       tell(user, gateways, string.format(EVENTS[kind], described(user)))
     end
   end
 end
 
-for _, bulk in ipairs(bulks) do
+local function send_bulk(bulk)
   local gateway, connection, viewer, users, hidden, parts = unpack(bulk)
   local texts = {}
   for i, user in ipairs(users) do
+    if not known_absent and effective(user) == 'offline' then
+      return false
+    end
     texts[i] = described(user)
   end
   for _, user in ipairs(hidden) do
@@ -140,9 +144,16 @@ for _, bulk in ipairs(bulks) do
   local directs = downlink(gateway).directs
   local text = string.format(BULK, table.concat(texts, ','))
   directs[#directs + 1] = relay.Direct{connection_id = connection, text = text, bulk_parts = parts}
+  return true
+end
+
+for i, bulk in ipairs(bulks) do
+  if not send_bulk(bulk) then
+    withheld[#withheld + 1] = i - 1
+  end
 end
 
 for gateway, found in pairs(outgoing) do
   redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(relay.Downlink{transients = found.transients, directs = found.directs}))
 end
-return stale
+return { stale, withheld }

@@ -20,6 +20,12 @@ local function effective(user)
   return status
 end
 
+-- Whether a user without a lease is offline. Not so while the server may have lost leases that gateways will renew: then only
+-- who is online is known.
+local function knows_absent()
+  return redis.call('EXISTS', '{{LEASES_KNOWN}}') == 1 and redis.call('EXISTS', '{{LEASES_RESTORING}}') == 0
+end
+
 -- Unix seconds of the last sign of life, or nil.
 local function seen(user)
   return tonumber(redis.call('GET', '{{ONLINE}}' .. user) or nil)

@@ -1,7 +1,8 @@
--- ARGV: user ids. Returns [status, Unix seconds last seen or false] of each.
+-- ARGV: user ids. Returns [status, Unix seconds last seen or false] of each; the status is '' while it can't be known.
 
-local results = {}
+local results, known = {}, knows_absent()
 for i, user in ipairs(ARGV) do
-  results[i] = { effective(user), seen(user) or false }
+  local status = effective(user)
+  results[i] = { (known or status ~= 'offline') and status or '', seen(user) or false }
 end
 return results

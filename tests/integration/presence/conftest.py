@@ -7,9 +7,10 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from services.presence.leases import Leases
 from shared import postgres
 from shared.redis import Shards
-from tests.support.presence import Device, FakeClock, Gateways, Replica
+from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 from tests.support.redis import two_partitions
 
 Befriend = Callable[[str, str], Awaitable[None]]
@@ -26,6 +27,8 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
 async def shards(redis_url: str) -> AsyncIterator[Shards]:
     """Two partitions: whatever works with two works with one."""
     opened = two_partitions(redis_url)
+    for server in range(len(opened)):
+        await Leases(opened, TIMING).begin(server)  # as a replica does when it starts
     yield opened
     await opened.aclose()
 

@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from services.presence.handlers import Cycle
+from services.presence.leases import Leases
 from services.presence.rules import RANK
 from shared import postgres
 from shared.protocol import relay
@@ -170,6 +171,8 @@ class Convergence(RuleBasedStateMachine):
         self.shards = two_partitions(self.redis_url)
         for client in clients(self.shards):
             await client.flushdb()
+        for server in range(len(self.shards)):
+            await Leases(self.shards, TIMING).begin(server)
         self.listener = Redis.from_url(self.redis_url)
         gateways = Gateways(self.shards, self.listener)
         await gateways.start()

@@ -14,9 +14,11 @@ import pytest
 from services.presence.app import Presence
 from services.presence.settings import PresenceSettings
 from shared.postgres import Pool
+from shared.protocol import keys
 from shared.protocol.relay import BlockChanged
 from shared.redis import Shards
 from tests.support.presence import Device, FakeClock, Gateways, Replica
+from tests.support.redis import clients
 
 SECRET = "integration-test-secret-0123456789abcdef"
 
@@ -160,3 +162,12 @@ async def test_nothing_without_token(client: httpx.AsyncClient) -> None:
     for method, path in [("GET", "/friends"), ("GET", "/presence"), ("PUT", "/follows/x"), ("DELETE", "/follows/x")]:
         response = await client.request(method, f"/chat{path}")
         assert response.status_code == 401
+
+
+async def test_friends_whose_leases_are_lost_are_not_called_offline(people: list[Person], shards: Shards) -> None:
+    anna, bert, _ = people
+    await anna.befriend(bert)
+    for client in clients(shards):
+        await client.delete(keys.LEASES_KNOWN)
+    assert (await anna.call("GET", f"/presence?userId={bert.user_id}"))["items"] == []
+    assert (await anna.call("GET", "/friends", 503))["error"]["code"] == "unavailable"
