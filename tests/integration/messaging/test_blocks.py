@@ -14,7 +14,7 @@ from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import ENDS_NOTHING, Command, SetBlock, Typing
 from shared.redis import Shards
-from tests.support.messaging import Gateway, Person, Replica, Talk, eventually, new_person, somebody_waits
+from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually, new_person, somebody_waits
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
@@ -280,3 +280,25 @@ async def test_a_repetition_takes_no_transaction(replica: Replica, pool: Pool, t
         await lock(connection, pair_of(talk.one.id, talk.other.id))
         await run(replica, gateway, block(talk.one, talk.other.username))
     assert len(gateway.answers(talk.one)) == 2
+
+
+async def test_a_block_that_is_set_before_the_delivery_counts(
+    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+) -> None:
+    """The message is stored, and not yet delivered: its receiver gets it neither live nor from the inbox."""
+    late = gateway.batch(talk.send(talk.one, "late", "t1"))
+    stall = Stall(replica)
+    waiting = asyncio.create_task(replica.cycle.run([late]))
+    await eventually(lambda: stored(replica, talk))
+    await replica.blocks.set(talk.other.id, talk.one.id, active=True)
+    stall.release()
+    await waiting
+    await gateway.completed(late)
+    assert gateway.deliveries(talk.other) == []
+    assert [event["type"] for event in gateway.events(talk.one)] == ["message.sent"]
+    shard = shards.of(talk.other.id)
+    assert await shard.client.xlen(shard.key(keys.INBOX, talk.other.id)) == 1
+
+
+async def stored(replica: Replica, talk: Talk) -> bool:
+    return await replica.last_seq(talk) == 1

@@ -212,6 +212,29 @@ local function bound_bytes(user, stream, added)
     until #entries == 0
 end
 
+-- Whether any of the users blocks somebody, or is blocked: one command for the whole batch, which almost always says no.
+local function any_blocks()
+    local names, position = {}, 1
+    while position < #events do
+        local user, count = events[position], events[position + 1]
+        for i = position + 2, position + 1 + count * 5, 5 do
+            if events[i] ~= '' then
+                names[#names + 1] = '{{BLOCKED}}' .. user
+                break
+            end
+        end
+        position = position + 2 + count * 5
+    end
+    return #names > 0 and call('EXISTS', unpack(names)) > 0
+end
+
+local blocks = any_blocks()
+
+-- A block was set after the event was stored: the inbox keeps it, which hides it from who reads, and nobody gets it live.
+local function is_hidden(user, peer)
+    return blocks and peer ~= '' and call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
+end
+
 local function deliver(user, number, first, count)
     local last, created = reserve(user, count)
     local stream = '{{INBOX}}' .. user
@@ -226,7 +249,7 @@ local function deliver(user, number, first, count)
         end
         added = added + #text
         keep(stream, format('%d', offset) .. suffix, text, events[i], total)
-        if #deliveries > 0 then
+        if #deliveries > 0 and not is_hidden(user, events[i]) then
             local delivery = relay.Delivery{
                 user_id = user, offset = offset, notifiable = events[i + 1], text = text, tag = tag, total = total
             }
