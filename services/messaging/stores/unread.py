@@ -13,6 +13,8 @@ from shared.redis import Script, Shards
 _REBUILD: Final = Script("services.messaging.stores", "unread")
 _CLEAR: Final = Script("services.messaging.stores", "clear_unread")
 TOTAL: Final = "total"
+PAGE: Final = 1_000
+"""Conversations in one call of the script."""
 MAX_COUNTS: Final = 1_000
 """Conversations in one answer with unread counts."""
 
@@ -44,9 +46,17 @@ class UnreadCounts:
         Raises what asyncpg and redis raise.
         """
         for user_id, known in (await self._known(user_ids)).items():
-            flat = [value for count in known for value in count]
-            await _REBUILD(self._shards.of(user_id), user_id, msgpack_encoder.encode(flat), int(force))
+            await self._write(user_id, known, force=force)
         metrics.REBUILT.inc(len(user_ids))
+
+    async def _write(self, user_id: str, known: Sequence[_Known], *, force: bool) -> None:
+        """Write a user's counts, a page at a time: a user with very many conversations must not stop a Redis server."""
+        shard, total = self._shards.of(user_id), 0
+        for first in range(0, max(1, len(known)), PAGE):
+            flat = msgpack_encoder.encode([value for count in known[first : first + PAGE] for value in count])
+            total = await _REBUILD(shard, user_id, flat, int(force), total, int(first + PAGE >= len(known)))
+            if total < 0:
+                return
 
     async def of(self, user_id: str) -> dict[str, int]:
         """Conversation → unread messages, of the user's conversations that have any, from PostgreSQL."""

@@ -193,3 +193,21 @@ async def test_counts_end_some_day_and_never_before_their_total(
     for name in parts:
         assert keys.UNREAD_TOTAL_SECONDS < await client.ttl(name) <= keys.UNREAD_COUNT_SECONDS
     assert await client.get(total) == b"4"
+
+
+async def test_many_conversations_are_written_in_pages(
+    replica: Replica, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One script for all of them would stop the server for everybody."""
+    monkeypatch.setattr("services.messaging.stores.unread.PAGE", 2)
+    bob = await new_person(replica.pool, "bob")
+    for _ in range(5):
+        alice = await new_person(replica.pool, "alice")
+        conversation_id, _ = await replica.conversations.create(alice.id, bob.id)
+        talk = Talk(conversation_id, alice, bob)
+        await replica.cycle.run([gateway.batch(talk.send(alice))])
+    shard = shards.of(bob.id)
+    await shard.client.delete(shard.key(keys.UNREAD_TOTAL, bob.id))
+    await replica.counts.rebuild([bob.id])
+    assert await shard.client.get(shard.key(keys.UNREAD_TOTAL, bob.id)) == b"5"
+    assert await replica.counts.compare(bob.id) == []
