@@ -1,0 +1,56 @@
+"""A Redis that can't serve for a while: batches are held, none is dead-lettered, and everything is delivered afterwards."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+
+from services.messaging.app import Messaging
+from services.messaging.settings import Settings
+from shared import postgres
+from shared.lifecycle import Supervisor
+from shared.protocol import topology
+from shared.redis import Shards, open_shards
+from tests.integration.messaging.conftest import is_ready
+from tests.support.messaging import Gateway, Talk, eventually
+from tests.support.messaging_process import SECRET, Broker
+from tests.support.refusing_redis import PASSING_ERRORS, refusing_redis
+from tools.dead_letters import list_letters
+
+
+@pytest.fixture
+async def shards(redis_url: str) -> AsyncIterator[Shards]:
+    """One partition: where the proxy leads."""
+    opened = open_shards(redis_url)
+    yield opened
+    await opened.aclose()
+
+
+async def test_a_batch_is_held(
+    pool: postgres.Pool,
+    database_url: str,
+    amqp_url: str,
+    redis_url: str,
+    talk: Talk,
+    gateway: Gateway,
+    broker: Broker,
+) -> None:
+    supervisor = Supervisor()
+    async with refusing_redis(redis_url) as redis:
+        refused = open_shards(redis.url)
+        given = {"database_url": database_url, "amqp_url": amqp_url, "redis_urls": redis.url}
+        settings = Settings.model_validate({**given, "jwt_secret": SecretStr(SECRET)})
+        messaging = Messaging(settings, pool, refused, pool)
+        messaging.start(supervisor)
+        await eventually(lambda: is_ready(messaging))
+        for number, error in enumerate(PASSING_ERRORS):
+            redis.error = error
+            batch = gateway.batch(talk.send(talk.one, error, f"t{number}"))
+            await broker.send(batch)
+            await redis.refuses(error)
+            await gateway.completed(batch)
+        assert gateway.messages(talk.other) == list(enumerate(PASSING_ERRORS, 1))
+        assert await list_letters(amqp_url, topology.MESSAGING_DEAD.name) == []
+        assert not supervisor.failed.is_set()
+        await supervisor.stop()
+        await refused.aclose()
