@@ -24,15 +24,18 @@ async def survives(fault: Fault, system: System, name: str) -> None:
     """Let it happen under load. Times hold on a machine that does little else, which only the long form may expect."""
     async with chatting(system) as load, watched(system.url) as kept:
         begun = time.monotonic()
-        promoted_at = await fault.act(system, load)
+        done_at = await fault.act(system, load)
         ended = time.monotonic()
         result = await load.finish()
         if not LONG:
             return
+        since = report.Waits.within(done_at or begun, ended, load, kept)
+        if done_at is not None:
+            name += f" (from then on: senders {since.sender:.1f} s, REST {since.rest:.1f} s)"
         report.write(name, result.messages, report.Waits.within(begun, ended, load, kept))
-        since = report.Waits.within(promoted_at or begun, ended, load, kept)
         assert since.acknowledgement <= fault.acknowledged_within
         assert since.rest <= fault.rest_within, kept.refused
+        assert fault.senders_within is None or since.sender <= fault.senders_within
 
 
 @pytest.mark.timeout(300)

@@ -1,11 +1,13 @@
 """Three nodes of RabbitMQ on this machine, in one cluster, and power over each of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.backends import run
+from tests.support.waiting import eventually
 from tools.stack.console import Console
 from tools.stack.home import Home, write_private
 from tools.stack.ladder import program
@@ -16,6 +18,7 @@ from tools.stack.rabbitmq import RabbitMQ
 from tools.stack.starter import Starter
 
 NODES = (1, 2, 3)
+STEP_SECONDS = 60
 COOKIE = "test-cluster-of-three"
 SETTINGS = """\
 cluster_formation.peer_discovery_backend = classic_config
@@ -48,6 +51,25 @@ class RabbitCluster:
         """Start a node; returns when it takes connections."""
         await self._starter.launch(self._programs[node])
         await self._starter.await_ready(self._programs[node])
+
+    async def may_go(self, node: int) -> None:
+        """Wait until no queue would lose its majority without this node: an operator asks before taking one down.
+
+        A node that has just come back may lack members still. Raises TimeoutError.
+        """
+        server = self._programs[node]
+
+        async def dispensable() -> bool:
+            asking = await asyncio.create_subprocess_exec(
+                program("rabbitmq-queues"),
+                "check_if_node_is_quorum_critical",
+                env=dict(server.environment),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            return await asking.wait() == 0
+
+        await eventually(dispensable, STEP_SECONDS)
 
     async def control(self, node: int, *arguments: str) -> None:
         """Run `rabbitmqctl` on a node."""
