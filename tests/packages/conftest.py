@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.node import CLIENT, node_version
+from tests.support.node import CLIENT
 from tests.support.packages import run_command
 
 BUILT = shutil.ignore_patterns("node_modules", "dist")
@@ -34,12 +34,6 @@ def packed_client(clients: Path) -> Path:
 def packed_hooks(clients: Path) -> Path:
     """The package of React hooks."""
     return _pack(clients / "react")
-
-
-@pytest.fixture(scope="session")
-def vite() -> str:
-    """The newest Vite that runs on this machine's Node."""
-    return "vite@8" if node_version() >= (20, 19) else "vite@5"
 
 
 def _pack(package: Path) -> Path:

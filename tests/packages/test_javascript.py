@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.packages import run_command
+from tests.packages import versions
+from tests.support.packages import install_packages, run_command
 
 TYPESCRIPT = {
     "compilerOptions": {
@@ -68,7 +69,7 @@ client.connect();
 
 
 @pytest.fixture(scope="module")
-def application(packed_client: Path, vite: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def application(packed_client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An application of React and TypeScript, with the package installed."""
     folder = tmp_path_factory.mktemp("application")
     (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
@@ -76,8 +77,7 @@ def application(packed_client: Path, vite: str, tmp_path_factory: pytest.TempPat
     (folder / "index.html").write_text("<script type='module' src='/src/main.tsx'></script>")
     (folder / "src").mkdir()
     (folder / "src" / "main.tsx").write_text(APPLICATION)
-    packages = [vite, "react@19", "react-dom@19", "@types/react@19", "@types/react-dom@19", "typescript@5.9"]
-    run_command(["npm", "install", "--no-audit", "--no-fund", *packages, str(packed_client)], folder)
+    install_packages(folder, versions.vite(), *versions.REACT, versions.TYPESCRIPT, str(packed_client))
     return folder
 
 
@@ -100,7 +100,7 @@ def test_its_types_refuse_what_the_server_never_sends(application: Path) -> None
 def test_a_commonjs_program_survives_a_refused_connection_of_ws(packed_client: Path, tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text(json.dumps({"private": True}))
     (tmp_path / "main.js").write_text(COMMONJS)
-    run_command(["npm", "install", "--no-audit", "--no-fund", "ws@8", str(packed_client)], tmp_path)
+    install_packages(tmp_path, versions.WS, str(packed_client))
     assert "still alive" in run_command(["node", "main.js"], tmp_path, seconds=60)
 
 
@@ -116,7 +116,7 @@ def test_the_package_is_small_and_clean(clients: Path, packed_client: Path) -> N
 def test_generated_types_of_the_rest_calls_compile(document: str, application: Path, tmp_path: Path) -> None:
     source = Path(__file__).parents[2] / "docs" / "api" / document
     made = tmp_path / "rest.d.ts"
-    run_command(["npx", "--yes", "openapi-typescript@7", str(source), "--output", str(made)], tmp_path)
+    run_command(["npx", "--yes", versions.OPENAPI_TYPESCRIPT, str(source), "--output", str(made)], tmp_path)
     # Without a target, the compiler falls back to a language that knows no iterators; without `types`, it reads React's.
     settings = {"strict": True, "noEmit": True, "target": "es2022", "module": "es2022", "types": []}
     (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": settings, "files": [made.name]}))

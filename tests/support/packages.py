@@ -1,16 +1,37 @@
 """Commands of package managers and builds, run to their end."""
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+ENVIRONMENT = {
+    "NO_COLOR": "1",
+    "CI": "1",
+    "npm_config_audit": "false",
+    "npm_config_fund": "false",
+    "npm_config_update_notifier": "false",
+    # A network that fails for a moment fails no test.
+    "npm_config_fetch_retries": "5",
+    "npm_config_fetch_retry_mintimeout": "1000",
+    "npm_config_prefer_offline": "true",
+    "PIP_RETRIES": "5",
+}
+
 
 def run_command(command: Sequence[str], folder: Path, seconds: float = 300) -> str:
     """The output of a command in a folder; AssertionError, with all that it printed, when it fails."""
-    environment = {**os.environ, "NO_COLOR": "1", "CI": "1", "npm_config_update_notifier": "false"}
+    environment = {**os.environ, **ENVIRONMENT}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=seconds
     )
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def install_packages(folder: Path, *packages: str) -> None:
+    """Install packages of npm, each with an exact version or as a file, into the application in a folder."""
+    floating = [package for package in packages if not re.search(r"@\d+\.\d+\.\d+$|\.tgz$", package)]
+    assert not floating, f"say exactly which version of {floating} is meant"
+    run_command(["npm", "install", "--save-exact", *packages], folder)

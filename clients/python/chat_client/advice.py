@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import IntEnum
 from typing import Final
@@ -84,4 +84,4 @@ def parse_retry_after(header: str | None, now: datetime | None = None) -> float 
         at = parsedate_to_datetime(header)
     except ValueError:
         return None
-    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())
+    return max(0.0, (at - (now or datetime.now(timezone.utc))).total_seconds())

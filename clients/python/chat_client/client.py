@@ -14,7 +14,10 @@ import random as chance
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Any, Final
+
+from anyio import fail_after
+from typing_extensions import Self, Unpack
 
 from chat_client.advice import Advice, CloseCode, Random
 from chat_client.commands import Commands
@@ -86,7 +89,7 @@ class ChatClient(Commands):
         """Connect, and return when the connection stands; keeps trying while that can help.
 
         Raises ClientClosed when the server refuses this user (401 with fresh tokens, 403), and what the token provider
-        raises. Wrap it in `asyncio.timeout` to wait no longer than you like.
+        raises. Wrap it in `asyncio.wait_for` to wait no longer than you like.
         """
         await self._tokens.get()
         self._start(self._run(), "chat-client")
@@ -125,7 +128,7 @@ class ChatClient(Commands):
 
         Raises TimeoutError after `timeout` seconds, ClientClosed when none can come.
         """
-        async with asyncio.timeout(timeout):
+        with fail_after(timeout):
             return await self._feed.wait_for(event_type, predicate)
 
     async def send(

@@ -1,6 +1,8 @@
 """Events about conversations and profiles, and their payloads, as `chat.v1` has them."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict
 
 
 class ConversationUpdatedPayload(TypedDict):

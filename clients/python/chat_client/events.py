@@ -3,7 +3,9 @@
 The `type` tells an event's shape: after `if event["type"] == "message.new":` a type checker knows the payload.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict
 
 from chat_client.conversation_events import ConversationCleared, ConversationUpdated, UserUpdated
 from chat_client.resources import Message, UserStatus

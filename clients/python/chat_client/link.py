@@ -104,7 +104,8 @@ class Link:
         except InvalidStatus as refusal:
             status = refusal.response.status_code
             retry_after = parse_retry_after(refusal.response.headers.get("Retry-After"))
-        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed) as error:
+        except (OSError, asyncio.TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed) as error:
+            # Before Python 3.11, asyncio's TimeoutError is neither the builtin one nor an OSError.
             log.debug("The server can't be reached: %r", error)
         except Exception:
             # The application's token provider: it may have its own bad moments.

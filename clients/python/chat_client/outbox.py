@@ -11,6 +11,8 @@ from collections import defaultdict
 from itertools import count
 from typing import Any, Final, NamedTuple
 
+from anyio import fail_after
+
 from chat_client.advice import Random, full_jitter
 from chat_client.answers import forget
 from chat_client.errors import ChatError, ConnectionLost, FrameTooBig, ServerError
@@ -86,7 +88,7 @@ class Outbox:
         self._flights[conversation_id, temp_id] = Flight(payload, answer)
         try:
             await self._link.send("message.send", payload)
-            async with asyncio.timeout(ACK_SECONDS):
+            with fail_after(ACK_SECONDS):
                 return await answer
         finally:
             del self._flights[conversation_id, temp_id]

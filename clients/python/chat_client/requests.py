@@ -5,6 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Final
 
+from anyio import fail_after
+
 from chat_client.answers import forget
 from chat_client.errors import ChatError, ServerError
 from chat_client.link import Link
@@ -39,16 +41,9 @@ class Requests:
 
         Raises ServerError, ConnectionLost, TimeoutError, ClientClosed.
         """
-        async with self._turns[event_type], asyncio.timeout(ANSWER_SECONDS):
-            await self._link.wait_open()
-            answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
-            self._waiting[event_type] = _Waiting(answer_type, fields or {}, answer)
-            try:
-                await self._link.send(event_type, payload)
-                return await answer
-            finally:
-                del self._waiting[event_type]
-                forget(answer)
+        async with self._turns[event_type]:
+            with fail_after(ANSWER_SECONDS):
+                return await self._exchange(event_type, payload, _Waiting(answer_type, fields or {}, _new_answer()))
 
     def answer(self, answer_type: str, payload: Payload) -> None:
         """An event came."""
@@ -67,3 +62,17 @@ class Requests:
         for waiting in self._waiting.values():
             if not waiting.answer.done():
                 waiting.answer.set_exception(reason)
+
+    async def _exchange(self, event_type: str, payload: Payload, waiting: _Waiting) -> Payload:
+        await self._link.wait_open()
+        self._waiting[event_type] = waiting
+        try:
+            await self._link.send(event_type, payload)
+            return await waiting.answer
+        finally:
+            del self._waiting[event_type]
+            forget(waiting.answer)
+
+
+def _new_answer() -> asyncio.Future[Payload]:
+    return asyncio.get_running_loop().create_future()

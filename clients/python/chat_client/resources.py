@@ -3,7 +3,9 @@
 Servers may add fields; what is not named here is kept, and is to be ignored.
 """
 
-from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypeVar
+
+from typing_extensions import NotRequired, TypedDict
 
 MessageType = Literal["text", "image", "video", "audio", "file"]
 Availability = Literal["online", "away", "busy"]

@@ -6,10 +6,11 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
+from typing_extensions import Self
 
 from chat_client.advice import full_jitter
 from chat_client.errors import ConnectionLost, ServerError

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from anyio import fail_after
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -88,7 +89,7 @@ class Peer:
 
     async def receive(self, event_type: str) -> dict[str, Any]:
         """The payload of the client's next frame, which must be of this type."""
-        async with asyncio.timeout(5):
+        with fail_after(5):
             frame = json.loads(await self._connection.recv())
         assert frame["type"] == event_type, frame
         payload: dict[str, Any] = frame["payload"]
@@ -122,7 +123,7 @@ class ScriptedServer:
 
     async def accept(self) -> Peer:
         """The next connection."""
-        async with asyncio.timeout(5):
+        with fail_after(5):
             return await self._peers.get()
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """When the client connects again, and when it stops."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import pytest
 from chat_client.advice import CAP_SECONDS, after_close, after_refusal, full_jitter, parse_retry_after
@@ -57,7 +57,7 @@ def test_retry_after_is_a_minimum_with_jitter_on_top() -> None:
 
 
 def test_retry_after_may_be_a_date() -> None:
-    now = datetime(2024, 1, 1, 10, 0, tzinfo=UTC)
+    now = datetime(2024, 1, 1, 10, 0, tzinfo=timezone.utc)
     assert parse_retry_after("Mon, 01 Jan 2024 10:00:30 GMT", now) == 30
     assert parse_retry_after("Mon, 01 Jan 2024 09:00:00 GMT", now) == 0
     assert parse_retry_after("7", now) == 7

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from anyio import fail_after
 from chat_client import ChatClient, ClientClosed, ConnectionLost, EventsLost, FrameTooBig, ServerError, receipts
 
 from tests.unit.chat_client.scripted import (
@@ -510,7 +511,7 @@ async def test_an_outage_is_tried_again_as_soon_after_many_failures_as_after_one
     peer = await connected(server, client)
     sending = asyncio.create_task(client.send(CONVERSATION, "text", "hello", temp_id="t1"))
     ref = {"type": "message.send", "tempId": "t1", "conversationId": CONVERSATION}
-    async with asyncio.timeout(10):
+    with fail_after(10):
         for _ in range(8):
             await peer.receive("message.send")
             await peer.refuse("send_failed", ref, retryable=True, retry_after=0.02)

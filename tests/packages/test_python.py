@@ -1,0 +1,63 @@
+"""The Python client's package: its wheel, and that it runs on Python 3.10, the oldest that it takes."""
+
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packages import versions
+from tests.support.packages import install_packages, run_command
+
+CLIENT = Path(__file__).parents[2] / "clients" / "python"
+PROGRAM = Path(__file__).parent / "python_3_10.mjs"
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+from unittest.mock import MagicMock
+
+# This build of Python comes without `ssl`, which the libraries name when they are imported.
+tls = MagicMock()
+for name in ("SSLError", "SSLZeroReturnError", "SSLEOFError", "SSLWantReadError", "SSLWantWriteError", "SSLSyscallError"):
+    setattr(tls, name, type(name, (OSError,), {}))
+sys.modules["ssl"] = tls
+
+import chat_client
+from chat_client.advice import parse_retry_after
+
+modules = [module.name for module in pkgutil.walk_packages(chat_client.__path__, "chat_client.")]
+for module in modules:
+    importlib.import_module(module)
+assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+f"{sys.version_info[:2]}: {len(modules)} modules"
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it is published."""
+    folder = tmp_path_factory.mktemp("wheel")
+    # A build leaves its own folders among the sources.
+    sources = shutil.copytree(CLIENT, folder / "sources", ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps"]
+    run_command([*pip, "--wheel-dir", str(folder), str(sources)], folder)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_its_types_and_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
+    assert "chat_client/py.typed" in names
+    assert any(name.endswith("/LICENSE") for name in names)
+    assert "Requires-Python: >=3.10\n" in metadata
+
+
+def test_every_module_can_be_imported_by_python_3_10(wheel: Path, tmp_path: Path) -> None:
+    install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--quiet"]
+    oldest = ["--python-version", "3.10", "--only-binary", ":all:", "--target", str(tmp_path / "site")]
+    run_command([*install, *oldest, *versions.PYTHON_3_10, str(wheel)], tmp_path)
+    install_packages(tmp_path, versions.PYODIDE)
+    shutil.copy(PROGRAM, tmp_path)
+    output = run_command(["node", PROGRAM.name, str(tmp_path / "site"), IMPORT_ALL], tmp_path)
+    assert "(3, 10): 19 modules" in output
