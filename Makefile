@@ -44,7 +44,7 @@ faults: install-tests ## run the fault tests: processes and servers killed under
 clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreSQL lost under load, roles changed
 	CLUSTERS=long $(BIN)/pytest tests/clusters $(ARGS)
 
-chaos: install-tests ## run each client over a network that misbehaves: 1,000 messages, nothing lost or doubled
+chaos: install-tests ## run each client over a network that misbehaves, 1,000 messages each, and write the table in docs
 	CHAOS=long $(BIN)/pytest tests/chaos $(ARGS)
 
 bench: install ## run the load benchmark, with its table and plot

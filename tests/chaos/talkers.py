@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from chat_client import ChatClient
@@ -15,6 +15,8 @@ from tests.support.node import run_node
 
 PATIENCE_SECONDS: Final = 120
 SECONDS: Final = 1_800
+WINDOW: Final = 50
+"""So many messages of one person may wait for their acknowledgement, as in `talk.js`."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,24 @@ class _PythonPerson:
         async with self._client:
             following = asyncio.create_task(self._follow())
             try:
-                for number in range(1, self._talk.count + 1):
-                    await self._client.send(self._talk.conversation_id, "text", f"{self._username} {number}")
-                    await asyncio.sleep(self._talk.pace_seconds)
+                await self._say()
                 await asyncio.wait_for(following, PATIENCE_SECONDS)
             except TimeoutError:
                 pass  # What is missing is told by what was seen.
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
         return Seen(self._username, self._shown, **self._counts)
+
+    async def _say(self) -> None:
+        """Send everything, without waiting for the acknowledgement of one message before the next is written."""
+        async with asyncio.TaskGroup() as sending:
+            window = asyncio.Semaphore(WINDOW)
+            for number in range(1, self._talk.count + 1):
+                await window.acquire()
+                message = self._client.send(self._talk.conversation_id, "text", f"{self._username} {number}")
+                sending.create_task(message).add_done_callback(lambda _: window.release())
+                await asyncio.sleep(self._talk.pace_seconds)
 
     async def _follow(self) -> None:
         total = self._talk.count * len(self._talk.tokens)
@@ -138,13 +151,3 @@ class _PythonPerson:
 
 def _seen(results: list[dict[str, Any]]) -> list[Seen]:
     return [Seen(**{**one, "shown": [(seq, content) for seq, content in one["shown"]]}) for one in results]
-
-
-def row(name: str, seen: list[Seen], faults: int, seconds: float) -> str:
-    """A line of the report's table."""
-    sums = {key: sum(asdict(one)[key] for one in seen) for key in ("connections", "resumed", "overRest")}
-    messages = sum(len(one.shown) for one in seen) // len(seen)
-    return (
-        f"| {name} | {messages} | {faults} | {sums['connections']} | {sums['resumed']} | {sums['overRest']} | "
-        f"0 | 0 | 0 | {seconds:.0f} s |"
-    )

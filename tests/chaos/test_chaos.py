@@ -1,16 +1,16 @@
 """Two people talk with each client over a network that misbehaves: nothing lost, nothing twice, everything in order.
 
-`make chaos` sends 1,000 messages with each; without it a short form runs.
+`make chaos` sends 1,000 messages with each, and writes the table of `docs/reliability.md`; without it a short form runs.
 """
 
 import os
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from tests.chaos import report
 from tests.chaos.network import bad_network
-from tests.chaos.talkers import Seen, Talk, in_chromium, in_node, in_python, row
+from tests.chaos.talkers import Seen, Talk, in_chromium, in_node, in_python
 from tests.support.people import People
 from tests.support.stack import Stack
 
@@ -23,6 +23,15 @@ SEED = 7
 CLIENTS = {"JavaScript in Node": in_node, "JavaScript in Chromium": in_chromium, "Python": in_python}
 
 
+@pytest.fixture(scope="module")
+def rows() -> Iterator[list[str]]:
+    """The report's lines. It is written when each client has one."""
+    lines: list[str] = []
+    yield lines
+    if LONG and len(lines) == len(CLIENTS):
+        report.write(lines)
+
+
 @pytest.mark.timeout(2_000 if LONG else 300)
 @pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
 async def test_nothing_is_lost_doubled_or_out_of_order(
@@ -30,12 +39,12 @@ async def test_nothing_is_lost_doubled_or_out_of_order(
     people: People,
     client: Callable[[Talk], Awaitable[list[Seen]]],
     request: pytest.FixtureRequest,
+    rows: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     alice, bob = people.make("alice"), people.make("bob")
     conversation_id = await alice.conversation_with(bob)
     tokens = {person.username: person.token for person in (alice, bob)}
-    started = time.monotonic()
     async with (
         stack.settings(*stack.names("gateway"), CHAT_MESSAGES_PER_MINUTE="0"),
         bad_network(stack.url, SEED) as (url, network),
@@ -49,6 +58,6 @@ async def test_nothing_is_lost_doubled_or_out_of_order(
         assert one.lost == 0
     assert len({tuple(one.shown) for one in seen}) == 1
     assert network.faults, "the network never misbehaved"
+    rows.append(report.row(request.node.callspec.id, seen, network.faults.total()))
     with capsys.disabled():
-        name = request.node.callspec.id
-        print(f"\n{row(name, seen, network.faults.total(), time.monotonic() - started)}  {dict(network.faults)}")
+        print(f"\n{rows[-1]}{dict(network.faults)}")

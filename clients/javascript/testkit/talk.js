@@ -1,3 +1,6 @@
+/** So many messages of one person may wait for their acknowledgement: people write on while the network is away. */
+const WINDOW = 50;
+
 /**
  * Two people who talk over a bad network, in Node or a browser: each sends its messages, and the result says what each has seen.
  *
@@ -41,10 +44,13 @@ export async function talk({ ChatClient, url, tokens, conversationId, count, pac
   }
 
   async function say({ username, client }) {
+    const acknowledged = [];
     for (let number = 1; number <= count; number++) {
-      await client.send({ conversationId, content: `${username} ${number}` }).sent;
+      await acknowledged[number - 1 - WINDOW];
+      acknowledged.push(client.send({ conversationId, content: `${username} ${number}` }).sent);
       await pause(paceMs);
     }
+    await Promise.all(acknowledged);
   }
 }
 
