@@ -184,7 +184,8 @@ async def test_a_new_key_is_fetched_and_the_old_one_ends() -> None:
     newer = ec.generate_private_key(ec.SECP256R1())
     with provider({"keys": [entry("ES256", KEYS["ES256"], kid="old")]}) as running:
         async with verifier_for(running) as verifier:
-            await until(lambda: passes(verifier, token("ES256", KEYS["ES256"], "old")))
+            await until(lambda: verifier.ready)
+            assert passes(verifier, token("ES256", KEYS["ES256"], "old"))
             running.body = {"keys": [entry("ES256", newer, kid="new")]}
             await until(lambda: passes(verifier, token("ES256", newer, "new")))
             assert not passes(verifier, token("ES256", KEYS["ES256"], "old"))
