@@ -7,15 +7,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from xdist import is_xdist_worker
+from xdist.remote import Producer
 
 from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, make_template, make_virtual_host, with_path
 from tests.support.people import People
 from tests.support.stack import Stack
+from tests.support.workers import BySystem, ports_of, rank_of
 from tools.devtoken import mint
 from tools.stack import ladder
 from tools.stack.home import Home
 from tools.stack.plan import PREFIX
-from tools.stack.ports import PortBook
+from tools.stack.ports import RANGE, PortBook
 from tools.stack.process import allow_many_files
 from tools.stack.stack import Stack as LocalStack
 
@@ -27,6 +30,25 @@ GIVEN = [kind.variable for kind in ladder.KINDS]
 def pytest_report_header() -> str:
     """Where the logs are while the tests run, and afterwards if one fails."""
     return f"servers of this run, when there are some: {FOLDER}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySystem:
+    """Who gets which tests in a parallel run."""
+    return BySystem(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A process of a parallel run has ports of its own."""
+    if is_xdist_worker(session):
+        worker = session.config.workerinput  # type: ignore[attr-defined]
+        os.environ[RANGE] = ports_of(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a parallel run, what takes long begins early."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank_of(item.nodeid))
 
 
 @pytest.fixture(scope="session")

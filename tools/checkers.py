@@ -4,12 +4,15 @@ They live under `.local/checkers`, apart from the project's own environment, sin
 use too. `python -m tools.checkers` installs what is missing; later calls need no network.
 """
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -34,13 +37,28 @@ class CheckerMissing(Exception):
 @cache
 def checker(name: str) -> str:
     """The path of a program, installed first where it is missing. Raises CheckerMissing."""
-    if name == "promtool":
-        return _promtool()
-    if name == "helm":
-        return _helm()
-    if not INSTALLED.exists() or INSTALLED.read_bytes() != LOCK.read_bytes():
-        _install_packages()
-    return str(HOME / "bin" / name)
+    with _alone():
+        if name == "promtool":
+            return _promtool()
+        if name == "helm":
+            return _helm()
+        if not has_packages():
+            _install_packages()
+        return str(HOME / "bin" / name)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Tests run in several processes: one installs, the others wait for it."""
+    HOME.parent.mkdir(exist_ok=True)
+    with (HOME.parent / "checkers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def has_packages() -> bool:
+    """Whether the environment is what the lock says."""
+    return INSTALLED.exists() and INSTALLED.read_bytes() == LOCK.read_bytes()
 
 
 def _install_packages() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,20 +10,9 @@ import httpx
 
 from tests.support.gateway import eventually
 from tools.devtoken import LOCAL_SECRET
+from tools.stack.ports import free_port
 
 Process = asyncio.subprocess.Process
-
-
-def free_port() -> int:
-    """A port below the ephemeral range, where nothing else takes it by chance."""
-    with socket.socket() as probe:
-        for port in range(21_500, 21_600):
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 @asynccontextmanager

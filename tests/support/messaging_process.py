@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import sys
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.relay import CommandBatch, Relayed
 from shared.protocol.topology import MESSAGING_COMMANDS, Queue
 from shared.rabbitmq import declare
-from tools.stack.ports import HIGHEST, LOWEST, is_free
+from tools.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -35,7 +34,7 @@ class MessagingProcess:
     @classmethod
     async def start(cls, backends: dict[str, str], log: Path, **settings: str) -> "MessagingProcess":
         """Start one and wait until it is ready. `backends` and `settings` are environment variables."""
-        port = next(port for port in iter(lambda: random.randint(LOWEST, HIGHEST), None) if is_free(port))
+        port = free_port()
         given = {
             "CHAT_HTTP_PORT": str(port),
             "CHAT_JWT_SECRET": SECRET,

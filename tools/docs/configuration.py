@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 from shared.settings import ServiceSettings
 from tools.devserver import DevserverSettings
 from tools.devtoken import LOCAL_SECRET, LOCAL_WEBHOOK_SECRET
-from tools.stack import ladder, plan
+from tools.stack import ladder, plan, ports
 
 SERVICES = ("gateway", "messaging", "presence", "notifier", "media", "admin", "webhooks")
 
@@ -77,6 +77,7 @@ def _local_stack() -> list[str]:
         *replicas,
         f"| `{ladder.WISH}` | `auto` | `native` skips Docker, `docker` insists on it. |",
         "| `STACK_HOME` | `.local` | Folder of data, logs and `stack.json`: two stacks of one checkout need two. |",
+        f"| `{ports.RANGE}` | `{ports.LOWEST}-{ports.HIGHEST}` | Private servers and services take their ports from it. |",
         "",
         f"Where they aren't given, it sets `CHAT_JWT_SECRET={LOCAL_SECRET}` (public, so never for production), "
         "`CHAT_ALLOWED_ORIGINS` to any port of this machine, "

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from tools import checkers
 from tools.stack import debian
 from tools.stack.errors import StackError, tail
 from tools.stack.ladder import KINDS, Machine, Source, find_program
@@ -55,6 +56,8 @@ def missing(*, for_tests: bool) -> dict[str, Callable[[], None]]:
     packages = debian_packages(for_tests=for_tests)
     if packages:
         jobs[f"{', '.join(packages)} from Debian"] = lambda: debian.install(packages, ROOT / ".local" / "apt.log")
+    if for_tests and not checkers.has_packages():
+        jobs["the checkers of deploy/ into .local"] = install_checkers
     return jobs
 
 
@@ -84,6 +87,14 @@ def python_packages() -> None:
         if not any(all(run([*installer, *what], output) for what in PACKAGES) for installer in installers):
             raise StackError(f"the Python packages couldn't be installed:\n{tail(log)}")
     STAMP.write_text(fingerprint(), encoding="utf-8")
+
+
+def install_checkers() -> None:
+    """The packages that check `deploy/`: the first test that needs one would else wait for them. Raises StackError."""
+    try:
+        checkers.checker("checkov")
+    except checkers.CheckerMissing as error:
+        raise StackError(str(error)) from error
 
 
 def pip_install(python: Path) -> list[str]:

@@ -5,15 +5,21 @@ From 32768 on, a connect loop to a port where nobody listens may get that port a
 """
 
 import json
+import os
 import random
 import socket
 from collections.abc import Callable, Collection
 
+from tools.stack.errors import StackError
 from tools.stack.home import Home, read_json, write_private
 
 LOWEST = 15_000
 HIGHEST = 32_000
+RANGE = "STACK_PORTS"
+"""The variable that narrows the range, as in `15000-19000`: runs with ranges of their own never take each other's ports."""
 ATTEMPTS = 200
+_given: set[int] = set()
+"""Each port is given once in a process: who was given one may not listen on it yet."""
 
 
 def is_free(port: int) -> bool:
@@ -28,12 +34,27 @@ def is_free(port: int) -> bool:
 
 
 def free_port(taken: Collection[int] = (), free: Callable[[int], bool] = is_free) -> int:
-    """A port that nobody listens on, and that isn't among `taken`. Raises RuntimeError when there is none to be found."""
+    """A port that nobody listens on, that isn't among `taken`, and that this process gave to nobody before.
+
+    Raises RuntimeError when there is none to be found.
+    """
+    lowest, highest = port_range(os.environ.get(RANGE, ""))
     for _ in range(ATTEMPTS):
-        port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - spread, not secrecy
-        if port not in taken and free(port):
+        port = random.randint(lowest, highest)  # noqa: S311 - spread, not secrecy
+        if port not in taken and port not in _given and free(port):
+            _given.add(port)
             return port
-    raise RuntimeError(f"no free port between {LOWEST} and {HIGHEST}")
+    raise RuntimeError(f"no free port between {lowest} and {highest}")
+
+
+def port_range(text: str) -> tuple[int, int]:
+    """The lowest and the highest port of `15000-19000`; the whole range when `text` is empty. Raises StackError."""
+    if not text:
+        return LOWEST, HIGHEST
+    lowest, _, highest = text.partition("-")
+    if not (lowest.isdecimal() and highest.isdecimal() and LOWEST <= int(lowest) < int(highest) <= HIGHEST):
+        raise StackError(f"{RANGE}={text}: must be two ports from {LOWEST} to {HIGHEST}, as in 15000-19000")
+    return int(lowest), int(highest)
 
 
 class PortBook:

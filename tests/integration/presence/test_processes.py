@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import time
 import uuid
@@ -20,6 +19,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import Publisher
 from shared.redis import Shards, open_shards
 from tests.support.presence import Device, Gateways, Replica
+from tools.stack.ports import free_port
 
 SECONDS = 60
 LEASE_SECONDS = 3.0
@@ -29,12 +29,6 @@ USERS = 12
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

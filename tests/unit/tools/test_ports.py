@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.stack.errors import StackError
 from tools.stack.home import Home
-from tools.stack.ports import HIGHEST, PortBook, free_port, is_free
+from tools.stack.ports import HIGHEST, LOWEST, PortBook, free_port, is_free, port_range
 
 EPHEMERAL_FROM = 32768
 
@@ -66,3 +67,24 @@ def test_the_ports_of_a_running_process_stay(home: Home) -> None:
 def test_when_nothing_is_free_it_says_so() -> None:
     with pytest.raises(RuntimeError, match="no free port"):
         free_port(free=lambda _: False)
+
+
+def test_no_port_is_given_twice() -> None:
+    """Who was given one may not listen on it yet."""
+    ports = [free_port(free=lambda _: True) for _ in range(400)]
+    assert len(set(ports)) == len(ports)
+
+
+def test_a_range_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACK_PORTS", "16000-17000")
+    assert all(16_000 <= free_port(free=lambda _: True) <= 17_000 for _ in range(50))
+
+
+def test_without_a_range_it_is_the_whole() -> None:
+    assert port_range("") == (LOWEST, HIGHEST)
+
+
+@pytest.mark.parametrize("text", ["16000", "x-17000", "17000-16000", "80-16000", "16000-40000", "16000--17000"])
+def test_a_wrong_range_is_named(text: str) -> None:
+    with pytest.raises(StackError, match=f"STACK_PORTS={text}: must be two ports"):
+        port_range(text)

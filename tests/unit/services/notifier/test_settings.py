@@ -50,7 +50,7 @@ def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CHAT_VAPID_PRIVATE_KEY", "AAAA"),
         ("CHAT_VAPID_SUBJECT", "me@example.com"),
         ("CHAT_PUSH_ALLOWED_HOSTS", "127.0.0.1"),
-        ("CHAT_PUSH_ALLOWED_HOSTS", ""),
+        ("CHAT_PUSH_ALLOWED_HOSTS", ","),
         ("CHAT_PUSH_TIMEOUT_SECONDS", "0"),
     ],
 )

@@ -1,0 +1,36 @@
+"""A parallel run: who gets which tests, and which ports."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.support.workers import ports_of, rank_of, share_of
+from tools.stack.ports import HIGHEST, LOWEST, port_range
+
+
+def test_a_module_stays_together() -> None:
+    one, other = "tests/unit/test_a.py::test_x[1::2]", "tests/unit/test_a.py::TestB::test_y"
+    assert share_of(one) == share_of(other) == "tests/unit/test_a.py"
+
+
+def test_tests_that_share_a_system_stay_together() -> None:
+    assert share_of("tests/e2e/test_push.py::test_x") == share_of("tests/e2e/test_blocks.py::test_y")
+    assert share_of("tests/e2e/test_push.py::test_x") != share_of("tests/faults/test_faults.py::test_y")
+
+
+def test_whole_systems_begin_first_and_unit_tests_last() -> None:
+    names = [
+        "tests/unit/a.py::t",
+        "tests/integration/gateway/a.py::t",
+        "tests/integration/stack/a.py::t",
+        "tests/e2e/a.py::t",
+    ]
+    assert sorted(names, key=rank_of) == names[::-1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_processes_have_ports_of_their_own(count: int) -> None:
+    ranges = [port_range(ports_of(number, count)) for number in range(count)]
+    assert ranges[0][0] == LOWEST
+    assert ranges[-1][1] <= HIGHEST
+    assert all(before[1] < after[0] for before, after in pairwise(ranges))
