@@ -55,7 +55,7 @@ clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreS
 chaos: install-tests ## run each client over a network that misbehaves, 1,000 messages each, and write the table in docs
 	CHAOS=long $(BIN)/pytest tests/chaos $(ARGS)
 
-bench: install ## run the load benchmark, with its table and plot
+bench: install ## run the load benchmark, with its table and plot (ARGS="--only connect --only baseline")
 	$(BIN)/python -m tools.bench $(ARGS)
 
 ##@ Work on the code

@@ -15,7 +15,22 @@ import typer
 import uvloop
 from rich.console import Console
 
-from tools.bench import churn, fixed_rate, history, idle, machine, plot, rows, saturated, storm
+from tools.bench import (
+    churn,
+    connect,
+    conversations,
+    day,
+    fixed_rate,
+    friends,
+    history,
+    idle,
+    machine,
+    nobody,
+    plot,
+    rows,
+    saturated,
+    storm,
+)
 from tools.bench.bench import Bench
 from tools.bench.limits import raise_open_files
 from tools.bench.outcome import Outcome, Run, save
@@ -35,16 +50,21 @@ BREAKS: Final = (httpx.HTTPError, picows.WSError, asyncpg.PostgresError, OSError
 Scenario = Callable[[Bench], Awaitable[Outcome]]
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    # First: memory that a process once had is there for the next connections.
+    "nobody": nobody.run,
+    # Early: memory that a process once had is there for the next connections.
     "idle": idle.run,
+    "connect": connect.run,
+    "list": conversations.run,
     "saturated": saturated.run,
     "200": partial(fixed_rate.run, rate=200),
     "2000": partial(fixed_rate.run, rate=2000),
     "churn": churn.run,
+    "friends": friends.run,
     "history": history.run,
+    "day": day.run,
     "storm": storm.run,
 }
-BASELINE: Final = ("idle", "saturated", "200", "2000")
+BASELINE: Final = ("nobody", "idle", "connect", "list", "saturated", "200", "2000", "friends", "history", "day")
 """What the hand-written app can do, too."""
 REPLICAS: Final = (
     {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"},

@@ -54,9 +54,8 @@ class Bench:
         self._pool = pool
         self._backend = backend
         self._own = psutil.Process()
-        messages, conversations = Messages(pool), Conversations(pool)
-        self.messages, self.lists = messages, ConversationList(pool)
-        self.views = ConversationViews(conversations, messages)
+        self.messages, self.lists = Messages(pool), ConversationList(pool)
+        self.views = ConversationViews(pool)
 
     async def seed(self, conversations: int) -> str:
         """A new user with so many conversations."""

@@ -26,6 +26,10 @@ SETTINGS: Final = {
     # High, not off: the checks are part of what a message costs.
     "CHAT_MESSAGES_PER_MINUTE": "60000",
     "CHAT_EVENTS_PER_SECOND": "100000",
+    "CHAT_STATUSES_PER_MINUTE": "60000",
+    "CHAT_HANDSHAKES_PER_SECOND": "5000",
+    "CHAT_REST_REQUESTS_PER_SECOND": "10000",
+    "CHAT_REST_BURST": "100000",
     # As in production: JSON, and no line for a single message.
     "CHAT_LOG_FORMAT": "json",
     "CHAT_LOG_LEVEL": "info",
@@ -66,7 +70,8 @@ async def baseline(beside: Target) -> AsyncIterator[Target]:
     try:
         await _listening(BASELINE_PORT)
         processes = {"app": [process.pid], "postgres": beside.processes.get("postgres", [])}
-        yield Target("baseline", f"http://127.0.0.1:{BASELINE_PORT}", processes, beside.database_url)
+        url = f"http://127.0.0.1:{BASELINE_PORT}"
+        yield Target("baseline", url, processes, beside.database_url, follows_schema="baseline")
     finally:
         process.terminate()
         async with asyncio.timeout(STOP_SECONDS):

@@ -15,6 +15,8 @@ class Target:
     processes: dict[str, list[int]] = field(default_factory=dict)
     database_url: str | None = None
     redis_url: str | None = None
+    follows_schema: str = "presence"
+    """Where its table `follows` (follower, followee) lies."""
 
     @property
     def origin(self) -> str:
