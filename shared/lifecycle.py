@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -58,8 +59,31 @@ class Supervisor:
             self.failed.set()
 
 
+DATE_SECONDS: Final = 1.0
+"""How exact the `Date` header is (RFC 9110, section 5.6.7)."""
+
+
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handling: `serve_until` decides when it stops."""
+    """uvicorn without its own signal handling: `serve_until` decides when it stops.
+
+    uvicorn looks ten times a second whether it shall, which is most of what an idle process would cost.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin to shut down."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Renew the `Date` header until `stop`."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DATE_SECONDS):
+                    await self._stopping.wait()
 
     def install_signal_handlers(self) -> None:
         """Leave signals to `serve_until`."""
@@ -94,7 +118,7 @@ async def serve_until(
     log.info("process.stopping", reason="signal" if stop.is_set() else "failure")
     if before_stop is not None and stop.is_set():
         await before_stop()
-    server.should_exit = True
+    server.stop()
     await serving
     for wait in waits:
         wait.cancel()

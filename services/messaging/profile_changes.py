@@ -14,7 +14,7 @@ from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 
-PERIOD_SECONDS: Final = 0.5
+PERIOD_SECONDS: Final = 1.0
 CHANGES_AT_ONCE: Final = 50
 PARTNERS: Final = 200
 """Partners of the most recently active conversations who are told."""

@@ -14,6 +14,8 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 CHECK_SECONDS: Final = 2
+ASK_SECONDS: Final = 5.0
+"""How often the shared backends are asked when balancers ask more often: their state changes no verdict, it is for metrics."""
 STARTUP_SECONDS: Final = 15
 """For so long a new replica waits for each backend to answer once; its peers have their connections already."""
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -56,18 +58,21 @@ class Health:
         self._missing = set(backends)
         self._give_up_at = time.monotonic() + STARTUP_SECONDS
         self._looking: asyncio.Task[dict[str, str]] | None = None
+        self._ask_again_at = 0.0
 
     async def report(self, *, verbose: bool) -> tuple[bool, dict[str, object]]:
         """Whether to send traffic here, and why not. Waits for backends only where they are to be shown."""
         results = dict(zip(self._replica, await asyncio.gather(*map(_verdict, self._replica.values())), strict=True))
-        looking = self._look()
-        if verbose or self._starting():
+        looking = None
+        if verbose or self._starting() or time.monotonic() >= self._ask_again_at:
+            looking = self._look()
+        if looking is not None and (verbose or self._starting()):
             await asyncio.wait([looking])
         if self._starting():
             results["startup"] = f"waiting for {', '.join(sorted(self._missing))}"
         ready = all(result == OK for result in results.values())
         body: dict[str, object] = {"status": "ready" if ready else "unready", "checks": results}
-        if verbose:
+        if verbose and looking is not None:
             body |= {"backends": looking.result(), "notes": self._notes()}
         return ready, body
 
@@ -77,6 +82,7 @@ class Health:
     def _look(self) -> asyncio.Task[dict[str, str]]:
         """Ask the backends, unless they are being asked."""
         if self._looking is None or self._looking.done():
+            self._ask_again_at = time.monotonic() + ASK_SECONDS
             self._looking = asyncio.create_task(self._ask_backends())
         return self._looking
 
@@ -92,21 +98,22 @@ class Health:
 def add_health(app: FastAPI, health: Health) -> None:
     """Add the three paths."""
 
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> dict[str, str]:
+    async def healthz(_request: Request) -> JSONResponse:
         """The process runs its event loop. Says nothing about backends: a restart of this process would not bring them back."""
-        return {"status": "ok"}
+        return JSONResponse({"status": "ok"})
 
-    @app.get("/readyz", include_in_schema=False)
     async def readyz(request: Request) -> JSONResponse:
         """Send traffic: this replica is no worse than its peers. `?verbose` shows the shared backends, too."""
         ready, body = await health.report(verbose="verbose" in request.query_params)
         return JSONResponse(body, 200 if ready else 503)
 
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
+    async def metrics(_request: Request) -> Response:
         """Prometheus text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    # Routes of Starlette: balancers ask every second, and need none of what FastAPI does for a request.
+    for path, answer in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+        app.add_route(path, answer)
 
 
 async def _verdict(check: HealthCheck) -> str:

@@ -112,7 +112,7 @@ async def running_gateway(settings: GatewaySettings, *, wait: bool = True) -> As
             yield gateway
         finally:
             await stack.aclose()
-            server.should_exit = True
+            server.stop()
             await serving
             assert not supervisor.failed.is_set()
             await supervisor.stop()

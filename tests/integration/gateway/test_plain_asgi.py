@@ -39,7 +39,7 @@ async def url() -> AsyncIterator[str]:
     serving = asyncio.create_task(server.serve([listening]))
     await until(lambda: server.started)
     yield f"ws://127.0.0.1:{listening.getsockname()[1]}/"
-    server.should_exit = True
+    server.stop()
     await serving
 
 
