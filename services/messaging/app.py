@@ -25,14 +25,10 @@ from services.messaging.platform.requests import PlatformRequests
 from services.messaging.platform.sends import Sends
 from services.messaging.platform.user_data import UserData
 from services.messaging.profile_changes import ProfileChanges
-from services.messaging.rest.conversations import ConversationEndpoints
-from services.messaging.rest.endpoints import Endpoints
-from services.messaging.rest.reports import ReportEndpoints
-from services.messaging.rest.users import UserEndpoints
+from services.messaging.rest.paths import add_paths
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
-from services.messaging.stores.conversation_list import ConversationList
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.people import People
@@ -72,8 +68,6 @@ from shared.webhooks import Outbox, Signer
 
 log = structlog.get_logger(__name__)
 
-HOUR_SECONDS: Final = 3600
-MINUTE_SECONDS: Final = 60
 SIGNAL_PREFETCH: Final = 64
 REQUEST_PREFETCH: Final = 8
 
@@ -132,7 +126,7 @@ class Messaging:
             self._directory,
             Changes(pool, settings.edit_window_seconds, outbox),
         )
-        views = ConversationViews(self._conversations, self._messages)
+        views = ConversationViews(pool, settings.signer())
         handlers.announcer = ConversationAnnouncer(views, self._fanout, self._counts, shards)
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
         self._outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
@@ -196,8 +190,7 @@ class Messaging:
             directory,
             RateLimit.of_service(settings, self._shards, "messaging"),
         )
-        app.include_router(self._endpoints(directory).router())
-        app.include_router(self._report_endpoints().router())
+        add_paths(app, settings, self._rest_pool, self._shards, self._fanout, self._outgoing)
         return uvicorn.Config(
             app,
             host=settings.http_host,
@@ -206,31 +199,6 @@ class Messaging:
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-
-    def _endpoints(self, directory: Directory) -> Endpoints:
-        """The paths, with stores of their own: requests never wait for commands' connections, nor these for requests'."""
-        pool, settings = self._rest_pool, self._settings
-        outbox = Outbox(settings.webhook_urls)
-        messages, counts = Messages(pool, settings.signer(), outbox), UnreadCounts(pool, self._shards)
-        store = Conversations(pool, outbox)
-        announcer = ConversationAnnouncer(ConversationViews(store, messages), self._fanout, counts, self._shards)
-        conversations = ConversationEndpoints(
-            store, ConversationList(pool), messages, directory, announcer, self._outgoing
-        )
-        if settings.new_conversations_per_hour:
-            hourly = settings.new_conversations_per_hour
-            conversations.creations = RateLimit(self._shards, "conversations", HOUR_SECONDS / hourly, hourly)
-        users = UserEndpoints(directory, People(pool, directory), Blocks(pool, self._shards))
-        users.by_prefix = settings.user_search_by_prefix
-        if settings.user_searches_per_minute:
-            each_minute = settings.user_searches_per_minute
-            users.searches = RateLimit(self._shards, "users", MINUTE_SECONDS / each_minute, each_minute)
-        return Endpoints(conversations, users, counts)
-
-    def _report_endpoints(self) -> ReportEndpoints:
-        pool, settings = self._rest_pool, self._settings
-        reports = Reports(pool, Outbox(settings.webhook_urls))
-        return ReportEndpoints(Conversations(pool), Messages(pool, settings.signer()), reports)
 
     async def drain(self) -> None:
         """Become unready, and finish the cycle under way."""

@@ -1,65 +1,126 @@
 """Conversations as their participants see them, for REST answers and events: with profiles, marks, settings and last message."""
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from services.messaging.stores.conversations import Conversation, Conversations
-from services.messaging.stores.messages import Messages
-from shared.protocol import conversations as protocol
+import asyncpg
+import msgspec
+
+from services.messaging.stores.message_rows import NO_RECEIPT, Receipt, message_of
+from services.messaging.stores.sql import CONVERSATION_VIEWS
+from shared.postgres import Pool
 from shared.protocol.codec import instant
-from shared.protocol.payloads import Message
+from shared.protocol.conversations import Conversation, OwnState, Participant
+from shared.protocol.payloads import Message, Sender
+from shared.uploads import UploadSigner
 
-MESSAGES_AT_ONCE: Final = 25
-"""Last messages read by one statement: with the largest message they are below 1 MiB."""
+AT_ONCE: Final = 50
+"""Conversations read by one statement: with the largest last messages they are below 2 MiB."""
+_OWN_COLUMNS: Final = 22
+"""Of a row: those behind them are the last message's, in the order of `message_of`."""
+
+
+class Own(msgspec.Struct, array_like=True):
+    """The asking user's profile."""
+
+    id: str
+    username: str | None
+    display_name: str | None
+    avatar: str | None
+
+
+_own_decoder: Final = msgspec.json.Decoder(Own)
 
 
 class ConversationViews:
     """Reads conversations with their last messages. Every method raises what asyncpg raises."""
 
-    def __init__(self, conversations: Conversations, messages: Messages) -> None:
-        self._conversations = conversations
-        self._messages = messages
+    def __init__(self, pool: Pool, signer: UploadSigner | None = None) -> None:
+        self._pool = pool
+        self._signer = signer
 
-    async def find(self, user_id: str, conversation_id: str) -> protocol.Conversation | None:
+    async def find(self, user_id: str, conversation_id: str) -> Conversation | None:
         """The conversation, or None when there is none or the user has no part in it."""
         return next(iter(await self.of(user_id, [conversation_id])), None)
 
-    async def of(self, user_id: str, conversation_ids: Sequence[str]) -> list[protocol.Conversation]:
+    async def of(self, user_id: str, conversation_ids: Sequence[str]) -> list[Conversation]:
         """These conversations, in order, without those that are not the user's."""
-        found = await self._conversations.of(user_id, conversation_ids)
-        last: dict[str, Message] = {}
-        places = [(user_id, c.conversation_id, c.last_seq) for c in found if c.last_seq > c.cleared_seq]
-        for first in range(0, len(places), MESSAGES_AT_ONCE):
-            messages = await self._messages.at(places[first : first + MESSAGES_AT_ONCE])
-            last |= {message.conversation_id: message for message in messages}
-        return [view_of(conversation, last.get(conversation.conversation_id)) for conversation in found]
+        views: list[Conversation] = []
+        for first in range(0, len(conversation_ids), AT_ONCE):
+            rows = await self._pool.fetch(CONVERSATION_VIEWS, user_id, conversation_ids[first : first + AT_ONCE])
+            if rows:
+                own, now = _own(user_id, rows[0]["own"]), datetime.now(UTC)
+                views += [self._view(row, own, now) for row in rows]
+        return views
+
+    def _view(self, row: asyncpg.Record, own: Sender, now: datetime) -> Conversation:
+        columns = list(row)
+        (
+            conversation_id,
+            last_seq,
+            updated_at,
+            unread,
+            muted_until,
+            archived,
+            pinned,
+            marked_unread,
+            cleared_seq,
+            read_seq,
+            delivered_seq,
+            *others,
+        ) = columns[: _OWN_COLUMNS - 5]
+        other_id, username, display_name, avatar = columns[_OWN_COLUMNS - 4 : _OWN_COLUMNS]
+        other = Sender(other_id, username or other_id, display_name or other_id, avatar)
+        other_read_seq, _, other_delivered_seq, *_ = others
+        other_read_seq = other_read_seq or 0
+        participants = [
+            _participant(own, read_seq, delivered_seq),
+            _participant(other, other_read_seq, max(other_read_seq, other_delivered_seq or 0)),
+        ]
+        if own.id > other_id:
+            participants.reverse()
+        muted = muted_until is not None and muted_until > now
+        return Conversation(
+            conversation_id,
+            participants,
+            self._last_message(columns[_OWN_COLUMNS:], conversation_id, own, other, others),
+            last_seq,
+            unread,
+            instant(updated_at),
+            OwnState(instant(muted_until) if muted else None, archived, pinned, marked_unread, cleared_seq, read_seq),
+        )
+
+    def _last_message(
+        self, columns: list[Any], conversation_id: str, own: Sender, other: Sender, marks: list[Any]
+    ) -> Message | None:
+        seq, sender_id = columns[0], columns[2]
+        if seq is None:
+            return None
+        read_seq, read_at, delivered_seq, delivered_at, own_read_at, own_delivered_at = marks
+        if sender_id != own.id:
+            # From the other participant, or from the system, whose messages have both for receivers.
+            receipt = _receipt(own_read_at, own_delivered_at)
+        else:
+            receipt = _receipt(read_at if read_seq == seq else None, delivered_at if delivered_seq == seq else None)
+        return message_of(columns, conversation_id, {own.id: own, other.id: other}, receipt, self._signer)
 
 
-def view_of(conversation: Conversation, last: Message | None) -> protocol.Conversation:
-    """A conversation of the store, with its last message, as it travels."""
-    return protocol.Conversation(
-        id=conversation.conversation_id,
-        participants=[
-            protocol.Participant(
-                profile.user_id,
-                profile.username,
-                profile.display_name,
-                profile.avatar,
-                marks.read_seq,
-                marks.delivered_seq,
-            )
-            for profile, marks in zip(conversation.participants, conversation.marks, strict=True)
-        ],
-        last_message=last,
-        last_seq=conversation.last_seq,
-        unread=conversation.unread,
-        updated_at=instant(conversation.updated_at),
-        me=protocol.OwnState(
-            muted_until=None if conversation.muted_until is None else instant(conversation.muted_until),
-            archived=conversation.archived,
-            pinned=conversation.pinned,
-            marked_unread=conversation.marked_unread,
-            cleared_seq=conversation.cleared_seq,
-            read_seq=conversation.read_seq,
-        ),
+def _own(user_id: str, text: str | None) -> Sender:
+    """The asking user's profile, of its JSON."""
+    if text is None:
+        return Sender(user_id, user_id, user_id, None)
+    found = _own_decoder.decode(text)
+    return Sender(user_id, found.username or user_id, found.display_name or user_id, found.avatar)
+
+
+def _participant(profile: Sender, read_seq: int, delivered_seq: int) -> Participant:
+    return Participant(profile.id, profile.username, profile.display_name, profile.avatar, read_seq, delivered_seq)
+
+
+def _receipt(read_at: datetime | None, delivered_at: datetime | None) -> Receipt:
+    if read_at is None and delivered_at is None:
+        return NO_RECEIPT
+    return Receipt(
+        None if read_at is None else instant(read_at), None if delivered_at is None else instant(delivered_at)
     )

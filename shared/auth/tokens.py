@@ -1,6 +1,7 @@
 """JWT verification (RFC 7519, RFC 8725): the algorithm is fixed by the key, never by the token."""
 
 import asyncio
+import base64
 import json
 import re
 import time
@@ -15,6 +16,7 @@ import structlog
 from jwt.types import Options
 
 from shared.auth.principal import Principal
+from shared.auth.verified_tokens import VerifiedTokens
 from shared.protocol import limits
 from shared.protocol.avatars import avatar_fault
 from shared.protocol.codec import is_uuid
@@ -66,15 +68,21 @@ class TokenVerifier:
         self._keys: dict[str, tuple[Any, str]] = {}
         self._fetching: asyncio.Task[None] | None = None
         self._fetch_again_at = 0.0
+        self._verified = VerifiedTokens()
         secret = settings.jwt_secret
-        self._secret = None if secret is None else secret.get_secret_value()
+        self._secret = None if secret is None else _hmac_key(secret.get_secret_value())
 
     def verify(self, token: str) -> Principal:
         """The principal of `token`. Raises TokenError, or ProtocolError (unavailable) before there is a key."""
+        known = self._verified.find(token, self._now())
+        if known is not None:
+            return known
         try:
-            return self._principal(self.claims(token))
+            principal = self._principal(self.claims(token))
         except (ValueError, OverflowError) as error:
             raise TokenError(str(error)) from None
+        self._verified.keep(token, principal)
+        return principal
 
     def claims(self, token: str) -> dict[str, Any]:
         """All claims of `token`, which is signed and has not ended. Raises as `verify` does."""
@@ -125,6 +133,7 @@ class TokenVerifier:
         url = str(self._settings.jwks_url)
         try:
             self._keys = await asyncio.to_thread(_fetch_keys, url)
+            self._verified.forget()
         except (OSError, ValueError, HTTPException) as error:
             log.error("key_set.refresh_failed", url=url, error=repr(error))
         finally:
@@ -231,6 +240,12 @@ def _picture_of(claims: dict[str, Any], subject: str) -> str | None:
         return None
     assert isinstance(value, str)
     return value
+
+
+def _hmac_key(secret: str) -> jwt.PyJWK:
+    """The secret as PyJWT uses it. Given as a text, it would be searched for the marks of a PEM file with each token."""
+    encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
+    return jwt.PyJWK({"kty": "oct", "k": encoded}, "HS256")
 
 
 def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:

@@ -46,8 +46,7 @@ def instant(at: datetime) -> str:
 
     Cached: all rows of one statement share their time.
     """
-    utc = at.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def instant_of_ms(unix_ms: int) -> str:

@@ -5,11 +5,12 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import Scope
 
 from shared.auth import Principal, TokenError, TokenVerifier
-from shared.auth.revocations import Revocations
-from shared.directory import Directory
-from shared.rest.rate_limit import Allowance, RateLimit, note
+from shared.auth.revocations import Revocations, refuse_until
+from shared.directory import Directory, KnownUsers
+from shared.rest.rate_limit import RateLimit, note
 
 log = structlog.get_logger(__name__)
 
@@ -28,33 +29,50 @@ class Authenticator:
     ) -> None:
         self._verifier = verifier
         self._revocations = revocations
-        self._directory = directory
+        self._users = KnownUsers(directory)
         self._rate_limit = rate_limit
 
-    async def principal_of(self, header: str | None) -> Principal:
-        """Who sent an `Authorization` header. Raises TokenError; asyncpg's and redis' errors when those are away."""
-        principal = await self.verify(header)
-        await self.admit(principal)
+    async def current_user(self, scope: Scope) -> Principal:
+        """Who sent the request of an ASGI scope, counted against the user's allowance.
+
+        Raises TokenError, ProtocolError (rate_limit_exceeded), and what redis and asyncpg raise when those are away.
+        """
+        try:
+            principal = await self.verify(_authorization(scope))
+            await self._admit(scope, principal)
+        except TokenError as error:
+            log.info("request.unauthorized", path=scope["path"], reason=error.reason)
+            raise
+        await self._users.ensure(principal)
         return principal
 
     async def verify(self, header: str | None) -> Principal:
         """Who an `Authorization` header names. Raises TokenError."""
         scheme, _, token = (header or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
             raise TokenError("no bearer token", missing=True)
-        await self._verifier.fetch_key_of(token.strip())
-        return self._verifier.verify(token.strip())
+        await self._verifier.fetch_key_of(token)
+        return self._verifier.verify(token)
 
-    async def count(self, principal: Principal) -> Allowance | None:
-        """Count a request of this user. Raises ProtocolError (rate_limit_exceeded) when it has made too many."""
+    async def _admit(self, scope: Scope, principal: Principal) -> None:
+        """Count the request, and refuse a revoked token."""
         if self._rate_limit is None:
-            return None
-        return await self._rate_limit.require(principal.user_id, "Too many requests")
+            await self._revocations.check(principal)
+            return
+        allowance, revoked_at = await self._rate_limit.admit(principal.user_id, "Too many requests")
+        note(scope, allowance)
+        if revoked_at is not None:
+            refuse_until(principal, revoked_at)
+        await self._revocations.check_stored(principal)
 
-    async def admit(self, principal: Principal) -> None:
-        """Make the user known to the directory. Raises TokenError when the token was revoked."""
-        await self._revocations.check(principal)
-        await self._directory.ensure(principal)
+
+def _authorization(scope: Scope) -> str | None:
+    """The first `Authorization` header (RFC 9110, section 11.6.2), as Starlette reads it."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return str(value, "latin-1")
+    return None
 
 
 async def _current_user(
@@ -62,16 +80,7 @@ async def _current_user(
 ) -> Principal:
     """Who sent the request. `_scheme` is for OpenAPI only: the authenticator reads the header."""
     authenticator: Authenticator = request.app.state.authenticator
-    try:
-        principal = await authenticator.verify(request.headers.get("authorization"))
-        allowance = await authenticator.count(principal)
-        if allowance is not None:
-            note(request.scope, allowance)
-        await authenticator.admit(principal)
-    except TokenError as error:
-        log.info("request.unauthorized", path=request.url.path, reason=error.reason)
-        raise
-    return principal
+    return await authenticator.current_user(request.scope)
 
 
 CurrentUser = Annotated[Principal, Depends(_current_user)]

@@ -10,7 +10,8 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import Script, Shards
 from shared.settings import ServiceSettings
 
-_TAKE: Final = Script("shared.rest", "take")
+_TAKE: Final = Script("shared.rest", "allowance", "take")
+_ADMIT: Final = Script("shared.rest", "allowance", "admit")
 _STATE: Final = "rate_limit"
 HEADERS: Final = ("RateLimit-Policy", "RateLimit")
 """Response headers by which a client sees its allowance (draft-ietf-httpapi-ratelimit-headers-10)."""
@@ -54,9 +55,15 @@ class RateLimit:
 
     async def require(self, user_id: str, message: str) -> Allowance:
         """Take one request. Raises ProtocolError (rate_limit_exceeded) with `message` when none is left, and RedisError."""
-        allowed, remaining, wait_ms = await _TAKE(
-            self._shards.of(user_id), self._name, user_id, self._interval_ms, self._burst
-        )
+        answer = await _TAKE(self._shards.of(user_id), self._name, user_id, self._interval_ms, self._burst)
+        return self._allowance(message, *answer)
+
+    async def admit(self, user_id: str, message: str) -> tuple[Allowance, float | None]:
+        """As `require`; also until when the user's tokens are revoked (Unix seconds), in the same round trip."""
+        *answer, revoked = await _ADMIT(self._shards.of(user_id), user_id, self._name, self._interval_ms, self._burst)
+        return self._allowance(message, *answer), None if revoked is None else float(revoked)
+
+    def _allowance(self, message: str, allowed: int, remaining: int, wait_ms: int) -> Allowance:
         if not allowed:
             raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=wait_ms / 1000)
         window = round(self._interval_ms * self._burst / 1000)

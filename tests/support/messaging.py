@@ -159,7 +159,7 @@ class Replica:
         directory = Directory(pool)
         self.changes = Changes(pool, edit_window_seconds)
         self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory, self.changes)
-        self.views = ConversationViews(self.conversations, self.messages)
+        self.views = ConversationViews(pool)
         self.announcer = ConversationAnnouncer(self.views, self.fanout, self.counts, shards)
         self.handlers.announcer = self.announcer
         self.audit = UnreadAudit(self.counts, period_seconds=3600, settling_seconds=0.01)

@@ -4,10 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from services.messaging.conversation_views import ConversationViews
 from services.messaging.fanout.conversation_announcer import ConversationAnnouncer
 from services.messaging.fanout.outgoing_events import OutgoingEvents
-from services.messaging.rest.history import Position, read_page
+from services.messaging.rest.reads import Reads
 from services.messaging.rest.schemas import (
     ConversationBody,
     ConversationChange,
@@ -17,17 +16,13 @@ from services.messaging.rest.schemas import (
     NewConversation,
     UuidText,
 )
-from services.messaging.stores.conversation_list import ConversationList, Filters, decode, encode
 from services.messaging.stores.conversations import MAX_PINNED, Conversations, TooManyPinned
-from services.messaging.stores.messages import Messages
 from shared.directory import Directory, Profile
 from shared.protocol import conversations as protocol
-from shared.protocol import limits
-from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.relay import ConversationMuted
 from shared.rest import CurrentUser, Page
-from shared.rest.json import json_response, page_response
+from shared.rest.json import json_response
 from shared.rest.rate_limit import RateLimit
 
 ConversationId = Annotated[UuidText, Path(description="A conversation of the asking user.")]
@@ -44,16 +39,13 @@ class ConversationEndpoints:
     def __init__(
         self,
         conversations: Conversations,
-        lists: ConversationList,
-        messages: Messages,
+        reads: Reads,
         directory: Directory,
         announcer: ConversationAnnouncer,
         outgoing: OutgoingEvents,
     ) -> None:
         self._conversations = conversations
-        self._lists = lists
-        self._messages = messages
-        self._views = ConversationViews(conversations, messages)
+        self._reads = reads
         self._directory = directory
         self._announcer = announcer
         self._outgoing = outgoing
@@ -85,14 +77,7 @@ class ConversationEndpoints:
 
         A conversation that moves up while the pages are read comes on a later page, if need be for a second time.
         """
-        filters = Filters(query.archived, query.unread, query.pinned)
-        limit, page = query.limit, decode(query.page)
-        while True:
-            ids, following = await self._lists.page(user.user_id, filters, limit, page)
-            views = await self._views.of(user.user_id, ids)
-            if limit == 1 or len(json_encoder.encode(views)) <= limits.MAX_PAGE_BYTES:
-                return page_response(views, encode(following))
-            limit = max(1, limit // 4)
+        return _json(await self._reads.list(user, query))
 
     async def conversation(self, user: CurrentUser, conversation_id: ConversationId) -> Response:
         """One conversation."""
@@ -131,12 +116,7 @@ class ConversationEndpoints:
         self, user: CurrentUser, conversation_id: ConversationId, query: Annotated[HistoryQuery, Query()]
     ) -> Response:
         """Messages by ascending seq: after `afterSeq`, the last ones before `beforeSeq`, around `aroundSeq`, or the newest."""
-        position = Position.of(query)
-        found = await self._conversations.find(user.user_id, conversation_id)
-        if found is None:
-            raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
-        messages, next_page = await read_page(self._messages, user.user_id, found, position, query.limit)
-        return page_response(messages, next_page)
+        return _json(await self._reads.history(user, conversation_id, query))
 
     async def _other(self, body: NewConversation) -> Profile:
         if body.userId is not None:
@@ -148,7 +128,11 @@ class ConversationEndpoints:
         return other
 
     async def _find(self, user_id: str, conversation_id: str) -> protocol.Conversation:
-        found = await self._views.find(user_id, conversation_id)
+        found = await self._reads.views.find(user_id, conversation_id)
         if found is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
         return found
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

@@ -1,18 +1,25 @@
 """REST: all paths of messaging in one router."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from services.messaging.rest.conversations import ConversationEndpoints
+from services.messaging.rest.reads import Reads
 from services.messaging.rest.schemas import UnreadBody
 from services.messaging.rest.users import UserEndpoints
 from services.messaging.stores.unread import UnreadCounts
 from shared.rest import CurrentUser
+from shared.rest.direct import DirectRoute
 
 
 class Endpoints:
     """The paths of conversations, of users, and of unread counts."""
 
-    def __init__(self, conversations: ConversationEndpoints, users: UserEndpoints, counts: UnreadCounts) -> None:
+    def __init__(
+        self, conversations: ConversationEndpoints, reads: Reads, users: UserEndpoints, counts: UnreadCounts
+    ) -> None:
+        self._reads = reads
         self._conversations = conversations
         self._users = users
         self._counts = counts
@@ -24,6 +31,10 @@ class Endpoints:
         self._users.add_to(router)
         router.add_api_route("/unread", self.unread, methods=["GET"])
         return router
+
+    def direct(self) -> list[DirectRoute[Any]]:
+        """The reads that clients make all day, which go a shorter way."""
+        return self._reads.routes()
 
     async def unread(self, user: CurrentUser) -> UnreadBody:
         """Unread messages, from PostgreSQL: all of them, and by conversation of the 1,000 newest that have any."""

@@ -1,21 +1,20 @@
-"""Which messages a page of history holds. `seq` has no gaps, so a page is a range of numbers."""
+"""A page of history: which messages a client asks for, and their JSON. `seq` has no gaps, so a page is a range of numbers."""
 
 from dataclasses import dataclass
 from typing import Final, Self
 
 from services.messaging.rest.schemas import HistoryQuery
-from services.messaging.stores.conversations import Conversation
-from services.messaging.stores.messages import Messages
+from services.messaging.stores.history import History, Way
 from shared.protocol import limits
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.protocol.payloads import Message
 from shared.rest import decode_page, encode_page
+from shared.rest.json import page_of
 
 _FORWARD: Final = "after"
 _BACKWARD: Final = "before"
-MESSAGES_AT_ONCE: Final = 25
-"""Messages read by one statement: with the largest message they are below 1 MiB."""
+MESSAGES_AT_ONCE: Final = 50
+"""Messages read by one statement: with the largest message they are below 2 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,10 @@ class Position:
             return cls(direction == _FORWARD, int(seq))
         return cls(query.afterSeq is not None, given[0] if given else None, query.aroundSeq is not None)
 
-    def seqs(self, cleared_seq: int, last_seq: int, limit: int) -> range:
-        """The seqs of the page, ascending, of a conversation from behind `cleared_seq` to `last_seq`."""
-        if self.around:
-            begin = min((self.seq or 0) - limit // 2, last_seq - limit + 1)
-            first = max(cleared_seq + 1, begin)
-            return range(first, min(last_seq, first + limit - 1) + 1)
-        if self.forward:
-            first = max(self.seq or 0, cleared_seq) + 1
-            return range(first, min(last_seq, first + limit - 1) + 1)
-        end = last_seq + 1 if self.seq is None else min(self.seq, last_seq + 1)
-        return range(max(cleared_seq + 1, end - limit), max(end, cleared_seq + 1))
+    @property
+    def way(self) -> Way:
+        """Which messages of `seq`'s neighbours the page holds."""
+        return "around" if self.around else "after" if self.forward else "before"
 
     def next_page(self, seqs: range, cleared_seq: int, last_seq: int) -> str | None:
         """The page after `seqs` in the same direction, or None when there is none. A page around a message has none."""
@@ -64,22 +56,28 @@ class Position:
 
 
 async def read_page(
-    messages: Messages, user_id: str, conversation: Conversation, position: Position, limit: int
-) -> tuple[list[Message], str | None]:
-    """The messages of a page, and the next page. A page of large messages has fewer of them: bytes are bounded, too."""
-    cleared_seq, last_seq = conversation.cleared_seq, conversation.last_seq
+    history: History, user_id: str, conversation_id: str, position: Position, limit: int
+) -> bytes | None:
+    """A page as JSON; None when the user has no such conversation.
+
+    A page of large messages has fewer of them: bytes are bounded, too.
+    """
     while True:
-        seqs = position.seqs(cleared_seq, last_seq, limit)
-        found: list[Message] = []
-        size = 0
-        for first in range(0, len(seqs), MESSAGES_AT_ONCE):
-            part = await messages.at(
-                [(user_id, conversation.conversation_id, seq) for seq in seqs[first : first + MESSAGES_AT_ONCE]]
-            )
-            found += part
-            size += len(json_encoder.encode(part))
-            if size > limits.MAX_PAGE_BYTES:
-                break
-        if size <= limits.MAX_PAGE_BYTES or limit == 1:
-            return found, position.next_page(seqs, cleared_seq, last_seq)
+        seen = await history.page(
+            user_id, conversation_id, position.way, position.seq, limit, most=min(limit, MESSAGES_AT_ONCE)
+        )
+        if seen is None:
+            return None
+        parts = [json_encoder.encode(seen.messages)] if seen.messages else []
+        if limit > MESSAGES_AT_ONCE and seen.seqs and seen.messages and _size(parts) <= limits.MAX_PAGE_BYTES:
+            left = seen.seqs[-1] - seen.messages[-1].seq
+            more = await history.page(user_id, conversation_id, "after", seen.messages[-1].seq, left, most=left)
+            if left and more is not None and more.messages:
+                parts.append(json_encoder.encode(more.messages))
+        if _size(parts) <= limits.MAX_PAGE_BYTES or limit == 1:
+            return page_of(parts, position.next_page(seen.seqs, seen.cleared_seq, seen.last_seq))
         limit = max(1, limit // 4)
+
+
+def _size(parts: list[bytes]) -> int:
+    return sum(map(len, parts))

@@ -11,6 +11,7 @@ from uuid_utils import uuid7
 
 from services.messaging.stores.appended import Appended, Draft
 from services.messaging.stores.attaching import Executor, append_with_uploads
+from services.messaging.stores.message_rows import NO_MEDIA, media_of, raw_of
 from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from services.messaging.stores.webhook_events import message_created
 from shared.postgres import Pool
@@ -26,8 +27,6 @@ __all__ = ["NO_MEDIA", "Appended", "Draft", "Messages", "distinct_rounds"]
 
 MAX_ATTEMPTS: Final = 64
 """How often a batch is appended again after losing a race for a temp id. Each loss means that somebody else committed."""
-
-NO_MEDIA: Final = msgspec.Raw(b"[]")
 
 
 class Messages:
@@ -145,25 +144,18 @@ def _message(row: asyncpg.Record, signer: UploadSigner | None) -> Message:
         sender_id=sender_id,
         type=row["type"],
         content=row["content"],
-        media=_media(row["media"], signer),
+        media=media_of(row["media"], signer),
         is_read=read_at is not None,
         read_at=None if read_at is None else instant(read_at),
         delivered_at=None if delivered_at is None else instant(delivered_at),
         created_at=instant(row["created_at"]),
         sender=sender or msgspec.UNSET,
         reply_to=_reply_to(row),
-        metadata=_raw(row["metadata"]),
+        metadata=raw_of(row["metadata"]),
         edited_at=_instant(row["edited_at"]),
         deleted_at=_instant(row["deleted_at"]),
-        reactions=_raw(row["reactions"]),
+        reactions=raw_of(row["reactions"]),
     )
-
-
-def _media(text: str | None, signer: UploadSigner | None) -> msgspec.Raw:
-    """The attachments, with fresh URLs for uploads."""
-    if text is None:
-        return NO_MEDIA
-    return msgspec.Raw((text if signer is None else signer.sign_media(text)).encode())
 
 
 def _reply_to(row: asyncpg.Record) -> ReplyTo | msgspec.UnsetType:
@@ -178,10 +170,6 @@ def _reply_to(row: asyncpg.Record) -> ReplyTo | msgspec.UnsetType:
         # The viewer has cleared what is quoted.
         return ReplyTo(seq)
     return ReplyTo(seq, row["quoted_sender_id"], row["quoted_type"], row["quoted_content"])
-
-
-def _raw(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
-    return msgspec.UNSET if text is None else msgspec.Raw(text.encode())
 
 
 def _instant(at: datetime | None) -> str | msgspec.UnsetType:

@@ -1,15 +1,4 @@
--- Take one request from a user's allowance (generic cell rate algorithm: ITU-T I.371, annex A).
--- ARGV: name of the allowance, user, ms until one more is allowed, how many at once
--- Returns whether it was allowed, how many are left, and how many ms to wait: until the next one, or until all are allowed again.
+-- Take one request from a user's allowance.
+-- ARGV: name of the allowance, user, ms until one more is allowed, how many at once. Returns what `take` does.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
-local key = '{{REST_RATE}}' .. ARGV[1] .. ':' .. ARGV[2]
-local interval, burst = tonumber(ARGV[3]), tonumber(ARGV[4])
-local full_at = math.max(tonumber(redis.call('GET', key) or 0), now) + interval
-local room = now + interval * burst - full_at
-if room < 0 then
-    return { 0, 0, math.ceil(-room) }
-end
-redis.call('SET', key, string.format('%.3f', full_at), 'PX', math.ceil(full_at - now))
-return { 1, math.floor(room / interval), math.ceil(full_at - now) }
+return take(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]))

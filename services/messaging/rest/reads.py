@@ -1,0 +1,53 @@
+"""What clients read all day, as JSON: the list of conversations, and their histories."""
+
+from typing import Any
+
+from services.messaging.conversation_views import ConversationViews
+from services.messaging.rest.history import Position, read_page
+from services.messaging.rest.schemas import HistoryQuery, ListQuery
+from services.messaging.stores.conversation_list import ConversationList, Filters, decode, encode
+from services.messaging.stores.history import History
+from shared.auth import Principal
+from shared.protocol import limits
+from shared.protocol.codec import json_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.rest.direct import UUID, DirectRoute
+from shared.rest.json import page_of
+
+
+class Reads:
+    """Each read becomes JSON once. Every method raises ProtocolError, and what asyncpg raises."""
+
+    def __init__(self, lists: ConversationList, views: ConversationViews, history: History) -> None:
+        self._lists = lists
+        self._history = history
+        self.views = views
+
+    def routes(self) -> list[DirectRoute[Any]]:
+        """Their paths."""
+        return [
+            DirectRoute(f"/chat/conversations/{UUID}/messages", HistoryQuery, self.history),
+            DirectRoute("/chat/conversations", ListQuery, self._list),
+        ]
+
+    async def history(self, user: Principal, conversation_id: str, query: HistoryQuery) -> bytes:
+        """Messages by ascending seq."""
+        position = Position.of(query)
+        page = await read_page(self._history, user.user_id, conversation_id.lower(), position, query.limit)
+        if page is None:
+            raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
+        return page
+
+    async def list(self, user: Principal, query: ListQuery) -> bytes:
+        """The user's conversations."""
+        filters = Filters(query.archived, query.unread, query.pinned)
+        limit, page = query.limit, decode(query.page)
+        while True:
+            ids, following = await self._lists.page(user.user_id, filters, limit, page)
+            body = json_encoder.encode(await self.views.of(user.user_id, ids))
+            if limit == 1 or len(body) <= limits.MAX_PAGE_BYTES:
+                return page_of([body], encode(following))
+            limit = max(1, limit // 4)
+
+    async def _list(self, user: Principal, _nothing: str, query: ListQuery) -> bytes:
+        return await self.list(user, query)

@@ -1,0 +1,129 @@
+"""Pages of history, each read by one statement."""
+
+from bisect import bisect_left
+from typing import Final, Literal, NamedTuple
+
+import asyncpg
+import msgspec
+
+from services.messaging.stores.message_rows import NO_RECEIPT, Receipt, message_of
+from services.messaging.stores.sql import HISTORY
+from shared.postgres import Pool
+from shared.protocol.codec import instant_of_ms
+from shared.protocol.payloads import Message, Sender
+from shared.uploads import UploadSigner
+
+Way = Literal["after", "before", "around"]
+
+
+class Profile(msgspec.Struct, array_like=True):
+    """A participant as the directory knows it."""
+
+    id: str
+    username: str
+    display_name: str
+    avatar: str | None
+
+
+class Mark(msgspec.Struct, array_like=True):
+    """Up to `seq` the participant has read everything, or its devices have it, since `at_ms` (Unix ms)."""
+
+    is_low: bool
+    read: bool
+    seq: int
+    at_ms: int
+
+
+class Head(msgspec.Struct, array_like=True):
+    """What the messages of a page have in common: its seqs (`first` to `last`), the conversation's, and who takes part."""
+
+    first: int
+    last: int
+    cleared_seq: int
+    last_seq: int
+    user_low: str
+    user_high: str
+    low: Profile | None
+    high: Profile | None
+    marks: list[Mark] | None
+
+
+class Part(NamedTuple):
+    """The messages of a page, or the first of them, and the page's place in the conversation.
+
+    `seqs`: all that the page shall have. Messages up to `cleared_seq` are hidden.
+    """
+
+    messages: list[Message]
+    seqs: range
+    cleared_seq: int
+    last_seq: int
+
+
+_head_decoder: Final = msgspec.json.Decoder(Head)
+_Line = tuple[list[int], list[str]]
+
+
+class History:
+    """The histories of all conversations. Raises what asyncpg raises."""
+
+    def __init__(self, pool: Pool, signer: UploadSigner | None = None) -> None:
+        self._pool = pool
+        self._signer = signer
+
+    async def page(
+        self, user_id: str, conversation_id: str, way: Way, seq: int | None, limit: int, most: int
+    ) -> Part | None:
+        """At most `most` messages of the page of `limit` messages that begins at `seq`; None without such a conversation.
+
+        `way`: the page holds what comes after `seq`, before it (None: the newest), or around it.
+        """
+        rows = await self._pool.fetch(HISTORY, user_id, conversation_id, way, seq, limit, most)
+        if not rows:
+            return None
+        head = _head_decoder.decode(rows[0]["head"])
+        reader = _Reader(user_id, conversation_id, head, self._signer)
+        messages = [] if rows[0]["seq"] is None else [reader.message(row) for row in rows]
+        return Part(messages, range(head.first, head.last + 1), head.cleared_seq, head.last_seq)
+
+
+class _Reader:
+    """Makes messages of the rows of one page."""
+
+    def __init__(self, user_id: str, conversation_id: str, head: Head, signer: UploadSigner | None) -> None:
+        self._user_id = user_id
+        self._conversation_id = conversation_id
+        self._others = {head.user_low: head.user_high, head.user_high: head.user_low}
+        self._senders = {
+            profile.id: Sender(
+                profile.id, profile.username or profile.id, profile.display_name or profile.id, profile.avatar
+            )
+            for profile in (head.low, head.high)
+            if profile is not None
+        }
+        self._marks: dict[tuple[str, bool], _Line] = {}
+        for mark in head.marks or ():
+            user = head.user_low if mark.is_low else head.user_high
+            seqs, times = self._marks.setdefault((user, mark.read), ([], []))
+            seqs.append(mark.seq)
+            times.append(instant_of_ms(mark.at_ms))
+        self._signer = signer
+
+    def message(self, row: asyncpg.Record) -> Message:
+        """The message of a row."""
+        _, *columns = row
+        seq, sender_id = columns[0], columns[2]
+        receipt = NO_RECEIPT
+        if self._marks:
+            # A message of the system has both for receivers: each sees its own marks.
+            receiver = self._others.get(sender_id, self._user_id)
+            receipt = Receipt(self._at(receiver, True, seq), self._at(receiver, False, seq))
+        return message_of(columns, self._conversation_id, self._senders, receipt, self._signer)
+
+    def _at(self, receiver: str, read: bool, seq: int) -> str | None:
+        """When the first mark at or beyond `seq` was made. Instants in UTC are in order as texts."""
+        line = self._marks.get((receiver, read))
+        if line is None:
+            return None
+        place = bisect_left(line[0], seq)
+        return line[1][place] if place < len(line[1]) else None

@@ -1,0 +1,106 @@
+"""Messages as the statements that read many return them: plain columns first, then those that few messages have a value in."""
+
+from typing import Any, Final
+
+import msgspec
+
+from shared.protocol.codec import instant, instant_of_ms
+from shared.protocol.payloads import Message, ReplyTo, Sender
+from shared.protocol.relay import SYSTEM_USER
+from shared.uploads import UploadSigner
+
+NO_MEDIA: Final = msgspec.Raw(b"[]")
+_NOTHING_RARE: Final[list[Any]] = [None] * 6
+
+
+class Quoted(msgspec.Struct, array_like=True):
+    """What a reply quotes."""
+
+    sender_id: str
+    type: Any
+    content: str | None
+    deleted_ms: int | None
+
+
+_quoted_decoder: Final = msgspec.json.Decoder(Quoted)
+
+
+class Receipt:
+    """When a message was read and delivered. Reading implies delivery: the earlier of the two counts for it."""
+
+    __slots__ = ("delivered_at", "read_at")
+
+    def __init__(self, read_at: str | None, delivered_at: str | None) -> None:
+        self.read_at = read_at
+        # Instants in UTC are in order as texts.
+        early = read_at is not None and (delivered_at is None or read_at < delivered_at)
+        self.delivered_at = read_at if early else delivered_at
+
+
+NO_RECEIPT: Final = Receipt(None, None)
+
+
+def message_of(
+    columns: list[Any], conversation_id: str, senders: dict[str, Sender], receipt: Receipt, signer: UploadSigner | None
+) -> Message:
+    """The message of `columns`: seq, id, sender, type, content, media and created_at; then reply_to, metadata, edited_at,
+    deleted_at, quoted and reactions, which are None for most.
+    """
+    seq, message_id, sender_id, kind, content, media, created_at = columns[:7]
+    system = sender_id == SYSTEM_USER
+    known = (
+        message_id,
+        conversation_id,
+        seq,
+        None if system else sender_id,
+        kind,
+        content,
+        media_of(media, signer),
+        receipt.read_at is not None,
+        receipt.read_at,
+        receipt.delivered_at,
+        instant(created_at),
+        msgspec.UNSET if system else senders.get(sender_id) or Sender(sender_id, sender_id, sender_id, None),
+    )
+    rare = columns[7:]
+    return Message(*known) if rare == _NOTHING_RARE else Message(*known, *_rarities(*rare))
+
+
+def media_of(text: str | None, signer: UploadSigner | None) -> msgspec.Raw:
+    """The attachments of a stored JSON text, with fresh URLs for uploads."""
+    if text is None:
+        return NO_MEDIA
+    return msgspec.Raw((text if signer is None else signer.sign_media(text)).encode())
+
+
+def raw_of(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
+    """A stored JSON text as it is, or nothing."""
+    return msgspec.UNSET if text is None else msgspec.Raw(text.encode())
+
+
+def _rarities(
+    reply_to: int | None,
+    metadata: str | None,
+    edited_at: Any,
+    deleted_at: Any,
+    quoted: str | None,
+    reactions: str | None,
+) -> tuple[Any, ...]:
+    """The fields of a message behind its sender."""
+    return (
+        msgspec.UNSET if reply_to is None else _reply(reply_to, quoted),
+        raw_of(metadata),
+        msgspec.UNSET if edited_at is None else instant(edited_at),
+        msgspec.UNSET if deleted_at is None else instant(deleted_at),
+        raw_of(reactions),
+    )
+
+
+def _reply(seq: int, quoted: str | None) -> ReplyTo:
+    if quoted is None:
+        # The viewer has cleared what is quoted.
+        return ReplyTo(seq)
+    found = _quoted_decoder.decode(quoted)
+    if found.deleted_ms is not None:
+        return ReplyTo(seq, deleted_at=instant_of_ms(found.deleted_ms))
+    return ReplyTo(seq, found.sender_id, found.type, found.content)

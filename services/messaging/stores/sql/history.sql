@@ -1,0 +1,100 @@
+-- A page of a conversation's history as one of its participants sees it; no row when it is not the user's.
+-- $1 user, $2 conversation, $3 which way: 'after', 'before' or 'around' a seq, $4 the seq (null: the end), $5 messages in the page,
+-- $6 at most so many of them now
+--
+-- One row for each message by ascending seq, or one without a message when the page is empty. The first row also has the `head`:
+-- JSON of [first seq and last seq of the page, cleared seq, last seq, participants with their profiles, marks]. For each participant
+-- and kind (read or not) these are the marks in the page and the first one beyond: which message was read when is told by the first of
+-- the receiver's marks at or beyond its seq. Marks made while a block stood are the receiver's own affair.
+--
+-- A deleted message has lost all but its place. A reply quotes the text that stood when it was sent: that of the first edit behind
+-- which it stands, or else the one of now. Of a message that the viewer has cleared it quotes nothing but the seq.
+-- The look-ups of what few messages have stand in CASE, so that the others don't pay for them. LIMIT 1 as in append.sql.
+WITH mine AS MATERIALIZED (
+    SELECT id, user_low, user_high, last_seq, CASE WHEN user_low = $1 THEN cleared_low ELSE cleared_high END AS cleared_seq
+    FROM messaging.conversations
+    WHERE id = $2 AND $1::uuid IN (user_low, user_high)
+    LIMIT 1
+), page AS MATERIALIZED (
+    SELECT id, user_low, user_high, last_seq, cleared_seq, first,
+           CASE WHEN $3::text = 'before' THEN LEAST(COALESCE($4::bigint, last_seq + 1), last_seq + 1) - 1
+                ELSE LEAST(last_seq, first + $5 - 1) END AS last
+    FROM (
+        SELECT *,
+               CASE $3::text
+                    WHEN 'after' THEN GREATEST($4::bigint, cleared_seq) + 1
+                    WHEN 'before' THEN GREATEST(cleared_seq + 1, LEAST(COALESCE($4::bigint, last_seq + 1), last_seq + 1) - $5::bigint)
+                    ELSE GREATEST(cleared_seq + 1, LEAST($4::bigint - $5::bigint / 2, last_seq - $5::bigint + 1))
+               END AS first
+        FROM mine
+    ) placed
+), head AS MATERIALIZED (
+    SELECT jsonb_build_array(
+        p.first, p.last, p.cleared_seq, p.last_seq, p.user_low, p.user_high,
+        (SELECT jsonb_build_array(id, username, display_name, avatar) FROM directory.users WHERE id = p.user_low LIMIT 1),
+        (SELECT jsonb_build_array(id, username, display_name, avatar) FROM directory.users WHERE id = p.user_high LIMIT 1),
+        (
+            SELECT jsonb_agg(
+                jsonb_build_array(side.user_id = p.user_low, kind.read, mark.seq, (extract(epoch FROM mark.at) * 1000)::bigint)
+                ORDER BY mark.seq
+            )
+            FROM (VALUES (p.user_low), (p.user_high)) side (user_id)
+            CROSS JOIN (VALUES (true), (false)) kind (read)
+            LEFT JOIN LATERAL (
+                SELECT seq
+                FROM messaging.receipts
+                WHERE conversation_id = p.id AND user_id = side.user_id AND read = kind.read AND seq >= p.last
+                    AND (NOT silent OR side.user_id = $1)
+                ORDER BY seq
+                LIMIT 1
+            ) beyond ON true
+            CROSS JOIN LATERAL (
+                SELECT seq, at
+                FROM messaging.receipts
+                WHERE conversation_id = p.id AND user_id = side.user_id AND read = kind.read
+                    AND seq BETWEEN p.first AND COALESCE(beyond.seq, p.last) AND (NOT silent OR side.user_id = $1)
+                ORDER BY seq
+                LIMIT $5 + 1
+            ) mark
+        )
+    )::text AS text
+    FROM page p
+)
+SELECT CASE WHEN m.seq IS NULL OR m.seq = p.first THEN (SELECT text FROM head) END AS head,
+       m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at, m.reply_to, m.metadata, m.edited_at, m.deleted_at,
+       CASE WHEN m.reply_to > p.cleared_seq THEN (
+           SELECT jsonb_build_array(
+               q.sender_id, q.type,
+               left(CASE WHEN former.seq IS NULL THEN q.content ELSE former.content END, 100),
+               (extract(epoch FROM q.deleted_at) * 1000)::bigint
+           )::text
+           FROM messaging.messages q
+           LEFT JOIN LATERAL (
+               SELECT seq, content
+               FROM messaging.revisions
+               WHERE conversation_id = q.conversation_id AND seq = q.seq AND changed AND last_seq >= m.seq
+               ORDER BY replaced_at
+               LIMIT 1
+           ) former ON true
+           WHERE q.conversation_id = m.conversation_id AND q.seq BETWEEN m.reply_to AND m.reply_to
+           ORDER BY q.seq
+           LIMIT 1
+       ) END AS quoted,
+       CASE WHEN m.reacted THEN (
+           SELECT jsonb_agg(jsonb_build_object('emoji', emoji, 'userIds', user_ids) ORDER BY first)::text
+           FROM (
+               SELECT emoji, min(version) AS first, jsonb_agg(user_id ORDER BY version) AS user_ids
+               FROM messaging.reactions
+               WHERE conversation_id = m.conversation_id AND seq = m.seq AND active
+               GROUP BY emoji
+           ) by_emoji
+       ) END AS reactions
+FROM page p
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM messaging.messages
+    WHERE conversation_id = p.id AND seq BETWEEN p.first AND p.last
+    ORDER BY seq
+    LIMIT $6
+) m ON true
+ORDER BY m.seq
