@@ -191,9 +191,8 @@ def server_config(process: Process) -> uvicorn.Config:
         revocations=process.revocations,
         user_registration=process.user_registration,
     )
-    add_websocket(app, endpoint)
     return uvicorn.Config(
-        app,
+        add_websocket(app, endpoint),
         http=HttpProtocol,
         ws=GatewayProtocol,
         ws_max_size=limits.MAX_FRAME_BYTES,

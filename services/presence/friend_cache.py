@@ -7,7 +7,7 @@ publish: so a lost friend gets no more events, even from a replica that was abou
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 from services.presence import metrics
 from services.presence.follow_store import FollowStore
@@ -19,6 +19,7 @@ VERSION_SECONDS: Final = 3600
 """How long a version is kept: much longer than a process holds a list that was read under it."""
 
 _FRIENDS: Final = Script("services.presence", "state", "friends")
+_VERSIONS: Final = Script("services.presence", "versions")
 _REMEMBER: Final = Script("services.presence", "remember_friends")
 
 _ABSENT: Final = "-"
@@ -98,9 +99,7 @@ class FriendCache:
         """User → current version."""
         found: dict[str, str] = {}
         for index, users in self._shards.split(dict.fromkeys(user_ids)).items():
-            shard = self._shards.at(index)
-            names = [shard.key(keys.FRIENDS_VERSION, user) for user in users]
-            values = cast("list[bytes | None]", await shard.client.mget(names))
+            values: list[bytes | None] = await _VERSIONS(self._shards.at(index), *users)
             found |= {user: (value or b"").decode() for user, value in zip(users, values, strict=True)}
         return found
 

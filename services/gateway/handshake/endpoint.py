@@ -9,6 +9,7 @@ import structlog
 import uuid_utils
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway import metrics
 from services.gateway.handshake.admission import Admission
@@ -192,12 +193,17 @@ def refusal(error: ProtocolError) -> JSONResponse:
     return response
 
 
-def add_websocket(app: FastAPI, endpoint: WebSocketEndpoint) -> None:
-    """Add `/chat/ws`, for upgrades and for plain requests."""
+def add_websocket(app: FastAPI, endpoint: WebSocketEndpoint) -> ASGIApp:
+    """Add `/chat/ws`, for plain requests; returns the app to serve, which takes upgrades of this path past all middleware.
 
-    @app.websocket(PATH)
-    async def connect(websocket: WebSocket) -> None:
-        await endpoint.admit(websocket)
+    The middleware is for HTTP, and the framework's way to a WebSocket cost as much as the token's signature.
+    """
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and scope["path"] == PATH:
+            await endpoint.admit(WebSocket(scope, receive, send))
+        else:
+            await app(scope, receive, send)
 
     @app.get(PATH, include_in_schema=False)
     async def verdict(request: Request) -> Response:
@@ -210,3 +216,5 @@ def add_websocket(app: FastAPI, endpoint: WebSocketEndpoint) -> None:
         welcome.status_code = 426
         welcome.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
         return welcome
+
+    return serve

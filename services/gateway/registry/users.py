@@ -9,7 +9,7 @@ import structlog
 
 from shared import postgres
 from shared.auth import Principal
-from shared.directory import Directory
+from shared.directory import Directory, KnownUsers
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +25,15 @@ class UserRegistration:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        self._known = KnownUsers(directory)
         self._waiting: dict[str, tuple[Principal, asyncio.Future[None]]] = {}
         self._any_waiting = asyncio.Event()
         self._away_until = 0.0
 
     async def register(self, principal: Principal) -> None:
         """Wait until the directory knows the user, or for a second. Without PostgreSQL people can connect all the same."""
+        if self._known.knows(principal):
+            return
         done = self.register_soon(principal)
         if time.monotonic() >= self._away_until:
             await asyncio.wait([done], timeout=WAIT_SECONDS)
@@ -58,6 +61,8 @@ class UserRegistration:
         batch = {user_id: self._waiting.pop(user_id) for user_id in list(self._waiting)[:BATCH]}
         try:
             await self._directory.ensure_all(principal for principal, _ in batch.values())
+            for principal, _ in batch.values():
+                self._known.note(principal)
         except postgres.TRANSIENT_ERRORS as error:
             log.warning("directory.unavailable", users=len(batch), error=repr(error))
             self._away_until = time.monotonic() + RETRY_SECONDS
