@@ -75,7 +75,7 @@ def _local_stack() -> list[str]:
         f"| `CHAT_PORT` | `{plan.DEFAULT_PORT}` | Port of the load balancer, which clients connect to. |",
         f"| `CHAT_DEV_LOGIN` | `true` | {login.description} |",
         *replicas,
-        f"| `{ladder.WISH}` | `auto` | `native` skips Docker, `docker` insists on it. |",
+        f"| `{ladder.WISH}` | `auto` | `auto` takes Docker if it has all images; `native` skips it, `docker` insists. |",
         "| `STACK_HOME` | `.local` | Folder of data, logs and `stack.json`: two stacks of one checkout need two. |",
         f"| `{ports.RANGE}` | `{ports.LOWEST}-{ports.HIGHEST}` | Private servers and services take their ports from it. |",
         "",

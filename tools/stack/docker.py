@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tools.stack import ladder
 from tools.stack.home import Home
 from tools.stack.ladder import program
 from tools.stack.postgres import DATABASE, SETTINGS
@@ -36,17 +37,17 @@ def postgres(password: str) -> Container:
     }
     options = tuple(f"-c{name}={value}" for name, value in ours.items())
     environment = {"POSTGRES_USER": DATABASE, "POSTGRES_DB": DATABASE, "POSTGRES_PASSWORD": password}
-    return Container("postgres:17", 5432, "/var/lib/postgresql/data", environment, options)
+    return Container(ladder.DATABASE.image, 5432, "/var/lib/postgresql/data", environment, options)
 
 
 def redis() -> Container:
     """Redis with the settings of the private one."""
-    return Container("redis:7.4", 6379, "/data", {}, DURABILITY)
+    return Container(ladder.REDIS.image, 6379, "/data", {}, DURABILITY)
 
 
 def rabbitmq() -> Container:
     """RabbitMQ with a node name that stays, since its data is bound to that."""
-    return Container("rabbitmq:4.1", 5672, "/var/lib/rabbitmq", {"RABBITMQ_NODENAME": "chat@localhost"})
+    return Container(ladder.AMQP.image, 5672, "/var/lib/rabbitmq", {"RABBITMQ_NODENAME": "chat@localhost"})
 
 
 def contained(

@@ -1,6 +1,7 @@
 """Where each backend comes from: the first step that serves.
 
 1. its URL is given; 2. Docker, if an engine answers; 3. its programs, if they are on this machine; 4. apt, as root on Debian.
+An engine that lacks an image comes last: it may be unable to fetch one.
 
 Standard library only: the installer asks the same questions before anything is installed.
 """
@@ -48,11 +49,13 @@ class Kind:
     package: str
     folder: str
     """Where the private server keeps its data, in the home of a stack."""
+    image: str
+    """What Docker runs."""
 
 
-DATABASE = Kind("PostgreSQL", "CHAT_DATABASE_URL", ("initdb", "postgres"), "postgresql", "postgres")
-AMQP = Kind("RabbitMQ", "CHAT_AMQP_URL", ("rabbitmq-server", "epmd"), "rabbitmq-server", "rabbitmq")
-REDIS = Kind("Redis", "CHAT_REDIS_URLS", ("redis-server",), "redis-server", "redis")
+DATABASE = Kind("PostgreSQL", "CHAT_DATABASE_URL", ("initdb", "postgres"), "postgresql", "postgres", "postgres:17")
+AMQP = Kind("RabbitMQ", "CHAT_AMQP_URL", ("rabbitmq-server", "epmd"), "rabbitmq-server", "rabbitmq", "rabbitmq:4.1")
+REDIS = Kind("Redis", "CHAT_REDIS_URLS", ("redis-server",), "redis-server", "redis", "redis:7.4")
 KINDS = (DATABASE, AMQP, REDIS)
 
 
@@ -63,6 +66,8 @@ class Machine:
     environment: Mapping[str, str]
     has_docker: bool
     can_apt: bool
+    has_images: bool = True
+    """Docker has the image of every kind. With some only, servers would come from two places."""
 
     @classmethod
     def look(cls, environment: Mapping[str, str]) -> "Machine":
@@ -73,7 +78,8 @@ class Machine:
         answers = wish != "native" and docker_answers()
         if wish == "docker" and not answers:
             raise StackError(f"{WISH}=docker, but no Docker engine answers `docker version`")
-        return cls(environment, answers, os.geteuid() == 0 and shutil.which("apt-get") is not None)
+        can_apt = os.geteuid() == 0 and shutil.which("apt-get") is not None
+        return cls(environment, answers, can_apt, answers and has_images())
 
     def source(self, kind: Kind, *, has_native_data: bool = False) -> Source:
         """The first step that gives `kind`. Raises NoServer, naming the ways that there are.
@@ -84,13 +90,16 @@ class Machine:
         if self.environment.get(kind.variable):
             return Source.GIVEN
         has_programs = all(find_program(program) for program in kind.programs)
-        stays_native = has_programs and has_native_data and self.environment.get(WISH) != "docker"
-        if self.has_docker and not stays_native:
+        stays_native = has_programs and has_native_data
+        comes_first = self.has_images and not stays_native
+        if self.has_docker and (comes_first or self.environment.get(WISH) == "docker"):
             return Source.DOCKER
         if has_programs:
             return Source.NATIVE
         if self.can_apt:
             return Source.APT
+        if self.has_docker:
+            return Source.DOCKER
         raise NoServer(
             f"no {kind.title} for the local stack. Any of these gives it one:\n"
             f"  1. {kind.variable}=… names a running server\n"
@@ -102,14 +111,23 @@ class Machine:
 
 def docker_answers() -> bool:
     """Whether a Docker engine runs that we may use."""
+    return _docker_says_yes("version", "--format", "{{.Server.Version}}")
+
+
+def has_images() -> bool:
+    """Whether the engine could start every kind without fetching anything."""
+    return _docker_says_yes("image", "inspect", *(kind.image for kind in KINDS))
+
+
+def _docker_says_yes(*arguments: str) -> bool:
     docker = shutil.which("docker")
     if docker is None:
         return False
     try:
-        asked = [docker, "version", "--format", "{{.Server.Version}}"]
-        return subprocess.run(asked, capture_output=True, timeout=DOCKER_SECONDS, check=False).returncode == 0
+        done = subprocess.run([docker, *arguments], capture_output=True, timeout=DOCKER_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return False
+    return done.returncode == 0
 
 
 def find_program(name: str) -> Path | None:

@@ -34,6 +34,27 @@ def test_then_docker_then_programs_then_apt(installed: set[str]) -> None:
     assert Machine({}, has_docker=False, can_apt=True).source(AMQP) is Source.APT
 
 
+def test_docker_without_images_comes_last(installed: set[str]) -> None:
+    """It may be unable to fetch them: `make up` would fail where the programs would serve."""
+    installed.update(DATABASE.programs)
+    machine = Machine({}, has_docker=True, can_apt=True, has_images=False)
+    assert (machine.source(DATABASE), machine.source(AMQP)) == (Source.NATIVE, Source.APT)
+    assert Machine({}, has_docker=True, can_apt=False, has_images=False).source(AMQP) is Source.DOCKER
+    insisting = Machine({"STACK_BACKENDS": "docker"}, has_docker=True, can_apt=True, has_images=False)
+    assert insisting.source(DATABASE) is Source.DOCKER
+
+
+@pytest.mark.parametrize("has_images", [True, False])
+def test_an_engine_is_asked_for_its_images(has_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tmp_path / "docker"
+    inspected = "image inspect " + " ".join(kind.image for kind in KINDS if has_images)
+    engine.write_text(f'#!/bin/sh\n[ "$1" = version ] || [ "$*" = "{inspected}" ]\n', encoding="utf-8")
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    machine = Machine.look({})
+    assert (machine.has_docker, machine.has_images) == (True, has_images)
+
+
 def test_half_of_the_programs_are_none(installed: set[str]) -> None:
     installed.add("postgres")
     assert Machine({}, has_docker=False, can_apt=True).source(DATABASE) is Source.APT
