@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from services.presence.follow_store import FollowStore
 from services.presence.friend_cache import FriendCache
 from services.presence.friendship_service import FriendshipService
-from services.presence.schemas import Follow, Friend, FriendStatus, PresenceQuery
+from services.presence.schemas import Follow, Friend, PresenceQuery, PresenceStatus
 from services.presence.statuses import Statuses
 from shared.directory import Directory, Profile
 from shared.protocol.codec import is_uuid
@@ -76,7 +76,7 @@ class Endpoints:
         items = [Friend.with_profile(profiles[friend], statuses[friend]) for friend in shown if friend in profiles]
         return Page(items=items, nextPage=encode_page(shown[-1]) if len(found) > query.limit else None)
 
-    async def presence(self, user: CurrentUser, query: Annotated[PresenceQuery, Query()]) -> Page[FriendStatus]:
+    async def presence(self, user: CurrentUser, query: Annotated[PresenceQuery, Query()]) -> Page[PresenceStatus]:
         """Statuses of those of some users who are friends, in the given order. Others are left out.
 
         A friend behind a block is shown as offline since the block. For seconds after Redis has lost its data, friends who may
@@ -87,7 +87,7 @@ class Endpoints:
         known = dict.fromkeys(friends.user_ids, False) | dict.fromkeys(friends.absent, True)
         shown = {friend: known[friend] for friend in asked if friend in known}
         statuses = await self._seen_by(user.user_id, shown)
-        return Page(items=[FriendStatus.of(statuses[friend]) for friend in shown if friend in statuses])
+        return Page(items=[PresenceStatus.of(statuses[friend]) for friend in shown if friend in statuses])
 
     async def _seen_by(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
         """Friend → status that the user sees, given which of them are behind a block."""

@@ -34,7 +34,7 @@ class Follow(BaseModel):
         )
 
 
-class FriendStatus(BaseModel):
+class PresenceStatus(BaseModel):
     """Whether a friend is online, with which status, and the last sign of life (RFC 3339), null when there was none."""
 
     userId: str
@@ -48,7 +48,7 @@ class FriendStatus(BaseModel):
         return cls(userId=status.user_id, isOnline=status.is_online, status=status.status, lastSeen=status.last_seen)
 
 
-class Friend(FriendStatus):
+class Friend(PresenceStatus):
     """A friend with profile."""
 
     username: str
@@ -59,7 +59,7 @@ class Friend(FriendStatus):
     def with_profile(cls, profile: Profile, status: UserStatus) -> Self:
         """A profile and a status of the same user."""
         return cls(
-            **FriendStatus.of(status).model_dump(),
+            **PresenceStatus.of(status).model_dump(),
             username=profile.username,
             displayName=profile.display_name,
             avatar=profile.avatar,

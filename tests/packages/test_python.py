@@ -1,4 +1,4 @@
-"""The Python client's package: its wheel, and that it runs on Python 3.10, the oldest that it takes."""
+"""The Python client's package: its wheel, and Python 3.10, the oldest that it takes. And a client that others generate."""
 
 import shutil
 import sys
@@ -32,6 +32,16 @@ assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
 f"{sys.version_info[:2]}: {len(modules)} modules"
 """
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "api" / "openapi.json"
+GENERATE = "import sys; sys.path.insert(0, 'generator'); from openapi_python_client.cli import app; app()"
+IMPORT_GENERATED = """
+import importlib, pkgutil, sys
+sys.path.insert(0, "")
+package = importlib.import_module("chat_rest")
+modules = [importlib.import_module(module.name) for module in pkgutil.walk_packages(package.__path__, "chat_rest.")]
+print(len(modules))
+"""
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -61,3 +71,13 @@ def test_every_module_can_be_imported_by_python_3_10(wheel: Path, tmp_path: Path
     shutil.copy(PROGRAM, tmp_path)
     output = run_command(["node", PROGRAM.name, str(tmp_path / "site"), IMPORT_ALL], tmp_path)
     assert "(3, 10): 19 modules" in output
+
+
+def test_a_generated_client_of_the_rest_calls_can_be_imported(tmp_path: Path) -> None:
+    # Its other libraries are those of the tests. It formats what it made, which needs a program and says nothing more.
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--quiet"]
+    run_command([*pip, "--target", str(tmp_path / "generator"), *versions.OPENAPI_PYTHON_CLIENT], tmp_path)
+    (tmp_path / "settings.yml").write_text("post_hooks: []\n")
+    made = ["--path", str(DOCUMENT), "--output-path", "chat_rest", "--meta", "none", "--config", "settings.yml"]
+    run_command([sys.executable, "-c", GENERATE, "generate", *made, "--fail-on-warning"], tmp_path)
+    assert int(run_command([sys.executable, "-W", "error", "-c", IMPORT_GENERATED], tmp_path)) > 50
