@@ -10,7 +10,7 @@ import os
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -163,10 +163,11 @@ class Chat:
         await self.tell(friends, {"type": kind, "payload": self.status(user)})
 
     async def tell(self, users: Iterable[str], event: dict[str, Any]) -> None:
-        """Send an event to all connections of some users."""
+        """Send an event to all connections of some users. One that has just gone is no fault of the sender."""
         for user in users:
             for socket in list(self.sockets.get(user, ())):
-                await socket.send_json(event)
+                with suppress(RuntimeError, WebSocketDisconnect):
+                    await socket.send_json(event)
 
 
 chat = Chat()
