@@ -9,7 +9,7 @@ import uvicorn
 
 from services.gateway import open_files
 from services.gateway.downlink.delivery import Deliverer
-from services.gateway.downlink.link import Downlink
+from services.gateway.downlink.link import DownlinkSubscriber
 from services.gateway.downlink.recovery import Recovery
 from services.gateway.downlink.takeover import Takeover
 from services.gateway.downlink.undelivered import UndeliveredTracker
@@ -111,7 +111,7 @@ class Process:
         )
         deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
         self.downlinks = [
-            Downlink(self.shards, shard, self.gateway_id, deliverer, self.dispatcher.recovery)
+            DownlinkSubscriber(self.shards, shard, self.gateway_id, deliverer, self.dispatcher.recovery)
             for shard in range(len(self.shards))
         ]
 

@@ -27,7 +27,7 @@ RETRY_SECONDS: Final = 0.5
 _alive = Script("services.gateway.downlink", "shared.redis:epoch", "alive")
 
 
-class Downlink:
+class DownlinkSubscriber:
     """The link to one partition. Whenever it was cut, or Redis may have lost data, all connections are recovered."""
 
     def __init__(self, shards: Shards, shard: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery) -> None:
