@@ -106,6 +106,6 @@ FAULTS = (
     Fault("kill -9 PostgreSQL's primary, promote the standby", lose_primary, 15, 3, quick=True),
     Fault("PostgreSQL changes roles in order", change_roles, 15, 3),
     Fault("kill -9 PostgreSQL's standby for 3 s", lose_standby, 15, 15),
-    Fault("memory alarm in RabbitMQ, one and a half leases long", raise_alarm, 10, 3, senders_within=10),
-    Fault("kill -9 all nodes of RabbitMQ", lose_all_brokers, 10, 3, senders_within=10),
+    Fault("memory alarm in RabbitMQ, one and a half leases long", raise_alarm, 10, 3, senders_within=5),
+    Fault("kill -9 all nodes of RabbitMQ", lose_all_brokers, 10, 3, senders_within=5),
 )
