@@ -32,8 +32,8 @@ test: install-tests ## run every test against real PostgreSQL, RabbitMQ and Redi
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
 # Without the tests of deploy/ and of the JavaScript client, whose checkers and Node.js take longer than all others together.
-test-unit: install-tests ## run the unit tests of the Python code: no servers, in seconds
-	$(BIN)/pytest tests/unit --ignore=tests/unit/deploy --ignore=tests/unit/clients $(ARGS)
+test-unit: install-tests ## run the unit tests of the Python code: no servers
+	$(BIN)/pytest -n $(TEST_PROCESSES) tests/unit --ignore=tests/unit/deploy --ignore=tests/unit/clients $(ARGS)
 
 check: install-tests ## format, lint, types, imports, generated documents, then every test: what CI runs
 	$(BIN)/ruff format --check .

@@ -142,9 +142,10 @@ async def test_racing_repetitions_reach_the_receiver_once(
 
 
 async def test_who_repeats_after_a_crash_does_not_take_the_message_from_its_receiver(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    talk: Talk, gateway: Gateway, pool: Pool, shards: Shards
 ) -> None:
     """A replica died between commit and fan-out. The client repeats by another gateway, before and beside the redelivery."""
+    replica = Replica(pool, shards, max_deferral_seconds=0.5)
     send = talk.send(talk.one, "hi", "t1")
     await replica.handlers.send([(gateway.batch(), 0, send)], CycleEffects(shards))
     await run(replica, gateway, send)
