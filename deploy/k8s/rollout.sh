@@ -1,9 +1,14 @@
 #!/bin/sh
 # Rolls a release out: everything but the services, then the migrations to their end, then the services, one pod at a time.
-#   deploy/k8s/rollout.sh production
+#   deploy/k8s/rollout.sh production            an overlay of deploy/k8s/overlays
+#   deploy/k8s/rollout.sh /path/to/my/overlay   your own, which names one of them as its resource
 # Stops at the first step that fails; the services of the last release then go on as they are.
 set -eu
-overlay="$(dirname "$0")/overlays/${1:?name the overlay: local or production}"
+overlay=${1:?name the overlay: local, production, or the path of your own}
+case $overlay in
+*/* | .) ;;
+*) overlay="$(dirname "$0")/overlays/$overlay" ;;
+esac
 manifests=$(mktemp)
 trap 'rm -f "$manifests"' EXIT
 

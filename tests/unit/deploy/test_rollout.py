@@ -43,6 +43,16 @@ def test_migrations_come_first(overlay: str, tmp_path: Path) -> None:
     assert all(step in line for step, line in zip(steps, told, strict=True))
 
 
+def test_an_overlay_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    resource = os.path.relpath(DEPLOY / "k8s/overlays/local", own)
+    (own / "kustomization.yaml").write_text(f"resources: [{resource}]\n", encoding="utf-8")
+    status, told = roll_out(tmp_path, str(own))
+    assert status == 0
+    assert told.count("apply") == 2
+
+
 def test_failed_migrations_leave_the_services_alone(tmp_path: Path) -> None:
     status, told = roll_out(tmp_path, "production", status=1)
     assert status == 1

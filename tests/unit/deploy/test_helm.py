@@ -1,0 +1,171 @@
+"""The Helm chart: linted, valid field by field in each of its forms, and the same objects as kustomize has."""
+
+import json
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.unit.deploy.manifests import DEPLOY, Manifest, manifests, named, title
+from tests.unit.deploy.pod_security import violations
+from tools.checkers import checker
+from tools.dashboards.families import SERVICES
+
+CHART = DEPLOY / "helm/chat"
+CRDS = Path(__file__).parent / "crds"
+OPERATED = (
+    *(
+        "autoscaling.enabled=true",
+        "monitoring.enabled=true",
+        "secrets.existing=chat-secrets",
+        "ingress.tlsSecret=chat-tls",
+    ),
+    *("urls.CHAT_DATABASE_URL.secret=postgres-app", "urls.CHAT_DATABASE_URL.key=uri"),
+)
+"""As deploy/k8s/overlays/production has it."""
+FORMS = {
+    "plain": (),
+    "bundled": ("backends.bundled=true", "devserver.enabled=true", "networkPolicies.enabled=false"),
+    "operated": OPERATED,
+    "routed": ("httpRoute.enabled=true", "httpRoute.parents[0].name=public", "ingress.enabled=false"),
+    "nginx": (
+        "ingress.controller=nginx",
+        "ingress.className=nginx",
+        "autoscaling.enabled=true",
+        "autoscaling.keda=false",
+    ),
+    "traced": ("networkPolicies.egress.traces[0].ports[0]=4318", "networkPolicies.egress.moderation[0].ports[0]=443"),
+}
+
+
+def helm(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([checker("helm"), *arguments], capture_output=True, text=True, check=False)
+
+
+@cache
+def charted(form: str) -> tuple[Manifest, ...]:
+    done = helm("template", "chat", str(CHART), "--namespace=chat", *(f"--set={value}" for value in FORMS[form]))
+    assert done.returncode == 0, done.stderr
+    return tuple(manifest for manifest in yaml.safe_load_all(done.stdout) if manifest)
+
+
+def find(form: str, kind: str, name: str) -> Manifest:
+    (found,) = [each for each in charted(form) if each["kind"] == kind and title(each) == name]
+    return found
+
+
+def test_helm_lints_it() -> None:
+    done = helm("lint", "--strict", str(CHART))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "value", ["gatway.replicas=3", "image.digest=sha256:12", "services.gateway.replicas=0", "settings.PORT=1"]
+)
+def test_a_wrong_value_is_refused(value: str) -> None:
+    done = helm("template", "chat", str(CHART), f"--set={value}")
+    assert done.returncode != 0
+    assert "schema" in done.stderr
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_kubernetes_and_operators_take_it(form: str, tmp_path: Path) -> None:
+    builtin = []
+    for manifest in charted(form):
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        schema = CRDS / f"{manifest['kind']}-{group}-{version}.json"
+        if schema.exists():
+            faults = jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8"))).iter_errors(
+                manifest
+            )
+            assert [f"{fault.json_path}: {fault.message}" for fault in faults] == [], title(manifest)
+        else:
+            builtin.append(manifest)
+    path = tmp_path / "chart.yaml"
+    path.write_text(yaml.safe_dump_all(builtin), encoding="utf-8")
+    command = [checker("kubernetes-validate"), "--strict", "--kubernetes-version", "1.31", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Couldn't" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pods_are_restricted(form: str) -> None:
+    pods = [each["spec"]["template"]["spec"] for each in charted(form) if each["kind"] in {"Deployment", "Job"}]
+    pods += [each["spec"] for each in charted(form) if each["kind"] == "Pod"]
+    assert len(pods) > len(SERVICES)
+    assert [list(violations(pod)) for pod in pods] == [[] for _ in pods]
+
+
+def essence(workload: Manifest) -> dict[str, Any]:
+    """What a Deployment or Job runs and how, without what an overlay chooses: image, names of generated objects, variables."""
+    spec = json.loads(json.dumps(workload["spec"]))
+    pod = spec["template"]["spec"]
+    container = pod["containers"][0]
+    for name in ("image", "imagePullPolicy", "env", "envFrom"):
+        container.pop(name, None)
+    spec["template"]["metadata"].pop("annotations", None)
+    return dict(spec)
+
+
+@pytest.mark.parametrize(("kind", "name"), [*(("Deployment", name) for name in SERVICES), ("Job", "migrations")])
+def test_workloads_are_those_of_kustomize(kind: str, name: str) -> None:
+    assert essence(find("operated", kind, name)) == essence(named("production", kind, name))
+
+
+@pytest.mark.parametrize(
+    "kind", ["Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "ScaledObject", "PrometheusRule"]
+)
+def test_other_objects_are_those_of_kustomize(kind: str) -> None:
+    ours = {title(each): each["spec"] for each in charted("operated") if each["kind"] == kind}
+    theirs = {title(each): each["spec"] for each in manifests("production") if each["kind"] == kind}
+    assert ours == theirs
+
+
+def test_network_policies_are_those_of_kustomize() -> None:
+    ours = {title(each): each["spec"] for each in charted("operated") if each["kind"] == "NetworkPolicy"}
+    theirs = {title(each): each["spec"] for each in manifests("production") if each["kind"] == "NetworkPolicy"}
+    # The chart tries itself; the overlay names what its cluster has outside and its operators.
+    assert ours.keys() - {"tests"} == theirs.keys() - {"operators", "outside", "uploads"}
+    assert {name: ours[name] for name in ours if name != "tests"} == {
+        name: theirs[name] for name in ours if name != "tests"
+    }
+
+
+def routes_of(ingress: Manifest) -> set[tuple[str, str, str]]:
+    (rule,) = ingress["spec"]["rules"]
+    return {(path["path"], path["pathType"], path["backend"]["service"]["name"]) for path in rule["http"]["paths"]}
+
+
+def test_paths_are_those_of_kustomize() -> None:
+    expected = routes_of(named("production", "Ingress", "chat"))
+    assert routes_of(find("operated", "Ingress", "chat")) == expected
+    route = find("routed", "HTTPRoute", "chat")
+    found = {
+        (match["path"]["value"], match["path"]["type"].removeprefix("Path"), rule["backendRefs"][0]["name"])
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+    }
+    assert found == expected
+
+
+def test_a_changed_setting_restarts_the_pods() -> None:
+    def checksum(*values: str) -> str:
+        done = helm("template", "chat", str(CHART), "--show-only=templates/services.yaml", *values)
+        first = next(each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] == "Deployment")
+        return json.dumps(first["spec"]["template"]["metadata"]["annotations"])
+
+    usual = checksum()
+    assert checksum("--set=settings.CHAT_DRAIN_SECONDS=30") != usual
+    assert checksum("--set=secrets.values.CHAT_REDIS_URLS=redis://elsewhere") != usual
+
+
+def test_migrations_come_before_everything() -> None:
+    annotations = find("operated", "Job", "migrations")["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
+    # With servers of the release itself they would wait for what comes only after them.
+    assert "helm.sh/hook" not in find("bundled", "Job", "migrations")["metadata"]["annotations"]
