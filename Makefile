@@ -55,6 +55,9 @@ clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreS
 chaos: install-tests ## run each client over a network that misbehaves, 1,000 messages each, and write the table in docs
 	CHAOS=long $(BIN)/pytest tests/chaos $(ARGS)
 
+abuse: install ## measure what honest users notice of one hostile account: figures for docs/reliability.md (ARGS="--only name")
+	$(BIN)/python -m tools.abuse $(ARGS)
+
 bench: install ## run the load benchmark, with its table and plot (ARGS="--only connect --only baseline")
 	$(BIN)/python -m tools.bench $(ARGS)
 
@@ -79,4 +82,4 @@ clean-data: ## stop everything, and delete its data
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run up down status token test test-unit check test-containers faults clusters chaos bench format docs install install-tests clean-data help
+.PHONY: run up down status token test test-unit check test-containers faults clusters chaos abuse bench format docs install install-tests clean-data help

@@ -29,6 +29,9 @@ from shared.protocol.topology import MOST_COMMAND_QUEUES
 from shared.rabbitmq.hosts import split_hosts
 from shared.redis import DEFAULT_PARTITIONS, topology_of
 
+PUBLIC_SECRET = "local-development-secret-0123456789abcdef"  # noqa: S105 - public on purpose
+"""The HS256 key of the local stack, which everybody knows."""
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
 
@@ -91,6 +94,11 @@ class ServiceSettings(BaseSettings):
         "credential is ambient: a page of another origin doesn't have the user's token.",
     )
     jwt_secret: SecretStr | None = Field(None, description="HS256 key, at least 32 bytes. Either this or a JWKS URL.")
+    public_secrets: bool = Field(
+        False,
+        description="Accept the local stack's JWT secret, which everybody knows, on an address that other machines reach. "
+        "Only to try the system out.",
+    )
     jwks_url: AnyUrl | None = Field(
         None, description="Key set for RS256, ES256 and EdDSA, refreshed in the background."
     )
@@ -163,6 +171,9 @@ class ServiceSettings(BaseSettings):
         secret = self.jwt_secret
         if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"CHAT_JWT_SECRET must have at least {MIN_SECRET_BYTES} bytes")
+        reachable = self.http_host not in LOOPBACK and not self.public_secrets
+        if secret is not None and secret.get_secret_value() == PUBLIC_SECRET and reachable:
+            raise ValueError("CHAT_JWT_SECRET is the local stack's, which everybody knows: make one of your own")
         return self
 
 

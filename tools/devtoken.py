@@ -12,7 +12,9 @@ from typing import Any
 
 import jwt
 
-LOCAL_SECRET = "local-development-secret-0123456789abcdef"  # noqa: S105 - public on purpose, and refused nowhere
+from shared.settings import PUBLIC_SECRET
+
+LOCAL_SECRET = PUBLIC_SECRET
 """HS256 key of the local stack, unless `CHAT_JWT_SECRET` is set."""
 
 LOCAL_WEBHOOK_SECRET = "whsec_bG9jYWwtZGV2ZWxvcG1lbnQtd2ViaG9vay1zZWNyZXQ="  # noqa: S105 - as public as the other one

@@ -24,7 +24,7 @@ from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_EVENTS, NOTIFI
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Requester
-from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Bounds, Health, StreamHttpProtocol, create_app, demand
 from shared.settings import load
 from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
@@ -79,7 +79,7 @@ class Admin:
                 self._database.notes,
             ),
             self._settings.allowed_origins,
-            larger_bodies=LARGER_BODIES,
+            Bounds(larger_bodies=LARGER_BODIES),
         )
         app.add_middleware(AuditTrail, pool=self._pool)
         app.state.service_tokens = self._tokens
@@ -89,6 +89,7 @@ class Admin:
             app,
             host=settings.http_host,
             port=settings.http_port,
+            http=StreamHttpProtocol,
             log_config=None,
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,

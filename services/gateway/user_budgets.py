@@ -36,12 +36,15 @@ class Verdict(NamedTuple):
     retry_after: float
 
 
+_AT_ONCE: Final = {Budget.STATUSES: 10}
+"""Where fewer than a minute's may come at once: each status is told to all friends."""
+
 Wanted = Mapping[tuple[str, Budget], int]
 """(user id, budget) → how many."""
 
 
 class UserBudgets:
-    """So many a minute for each user, all of them at once if it likes, refilled steadily. 0 a minute: as many as it likes."""
+    """So many a minute for each user, of most budgets all at once, refilled steadily. 0 a minute: as many as it likes."""
 
     def __init__(self, shards: Shards, per_minute: Mapping[Budget, int]) -> None:
         self._shards = shards
@@ -66,7 +69,7 @@ class UserBudgets:
             most = self._per_minute[budget]
             # The key of messages is older than the other budgets.
             key = user if budget is Budget.MESSAGES else f"{budget}:{user}"
-            items.append((key, wanted[user, budget], MINUTE_MS / most, most))
+            items.append((key, wanted[user, budget], MINUTE_MS / most, min(most, _AT_ONCE.get(budget, most))))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answers = await _take(self._shards.at(index), msgpack_encoder.encode(items))

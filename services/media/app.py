@@ -27,7 +27,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import Shards, open_shards
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, StreamHttpProtocol, create_app, demand
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
@@ -80,7 +80,13 @@ class Media:
         """The HTTP server's configuration."""
         host, port = self._settings.http_host, self._settings.http_port
         return uvicorn.Config(
-            self.app, host=host, port=port, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+            self.app,
+            host=host,
+            port=port,
+            http=StreamHttpProtocol,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
 
     async def drain(self) -> None:
@@ -105,7 +111,12 @@ class Media:
             },
             self._database.notes,
         )
-        app = create_app("media", health, self._settings.allowed_origins, larger_bodies={f"{MEDIA_PATH}/": None})
+        app = create_app(
+            "media",
+            health,
+            self._settings.allowed_origins,
+            Bounds(self._settings.rest_requests_per_second, {f"{MEDIA_PATH}/": None}),
+        )
         app.state.authenticator = Authenticator(
             self._verifier,
             self._revocations,

@@ -58,7 +58,7 @@ from shared.protocol.topology import (
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.store_clock import StoreClock
@@ -180,8 +180,11 @@ class Messaging:
                 self._database.notes,
             ),
             settings.allowed_origins,
-            most_at_once=settings.rest_concurrency,
-            wait_seconds=settings.rest_wait_seconds,
+            Bounds(
+                user_rate=settings.rest_requests_per_second,
+                most_at_once=settings.rest_concurrency,
+                wait_seconds=settings.rest_wait_seconds,
+            ),
         )
         directory = Directory(self._rest_pool)
         app.state.authenticator = Authenticator(
@@ -195,6 +198,7 @@ class Messaging:
             app,
             host=settings.http_host,
             port=settings.http_port,
+            http=HttpProtocol,
             log_config=None,
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,

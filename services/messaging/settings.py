@@ -22,7 +22,10 @@ class Settings(UploadSettings, SigningSettings):
         5, ge=0, description="How long a message may stay unseen by its receiver before a push notification is sent."
     )
     command_prefetch: int = Field(
-        100, ge=1, le=10_000, description="AMQP messages that one replica holds unacknowledged."
+        100,
+        ge=1,
+        le=10_000,
+        description="AMQP messages, of at most 256 KiB each, that one replica holds unacknowledged of each queue of commands.",
     )
     max_cycle_commands: int = Field(512, ge=1, le=1000, description="About how many commands one cycle handles.")
     max_deferral_seconds: float = Field(

@@ -55,7 +55,7 @@ from shared.protocol.topology import (
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.store_clock import StoreClock
@@ -129,7 +129,13 @@ class Notifier:
         """The HTTP server's configuration."""
         host, port = self._settings.http_host, self._settings.http_port
         return uvicorn.Config(
-            self.app, host=host, port=port, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+            self.app,
+            host=host,
+            port=port,
+            http=HttpProtocol,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
 
     async def drain(self) -> None:
@@ -169,7 +175,9 @@ class Notifier:
             },
             self._database.notes,
         )
-        app = create_app("notifier", health, self._settings.allowed_origins)
+        app = create_app(
+            "notifier", health, self._settings.allowed_origins, Bounds(self._settings.rest_requests_per_second)
+        )
         app.state.authenticator = Authenticator(
             self._verifier,
             self._revocations,

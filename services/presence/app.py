@@ -37,7 +37,7 @@ from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
 from shared.requests import Responder
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
 from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.store_clock import StoreClock
@@ -150,6 +150,7 @@ class Presence:
             self.app(),
             host=settings.http_host,
             port=settings.http_port,
+            http=HttpProtocol,
             log_config=None,
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -166,7 +167,9 @@ class Presence:
             },
             self._database.notes,
         )
-        app = create_app("presence", health, self._settings.allowed_origins)
+        app = create_app(
+            "presence", health, self._settings.allowed_origins, Bounds(self._settings.rest_requests_per_second)
+        )
         directory = Directory(self._pool)
         app.state.authenticator = Authenticator(
             self._verifier,

@@ -12,7 +12,7 @@ from shared import postgres
 from shared.lifecycle import Supervisor, serve_until
 from shared.protocol.topology import WEBHOOK_EVENTS, WEBHOOK_EVENTS_DEAD
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Health, HttpProtocol, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.webhooks.outbox import Outbox
@@ -67,6 +67,7 @@ class Webhooks:
             app,
             host=settings.http_host,
             port=settings.http_port,
+            http=HttpProtocol,
             log_config=None,
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -1,18 +1,22 @@
 """What the services' REST interfaces share: the app, errors, authentication, paging, health."""
 
-from shared.rest.app import KEEP_ALIVE_SECONDS, create_app
+from shared.rest.app import KEEP_ALIVE_SECONDS, Bounds, create_app
 from shared.rest.authentication import Authenticator, CurrentUser
 from shared.rest.health import Health, HealthCheck, demand
+from shared.rest.http_protocol import HttpProtocol, StreamHttpProtocol
 from shared.rest.paging import Page, PageQuery, decode_page, encode_page
 
 __all__ = [
     "KEEP_ALIVE_SECONDS",
     "Authenticator",
+    "Bounds",
     "CurrentUser",
     "Health",
     "HealthCheck",
+    "HttpProtocol",
     "Page",
     "PageQuery",
+    "StreamHttpProtocol",
     "create_app",
     "decode_page",
     "demand",

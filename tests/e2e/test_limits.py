@@ -2,10 +2,14 @@
 
 import asyncio
 import time
+import uuid
+
+import httpx
+import pytest
 
 from tests.e2e.conftest import Pair
 from tests.support.people import People, text_message
-from tests.support.sockets import RawSocket
+from tests.support.sockets import Event, RawSocket, refused
 from tests.support.stack import Stack
 from tools.devtoken import mint
 
@@ -21,6 +25,15 @@ async def answer(socket: RawSocket, temp_id: str) -> None:
         wait.cancel()
     for wait in done:
         wait.result()
+
+
+async def first_error(sockets: list[RawSocket]) -> Event:
+    """The first `rate_limit_exceeded` on any of some sockets."""
+    waits = [asyncio.ensure_future(socket.expect_error("rate_limit_exceeded", timeout=30)) for socket in sockets]
+    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in pending:
+        wait.cancel()
+    return done.pop().result()
 
 
 async def test_thirty_messages_a_minute_over_all_connections(pair: Pair) -> None:
@@ -110,3 +123,69 @@ async def test_another_users_token_does_not_refresh(people: People) -> None:
     await alice.expect_error("unauthorized", type="auth.refresh")
     await alice.send("ping")
     await alice.expect("pong")
+
+
+async def test_thirty_blocks_a_minute_for_each_user_together(pair: Pair) -> None:
+    sockets = [await pair.alice.connect() for _ in range(3)]
+    for number in range(40):
+        event_type = ("block.add", "block.remove")[number // 3 % 2]
+        await sockets[number % 3].send(event_type, username=pair.bob.username)
+    error = await first_error(sockets)
+    assert error["error"]["retryable"]
+    assert 0 < error["error"]["retryAfter"] <= 60
+
+
+async def test_sixty_changes_a_minute_for_each_user_together(pair: Pair) -> None:
+    sockets = [await pair.alice.connect() for _ in range(3)]
+    await sockets[0].send("message.send", **text_message(pair.conversation, "to be changed", "t"))
+    await sockets[0].expect("message.sent", tempId="t")
+    target = {"conversationId": pair.conversation, "seq": 1}
+    for number in range(75):
+        event_type = ("reaction.add", "reaction.remove")[number // 3 % 2]
+        await sockets[number % 3].send(event_type, **target, emoji="👍")
+    error = await first_error(sockets)
+    assert error["error"]["retryable"]
+    assert 0 < error["error"]["retryAfter"] <= 60
+
+
+async def test_sixty_handshakes_a_minute_and_a_plain_get_counts_as_one(people: People, stack: Stack) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    for _ in range(58):
+        assert (await alice.call("GET", "/chat/ws")).status_code == 426
+    for _ in range(20):
+        answer = await alice.call("GET", "/chat/ws")
+        if answer.status_code == 429:
+            break
+    assert answer.json()["error"]["code"] == "rate_limit_exceeded"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    refusal = await refused(stack.url, alice.token)
+    assert (refusal.status, refusal.body["error"]["code"]) == (429, "rate_limit_exceeded")
+    await bob.connect()
+
+
+@pytest.mark.parametrize("path", ["/chat/unread", "/chat/friends", "/chat/push/key", "/chat/uploads/{id}"])
+async def test_a_hundred_requests_at_once_and_then_429(people: People, stack: Stack, path: str) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    headers = {"Authorization": f"Bearer {alice.token}"}
+    path = path.format(id=uuid.uuid4())
+    usual = (await alice.call("GET", path)).status_code
+    limits = httpx.Limits(max_connections=250)
+    async with httpx.AsyncClient(base_url=stack.url, headers=headers, limits=limits, timeout=60) as client:
+        answers = await asyncio.gather(*(client.get(path) for _ in range(250)))
+    many = [answer for answer in answers if answer.status_code == 429]
+    assert {answer.status_code for answer in answers} <= {usual, 429, 503}
+    assert many
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in many)
+    assert {answer.json()["error"]["code"] for answer in many} == {"rate_limit_exceeded"}
+    served = [answer for answer in answers if answer.status_code == usual]
+    assert len(served) >= 50
+    assert all("RateLimit" in answer.headers for answer in served)
+    assert (await bob.call("GET", path)).status_code == usual
+
+
+async def test_a_stored_event_of_more_than_32_kib_is_refused(pair: Pair) -> None:
+    alice = await pair.alice.connect()
+    media = [{"url": "https://media.example/" + "🙂" * 1_500, "type": "image"} for _ in range(10)]
+    await alice.send("message.send", **text_message(pair.conversation, "x", "t", media=media))
+    error = await alice.expect_error("validation_error", type="message.send", tempId="t")
+    assert "the limit is 32768 bytes" in error["error"]["message"]

@@ -92,19 +92,32 @@ class Peer(picows.WSListener):
     async def connect(self, target: Target, token: str) -> None:
         """Connect as a browser does: token in the subprotocol, Origin, and the last cursor. Raises picows.WSError, OSError."""
         query = "" if self.cursor is None else f"?cursor={self.cursor}"
-        await picows.ws_connect(
-            lambda: self,
-            target.socket_url + query,
-            websocket_handshake_timeout=HANDSHAKE_SECONDS,
-            extra_headers={
-                "Origin": target.origin,
-                "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0",
-                "Accept-Language": "en-US,en;q=0.9",
-                "Sec-WebSocket-Protocol": f"chat.v1, bearer.{token}",
-            },
-            read_buffer_init_size=1024,
-            socket_factory=_source,
-        )
+        made: list[socket.socket] = []
+
+        def source(url: WSParsedURL) -> socket.socket | None:
+            bound = _source(url)
+            made.extend([] if bound is None else [bound])
+            return bound
+
+        try:
+            await picows.ws_connect(
+                lambda: self,
+                target.socket_url + query,
+                websocket_handshake_timeout=HANDSHAKE_SECONDS,
+                extra_headers={
+                    "Origin": target.origin,
+                    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0",
+                    "Accept-Language": "en-US,en;q=0.9",
+                    "Sec-WebSocket-Protocol": f"chat.v1, bearer.{token}",
+                },
+                read_buffer_init_size=1024,
+                socket_factory=source,
+            )
+        except BaseException:
+            # Nobody else closes it when the handshake is cancelled.
+            for bound in made:
+                bound.close()
+            raise
 
 
 def ignore(_peer: Peer, _event: SeenEvent) -> None:

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 
 class Reader:
-    """Sends GET requests one after the other."""
+    """Sends requests one after the other."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str) -> None:
         self._reader = reader
         self._writer = writer
-        self._tail = f" HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nAccept: */*\r\n\r\n".encode()
+        self._head = f" HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nAccept: */*\r\n".encode()
 
     @classmethod
     async def connect(cls, url: str, token: str) -> Self:
@@ -22,7 +22,12 @@ class Reader:
 
     async def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of the answer. Raises asyncio.IncompleteReadError when the server hung up."""
-        self._writer.write(b"GET " + path.encode() + self._tail)
+        return await self.request("GET", path)
+
+    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """The same with another method, and a body of JSON."""
+        about_body = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body) if body else b""
+        self._writer.write(method.encode() + b" " + path.encode() + self._head + about_body + b"\r\n" + body)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head[9:12])
         length = 0

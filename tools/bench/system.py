@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console as Terminal
@@ -40,15 +41,21 @@ STOP_SECONDS: Final = 10
 
 
 @asynccontextmanager
-async def system(terminal: Terminal, replicas: Mapping[str, str], name: str = "system") -> AsyncIterator[Target]:
+async def system(
+    terminal: Terminal,
+    replicas: Mapping[str, str],
+    name: str = "system",
+    settings: Mapping[str, str] = SETTINGS,
+    home: Path = HOME,
+) -> AsyncIterator[Target]:
     """A stack with `replicas` (`{"GATEWAYS": "2"}`), with nothing of an earlier run's settings. Raises StackError."""
-    environment = {**os.environ, **SETTINGS, **replicas}
-    stack = Stack(Home(HOME), environment, Console(quiet=True), tied=True)
+    environment = {**os.environ, **settings, **replicas}
+    stack = Stack(Home(home), environment, Console(quiet=True), tied=True)
     with terminal.status(f"starting {name}: {' '.join(f'{key}={value}' for key, value in replicas.items())}"):
         await stack.down()
         await stack.up()
     try:
-        target = read_target(HOME / "stack.json")
+        target = read_target(home / "stack.json")
         yield dataclasses.replace(target, name=name)
     finally:
         with terminal.status(f"stopping {name}"):

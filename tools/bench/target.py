@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running system. `url`: its origin. `processes`: kind → root pids, such as `gateway`, `postgres`."""
+    """A running system. `url`: its origin. `processes`: kind → root pids, such as `gateway`, `postgres`.
+
+    `admin_url`: the origin of its server API.
+    """
 
     name: str
     url: str
@@ -17,6 +20,7 @@ class Target:
     redis_url: str | None = None
     follows_schema: str = "presence"
     """Where its table `follows` (follower, followee) lies."""
+    admin_url: str | None = None
 
     @property
     def origin(self) -> str:
@@ -35,7 +39,9 @@ def target_of(stack: dict[str, Any], name: str = "system") -> Target:
     for process in stack["processes"]:
         processes.setdefault(kind_of(process["name"]), []).append(process["pid"])
     backends = stack.get("backends", {})
-    return Target(name, stack["url"], processes, backends.get("database"), backends.get("redis"))
+    return Target(
+        name, stack["url"], processes, backends.get("database"), backends.get("redis"), admin_url=stack.get("adminUrl")
+    )
 
 
 def read_target(path: Path) -> Target:

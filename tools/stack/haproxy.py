@@ -20,6 +20,13 @@ SLOTS = 4
 SECTIONS = {"gateway": "websocket", "media": "bulk"}
 """Service → its `defaults` section in the policy; `http` for the others."""
 DEVSERVER = "devserver"
+TOKEN_BURST = "HAPROXY_TOKEN_BURST"  # noqa: S105 - the name of a variable
+TOKEN_REQUESTS = "HAPROXY_TOKEN_REQUESTS"  # noqa: S105 - the name of a variable
+TOKEN_HANDSHAKES = "HAPROXY_TOKEN_HANDSHAKES"  # noqa: S105
+REST_RATE, USUAL_REST_RATE = "CHAT_REST_REQUESTS_PER_SECOND", 20
+REST_BURST, USUAL_REST_BURST = "CHAT_REST_BURST", 100
+HANDSHAKES, USUAL_HANDSHAKES = "CHAT_HANDSHAKES_PER_MINUTE", 60
+ANY_NUMBER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class Balancer:
         """HAProxy, ready when it finds all servers healthy."""
         folder, configuration = self.home.data("haproxy"), self.servers()
         file = folder / "servers.cfg"
+        balancing = {
+            TOKEN_BURST: str(token_requests(environment, 2)),
+            TOKEN_REQUESTS: str(token_requests(environment, 10)),
+            TOKEN_HANDSHAKES: str(token_handshakes(environment)),
+        }
         bind, status = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.ports.port('haproxy/status')}"
 
         def prepare() -> None:
@@ -58,8 +70,8 @@ class Balancer:
             command=(program("haproxy"), "-db", "-f", str(POLICY), "-f", str(file)),
             port=self.port,
             probe=self.healthy({**self.replicas, DEVSERVER: 1}),
-            environment={**environment, "HAPROXY_BIND": bind, "HAPROXY_STATUS": status},
-            settings={"bind": bind, "status": status, "servers": configuration, "policy": digest(POLICY)},
+            environment={**environment, **balancing, "HAPROXY_BIND": bind, "HAPROXY_STATUS": status},
+            settings={**balancing, "bind": bind, "status": status, "servers": configuration, "policy": digest(POLICY)},
             prepare=prepare,
             layer=Layer.SERVICE,
             stop_seconds=5,
@@ -78,6 +90,18 @@ async def _healthy(port: int, exactly: Mapping[str, int]) -> None:
     wrong = [f"{found[service]} of {count} {service}" for service, count in exactly.items() if found[service] != count]
     if wrong:
         raise NotReady(f"HAProxy finds {', '.join(wrong)} healthy")
+
+
+def token_requests(environment: Mapping[str, str], seconds: int) -> int:
+    """How many requests of one token to one service HAProxy lets pass in so many seconds: a quarter more than the service."""
+    rate = float(environment.get(REST_RATE, USUAL_REST_RATE))
+    burst = int(environment.get(REST_BURST, USUAL_REST_BURST))
+    return round(1.25 * seconds * rate) + burst if rate else ANY_NUMBER
+
+
+def token_handshakes(environment: Mapping[str, str]) -> int:
+    """The same of handshakes: somewhat more than a user may make in a minute, all at once."""
+    return int(environment.get(HANDSHAKES, USUAL_HANDSHAKES)) * 5 // 4 or ANY_NUMBER
 
 
 def digest(file: Path) -> str:

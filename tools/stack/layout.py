@@ -72,4 +72,6 @@ def lay_out(plan: Plan, home: Home, environment: Mapping[str, str], running: set
     urls = {backend.kind.variable: backend.url for backend in backends}
     common = services.environment(plan, home, urls, environment)
     balancer = Balancer(home, ports, plan.port, plan.routed)
-    return Layout(backends, services.programs(plan, ports, common), balancer, balancer.program(environment))
+    return Layout(
+        backends, services.programs(plan, ports, common), balancer, balancer.program({**environment, **plan.settings})
+    )

@@ -31,6 +31,7 @@ from chat_client.recovery import Recovery
 from chat_client.requests import Requests
 from chat_client.resources import Availability, Message, MessageType, MoreContent
 from chat_client.rest import Rest
+from chat_client.text import is_blank
 from chat_client.timeline import Gap, Timeline
 from chat_client.tokens import TokenProvider, Tokens
 from chat_client.typing_expiry import TypingExpiry
@@ -144,8 +145,10 @@ class ChatClient(Commands):
 
         Messages of one conversation are stored in the order of the calls. Raises ServerError (`blocked`,
         `validation_error` …), FrameTooBig, ClientClosed. Cancelling stops the tries: the outcome is unknown then.
-        Raises ValueError for ids that the server couldn't name in its refusal.
+        Raises ValueError for ids that the server couldn't name in its refusal, and for a message that shows nothing.
         """
+        if kind != "custom" and not more.get("media") and is_blank(content or ""):
+            raise ValueError("content with a visible character, or media, is required")
         temp_id = uuid.uuid4().hex if temp_id is None else temp_id
         # The server answers with ids in their canonical form.
         conversation_id = str(uuid.UUID(conversation_id))

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from typing_extensions import NotRequired, TypedDict
 
-MessageType = Literal["text", "image", "video", "audio", "file"]
+MessageType = Literal["text", "image", "video", "audio", "file", "custom"]
 Availability = Literal["online", "away", "busy"]
 Status = Literal["online", "away", "busy", "offline"]
 

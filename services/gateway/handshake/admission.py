@@ -1,16 +1,23 @@
 """Who is let in: how many connections, how many handshakes of a user and of all, and nobody while the gateway drains."""
 
+import asyncio
 from typing import Final
 
 from services.gateway import metrics
 from services.gateway.session.hub import Hub
 from services.gateway.user_budgets import Budget, UserBudgets
+from shared.pace import Pace
 from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.limits import MAX_CONNECTIONS_PER_USER
 
 BURST_SECONDS: Final = 2.0
 RESERVED: Final = 0.5
 """The part of the burst that is kept for clients with a cursor: they reconnect, and cost less than cold ones."""
 RETRY_SECONDS: Final = 5.0
+USER_HANDSHAKES_PER_SECOND: Final = 10.0
+"""As many at once as a user may have connections; what comes faster waits."""
+MAX_WAIT_SECONDS: Final = 5.0
+"""The budget of a minute ends before."""
 
 
 class Admission:
@@ -23,6 +30,7 @@ class Admission:
         self._per_second = handshakes_per_second
         self._tokens = self._most = max(handshakes_per_second * BURST_SECONDS, 1 / (1 - RESERVED))
         self._filled_at = 0.0
+        self._pace = Pace(USER_HANDSHAKES_PER_SECOND, MAX_CONNECTIONS_PER_USER, MAX_WAIT_SECONDS)
         self.draining = False
 
     async def admit(self, user_id: str, now: float, *, returning: bool) -> None:
@@ -35,10 +43,10 @@ class Admission:
         if len(self._hub) >= self._max_connections:
             raise _unavailable("The gateway is full", RETRY_SECONDS)
         # One user's handshakes must not use up the gateway's.
-        await self._count(user_id)
+        await self._count(user_id, now)
         self._take(now, returning=returning)
 
-    async def _count(self, user_id: str) -> None:
+    async def _count(self, user_id: str, now: float) -> None:
         """Take one of the user's handshakes. While Redis is away nothing is counted, and nobody gets in anyway."""
         if not self._budgets.limits(Budget.HANDSHAKES):
             return
@@ -47,6 +55,10 @@ class Admission:
             metrics.RATE_LIMITED.labels(Budget.HANDSHAKES).inc()
             message = "Too many connections were opened in a minute"
             raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=verdict.retry_after)
+        # Nor may they come all at once, each with a replay, and with news for friends.
+        wait = min(self._pace.wait(user_id, now), MAX_WAIT_SECONDS)
+        if wait:
+            await asyncio.sleep(wait)
 
     def _take(self, now: float, *, returning: bool) -> None:
         if not self._per_second:

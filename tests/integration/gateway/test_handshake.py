@@ -11,10 +11,10 @@ from contextlib import suppress
 import pytest
 from websockets.frames import Frame, Opcode
 
-from services.gateway.socket import http_protocol
 from shared.auth import Principal
 from shared.directory import Directory
 from shared.postgres import open_pool
+from shared.rest import http_protocol
 from tests.support.gateway import RunningGateway, StartGateway, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tests.support.tcp import Tcp, raw, upgrade_request
@@ -244,7 +244,7 @@ async def test_a_request_that_is_too_large_is_answered_and_ended(gateway: Runnin
 async def test_half_a_request_is_cut_off(
     start_gateway: StartGateway, part: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HANDSHAKE_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.3)
     gateway = await start_gateway()
     reader, writer = await raw(gateway)
     writer.write(part)

@@ -8,7 +8,8 @@ from tests.unit.deploy.manifests import DEPLOY, named
 from tools.docs import openapi
 
 BACKENDS = re.findall(
-    r"use_backend (\w+) if \{ (path|path_beg) ([^}]+?) \}", (DEPLOY / "haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    r"set-var\(txn.service\) str\((\w+)\) if \{ (path|path_beg) ([^}]+?) \}",
+    (DEPLOY / "haproxy/haproxy.cfg").read_text(encoding="utf-8"),
 )
 
 
@@ -22,8 +23,8 @@ def paths() -> list[str]:
 
 
 def by_haproxy(path: str) -> str:
-    """The backend of HAProxy's first rule that takes `path`."""
-    for backend, test, values in BACKENDS:
+    """The backend of HAProxy's last rule that takes `path`."""
+    for backend, test, values in reversed(BACKENDS):
         if any(path == value if test == "path" else path.startswith(value) for value in values.split()):
             return str(backend)
     return "devserver"

@@ -4,7 +4,7 @@ import pytest
 
 from services.gateway.settings import GatewaySettings
 from services.webhooks.settings import WebhooksSettings
-from shared.settings import ServiceSettings, load
+from shared.settings import PUBLIC_SECRET, ServiceSettings, load
 
 GOOD = {
     "CHAT_DATABASE_URL": "postgresql://nowhere",
@@ -60,6 +60,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ({"CHAT_REDIS_URLS": "redis+sentinel://a:26379"}, "ends with the master's name"),
         ({"CHAT_REDIS_URLS": "redis+cluster://a?db=1"}, "database 0 only"),
         ({"CHAT_JWT_SECRET": "short"}, "CHAT_JWT_SECRET must have at least 32 bytes"),
+        ({"CHAT_JWT_SECRET": PUBLIC_SECRET, "CHAT_HTTP_HOST": "0.0.0.0"}, "which everybody knows"),
         ({"CHAT_JWT_SECRET": None}, "CHAT_JWKS_URL"),
         ({"CHAT_JWKS_URL": "https://id.example/keys"}, "exactly one"),
         ({"CHAT_HTTP_PORT": "chat"}, "CHAT_HTTP_PORT"),
@@ -76,6 +77,12 @@ def test_a_bad_variable_is_named(
         load(ServiceSettings)
     assert exit_.value.code == 2
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", [{}, {"CHAT_HTTP_HOST": "0.0.0.0", "CHAT_PUBLIC_SECRETS": "1"}])
+def test_the_public_secret_serves_to_try_the_system(monkeypatch: pytest.MonkeyPatch, where: dict[str, str]) -> None:
+    set_environment(monkeypatch, CHAT_JWT_SECRET=PUBLIC_SECRET, **where)
+    assert load(ServiceSettings).jwt_secret is not None
 
 
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

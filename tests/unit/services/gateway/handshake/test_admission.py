@@ -1,6 +1,8 @@
 """services.gateway.handshake.admission: who is let in."""
 
-from typing import Any
+import asyncio
+import time
+from typing import Any, cast
 
 import pytest
 
@@ -103,11 +105,25 @@ async def test_no_rate_means_no_limit() -> None:
 async def test_one_user_does_not_use_up_the_handshakes_of_all() -> None:
     """What is refused for the user's own budget takes nothing from the gateway's."""
     budgets: Any = Budgets(3)
-    admission = Admission(Hub(), budgets, 10, 10)
+    admission = Admission(Hub(), budgets, 10, 5)
     assert await admitted(admission, 1000.0, returning=True) == 3
     with pytest.raises(ProtocolError) as refusal:
         await admission.admit("u", 1000.0, returning=True)
     assert refusal.value.status == 429
     assert refusal.value.event.error.retry_after == 1.5
     budgets.left = 100
-    assert await admitted(admission, 1000.0, returning=True) == 17
+    assert await admitted(admission, 1000.0, returning=True) == 7
+
+
+async def test_handshakes_of_one_user_do_not_come_all_at_once() -> None:
+    """Ten at once, as many as a user may have connections; the others wait their turn."""
+    admission = Admission(Hub(), cast(Any, Budgets(100)), 10, 0)
+    for _ in range(10):
+        await admission.admit("u", 1000.0, returning=True)
+    began = time.monotonic()
+    await admission.admit("u", 1000.0, returning=True)
+    assert time.monotonic() - began >= 0.09
+    others = asyncio.create_task(admission.admit("u", 1000.0, returning=True))
+    await admission.admit("other", 1000.0, returning=True)
+    assert not others.done()
+    await others

@@ -1,0 +1,105 @@
+"""More requests with one token than any service allows are refused by the load balancer itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.waiting import eventually
+from tools.stack.haproxy import (
+    POLICY,
+    SECTIONS,
+    TOKEN_BURST,
+    TOKEN_HANDSHAKES,
+    TOKEN_REQUESTS,
+    token_handshakes,
+    token_requests,
+)
+from tools.stack.ladder import program
+from tools.stack.ports import free_port
+
+PASS = 5
+SERVICES = ("gateway", "messaging", "presence", "notifier", "media", "devserver")
+STOP_SECONDS = 20
+
+
+@pytest.fixture(params=[TOKEN_BURST, TOKEN_REQUESTS])
+async def balancer(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    """A load balancer whose services are all away, so that it answers 503 to what it lets pass."""
+    port = free_port()
+    limits = dict.fromkeys((request.param, TOKEN_HANDSHAKES), str(PASS))
+    servers = tmp_path / "servers.cfg"
+    servers.write_text(
+        "\n".join(
+            f"backend {name} from {SECTIONS.get(name, 'http')}\n    server one 127.0.0.1:1 disabled"
+            for name in SERVICES
+        )
+        + "\n",
+        encoding="utf-8",
+    )
+    process = await asyncio.create_subprocess_exec(
+        program("haproxy"),
+        "-db",
+        "-f",
+        str(POLICY),
+        "-f",
+        str(servers),
+        env={"HAPROXY_BIND": f"127.0.0.1:{port}", **limits},
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            await eventually(lambda: answers(client), 30)
+            yield client
+    finally:
+        process.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+
+
+async def answers(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/healthz")).status_code == 404
+    except httpx.ConnectError:
+        return False
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_a_token_that_floods_a_service_is_refused_there_alone(balancer: httpx.AsyncClient) -> None:
+    for _ in range(PASS):
+        assert (await balancer.get("/chat/unread", headers=bearing("one"))).status_code == 503
+    refused = await balancer.get("/chat/conversations", headers=bearing("one"))
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json()["error"] == {
+        "code": "rate_limit_exceeded",
+        "message": "Too many requests",
+        "retryable": True,
+        "retryAfter": 1,
+    }
+    assert (await balancer.get("/chat/friends", headers=bearing("one"))).status_code == 503
+    assert (await balancer.get("/chat/unread", headers=bearing("other"))).status_code == 503
+    assert (await balancer.get("/chat/unread")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [("?token=one", {}), ("", {"Sec-WebSocket-Protocol": "chat.v1, bearer.one"}), ("", bearing("one"))],
+)
+async def test_handshakes_are_counted_wherever_their_token_stands(
+    balancer: httpx.AsyncClient, query: str, headers: dict[str, str]
+) -> None:
+    statuses = [(await balancer.get(f"/chat/ws{query}", headers=headers)).status_code for _ in range(PASS + 1)]
+    assert statuses == [503] * PASS + [429]
+
+
+def test_a_little_more_passes_than_a_service_allows() -> None:
+    assert (token_requests({}, 2), token_requests({}, 10)) == (150, 350)
+    assert token_requests({"CHAT_REST_REQUESTS_PER_SECOND": "5", "CHAT_REST_BURST": "10"}, 2) == 22
+    assert token_requests({"CHAT_REST_REQUESTS_PER_SECOND": "0"}, 10) > 10**9
+    assert token_handshakes({}) == 75
+    assert token_handshakes({"CHAT_HANDSHAKES_PER_MINUTE": "0"}) > 10**9

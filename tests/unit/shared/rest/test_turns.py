@@ -1,0 +1,53 @@
+"""Requests of one token are spread over time."""
+
+import asyncio
+import time
+
+import httpx
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from shared.rest import turns
+from shared.rest.turns import AT_ONCE, TokenTurns
+
+PER_SECOND = 50.0
+
+
+async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """ASGI entry."""
+    await PlainTextResponse("x" * turns.BYTES_A_SECOND)(scope, receive, send)
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """ASGI entry."""
+    await PlainTextResponse("done")(scope, receive, send)
+
+
+def client_of(app: TokenTurns, token: str | None = "one") -> httpx.AsyncClient:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers)
+
+
+async def test_a_flood_is_refused_and_others_are_not() -> None:
+    app = TokenTurns(answer, 1.0)
+    async with client_of(app) as one, client_of(app, "other") as other, client_of(app, None) as nobody:
+        calls = [asyncio.create_task(one.get("/")) for _ in range(AT_ONCE + 10)]
+        began = time.monotonic()
+        assert (await other.get("/")).status_code == (await nobody.get("/")).status_code == 200
+        assert time.monotonic() - began < turns.MAX_WAIT_SECONDS
+        answers = await asyncio.gather(*calls)
+    refused = [each for each in answers if each.status_code == 429]
+    assert len(answers) - len(refused) == AT_ONCE + 3
+    assert all(each.json()["error"]["code"] == "rate_limit_exceeded" for each in refused)
+    assert all(int(each.headers["Retry-After"]) >= 4 for each in refused)
+
+
+async def test_large_answers_put_the_next_turns_off() -> None:
+    app = TokenTurns(large_answer, 1_000.0)
+    async with client_of(app) as one, client_of(app, "other") as other:
+        assert (await one.get("/")).status_code == 200
+        began = time.monotonic()
+        assert (await other.get("/")).status_code == 200
+        others = time.monotonic() - began
+        assert (await one.get("/")).status_code == 200
+        assert time.monotonic() - began > turns.MAX_CHARGE_SECONDS * 0.9 - others

@@ -1,0 +1,72 @@
+"""`python -m tools.abuse.attacker`: one attack as a process of its own, below everybody else in priority.
+
+Its one argument is an `Order` as JSON. It prepares the attack and prints a line, begins at a line on its standard input, and
+prints what it was told, as JSON.
+"""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from typing import Final
+
+import msgspec
+import uvloop
+
+from tools.abuse.attack import Attack
+from tools.abuse.attacks import ATTACKS
+from tools.abuse.friends import befriend
+from tools.abuse.hostile import Hostile
+from tools.bench.limits import raise_open_files
+from tools.bench.target import Target
+
+LOWEST_PRIORITY: Final = 19
+
+
+class Order(msgspec.Struct):
+    """Which attack, for how long, on whom. `honest`: usernames."""
+
+    attack: str
+    seconds: float
+    url: str
+    admin_url: str | None
+    honest: list[str]
+
+
+async def prepared(attack: Attack, target: Target, honest: list[str]) -> Hostile:
+    """A new hostile account, ready for an attack."""
+    hostile = Hostile(target, honest)
+    await hostile.begin()
+    if attack.friends:
+        await befriend(hostile, attack.friends)
+    await attack.prepare(hostile)
+    return hostile
+
+
+async def carry_out(attack: Attack, hostile: Hostile, seconds: float) -> Counter[str]:
+    """Attack for so long. Returns what the account was told. Raises what the attack raises."""
+    try:
+        async with asyncio.timeout(seconds):
+            await attack.act(hostile)
+    except TimeoutError:
+        pass
+    finally:
+        hostile.close()
+    return hostile.told
+
+
+async def main(order: Order) -> None:
+    """Carry out an order."""
+    attack = next(attack for attack in ATTACKS if attack.name == order.attack)
+    target = Target("system", order.url, admin_url=order.admin_url)
+    hostile = await prepared(attack, target, order.honest)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    told = await carry_out(attack, hostile, order.seconds)
+    print(msgspec.json.encode(told).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    os.nice(LOWEST_PRIORITY)
+    raise_open_files()
+    uvloop.run(main(msgspec.json.decode(sys.argv[1], type=Order)))

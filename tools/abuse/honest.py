@@ -1,0 +1,72 @@
+"""Fifty pairs that write 500 messages a second between them, whatever happens beside them."""
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import Final
+
+from tools.bench.ledger import Verdict, judge
+from tools.bench.pacer import arrivals, pace
+from tools.bench.people import Rest
+from tools.bench.target import Target
+from tools.bench.traffic import Traffic, gather_pairs
+
+PAIRS: Final = 50
+RATE: Final = 500.0
+FOREVER_SECONDS: Final = 24 * 3600.0
+LATE_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.02
+
+
+class Honest:
+    """Pairs that chat from `start` to `finish`."""
+
+    def __init__(self, traffic: Traffic, rate: float) -> None:
+        self._traffic = traffic
+        self._rate = rate
+        self._talking: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def gather(cls, target: Target, rest: Rest, prefix: str, pairs: int = PAIRS, rate: float = RATE) -> "Honest":
+        """Connect new pairs."""
+        return cls(Traffic(await gather_pairs(target, rest, prefix, pairs)), rate)
+
+    @property
+    def names(self) -> list[str]:
+        """Everybody's username."""
+        return [peer.name for pair in self._traffic.pairs for peer in (pair.sender, pair.receiver)]
+
+    def start(self) -> None:
+        """Begin to chat, as independent people do."""
+        chance = random.Random()  # noqa: S311 - times of messages
+        self._talking = asyncio.create_task(
+            pace(arrivals(self._rate, FOREVER_SECONDS, chance), self._traffic.send_next)
+        )
+
+    async def acknowledged(self, seconds: float) -> list[float]:
+        """Chat for so long; the seconds from when each message was due to its acknowledgement.
+
+        What was sent in this time and is not acknowledged yet is waited for, 30 s at most.
+        """
+        begin = len(self._traffic.acks)
+        await asyncio.sleep(seconds)
+        await self._answered()
+        return self._traffic.acks[begin:]
+
+    async def _answered(self) -> None:
+        """Wait until everything that was sent so far is answered."""
+        due = [(pair.account, pair.account.sent) for pair in self._traffic.pairs]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE_SECONDS):
+                while any(account.sent - account.outstanding < sent for account, sent in due):  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(POLL_SECONDS)
+
+    async def finish(self, rest: Rest) -> tuple[Verdict, dict[str, int]]:
+        """Stop chatting; the verdict on everything that was ever sent, and errors by code."""
+        assert self._talking is not None
+        self._talking.cancel()
+        await asyncio.gather(self._talking, return_exceptions=True)
+        await self._traffic.finish()
+        verdict = judge([pair.account for pair in self._traffic.pairs], await self._traffic.histories(rest))
+        self._traffic.close()
+        return verdict, dict(self._traffic.errors)

@@ -1,0 +1,67 @@
+"""The tables of `docs/reliability.md`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from tools.abuse.row import Results, Row
+from tools.stack.home import ROOT
+
+DOCUMENT: Final = ROOT / "docs" / "reliability.md"
+BEGIN: Final = "<!-- written by `make abuse`: begin -->"
+END: Final = "<!-- written by `make abuse`: end -->"
+MIB: Final = 1024 * 1024
+MOST_TOLD: Final = 3
+UNTOLD: Final = frozenset({"connection.success", "status.bulk"})
+"""What every connection hears is no answer to anything."""
+HEAD: Final = (
+    "| the hostile account | what it was told | p99 without it | p99 beside it | ratio | grew most |\n"
+    "|---|---|---:|---:|---:|---|\n"
+)
+MEMORY_HEAD: Final = (
+    "| processes | before, at most | during an attack, at most | grew by at most | under |\n|---|---:|---:|---:|---|\n"
+)
+
+
+def tables(results: Results) -> str:
+    """Both tables in Markdown."""
+    rows = "".join(map(_row, results.rows))
+    memory = "".join(_memory(kind, results.rows) for kind in _kinds(results.rows))
+    return f"{HEAD}{rows}\n{MEMORY_HEAD}{memory}"
+
+
+def write(results: Results, document: Path = DOCUMENT) -> None:
+    """Replace what stands between the marks. Raises ValueError when they are missing."""
+    text = document.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{document} lacks the marks that show where the tables stand")
+    document.write_text(f"{before}{BEGIN}\n\n{tables(results)}\n{END}{after}", encoding="utf-8")
+
+
+def _row(row: Row) -> str:
+    kind, grown = row.growth
+    alone = "" if row.alone_ms is None else f"{row.alone_ms.p99:.1f} ms"
+    return (
+        f"| {row.attack}: {row.description} | {_told(row.told)} | {alone} | {row.ack_ms.p99:.1f} ms"
+        f" | {row.ratio:.2f} | {kind} {grown / MIB:+.0f} MiB |\n"
+    )
+
+
+def _told(told: dict[str, int]) -> str:
+    shown = sorted(((count, what) for what, count in told.items() if what not in UNTOLD), reverse=True)[:MOST_TOLD]
+    return ", ".join(f"{count:,} × `{what}`" for count, what in shown) or "nothing"
+
+
+def _kinds(rows: Iterable[Row]) -> list[str]:
+    return sorted({kind for row in rows for kind in row.memory_before})
+
+
+def _memory(kind: str, rows: list[Row]) -> str:
+    having = [row for row in rows if kind in row.memory_before]
+    worst = max(having, key=lambda row: row.memory_highest[kind] - row.memory_before[kind])
+    before = max(row.memory_before[kind] for row in having)
+    highest = max(row.memory_highest[kind] for row in having)
+    grown = worst.memory_highest[kind] - worst.memory_before[kind]
+    return f"| {kind} | {before / MIB:.0f} MiB | {highest / MIB:.0f} MiB | {grown / MIB:.0f} MiB | {worst.attack} |\n"

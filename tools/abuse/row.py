@@ -1,0 +1,46 @@
+"""What came of one attack."""
+
+import msgspec
+
+from tools.bench.latency import Latency
+
+
+class Row(msgspec.Struct):
+    """`ack_ms`: of the honest pairs beside it, `alone_ms`: without it. `told`: what the hostile account was told, how often.
+
+    Memory in bytes, by kind of process.
+    """
+
+    attack: str
+    description: str
+    ack_ms: Latency
+    acknowledged: int
+    told: dict[str, int]
+    memory_before: dict[str, int]
+    memory_highest: dict[str, int]
+    alone_ms: Latency | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How much longer the slowest hundredth of the honest pairs waits."""
+        return self.ack_ms.p99 / self.alone_ms.p99 if self.alone_ms else float("nan")
+
+    @property
+    def growth(self) -> tuple[str, int]:
+        """The kind of process that grew most, and by how many bytes."""
+        grown = {kind: self.memory_highest[kind] - before for kind, before in self.memory_before.items()}
+        kind = max(grown, key=lambda kind: grown[kind])
+        return kind, grown[kind]
+
+
+class Results(msgspec.Struct):
+    """Rows of one run, or of several that each did a part. `machine`: what it ran on; `faults`: what must not be."""
+
+    rows: list[Row] = []
+    faults: list[str] = []
+    machine: dict[str, str] = {}
+
+    def merge(self, newer: "Results") -> "Results":
+        """These results, with what a newer run measured again."""
+        rows = {row.attack: row for row in self.rows} | {row.attack: row for row in newer.rows}
+        return Results(list(rows.values()), newer.faults, newer.machine)
