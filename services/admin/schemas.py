@@ -65,12 +65,13 @@ class NewConversation(BaseModel):
 
 
 class ConversationBody(BaseModel):
-    """A direct conversation."""
+    """A direct conversation. Messages before `firstSeq` are expired."""
 
     id: str
     participants: list[UserProfile]
     lastSeq: int
     updatedAt: str
+    firstSeq: int = 1
 
 
 class NewMessage(BaseModel):

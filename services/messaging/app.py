@@ -15,7 +15,7 @@ from services.messaging.fanout.conversation_announcer import ConversationAnnounc
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
-from services.messaging.moderation import Moderator
+from services.messaging.moderation import moderator_of
 from services.messaging.platform.conversations import PlatformConversations
 from services.messaging.platform.erasure import Erasure
 from services.messaging.platform.export import Export
@@ -26,10 +26,12 @@ from services.messaging.platform.sends import Sends
 from services.messaging.platform.user_data import UserData
 from services.messaging.profile_changes import ProfileChanges
 from services.messaging.rest.paths import add_paths
+from services.messaging.retention import Retention
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
 from services.messaging.stores.conversations import Conversations
+from services.messaging.stores.expiry import Expiry
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.people import People
 from services.messaging.stores.receipts import Receipts
@@ -64,7 +66,7 @@ from shared.settings import load
 from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
-from shared.webhooks import Outbox, Signer
+from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +109,7 @@ class Messaging:
             former=[FORMER_SIGNALS],
         )
         self._directory = Directory(pool)
-        self._moderator = _moderator(settings, shards)
+        self._moderator = moderator_of(settings, shards)
         outbox = Outbox(settings.webhook_urls)
         self._conversations = Conversations(pool, outbox)
         self._messages = Messages(pool, settings.signer(), outbox)
@@ -127,7 +129,9 @@ class Messaging:
             Changes(pool, settings.edit_window_seconds, outbox),
         )
         views = ConversationViews(pool, settings.signer())
-        handlers.announcer = ConversationAnnouncer(views, self._fanout, self._counts, shards)
+        announcer = handlers.announcer = ConversationAnnouncer(views, self._fanout, self._counts, shards)
+        expiry = Expiry(pool, settings.retention_days, settings.retention_round_seconds, outbox)
+        self._retention = Retention(expiry, shards, self._fanout, announcer)
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
         self._outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
         cycle = Cycle(handlers, self._fanout, self._indicators, self._outgoing, self._audit, self._failpoints)
@@ -162,6 +166,8 @@ class Messaging:
         supervisor.start("changes", self._changes.run())
         supervisor.start("signals", self._signals.run())
         supervisor.start("audit", self._audit.run())
+        if self._settings.retention_days:
+            supervisor.start("retention", self._retention.run())
         profiles = ProfileChanges(self._directory, People(self._pool, self._directory), self._outgoing)
         supervisor.start("profiles", profiles.run())
 
@@ -242,14 +248,6 @@ class Messaging:
         links = (self._publisher, self._commands_link, self._changes_link, self._signals_link)
         if not all(link.ready for link in links):
             raise BrokerUnavailable("not consuming")
-
-
-def _moderator(settings: Settings, shards: Shards) -> Moderator | None:
-    if settings.moderation_url is None:
-        return None
-    signer = Signer(settings.signing_secrets)
-    url = str(settings.moderation_url)
-    return Moderator(url, signer, shards, rejects_failures=settings.moderation_failure == "reject")
 
 
 async def main() -> int:

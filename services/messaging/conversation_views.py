@@ -17,7 +17,7 @@ from shared.uploads import UploadSigner
 
 AT_ONCE: Final = 50
 """Conversations read by one statement: with the largest last messages they are below 2 MiB."""
-_OWN_COLUMNS: Final = 22
+_OWN_COLUMNS: Final = 23
 """Of a row: those behind them are the last message's, in the order of `message_of`."""
 
 
@@ -59,6 +59,7 @@ class ConversationViews:
         (
             conversation_id,
             last_seq,
+            first_seq,
             updated_at,
             unread,
             muted_until,
@@ -89,6 +90,7 @@ class ConversationViews:
             unread,
             instant(updated_at),
             OwnState(instant(muted_until) if muted else None, archived, pinned, marked_unread, cleared_seq, read_seq),
+            first_seq,
         )
 
     def _last_message(

@@ -49,6 +49,11 @@ MODERATED = Counter(
     ["verdict"],
 )
 
+EXPIRED = Counter("chat_messaging_expired_total", "Messages deleted because they were older than the retention time.")
+RETENTION_ROUNDS = Counter(
+    "chat_messaging_retention_rounds_total", "Looks through all conversations for expired messages."
+)
+
 APPEND_SECONDS: Final = STATEMENT_SECONDS.labels("append")
 EDIT_SECONDS: Final = STATEMENT_SECONDS.labels("edit")
 DELETE_SECONDS: Final = STATEMENT_SECONDS.labels("delete")

@@ -16,6 +16,7 @@ from yarl import URL
 
 from services.messaging import metrics
 from services.messaging.requests import key_of
+from services.messaging.settings import Settings
 from shared.outbound.sessions import is_explicit, open_session
 from shared.protocol import keys, limits
 from shared.protocol.codec import json_encoder, msgpack_encoder
@@ -208,3 +209,12 @@ def _shown(name: str, command: Moderated) -> dict[str, Any]:
     if command.metadata is not None:
         shown["metadata"] = msgspec.Raw(command.metadata.encode())
     return shown
+
+
+def moderator_of(settings: Settings, shards: Shards) -> Moderator | None:
+    """The hook that `settings` name, if any."""
+    if settings.moderation_url is None:
+        return None
+    signer = Signer(settings.signing_secrets)
+    url = str(settings.moderation_url)
+    return Moderator(url, signer, shards, rejects_failures=settings.moderation_failure == "reject")

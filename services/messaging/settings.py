@@ -34,6 +34,12 @@ class Settings(UploadSettings, SigningSettings):
     edit_window_seconds: float = Field(
         86_400, ge=0, description="How long after sending a message can be edited; 0: always."
     )
+    retention_days: float = Field(
+        0, ge=0, le=36_500, description="Messages that are older are deleted, with all that belongs to them; 0: never."
+    )
+    retention_round_seconds: float = Field(
+        60, gt=0, description="Pause between two rounds that look for expired messages."
+    )
     unread_sample_seconds: float = Field(
         10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
     )

@@ -38,7 +38,10 @@ class OwnState(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Conversation(msgspec.Struct, rename="camel", frozen=True):
-    """A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden."""
+    """A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden.
+
+    Messages before `firstSeq` are expired (`CHAT_RETENTION_DAYS`); it is 1 while none is, and `lastSeq` + 1 when all are.
+    """
 
     id: Uuid
     participants: list[Participant]
@@ -47,6 +50,7 @@ class Conversation(msgspec.Struct, rename="camel", frozen=True):
     unread: int
     updated_at: Instant
     me: OwnState
+    first_seq: int = 1
 
 
 class ConversationUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):

@@ -261,8 +261,8 @@ class ConversationUpdated(msgspec.Struct, tag="conversation.updated", tag_field=
     "id": "0190a1b2-0000-7000-8000-00000000c001", "participants": [{"id": "550e8400-e29b-41d4-a716-446655440000",
     "username": "somchai", "displayName": "สมชาย มีสุข", "avatar": null, "readSeq": 6, "deliveredSeq": 7}],
     "lastMessage": null, "lastSeq": 7, "unread": 0, "updatedAt": "2024-01-01T11:00:00.000Z",
-    "me": {"mutedUntil": null, "archived": true, "pinned": false, "markedUnread": false, "clearedSeq": 0, "readSeq": 7}}},
-    "cursor": "1704103200000007-77"}`
+    "me": {"mutedUntil": null, "archived": true, "pinned": false, "markedUnread": false, "clearedSeq": 0, "readSeq": 7},
+    "firstSeq": 1}}, "cursor": "1704103200000007-77"}`
     """
 
     payload: ConversationUpdatedPayload

@@ -45,7 +45,7 @@ async def test_a_conversation_is_made_once_for_both(people: People) -> None:
     assert again.status_code == 200
     assert again.json()["id"] == made.json()["id"]
     body = made.json()
-    assert body.keys() == {"id", "participants", "lastMessage", "lastSeq", "unread", "updatedAt", "me"}
+    assert body.keys() == {"id", "participants", "lastMessage", "lastSeq", "unread", "updatedAt", "me", "firstSeq"}
     assert {one["username"] for one in body["participants"]} == {alice.username, bob.username}
     assert (body["lastMessage"], body["lastSeq"], body["unread"]) == (None, 0, 0)
 

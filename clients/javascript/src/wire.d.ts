@@ -224,7 +224,7 @@ export interface ConversationUpdatedPayload {
   conversation: Conversation;
 }
 
-/** A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden. */
+/** A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden. Messages before `firstSeq` are expired (`CHAT_RETENTION_DAYS`); it is 1 while none is, and `lastSeq` + 1 when all are. */
 export interface Conversation {
   /** A UUID in its hyphenated form */
   id: string;
@@ -235,6 +235,7 @@ export interface Conversation {
   /** RFC 3339 UTC with milliseconds */
   updatedAt: string;
   me: OwnState;
+  firstSeq?: number;
 }
 
 /** A participant, how far it has read, and how far its devices have everything. 0: nothing yet. */

@@ -72,12 +72,16 @@ class Message(TypedDict):
 
 
 class Conversation(TypedDict):
-    """A direct conversation. `unread` counts the caller's unread messages; `lastSeq` is 0 without messages."""
+    """A direct conversation. `unread` counts the caller's unread messages; `lastSeq` is 0 without messages.
+
+    Messages before `firstSeq` are expired: the history begins there.
+    """
 
     id: str
     participants: list[User]
     lastMessage: Message | None
     lastSeq: int
+    firstSeq: int
     unread: int
     updatedAt: str
 

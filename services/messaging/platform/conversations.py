@@ -28,6 +28,7 @@ class PlatformConversations:
             ],
             "lastSeq": found.last_seq,
             "updatedAt": instant(found.updated_at),
+            "firstSeq": found.first_seq,
         }
         return Opened(json_encoder.encode(shown).decode(), created)
 
@@ -36,11 +37,11 @@ class PlatformConversations:
         span = await self._conversations.span(page.conversation_id)
         if span is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
-        viewer, last_seq = span.user_low, span.last_seq
+        viewer, first_seq, last_seq = span.user_low, span.first_seq, span.last_seq
         if page.forward:
-            seqs = range(page.seq + 1, min(last_seq, page.seq + page.limit) + 1)
+            seqs = range(max(first_seq, page.seq + 1), min(last_seq, max(first_seq - 1, page.seq) + page.limit) + 1)
         else:
             end = min(page.seq or last_seq + 1, last_seq + 1)
-            seqs = range(max(1, end - page.limit), end)
+            seqs = range(max(first_seq, end - page.limit), end)
         found = await self._messages.at([(viewer, page.conversation_id, seq) for seq in seqs])
-        return MessagePage([json_encoder.encode(message).decode() for message in found], last_seq)
+        return MessagePage([json_encoder.encode(message).decode() for message in found], last_seq, first_seq)

@@ -33,6 +33,7 @@ class Export:
         if found is None:
             return ExportPage([_line(_block(block)) for block in await self._data.blocks(user_id)])
         lines = [] if after else [_line(_conversation(found))]
+        after = max(after, found.first_seq - 1)
         seqs = range(after + 1, min(found.last_seq, after + BATCH) + 1)
         messages = await self._messages.at([(user_id, found.conversation_id, each) for each in seqs])
         lines += [_line(_message(message, user_id)) for message in messages]

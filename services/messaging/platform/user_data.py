@@ -10,11 +10,12 @@ from shared.uploads import claims
 from shared.webhooks import Outbox
 
 _NEXT: Final = """
-    SELECT id::text, user_low::text, user_high::text, last_seq, created_at FROM messaging.conversations
+    SELECT id::text, user_low::text, user_high::text, last_seq, created_at, first_seq FROM messaging.conversations
     WHERE (user_low = $1::uuid OR user_high = $1::uuid) AND id > $2::uuid ORDER BY id LIMIT 1
 """
 _ONE: Final = """
-    SELECT id::text, user_low::text, user_high::text, last_seq, created_at FROM messaging.conversations WHERE id = $1::uuid
+    SELECT id::text, user_low::text, user_high::text, last_seq, created_at, first_seq
+    FROM messaging.conversations WHERE id = $1::uuid
 """
 _OWN: Final = """
     SELECT seq FROM messaging.messages
@@ -65,6 +66,7 @@ class UserConversation(NamedTuple):
     user_high: str
     last_seq: int
     created_at: datetime
+    first_seq: int
 
     def other(self, user_id: str) -> str:
         """The other participant."""

@@ -112,7 +112,7 @@ class OwnState(BaseModel):
 
 
 class ConversationBody(BaseModel):
-    """A direct conversation as the asking user sees it."""
+    """A direct conversation as the asking user sees it. Messages before `firstSeq` are expired."""
 
     id: str
     participants: list[ConversationParticipant]
@@ -121,6 +121,7 @@ class ConversationBody(BaseModel):
     unread: int
     updatedAt: str
     me: OwnState
+    firstSeq: int
 
 
 class ListQuery(PageQuery):

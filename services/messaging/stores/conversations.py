@@ -36,7 +36,7 @@ class Conversation:
     """A conversation as one of its participants sees it. `updated_at`: its last message, or when it was made.
 
     `participants` stand in the order of their ids, and `marks` in theirs. The fields after `updated_at` are the user's own:
-    messages up to `cleared_seq` are hidden from it.
+    messages up to `cleared_seq` are hidden from it. Messages before `first_seq` are expired, for both.
     """
 
     conversation_id: str
@@ -51,6 +51,12 @@ class Conversation:
     marked_unread: bool
     cleared_seq: int
     read_seq: int
+    first_seq: int
+
+    @property
+    def begins_behind(self) -> int:
+        """The user's history begins with the seq after this one: what is before was cleared, or is expired."""
+        return max(self.cleared_seq, self.first_seq - 1)
 
 
 class SettingsChange(NamedTuple):
@@ -75,15 +81,18 @@ class TooManyPinned(ValueError):
 
 
 class Span(NamedTuple):
-    """The participants of a conversation, and its last seq."""
+    """The participants of a conversation, its last seq, and the first one that is not expired."""
 
     user_low: str
     user_high: str
     last_seq: int
+    first_seq: int
 
 
 _REVIVE: Final = "UPDATE messaging.conversations SET erased = false WHERE id = $1::uuid AND erased"
-_SPAN: Final = "SELECT user_low::text, user_high::text, last_seq FROM messaging.conversations WHERE id = $1::uuid"
+_SPAN: Final = (
+    "SELECT user_low::text, user_high::text, last_seq, first_seq FROM messaging.conversations WHERE id = $1::uuid"
+)
 
 
 class Conversations:
@@ -171,6 +180,7 @@ def _conversation(row: asyncpg.Record, now: datetime) -> Conversation:
         marked_unread=row["marked_unread"],
         cleared_seq=row["cleared_seq"],
         read_seq=row["read_seq"],
+        first_seq=row["first_seq"],
     )
 
 

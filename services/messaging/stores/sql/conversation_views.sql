@@ -4,7 +4,7 @@
 -- How far the other side is, as far as this user may see it: marks that were made while a block stood are the other's own affair. When
 -- the last message was read and delivered: by its receiver's mark that has its seq, for no mark is beyond the last message.
 -- The other side has no mark where its row says 0. What few messages have is looked up in CASE, so that the others don't pay for it; a quote as history.sql says.
-SELECT c.id::text, c.last_seq, c.updated_at,
+SELECT c.id::text, c.last_seq, c.first_seq, c.updated_at,
        CASE WHEN is_low THEN c.unread_low ELSE c.unread_high END AS unread,
        CASE WHEN is_low THEN c.muted_low_until ELSE c.muted_high_until END AS muted_until,
        CASE WHEN is_low THEN c.archived_low ELSE c.archived_high END AS archived,

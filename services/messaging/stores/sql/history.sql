@@ -11,7 +11,8 @@
 -- which it stands, or else the one of now. Of a message that the viewer has cleared it quotes nothing but the seq.
 -- The look-ups of what few messages have stand in CASE, so that the others don't pay for them. LIMIT 1 as in append.sql.
 WITH mine AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, CASE WHEN user_low = $1 THEN cleared_low ELSE cleared_high END AS cleared_seq
+    SELECT id, user_low, user_high, last_seq,
+           GREATEST(CASE WHEN user_low = $1 THEN cleared_low ELSE cleared_high END, first_seq - 1) AS cleared_seq
     FROM messaging.conversations
     WHERE id = $2 AND $1::uuid IN (user_low, user_high)
     LIMIT 1

@@ -1,0 +1,75 @@
+-- Delete the expired beginning of a conversation's history, or so many messages of it, with what belongs to them.
+-- Run while the conversation is locked, in a transaction. $1 conversation, $2 messages before this time are expired,
+-- $3 how many messages at most, $4 what was in the inboxes before this time is gone from there
+--
+-- One row, none when nothing is expired: the first seq that is gone and the last one, the participants with their unread counts
+-- and whether these changed, the conversation's version, the id of the last message if that is gone, and the seqs that
+-- inboxes may still show: sent, edited, reacted to, or quoted since $4. An inbox holds 512 events, so quotes are looked for in
+-- as many messages.
+--
+-- Only the beginning goes: a message that is younger, as those of a late import are, keeps what is behind it.
+-- Of each participant's marks the newest one that the other side sees stays: it says how far the participant has read.
+WITH conversation AS MATERIALIZED (
+    SELECT * FROM messaging.conversations WHERE id = $1::uuid
+), oldest AS MATERIALIZED (
+    SELECT m.seq, m.created_at
+    FROM conversation c
+    JOIN messaging.messages m ON m.conversation_id = c.id AND m.seq >= c.first_seq AND m.seq < c.first_seq + $3
+), part AS MATERIALIZED (
+    SELECT c.first_seq AS first, COALESCE(min(o.seq) FILTER (WHERE o.created_at >= $2) - 1, max(o.seq)) AS last
+    FROM conversation c
+    JOIN oldest o ON true
+    GROUP BY c.first_seq
+), gone AS MATERIALIZED (
+    SELECT m.seq, m.id, m.sender_id, m.deleted_at,
+           m.created_at >= $4 OR m.edited_at >= $4 AS is_recent
+    FROM part p
+    JOIN messaging.messages m ON m.conversation_id = $1::uuid AND m.seq BETWEEN p.first AND p.last
+), without_messages AS (
+    DELETE FROM messaging.messages m USING part p WHERE m.conversation_id = $1::uuid AND m.seq BETWEEN p.first AND p.last
+), without_revisions AS (
+    DELETE FROM messaging.revisions r USING part p WHERE r.conversation_id = $1::uuid AND r.seq BETWEEN p.first AND p.last
+), without_reactions AS (
+    DELETE FROM messaging.reactions r USING part p WHERE r.conversation_id = $1::uuid AND r.seq BETWEEN p.first AND p.last
+    RETURNING r.seq, r.at
+), without_receipts AS (
+    DELETE FROM messaging.receipts r
+    USING part p, conversation c
+    WHERE r.conversation_id = $1::uuid AND r.user_id IN (c.user_low, c.user_high) AND r.seq <= p.last
+        AND EXISTS (
+            SELECT FROM messaging.receipts n
+            WHERE n.conversation_id = r.conversation_id AND n.user_id = r.user_id AND n.read = r.read AND n.seq > r.seq
+                AND NOT n.silent
+        )
+), unread AS MATERIALIZED (
+    SELECT count(*) FILTER (
+               WHERE g.seq > GREATEST(c.read_low, c.cleared_low) AND g.sender_id <> c.user_low AND g.deleted_at IS NULL
+           ) AS low,
+           count(*) FILTER (
+               WHERE g.seq > GREATEST(c.read_high, c.cleared_high) AND g.sender_id <> c.user_high AND g.deleted_at IS NULL
+           ) AS high
+    FROM conversation c
+    LEFT JOIN gone g ON true
+), advanced AS (
+    UPDATE messaging.conversations c
+    SET first_seq = p.last + 1, version = c.version + 1,
+        unread_low = GREATEST(c.unread_low - u.low, 0), unread_high = GREATEST(c.unread_high - u.high, 0)
+    FROM part p, unread u
+    WHERE c.id = $1::uuid AND p.last >= p.first
+)
+SELECT p.first, p.last, c.user_low::text, c.user_high::text,
+       GREATEST(c.unread_low - u.low, 0) AS unread_low, GREATEST(c.unread_high - u.high, 0) AS unread_high,
+       u.low > 0 AND c.unread_low > 0 AS changed_low, u.high > 0 AND c.unread_high > 0 AS changed_high,
+       c.version + 1 AS version,
+       (SELECT g.id::text FROM gone g WHERE g.seq = c.last_seq) AS last_message,
+       ARRAY(
+           SELECT g.seq FROM gone g WHERE g.is_recent
+           UNION
+           SELECT r.seq FROM without_reactions r WHERE r.at >= $4
+           UNION
+           SELECT m.reply_to FROM messaging.messages m
+           WHERE m.conversation_id = c.id AND m.seq > GREATEST(p.last, c.last_seq - 512) AND m.created_at >= $4
+               AND m.reply_to BETWEEN p.first AND p.last
+       ) AS recent
+FROM part p, conversation c, unread u
+WHERE p.last >= p.first

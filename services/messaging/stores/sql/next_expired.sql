@@ -1,0 +1,23 @@
+-- The next conversation whose oldest message is expired, among so many. $1 the last conversation that is done,
+-- $2 messages before this time are expired, $3 how many conversations are looked at
+--
+-- One row: the conversation or null, the last one that was looked at or null at the end, and whether the look was full.
+WITH looked AS MATERIALIZED (
+    SELECT id, first_seq
+    FROM messaging.conversations
+    WHERE id > $1::uuid
+    ORDER BY id
+    LIMIT $3
+)
+SELECT (
+           SELECT l.id::text
+           FROM looked l
+           CROSS JOIN LATERAL (
+               SELECT created_at FROM messaging.messages WHERE conversation_id = l.id AND seq = l.first_seq LIMIT 1
+           ) m
+           WHERE m.created_at < $2
+           ORDER BY l.id
+           LIMIT 1
+       ) AS expired,
+       (SELECT l.id::text FROM looked l ORDER BY l.id DESC LIMIT 1) AS last,
+       (SELECT count(*) = $3 FROM looked) AS is_full

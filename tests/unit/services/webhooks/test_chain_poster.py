@@ -1,0 +1,141 @@
+"""What becomes of a chain of events: PostgreSQL and the endpoint are played by lists."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+
+from services.webhooks.chain_poster import FRESH_SECONDS, ChainPoster
+from services.webhooks.deletions import Deletions
+from services.webhooks.event_store import EventStore, Waiting
+from services.webhooks.sender import Refused, Sender
+from shared.outbound.circuit import FAILURES, Circuit
+
+RETRY = timedelta(hours=24)
+
+
+class Store:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.deleted: list[int] = []
+        self.held: dict[int, datetime] = {}
+        self.refused: list[int] = []
+        self.buried: list[int] = []
+        self.gone: set[int] = set()
+
+    async def find(self, event_id: int) -> tuple[str, datetime, str] | None:
+        return None if event_id in self.gone else ("message.created", datetime.now(UTC), '{"content":null}')
+
+    async def hold(self, until: Mapping[int, datetime]) -> None:
+        self.held |= until
+
+    async def refuse(self, event_id: int, _until: datetime, _reason: str) -> None:
+        self.refused.append(event_id)
+
+    async def bury(self, event_id: int, _reason: str) -> None:
+        self.buried.append(event_id)
+
+    async def delete(self, ids: list[int]) -> None:
+        self.deleted += ids
+
+
+class Endpoint:
+    """Refuses the ids in `refuses`."""
+
+    name = "endpoint"
+
+    def __init__(self) -> None:
+        self.refuses: set[str] = set()
+        self.taken: list[tuple[str, str]] = []
+
+    async def post(self, event_id: str, _type: str, _at: datetime, data: str) -> None:
+        if event_id in self.refuses:
+            raise Refused("status 500", "")
+        self.taken.append((event_id, data))
+
+
+class World:
+    def __init__(self) -> None:
+        self.store = Store()
+        self.endpoint = Endpoint()
+        self.circuit = Circuit(time.monotonic)
+        store = cast(EventStore, self.store)
+        self.deletions = Deletions(store)
+        self.poster = ChainPoster(store, cast(Sender, self.endpoint), self.deletions, self.circuit, RETRY)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    deleting = asyncio.create_task(made.deletions.run())
+    yield made
+    deleting.cancel()
+    await asyncio.wait([deleting])
+
+
+def waiting(number: int, *, attempts: int = 0, refused_before: timedelta | None = None) -> Waiting:
+    first = None if refused_before is None else datetime.now(UTC) - refused_before
+    return Waiting(number, f"e{number}", "key", "message.created", datetime.now(UTC), "{}", first, attempts)
+
+
+async def test_what_is_taken_is_deleted_before_the_key_is_let_go(world: World) -> None:
+    assert await world.poster.post([waiting(1), waiting(2)], time.monotonic()) is None
+    assert world.store.deleted == [1, 2]
+
+
+async def test_what_is_behind_a_refused_event_waits_as_long_as_that_does(world: World) -> None:
+    world.endpoint.refuses = {"e2"}
+    until = await world.poster.post([waiting(1), waiting(2), waiting(3)], time.monotonic())
+    assert until is not None
+    assert [event_id for event_id, _ in world.endpoint.taken] == ["e1"]
+    assert (world.store.refused, world.store.held, world.store.deleted) == ([2], {3: until}, [1])
+
+
+async def test_an_event_that_was_refused_for_too_long_is_a_dead_letter(world: World) -> None:
+    world.endpoint.refuses = {"e1"}
+    chain = [waiting(1, attempts=9, refused_before=RETRY + timedelta(seconds=1)), waiting(2)]
+    assert await world.poster.post(chain, time.monotonic()) is None
+    assert (world.store.buried, world.store.deleted) == ([1], [2])
+
+
+async def test_an_event_that_was_read_long_ago_is_read_again(world: World) -> None:
+    world.store.gone = {1}
+    await world.poster.post([waiting(1), waiting(2)], time.monotonic() - FRESH_SECONDS - 1)
+    assert world.endpoint.taken == [("e2", '{"content":null}')]
+
+
+async def test_one_conversation_that_is_always_refused_opens_no_circuit(world: World) -> None:
+    world.endpoint.refuses = {"e1"}
+    for attempt in range(1, 2 * FAILURES):
+        await world.poster.post([waiting(1, attempts=attempt, refused_before=timedelta(0))], time.monotonic())
+    assert not world.circuit.is_open
+
+
+async def test_new_events_that_are_all_refused_open_the_circuit_and_the_rest_waits(world: World) -> None:
+    world.endpoint.refuses = {f"e{number}" for number in range(FAILURES)}
+    for number in range(FAILURES):
+        await world.poster.post([waiting(number)], time.monotonic())
+    assert world.circuit.is_open
+    assert await world.poster.post([waiting(99)], time.monotonic()) is not None
+    assert list(world.store.held) == [99]
+
+
+async def test_what_was_taken_is_deleted_although_the_work_is_cancelled(world: World) -> None:
+    stuck = asyncio.Event()
+
+    async def post(event_id: str, _type: str, _at: datetime, data: str) -> None:
+        if event_id == "e2":
+            stuck.set()
+            await asyncio.Event().wait()
+
+    world.endpoint.post = post  # type: ignore[method-assign]
+    work = asyncio.create_task(world.poster.post([waiting(1), waiting(2)], time.monotonic()))
+    await stuck.wait()
+    work.cancel()
+    await asyncio.wait([work])
+    await world.deletions.settled()
+    assert world.store.deleted == [1]
