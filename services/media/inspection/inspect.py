@@ -91,7 +91,9 @@ def _image(task: Task, mime_type: str) -> Inspected:
 
 def _recording(task: Task, kind: Kind, mime_type: str) -> Inspected:
     found = recordings.describe(task.source)
-    plain = Inspected(kind, mime_type, None, None, found.width, found.height, found.duration_ms)
+    stripped = task.folder / "result"
+    result = stripped if recordings.strip(task.source, mime_type, stripped) else None
+    plain = Inspected(kind, mime_type, result, None, found.width, found.height, found.duration_ms)
     frame, thumbnail = task.folder / "poster.png", task.folder / "thumbnail"
     if kind != "video" or not recordings.poster(task.source, frame):
         return plain

@@ -20,6 +20,14 @@ MAX_DURATION_SECONDS: Final = 10 * 24 * 3600
 MIN_BITS_A_SECOND: Final = 250
 """A recording of fewer is longer by its header than it can be: speech codecs begin at 450."""
 _CPU_SECONDS: Final = 10
+MUXERS: Final = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "audio/mp4": "ipod",
+    "audio/webm": "webm",
+}
+"""Types that cameras and phones record → ffmpeg's name of the container."""
 
 
 class Recording(NamedTuple):
@@ -46,6 +54,23 @@ def poster(file: Path, target: Path) -> bool:
     # -protocol_whitelist: a playlist in the file must not make ffmpeg read other files or URLs.
     command = ("ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-i", str(file))
     done = _run((*command, "-frames:v", "1", "-vf", "thumbnail=10,scale='min(1280,iw)':-2", "-y", str(target)))
+    return done is not None and target.exists() and target.stat().st_size > 0
+
+
+def strip(file: Path, mime_type: str, target: Path) -> bool:
+    """Write the sound and the pictures of a recording to `target`, without what cameras add: place, device, time, telemetry.
+
+    Nothing is encoded anew, and the orientation stays. False where there is no ffmpeg, for other types than `MUXERS`, and when
+    ffmpeg can't: then the file is served as it came.
+    """
+    muxer = MUXERS.get(mime_type)
+    if muxer is None or shutil.which("ffmpeg") is None:
+        return False
+    command = ("ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-i", str(file))
+    kept = ("-map", "0:v?", "-map", "0:a?", "-map_metadata", "-1", "-map_chapters", "-1", "-c", "copy")
+    # Each stream has metadata of its own; `bitexact` leaves out the name of the program and the time.
+    plain = ("-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1", "-fflags", "+bitexact")
+    done = _run((*command, *kept, *plain, "-f", muxer, "-y", str(target)))
     return done is not None and target.exists() and target.stat().st_size > 0
 
 

@@ -81,6 +81,20 @@ def test_without_ffmpeg_a_video_has_a_duration_and_no_poster(tmp_path: Path, mon
     assert not recordings.poster(file, tmp_path / "poster.png")
 
 
+@pytest.mark.parametrize(("name", "mime_type"), [("film.mp4", "video/mp4"), ("film.mov", "video/quicktime")])
+async def test_a_film_loses_the_place_where_it_was_made(tmp_path: Path, name: str, mime_type: str) -> None:
+    tags = ("-metadata", "location=+13.7563+100.5018/", "-metadata", "comment=at home")
+    file = video(tmp_path / name, *tags, "-movflags", "use_metadata_tags")
+    assert b"+13.7563" in file.read_bytes()
+    found = await look(file, mime_type)
+    assert found.result is not None
+    served = found.result.read_bytes()
+    assert b"+13.7563" not in served
+    assert b"at home" not in served
+    again = recordings.describe(found.result)
+    assert (again.width, again.height, again.duration_ms) == (found.width, found.height, found.duration_ms)
+
+
 def test_a_playlist_makes_ffmpeg_read_nothing_else(tmp_path: Path) -> None:
     secret = tmp_path / "secret.wav"
     secret.write_bytes(sound())
