@@ -1,6 +1,6 @@
 """Messages that bring uploads: both are changed in one transaction, so that neither ever stands without the other."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from services.messaging.stores.appended import Appended, Draft
+from services.messaging.stores.sql import DELETED_KEYS
 from shared.protocol.errors import ErrorCode
 from shared.uploads import UploadSigner, claims
 from shared.uploads.claims import Claim, Connection, Resolved
@@ -26,12 +27,16 @@ async def append_with_uploads(
     """Take the uploads that `drafts` name, `append` the messages that got theirs, and say of all, in order, what became of them.
 
     The caller holds the transaction. Without a signer there are no uploads here. Raises what asyncpg raises.
+
+    A message that was deleted has let go of its uploads. Sent again, it is a repetition as any other; whether its body is the
+    same can't be told any more.
     """
     resolved = await _resolve(connection, drafts, signer)
+    deleted = await _deleted(connection, {place: drafts[place] for place, found in resolved.items() if found.refusal})
     taken = {
-        place: draft if place not in resolved else _with_media(draft, resolved[place])
+        place: draft if place not in resolved or place in deleted else _with_media(draft, resolved[place])
         for place, draft in enumerate(drafts)
-        if place not in resolved or resolved[place].refusal is None
+        if place not in resolved or resolved[place].refusal is None or place in deleted
     }
     appended = dict(zip(taken, await append(list(taken.values())) if taken else [], strict=True))
     await claims.use(
@@ -48,6 +53,8 @@ async def append_with_uploads(
         found = resolved.get(place)
         if found is None:
             results.append(appended[place])
+        elif place in deleted:
+            results.append(appended[place]._replace(verdict="repeated"))
         elif found.refusal is not None:
             results.append(_refused(found.refusal))
         else:
@@ -66,6 +73,16 @@ async def _resolve(connection: Connection, drafts: Sequence[Draft], signer: Uplo
     if signer is None:
         return {place: Resolved(claim.media, (), ErrorCode.UPLOAD_NOT_FOUND) for place, claim in named.items()}
     return dict(zip(named, await claims.resolve(connection, list(named.values())), strict=True))
+
+
+async def _deleted(connection: Connection, drafts: Mapping[int, Draft]) -> set[int]:
+    """The places of drafts whose message stands and was deleted."""
+    if not drafts:
+        return set()
+    places = list(drafts)
+    columns = zip(*[(each.send.conversation_id, each.send.user_id, each.key) for each in drafts.values()], strict=True)
+    rows = await connection.fetch(DELETED_KEYS, *map(list, columns))
+    return {places[row["position"] - 1] for row in rows}
 
 
 def _with_media(draft: Draft, found: Resolved) -> Draft:

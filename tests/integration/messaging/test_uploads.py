@@ -77,6 +77,21 @@ async def test_a_repetition_finds_its_own_uploads_used(messages: Messages, repli
     assert await row(replica.pool, other) == ("ready", None)
 
 
+async def test_a_deleted_message_that_is_sent_again_is_a_repetition(
+    messages: Messages, replica: Replica, talk: Talk
+) -> None:
+    """Its uploads are gone, and nothing is sent a second time."""
+    alice = talk.one
+    upload, other = await new_upload(replica.pool, talk, alice), await new_upload(replica.pool, talk, alice)
+    await messages.append([draft(talk, alice, "a", upload)])
+    await replica.changes.delete([talk.delete(alice, 1)])
+    again = await messages.append([draft(talk, alice, "b", other), draft(talk, alice, "a", upload)])
+    assert [(result.verdict, result.seq) for result in again] == [("new", 2), ("repeated", 1)]
+    assert verdicts(await messages.append([draft(talk, alice, "c", upload)])) == ["upload_not_found"]
+    [stored] = await messages.at([(alice.id, talk.id, 1)])
+    assert (stored.deleted_at is not None, bytes(stored.media)) == (True, b"[]")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("state", ["reserved", "processing", "used", "rejected", "released", "deleted"])
 async def test_what_is_not_ready_is_refused(messages: Messages, replica: Replica, talk: Talk, state: str) -> None:
     upload = await new_upload(replica.pool, talk, talk.one, "ready")
