@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.messaging.fanout.fanout import OutdatedError
 from shared.postgres import Pool
 from shared.protocol import keys, relay
 from shared.protocol.relay import Command
@@ -203,6 +204,30 @@ async def test_a_deleted_text_is_nowhere(
     assert shows[0][1]["message"]["deletedAt"] == shows[1][1]["deletedAt"]
     assert shows[2][1]["message"]["replyTo"] == {"seq": 1, "deletedAt": shows[1][1]["deletedAt"]}
     assert (await shown(replica, talk, 2))["replyTo"] == {"seq": 1, "deletedAt": shows[1][1]["deletedAt"]}
+
+
+@pytest.mark.parametrize("change", ["edit", "delete"])
+async def test_a_replica_that_announces_late_shows_what_stands(
+    replica: Replica, shards: Shards, talk: Talk, gateway: Gateway, change: str
+) -> None:
+    """It has stored a message; before it announces that, another replica has changed the message and announced so."""
+    await run(replica, gateway, talk.send(talk.one, "first", "t0"))
+    late, send = replica.fanout.effects(), talk.send(talk.one, "zebra", "t1")
+    await replica.handlers.send([(gateway.batch(), 0, send)], late)
+    command = talk.edit(talk.one, 2, "horse") if change == "edit" else talk.delete(talk.one, 2)
+    await run(replica, gateway, command)
+    with pytest.raises(OutdatedError):
+        await replica.fanout.deliver(late)
+    assert b"zebra" not in await inbox_texts(shards, talk.other)
+    # As the cycle does then: all is read again, and the command is a repetition.
+    await run(replica, gateway, send, again=True)
+    for person in (talk.one, talk.other):
+        texts = await inbox_texts(shards, person)
+        assert b"zebra" not in texts
+        shown_by = [text for text in texts.split(b"\n") if b'"seq":2' in text and b'"message":{' in text]
+        assert shown_by
+        assert all((b"horse" if change == "edit" else b'"deletedAt"') in text for text in shown_by)
+    assert await replica.counts.compare(talk.other.id) == []
 
 
 async def test_the_last_message_follows(replica: Replica, shards: Shards, talk: Talk, gateway: Gateway) -> None:
