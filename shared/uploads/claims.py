@@ -20,6 +20,7 @@ _LOCK: Final = load_sql(_PACKAGE, "lock_uploads")
 _USE: Final = load_sql(_PACKAGE, "use_uploads")
 _RELEASE: Final = load_sql(_PACKAGE, "release_uploads")
 _RELEASE_OF_USER: Final = load_sql(_PACKAGE, "release_uploads_of_user")
+_OF_USER: Final = load_sql(_PACKAGE, "uploads_of_user")
 _IS_PARTICIPANT: Final = load_sql(_PACKAGE, "is_participant")
 
 _NOT_READY: Final = frozenset({"reserved", "processing"})
@@ -78,6 +79,11 @@ async def release_of_user(connection: Connection, user_id: str) -> None:
     await connection.execute(_RELEASE_OF_USER, user_id)
 
 
+async def of_user(pool: "asyncpg.Pool[asyncpg.Record]", user_id: str, after: str, most: int) -> list[asyncpg.Record]:
+    """Uploads of a user behind the id `after`, at most so many: id, conversation, state, name, type, size, time."""
+    return await pool.fetch(_OF_USER, user_id, after, most)
+
+
 async def is_participant(connection: "Connection | asyncpg.Pool[asyncpg.Record]", conversation: str, user: str) -> bool:
     """Whether a user takes part in a conversation."""
     return bool(await connection.fetchval(_IS_PARTICIPANT, conversation, user))
@@ -121,4 +127,14 @@ def _upload_ids(items: Iterable[dict[str, Any]]) -> Iterable[str]:
     return (item["uploadId"] for item in items if "uploadId" in item)
 
 
-__all__ = ["Claim", "Resolved", "has_uploads", "is_participant", "release", "release_of_user", "resolve", "use"]
+__all__ = [
+    "Claim",
+    "Resolved",
+    "has_uploads",
+    "is_participant",
+    "of_user",
+    "release",
+    "release_of_user",
+    "resolve",
+    "use",
+]

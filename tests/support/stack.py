@@ -105,8 +105,11 @@ class Stack:
         for name in settings:
             await self.restart(name)
 
-    def setting(self, name: str) -> str:
-        """A setting that every service has."""
+    def setting(self, name: str, process: str = "") -> str:
+        """A setting that every service has, or that of one process."""
+        for program in self._local.layout.services:
+            if program.name == process:
+                return program.environment[name]
         return self._setting(name)
 
     def _setting(self, name: str) -> str:

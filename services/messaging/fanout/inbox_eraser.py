@@ -1,16 +1,17 @@
-"""Takes deleted messages out of inboxes: a replay shows them as they now stand.
+"""Takes deleted messages and erased people out of inboxes: a replay shows them as they now stand.
 
 What shows the message loses its content, a change of it becomes `message.deleted`, and a quote of it keeps `seq` alone. An entry
 of a stream can't be changed, and one that is removed leaves its bytes in the stream's node: the inbox is written anew.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from services.messaging.fanout.message_changes import DeletedMessage
+from shared.directory import ERASED_NAME
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.server import MessageDeleted, MessageUpdated, ReactionUpdated, event_type
 from shared.redis import Script, Shards
@@ -39,27 +40,50 @@ class InboxEraser:
         for user_id, messages in by_user.items():
             await self._erase(user_id, messages)
 
+    async def erase_person(self, user_id: str, person_id: str) -> None:
+        """Take the profile of an erased person out of a user's inbox. Raises RedisError; repeating it changes nothing."""
+        await self._rewrite(user_id, [(person_id, '"username":')], lambda event: _erase_person(event, person_id))
+
     async def _erase(self, user_id: str, messages: list[DeletedMessage]) -> None:
-        shard = self._shards.of(user_id)
         patterns = [(message.conversation_id, f'"seq":{message.seq}[,}}]') for message in messages]
+        await self._rewrite(user_id, patterns, lambda event: _erase_messages(event, messages))
+
+    async def _rewrite(self, user_id: str, patterns: Sequence[tuple[str, str]], change: Callable[[Any], Any]) -> None:
+        """Change the events whose texts hold the first and match the second of a pair in `patterns`."""
+        shard = self._shards.of(user_id)
         found = await _FIND(shard, user_id, msgpack_encoder.encode(patterns))
         replaced: list[str] = []
         for entry_id, text in zip(found[::2], found[1::2], strict=True):
-            erased = erase_from(text.decode(), messages)
-            if erased != text.decode():
-                replaced += (entry_id.decode(), erased)
+            changed = _changed(text.decode(), change)
+            if changed != text.decode():
+                replaced += (entry_id.decode(), changed)
         if replaced:
             await _REPLACE(shard, user_id, msgpack_encoder.encode(replaced))
 
 
-def erase_from(text: str, messages: Iterable[DeletedMessage]) -> str:
-    """The text of an inbox entry (an event up to its unread total, or to its last brace) without the deleted messages."""
+def _changed(text: str, change: Callable[[Any], Any]) -> str:
+    """The text of an inbox entry (an event up to its unread total, or to its last brace) with a change of its event."""
     counted = text.endswith(_COUNTED)
-    event = msgspec.json.decode(text + ("0}}}" if counted else "}"))
-    for message in messages:
-        event = _erase_event(event, message)
+    event = change(msgspec.json.decode(text + ("0}}}" if counted else "}")))
     encoded = json_encoder.encode(event).decode()
     return encoded.removesuffix("0}}}") if counted else encoded.removesuffix("}")
+
+
+def _erase_person(value: Any, person_id: str) -> Any:
+    """An event, or a part of it, in which the person's profile is that of an erased user."""
+    if isinstance(value, list):
+        return [_erase_person(item, person_id) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("id") == person_id and "username" in value:
+        return {**value, "username": person_id, "displayName": ERASED_NAME, "avatar": None}
+    return {name: _erase_person(item, person_id) for name, item in value.items()}
+
+
+def _erase_messages(event: dict[str, Any], messages: Iterable[DeletedMessage]) -> dict[str, Any]:
+    for message in messages:
+        event = _erase_event(event, message)
+    return event
 
 
 def _erase_event(event: dict[str, Any], message: DeletedMessage) -> dict[str, Any]:

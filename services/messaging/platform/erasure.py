@@ -69,6 +69,7 @@ class Erasure:
         """End a conversation, and tell the other participant."""
         conversation_id = found.conversation_id
         await self._data.close(user_id, conversation_id)
+        await self._fanout.eraser.erase_person(found.other(user_id), user_id)
         effects = self._fanout.effects("")
         told = UserDeleted(UserDeletedPayload(user_id, conversation_id))
         effects.events_for(found.other(user_id)).add(open_event(told), NOBODY)

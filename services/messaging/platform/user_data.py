@@ -44,6 +44,14 @@ _CLOSE: Final = """
 _BLOCKS: Final = """
     SELECT blocker::text, blocked::text, active, changed_at FROM messaging.blocks WHERE blocker = $1::uuid OR blocked = $1::uuid
 """
+_REACTIONS: Final = """
+    SELECT seq, emoji, at FROM messaging.reactions
+    WHERE conversation_id = $1::uuid AND seq BETWEEN $2 AND $3 AND user_id = $4::uuid AND active ORDER BY seq, at
+"""
+_REPORTS: Final = """
+    SELECT id::text, conversation_id::text, reason, comment, state, created_at FROM messaging.reports
+    WHERE reporter_id = $1::uuid AND id > $2::uuid ORDER BY id LIMIT $3
+"""
 _FORGET: Final = (
     "DELETE FROM messaging.blocks WHERE blocker = $1::uuid OR blocked = $1::uuid",
     "DELETE FROM messaging.reactions r USING messaging.conversations c "
@@ -82,6 +90,37 @@ class UserBlock(NamedTuple):
     changed_at: datetime
 
 
+class UserReaction(NamedTuple):
+    """A reaction of the user that stands."""
+
+    seq: int
+    emoji: str
+    at: datetime
+
+
+class UserReport(NamedTuple):
+    """What the user reported."""
+
+    report_id: str
+    conversation_id: str
+    reason: str
+    comment: str | None
+    state: str
+    created_at: datetime
+
+
+class UserUpload(NamedTuple):
+    """What the user uploaded."""
+
+    upload_id: str
+    conversation_id: str
+    state: str
+    name: str
+    mime_type: str
+    size: int
+    reserved_at: datetime
+
+
 class UserData:
     """The tables of messaging, by user."""
 
@@ -110,6 +149,18 @@ class UserData:
     async def blocks(self, user_id: str) -> list[UserBlock]:
         """Blocks by and of the user."""
         return [UserBlock(*row) for row in await self._pool.fetch(_BLOCKS, user_id)]
+
+    async def reactions(self, user_id: str, conversation_id: str, first: int, last: int) -> list[UserReaction]:
+        """The user's reactions to messages from `first` to `last`."""
+        return [UserReaction(*row) for row in await self._pool.fetch(_REACTIONS, conversation_id, first, last, user_id)]
+
+    async def reports(self, user_id: str, after: str, most: int) -> list[UserReport]:
+        """The user's next reports, in the order of their ids."""
+        return [UserReport(*row) for row in await self._pool.fetch(_REPORTS, user_id, after, most)]
+
+    async def uploads(self, user_id: str, after: str, most: int) -> list[UserUpload]:
+        """The user's next uploads, in the order of their ids."""
+        return [UserUpload(*row) for row in await claims.of_user(self._pool, user_id, after, most)]
 
     async def forget(self, user_id: str) -> None:
         """Delete the rest: blocks, reactions, what the user wrote in reports, and uploads; and tell webhooks."""
