@@ -152,6 +152,20 @@ async def test_edits_deletions_and_blocks(hook: Receiver, pair: Pair) -> None:
     await hook.expect("block.removed", blockerId=pair.alice.id, blockedId=pair.bob.id)
 
 
+async def test_reports_and_erasures(hook: Receiver, platform: Platform, pair: Pair) -> None:
+    alice = await pair.alice.connect()
+    await alice.send("message.send", **text_message(pair.conversation, "Buy now", "t-1"))
+    await alice.expect("message.sent")
+    report = {"conversationId": pair.conversation, "seqs": [1], "reason": "spam"}
+    made = await pair.bob.call("POST", "/chat/reports", json=report)
+    assert made.status_code == 201
+    told = await hook.expect("report.created", conversationId=pair.conversation)
+    assert told["data"]["reason"] == "spam"
+    await platform.expect(202, "DELETE", f"/users/{pair.alice.id}")
+    await hook.expect("user.deleted", userId=pair.alice.id)
+    assert len(hook.of_type("user.deleted", userId=pair.alice.id)) == 1
+
+
 async def test_deleted_content_is_not_in_what_still_waits(hook: Receiver, pair: Pair) -> None:
     await hook.expect("conversation.created", conversationId=pair.conversation)
     alice, refusing = await pair.alice.connect(), True
