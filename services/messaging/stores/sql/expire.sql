@@ -14,19 +14,30 @@ WITH conversation AS MATERIALIZED (
 ), oldest AS MATERIALIZED (
     SELECT m.seq, m.created_at
     FROM conversation c
-    JOIN messaging.messages m ON m.conversation_id = c.id AND m.seq >= c.first_seq AND m.seq < c.first_seq + $3
+    CROSS JOIN LATERAL (
+        SELECT seq, created_at FROM messaging.messages
+        WHERE conversation_id = c.id AND seq >= c.first_seq AND seq < c.first_seq + $3
+        ORDER BY seq
+        LIMIT $3
+    ) m
 ), part AS MATERIALIZED (
     SELECT c.first_seq AS first, COALESCE(min(o.seq) FILTER (WHERE o.created_at >= $2) - 1, max(o.seq)) AS last
     FROM conversation c
     JOIN oldest o ON true
     GROUP BY c.first_seq
 ), gone AS MATERIALIZED (
-    SELECT m.seq, m.id, m.sender_id, m.deleted_at,
+    SELECT m.place, m.seq, m.id, m.sender_id, m.deleted_at,
            m.created_at >= $4 OR m.edited_at >= $4 AS is_recent
     FROM part p
-    JOIN messaging.messages m ON m.conversation_id = $1::uuid AND m.seq BETWEEN p.first AND p.last
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place, * FROM messaging.messages
+        WHERE conversation_id = $1::uuid AND seq BETWEEN p.first AND p.last
+        ORDER BY seq
+        LIMIT $3
+    ) m
 ), without_messages AS (
-    DELETE FROM messaging.messages m USING part p WHERE m.conversation_id = $1::uuid AND m.seq BETWEEN p.first AND p.last
+    DELETE FROM messaging.messages m USING gone g
+    WHERE m.ctid = g.place AND m.conversation_id = $1::uuid AND m.seq = g.seq
 ), without_revisions AS (
     DELETE FROM messaging.revisions r USING part p WHERE r.conversation_id = $1::uuid AND r.seq BETWEEN p.first AND p.last
 ), without_reactions AS (
@@ -67,9 +78,14 @@ SELECT p.first, p.last, c.user_low::text, c.user_high::text,
            UNION
            SELECT r.seq FROM without_reactions r WHERE r.at >= $4
            UNION
-           SELECT m.reply_to FROM messaging.messages m
-           WHERE m.conversation_id = c.id AND m.seq > GREATEST(p.last, c.last_seq - 512) AND m.created_at >= $4
-               AND m.reply_to BETWEEN p.first AND p.last
+           SELECT m.reply_to
+           FROM (
+               SELECT reply_to, created_at FROM messaging.messages
+               WHERE conversation_id = c.id AND seq > GREATEST(p.last, c.last_seq - 512)
+               ORDER BY seq
+               LIMIT 512
+           ) m
+           WHERE m.created_at >= $4 AND m.reply_to BETWEEN p.first AND p.last
        ) AS recent
 FROM part p, conversation c, unread u
 WHERE p.last >= p.first

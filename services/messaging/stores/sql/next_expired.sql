@@ -13,7 +13,10 @@ SELECT (
            SELECT l.id::text
            FROM looked l
            CROSS JOIN LATERAL (
-               SELECT created_at FROM messaging.messages WHERE conversation_id = l.id AND seq = l.first_seq LIMIT 1
+               SELECT created_at FROM messaging.messages
+               WHERE conversation_id = l.id AND seq BETWEEN l.first_seq AND l.first_seq
+               ORDER BY seq
+               LIMIT 1
            ) m
            WHERE m.created_at < $2
            ORDER BY l.id
