@@ -70,7 +70,8 @@ def test_every_module_can_be_imported_by_python_3_10(wheel: Path, tmp_path: Path
     install_packages(tmp_path, versions.PYODIDE)
     shutil.copy(PROGRAM, tmp_path)
     output = run_command(["node", PROGRAM.name, str(tmp_path / "site"), IMPORT_ALL], tmp_path)
-    assert "(3, 10): 19 modules" in output
+    modules = [path for path in (CLIENT / "chat_client").rglob("*.py") if path.name != "__init__.py"]
+    assert f"(3, 10): {len(modules)} modules" in output
 
 
 def test_a_generated_client_of_the_rest_calls_can_be_imported(tmp_path: Path) -> None:
