@@ -204,7 +204,7 @@ async def test_no_pong_in_time_closes_with_4410_and_the_socket_goes(
     start_gateway: StartGateway, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.3)
-    gateway = await start_gateway(ping_seconds=0.3, pong_seconds=0.8)
+    gateway = await start_gateway(ping_seconds=0.5, pong_seconds=3)
     client = await Tcp.connect(gateway, alice)
     assert (await client.frame())[0] == Opcode.PING
     assert await client.close_code() == 4410
@@ -213,7 +213,7 @@ async def test_no_pong_in_time_closes_with_4410_and_the_socket_goes(
 
 
 async def test_pongs_keep_a_connection(start_gateway: StartGateway, alice: str) -> None:
-    gateway = await start_gateway(ping_seconds=0.2, pong_seconds=0.6)
+    gateway = await start_gateway(ping_seconds=0.5, pong_seconds=3)
     client = await Tcp.connect(gateway, alice)
     for _ in range(8):
         opcode, payload = await client.frame()
