@@ -13,6 +13,13 @@ LIST_HINTS: Final = {**HINTS, "enable_sort": "off"}
 all. Without full sorts it reads the index in order, which costs users with few no more; incremental sorts stay allowed."""
 
 _PACKAGE: Final = "services.messaging.stores"
+_QUOTE_AND_REACTIONS: Final = load_sql(_PACKAGE, "quote_and_reactions")
+
+
+def _load_showing(name: str) -> str:
+    """A statement that shows messages, with the columns that all such statements have."""
+    return load_sql(_PACKAGE, name).replace("{{QUOTE_AND_REACTIONS}}", _QUOTE_AND_REACTIONS.rstrip())
+
 
 APPEND: Final = load_sql(_PACKAGE, "append")
 APPEND_SYSTEM: Final = load_sql(_PACKAGE, "append_system")
@@ -26,10 +33,10 @@ REACT: Final = load_sql(_PACKAGE, "react")
 SEEN_AT: Final = load_sql(_PACKAGE, "seen_at")
 MARK: Final = load_sql(_PACKAGE, "mark")
 MESSAGES_AT: Final = load_sql(_PACKAGE, "messages_at")
-HISTORY: Final = load_sql(_PACKAGE, "history")
+HISTORY: Final = _load_showing("history")
 UNREAD: Final = load_sql(_PACKAGE, "unread")
 CONVERSATIONS: Final = load_sql(_PACKAGE, "conversations")
-CONVERSATION_VIEWS: Final = load_sql(_PACKAGE, "conversation_views")
+CONVERSATION_VIEWS: Final = _load_showing("conversation_views")
 CREATE_CONVERSATION: Final = load_sql(_PACKAGE, "create_conversation")
 FIND_BLOCK: Final = load_sql(_PACKAGE, "find_block")
 SET_BLOCK: Final = load_sql(_PACKAGE, "set_block")

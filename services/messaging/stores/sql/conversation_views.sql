@@ -25,33 +25,7 @@ SELECT c.id::text, c.last_seq, c.first_seq, c.updated_at,
        side.other_id::text AS other_id, other.username, other.display_name, other.avatar,
        m.seq, m.id::text AS message_id, m.sender_id::text, m.type, m.content, m.media, m.created_at,
        m.reply_to, m.metadata, m.edited_at, m.deleted_at,
-       CASE WHEN m.reply_to > side.cleared_seq THEN (
-           SELECT jsonb_build_array(
-               q.sender_id, q.type,
-               left(CASE WHEN former.seq IS NULL THEN q.content ELSE former.content END, 100),
-               (extract(epoch FROM q.deleted_at) * 1000)::bigint
-           )::text
-           FROM messaging.messages q
-           LEFT JOIN LATERAL (
-               SELECT seq, content
-               FROM messaging.revisions
-               WHERE conversation_id = q.conversation_id AND seq = q.seq AND changed AND last_seq >= m.seq
-               ORDER BY replaced_at
-               LIMIT 1
-           ) former ON true
-           WHERE q.conversation_id = m.conversation_id AND q.seq BETWEEN m.reply_to AND m.reply_to
-           ORDER BY q.seq
-           LIMIT 1
-       ) END AS quoted,
-       CASE WHEN m.reacted THEN (
-           SELECT jsonb_agg(jsonb_build_object('emoji', emoji, 'userIds', user_ids) ORDER BY first)::text
-           FROM (
-               SELECT emoji, min(version) AS first, jsonb_agg(user_id ORDER BY version) AS user_ids
-               FROM messaging.reactions
-               WHERE conversation_id = m.conversation_id AND seq = m.seq AND active
-               GROUP BY emoji
-           ) by_emoji
-       ) END AS reactions
+{{QUOTE_AND_REACTIONS}}
 FROM unnest($2::uuid[]) WITH ORDINALITY AS w (id, position)
 CROSS JOIN LATERAL (SELECT * FROM messaging.conversations WHERE id = w.id AND $1::uuid IN (user_low, user_high) LIMIT 1) c
 CROSS JOIN LATERAL (

@@ -63,33 +63,7 @@ WITH mine AS MATERIALIZED (
 )
 SELECT CASE WHEN m.seq IS NULL OR m.seq = p.first THEN (SELECT text FROM head) END AS head,
        m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at, m.reply_to, m.metadata, m.edited_at, m.deleted_at,
-       CASE WHEN m.reply_to > p.cleared_seq THEN (
-           SELECT jsonb_build_array(
-               q.sender_id, q.type,
-               left(CASE WHEN former.seq IS NULL THEN q.content ELSE former.content END, 100),
-               (extract(epoch FROM q.deleted_at) * 1000)::bigint
-           )::text
-           FROM messaging.messages q
-           LEFT JOIN LATERAL (
-               SELECT seq, content
-               FROM messaging.revisions
-               WHERE conversation_id = q.conversation_id AND seq = q.seq AND changed AND last_seq >= m.seq
-               ORDER BY replaced_at
-               LIMIT 1
-           ) former ON true
-           WHERE q.conversation_id = m.conversation_id AND q.seq BETWEEN m.reply_to AND m.reply_to
-           ORDER BY q.seq
-           LIMIT 1
-       ) END AS quoted,
-       CASE WHEN m.reacted THEN (
-           SELECT jsonb_agg(jsonb_build_object('emoji', emoji, 'userIds', user_ids) ORDER BY first)::text
-           FROM (
-               SELECT emoji, min(version) AS first, jsonb_agg(user_id ORDER BY version) AS user_ids
-               FROM messaging.reactions
-               WHERE conversation_id = m.conversation_id AND seq = m.seq AND active
-               GROUP BY emoji
-           ) by_emoji
-       ) END AS reactions
+{{QUOTE_AND_REACTIONS}}
 FROM page p
 LEFT JOIN LATERAL (
     SELECT *
