@@ -120,6 +120,7 @@ class Link:
                 underlay.on_consumer_cancel_callbacks.add(on_cancel)
                 opened = Opened(connection, channel, frames)
                 await self._on_open(opened)
+            _end_if_cancelled()
             self.opened = opened
             log.info("amqp.connected", link=self._name)
             await closed.wait()
@@ -128,6 +129,17 @@ class Link:
             self.opened = None
             frames.detach()
             await asyncio.shield(_close_quietly(connection))
+
+
+def _end_if_cancelled() -> None:
+    """Raise CancelledError when this task was cancelled: aiormq swallows that now and then while a channel opens.
+
+    To cancel again doesn't help: a TaskGroup, as consumers have, cancels its tasks once. What aiormq turns into an error is
+    told apart by `translate_errors`.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _close_quietly(connection: AbstractConnection) -> None:

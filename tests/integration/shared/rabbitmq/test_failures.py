@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from shared.protocol.topology import Queue
 from shared.rabbitmq import Consumer, Publisher, Unroutable
+from shared.rabbitmq.link import Link, Opened
 from tests.support.broker import DEAD, SECONDS, WORK, consumer_of, publisher_of, running, take, until, waiting
 
 OTHERWISE = Queue(WORK.name, {"x-queue-type": "quorum", "x-max-length": 17})
@@ -144,3 +145,26 @@ async def test_a_message_that_kills_its_consumers_buries_no_other(
     letter = await (await channel.get_queue(DEAD.name)).get(no_ack=True)
     assert letter is not None
     assert letter.body == b"poison"
+
+
+@pytest.mark.parametrize("swallowed_as", [None, ConnectionError("lost")])
+async def test_a_link_ends_though_a_library_swallowed_that_it_shall(
+    amqp_url: str, swallowed_as: Exception | None
+) -> None:
+    begun = asyncio.Event()
+
+    async def on_open(_opened: Opened) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if swallowed_as is not None:
+                raise swallowed_as from None
+
+    keeping = asyncio.create_task(Link(SecretStr(amqp_url), "test", on_open).run())
+    await begun.wait()
+    keeping.cancel()
+    done, _ = await asyncio.wait([keeping], timeout=SECONDS)
+    keeping.cancel()
+    assert done
+    assert keeping.cancelled()
