@@ -7,7 +7,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from services.messaging.stores.message_rows import NO_RECEIPT, Receipt, message_of
+from services.messaging.stores.message_rows import NO_RECEIPT, Profile, Receipt, message_of, sender_of
 from services.messaging.stores.sql import CONVERSATION_VIEWS
 from shared.postgres import Pool
 from shared.protocol.codec import instant
@@ -21,16 +21,7 @@ _OWN_COLUMNS: Final = 23
 """Of a row: those behind them are the last message's, in the order of `message_of`."""
 
 
-class Own(msgspec.Struct, array_like=True):
-    """The asking user's profile."""
-
-    id: str
-    username: str | None
-    display_name: str | None
-    avatar: str | None
-
-
-_own_decoder: Final = msgspec.json.Decoder(Own)
+_profile_decoder: Final = msgspec.json.Decoder(Profile)
 
 
 class ConversationViews:
@@ -72,7 +63,7 @@ class ConversationViews:
             *others,
         ) = columns[: _OWN_COLUMNS - 5]
         other_id, username, display_name, avatar = columns[_OWN_COLUMNS - 4 : _OWN_COLUMNS]
-        other = Sender(other_id, username or other_id, display_name or other_id, avatar)
+        other = sender_of(other_id, username, display_name, avatar)
         other_read_seq, _, other_delivered_seq, *_ = others
         other_read_seq = other_read_seq or 0
         participants = [
@@ -110,10 +101,7 @@ class ConversationViews:
 
 def _own(user_id: str, text: str | None) -> Sender:
     """The asking user's profile, of its JSON."""
-    if text is None:
-        return Sender(user_id, user_id, user_id, None)
-    found = _own_decoder.decode(text)
-    return Sender(user_id, found.username or user_id, found.display_name or user_id, found.avatar)
+    return sender_of(user_id, None, None, None) if text is None else _profile_decoder.decode(text).sender()
 
 
 def _participant(profile: Sender, read_seq: int, delivered_seq: int) -> Participant:

@@ -7,6 +7,7 @@ import msgspec
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.user_events import NOBODY, AnnouncedMessage, Count
 from services.messaging.stores.blocks import BlockSet
+from services.messaging.stores.message_rows import sender_of
 from services.messaging.stores.messages import NO_MEDIA, Appended
 from services.messaging.stores.receipts import Mark, Marked
 from services.messaging.stores.system_messages import SystemAppended
@@ -22,7 +23,6 @@ from shared.protocol.payloads import (
     MessageReadAckPayload,
     MessageReadUpdatePayload,
     MessageSentPayload,
-    Sender,
     Unread,
 )
 from shared.protocol.relay import MarkRead, SendMessage
@@ -95,7 +95,7 @@ def add_message_new(
 def with_sender(message: Message, appended: Appended) -> Message:
     """The message with its sender's profile. A sender whose name was never seen is named by the id."""
     sender_id = message.sender_id or ""
-    sender = Sender(sender_id, appended.username or sender_id, appended.display_name or sender_id, appended.avatar)
+    sender = sender_of(sender_id, appended.username, appended.display_name, appended.avatar)
     return msgspec.structs.replace(message, sender=sender)
 
 

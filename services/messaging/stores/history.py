@@ -6,23 +6,14 @@ from typing import Final, Literal, NamedTuple
 import asyncpg
 import msgspec
 
-from services.messaging.stores.message_rows import NO_RECEIPT, Receipt, message_of
+from services.messaging.stores.message_rows import NO_RECEIPT, Profile, Receipt, message_of
 from services.messaging.stores.sql import HISTORY
 from shared.postgres import Pool
 from shared.protocol.codec import instant_of_ms
-from shared.protocol.payloads import Message, Sender
+from shared.protocol.payloads import Message
 from shared.uploads import UploadSigner
 
 Way = Literal["after", "before", "around"]
-
-
-class Profile(msgspec.Struct, array_like=True):
-    """A participant as the directory knows it."""
-
-    id: str
-    username: str
-    display_name: str
-    avatar: str | None
 
 
 class Mark(msgspec.Struct, array_like=True):
@@ -94,13 +85,7 @@ class _Reader:
         self._user_id = user_id
         self._conversation_id = conversation_id
         self._others = {head.user_low: head.user_high, head.user_high: head.user_low}
-        self._senders = {
-            profile.id: Sender(
-                profile.id, profile.username or profile.id, profile.display_name or profile.id, profile.avatar
-            )
-            for profile in (head.low, head.high)
-            if profile is not None
-        }
+        self._senders = {profile.id: profile.sender() for profile in (head.low, head.high) if profile is not None}
         self._marks: dict[tuple[str, bool], _Line] = {}
         for mark in head.marks or ():
             user = head.user_low if mark.is_low else head.user_high

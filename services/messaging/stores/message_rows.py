@@ -13,6 +13,24 @@ NO_MEDIA: Final = msgspec.Raw(b"[]")
 _NOTHING_RARE: Final[list[Any]] = [None] * 6
 
 
+class Profile(msgspec.Struct, array_like=True):
+    """A user as the directory knows them. Names are None where no token of theirs was seen."""
+
+    id: str
+    username: str | None
+    display_name: str | None
+    avatar: str | None
+
+    def sender(self) -> Sender:
+        """The profile in a message: whose name was never seen is named by the id."""
+        return sender_of(self.id, self.username, self.display_name, self.avatar)
+
+
+def sender_of(user_id: str, username: str | None, display_name: str | None, avatar: str | None) -> Sender:
+    """A sender. One whose name was never seen is named by the id."""
+    return Sender(user_id, username or user_id, display_name or user_id, avatar)
+
+
 class Quoted(msgspec.Struct, array_like=True):
     """What a reply quotes."""
 
@@ -60,7 +78,7 @@ def message_of(
         receipt.read_at,
         receipt.delivered_at,
         instant(created_at),
-        msgspec.UNSET if system else senders.get(sender_id) or Sender(sender_id, sender_id, sender_id, None),
+        msgspec.UNSET if system else senders.get(sender_id) or sender_of(sender_id, None, None, None),
     )
     rare = columns[7:]
     return Message(*known) if rare == _NOTHING_RARE else Message(*known, *_rarities(*rare))

@@ -11,12 +11,12 @@ from uuid_utils import uuid7
 
 from services.messaging.stores.appended import Appended, Draft
 from services.messaging.stores.attaching import Executor, append_with_uploads
-from services.messaging.stores.message_rows import NO_MEDIA, media_of, raw_of
+from services.messaging.stores.message_rows import NO_MEDIA, media_of, raw_of, sender_of
 from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from services.messaging.stores.webhook_events import message_created
 from shared.postgres import Pool
 from shared.protocol.codec import instant
-from shared.protocol.payloads import Message, ReplyTo, Sender
+from shared.protocol.payloads import Message, ReplyTo
 from shared.protocol.relay import SYSTEM_USER, SendMessage
 from shared.protocol.webhooks import WebhookEvent
 from shared.uploads import UploadSigner
@@ -136,7 +136,7 @@ def _message(row: asyncpg.Record, signer: UploadSigner | None) -> Message:
     if sender_id == SYSTEM_USER:
         sender_id, sender = None, None
     else:
-        sender = Sender(sender_id, row["username"] or sender_id, row["display_name"] or sender_id, row["avatar"])
+        sender = sender_of(sender_id, row["username"], row["display_name"], row["avatar"])
     return Message(
         id=row["id"],
         conversation_id=row["conversation_id"],
