@@ -85,12 +85,12 @@ def reason_of(message: AbstractIncomingMessage) -> str:
 @asynccontextmanager
 async def _open(amqp_url: str, queue: str) -> AsyncIterator[tuple[AbstractChannel, AbstractQueue]]:
     declared = _declaration(queue)
-    async with await _connect(amqp_url) as connection:
+    async with await connect(amqp_url) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         yield channel, await channel.declare_queue(queue, durable=True, arguments=declared.arguments)
 
 
-async def _connect(amqp_url: str) -> AbstractConnection:
+async def connect(amqp_url: str) -> AbstractConnection:
     """A connection to the first node of the URL that answers. Raises the last one's AMQPError, OSError or TimeoutError."""
     *others, last = split_hosts(amqp_url)
     for node in others:

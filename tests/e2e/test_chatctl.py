@@ -37,11 +37,13 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def started(stack: Stack, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`chatctl`, ended when the block is."""
+async def started(
+    stack: Stack, *arguments: str, variables: dict[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`chatctl`, ended when the block is. `variables`: its environment, where it isn't the usual one."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tools.chatctl", *arguments),
-        env=environment(stack),
+        env=variables or environment(stack),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

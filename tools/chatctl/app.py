@@ -6,7 +6,21 @@ from typing import Final
 import typer
 from rich.console import Console
 
-from tools.chatctl import audit, bench_compare, dead_letters, media, revoke, send, status, tail, token, unread, webhooks
+from tools.chatctl import (
+    audit,
+    bench_compare,
+    dead_letters,
+    doctor,
+    media,
+    probe,
+    revoke,
+    send,
+    status,
+    tail,
+    token,
+    unread,
+    webhooks,
+)
 from tools.chatctl.failure import Failure
 from tools.vapid import vapid
 
@@ -23,6 +37,8 @@ app.command()(token.token)
 app.command()(send.send)
 app.command()(tail.tail)
 app.command()(status.status)
+app.command()(doctor.doctor)
+app.command()(probe.probe)
 app.command()(revoke.revoke)
 app.command()(unread.unread)
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -31,7 +31,7 @@ class Health:
 
 def status(as_json: JsonOption = False) -> None:
     """Show every process of the local stack; fails when one isn't ready."""
-    healths = asyncio.run(_ask_all(processes()))
+    healths = asyncio.run(ask_all(processes()))
     if as_json:
         print(json.dumps([asdict(health) for health in healths]))
     else:
@@ -42,7 +42,8 @@ def status(as_json: JsonOption = False) -> None:
         )
 
 
-async def _ask_all(known: list[Process]) -> list[Health]:
+async def ask_all(known: list[Process]) -> list[Health]:
+    """The state of each process, in the same order."""
     async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as http:
         states = await asyncio.gather(*(_state(http, process) for process in known))
     return [Health(one.name, one.pid, one.port, state) for one, state in zip(known, states, strict=True)]

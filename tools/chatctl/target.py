@@ -50,6 +50,12 @@ def processes() -> list[Process]:
     return [Process(entry["name"], entry["pid"], entry["port"]) for entry in stack["processes"]]
 
 
+def find_url() -> str | None:
+    """The origin that `CHAT_URL` or the local stack names; None when neither does."""
+    stack = _read_stack()
+    return os.environ.get("CHAT_URL", "").rstrip("/") or (None if stack is None else str(stack["url"]))
+
+
 def open_redis() -> Shards:
     """The partitions of the Redis of the environment, or of the local stack. Raises Failure."""
     url = backend_url("redis", "CHAT_REDIS_URLS")

@@ -57,6 +57,8 @@ def names() -> str:
     others = {
         *("CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT", "CHAT_ENV_FILE"),
         *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
+        *("CHAT_PROBE_TOKEN_URL", "CHAT_PROBE_CLIENTS", "CHAT_PROBE_METRICS"),
+        *("CHAT_PROBE_PUSH_ORIGIN", "CHAT_PROBE_PUSH_LISTEN"),
     }
     return "\n".join(sorted({*re.findall(r"CHAT_[A-Z0-9_]*[A-Z0-9]", text()), *others})) + "\n"
 

@@ -29,8 +29,10 @@ FILES = [
 OF_COMPOSE = {
     *("CHAT_PORT", "CHAT_ADMIN_PORT", "CHAT_IMAGE", "CHAT_DEV_IMAGE", "CHAT_ENV_FILE", "CHAT_URL"),
     *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
+    *("CHAT_PROBE_TOKEN_URL", "CHAT_PROBE_CLIENTS", "CHAT_PROBE_METRICS"),
+    *("CHAT_PROBE_PUSH_ORIGIN", "CHAT_PROBE_PUSH_LISTEN"),
 }
-"""Variables of docker-compose.yml and the Makefile, which no process reads."""
+"""Variables of docker-compose.yml, the Makefile and `chatctl`, which no service reads."""
 FOREIGN_METRICS = {"up", "process_start_time_seconds", "rabbitmq_detailed_queue_messages_ready"}
 """Prometheus' own, its client's, and RabbitMQ's (https://www.rabbitmq.com/docs/prometheus#detailed-endpoint)."""
 
