@@ -37,6 +37,8 @@ COPY deploy/image/healthcheck.py /usr/local/lib/healthcheck.py
 COPY migrations migrations
 COPY shared shared
 COPY services services
+# Messaging serves them.
+COPY docs/api/openapi.json docs/api/asyncapi.json docs/api/
 # The root is read-only where it runs, so the bytecode is made here.
 RUN python -m compileall -q /app
 USER 10001:10001

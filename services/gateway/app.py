@@ -15,7 +15,7 @@ from services.gateway.downlink.takeover import Takeover
 from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.drain import Drain
 from services.gateway.handshake.admission import Admission
-from services.gateway.handshake.endpoint import WebSocketEndpoint, add_websocket
+from services.gateway.handshake.endpoint import PATH, WebSocketEndpoint, add_websocket
 from services.gateway.handshake.request import TokenCheck
 from services.gateway.registry.connections import ConnectionRegistry
 from services.gateway.registry.users import UserRegistration
@@ -181,6 +181,7 @@ def server_config(process: Process) -> uvicorn.Config:
             process.database.notes,
         ),
         settings.allowed_origins,
+        verdict_paths=[PATH],
     )
     token_check = TokenCheck(process.verifier, settings.allowed_origins)
     endpoint = WebSocketEndpoint(

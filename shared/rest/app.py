@@ -1,6 +1,6 @@
 """A FastAPI app as every service has it: errors of the contract, bounded bodies, health."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,8 +47,13 @@ def create_app(
     health: Health,
     allowed_origins: Sequence[str] = (),
     bounds: Bounds | None = None,
+    *,
+    verdict_paths: Collection[str] = (),
 ) -> FastAPI:
-    """An app without documentation pages of its own: the published documents are generated (`docs/api`)."""
+    """An app without documentation pages of its own: the published documents are generated (`docs/api`).
+
+    `verdict_paths`: see `OriginGate`.
+    """
     bounds = bounds or Bounds()
     app = FastAPI(
         title=title,
@@ -75,7 +80,7 @@ def create_app(
         expose_headers=["WWW-Authenticate", "Retry-After", *HEADERS],
     )
     if allowed_origins:
-        app.add_middleware(OriginGate, allowed_origins=allowed_origins)
+        app.add_middleware(OriginGate, allowed_origins=allowed_origins, verdict_paths=verdict_paths)
     add_error_handlers(app)
     add_health(app, health)
     return app

@@ -1,7 +1,9 @@
 """The published OpenAPI document and the services say the same: every answer is one that the document describes."""
 
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -9,8 +11,9 @@ from schemathesis.specs.openapi import checks
 
 from tests.e2e.conftest import Pair
 from tests.support.people import People, text_message
+from tests.support.stack import Stack
 from tests.support.uploads import File, picture, send_bytes
-from tools.docs import openapi
+from tools.docs import asyncapi, openapi
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -92,6 +95,21 @@ def test_whatever_is_asked_is_answered_as_described(label: str, mode: Any, peopl
         case.call_and_validate(base_url=alice.url, headers=headers, checks=CHECKS)
 
     ask()
+
+
+@pytest.mark.parametrize(
+    ("path", "document"), [("/openapi.json", openapi.document), ("/asyncapi.json", asyncapi.document)]
+)
+async def test_the_system_serves_its_documents(path: str, document: Callable[[], Any], stack: Stack) -> None:
+    async with httpx.AsyncClient(base_url=stack.url) as client:
+        whole = await client.get(path, headers={"Accept-Encoding": "identity"})
+        assert (whole.status_code, whole.headers["content-type"]) == (200, "application/json")
+        assert whole.json() == document()
+        compressed = await client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert compressed.json() == document()
+        assert int(compressed.headers["content-length"]) < len(whole.content) / 5
+        known = await client.get(path, headers={"If-None-Match": whole.headers["etag"]})
+        assert (known.status_code, known.content) == (304, b"")
 
 
 def test_every_call_is_among_the_right_ones() -> None:

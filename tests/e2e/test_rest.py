@@ -154,7 +154,13 @@ async def test_pages_of_an_allowed_origin_may_call(people: People, stack: Stack,
     alice = people.make()
     allowed = await alice.call("OPTIONS", path, headers={"Origin": stack.url, **asked})
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, stack.url)
-    foreign = await alice.call("OPTIONS", path, headers={"Origin": "https://evil.example", **asked})
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+async def test_pages_of_a_foreign_origin_may_not_call(people: People, method: str, path: str) -> None:
+    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
+    foreign = await people.make().call("OPTIONS", path, headers={"Origin": "https://evil.example", **asked})
+    assert foreign.status_code == 403
     assert "access-control-allow-origin" not in foreign.headers
 
 

@@ -107,7 +107,7 @@ def test_a_commonjs_program_survives_a_refused_connection_of_ws(packed_client: P
 def test_the_package_is_small_and_clean(clients: Path, packed_client: Path) -> None:
     sources = clients / "javascript"
     run_command(["npm", "run", "types"], sources)
-    # The build that packed it refuses a client of more than 12 KiB.
+    # The build that packed it refuses a client of more than 12 kB.
     assert "All good" in run_command(["npx", "publint", "--strict"], sources)
     run_command(["npx", "attw", str(packed_client), "--format", "ascii", "--profile", "node16"], sources)
 

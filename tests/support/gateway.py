@@ -75,8 +75,12 @@ class RunningGateway:
 
     async def get(self, path: str, **options: Any) -> httpx.Response:
         """A plain GET."""
+        return await self.request("GET", path, **options)
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A plain request."""
         async with httpx.AsyncClient(base_url=self.url, timeout=SECONDS) as client:
-            return await client.get(path, **options)
+            return await client.request(method, path, **options)
 
     async def ready(self) -> bool:
         """What `/readyz` says."""

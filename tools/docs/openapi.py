@@ -69,7 +69,10 @@ def document() -> dict[str, Any]:
         openapi_version="3.1.0",
         description="JSON, the same JWT as on the socket in `Authorization: Bearer`, the same error object.",
         routes=app.routes,
-        servers=[{"url": "http://127.0.0.1:8080", "description": "The local stack (`make run`)"}],
+        servers=[
+            {"url": "/", "description": "Where this document comes from"},
+            {"url": "http://127.0.0.1:8080", "description": "The local stack (`make run`)"},
+        ],
     )
     for path, verbs in made["paths"].items():
         for verb, call in verbs.items():

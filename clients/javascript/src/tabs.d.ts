@@ -8,7 +8,7 @@ export interface TabOptions extends ClientOptions {
 
 /** A client that shares its connection with the other tabs of this browser, with the calls and events of ChatClient. */
 export interface TabClient
-  extends Omit<ChatClient, "pending" | "drafts" | "resumeFrom"> {
+  extends Omit<ChatClient, "pending" | "drafts"> {
   /** Whether this tab holds the connection. */
   readonly isLeader: boolean;
 }

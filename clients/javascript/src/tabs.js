@@ -19,6 +19,8 @@ const ALL_EVENTS = [...new Set([...Object.values(EVENT), ...OWN_EVENTS])];
 const ASKED = ["block", "unblock", "edit", "deleteMessage", "addReaction", "removeReaction"];
 /** What every tab may tell the client. */
 const TOLD = ["discard", "track", "markRead", "markDelivered", "typing", "stopTyping", "setStatus", "wake"];
+/** @type {{ state: any, userId: string | null, features: readonly string[], cursor: string | null, status: string | null }} */
+const NOTHING = { state: { state: "idle" }, userId: null, features: [], cursor: null, status: null };
 
 /**
  * A client that shares its connection with the other tabs of this browser. It has the calls and events of ChatClient; where a
@@ -38,8 +40,8 @@ export class TabClient {
   #isActive = true;
   /** Tabs that are looked at. @type {Set<string>} */
   #activeTabs = new Set();
-  /** What the connection is like, by the leading tab's word. @type {{ state: any, userId: string | null, features: readonly string[], cursor: string | null }} */
-  #known = { state: { state: "idle" }, userId: null, features: [], cursor: null };
+  /** What the connection is like, by the leading tab's word. */
+  #known = NOTHING;
   /** conversation → the last seq that was emitted here. @type {Map<string, number>} */
   #seen = new Map();
 
@@ -48,8 +50,8 @@ export class TabClient {
     this.#name = name;
     this.#options = options;
     this.presence = new PresenceCache();
-    // For REST, and for a tab without others: it connects only while this tab leads.
-    this.#own = new ChatClient(options);
+    // For REST and uploads: it never connects, and leaves what waits in the storage to the tab that leads.
+    this.#own = new ChatClient({ ...options, storage: undefined });
     this.rest = this.#own.rest;
     this.#calls = new Calls(name, {
       onCall: (method, args) => this.#answer(method, args),
@@ -88,6 +90,18 @@ export class TabClient {
    */
   on(type, listener) {
     return this.#emitter.on(type, listener);
+  }
+
+  /**
+   * Goes on where an earlier page was, as ChatClient does; what the leading tab says counts more.
+   *
+   * @param {string} cursor
+   * @param {string} userId
+   * @param {Map<string, number>} seen
+   */
+  resumeFrom(cursor, userId, seen) {
+    if (this.#known.userId === null) this.#known = { ...this.#known, cursor, userId };
+    for (const [conversationId, seq] of seen) this.#sees(conversationId, seq);
   }
 
   /** Joins the tabs that share the connection, and makes it when there is none. */
@@ -142,10 +156,13 @@ export class TabClient {
   }
 
   #lead() {
-    const client = (this.#client = this.#own);
+    // Made now: what an earlier leader left in the storage is read when it can't change any more.
+    const client = (this.#client = new ChatClient(this.#options));
+    this.#activeTabs.clear();
     for (const type of ALL_EVENTS) client.on(type, (payload, meta) => this.#tell(client, type, payload, meta));
-    const { cursor, userId } = this.#known;
+    const { cursor, userId, status } = this.#known;
     if (cursor !== null && userId !== null) client.resumeFrom(cursor, userId, this.#seen);
+    if (status !== null) client.setStatus(/** @type {any} */ (status));
     client.connect();
     this.#calls.lead();
   }
@@ -160,7 +177,7 @@ export class TabClient {
    */
   #tell(client, type, payload, meta) {
     const { userId, features, cursor } = client;
-    const known = { state: type === "state" ? payload : { state: client.state }, userId, features, cursor };
+    const known = { state: type === "state" ? payload : { state: client.state }, userId, features, cursor, status: this.#known.status };
     const plain = payload instanceof ChatError ? { ...payload, message: payload.message, isError: true } : payload;
     this.#calls.publish({ type, payload: plain, meta, known });
   }
@@ -169,9 +186,14 @@ export class TabClient {
   #take({ type, payload, meta, known }) {
     this.#known = known;
     const message = payload?.message;
-    if (message?.conversationId) this.#seen.set(message.conversationId, Math.max(message.seq, this.#seen.get(message.conversationId) ?? 0));
+    if (message?.conversationId) this.#sees(message.conversationId, message.seq);
     if (!OWN_EVENTS.includes(type)) this.presence.apply(type, payload);
     this.#emitter.emit(type, payload?.isError ? ChatError.from(payload, payload.status) : payload, meta);
+  }
+
+  /** @param {string} conversationId @param {number} seq */
+  #sees(conversationId, seq) {
+    this.#seen.set(conversationId, Math.max(seq, this.#seen.get(conversationId) ?? 0));
   }
 
   /**
@@ -192,9 +214,35 @@ export class TabClient {
       if (method === "hello") this.#tell(client, "state", state, { source: "live" });
       return undefined;
     }
-    if (method === "send") return client.send(args[0]).sent;
+    if (method === "send") return send(client, args[0]);
+    if (method === "setStatus") this.#known = { ...this.#known, status: args[0] };
     return /** @type {any} */ (client)[method](...args);
   }
+}
+
+/**
+ * Sends a message, or waits for one that is on its way already: a new leader is asked again for what the storage has brought it.
+ *
+ * @param {ChatClient} client
+ * @param {import("./types.d.ts").Draft} draft
+ */
+function send(client, draft) {
+  try {
+    return client.send(draft).sent;
+  } catch (error) {
+    if (/** @type {ChatError} */ (error).code !== "duplicate_temp_id") throw error;
+  }
+  return new Promise((resolve, reject) => {
+    const stops = [
+      client.on(EVENT.MESSAGE_SENT, ({ tempId, message }) => tempId === draft.tempId && end(resolve, message)),
+      client.on("message.failed", ({ draft: { tempId }, error }) => tempId === draft.tempId && end(reject, error)),
+    ];
+    /** @param {(value: any) => void} settle @param {any} value */
+    const end = (settle, value) => {
+      stops.forEach((stop) => stop());
+      settle(value);
+    };
+  });
 }
 
 /**

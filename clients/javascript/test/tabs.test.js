@@ -21,12 +21,12 @@ const tabs = [];
 
 afterEach(() => tabs.splice(0).forEach((tab) => tab.close()));
 
-function setUp() {
+function setUp(more = {}) {
   Object.defineProperty(globalThis, "navigator", { value: { locks: new Locks() }, configurable: true });
   const server = new ScriptedServer();
   const name = `test ${Math.random()}`;
   const open = () => {
-    const options = { url: "http://chat.test", getToken: () => "token", WebSocket: server.WebSocket, fetch: server.fetch, clock: new FakeClock() };
+    const options = { url: "http://chat.test", getToken: () => "token", WebSocket: server.WebSocket, fetch: server.fetch, clock: new FakeClock(), ...more };
     const tab = new TabClient({ ...options, name });
     const events = [];
     for (const type of ["message.new", "message.sent", "state"]) tab.on(type, (payload) => events.push([type, payload.message?.seq ?? payload.state]));
@@ -46,8 +46,8 @@ async function until(condition) {
   assert.fail(`never: ${condition}`);
 }
 
-async function connected(count) {
-  const { server, open } = setUp();
+async function connected(count, more) {
+  const { server, open } = setUp(more);
   const opened = [];
   for (let tab = 0; tab < count; tab++) opened.push(open());
   await until(() => server.sockets.length === 1);
@@ -100,6 +100,49 @@ test("when the tab with the connection goes, another resumes from the cursor and
   assert.equal((await sent).seq, 2);
   await until(() => others.every(({ seqs }) => seqs("message.sent").length === 1));
   assert.ok(others.every(({ seqs }) => seqs("message.new").length === 1));
+});
+
+test("a tab that leads a second time tells each event once", async () => {
+  const { server, opened } = await connected(1);
+  const [{ tab, seqs }] = opened;
+  tab.close();
+  tab.connect();
+  await until(() => server.sockets.length === 2);
+  await server.welcome({ recovered: true });
+  await server.push("message.new", { message: message(1), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
+  await until(() => seqs("message.new").length > 0);
+  assert.deepEqual(seqs("message.new"), [1]);
+});
+
+test("what the leading tab had stored and not sent goes from the next leader, opened before as it was", async () => {
+  const items = new Map();
+  const storage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value), removeItem: (key) => void items.delete(key) };
+  const { server, opened } = await connected(2, { storage });
+  const leader = opened.find(({ tab }) => tab.isLeader);
+  const { tempId, sent } = leader.tab.send({ conversationId: TALK, content: "stored" });
+  await until(() => server.sent("message.send").length === 1);
+  sent.catch(() => {});
+  leader.tab.close();
+  await until(() => server.sockets.length === 2);
+  await server.welcome({ recovered: true });
+  await until(() => server.sent("message.send").length === 1);
+  assert.equal(server.sent("message.send")[0].tempId, tempId);
+  await server.push("message.sent", { tempId, message: message(1, { senderId: ME }) }, { cursor: "c1" });
+  await until(() => items.size === 0);
+});
+
+test("a status goes over to the next leader", async () => {
+  const { server, opened } = await connected(2);
+  const [leader, other] = [true, false].map((leads) => opened.find(({ tab }) => tab.isLeader === leads).tab);
+  other.setStatus("busy");
+  await until(() => server.sent("presence.set").length === 1);
+  await server.push("pong", { timestamp: 1 });
+  await server.push("message.new", { message: message(1), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
+  await until(() => opened.every(({ seqs }) => seqs("message.new").length === 1));
+  leader.close();
+  await until(() => server.sockets.length === 2);
+  await server.welcome({ recovered: true });
+  await until(() => server.sent("presence.set").at(-1)?.status === "busy");
 });
 
 test("the user is active while one tab is looked at", async () => {

@@ -28,8 +28,7 @@ from chat_client.link import Link
 from chat_client.outbox import Outbox
 from chat_client.receipts import Receipts
 from chat_client.recovery import Recovery
-from chat_client.requests import Requests
-from chat_client.resources import Availability, Message, MessageType, MoreContent
+from chat_client.resources import Message, MessageType, MoreContent
 from chat_client.rest import Rest
 from chat_client.text import is_blank
 from chat_client.timeline import Gap, Timeline
@@ -63,18 +62,15 @@ class ChatClient(Commands):
         self.rest = Rest(url, tokens)
         self.connection_id: str | None = None
         self._first_connected_at: str | None = None
-        self._availability: Availability = "online"
         self._feed = Feed(backlog)
         self._timeline = Timeline()
-        self._link = Link(url, tokens, random, self._on_frame, self._on_lost)
+        super().__init__(Link(url, tokens, random, self._on_frame, self._on_lost))
         self._outbox = Outbox(self._link, random)
-        super().__init__(Requests(self._link))
         self._receipts = Receipts(self._link)
         handlers = (self._on_read, self._on_missing, self._on_unknown)
         self._recovery = Recovery(self.rest, self._timeline, random, *handlers)
         self._typing = TypingExpiry(lambda payload: self._feed.put({"type": "typing.stop", "payload": payload}))
         self._auto_delivered = auto_delivered
-        self._active = True
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
@@ -173,23 +169,6 @@ class ChatClient(Commands):
         """The user has read everything up to `seq` (None: all). Sent soon, until `message.read_ack` comes."""
         self._receipts.add("message.read", conversation_id, seq)
 
-    async def typing(self, conversation_id: str, active: bool = True) -> None:
-        """Show or end the typing indicator. It is lost without a connection, as it should be."""
-        await self._casual("typing.start" if active else "typing.stop", {"conversationId": conversation_id})
-
-    async def set_presence(self, availability: Availability) -> None:
-        """Set this device's status, kept over reconnects."""
-        self._availability = availability
-        await self._casual("presence.set", {"status": availability})
-
-    async def set_active(self, active: bool) -> None:
-        """Whether somebody looks at this client: while nobody does, the user gets push notifications although it is connected.
-
-        Kept over reconnects.
-        """
-        self._active = active
-        await self._casual("client.state", {"active": active})
-
     async def _run(self) -> None:
         try:
             reason = await self._link.run()
@@ -208,13 +187,6 @@ class ChatClient(Commands):
         self._link.finish(reason)
         self._suspend(reason)
         self._feed.end(reason)
-
-    async def _casual(self, event_type: str, payload: Frame) -> None:
-        """Send what may be lost."""
-        try:
-            await self._link.send(event_type, payload)
-        except ConnectionLost:
-            return
 
     def _suspend(self, reason: ChatError) -> None:
         self._receipts.suspend()
@@ -256,10 +228,7 @@ class ChatClient(Commands):
         elif payload["recovered"] is not True:
             self._recovery.resync(self._first_connected_at)
         self._receipts.resume()
-        if self._availability != "online":
-            self._start(self.set_presence(self._availability), "chat-client-presence")
-        if not self._active:
-            self._start(self.set_active(False), "chat-client-state")
+        self._start(self._restore(), "chat-client-status")
 
     def _on_error(self, frame: Frame) -> None:
         error = error_of(frame)

@@ -1,9 +1,12 @@
-"""What a user does that is answered by an event: blocks, edits, deletions, reactions."""
+"""What a user does beside sending: blocks, edits, deletions and reactions have an answer; typing and status may be lost."""
 
 import uuid
 from typing import Any
 
+from chat_client.errors import ConnectionLost
+from chat_client.link import Link
 from chat_client.requests import Requests
+from chat_client.resources import Availability
 
 Frame = dict[str, Any]
 
@@ -11,8 +14,11 @@ Frame = dict[str, Any]
 class Commands:
     """Commands over one connection. `user_id`: who it belongs to, None before the first connection."""
 
-    def __init__(self, requests: Requests) -> None:
-        self._requests = requests
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._requests = Requests(link)
+        self._availability: Availability = "online"
+        self._active = True
         self.user_id: str | None = None
 
     async def ping(self, timestamp: float | str | None = None) -> Frame:
@@ -49,6 +55,37 @@ class Commands:
         fields = {**reaction, "active": active, "userId": self.user_id}
         event_type = "reaction.add" if active else "reaction.remove"
         return await self._requests.ask(event_type, reaction, "reaction.updated", fields)
+
+    async def typing(self, conversation_id: str, active: bool = True) -> None:
+        """Show or end the typing indicator. It is lost without a connection, as it should be."""
+        await self._casual("typing.start" if active else "typing.stop", {"conversationId": conversation_id})
+
+    async def set_presence(self, availability: Availability) -> None:
+        """Set this device's status, kept over reconnects."""
+        self._availability = availability
+        await self._casual("presence.set", {"status": availability})
+
+    async def set_active(self, active: bool) -> None:
+        """Whether somebody looks at this client: while nobody does, the user gets push notifications although it is connected.
+
+        Kept over reconnects.
+        """
+        self._active = active
+        await self._casual("client.state", {"active": active})
+
+    async def _restore(self) -> None:
+        """Say again, on a new connection, what is kept over reconnects."""
+        if self._availability != "online":
+            await self.set_presence(self._availability)
+        if not self._active:
+            await self.set_active(False)
+
+    async def _casual(self, event_type: str, payload: Frame) -> None:
+        """Send what may be lost."""
+        try:
+            await self._link.send(event_type, payload)
+        except ConnectionLost:
+            return
 
     async def _change(self, event_type: str, payload: Frame, answer_type: str) -> Frame:
         temp_id = {"tempId": uuid.uuid4().hex}

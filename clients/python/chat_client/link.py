@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
+from anyio import fail_after
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
@@ -26,6 +27,9 @@ STABLE_SECONDS: Final = 10.0
 """A connection that lived this long was a good one: the next failure starts with a short delay again."""
 PING_SECONDS: Final = 20.0
 """The server pings too; this is how the client itself notices that the network swallows everything."""
+
+PROBE_SECONDS: Final = 10.0
+"""How long an answer to `probe` is waited for."""
 
 OnFrame = Callable[[dict[str, Any]], None]
 OnLost = Callable[[int | None, Advice], None]
@@ -47,6 +51,7 @@ class Link:
         self._attempt = 0
         self._refusals = 0
         self._refreshing: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self.cursor: str | None = None
 
     @property
@@ -76,6 +81,11 @@ class Link:
                 # The reader will notice a little later; who tries again before must wait, not spin.
                 self._socket = None
             raise ConnectionLost(str(error)) from error
+
+    def probe(self) -> None:
+        """Something had no answer: make sure that the open connection works, and give it up when it doesn't."""
+        if self._socket is not None and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.create_task(self._probe(self._socket), name="chat-client-probe")
 
     async def run(self) -> ClientClosed:
         """Connect, and connect again, until the server says not to come back; returns why."""
@@ -140,12 +150,24 @@ class Link:
             log.debug("The connection ended: %s", error)
         finally:
             self._socket = None
+            if self._probing is not None:
+                self._probing.cancel()
             await socket.close()
         code = socket.close_code or 1006
         lasted = time.monotonic() - started >= STABLE_SECONDS
         if lasted:
             self._attempt = 1
         return code, after_close(code, 0 if lasted else attempt, self._random)
+
+    async def _probe(self, socket: ClientConnection) -> None:
+        try:
+            with fail_after(PROBE_SECONDS):
+                await (await socket.ping())
+        except TimeoutError:
+            # A closing handshake would get no answer either.
+            socket.transport.abort()
+        except ConnectionClosed:
+            pass  # The reader says so.
 
     def _take(self, socket: ClientConnection, text: str | bytes) -> None:
         try:

@@ -20,6 +20,8 @@ from chat_client.link import Link
 from chat_client.resources import Message
 
 ACK_SECONDS: Final = 15.0
+UNANSWERED_SECONDS: Final = 4.0
+"""After so long without an answer it is asked whether the connection works at all."""
 
 
 class Flight(NamedTuple):
@@ -84,13 +86,16 @@ class Outbox:
                 flight.answer.set_exception(reason)
 
     async def _try(self, conversation_id: str, temp_id: str, payload: dict[str, Any]) -> Message:
-        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Message] = loop.create_future()
+        doubt = loop.call_later(UNANSWERED_SECONDS, self._link.probe)
         self._flights[conversation_id, temp_id] = Flight(payload, answer)
         try:
             await self._link.send("message.send", payload)
             with fail_after(ACK_SECONDS):
                 return await answer
         finally:
+            doubt.cancel()
             del self._flights[conversation_id, temp_id]
             forget(answer)
 

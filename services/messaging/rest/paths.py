@@ -28,6 +28,7 @@ from shared.directory import Directory
 from shared.postgres import Pool
 from shared.redis import Shards
 from shared.rest.direct import add_direct
+from shared.rest.documents import document_routes
 from shared.rest.rate_limit import RateLimit
 from shared.webhooks import Outbox
 
@@ -56,6 +57,7 @@ def add_paths(
     add_direct(app, *endpoints.direct())
     app.include_router(endpoints.router())
     app.include_router(_reports(settings, pool).router())
+    app.router.routes.extend(document_routes())
 
 
 def _users(settings: Settings, pool: Pool, shards: Shards) -> UserEndpoints:

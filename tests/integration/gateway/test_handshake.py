@@ -49,6 +49,22 @@ async def test_a_foreign_origin_is_forbidden(start_gateway: StartGateway, alice:
     await gateway.connect(alice)
 
 
+async def test_a_page_of_a_foreign_origin_can_read_its_verdict(start_gateway: StartGateway, alice: str) -> None:
+    gateway = await start_gateway(allowed_origins="https://chat.example")
+    origin = {"Origin": "https://evil.example"}
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    granted = await gateway.request("OPTIONS", "/chat/ws", headers=origin | asked)
+    assert granted.is_success
+    assert granted.headers["access-control-allow-origin"] == "https://evil.example"
+    assert granted.headers["access-control-allow-headers"].lower() == "authorization"
+    verdict = await gateway.get("/chat/ws", headers={"Authorization": f"Bearer {mint(alice)}", **origin})
+    assert (verdict.status_code, verdict.json()["error"]["code"]) == (403, "forbidden")
+    assert verdict.headers["access-control-allow-origin"] == "https://evil.example"
+    elsewhere = await gateway.request("OPTIONS", "/chat", headers=origin | asked)
+    assert elsewhere.status_code == 403
+    assert "access-control-allow-origin" not in elsewhere.headers
+
+
 async def test_the_query_token_can_be_switched_off(start_gateway: StartGateway, alice: str) -> None:
     gateway = await start_gateway(query_token=False)
     assert (await refused(gateway.url, None, query={"token": mint(alice)})).status == 401

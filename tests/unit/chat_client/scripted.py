@@ -99,6 +99,10 @@ class Peer:
         """Close with a code."""
         await self._connection.close(code)
 
+    def fall_silent(self) -> None:
+        """Read nothing more: the client's pings are not answered either."""
+        self._connection.transport.pause_reading()
+
     def cut(self) -> None:
         """Break the connection without a word."""
         self._connection.transport.abort()

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from anyio import fail_after
-from chat_client import ChatClient, ClientClosed, ConnectionLost, EventsLost, FrameTooBig, ServerError, receipts
+from chat_client import (
+    ChatClient,
+    ClientClosed,
+    ConnectionLost,
+    EventsLost,
+    FrameTooBig,
+    ServerError,
+    link,
+    outbox,
+    receipts,
+)
 
 from tests.unit.chat_client.scripted import (
     ALICE,
@@ -107,6 +117,22 @@ async def test_a_send_survives_its_connection_with_the_same_temp_id(server: Scri
     peer = await (await server.accept()).welcome(recovered=True)
     assert await peer.receive("message.send") == first
     await peer.sent(1, first["tempId"])
+    assert (await sending)["seq"] == 1
+    await client.close()
+
+
+async def test_a_send_without_an_answer_gives_a_dead_connection_up(
+    server: ScriptedServer, client: ChatClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "UNANSWERED_SECONDS", 0.05)
+    monkeypatch.setattr(link, "PROBE_SECONDS", 0.05)
+    peer = await connected(server, client)
+    peer.fall_silent()
+    sending = asyncio.create_task(client.send(CONVERSATION, "text", "hello", temp_id="t1"))
+    # Long before the pings of every 20 s would tell.
+    peer = await (await server.accept()).welcome(recovered=True)
+    assert (await peer.receive("message.send"))["tempId"] == "t1"
+    await peer.sent(1, "t1")
     assert (await sending)["seq"] == 1
     await client.close()
 

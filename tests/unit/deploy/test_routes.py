@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from shared.rest.documents import DOCUMENTS
 from tests.unit.deploy.manifests import DEPLOY, named
 from tools.docs import openapi
 
@@ -14,10 +15,11 @@ BACKENDS = re.findall(
 
 
 def paths() -> list[str]:
-    """Every path of the REST contract with an id in it, and the WebSocket's."""
+    """Every path of the REST contract with an id in it, the WebSocket's, and the documents'."""
     calls = openapi.document()["paths"]
     return [
         "/chat/ws",
+        *DOCUMENTS,
         *(re.sub(r"\{\w+\}", "alice", path) for path in calls if path.startswith("/chat/") and path != "/chat/ws"),
     ]
 

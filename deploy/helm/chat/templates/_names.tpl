@@ -32,7 +32,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- /* The paths of the contract, each with the service that owns it; /healthz, /readyz and /metrics are on none of them. */}}
 {{- define "chat.routes" -}}
 gateway: {Exact: [/chat/ws]}
-messaging: {Prefix: [/chat/conversations, /chat/users], Exact: [/chat/unread, /chat/blocks, /chat/reports]}
+messaging: {Prefix: [/chat/conversations, /chat/users], Exact: [/chat/unread, /chat/blocks, /chat/reports, /openapi.json, /asyncapi.json]}
 presence: {Prefix: [/chat/follows], Exact: [/chat/friends, /chat/presence]}
 notifier: {Prefix: [/chat/push], Exact: [/chat/users/me/settings]}
 media: {Prefix: [/chat/uploads, /chat/media]}

@@ -108,6 +108,9 @@ async def test_pages_of_other_origins_may_not(listed: list[str], origin: str | N
     if status == 403:
         assert response.json() == asked.json() == ProtocolError(ErrorCode.FORBIDDEN).builtins()
         assert asked.status_code == 403
+        # The page learns that it is refused, and nothing else.
+        assert response.headers["access-control-allow-origin"] == origin
+        assert "access-control-allow-origin" not in asked.headers
 
 
 @pytest.mark.parametrize(("listed", "allowed"), [([], "*"), (["https://a.example"], "https://a.example")])

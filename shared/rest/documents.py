@@ -1,0 +1,38 @@
+"""The published documents of the interface, served as they stand in the repository (`docs/api`)."""
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "api"
+DOCUMENTS: Final = {"/openapi.json": "openapi.json", "/asyncapi.json": "asyncapi.json"}
+"""Path → file in the folder."""
+JSON: Final = "application/json"
+LIFETIME_SECONDS: Final = 300
+"""For so long browsers and proxies needn't ask again."""
+
+
+def document_routes() -> list[Route]:
+    """A route for each document, which anybody may read. Raises OSError when a file is missing."""
+    return [_route(path, (FOLDER / name).read_bytes()) for path, name in DOCUMENTS.items()]
+
+
+def _route(path: str, body: bytes) -> Route:
+    # Made once: an answer costs the time to send it, and one that asks with the tag gets a head only.
+    compressed = gzip.compress(body, mtime=0)
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": f"public, max-age={LIFETIME_SECONDS}", "Vary": "Accept-Encoding"}
+
+    async def serve(request: Request) -> Response:
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(compressed, headers={**headers, "Content-Encoding": "gzip"}, media_type=JSON)
+        return Response(body, headers=headers, media_type=JSON)
+
+    return Route(path, serve)
