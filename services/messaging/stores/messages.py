@@ -11,13 +11,13 @@ from uuid_utils import uuid7
 
 from services.messaging.stores.appended import Appended, Draft
 from services.messaging.stores.attaching import Executor, append_with_uploads
-from services.messaging.stores.message_rows import NO_MEDIA, media_of, raw_of, sender_of
+from services.messaging.stores.message_rows import NO_MEDIA, Receipt, message_of, sender_of
 from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from services.messaging.stores.webhook_events import message_created
 from shared.postgres import Pool
 from shared.protocol.codec import instant
-from shared.protocol.payloads import Message, ReplyTo
-from shared.protocol.relay import SYSTEM_USER, SendMessage
+from shared.protocol.payloads import Message
+from shared.protocol.relay import SendMessage
 from shared.protocol.webhooks import WebhookEvent
 from shared.uploads import UploadSigner
 from shared.uploads.signing import has_uploads
@@ -131,46 +131,12 @@ def distinct_rounds(drafts: Sequence[Draft]) -> list[list[int]]:
 
 
 def _message(row: asyncpg.Record, signer: UploadSigner | None) -> Message:
-    read_at, delivered_at = row["read_at"], row["delivered_at"]
-    sender_id = row["sender_id"]
-    if sender_id == SYSTEM_USER:
-        sender_id, sender = None, None
-    else:
-        sender = sender_of(sender_id, row["username"], row["display_name"], row["avatar"])
-    return Message(
-        id=row["id"],
-        conversation_id=row["conversation_id"],
-        seq=row["seq"],
-        sender_id=sender_id,
-        type=row["type"],
-        content=row["content"],
-        media=media_of(row["media"], signer),
-        is_read=read_at is not None,
-        read_at=None if read_at is None else instant(read_at),
-        delivered_at=None if delivered_at is None else instant(delivered_at),
-        created_at=instant(row["created_at"]),
-        sender=sender or msgspec.UNSET,
-        reply_to=_reply_to(row),
-        metadata=raw_of(row["metadata"]),
-        edited_at=_instant(row["edited_at"]),
-        deleted_at=_instant(row["deleted_at"]),
-        reactions=raw_of(row["reactions"]),
-    )
+    _, conversation_id, username, display_name, avatar, read_at, delivered_at, *columns = row
+    sender_id = columns[2]
+    senders = {sender_id: sender_of(sender_id, username, display_name, avatar)}
+    receipt = Receipt(_instant(read_at), _instant(delivered_at))
+    return message_of(columns, conversation_id, senders, receipt, signer)
 
 
-def _reply_to(row: asyncpg.Record) -> ReplyTo | msgspec.UnsetType:
-    """What a message quotes."""
-    seq = row["reply_to"]
-    if seq is None:
-        return msgspec.UNSET
-    deleted_at = row["quoted_deleted_at"]
-    if deleted_at is not None:
-        return ReplyTo(seq, deleted_at=instant(deleted_at))
-    if row["quoted_sender_id"] is None:
-        # The viewer has cleared what is quoted.
-        return ReplyTo(seq)
-    return ReplyTo(seq, row["quoted_sender_id"], row["quoted_type"], row["quoted_content"])
-
-
-def _instant(at: datetime | None) -> str | msgspec.UnsetType:
-    return msgspec.UNSET if at is None else instant(at)
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else instant(at)

@@ -1,19 +1,13 @@
 -- Messages by place, as their viewers may see them.
 -- $1 viewers (participants), $2 conversations, $3 seqs: one of each for each message
 --
--- A deleted message has lost all but its place. A reply quotes the text that stood when it was sent: that of the first edit
--- behind which it stands, or else the one of now. Of a message that the viewer has cleared it quotes nothing but the seq.
+-- A deleted message has lost all but its place. Of a message that the viewer has cleared a reply quotes nothing but the seq.
 --
 -- Read by the receiver at the first of its marks at or beyond the seq; marks made while a block stood are the receiver's
--- own affair. Read implies delivered. LATERAL … LIMIT 1 as in append.sql.
-SELECT m.id::text, m.conversation_id::text, m.seq, m.sender_id::text, m.type, m.content, m.media, m.created_at,
-       u.username, u.display_name, u.avatar,
-       read.at AS read_at,
-       LEAST(read.at, delivered.at) AS delivered_at,
-       m.reply_to, m.metadata, m.edited_at, m.deleted_at,
-       quoted.sender_id::text AS quoted_sender_id, quoted.type AS quoted_type, quoted.content AS quoted_content,
-       quoted.deleted_at AS quoted_deleted_at,
-       reactions.list AS reactions, c.version
+-- own affair. LATERAL … LIMIT 1 as in append.sql.
+SELECT c.version, m.conversation_id::text, u.username, u.display_name, u.avatar, read.at AS read_at, delivered.at AS delivered_at,
+       m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at, m.reply_to, m.metadata, m.edited_at, m.deleted_at,
+{{QUOTE_AND_REACTIONS}}
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w (viewer_id, conversation_id, seq, position)
 CROSS JOIN LATERAL (
     SELECT * FROM messaging.messages
@@ -46,28 +40,4 @@ LEFT JOIN LATERAL (
     ORDER BY r.seq
     LIMIT 1
 ) delivered ON true
-LEFT JOIN LATERAL (
-    SELECT q.sender_id, q.type, q.deleted_at,
-           left(CASE WHEN former.seq IS NULL THEN q.content ELSE former.content END, 100) AS content
-    FROM messaging.messages q
-    LEFT JOIN LATERAL (
-        SELECT seq, content
-        FROM messaging.revisions
-        WHERE conversation_id = q.conversation_id AND seq = q.seq AND changed AND last_seq >= m.seq
-        ORDER BY replaced_at
-        LIMIT 1
-    ) former ON true
-    WHERE q.conversation_id = m.conversation_id AND q.seq BETWEEN m.reply_to AND m.reply_to
-    ORDER BY q.seq
-    LIMIT 1
-) quoted ON m.reply_to > c.cleared_seq
-LEFT JOIN LATERAL (
-    SELECT jsonb_agg(jsonb_build_object('emoji', emoji, 'userIds', user_ids) ORDER BY first) AS list
-    FROM (
-        SELECT emoji, min(version) AS first, jsonb_agg(user_id ORDER BY version) AS user_ids
-        FROM messaging.reactions
-        WHERE conversation_id = m.conversation_id AND seq = m.seq AND active
-        GROUP BY emoji
-    ) by_emoji
-) reactions ON m.reacted
 ORDER BY w.position
