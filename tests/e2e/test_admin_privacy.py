@@ -10,10 +10,11 @@ from shared.protocol.closing import CloseCode
 from shared.protocol.errors import ErrorCode
 from tests.e2e.conftest import Pair
 from tests.support.gateway import eventually
-from tests.support.people import People, text_message
+from tests.support.people import People, Person, text_message
 from tests.support.platform import Platform
+from tests.support.sockets import RawSocket
 from tests.support.stack import Stack
-from tests.support.traces import in_store, traces
+from tests.support.traces import in_store, nothing_left, traces
 from tests.support.uploads import File, complete, picture, put, reserve
 from tools.devtoken import mint
 
@@ -55,20 +56,6 @@ async def objects_gone(stack: Stack, upload_id: str) -> bool:
     return not in_store(stack, [upload_id])
 
 
-async def nothing_left(stack: Stack, *needles: str) -> None:
-    """Wait until nothing holds one of the texts: a queue of delayed pushes and the sweep of objects take their time."""
-    found: list[str] = []
-
-    async def gone() -> bool:
-        found[:] = await traces(stack, *needles)
-        return not found
-
-    try:
-        await eventually(gone, seconds=90)
-    except TimeoutError:
-        raise AssertionError(found) from None
-
-
 async def test_an_erased_user_leaves_a_tombstone(platform: Platform, stack: Stack, pair: Pair) -> None:
     await pair.alice.befriend(pair.bob)
     await write(pair)
@@ -95,6 +82,30 @@ async def test_an_erased_user_leaves_a_tombstone(platform: Platform, stack: Stac
     assert refused.json()["error"]["code"] == ErrorCode.USER_NOT_FOUND
     again = await platform.expect(202, "DELETE", f"/users/{pair.alice.id}")
     assert again["state"] == "done"
+
+
+async def test_those_who_blocked_somebody_keep_no_name(platform: Platform, stack: Stack, people: People) -> None:
+    alice, carol, dave = people.make("alice"), people.make("carol"), people.make("dave")
+    former = alice.username
+    await alice.get("/chat/users/me")
+    await carol.get("/chat/users/me")
+    await block(carol, former)
+    later = f"later-{former}"
+    await platform.expect(200, "PUT", f"/users/{alice.id}", json={"username": later, "displayName": "Alice"})
+    unblocking = await block(dave, later)
+    await unblocking.send("block.remove", username=later)
+    await unblocking.expect("block.removed")
+    await erased(platform, alice.id)
+    await nothing_left(stack, former, later)
+    assert (await carol.get("/chat/blocks"))["items"] == []
+
+
+async def block(person: Person, username: str) -> RawSocket:
+    """Block somebody; returns the connection."""
+    socket = await person.connect()
+    await socket.send("block.add", username=username)
+    await socket.expect("block.added", username=username)
+    return socket
 
 
 async def test_a_later_token_makes_a_new_user(platform: Platform, pair: Pair) -> None:

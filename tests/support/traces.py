@@ -11,6 +11,7 @@ from aio_pika.exceptions import ChannelClosed
 from redis.asyncio import Redis
 
 from shared.protocol.topology import QUEUES
+from tests.support.gateway import eventually
 from tests.support.stack import Stack
 
 _TABLES = """
@@ -24,6 +25,20 @@ async def traces(stack: Stack, *needles: str) -> list[str]:
     found += await in_redis(stack.redis_url, needles)
     found += await in_queues(stack.amqp_url, needles)
     return found + in_store(stack, needles)
+
+
+async def nothing_left(stack: Stack, *needles: str) -> None:
+    """Wait until nothing holds one of the texts: a queue of delayed pushes and the sweep of objects take their time."""
+    found: list[str] = []
+
+    async def gone() -> bool:
+        found[:] = await traces(stack, *needles)
+        return not found
+
+    try:
+        await eventually(gone, seconds=90)
+    except TimeoutError:
+        raise AssertionError(found) from None
 
 
 async def in_tables(database_url: str, needles: Sequence[str]) -> list[str]:

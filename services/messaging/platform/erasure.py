@@ -18,8 +18,9 @@ from shared.protocol.server import UserDeleted
 from shared.redis import Shards
 
 BATCH: Final = 100
-"""Messages that one request deletes."""
-_FIRST: Final = "00000000-0000-0000-0000-000000000000"
+"""Messages that one request deletes, or blocks that it lifts."""
+_BLOCKS: Final = "blocks:"
+"""What stands before the last block that is done, in the pages behind the conversations."""
 _OF_USER: Final = (
     keys.INBOX,
     keys.INBOX_OFFSET,
@@ -46,11 +47,15 @@ class Erasure:
         self._cycle = cycle
 
     async def erase(self, user_id: str, page: str, again: bool) -> Done:
-        """Erase a part. `page`: the last conversation that is done. Raises what the backends raise, and may be repeated."""
-        found = await self._data.conversation_after(user_id, page or _FIRST)
+        """Erase a part. `page`: the last conversation that is done, and then the last block.
+
+        Raises what the backends raise, and may be repeated.
+        """
+        if page.startswith(_BLOCKS):
+            return await self._lift_blocks(user_id, page.removeprefix(_BLOCKS))
+        found = await self._data.conversation_after(user_id, page)
         if found is None:
-            await self._finish(user_id)
-            return Done()
+            return Done(more=True, page=_BLOCKS)
         seqs = await self._data.own_messages(user_id, found.conversation_id, BATCH)
         if seqs:
             await self._delete(user_id, found.conversation_id, seqs, again)
@@ -80,11 +85,19 @@ class Erasure:
             shard.key(keys.UNREAD_VERSION, user_id, conversation_id),
         )
 
-    async def _finish(self, user_id: str) -> None:
-        """Lift the blocks, so that nobody's conversations stay blocked, and delete the rest."""
-        for block in await self._data.blocks(user_id):
+    async def _lift_blocks(self, user_id: str, after: str) -> Done:
+        """Lift blocks, so that nobody's conversations stay blocked; behind the last one, delete the rest."""
+        found = await self._data.blocks(user_id, after, BATCH)
+        for block in found:
             if block.active:
                 await self._blocks.set(block.blocker, block.blocked, active=False)
+        if len(found) == BATCH:
+            return Done(more=True, page=f"{_BLOCKS}{found[-1].position}")
+        await self._finish(user_id)
+        return Done()
+
+    async def _finish(self, user_id: str) -> None:
+        """Delete the rest."""
         await self._data.forget(user_id)
         shard = self._shards.of(user_id)
         for prefix in _OF_USER:

@@ -1,6 +1,7 @@
 """Exports what messaging has about a user: own messages in full, of others only who and when."""
 
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -19,53 +20,77 @@ from shared.protocol.requests import ExportPage
 
 BATCH: Final = 100
 """Messages in one page: of 32 KiB each at most, they fit into an answer."""
-_UPLOADS: Final = "uploads"
-_REPORTS: Final = "reports"
-"""What stands in the place of a conversation in the pages behind the last one."""
-_FIRST: Final = "00000000-0000-0000-0000-000000000000"
+
+R = TypeVar("R")
+
+
+class _Listed(Generic[R]):
+    """Rows of a user that are read page by page: `read` (user, position behind which to begin, how many), `show`, `position`."""
+
+    def __init__(
+        self,
+        read: Callable[[str, str, int], Awaitable[list[R]]],
+        show: Callable[[R], dict[str, Any]],
+        position: Callable[[R], str],
+    ) -> None:
+        self._read = read
+        self._show = show
+        self._position = position
+
+    async def page(self, user_id: str, after: str) -> tuple[list[str], str]:
+        """The next lines, and the position of the last one; '' when there are no more."""
+        rows = await self._read(user_id, after, BATCH)
+        return [_line(self._show(row)) for row in rows], self._position(rows[-1]) if len(rows) == BATCH else ""
 
 
 class Export:
-    """Pages through a user's conversations. Every method raises what asyncpg raises."""
+    """Pages through a user's conversations, and then through the lists. Every method raises what asyncpg raises."""
 
     def __init__(self, data: UserData, messages: Messages) -> None:
         self._data = data
         self._messages = messages
+        self._lists: dict[str, _Listed[Any]] = {
+            "blocks": _Listed(data.blocks, _block, lambda block: block.position),
+            "uploads": _Listed(data.uploads, _upload, lambda upload: upload.upload_id),
+            "reports": _Listed(data.reports, _report, lambda report: report.report_id),
+        }
 
     async def page(self, user_id: str, page: str) -> ExportPage:
-        """Lines from behind `page`: a conversation, and the seq that was exported last (0: all); then uploads and reports."""
-        conversation_id, _, seq = page.partition(":")
-        if conversation_id in {_UPLOADS, _REPORTS}:
-            rest = self._uploads if conversation_id == _UPLOADS else self._reports
-            return await rest(user_id, seq or _FIRST)
-        after = int(seq or 0)
+        """Lines from behind `page`: a conversation and the seq that was exported last (0: all), or a list and a position."""
+        place, _, position = page.partition(":")
+        if place in self._lists:
+            return await self._list_page(user_id, place, position)
+        after = int(position or 0)
         if after:
-            found = await self._data.conversation(conversation_id)
+            found = await self._data.conversation(place)
         else:
-            found = await self._data.conversation_after(user_id, conversation_id or _FIRST)
+            found = await self._data.conversation_after(user_id, place)
         if found is None:
-            blocks = [_line(_block(block)) for block in await self._data.blocks(user_id)]
-            return ExportPage(blocks, f"{_UPLOADS}:")
+            return ExportPage([], f"{next(iter(self._lists))}:")
+        lines, last = await self._messages_page(user_id, found, after)
+        return ExportPage(lines, f"{found.conversation_id}:{last}")
+
+    async def _messages_page(self, user_id: str, found: UserConversation, after: int) -> tuple[list[str], int]:
+        """Lines of a conversation behind a seq, and the seq of the last one; 0 when there are no more."""
         lines = [] if after else [_line(_conversation(found))]
         after = max(after, found.first_seq - 1)
         seqs = range(after + 1, min(found.last_seq, after + BATCH) + 1)
+        if not seqs:
+            return lines, 0
         messages = await self._messages.at([(user_id, found.conversation_id, each) for each in seqs])
         lines += [_line(_message(message, user_id)) for message in messages]
-        if seqs:
-            reactions = await self._data.reactions(user_id, found.conversation_id, seqs[0], seqs[-1])
-            lines += [_line(_reaction(found.conversation_id, reaction)) for reaction in reactions]
-        last = seqs[-1] if seqs and seqs[-1] < found.last_seq else 0
-        return ExportPage(lines, f"{found.conversation_id}:{last}")
+        reactions = await self._data.reactions(user_id, found.conversation_id, seqs[0], seqs[-1])
+        lines += [_line(_reaction(found.conversation_id, reaction)) for reaction in reactions]
+        return lines, seqs[-1] if seqs[-1] < found.last_seq else 0
 
-    async def _uploads(self, user_id: str, after: str) -> ExportPage:
-        found = await self._data.uploads(user_id, after, BATCH)
-        lines = [_line(_upload(upload)) for upload in found]
-        return ExportPage(lines, f"{_UPLOADS}:{found[-1].upload_id}" if len(found) == BATCH else f"{_REPORTS}:")
-
-    async def _reports(self, user_id: str, after: str) -> ExportPage:
-        found = await self._data.reports(user_id, after, BATCH)
-        lines = [_line(_report(report)) for report in found]
-        return ExportPage(lines, f"{_REPORTS}:{found[-1].report_id}" if len(found) == BATCH else "")
+    async def _list_page(self, user_id: str, name: str, after: str) -> ExportPage:
+        """A page of a list; behind its last one the next list begins."""
+        lines, last = await self._lists[name].page(user_id, after)
+        if last:
+            return ExportPage(lines, f"{name}:{last}")
+        names = [*self._lists, ""]
+        following = names[names.index(name) + 1]
+        return ExportPage(lines, following and f"{following}:")
 
 
 def _reaction(conversation_id: str, reaction: UserReaction) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from services.messaging.stores.sql import BLOCKS_OF_USER
 from services.messaging.stores.webhook_events import user_deleted
 from shared.postgres import Pool
 from shared.uploads import claims
 from shared.webhooks import Outbox
 
+FIRST: Final = "00000000-0000-0000-0000-000000000000"
+"""Before every id."""
 _NEXT: Final = """
     SELECT id::text, user_low::text, user_high::text, last_seq, created_at, first_seq FROM messaging.conversations
     WHERE (user_low = $1::uuid OR user_high = $1::uuid) AND id > $2::uuid ORDER BY id LIMIT 1
@@ -40,9 +43,6 @@ _CLOSE: Final = """
         unread_high = CASE WHEN user_high = $2::uuid THEN 0 ELSE unread_high END,
         version = version + 1
     WHERE id = $1::uuid
-"""
-_BLOCKS: Final = """
-    SELECT blocker::text, blocked::text, active, changed_at FROM messaging.blocks WHERE blocker = $1::uuid OR blocked = $1::uuid
 """
 _REACTIONS: Final = """
     SELECT seq, emoji, at FROM messaging.reactions
@@ -89,6 +89,11 @@ class UserBlock(NamedTuple):
     active: bool
     changed_at: datetime
 
+    @property
+    def position(self) -> str:
+        """Where it stands among the user's blocks."""
+        return f"{self.blocker}/{self.blocked}"
+
 
 class UserReaction(NamedTuple):
     """A reaction of the user that stands."""
@@ -129,8 +134,8 @@ class UserData:
         self._outbox = outbox
 
     async def conversation_after(self, user_id: str, conversation_id: str) -> UserConversation | None:
-        """The user's next conversation, in the order of their ids."""
-        row = await self._pool.fetchrow(_NEXT, user_id, conversation_id)
+        """The user's next conversation, in the order of their ids; after '' the first one."""
+        row = await self._pool.fetchrow(_NEXT, user_id, conversation_id or FIRST)
         return None if row is None else UserConversation(*row)
 
     async def conversation(self, conversation_id: str) -> UserConversation | None:
@@ -146,9 +151,10 @@ class UserData:
         """Nobody sends to the user there any more; what the user had set of it is gone."""
         await self._pool.execute(_CLOSE, conversation_id, user_id)
 
-    async def blocks(self, user_id: str) -> list[UserBlock]:
-        """Blocks by and of the user."""
-        return [UserBlock(*row) for row in await self._pool.fetch(_BLOCKS, user_id)]
+    async def blocks(self, user_id: str, after: str, most: int) -> list[UserBlock]:
+        """The next blocks by and of the user, behind the one whose `position` is `after`."""
+        blocker, _, blocked = (after or f"{FIRST}/{FIRST}").partition("/")
+        return [UserBlock(*row) for row in await self._pool.fetch(BLOCKS_OF_USER, user_id, blocker, blocked, most)]
 
     async def reactions(self, user_id: str, conversation_id: str, first: int, last: int) -> list[UserReaction]:
         """The user's reactions to messages from `first` to `last`."""
@@ -156,11 +162,11 @@ class UserData:
 
     async def reports(self, user_id: str, after: str, most: int) -> list[UserReport]:
         """The user's next reports, in the order of their ids."""
-        return [UserReport(*row) for row in await self._pool.fetch(_REPORTS, user_id, after, most)]
+        return [UserReport(*row) for row in await self._pool.fetch(_REPORTS, user_id, after or FIRST, most)]
 
     async def uploads(self, user_id: str, after: str, most: int) -> list[UserUpload]:
         """The user's next uploads, in the order of their ids."""
-        return [UserUpload(*row) for row in await claims.of_user(self._pool, user_id, after, most)]
+        return [UserUpload(*row) for row in await claims.of_user(self._pool, user_id, after or FIRST, most)]
 
     async def forget(self, user_id: str) -> None:
         """Delete the rest: blocks, reactions, what the user wrote in reports, and uploads; and tell webhooks."""
