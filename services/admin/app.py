@@ -20,6 +20,7 @@ from shared import postgres
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
+from shared.media_hosts import MediaHosts
 from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_EVENTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import Shards, open_shards
@@ -46,13 +47,14 @@ class Admin:
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         requester = Requester(self._publisher, shards, self._clock)
         directory, revocations = Directory(pool), Revocations(pool, shards)
+        media_hosts = MediaHosts(settings.media_allowed_hosts)
         jobs = Jobs(pool, settings.instance)
         self._eraser = Eraser(jobs, directory, revocations, self._publisher, requester)
         self._router = create_router(
             UserRoutes(directory, revocations, self._publisher, requester),
-            ConversationRoutes(directory, requester),
+            ConversationRoutes(directory, requester, media_hosts),
             ReportRoutes(requester),
-            ImportRoutes(Importer(directory, requester)),
+            ImportRoutes(Importer(directory, requester, media_hosts)),
             PrivacyRoutes(directory, jobs, requester),
         )
 

@@ -8,6 +8,7 @@ from services.admin.authentication import CallingService, call_of
 from services.admin.new_messages import command_of
 from services.admin.schemas import ConversationBody, HistoryQuery, MessageBody, NewConversation, NewMessage, UserId
 from shared.directory import Directory
+from shared.media_hosts import MediaHosts
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import Done, Messages, OpenConversation, Opened, ReadMessages, SendAs, Sent, TakeDown
@@ -24,7 +25,8 @@ _FORWARD, _BACKWARD = "after", "before"
 class ConversationRoutes:
     """What the paths need."""
 
-    def __init__(self, directory: Directory, requester: Requester) -> None:
+    def __init__(self, directory: Directory, requester: Requester, media_hosts: MediaHosts) -> None:
+        self._media_hosts = media_hosts
         self._directory = directory
         self._requester = requester
 
@@ -67,7 +69,7 @@ class ConversationRoutes:
         """Send as a user or as the system: 201 with the message; 200 with the first one for a repeated `tempId`."""
         if body.senderId is not None:
             call_of(request).concern([body.senderId])
-        command = command_of(conversation_id, body, idempotency_key)
+        command = command_of(conversation_id, body, idempotency_key, self._media_hosts)
         sent = await self._requester.ask(MESSAGING_REQUESTS, SendAs(command), Sent)
         response.status_code = 201 if sent.created else 200
         return MessageBody.model_validate_json(sent.message)

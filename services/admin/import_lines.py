@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared.media_hosts import MediaHosts
 from shared.protocol import limits
 from shared.protocol.client import Media, MessageSendPayload
 from shared.protocol.codec import is_uuid, json_encoder
@@ -87,7 +88,7 @@ class MessageLine(msgspec.Struct, tag="message", tag_field="kind", rename="camel
             if self.sender_id not in self.user_ids:
                 raise ValueError("senderId is none of userIds")
 
-    def message(self) -> ImportedMessage:
+    def message(self, media_hosts: MediaHosts) -> ImportedMessage:
         """For messaging. Raises msgspec.ValidationError or ValueError that says what is wrong."""
         kind = "text" if self.type == SYSTEM_MESSAGE else self.type
         given = {"conversationId": _ANY_CONVERSATION, "type": kind, "content": self.content, "tempId": self.temp_id}
@@ -95,6 +96,9 @@ class MessageLine(msgspec.Struct, tag="message", tag_field="kind", rename="camel
         if payload is None:
             media_given = {**given, "metadata": self.metadata, "media": msgspec.to_builtins(self.media)}
             payload = msgspec.convert(media_given, MessageSendPayload)
+        field = media_hosts.fault(payload.media or ())
+        if field is not None:
+            raise ValueError(f"This URL is not allowed - at `$.{field}`")
         media = json_encoder.encode(payload.media) if payload.media else None
         metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
         fault = size_fault(payload.content, media, metadata)

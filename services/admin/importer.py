@@ -10,6 +10,7 @@ import msgspec
 from services.admin.import_lines import ConversationLine, FollowLine, Line, MessageLine, UserLine, line_decoder
 from shared.auth import Principal
 from shared.directory import Directory
+from shared.media_hosts import MediaHosts
 from shared.protocol.errors import ProtocolError
 from shared.protocol.requests import (
     FollowChange,
@@ -75,7 +76,8 @@ class Batch:
 class Importer:
     """Carries out lines in order. Every method raises ProtocolError (unavailable) when an owner doesn't answer."""
 
-    def __init__(self, directory: Directory, requester: Requester) -> None:
+    def __init__(self, directory: Directory, requester: Requester, media_hosts: MediaHosts) -> None:
+        self._media_hosts = media_hosts
         self._directory = directory
         self._requester = requester
 
@@ -132,7 +134,7 @@ class Importer:
         messages: list[ImportedMessage] = []
         for number, line in lines:
             try:
-                messages.append(line.message())
+                messages.append(line.message(self._media_hosts))
             except (msgspec.ValidationError, ValueError) as error:
                 result.fail(number, str(error))
         if messages:

@@ -7,6 +7,7 @@ from uuid import uuid4
 import msgspec
 
 from services.admin.schemas import NewMessage
+from shared.media_hosts import MediaHosts
 from shared.protocol import limits
 from shared.protocol.client import MessageSendPayload
 from shared.protocol.codec import json_encoder
@@ -19,7 +20,9 @@ _CHECKED_AS: Final = "text"
 """A system message obeys the rules of a text."""
 
 
-def command_of(conversation_id: str, body: NewMessage, idempotency_key: str | None) -> SendMessage:
+def command_of(
+    conversation_id: str, body: NewMessage, idempotency_key: str | None, media_hosts: MediaHosts
+) -> SendMessage:
     """The command that a body asks for. Raises ProtocolError (validation_error) that says what is wrong."""
     if (body.senderId is None) != (body.type == SYSTEM_MESSAGE):
         raise _invalid(f"senderId must be null exactly when type is {SYSTEM_MESSAGE}")
@@ -33,7 +36,10 @@ def command_of(conversation_id: str, body: NewMessage, idempotency_key: str | No
         metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise _invalid(str(error)) from None
-    fault = size_fault(payload.content, media, metadata)
+    field = media_hosts.fault(payload.media or ())
+    fault = (
+        size_fault(payload.content, media, metadata) if field is None else f"This URL is not allowed - at `$.{field}`"
+    )
     if fault is not None:
         raise _invalid(fault)
     return SendMessage(

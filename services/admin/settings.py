@@ -2,10 +2,10 @@
 
 from pydantic import AnyUrl, Field
 
-from shared.settings import ServiceSettings
+from shared.media_hosts import MediaHostSettings
 
 
-class AdminSettings(ServiceSettings):
+class AdminSettings(MediaHostSettings):
     """What admin reads from the environment."""
 
     admin_jwks_url: AnyUrl | None = Field(

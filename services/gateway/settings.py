@@ -5,7 +5,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from services.gateway.user_budgets import Budget
-from shared.settings import CommaList, ServiceSettings
+from shared.media_hosts import MediaHostSettings
 
 RENEWALS_PER_LEASE: Final = 3
 """A lease outlives two lost renewals: one renewed just before its end flaps."""
@@ -18,14 +18,10 @@ MAX_PER_MINUTE: Final = 100_000
 PerMinute = Annotated[int, Field(ge=0, le=MAX_PER_MINUTE)]
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(MediaHostSettings):
     """What one gateway is told."""
 
     query_token: bool = Field(True, description="Accept the token in `?token=`.")
-    media_allowed_hosts: CommaList = Field(
-        default_factory=list,
-        description="Beside any https URL, media may lie on these hosts by http. An entry is a host or a whole origin.",
-    )
     messages_per_minute: PerMinute = Field(30, description="`message.send` a minute for each user; 0 = no limit.")
     changes_per_minute: PerMinute = Field(
         60,

@@ -78,6 +78,7 @@ async def test_sends_that_cannot_be(platform: Platform, pair: Pair, people: Peop
         (path, {**text, "content": "x" * 4001}, 422, ErrorCode.VALIDATION_ERROR),
         (path, {**text, "type": "system"}, 422, ErrorCode.VALIDATION_ERROR),
         (path, {**text, "senderId": None}, 422, ErrorCode.VALIDATION_ERROR),
+        (path, {**text, "media": [{"url": "javascript:alert(1)", "type": "image"}]}, 422, ErrorCode.VALIDATION_ERROR),
         (path, {**text, "type": "unheard-of"}, 422, ErrorCode.VALIDATION_ERROR),
         (path, {"type": "text", "content": "x"}, 422, ErrorCode.VALIDATION_ERROR),
     ):

@@ -42,7 +42,7 @@ def document() -> dict[str, Any]:
     app.include_router(
         rest.create_router(
             UserRoutes(_NOTHING, _NOTHING, _NOTHING, _NOTHING),
-            ConversationRoutes(_NOTHING, _NOTHING),
+            ConversationRoutes(_NOTHING, _NOTHING, _NOTHING),
             ReportRoutes(_NOTHING),
             ImportRoutes(_NOTHING),
             PrivacyRoutes(_NOTHING, _NOTHING, _NOTHING),

@@ -18,7 +18,6 @@ from services.gateway.rate_limit import Rate, RateLimit
 from services.gateway.registry.connections import RecoveryResult
 from services.gateway.registry.users import UserRegistration
 from services.gateway.session.connection import Connection
-from services.gateway.session.media_urls import MediaHosts
 from services.gateway.session.rules import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.socket.upgrade import EXTENSION
@@ -26,6 +25,7 @@ from services.gateway.socket.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.dispatcher import Dispatcher
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations, refuse_until
+from shared.media_hosts import MediaHosts
 from shared.protocol import limits, payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError

@@ -17,8 +17,8 @@ from services.gateway.session.actions import (
     Reply,
     SetActive,
 )
-from services.gateway.session.media_urls import MediaHosts
 from services.gateway.session.references import TYPES, lenient_reference, reference_in, reference_to
+from shared.media_hosts import MediaHosts
 from shared.protocol import client, limits, payloads, relay, server
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder
@@ -94,11 +94,10 @@ class Session:
 
     def _on_send(self, frame: client.MessageSend, now: float) -> tuple[Action, ...]:
         payload = frame.payload
-        for place, item in enumerate(payload.media or ()):
-            field = self._refused_url(item)
-            if field is not None:
-                reason = f"This URL is not allowed - at `$.payload.media[{place}].{field}`"
-                return self._refuse(ErrorCode.VALIDATION_ERROR, reason, reference_to(frame), now)
+        field = self._media_hosts.fault(payload.media or ())
+        if field is not None:
+            reason = f"This URL is not allowed - at `$.payload.{field}`"
+            return self._refuse(ErrorCode.VALIDATION_ERROR, reason, reference_to(frame), now)
         media = json_encoder.encode(payload.media) if payload.media else None
         metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
         too_large = size_fault(payload.content, media, metadata)
@@ -242,14 +241,6 @@ class Session:
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference)
         reply = Reply(json_encoder.encode(event))
         return (reply, PauseReading()) if self.refuses_too_often(now) else (reply,)
-
-    def _refused_url(self, media: client.Media) -> str | None:
-        """Which field of an attachment points where it must not, or None."""
-        if media.url is not None and not self._media_hosts.allows(media.url):
-            return "url"
-        if media.thumbnail is not None and not self._media_hosts.allows(media.thumbnail):
-            return "thumbnail"
-        return None
 
 
 _RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]]]] = {

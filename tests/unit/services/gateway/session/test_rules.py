@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from services.gateway.rate_limit import Rate, RateLimit
 from services.gateway.session.actions import Action, Close, PauseReading, Pong, RefreshToken, Reply, SetActive
-from services.gateway.session.media_urls import MediaHosts
 from services.gateway.session.rules import MAX_REFUSALS, Session
+from shared.media_hosts import MediaHosts
 from shared.protocol import client, limits, relay
 from shared.protocol.closing import CloseCode
 

@@ -1,8 +1,8 @@
-"""services.gateway.session.media_urls: where attachments may lie."""
+"""shared.media_hosts: where attachments may lie."""
 
 import pytest
 
-from services.gateway.session.media_urls import MediaHosts
+from shared.media_hosts import MediaHosts
 
 
 @pytest.mark.parametrize(
