@@ -1,12 +1,8 @@
-"""Asks the operator's hook about messages and edits before they are stored.
-
-A verdict is kept for a day under the message's idempotency key, so that a retry gets the same one, whatever the hook says then.
-"""
+"""Asks the operator's hook about messages and edits before they are stored; a retry gets the verdict that was given first."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 import aiohttp
@@ -15,12 +11,13 @@ import structlog
 from yarl import URL
 
 from services.messaging import metrics
+from services.messaging.kept_verdicts import ALLOW, Decision, KeptVerdicts, Moderated
 from services.messaging.requests import key_of
 from services.messaging.settings import Settings
 from shared.outbound.sessions import is_explicit, open_session
-from shared.protocol import keys, limits
-from shared.protocol.codec import json_encoder, msgpack_encoder
+from shared.protocol import limits
 from shared.protocol.relay import CommandBatch, EditMessage, SendMessage
+from shared.protocol.stored_event import size_fault
 from shared.protocol.text import is_blank
 from shared.redis import Shards
 from shared.retry import retry_until_available
@@ -31,13 +28,10 @@ log = structlog.get_logger(__name__)
 SECONDS: Final = 0.3
 """The longest that a batch waits for the hook, its turn included."""
 MOST_AT_ONCE: Final = 8
-KEPT_SECONDS: Final = 86_400
 MOST_ANSWER_BYTES: Final = 4 * 1024 * 1024
 MOST_REASON_CHARACTERS: Final = 500
 FAILED_REASON: Final = "This message can't be checked at the moment"
 REJECTED_REASON: Final = "This message is not allowed"
-
-Moderated = SendMessage | EditMessage
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -53,26 +47,14 @@ class _Answer(msgspec.Struct, frozen=True):
     verdicts: list[Verdict]
 
 
-class _Kept(msgspec.Struct, array_like=True, frozen=True):
-    """A verdict in Redis, and the hash of what it was given for."""
-
-    body: bytes
-    action: Literal["allow", "reject", "replace"]
-    reason: str | None = None
-    content: str | None = None
-
-
-_kept_decoder: Final = msgspec.msgpack.Decoder(_Kept)
-
-
 class Moderator:
     """The hook at `url`. `rejects_failures`: what a time-out, an error or a missing verdict means."""
 
     def __init__(self, url: str, signer: Signer, shards: Shards, *, rejects_failures: bool) -> None:
         self._url = URL(url)
         self._signer = signer
-        self._shards = shards
-        self._on_failure: Literal["allow", "reject"] = "reject" if rejects_failures else "allow"
+        self._kept = KeptVerdicts(shards)
+        self._on_failure = Decision("reject", FAILED_REASON) if rejects_failures else ALLOW
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
@@ -88,11 +70,11 @@ class Moderator:
             for place, command in enumerate(batch.commands)
             if isinstance(command, SendMessage | EditMessage)
         ]
-        kept = await retry_until_available("verdicts", lambda: self._read(asked))
+        kept = await retry_until_available("verdicts", lambda: self._kept.find(asked))
         unknown = [one for one, verdict in zip(asked, kept, strict=True) if verdict is None]
         if unknown:
             judged = await self._ask([command for command, _ in unknown])
-            await retry_until_available("verdicts", lambda: self._keep(unknown, judged))
+            await retry_until_available("verdicts", lambda: self._kept.keep(unknown, judged))
             fresh = iter(judged)
             kept = [next(fresh) if verdict is None else verdict for verdict in kept]
         for (command, _), verdict in zip(asked, kept, strict=True):
@@ -102,15 +84,15 @@ class Moderator:
     def fail(self, batch: CommandBatch) -> None:
         """Do with all of a batch what a failure means."""
         for command in batch.commands:
-            if self._on_failure == "reject" and isinstance(command, SendMessage | EditMessage):
-                command.rejected = FAILED_REASON
+            if isinstance(command, SendMessage | EditMessage):
+                _apply(command, self._on_failure)
 
     async def aclose(self) -> None:
         """Close the connections to the hook."""
         if self._session is not None:
             await self._session.close()
 
-    async def _ask(self, commands: Sequence[Moderated]) -> list[_Kept]:
+    async def _ask(self, commands: Sequence[Moderated]) -> list[Decision]:
         """The hook's verdict on each; that of a failure where it has none."""
         names = [str(uuid4()) for _ in commands]
         try:
@@ -119,16 +101,17 @@ class Moderator:
         except (TimeoutError, aiohttp.ClientError, OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.warning("moderation.failed", messages=len(commands), error=repr(error))
             found = {}
-        return [self._kept(command, found.get(name)) for name, command in zip(names, commands, strict=True)]
+        return [self._decision(command, found.get(name)) for name, command in zip(names, commands, strict=True)]
 
-    def _kept(self, command: Moderated, verdict: Verdict | None) -> _Kept:
-        body = _body(command)
+    def _decision(self, command: Moderated, verdict: Verdict | None) -> Decision:
         if verdict is None or (verdict.action == "replace" and not _fits(command, verdict.content)):
             metrics.MODERATED.labels("failed").inc()
-            return _Kept(body, self._on_failure, FAILED_REASON)
+            return self._on_failure
         metrics.MODERATED.labels(verdict.action).inc()
+        if verdict.action == "allow":
+            return ALLOW
         reason = (verdict.reason or REJECTED_REASON)[:MOST_REASON_CHARACTERS]
-        return _Kept(body, verdict.action, reason, verdict.content)
+        return Decision(verdict.action, reason, verdict.content)
 
     async def _post(self, commands: dict[str, Moderated]) -> dict[str, Verdict]:
         if self._session is None:
@@ -144,32 +127,8 @@ class Moderator:
             body = await response.content.read(MOST_ANSWER_BYTES)
         return {verdict.id: verdict for verdict in msgspec.json.decode(body, type=_Answer).verdicts}
 
-    async def _read(self, asked: Sequence[tuple[Moderated, str]]) -> list[_Kept | None]:
-        """Verdicts that were given before for the same key and content."""
-        texts = await asyncio.gather(*(self._get(command, key) for command, key in asked))
-        kept = [None if text is None else _kept_decoder.decode(text) for text in texts]
-        return [
-            verdict if verdict is not None and verdict.body == _body(command) else None
-            for verdict, (command, _) in zip(kept, asked, strict=True)
-        ]
 
-    async def _get(self, command: Moderated, key: str) -> bytes | None:
-        shard = self._shards.of(command.conversation_id)
-        return cast("bytes | None", await shard.client.get(shard.key(keys.VERDICT, *_name(command, key))))
-
-    async def _keep(self, asked: Sequence[tuple[Moderated, str]], verdicts: Sequence[_Kept]) -> None:
-        for (command, key), verdict in zip(asked, verdicts, strict=True):
-            shard = self._shards.of(command.conversation_id)
-            name = shard.key(keys.VERDICT, *_name(command, key))
-            await shard.client.set(name, msgpack_encoder.encode(verdict), ex=KEPT_SECONDS)
-
-
-def _name(command: Moderated, key: str) -> tuple[str, str, str]:
-    place = f"{command.seq}/{key}" if isinstance(command, EditMessage) else key
-    return command.conversation_id, command.user_id, place
-
-
-def _apply(command: Moderated, verdict: _Kept) -> None:
+def _apply(command: Moderated, verdict: Decision) -> None:
     if verdict.action == "reject":
         command.rejected = verdict.reason
     elif verdict.action == "replace" and verdict.content is not None:
@@ -180,15 +139,14 @@ def _fits(command: Moderated, content: str | None) -> bool:
     """A replacement obeys the rules of a content: else it counts as a failure."""
     if content is None or len(content) > limits.MAX_CONTENT_CHARACTERS or "\0" in content:
         return False
-    return not is_blank(content) or (isinstance(command, SendMessage) and command.media is not None)
+    if isinstance(command, EditMessage):
+        return not is_blank(content)
+    media, metadata = _bytes(command.media), _bytes(command.metadata)
+    return size_fault(content, media, metadata) is None and (not is_blank(content) or media is not None)
 
 
-def _body(command: Moderated) -> bytes:
-    """What tells a repetition from a different message with the same key."""
-    parts: tuple[Any, ...] = (command.content,)
-    if isinstance(command, SendMessage):
-        parts = (command.type, command.content, command.media, command.metadata, command.reply_to)
-    return hashlib.sha256(json_encoder.encode(parts)).digest()
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
 
 
 def _shown(name: str, command: Moderated) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Settings of messaging."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field, model_validator
 
 from services.messaging.failpoints import Failpoint
 from shared.uploads import UploadSettings
@@ -63,3 +63,11 @@ class Settings(UploadSettings, SigningSettings):
     )
     failpoints: bool = Field(False, description="Tests only: obey `CHAT_FAILPOINT`.")
     failpoint: Failpoint | None = Field(None, description="Tests only: where the process kills itself.")
+
+    @model_validator(mode="after")
+    def _hook_needs_a_secret(self) -> Self:
+        if self.moderation_url is not None and not self.webhook_secret:
+            raise ValueError(
+                "CHAT_MODERATION_URL needs CHAT_WEBHOOK_SECRET: the hook knows our requests by the signature"
+            )
+        return self

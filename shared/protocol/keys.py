@@ -114,8 +114,9 @@ PUSHED: Final = "pushed:"
 UNREACHED: Final = "unreached:"
 """set `unreached:{messageId}`: push subscriptions of its receiver that were given up, while webhooks want to know."""
 
-VERDICT: Final = "verdict:"
-"""string `verdict:{conversationId}:{userId}:{key}`: what the moderation hook said of the message or edit with this key."""
+VERDICT: Final = "verdict:sealed:"
+"""string `verdict:sealed:{conversationId}:{userId}:{key}`: what the moderation hook said of the message or edit with this key;
+only who has the message can read it."""
 
 REPLY: Final = "reply:"
 """list `reply:{requestId}`: the answer to a request among services (`requests.Reply`); expires."""
