@@ -121,7 +121,7 @@ class Announcer:
         pending = {outcome.user_id: outcome for outcome in outcomes if outcome.announcement}
         metrics.TRANSITIONS.inc(len(pending))
         if self._webhooks is not None:
-            self._webhooks.add(pending.values())
+            await self._webhooks.tell(pending.values())
         announcements = [_announcement(outcome, friend_lists[user]) for user, outcome in pending.items()]
         for _ in range(ATTEMPTS):
             stale = await self.publish(announcements)

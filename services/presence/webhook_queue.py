@@ -1,4 +1,4 @@
-"""Tells webhooks who came online and who went offline. Presence never waits for it."""
+"""Tells webhooks who came online and who went offline, before friends are told."""
 
 import asyncio
 import time
@@ -18,6 +18,8 @@ from shared.webhooks.events import EventPublisher
 MOST_WAITING: Final = 20_000
 """Events that wait while the broker is away; the oldest are dropped, and counted."""
 BATCH: Final = 500
+WAIT_SECONDS: Final = 0.5
+"""How long an announcement waits for the broker to have its event."""
 
 
 class WebhookQueue:
@@ -25,17 +27,29 @@ class WebhookQueue:
 
     def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
-        self._waiting: deque[WebhookEvent] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[WebhookEvent] = deque()
         self._arrived = asyncio.Event()
+        self._published = asyncio.Condition()
+        self._added = self._settled = 0
+        self._late = False
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Queue what changed between online and offline; away and busy are online."""
+    async def tell(self, outcomes: Iterable[Outcome]) -> None:
+        """Tell what changed between online and offline; away and busy are online.
+
+        Returns when the broker has it: friends are told afterwards, so a transition whose replica dies before is announced by
+        another one, and told by that. While the broker is away nobody waits: then the events are in memory alone.
+        """
         for outcome in outcomes:
             if (outcome.before == "offline") != (outcome.after == "offline"):
-                if len(self._waiting) == MOST_WAITING:
-                    metrics.WEBHOOKS_DROPPED.inc()
-                self._waiting.append(_event(outcome))
-                self._arrived.set()
+                self._add(_event(outcome))
+        mine = self._added
+        if self._late or self._settled >= mine:
+            return
+        try:
+            async with asyncio.timeout(WAIT_SECONDS), self._published:
+                await self._published.wait_for(lambda: self._settled >= mine)
+        except TimeoutError:
+            self._late = True
 
     async def run(self) -> None:
         """Publish. Never returns."""
@@ -45,6 +59,19 @@ class WebhookQueue:
             if not self._waiting:
                 self._arrived.clear()
             await retry_until_available("webhook events", partial(self._publisher.publish, events))
+            async with self._published:
+                self._settled += len(events)
+                self._late = bool(self._waiting) and self._late
+                self._published.notify_all()
+
+    def _add(self, event: WebhookEvent) -> None:
+        if len(self._waiting) == MOST_WAITING:
+            self._waiting.popleft()
+            self._settled += 1
+            metrics.WEBHOOKS_DROPPED.inc()
+        self._waiting.append(event)
+        self._added += 1
+        self._arrived.set()
 
 
 def _event(outcome: Outcome) -> WebhookEvent:
