@@ -47,7 +47,7 @@ test-containers: install-tests ## run the tests whose backends run in Docker con
 	STACK_BACKENDS=docker $(BIN)/pytest tests/integration tests/e2e tests/containers $(ARGS)
 
 faults: install-tests ## run the fault tests: processes and servers killed under load
-	FAULTS=long $(BIN)/pytest tests/faults $(ARGS)
+	FAULTS=long $(BIN)/pytest tests/faults tests/e2e/test_crashes.py $(ARGS)
 
 clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreSQL lost under load, roles changed
 	CLUSTERS=long $(BIN)/pytest tests/clusters $(ARGS)

@@ -18,7 +18,10 @@ PATH = "/hook"
 
 @dataclass
 class Receiver:
-    """What came, in order: events that were taken, and events that were refused. `answer` gives the status of each event."""
+    """What came, in order: events that were taken, and events that were refused. `answer` gives the status of each event.
+
+    While `open` isn't set, events are taken and not answered; `held` says how many of them.
+    """
 
     url: str
     answer: Callable[[Event], int] = lambda _event: 204
@@ -26,6 +29,11 @@ class Receiver:
     refused: list[Event] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    held: int = 0
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     async def on_post(self, request: web.Request) -> web.Response:
         """One post. A wrong signature fails the test, for its event is never taken."""
@@ -36,6 +44,11 @@ class Receiver:
         if status < 300:
             self.ids.append(request.headers["webhook-id"])
         self.changed.set()
+        self.held += 1
+        try:
+            await self.open.wait()
+        finally:
+            self.held -= 1
         headers = {"Location": f"{self.url}/elsewhere"} if 300 <= status < 400 else {}
         return web.Response(status=status, headers=headers)
 
