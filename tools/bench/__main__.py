@@ -35,7 +35,7 @@ from tools.bench.bench import Bench
 from tools.bench.limits import raise_open_files
 from tools.bench.outcome import Outcome, Run, save
 from tools.bench.stage import Stages
-from tools.bench.system import baseline, system
+from tools.bench.system import USUAL, baseline, system
 from tools.bench.table import remarks, tables
 from tools.bench.target import Target
 from tools.stack.errors import StackError
@@ -67,7 +67,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 BASELINE: Final = ("nobody", "idle", "connect", "list", "saturated", "200", "2000", "friends", "history", "day")
 """What the hand-written app can do, too."""
 REPLICAS: Final = (
-    {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"},
+    USUAL,
     {"GATEWAYS": "4", "MESSAGING": "2", "PRESENCE": "2", "NOTIFIER": "2"},
 )
 WIDTH: Final = 140

@@ -35,6 +35,8 @@ SETTINGS: Final = {
     "CHAT_LOG_FORMAT": "json",
     "CHAT_LOG_LEVEL": "info",
 }
+USUAL: Final = {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"}
+"""The replicas that are measured, unless their number is what is measured."""
 BASELINE_PORT: Final = 18091
 READY_SECONDS: Final = 20
 STOP_SECONDS: Final = 10
