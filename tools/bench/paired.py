@@ -38,13 +38,14 @@ def main(
     other: Annotated[Path, typer.Argument(help="The checkout to compare with: «before».")],
     only: Annotated[list[str], typer.Option(help="Scenarios that both know; repeatable.")],
     rounds: Annotated[int, typer.Option(min=1, max=50, help="Each measures both, in alternating order.")] = 3,
+    this: Annotated[Path, typer.Option(help="The checkout that is compared: «after».")] = ROOT,
 ) -> None:
     """Print the median of each figure before and after, and the median of the changes within the rounds."""
     before: list[Run] = []
     after: list[Run] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
-            order = [(other.resolve(), before), (ROOT, after)]
+            order = [(other.resolve(), before), (this.resolve(), after)]
             for checkout, runs in order if number % 2 == 0 else reversed(order):
                 runs.append(measure(checkout, only, Path(folder) / f"{len(before) + len(after)}.json"))
     Console().print(comparison(before, after))
