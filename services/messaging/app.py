@@ -40,6 +40,7 @@ from services.messaging.stores.sql import HINTS, LIST_HINTS
 from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
 from services.messaging.stores.unread_audit import UnreadAudit
+from services.messaging.stores.unread_rebuilds import UnreadRebuilds
 from services.messaging.typing.consumer import SignalConsumer
 from services.messaging.typing.indicators import TypingIndicators
 from shared import postgres
@@ -118,7 +119,8 @@ class Messaging:
         self._reports = Reports(pool, outbox)
         self._counts = UnreadCounts(pool, shards)
         self._indicators = TypingIndicators(pool, shards, self._clock)
-        self._fanout = Fanout(shards, self._counts.rebuild, settings.max_deferral_seconds)
+        self._rebuilds = UnreadRebuilds(self._counts)
+        self._fanout = Fanout(shards, self._rebuilds.of_cycle, settings.max_deferral_seconds)
         self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
         handlers = Handlers(
             self._messages,
@@ -166,6 +168,7 @@ class Messaging:
         supervisor.start("changes", self._changes.run())
         supervisor.start("signals", self._signals.run())
         supervisor.start("audit", self._audit.run())
+        supervisor.start("unread rebuilds", self._rebuilds.run())
         if self._settings.retention_days:
             supervisor.start("retention", self._retention.run())
         profiles = ProfileChanges(self._directory, People(self._pool, self._directory), self._outgoing)

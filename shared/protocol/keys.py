@@ -19,6 +19,17 @@ UNREAD_TOTAL_SECONDS: Final = 7 * 86_400
 """How long a user's unread total lives after it was read from PostgreSQL; then it is read anew when it is needed."""
 UNREAD_COUNT_SECONDS: Final = 2 * UNREAD_TOTAL_SECONDS
 """How long `unread:conv:…` and `unread:version:…` live after a change or a rebuild: longer than any total that counts them."""
+UNREAD_REBUILD: Final = "unread:rebuild:"
+"""hash `unread:rebuild:{userId}`, while a user's counts are rebuilt in parts, by conversation ids: `UNREAD_REBUILD_NAME`,
+`UNREAD_REBUILD_END`, `UNREAD_REBUILD_SUM`, and the conversations whose counts changed before their part came."""
+UNREAD_REBUILD_NAME: Final = "@name"
+"""Field: whose rebuild this is. Another one takes over when the hash has expired."""
+UNREAD_REBUILD_END: Final = "@end"
+"""Field: the last conversation of the parts that are done."""
+UNREAD_REBUILD_SUM: Final = "@sum"
+"""Field: the sum of their counts."""
+UNREAD_REBUILD_SECONDS: Final = 30
+"""How long `unread:rebuild:…` lives after a part, or a change."""
 LAST_MESSAGE: Final = "last_msg:"
 """hash `last_msg:{conversationId}`: id, sender_id, content, type, created_at."""
 DELIVERED: Final = "delivered:"

@@ -24,7 +24,7 @@ class Partition:
         self._registry = ConnectionRegistry(shards, "gateway")
         self._fanout = Fanout(shards, self._never, 0)
 
-    async def _never(self, _users: list[str]) -> None:
+    async def _never(self, _users: list[str]) -> dict[str, int]:
         raise AssertionError("nothing is counted here")
 
     async def add(self, *texts: str) -> None:

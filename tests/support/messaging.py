@@ -27,6 +27,7 @@ from services.messaging.stores.messages import Messages
 from services.messaging.stores.receipts import Receipts
 from services.messaging.stores.unread import UnreadCounts
 from services.messaging.stores.unread_audit import UnreadAudit
+from services.messaging.stores.unread_rebuilds import UnreadRebuilds
 from services.messaging.typing.indicators import Indicator, TypingIndicators
 from shared.directory import Directory
 from shared.postgres import Pool
@@ -154,7 +155,8 @@ class Replica:
         self.conversations = Conversations(pool)
         self.counts = UnreadCounts(pool, shards)
         self.indicators = TypingIndicators(pool, shards, clock)
-        self.fanout = Fanout(shards, self.counts.rebuild, max_deferral_seconds)
+        self.rebuilds = UnreadRebuilds(self.counts)
+        self.fanout = Fanout(shards, self.rebuilds.of_cycle, max_deferral_seconds)
         self.recorded = RecordedEvents()
         directory = Directory(pool)
         self.changes = Changes(pool, edit_window_seconds)

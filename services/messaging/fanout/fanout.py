@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from services.messaging.fanout.cycle_effects import CycleEffects
@@ -17,7 +17,9 @@ from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Script, Shards
 
-_FANOUT: Final = Script("services.messaging.fanout", "shared.redis:epoch", "fanout")
+_FANOUT: Final = Script(
+    "services.messaging.fanout", "shared.redis:epoch", "services.messaging.stores:rebuilding", "fanout"
+)
 _TURN: Final = Script("services.messaging.fanout", "turn")
 _LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
 _MEMORY: Final = (MAX_BATCHES, MAX_SECONDS, limits.INBOX_BYTES)
@@ -26,8 +28,8 @@ TOTALS_MISSING: Final = 1
 OUTDATED: Final = 3
 """What the script answers. Any other answer: it waits for earlier messages."""
 
-Rebuild = Callable[[list[str]], Awaitable[None]]
-"""Puts the unread counts of these users into Redis, from PostgreSQL."""
+Rebuild = Callable[[list[str]], Awaitable[Mapping[str, int]]]
+"""Puts the unread counts of these users into Redis, from PostgreSQL. Returns the totals of those whom it leaves for later."""
 
 
 class OutdatedError(Exception):
@@ -108,7 +110,8 @@ class Fanout:
         overtake: bool = False,
         remember: bool = False,
     ) -> tuple[list[AnnouncedMessage], list[Indicator]]:
-        blob, texts = shard.encode(str(random.getrandbits(31)), directs, completed), shard.texts()
+        tag, texts = str(random.getrandbits(31)), shard.texts()
+        blob = shard.encode(tag, directs, completed)
         client = self._shards.at(index)
         budget = WaitBudget(self._max_deferral_seconds)
         while True:
@@ -118,7 +121,10 @@ class Fanout:
             if verdict == OUTDATED:
                 raise OutdatedError
             if verdict == TOTALS_MISSING:
-                await self._rebuild([shard.counters.users[place - 1] for place in answer[0]])
+                totals = await self._rebuild([shard.counters.users[place - 1] for place in answer[0]])
+                if totals:
+                    shard.counters.supply(totals)
+                    blob = shard.encode(tag, directs, completed)
             else:
                 overtake = not await budget.wait()
         numbers, shown = answer

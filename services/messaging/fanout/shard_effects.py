@@ -74,5 +74,6 @@ class ShardEffects:
                 directs,
                 completed,
                 self.changes.encode(),
+                self.counters.supplied,
             )
         )

@@ -81,7 +81,7 @@ class UserEvents:
         self._registry = ConnectionRegistry(shards, "gateway")
         self._number = 0
 
-    async def _never(self, _users: list[str]) -> None:
+    async def _never(self, _users: list[str]) -> dict[str, int]:
         raise AssertionError("nothing is counted here")
 
     async def add(self, peers: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Unread counts: the copy in Redis follows PostgreSQL, and what went astray is seen and set right."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,7 @@ from services.messaging.stores.unread import TOTAL, Difference, UnreadCounts
 from shared.protocol import keys
 from shared.protocol.relay import Command
 from shared.redis import Shards
-from tests.support.messaging import Gateway, Replica, Talk, new_person
+from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
 from tools.chatctl.failure import Failure
 from tools.chatctl.unread import Count, counts_of
 
@@ -107,7 +108,7 @@ async def test_a_rebuild_that_comes_late_changes_nothing(
     late = UnreadCounts(replica.pool, shards)
     known = await late._known([bob.id])
 
-    async def read_earlier(_users: object) -> object:
+    async def read_earlier(_users: object, _most: object) -> object:
         return known
 
     monkeypatch.setattr(late, "_known", read_earlier)
@@ -195,19 +196,162 @@ async def test_counts_end_some_day_and_never_before_their_total(
     assert await client.get(total) == b"4"
 
 
-async def test_many_conversations_are_written_in_pages(
+@pytest.fixture
+async def popular(
     replica: Replica, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Person, list[Talk]]:
+    """Bob has five conversations with an unread message in each, which is more than two parts, and Redis knows none of it."""
+    monkeypatch.setattr("services.messaging.stores.unread.PART", 2)
+    monkeypatch.setattr("services.messaging.stores.unread.READ", 4)
+    monkeypatch.setattr("services.messaging.stores.unread.PAUSE_SECONDS", 0)
+    bob = await new_person(replica.pool, "bob")
+    talks = [await talk_with(replica, bob) for _ in range(5)]
+    await replica.cycle.run([gateway.batch(*(talk.send(talk.one) for talk in talks))])
+    await forget(shards, bob)
+    return bob, talks
+
+
+async def talk_with(replica: Replica, person: Person) -> Talk:
+    """A new conversation, with somebody new."""
+    alice = await new_person(replica.pool, "alice")
+    conversation_id, _ = await replica.conversations.create(alice.id, person.id)
+    return Talk(conversation_id, alice, person)
+
+
+async def forget(shards: Shards, person: Person) -> None:
+    """Lose all counts of a user."""
+    client = shards.of(person.id).client
+    names = [name async for name in client.scan_iter(f"*unread:*{person.id}*")]
+    if names:
+        await client.delete(*names)
+
+
+async def total_of(shards: Shards, person: Person) -> int | None:
+    """The user's total, as Redis has it."""
+    shard = shards.of(person.id)
+    total = await shard.client.get(shard.key(keys.UNREAD_TOTAL, person.id))
+    return None if total is None else int(total)
+
+
+async def test_many_conversations_are_written_in_parts(
+    replica: Replica, shards: Shards, popular: tuple[Person, list[Talk]]
 ) -> None:
     """One script for all of them would stop the server for everybody."""
-    monkeypatch.setattr("services.messaging.stores.unread.PAGE", 2)
-    bob = await new_person(replica.pool, "bob")
-    for _ in range(5):
-        alice = await new_person(replica.pool, "alice")
-        conversation_id, _ = await replica.conversations.create(alice.id, bob.id)
-        talk = Talk(conversation_id, alice, bob)
-        await replica.cycle.run([gateway.batch(talk.send(alice))])
-    shard = shards.of(bob.id)
-    await shard.client.delete(shard.key(keys.UNREAD_TOTAL, bob.id))
+    bob, _ = popular
     await replica.counts.rebuild([bob.id])
-    assert await shard.client.get(shard.key(keys.UNREAD_TOTAL, bob.id)) == b"5"
+    assert await total_of(shards, bob) == 5
     assert await replica.counts.compare(bob.id) == []
+
+
+async def test_a_cycle_waits_for_no_rebuild_of_many_conversations(
+    replica: Replica, gateway: Gateway, shards: Shards, popular: tuple[Person, list[Talk]]
+) -> None:
+    bob, talks = popular
+    await gateway.plug(bob)
+    await run(replica, gateway, talks[0].send(talks[0].one), talks[1].send(talks[1].one))
+    news = gateway.events(bob, "message.new")
+    assert [event["payload"]["unread"] for event in news] == [{"conversation": 2, "total": 7}] * 2
+    assert await total_of(shards, bob) is None
+    await replica.rebuilds.once()
+    assert await total_of(shards, bob) == 7
+    assert await replica.counts.compare(bob.id) == []
+
+
+async def test_a_rebuild_is_one_replicas_work(
+    replica: Replica, shards: Shards, popular: tuple[Person, list[Talk]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another replica that was asked for the same leaves it to the first. When that one dies, its claim expires."""
+    bob, _ = popular
+    shard = shards.of(bob.id)
+    write = replica.counts._write
+    died = asyncio.Event()
+
+    async def die(*_args: object, **_kwargs: object) -> bool:
+        died.set()
+        return False
+
+    monkeypatch.setattr(replica.counts, "_write", die)
+    await replica.counts.rebuild([bob.id])
+    assert died.is_set()
+    monkeypatch.setattr(replica.counts, "_write", write)
+    await replica.counts.rebuild([bob.id])
+    assert await total_of(shards, bob) is None
+    claim = shard.key(keys.UNREAD_REBUILD, bob.id)
+    assert 0 < await shard.client.ttl(claim) <= keys.UNREAD_REBUILD_SECONDS
+    await shard.client.delete(claim)
+    await replica.counts.rebuild([bob.id])
+    assert await total_of(shards, bob) == 5
+
+
+async def test_a_repair_of_many_conversations_keeps_nothing(
+    replica: Replica, shards: Shards, popular: tuple[Person, list[Talk]]
+) -> None:
+    bob, talks = popular
+    await replica.counts.rebuild([bob.id])
+    await spoil(shards, talks[3])
+    shard = shards.of(bob.id)
+    await shard.client.set(shard.key(keys.UNREAD_VERSION, bob.id, talks[3].id), 1_000)
+    await replica.counts.rebuild([bob.id], force=True)
+    assert await replica.counts.compare(bob.id) == []
+
+
+MEANWHILE = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from(["send", "read", "clear", "new", "rebuild"]), st.integers(0, 4)),
+    max_size=8,
+)
+"""(part before which it happens, what happens, in which conversation)"""
+
+
+async def test_whatever_comes_while_counts_are_rebuilt_is_counted(
+    replica: Replica,
+    gateway: Gateway,
+    shards: Shards,
+    popular: tuple[Person, list[Talk]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In parts that are done, in parts that are still to come, in conversations that the rebuild has not read."""
+    bob, talks = popular
+    write = replica.counts._write
+
+    async def happen(what: str, number: int) -> None:
+        talk = talks[number]
+        match what:
+            case "send":
+                await replica.cycle.run([gateway.batch(talk.send(talk.one))])
+            case "read":
+                await replica.cycle.run([gateway.batch(talk.read(bob))])
+            case "clear":
+                cleared = await replica.conversations.clear(bob.id, talk.id)
+                assert cleared is not None
+                await replica.counts.clear(bob.id, talk.id, cleared.version)
+            case "rebuild":
+                await UnreadCounts(replica.pool, shards).rebuild([bob.id])
+            case _:
+                new = await talk_with(replica, bob)
+                await replica.cycle.run([gateway.batch(new.send(new.one))])
+
+    async def example(meanwhile: list[tuple[int, str, int]]) -> None:
+        await forget(shards, bob)
+        parts = 0
+
+        async def write_later(*args: Any, **kwargs: Any) -> bool:
+            nonlocal parts
+            for part, what, number in meanwhile:
+                if part == parts:
+                    await happen(what, number)
+            parts += 1
+            return await write(*args, **kwargs)
+
+        monkeypatch.setattr(replica.counts, "_write", write_later)
+        await replica.counts.rebuild([bob.id])
+        assert await total_of(shards, bob) is not None
+        assert await replica.counts.compare(bob.id) == []
+
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(MEANWHILE)
+    def examples(meanwhile: list[tuple[int, str, int]]) -> None:
+        asyncio.run_coroutine_threadsafe(example(meanwhile), loop).result()
+
+    await asyncio.to_thread(examples)

@@ -1,6 +1,6 @@
 -- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
 --
--- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes}.
+-- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes, supplied}.
 -- Each but the first two is one flat list: a table for each record would cost more than all the rest.
 --   trace          traceparent of the cycle, or ''
 --   events         for each user: user, number of its events, then of each event
@@ -21,6 +21,7 @@
 --     pushes         key, value, seconds: what a push that waits must know
 --     last_contents  last message's key, conversation's key of versions, `<conversation>:<seq>`, version, message id, content
 --     recounts       counter, count, version: counts that change without an event
+--   supplied       place of a total, the total by PostgreSQL: shown when there is none here, while a rebuild is under way
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
 -- ARGV[6]: '1' to remember the batches as finished, if nothing has to follow; ARGV[7], ARGV[8]: how many, for how many seconds
 -- ARGV[9]: bytes of texts kept in an inbox
@@ -32,10 +33,12 @@
 -- later change of a message than an event here knows; or {0, numbers of the notifiable events that no
 -- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
-local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes = unpack(cmsgpack.unpack(ARGV[1]))
+local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes, supplied = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds, inbox_bytes = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
 
 local TEXTS = 9
+-- Characters of a user's or a conversation's id, which ends a key of unread counts.
+local UUID = 36
 local call = redis.call
 local format = string.format
 
@@ -79,14 +82,18 @@ for i = 1, #delivered do
 end
 
 -- Unread counts: all are read with two commands.
-local total_of, count_of, version_of, changed = {}, {}, {}, {}
+local total_of, count_of, version_of, changed, rebuilding = {}, {}, {}, {}, {}
 
 if #totals > 0 then
     local missing = {}
+    for i = 1, #supplied, 2 do
+        rebuilding[supplied[i]] = supplied[i + 1]
+    end
     for place, total in ipairs(call('MGET', unpack(totals))) do
         if total then
             total_of[place] = tonumber(total)
-        else
+            rebuilding[place] = nil
+        elseif not rebuilding[place] then
             missing[#missing + 1] = place
         end
     end
@@ -109,7 +116,7 @@ end
 local function count_unread(counter, count, version)
     local place = counters[counter * 3]
     local known = version_of[counter]
-    local total = total_of[place]
+    local total = total_of[place] or 0
     if version >= known then
         total = total + count - count_of[counter]
     end
@@ -120,16 +127,22 @@ local function count_unread(counter, count, version)
         changed[counter] = true
     end
     -- The same version, unchanged: counted before. The event tells what it told then.
-    return total
+    return rebuilding[place] or total
 end
 
 -- The total keeps the lifetime that it was rebuilt with; counts outlive it, so no total ever lacks one of its parts.
 local function store_unread()
     for counter in pairs(changed) do
         local i = counter * 3
+        local place = counters[i]
+        if rebuilding[place] then
+            local before = tonumber(call('GET', counters[i - 2]) or 0)
+            tell_rebuild(string.sub(totals[place], -UUID), string.sub(counters[i - 2], -UUID), before, count_of[counter])
+        else
+            call('SET', totals[place], total_of[place], 'KEEPTTL')
+        end
         call('SET', counters[i - 2], count_of[counter], 'EX', {{UNREAD_COUNT_SECONDS}})
         call('SET', counters[i - 1], version_of[counter], 'EX', {{UNREAD_COUNT_SECONDS}})
-        call('SET', totals[counters[i]], total_of[counters[i]], 'KEEPTTL')
     end
 end
 

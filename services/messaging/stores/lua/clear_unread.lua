@@ -1,15 +1,22 @@
 -- A user has no unread messages in a conversation any more. ARGV: user, conversation, version of that count
--- Redis counts nothing for a user without a total: it will be rebuilt. A newer count stays.
+-- Without a total and a rebuild Redis counts nothing for a user: it will be rebuilt. A newer count stays.
 
 local total_key = '{{UNREAD_TOTAL}}' .. ARGV[1]
 local key = '{{UNREAD_CONVERSATION}}' .. ARGV[1] .. ':' .. ARGV[2]
 local version_key = '{{UNREAD_VERSION}}' .. ARGV[1] .. ':' .. ARGV[2]
 local total = tonumber(redis.call('GET', total_key) or nil)
-if not total or tonumber(redis.call('GET', version_key) or -1) >= tonumber(ARGV[3]) then
+if not total and redis.call('EXISTS', '{{UNREAD_REBUILD}}' .. ARGV[1]) == 0 then
+    return 0
+end
+if tonumber(redis.call('GET', version_key) or -1) >= tonumber(ARGV[3]) then
     return 0
 end
 local count = tonumber(redis.call('GET', key) or 0)
-redis.call('SET', total_key, total - count, 'KEEPTTL')
+if total then
+    redis.call('SET', total_key, total - count, 'KEEPTTL')
+else
+    tell_rebuild(ARGV[1], ARGV[2], count, 0)
+end
 redis.call('SET', key, 0, 'EX', {{UNREAD_COUNT_SECONDS}})
 redis.call('SET', version_key, ARGV[3], 'EX', {{UNREAD_COUNT_SECONDS}})
 return 1

@@ -1,31 +1,60 @@
--- Put a page of a user's unread counts, as PostgreSQL has them, into the copy. ARGV[1]: user id; ARGV[2]: msgpack of
--- {conversation, count, version, ...}, some of the user's conversations that ever had a message; ARGV[3]: '1': nothing stays;
--- ARGV[4]: the sum of the pages before; ARGV[5]: '1' for the last page, which writes the total.
--- A count of which Redis knows a newer version stays, and so does all when there is a total: somebody was quicker, and may
--- have counted since in conversations that are not among these. Nobody counts for a user without a total.
+-- Put a part of a user's unread counts, as PostgreSQL has them, into the copy. The last part writes the total.
+-- ARGV[1]: user; ARGV[2]: msgpack of {conversation, count, version, ...}, those of the user's conversations in this part that ever had a
+-- message; ARGV[3]: '1': nothing stays; ARGV[4]: name of the rebuild (`begin_unread.lua`), '' for one of a single part
+-- ARGV[5], ARGV[6]: the part holds conversations after the one and up to the other; '': from the first, and to the last
+-- Returns 1; or 0 when there is a total, or this is not the user's rebuild any more: somebody was quicker, and has counted since.
+--
+-- A count of which Redis knows a newer version stays. A count that changed since the rebuild began is in the hash of the rebuild
+-- (`rebuilding.lua`), with its conversation or within the sum.
 -- The total ends some day, and all is read from PostgreSQL anew; its counts live longer.
--- Returns the sum with this page, or -1 when there is a total.
 
-local user, known, force = ARGV[1], cmsgpack.unpack(ARGV[2]), ARGV[3] == '1'
-if not force and redis.call('EXISTS', '{{UNREAD_TOTAL}}' .. user) == 1 then
-    return -1
+local user, known, force, name, after, last = ARGV[1], cmsgpack.unpack(ARGV[2]), ARGV[3] == '1', ARGV[4], ARGV[5], ARGV[6]
+local total_key, rebuild = '{{UNREAD_TOTAL}}' .. user, '{{UNREAD_REBUILD}}' .. user
+if not (force and name == '') and redis.call('EXISTS', total_key) == 1 then
+    return 0
 end
-local total = tonumber(ARGV[4])
+local sum, changed = 0, {}
+if name ~= '' then
+    if redis.call('HGET', rebuild, '{{UNREAD_REBUILD_NAME}}') ~= name then
+        return 0
+    end
+    sum = tonumber(redis.call('HGET', rebuild, '{{UNREAD_REBUILD_SUM}}'))
+end
+for _, field in ipairs(redis.call('HKEYS', rebuild)) do
+    if field > after and (last == '' or field <= last) and string.sub(field, 1, 1) ~= '@' then
+        changed[field] = true
+    end
+end
+
+local function stored(conversation)
+    return tonumber(redis.call('GET', '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation) or 0)
+end
+
 for i = 1, #known, 3 do
     local conversation, count, version = known[i], known[i + 1], known[i + 2]
     local key = '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation
     local version_key = '{{UNREAD_VERSION}}' .. user .. ':' .. conversation
-    if force or version >= tonumber(redis.call('GET', version_key) or 0) then
+    local all = force and not changed[conversation]
+    if all or version >= tonumber(redis.call('GET', version_key) or 0) then
         redis.call('SET', key, count, 'EX', {{UNREAD_COUNT_SECONDS}})
         redis.call('SET', version_key, version, 'EX', {{UNREAD_COUNT_SECONDS}})
     else
-        count = tonumber(redis.call('GET', key) or 0)
+        count = stored(conversation)
         redis.call('EXPIRE', key, {{UNREAD_COUNT_SECONDS}})
         redis.call('EXPIRE', version_key, {{UNREAD_COUNT_SECONDS}})
     end
-    total = total + count
+    sum = sum + count
+    changed[conversation] = nil
 end
-if ARGV[5] == '1' then
-    redis.call('SET', '{{UNREAD_TOTAL}}' .. user, total, 'EX', {{UNREAD_TOTAL_SECONDS}})
+for conversation in pairs(changed) do
+    sum = sum + stored(conversation)
 end
-return total
+
+if last == '' then
+    redis.call('SET', total_key, sum, 'EX', {{UNREAD_TOTAL_SECONDS}})
+    redis.call('DEL', rebuild)
+else
+    redis.call('HSET', rebuild, '{{UNREAD_REBUILD_END}}', last, '{{UNREAD_REBUILD_SUM}}', sum)
+    redis.call('EXPIRE', rebuild, {{UNREAD_REBUILD_SECONDS}})
+end
+return 1

@@ -1,0 +1,14 @@
+-- A user's counts while they are rebuilt in parts, in the order of conversation ids (`unread.lua`).
+
+-- A count changed from `before` to `after`, and the user has no total. A rebuild that has added the count up gets the difference; one
+-- that has not is told to look at the conversation, which may be too new to be in what it has read.
+local function tell_rebuild(user, conversation, before, after)
+    local key = '{{UNREAD_REBUILD}}' .. user
+    local done = redis.call('HGET', key, '{{UNREAD_REBUILD_END}}')
+    if done and conversation <= done then
+        redis.call('HINCRBY', key, '{{UNREAD_REBUILD_SUM}}', after - before)
+    else
+        redis.call('HSET', key, conversation, '')
+    end
+    redis.call('EXPIRE', key, {{UNREAD_REBUILD_SECONDS}})
+end

@@ -1,0 +1,56 @@
+"""Rebuilds the unread counts of users with many conversations, beside the cycles, which go on meanwhile."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from services.messaging.stores.unread import UnreadCounts
+from shared.retry import is_transient
+
+log = structlog.get_logger(__name__)
+
+MAX_WAITING: Final = 10_000
+"""Users who wait to be rebuilt. Beyond that, the next event for a user asks again."""
+
+
+class UnreadRebuilds:
+    """One rebuild after the other. `of_cycle` is what a cycle asks for; `run` works through what that left."""
+
+    def __init__(self, counts: UnreadCounts) -> None:
+        self._counts = counts
+        self._waiting: dict[str, None] = {}
+        self._any_waiting = asyncio.Event()
+
+    async def of_cycle(self, user_ids: Sequence[str]) -> dict[str, int]:
+        """Put the counts of users with few conversations into Redis. Of the others, return the totals, and rebuild them later.
+
+        Raises what asyncpg and redis raise.
+        """
+        totals = await self._counts.rebuild_or_total(user_ids)
+        for user_id in totals:
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting[user_id] = None
+                self._any_waiting.set()
+        return totals
+
+    async def run(self) -> None:
+        """Rebuild whoever waits. Never returns."""
+        while True:
+            await self._any_waiting.wait()
+            await self.once()
+
+    async def once(self) -> None:
+        """Rebuild those who wait. Who can't be rebuilt because a backend is away is left to the next event."""
+        while self._waiting:
+            user_id = next(iter(self._waiting))
+            try:
+                await self._counts.rebuild([user_id])
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("unread.not_rebuilt", user_id=user_id, error=repr(error))
+            finally:
+                self._waiting.pop(user_id, None)
+        self._any_waiting.clear()
