@@ -19,7 +19,7 @@ from rich.console import Console
 
 from services.messaging.conversation_views import ConversationViews
 from services.messaging.stores.appended import Draft
-from services.messaging.stores.conversation_list import FIRST, ConversationList, Filters, ListPage
+from services.messaging.stores.conversation_list import FIRST, ConversationList, Filters, ListPage, Snapshot
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.sql import HINTS, LIST_HINTS, UNREAD_SUMMARY
@@ -79,6 +79,11 @@ class Bench:
         for _ in range(pages):
             page = await self.page(user, Filters(), page or FIRST)
         return page or FIRST
+
+    async def moved(self) -> ListPage:
+        """The page behind the last one: what moved since now."""
+        xmin = await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        return ListPage(None, Snapshot(xmin, 0))
 
     async def cost(self, call: Call, rounds: int = ROUNDS) -> str:
         """Milliseconds: CPU of PostgreSQL, CPU of this process, and the median from start to end."""
@@ -180,6 +185,7 @@ async def measure(target: Target, pool: Pool, shards: Shards) -> None:
         "conversations",
         "first page",
         "page 100",
+        "moved meanwhile",
         "unread only",
         "unread counts",
         "counts into Redis",
@@ -189,10 +195,11 @@ async def measure(target: Target, pool: Pool, shards: Shards) -> None:
     for size in SIZES:
         user = await bench.seed(size)
         await pool.execute("ANALYZE messaging.conversations")
-        deep = await bench.deep(user, min(100, size // PAGE))
+        deep, moved = await bench.deep(user, min(100, size // PAGE)), await bench.moved()
         calls: list[Call] = [
             lambda user=user: bench.page(user, Filters(), FIRST),  # type: ignore[misc]
             lambda user=user, deep=deep: bench.page(user, Filters(), deep),  # type: ignore[misc]
+            lambda user=user, moved=moved: bench.page(user, Filters(), moved),  # type: ignore[misc]
             lambda user=user: bench.page(user, Filters(unread=True), FIRST),  # type: ignore[misc]
             lambda user=user: pool.fetch(UNREAD_SUMMARY, user, MAX_COUNTS),  # type: ignore[misc]
         ]

@@ -38,7 +38,10 @@ class Place(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Snapshot(msgspec.Struct, array_like=True, frozen=True):
-    """What a statement could see: all transactions below `xmin`, at a time in Unix microseconds."""
+    """What a statement could see: all transactions below `xmin`.
+
+    `at_us`: Unix microseconds, for replicas of earlier releases.
+    """
 
     xmin: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     at_us: int
@@ -48,8 +51,8 @@ class ListPage(msgspec.Struct, array_like=True, frozen=True):
     """Where the next page begins.
 
     The list is read in rounds. The first reads all conversations. Each later one reads those that changed since the snapshot
-    with which the round before it began (`since`): they may have moved up, past the pages that were read. `after`: the end of
-    the last page of this round; `snapshot`: that with which this round began; both None where a round begins.
+    with which the round before it began (`since`): they may have moved up, past the pages that were read, or into this list.
+    `after`: the end of the last page of this round; `snapshot`: that with which this round began; both None where a round begins.
     """
 
     after: Place | None = None
@@ -60,7 +63,7 @@ class ListPage(msgspec.Struct, array_like=True, frozen=True):
 _decoder: Final = msgspec.json.Decoder(ListPage)
 FIRST: Final = ListPage()
 _BEYOND_ALL: Final = (32_767, datetime(9999, 1, 1, tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
-_ANY_CHANGE: Final = (0, datetime(1970, 1, 1, tzinfo=UTC))
+_ANY_CHANGE: Final = 0
 """Values instead of nulls: «is null or» would keep PostgreSQL from using the index."""
 
 
@@ -126,7 +129,7 @@ class ConversationList:
                 *(_BEYOND_ALL if after is None else (after.place, _time(after.at_us), after.conversation_id)),
                 filters.unread,
                 SCANNED if filtered else limit + 1,
-                *(_ANY_CHANGE if since is None else (since.xmin, _time(since.at_us))),
+                _ANY_CHANGE if since is None else since.xmin,
             )
         ]
         fitting = [row for row in rows if row.fits]

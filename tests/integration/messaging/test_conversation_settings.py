@@ -197,6 +197,71 @@ async def test_a_conversation_that_moves_is_never_missed(
     assert not moving
 
 
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ({}, {"pinned": True}),
+        ({"pinned": True}, {"pinned": False}),
+        ({"archived": True}, {"archived": False}),
+        ({"archived": True, "pinned": True}, {"archived": False}),
+        ({"archived": True}, {"archived": False, "pinned": True}),
+    ],
+)
+@pytest.mark.parametrize("limit", [2, 3, 4])
+async def test_a_conversation_that_is_moved_by_hand_is_never_missed(
+    rest: Rest, replica: Replica, gateway: Gateway, before: dict[str, bool], change: dict[str, bool], limit: int
+) -> None:
+    """Another device pins, archives and unarchives while the list is read: in a place that was read, or is still to come."""
+    alice = await new_person(replica.pool)
+    talks = [await talk_of(replica, alice) for _ in range(9)]
+    for talk in talks:
+        await say(replica, gateway, talk.send(talk.other))
+    # The rows are older than any time that a page could compare.
+    await replica.pool.execute(
+        "UPDATE messaging.conversations SET updated_at = updated_at - interval '1 day' WHERE $1::uuid IN (user_low, user_high)",
+        alice.id,
+    )
+    moving = [talks[0], talks[4], talks[8]]
+    for talk in moving:
+        if before:
+            await patch(rest, alice, talk, **before)
+    pages, page = [], None
+    while True:
+        body = await rest.get(alice, "/chat/conversations", limit=limit, **({"page": page} if page else {}))
+        pages.append([item["id"] for item in body["items"]])
+        page = body["nextPage"]
+        if page is None:
+            break
+        if moving:
+            await patch(rest, alice, moving.pop(0), **change)
+    archived = {talk.id for talk in moving if before.get("archived")}
+    assert {one for page in pages for one in page} == {talk.id for talk in talks} - archived
+    assert all(len(set(page)) == len(page) <= limit for page in pages)
+
+
+async def test_the_archive_misses_nothing_that_enters_it(rest: Rest, replica: Replica, gateway: Gateway) -> None:
+    alice = await new_person(replica.pool)
+    talks = [await talk_of(replica, alice) for _ in range(5)]
+    for talk in talks:
+        await say(replica, gateway, talk.send(talk.other))
+    for talk in talks[:4]:
+        await patch(rest, alice, talk, archived=True)
+    first = await rest.get(alice, "/chat/conversations", archived=True, limit=2)
+    await patch(rest, alice, talks[4], archived=True)
+    seen = [item["id"] for item in first["items"]]
+    page = first["nextPage"]
+    while page is not None:
+        body = await rest.get(alice, "/chat/conversations", archived=True, limit=2, page=page)
+        seen, page = seen + [item["id"] for item in body["items"]], body["nextPage"]
+    assert set(seen) == {talk.id for talk in talks}
+
+
+async def talk_of(replica: Replica, person: Person) -> Talk:
+    """A new conversation, with somebody new."""
+    other = await new_person(replica.pool)
+    return Talk((await replica.conversations.create(person.id, other.id))[0], person, other)
+
+
 async def test_an_empty_conversation_is_its_creators(
     rest: Rest, replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
