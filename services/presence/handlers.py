@@ -104,6 +104,9 @@ def _change(command: relay.Connected | relay.Disconnected | relay.SetStatus, now
     """The change that a command makes, or None when the command is invalid."""
     at_ms = rules.sign_of_life(command.at_ms, now)
     match command:
+        case relay.Connected() if command.status in AVAILABILITIES:
+            # In one step: friends must not see the user online for a moment.
+            return rules.Choose(command.connection_id, at_ms, AVAILABILITIES[command.status])
         case relay.Connected():
             return rules.Hold(command.connection_id, at_ms)
         case relay.Disconnected(clean=True):

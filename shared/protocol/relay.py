@@ -173,12 +173,16 @@ class SignalBatch(Relayed):
 
 
 class Connected(Relayed, tag_field="kind", tag="connected"):
-    """A connection lives. Answered with `status.bulk` to that connection. `at_ms`: Unix ms by the gateway's clock."""
+    """A connection lives. Answered with `status.bulk` to that connection. `at_ms`: Unix ms by the gateway's clock.
+
+    `status`: the availability with which a new device came, or ''.
+    """
 
     user_id: str
     connection_id: str
     gateway_id: str
     at_ms: int
+    status: str = ""
 
 
 class Disconnected(Relayed, tag_field="kind", tag="disconnected"):

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from shared.protocol import keys
 from shared.redis import open_shards
 from tests.e2e.conftest import Pair
@@ -70,6 +72,20 @@ async def test_a_quick_reconnect_after_a_lost_connection_is_not_seen(people: Peo
     await bob.connect()
     await watching.refute("user.offline", within=6.5)
     assert len(watching.of_type("user.online")) == 1
+
+
+@pytest.mark.parametrize("status", ["away", "busy"])
+async def test_who_comes_back_with_a_status_is_never_shown_online(people: People, status: str) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    await alice.befriend(bob)
+    watching = await alice.connect()
+    for _ in range(2):
+        socket = await bob.connect(query={"status": status})
+        await watching.expect("user.online", userId=bob.id, status=status, isOnline=True)
+        await socket.close()
+        await watching.expect("user.offline", userId=bob.id)
+    shown = [event["payload"] for event in watching.events if event["type"] in {"user.online", "user.status"}]
+    assert {one["status"] for one in shown if one["userId"] == bob.id} == {status}
 
 
 async def test_a_lost_connection_is_told_after_the_grace(people: People) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -124,6 +124,11 @@ def _query() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "cursor": {"type": "string", "description": "Cursor of the last durable event that the client saw"},
+            "status": {
+                "type": "string",
+                "enum": list(get_args(client.Availability)),
+                "description": "Availability with which the device comes; without it, online",
+            },
             "token": {"type": "string", "description": "JWT, where neither header can be set; operators may forbid it"},
         },
     }

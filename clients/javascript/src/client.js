@@ -98,6 +98,7 @@ export class ChatClient {
         onFrame: (frame) => this.#onFrame(frame),
         onState: (change) => this.#emit("state", change),
         onEnd: (code) => this.#onEnd(code),
+        status: () => this.#status,
       },
     });
   }

@@ -5,6 +5,7 @@
 import { afterClose, afterRefusal } from "./backoff.js";
 import { pause } from "./clock.js";
 import { CLOSE, COMMAND, EVENT, SOCKET_PATH, encode } from "./protocol.js";
+import { query } from "./query.js";
 import { Socket } from "./socket.js";
 import { askVerdict } from "./verdict.js";
 
@@ -19,6 +20,7 @@ const SENDABLE = /^[!#$%&'*+.^`|~\w-]+$/;
  * @property {(frame: import("./types.d.ts").Frame) => void} onFrame every frame, `connection.success` included
  * @property {(change: import("./types.d.ts").StateChange) => void} onState
  * @property {(code: number) => void} onEnd an open socket ended
+ * @property {() => "online" | "away" | "busy"} status with which this device comes back
  */
 
 export class Connection {
@@ -184,12 +186,11 @@ export class Connection {
    * @returns {Promise<import("./socket.js").End>}
    */
   #live(token) {
-    const query = this.#cursor === null ? "" : `?cursor=${encodeURIComponent(this.#cursor)}`;
     return new Promise((resolve) => {
       /** @type {Socket | null} */
       let socket = null;
       const options = {
-        url: this.#baseUrl.replace(/^http/, "ws") + SOCKET_PATH + query,
+        url: this.#baseUrl.replace(/^http/, "ws") + SOCKET_PATH + this.#query(),
         token,
         WebSocket: this.#webSocket,
         clock: this.#clock,
@@ -206,6 +207,12 @@ export class Connection {
         resolve({ code: CLOSE.ABNORMAL, upgraded: false, openMs: 0 });
       }
     });
+  }
+
+  /** What the handshake says: where to resume, and a status, so that friends don't see an absent user online for a moment. */
+  #query() {
+    const status = this.#handlers.status();
+    return query({ cursor: this.#cursor, status: status === "online" ? null : status });
   }
 
   /** @param {import("./types.d.ts").Frame} frame */

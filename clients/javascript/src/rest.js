@@ -7,6 +7,7 @@ import { parseRetryAfter } from "./backoff.js";
 import { pause } from "./clock.js";
 import { ChatError } from "./errors.js";
 import { request } from "./http.js";
+import { query } from "./query.js";
 
 const TIMEOUT_MS = 15_000;
 const PAGE = 100;
@@ -355,15 +356,4 @@ export class Rest {
       return new ChatError("internal_error", `HTTP ${status}`, { retryable, retryAfter, status });
     }
   }
-}
-
-/**
- * `?a=1&b=2`; what is undefined is left out. React Native's URLSearchParams can't be written to.
- *
- * @param {Record<string, string | number | boolean | undefined>} fields
- */
-function query(fields) {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  const pairs = given.map(([name, value]) => `${name}=${encodeURIComponent(/** @type {string} */ (value))}`);
-  return pairs.length ? `?${pairs.join("&")}` : "";
 }

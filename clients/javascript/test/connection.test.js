@@ -25,6 +25,14 @@ test("a replay that breaks off is resumed where it broke, not at the head", asyn
   assert.match(server.socket.url, /cursor=c2$/);
 });
 
+test("a device that is away says so when it connects again", async () => {
+  const { client, server, clock } = await connected({}, { cursor: "c1" });
+  client.setStatus("away");
+  await server.close(1006);
+  await clock.advance(1000);
+  assert.equal(server.socket.url, "ws://chat.test/chat/ws?cursor=c1&status=away");
+});
+
 test("after recovered: false the new cursor holds", async () => {
   const { server, clock } = await connected({}, { cursor: "old" });
   await server.close(1006);

@@ -17,7 +17,6 @@ class Commands:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._requests = Requests(link)
-        self._availability: Availability = "online"
         self._active = True
         self.user_id: str | None = None
 
@@ -62,7 +61,7 @@ class Commands:
 
     async def set_presence(self, availability: Availability) -> None:
         """Set this device's status, kept over reconnects."""
-        self._availability = availability
+        self._link.availability = availability
         await self._casual("presence.set", {"status": availability})
 
     async def set_active(self, active: bool) -> None:
@@ -75,8 +74,8 @@ class Commands:
 
     async def _restore(self) -> None:
         """Say again, on a new connection, what is kept over reconnects."""
-        if self._availability != "online":
-            await self.set_presence(self._availability)
+        if self._link.availability != "online":
+            await self.set_presence(self._link.availability)
         if not self._active:
             await self.set_active(False)
 

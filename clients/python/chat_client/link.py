@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from anyio import fail_after
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from chat_client.advice import Advice, Random, after_close, after_refusal, parse_retry_after
 from chat_client.errors import ClientClosed, ConnectionLost, FrameTooBig
+from chat_client.resources import Availability
 from chat_client.tokens import Tokens
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Link:
         self._refreshing: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
         self.cursor: str | None = None
+        self.availability: Availability = "online"
 
     @property
     def is_open(self) -> bool:
@@ -127,9 +129,10 @@ class Link:
 
     async def _handshake(self) -> ClientConnection:
         token = await self._tokens.get()
-        query = "" if self.cursor is None else f"?cursor={quote(self.cursor)}"
+        asked = {"cursor": self.cursor, "status": None if self.availability == "online" else self.availability}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
         return await connect(
-            self._url + query,
+            f"{self._url}?{query}" if query else self._url,
             additional_headers={"Authorization": f"Bearer {token}"},
             subprotocols=[SUBPROTOCOL],
             compression=None,

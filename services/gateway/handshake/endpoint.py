@@ -41,11 +41,12 @@ OPENING_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class AcceptedHandshake:
-    """Somebody who may connect. `cursor` is what the client has seen last, or None."""
+    """Somebody who may connect. `cursor` is what the client has seen last, or None; `status` its availability, or ''."""
 
     principal: Principal
     cursor: str | None
     subprotocol: str | None
+    status: str
 
 
 class WebSocketEndpoint:
@@ -77,9 +78,8 @@ class WebSocketEndpoint:
         await self._token_check.fetch_key(handshake_request)
         principal = self._token_check.check(handshake_request)
         await self._admission.admit(principal.user_id, time.monotonic(), returning=handshake_request.cursor is not None)
-        return AcceptedHandshake(
-            principal, handshake_request.cursor, SUBPROTOCOL if handshake_request.offers_subprotocol else None
-        )
+        subprotocol = SUBPROTOCOL if handshake_request.offers_subprotocol else None
+        return AcceptedHandshake(principal, handshake_request.cursor, subprotocol, handshake_request.status)
 
     async def verdict(self, request: Request) -> None:
         """What an upgrade would be told. Raises ProtocolError."""
@@ -145,7 +145,7 @@ class WebSocketEndpoint:
         elif connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
             metrics.HANDSHAKES.labels("accepted").inc()
             log.debug("connection.opened", connection_id=connection.id, user_id=connection.user_id)
-            self._dispatcher.on_opened(connection)
+            self._dispatcher.on_opened(connection, accepted.status)
         else:
             self._withdraw(connection)
 

@@ -1,31 +1,40 @@
-"""Who wants to connect, from the request alone: its token from three places, its origin, its cursor."""
+"""Who wants to connect, from the request alone: its token from three places, its origin, its cursor, its availability."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from starlette.datastructures import Headers, QueryParams
 
 from shared.auth import Principal, TokenError, TokenVerifier
 from shared.origins import AllowedOrigins
+from shared.protocol.client import Availability
 from shared.protocol.errors import ErrorCode, ProtocolError
 
 SUBPROTOCOL: Final = "chat.v1"
 _BEARER_SUBPROTOCOL: Final = "bearer."
 _MANY_TOKENS: Final = "The request carries different tokens"
+_STATUSES: Final = frozenset(get_args(Availability))
+_UNKNOWN_STATUS: Final = f"status: one of {', '.join(sorted(_STATUSES))}"
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRequest:
-    """A request to connect, before its token is verified. `token` is None when it carries none."""
+    """A request to connect, before its token is verified. `token` is None when it carries none.
+
+    `status`: the availability with which the device comes, '' when it says none.
+    """
 
     token: str | None
     origin: str | None
     cursor: str | None
     offers_subprotocol: bool
+    status: str = ""
 
 
 def read_request(headers: Headers, query: QueryParams, *, query_token: bool) -> HandshakeRequest:
-    """Take an upgrade request apart. Raises ProtocolError (validation_error) when it carries two different tokens."""
+    """Take an upgrade request apart. Raises ProtocolError (validation_error) when it carries two different tokens,
+    or an availability that there is not.
+    """
     offered = [part.strip() for value in headers.getlist("sec-websocket-protocol") for part in value.split(",")]
     tokens = {part[len(_BEARER_SUBPROTOCOL) :] for part in offered if part.startswith(_BEARER_SUBPROTOCOL)}
     for value in headers.getlist("authorization"):
@@ -37,11 +46,15 @@ def read_request(headers: Headers, query: QueryParams, *, query_token: bool) -> 
     tokens.discard("")
     if len(tokens) > 1:
         raise ProtocolError(ErrorCode.VALIDATION_ERROR, _MANY_TOKENS)
+    status = query.get("status", "")
+    if status and status not in _STATUSES:
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, _UNKNOWN_STATUS)
     return HandshakeRequest(
         token=next(iter(tokens), None),
         origin=headers.get("origin"),
         cursor=query.get("cursor"),
         offers_subprotocol=SUBPROTOCOL in offered,
+        status=status,
     )
 
 

@@ -74,9 +74,9 @@ class PresencePublisher:
         """True when presence has been told everything."""
         return not self._waiting and not self._sending
 
-    def connected(self, user_id: str, connection_id: str) -> None:
-        """A connection lives; presence answers it with `status.bulk`."""
-        self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms()))
+    def connected(self, user_id: str, connection_id: str, status: str = "") -> None:
+        """A connection lives; presence answers it with `status.bulk`. `status`: the availability that it came with, or ''."""
+        self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms(), status))
 
     def disconnected(self, user_id: str, connection_id: str, *, clean: bool) -> None:
         """A connection ended."""

@@ -374,8 +374,11 @@ async def test_a_status_is_set_again_after_a_reconnect(server: ScriptedServer, c
     peer = await connected(server, client)
     await client.set_presence("busy")
     assert await peer.receive("presence.set") == {"status": "busy"}
+    assert "status" not in peer.query
     peer.cut()
-    peer = await (await server.accept()).welcome(recovered=True)
+    peer = await server.accept()
+    assert peer.query["status"] == ["busy"]
+    await peer.welcome(recovered=True)
     assert await peer.receive("presence.set") == {"status": "busy"}
     await client.close()
 

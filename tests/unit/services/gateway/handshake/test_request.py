@@ -67,6 +67,15 @@ def test_cursor_origin_and_subprotocol() -> None:
     assert read({"sec-websocket-protocol": "chat.v2"}).offers_subprotocol is False
 
 
+def test_a_device_comes_with_a_status_or_without() -> None:
+    assert read({}).status == read({}, "status=").status == ""
+    assert read({}, "status=away").status == "away"
+    for status in ("offline", "Away", "x"):
+        with pytest.raises(ProtocolError, match="one of away, busy, online") as refusal:
+            read({}, f"status={status}")
+        assert refusal.value.code is ErrorCode.VALIDATION_ERROR
+
+
 @given(st.dictionaries(st.sampled_from(["authorization", "sec-websocket-protocol", "origin"]), st.text()), st.text())
 def test_no_request_raises_anything_but_a_refusal(headers: dict[str, str], query: str) -> None:
     raw = [(name.encode(), value.encode("utf-8", "replace")) for name, value in headers.items()]
