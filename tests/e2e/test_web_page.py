@@ -15,6 +15,7 @@ from playwright.async_api import Browser, FilePayload, Locator, Page, WebSocketR
 from tests.e2e.conftest import Pair
 from tests.support.chromium import CHROMIUM_FLAGS, chromium
 from tests.support.people import text_message
+from tests.support.platform import Platform
 from tests.support.stack import Stack
 from tests.support.uploads import picture, sound
 
@@ -271,6 +272,56 @@ async def test_scrolling_up_loads_older_messages(tabs: Tabs, pair: Pair) -> None
     await expect(alice.message("line 16")).to_be_in_viewport()
     texts = await alice.find(".message .text").all_inner_texts()
     assert texts == [f"line {number}" for number in range(56)]
+
+
+async def write_lines(platform: Platform, pair: Pair, first: int, last: int) -> None:
+    """Messages of Bob, more than he may send himself in a minute."""
+    path = f"/conversations/{pair.conversation}/messages"
+    for number in range(first, last + 1):
+        line = {"senderId": pair.bob.id, "type": "text", "content": f"line {number}", "tempId": f"temp-{number}"}
+        await platform.expect(201, "POST", path, json=line)
+
+
+async def test_the_first_unread_message_is_reached_from_far_away(tabs: Tabs, pair: Pair, platform: Platform) -> None:
+    await write_lines(platform, pair, 1, 130)
+    alice = await pair.alice.connect()
+    await alice.send("message.read", conversationId=pair.conversation, seq=5)
+    await alice.expect("message.read_ack", conversationId=pair.conversation)
+    tab = await tabs.open(pair.alice.username)
+    await tab.open_chat()
+    await expect(tab.message("line 130")).to_be_in_viewport()
+    await expect(tab.find(".message")).to_have_count(40)
+    await tab.page.get_by_role("button", name="First unread message").click()
+    await expect(tab.message("line 6")).to_be_in_viewport()
+    await expect(tab.message("line 6").locator(".unread-line")).to_be_visible()
+    await expect(tab.find("#jump-unread")).to_be_hidden()
+    # What lies between is loaded as it comes into sight; what comes meanwhile leaves no hole.
+    await write_lines(platform, pair, 131, 131)
+    await expect(tab.message("line 131")).to_have_count(0)
+    async with asyncio.timeout(30):
+        while not await tab.message("line 131").count():
+            await tab.find("#scroller").evaluate("scroller => scroller.scrollTo(0, scroller.scrollHeight)")
+            await asyncio.sleep(0.05)
+    texts = await tab.find(".message .text").all_inner_texts()
+    assert texts == [f"line {number}" for number in range(1, 132)]
+
+
+async def test_from_a_part_in_the_middle_the_newest_are_one_step_away(
+    tabs: Tabs, pair: Pair, platform: Platform
+) -> None:
+    await write_lines(platform, pair, 1, 90)
+    tab = await tabs.open(pair.alice.username)
+    await tab.open_chat()
+    await tab.page.get_by_role("button", name="First unread message").click()
+    await expect(tab.message("line 1")).to_be_in_viewport()
+    await expect(tab.message("line 90")).to_have_count(0)
+    await tab.find("#jump").click()
+    await expect(tab.message("line 90")).to_be_in_viewport()
+    # What is written in the middle is shown at the end.
+    await tab.find("#scroller").evaluate("scroller => scroller.scrollTo(0, 0)")
+    await tab.say("my own")
+    await expect(tab.message("my own")).to_be_in_viewport()
+    await expect(tab.message("line 90")).to_have_count(1)
 
 
 FAKE_PUSH = """

@@ -1,8 +1,8 @@
 /** Actions — what the user does, and what follows from what comes in. */
 import { newTempId } from "/client/src/index.js";
+import { History } from "./history.js";
 import { problemText } from "./words.js";
 
-const PAGE = 40;
 const FRIENDS_MS = 300;
 
 export class Actions {
@@ -23,6 +23,8 @@ export class Actions {
     this.#model = model;
     this.#unsent = unsent;
     this.#say = say;
+    /** Which messages of the open conversation are here. */
+    this.history = new History({ client, model, say });
   }
 
   /** Starts a chat with somebody, and follows them. */
@@ -52,27 +54,7 @@ export class Actions {
     this.#model.openId = conversationId;
     if (conversationId) this.#model.noteUnread(conversationId);
     this.#model.changed();
-    if (conversationId && this.#model.thread(conversationId).history === "none") void this.loadOlder();
-  }
-
-  /** Loads the newest messages of the open conversation, or the next older ones. */
-  async loadOlder() {
-    const conversation = this.#model.openConversation;
-    const thread = conversation && this.#model.thread(conversation.id);
-    if (!thread || thread.history === "loading" || thread.history === "whole") return;
-    const before = thread.history;
-    thread.history = "loading";
-    this.#model.changed();
-    try {
-      const beforeSeq = before === "none" ? conversation.lastSeq + 1 : thread.firstSeq;
-      await this.#loadPage(conversation.id, thread, beforeSeq);
-      thread.isBroken = false;
-    } catch (error) {
-      thread.history = before;
-      thread.isBroken = true;
-      this.#say(problemText(error));
-    }
-    this.#model.changed();
+    if (conversationId && this.#model.thread(conversationId).history === "none") void this.history.loadOlder();
   }
 
   /** Sends what was written: a message, a reply, or the new text of an old one. `media` are uploads that are ready. */
@@ -84,6 +66,7 @@ export class Actions {
     const quote = kind === "reply" ? { replyTo: message.seq } : {};
     const draft = { conversationId, content, ...attached, ...quote, tempId: newTempId() };
     this.#unsent.add(draft);
+    if (this.#model.thread(conversationId).isBehind) void this.history.showNewest();
     this.resend(draft);
     this.#followBack(conversationId);
   }
@@ -158,14 +141,6 @@ export class Actions {
     await this.#try(() => this.#client[change](conversationId, seq, emoji));
   }
 
-  /** Shows a message of the open conversation, loading history until it is there. */
-  async jumpTo(seq) {
-    const { openId } = this.#model;
-    const thread = this.#model.thread(openId);
-    while (openId === this.#model.openId && !thread.has(seq) && thread.history === "partial") await this.loadOlder();
-    document.querySelector(`[data-key="${openId}/${seq}"]`)?.scrollIntoView({ block: "center", behavior: "smooth" });
-  }
-
   /** Changes this user's settings of a conversation. */
   async changeConversation(conversationId, changes) {
     await this.#try(async () => this.#model.putConversation(await this.#client.rest.updateConversation(conversationId, changes)));
@@ -223,7 +198,7 @@ export class Actions {
     }
     this.refreshFriends();
     void this.#loadBlocks();
-    void this.#refreshReceipts();
+    void this.history.refreshNewest();
   }
 
   /** A message has come. */
@@ -245,13 +220,6 @@ export class Actions {
     this.#friendsTimer = setTimeout(() => void this.#try(() => this.#loadFriends()), FRIENDS_MS);
   }
 
-  async #loadPage(conversationId, thread, beforeSeq) {
-    const messages = beforeSeq > 1 ? await this.#client.rest.messages(conversationId, { beforeSeq, limit: PAGE }) : [];
-    thread.add(messages);
-    thread.history = (messages[0]?.seq ?? 1) > 1 ? "partial" : "whole";
-    this.#client.track(conversationId, beforeSeq - 1);
-  }
-
   async #loadFriends() {
     const friends = await this.#client.rest.friends();
     this.#model.friends = new Map(friends.map((friend) => [friend.userId, friend]));
@@ -261,18 +229,6 @@ export class Actions {
   async #loadBlocks() {
     await this.#try(async () => {
       this.#model.blocked = new Set((await this.#client.rest.blocks()).map(({ username }) => username));
-      this.#model.changed();
-    });
-  }
-
-  /** Receipts that were missed are in the messages: reads the newest of the open conversation again. */
-  async #refreshReceipts() {
-    const conversation = this.#model.openConversation;
-    if (!conversation) return;
-    if (this.#model.thread(conversation.id).history === "none") return this.loadOlder();
-    await this.#try(async () => {
-      const range = { beforeSeq: conversation.lastSeq + 1, limit: PAGE };
-      this.#model.thread(conversation.id).add(await this.#client.rest.messages(conversation.id, range));
       this.#model.changed();
     });
   }

@@ -26,7 +26,7 @@ export function followEvents(client, model, actions) {
   });
   on("lost", ({ conversationId }) => {
     model.thread(conversationId).clear();
-    if (conversationId === model.openId) void actions.loadOlder();
+    if (conversationId === model.openId) void actions.history.loadOlder();
   });
   on("presence", ({ userId }) => {
     if (userId !== model.me.userId && !model.friends.has(userId)) actions.refreshFriends();

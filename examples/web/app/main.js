@@ -17,8 +17,9 @@ import { showNotifications } from "./views/notifications.js";
 import { showPeer } from "./views/peer.js";
 import { showTheme } from "./views/theme.js";
 import { say } from "./views/toasts.js";
+import { showUnreadJump } from "./views/unread_jump.js";
 
-const VIEWS = [showBanner, showMyself, showLists, showPeer, showMessages, showComposer];
+const VIEWS = [showBanner, showMyself, showLists, showPeer, showMessages, showUnreadJump, showComposer];
 
 async function start() {
   showTheme();

@@ -100,7 +100,7 @@ export class Model {
       this.conversations.set(conversation.id, { ...conversation, lastSeq: message.seq, lastMessage: message });
     }
     if (unread !== undefined) this.setUnread(message.conversationId, unread);
-    this.thread(message.conversationId).add([message]);
+    this.thread(message.conversationId).append(message);
   }
 
   /** A stored message was changed: `change` gives the message after it from the one before. */

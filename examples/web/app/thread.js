@@ -12,6 +12,10 @@ export class Thread {
   #deliveredSeq = 0;
   /** "none", "loading", "partial" (there are older messages), "whole". */
   history = "none";
+  /** Whether there are newer messages than those here: a part from the middle is shown. */
+  isBehind = false;
+  /** Whether newer ones are being loaded. */
+  isCatchingUp = false;
   /** Whether the last try to load history failed. */
   isBroken = false;
 
@@ -33,10 +37,30 @@ export class Thread {
     for (const message of messages) this.#stored.set(message.seq, message);
   }
 
-  /** Forgets the stored messages, which have a hole, to load them anew. */
+  /** Takes a new message, unless those before it are not here. */
+  append(message) {
+    if (!this.isBehind || message.seq <= this.lastSeq + 1) this.add([message]);
+  }
+
+  /** Whether messages without a hole among them leave none between them and those here. */
+  joins(messages) {
+    if (!messages.length || !this.#stored.size) return true;
+    return messages[0].seq <= this.lastSeq + 1 && messages.at(-1).seq >= this.firstSeq - 1;
+  }
+
+  /** Takes a page of messages, in the place of those here if there is a hole between. `newestSeq`: of the conversation. */
+  showPage(messages, newestSeq) {
+    if (!this.joins(messages)) this.#stored.clear();
+    this.add(messages);
+    if (this.history !== "loading") this.history = this.firstSeq > 1 ? "partial" : "whole";
+    this.isBehind = this.lastSeq < newestSeq;
+  }
+
+  /** Forgets the stored messages, which have a hole or are not the newest, to load them anew. */
   clear() {
     this.#stored.clear();
     this.history = "none";
+    this.isBehind = false;
   }
 
   /** `change` gives the message after a change from the one before. */
@@ -57,6 +81,7 @@ export class Thread {
   clearTo(seq) {
     for (const known of [...this.#stored.keys()]) if (known <= seq) this.#stored.delete(known);
     this.history = "whole";
+    this.isBehind = false;
   }
 
   addPending(draft) {

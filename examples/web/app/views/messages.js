@@ -25,15 +25,20 @@ export function showMessages({ client, model, actions }) {
 
   const onEnd = () => {
     if (!keeper.isAtEnd || !model.openId) return;
+    if (model.thread(model.openId).isBehind) return void actions.history.loadNewer();
     jump.hidden = true;
     actions.markRead();
   };
   scroller.onscroll = () => {
     keeper.onScroll();
-    if (keeper.isAtStart) void actions.loadOlder();
+    if (keeper.isAtStart) void actions.history.loadOlder();
     onEnd();
   };
-  jump.onclick = () => keeper.toEnd("smooth");
+  jump.onclick = async () => {
+    if (!model.thread(model.openId).isBehind) return keeper.toEnd("smooth");
+    await actions.history.showNewest();
+    keeper.toEnd();
+  };
   window.addEventListener("focus", onEnd);
   document.addEventListener("visibilitychange", onEnd);
 
@@ -47,10 +52,11 @@ export function showMessages({ client, model, actions }) {
     const isNew = keyOf(last?.entry) !== shownLast;
     shownLast = keyOf(last?.entry);
     if (isOther || (isNew && last?.entry.pending)) keeper.toEnd();
-    keeper.around(() => drawAll(entries, thread, { client, model, actions }));
-    if (isNew && last?.own === false) jump.hidden = false;
+    keeper.around(() => drawAll(entries, thread, { client, model, actions }), !thread.isBehind);
+    if (thread.isBehind) keeper.onScroll();
+    if (thread.isBehind || (isNew && last?.own === false)) jump.hidden = false;
     // A page of history that doesn't fill the screen can't be scrolled: loads on until it can.
-    if (keeper.hasRoom && !thread.isBroken) void actions.loadOlder();
+    if (keeper.hasRoom && !thread.isBroken) void actions.history.loadOlder();
     onEnd();
   };
 }
@@ -132,7 +138,7 @@ function drawQuote(node, { replyTo }, { actions, peerName, userId }) {
   const author = replyTo.senderId === userId ? "You" : peerName;
   const isGone = replyTo.deletedAt || !replyTo.type;
   node.replaceChildren(...(isGone ? [] : [element("strong", { textContent: author })]), isGone ? "A message that is gone" : summary(replyTo));
-  node.onclick = () => void actions.jumpTo(replyTo.seq);
+  node.onclick = () => void actions.history.jumpTo(replyTo.seq);
 }
 
 function drawReactions(node, entry, { actions, userId }) {

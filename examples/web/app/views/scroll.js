@@ -42,9 +42,9 @@ export class ScrollKeeper {
     this.#atEnd = true;
   }
 
-  /** Draws, then shows the end if that was on screen, and else what was on screen. */
-  around(draw) {
-    if (this.#atEnd) {
+  /** Draws, then shows the end if that was on screen and is to stay so, and else what was on screen. */
+  around(draw, staysAtEnd = true) {
+    if (this.#atEnd && staysAtEnd) {
       draw();
       return this.toEnd();
     }
