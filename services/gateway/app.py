@@ -43,6 +43,7 @@ from shared.protocol import limits
 from shared.protocol.topology import QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS, RedisError, open_shards
+from shared.redis.previews import Previews
 from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
 from shared.settings import load
 from shared.store_clock import StoreClock
@@ -83,7 +84,9 @@ class Process:
             linger=linger,
         )
         self.registry = ConnectionRegistry(self.shards, self.gateway_id)
-        self.undelivered = UndeliveredTracker(self.registry, self.publisher, settings.push_delay_seconds)
+        self.undelivered = UndeliveredTracker(
+            self.registry, self.publisher, Previews(self.shards), settings.push_delay_seconds
+        )
         presence = PresencePublisher(
             self.hub,
             self.publisher,

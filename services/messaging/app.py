@@ -60,6 +60,7 @@ from shared.protocol.topology import (
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Shards, open_shards
+from shared.redis.previews import Previews
 from shared.requests import Responder
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
 from shared.rest.rate_limit import RateLimit
@@ -135,7 +136,7 @@ class Messaging:
         expiry = Expiry(pool, settings.retention_days, settings.retention_round_seconds, outbox)
         self._retention = Retention(expiry, shards, self._fanout, announcer)
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
-        self._outgoing = OutgoingEvents(self._publisher, settings.push_delay_seconds)
+        self._outgoing = OutgoingEvents(self._publisher, Previews(shards), settings.push_delay_seconds)
         cycle = Cycle(handlers, self._fanout, self._indicators, self._outgoing, self._audit, self._failpoints)
         # A cycle keeps nothing, so that the consumers of both queues don't wait for each other.
         self._commands = self._command_consumer(self._commands_link, cycle)

@@ -38,15 +38,15 @@ class Receiver:
     `has_up_to`: the seq up to which nothing in the conversation needs a push: a device has it, or the user has read it.
     `blocked`: either side blocks the other. `reachable`: some connection is open whose client has not said that it is
     inactive, and that hasn't been reported as silent since the message was written to it. `deleted`: the message was.
-    `new_text`: the beginning of its text when it was edited, else None. `revoked_until`: tokens that were issued up to this
-    instant (Unix seconds) are refused, and so are devices that were registered with them; 0 when there is none.
+    `text`: the beginning of its text as it stands, None when Redis doesn't know it. `revoked_until`: tokens that were issued up
+    to this instant (Unix seconds) are refused, and so are devices that were registered with them; 0 when there is none.
     """
 
     has_up_to: int = 0
     blocked: bool = False
     reachable: bool = False
     deleted: bool = False
-    new_text: str | None = None
+    text: str | None = None
     unread: Unread = field(default_factory=lambda: Unread(1, 1))
     revoked_until: float = 0.0
     settings: PushSettings = DEFAULTS
@@ -150,15 +150,15 @@ class Receivers:
 
 
 def _receiver(answer: Sequence[Any], settings: PushSettings, muted_until: datetime | None) -> Receiver:
-    seq, blocked, reachable, change, unread_here, unread_total, revoked = answer
-    changed = "" if change is None else bytes(change).decode(errors="replace")
+    seq, blocked, reachable, change, preview, unread_here, unread_total, revoked = answer
+    changed, kept = (None if text is None else bytes(text).decode(errors="replace") for text in (change, preview))
     here = max(1, int(unread_here or 0))
     return Receiver(
         has_up_to=int(seq),
         blocked=bool(blocked),
         reachable=bool(reachable),
         deleted=changed == keys.CHANGED_DELETED,
-        new_text=changed.removeprefix(keys.CHANGED_TEXT) if changed.startswith(keys.CHANGED_TEXT) else None,
+        text=kept if changed is None else changed.removeprefix(keys.CHANGED_TEXT),
         unread=Unread(here, max(here, int(unread_total or 0))),
         revoked_until=float(revoked or 0),
         settings=settings,

@@ -12,14 +12,12 @@ from services.notifier.decision import Receiver
 from services.notifier.webpush.base64url import encode
 from shared.protocol import limits, relay
 from shared.protocol.codec import json_encoder
-from shared.protocol.push import Notification, NotificationData, UnreadCounts
+from shared.protocol.push import NEW_MESSAGE, Notification, NotificationData, UnreadCounts
 
 BODY_CHARACTERS: Final = 100
 """Characters as a reader counts them: grapheme clusters (Unicode Standard Annex 29)."""
 TOPIC_BYTES: Final = 24
 """32 characters of base64url, the most that RFC 8030, section 5.4, allows."""
-NEW_MESSAGE: Final = "New message"
-"""The title where there is no sender, and the body where nothing of the content may or can be said."""
 SENT_FILE: Final = "📎 Sent a file"
 SENT: Final = {
     "image": "📷 Sent a photo",
@@ -46,7 +44,7 @@ def notification_of(message: relay.Undelivered, receiver: Receiver) -> Notificat
         message.sender_name or message.sender_username,
         UnreadCounts(receiver.unread.conversation, receiver.unread.total),
     )
-    body = body_of(message, receiver.new_text) if receiver.settings.preview else NEW_MESSAGE
+    body = body_of(message, receiver.text) if receiver.settings.preview else NEW_MESSAGE
     return Notification(title=title_of(message), body=body, data=data)
 
 
@@ -57,11 +55,11 @@ def title_of(message: relay.Undelivered) -> str:
     return f"New message from {isolated(message.sender_username[: limits.MAX_USERNAME_CHARACTERS])}"
 
 
-def body_of(message: relay.Undelivered, new_text: str | None = None) -> str:
-    """The first 100 characters of a text; for anything else, what it is. `new_text` replaces the text of an edited message."""
+def body_of(message: relay.Undelivered, text: str | None = None) -> str:
+    """The first 100 characters of a text; for anything else, what it is. `text`: the text by Redis, if that knows it."""
     if message.type in SENT:
         return SENT[message.type]
-    text = message.preview if new_text is None else new_text
+    text = message.preview if text is None else text
     shown = "".join(islice(_whole_characters(text[: relay.MAX_PREVIEW_CHARACTERS]), BODY_CHARACTERS))
     return shown or WITHOUT_TEXT.get(message.type, NEW_MESSAGE)
 

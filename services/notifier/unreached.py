@@ -8,6 +8,7 @@ from shared.protocol import keys, relay
 from shared.protocol.codec import instant_of_ms
 from shared.protocol.webhooks import EventType
 from shared.redis import Shards
+from shared.redis.previews import Previews
 from shared.retry import retry_until_available
 from shared.webhooks import event
 from shared.webhooks.events import EventPublisher
@@ -21,6 +22,7 @@ class Unreached:
 
     def __init__(self, shards: Shards, targets: Targets, publisher: EventPublisher) -> None:
         self._shards = shards
+        self._previews = Previews(shards)
         self._targets = targets
         self._publisher = publisher
 
@@ -56,7 +58,7 @@ class Unreached:
             "senderId": message.sender_id,
             "receiverId": message.receiver_id,
             "type": message.type,
-            "content": message.preview,
+            "content": await retry_until_available("previews", lambda: self._previews.find(message)),
             "createdAt": instant_of_ms(message.created_at_ms),
             "reason": reason,
         }

@@ -117,6 +117,11 @@ CHANGED_TEXT: Final = "+"
 CHANGED_DELETED: Final = "-"
 CHANGED_SECONDS: Final = 2 * 86_400
 """How long `changed:…` is kept: longer than a push may wait."""
+PREVIEW: Final = "preview:"
+"""string `preview:{messageId}`, on the server of the receiver: the beginning of a text whose push waits. Gone when the message is
+changed: then `changed:{messageId}` says all."""
+PREVIEW_SECONDS: Final = 6 * 3600
+"""How long `preview:…` lives after the push was put off, or looked at; beyond that it says «New message»."""
 SILENT: Final = "silent:"
 """set `silent:{messageId}`: connections that showed no sign of life after the message was written to them."""
 PUSHED: Final = "pushed:"

@@ -1,6 +1,11 @@
 """Push notifications: what a service worker gets, encrypted, by way of a push service. Native apps get the same fields."""
 
+from typing import Final
+
 import msgspec
+
+NEW_MESSAGE: Final = "New message"
+"""The title where there is no sender, and the body where nothing of the content may or can be said."""
 
 
 class UnreadCounts(msgspec.Struct, rename="camel", frozen=True):

@@ -256,9 +256,11 @@ MAX_PREVIEW_CHARACTERS: Final = 400
 class Undelivered(Relayed):
     """A stored message that its receiver may not have got.
 
-    `preview`: the first `MAX_PREVIEW_CHARACTERS` of the content. `silent_connections`: the connections that it was
-    written to and that showed no sign of life since; empty when there was no connection at all. `sender_name`: the display
-    name; empty in messages of older replicas. A system message has no sender: `sender_id` and both names are empty.
+    `preview`: the first `MAX_PREVIEW_CHARACTERS` of the content. While the message waits at the broker, these are in Redis
+    (`keys.PREVIEW`), where a deletion reaches them; `push.NEW_MESSAGE` stands for them here. `silent_connections`: the
+    connections that it was written to and that showed no sign of life since; empty when there was no connection at all.
+    `sender_name`: the display name; empty in messages of older replicas. A system message has no sender: `sender_id` and both
+    names are empty.
     """
 
     message_id: str

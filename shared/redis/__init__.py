@@ -6,6 +6,7 @@ shards       the partitions, and which of them has the keys of a user or a conve
 scripts      Lua scripts with the key prefixes filled in, and the connection that runs them
 records      what scripts publish, laid out as protocol.relay declares it
 pubsub       a subscription whose end is noticed
+previews     the texts of pushes that wait
 connection   Redis' protocol on one connection
 errors       what can go wrong, and which of it passes
 """

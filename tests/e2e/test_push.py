@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tests.e2e.conftest import Pair
 from tests.support.people import People, Person, text_message
 from tests.support.push_service import Answer, Browser, PushService, push_service
 from tests.support.stack import Stack
+from tests.support.traces import in_queues, traces
 
 DELAY_SECONDS = 5
 """`CHAT_PUSH_DELAY_SECONDS` as everybody has it."""
@@ -113,6 +115,30 @@ async def test_who_shows_signs_of_life_is_left_in_peace_and_who_doesn_t_is_told(
         assert len(push.to(told.browser)) == 1
     for left in (alive, returned, read, blocked):
         assert push.to(left.browser) == []
+
+
+async def test_a_push_that_waits_follows_edits_and_deletions(push: PushService, people: People, stack: Stack) -> None:
+    edited, deleted = await asyncio.gather(talk(people, push), talk(people, push))
+    mark = uuid.uuid4().hex
+    await asyncio.gather(edited.say(f"a typo {mark}"), deleted.say(f"a secret {mark}"))
+    # Both wait at the broker, and neither text does.
+    assert await in_queues(stack.amqp_url, [edited.sender.username]) == ["queue notifier.waiting"]
+    assert await in_queues(stack.amqp_url, [mark]) == []
+    async with await edited.sender.connect() as socket:
+        await socket.send("message.edit", conversationId=edited.conversation, seq=1, content="no typo")
+        await socket.expect("message.updated")
+    async with await deleted.sender.connect() as socket:
+        await socket.send("message.delete", conversationId=deleted.conversation, seq=1)
+        await socket.expect("message.deleted")
+    [got] = await push.wait_for(1, edited.browser)
+    assert edited.browser.decrypt(got.body)["body"] == "no typo"
+    last = await talk(people, push)
+    await last.say("The end")
+    await push.wait_for(1, last.browser)
+    assert push.to(deleted.browser) == []
+    async with asyncio.timeout(30):
+        while await traces(stack, f"a secret {mark}"):  # noqa: ASYNC110 - a store can only be asked
+            await asyncio.sleep(0.2)
 
 
 async def test_a_window_that_nobody_looks_at_doesn_t_hold_back_a_push(push: PushService, people: People) -> None:

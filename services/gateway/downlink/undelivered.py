@@ -18,6 +18,7 @@ from shared.protocol.topology import NOTIFIER_UNDELIVERED, NOTIFIER_WAITING
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
 from shared.redis import RedisError
+from shared.redis.previews import Previews
 
 if TYPE_CHECKING:
     from services.gateway.session.connection import Connection
@@ -70,9 +71,12 @@ _BEGINNING: Final = f'{{"type":"{server.MessageNew.__struct_config__.tag}"'.enco
 class UndeliveredTracker:
     """Watches connections between a message and their next frame or pong, and reports messages that stay unseen."""
 
-    def __init__(self, registry: ConnectionRegistry, publisher: Publisher, push_delay_seconds: float) -> None:
+    def __init__(
+        self, registry: ConnectionRegistry, publisher: Publisher, previews: Previews, push_delay_seconds: float
+    ) -> None:
         self._registry = registry
         self._publisher = publisher
+        self._previews = previews
         self._delay = push_delay_seconds
         self._queue = NOTIFIER_UNDELIVERED
         self._probe = min(PROBE_SECONDS, push_delay_seconds * PROBE_PART)
@@ -193,10 +197,10 @@ class UndeliveredTracker:
     async def _send_reports(self) -> None:
         batch = [self._reports[index] for index in range(min(REPORT_BATCH, len(self._reports)))]
         try:
-            body = msgpack_encoder.encode(relay.UndeliveredBatch(batch))
+            body = msgpack_encoder.encode(relay.UndeliveredBatch(await self._previews.keep(batch)))
             waits = self._delay if self._queue is NOTIFIER_WAITING else None
             await self._publisher.publish(self._queue, body, expiration_seconds=waits)
-        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+        except (BrokerUnavailable, RedisError, *TRANSIENT_ERRORS, *REDIS_ERRORS) as error:
             log.warning("undelivered.not_reported", count=len(self._reports), error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
             return

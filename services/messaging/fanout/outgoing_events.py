@@ -14,6 +14,9 @@ from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_EVENTS, NOTIFIER_WAITING, PRESENCE_COMMANDS, PRESENCE_POSTPONED
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
+from shared.redis import RedisError
+from shared.redis.previews import Previews
 from shared.retry import retry_until_available
 
 log = structlog.get_logger(__name__)
@@ -47,8 +50,9 @@ def undelivered_of(message: AnnouncedMessage) -> relay.Undelivered:
 class OutgoingEvents:
     """Publishes to the notifier, with the push delay, and to presence."""
 
-    def __init__(self, publisher: Publisher, delay_seconds: float) -> None:
+    def __init__(self, publisher: Publisher, previews: Previews, delay_seconds: float) -> None:
         self._publisher = publisher
+        self._previews = previews
         self._delay_seconds = delay_seconds
         self._backlog: deque[relay.Undelivered] = deque()
         self._any_backlog = asyncio.Event()
@@ -60,7 +64,7 @@ class OutgoingEvents:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._publish(messages)
-            except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            except (BrokerUnavailable, RedisError, *TRANSIENT_ERRORS, *REDIS_ERRORS) as error:
                 log.warning("undelivered.put_off", messages=len(messages), error=repr(error))
             else:
                 return
@@ -79,7 +83,8 @@ class OutgoingEvents:
 
     async def _publish(self, messages: Sequence[relay.Undelivered]) -> None:
         for start in range(0, len(messages), MAX_MESSAGES):
-            body = msgpack_encoder.encode(relay.UndeliveredBatch(list(messages[start : start + MAX_MESSAGES])))
+            part = await self._previews.keep(messages[start : start + MAX_MESSAGES])
+            body = msgpack_encoder.encode(relay.UndeliveredBatch(part))
             await self._publisher.publish(NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds)
         metrics.UNDELIVERED.inc(len(messages))
 

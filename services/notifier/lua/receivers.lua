@@ -2,7 +2,7 @@
 -- ARGV: how long silence is remembered, in seconds; then for each message: receiver, sender, conversation, message, and the
 -- connections that were silent, with commas.
 -- Returns for each message: {seq that needs no push, or 0; blocked 0/1; reachable 0/1; what happened to the message, or nil;
--- unread in the conversation, or nil; unread in all, or nil; tokens up to when are revoked, or nil}.
+-- the text that the push shows, or nil; unread in the conversation, or nil; unread in all, or nil; tokens up to when are revoked, or nil}.
 local keep = tonumber(ARGV[1])
 local answers = {}
 local gateways = {}
@@ -50,6 +50,7 @@ for i = 2, #ARGV, 5 do
         redis.call('SISMEMBER', '{{BLOCKED}}' .. receiver, sender),
         reachable(receiver, silent),
         redis.call('GET', '{{CHANGED}}' .. message),
+        redis.call('GETEX', '{{PREVIEW}}' .. message, 'EX', {{PREVIEW_SECONDS}}),
         redis.call('GET', '{{UNREAD_CONVERSATION}}' .. receiver .. ':' .. conversation),
         redis.call('GET', '{{UNREAD_TOTAL}}' .. receiver),
         redis.call('GET', '{{REVOKED}}' .. receiver),

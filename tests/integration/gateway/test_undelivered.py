@@ -11,7 +11,9 @@ from websockets.frames import Opcode
 from services.gateway.downlink import takeover
 from shared.protocol import keys, relay
 from shared.protocol.codec import instant, msgpack_encoder
+from shared.protocol.push import NEW_MESSAGE
 from shared.protocol.topology import NOTIFIER_UNDELIVERED, PRESENCE_COMMANDS
+from shared.redis.previews import Previews
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.gateway_process import gateway_process
 from tests.support.sockets import RawSocket
@@ -73,11 +75,13 @@ async def test_a_silent_connection_is_asked_and_then_reported(
         sender_username="somchai",
         receiver_id=identity(alice),
         type="text",
-        preview="ก" * relay.MAX_PREVIEW_CHARACTERS,
+        preview=NEW_MESSAGE,
         created_at_ms=1704106800123,
         silent_connections=[gateway.process.hub.of_user(identity(alice))[0].id],
         sender_name="สมชาย",
     )
+    # The text waits where a deletion finds it.
+    assert await Previews(gateway.process.shards).find(report) == "ก" * relay.MAX_PREVIEW_CHARACTERS
     client.abort()
 
 

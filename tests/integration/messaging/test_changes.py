@@ -248,8 +248,10 @@ async def test_a_waiting_push_follows(
     await run(replica, gateway, talk.send(talk.one, "one"))
     message_id = await pool.fetchval("SELECT id::text FROM messaging.messages WHERE conversation_id = $1", talk.id)
     shard = shards.of(talk.other.id)
-    key = shard.key(keys.CHANGED, message_id)
+    key, preview = shard.key(keys.CHANGED, message_id), shard.key(keys.PREVIEW, message_id)
+    await shard.client.set(preview, "one")
     await run(replica, gateway, talk.edit(talk.one, 1, "two"))
+    assert await shard.client.get(preview) is None
     assert await shard.client.get(key) == keys.CHANGED_TEXT.encode() + b"two"
     await run(replica, gateway, talk.delete(talk.one, 1))
     assert await shard.client.get(key) == keys.CHANGED_DELETED.encode()

@@ -21,6 +21,7 @@ from shared.protocol.relay import Command, CommandBatch
 from shared.protocol.topology import QUEUES
 from shared.rabbitmq import Publisher
 from shared.redis import Shards
+from shared.redis.previews import Previews
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
 from tests.support.redis import clients
 
@@ -341,7 +342,7 @@ async def test_what_the_broker_refuses_to_hear_holds_nothing_up_and_repeats_noth
     """While the notifier can't be told, inboxes must not fill with repetitions."""
     shard = shards.of(talk.other.id)
     await shard.client.delete(shard.key(keys.ROUTES, talk.other.id))
-    outgoing = OutgoingEvents(Publisher(SecretStr("amqp://127.0.0.1:1"), "test", QUEUES), 0)
+    outgoing = OutgoingEvents(Publisher(SecretStr("amqp://127.0.0.1:1"), "test", QUEUES), Previews(shards), 0)
     cycle = Cycle(replica.handlers, replica.fanout, replica.indicators, outgoing, replica.audit, Failpoints())
     batch = gateway.batch(talk.send(talk.one))
     await cycle.run([batch])

@@ -12,8 +12,10 @@ import pytest
 from services.notifier.decision import Verdict
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
+from shared.protocol.push import NEW_MESSAGE
 from shared.protocol.requests import Done, EraseUser, ExportPage, ExportUser
 from shared.protocol.topology import NOTIFIER_EVENTS, NOTIFIER_POSTPONED
+from shared.redis.previews import Previews
 from tests.integration.notifier.conftest import Broker, Running, Start, counted, undelivered, until
 from tests.support.push_service import Answer, Browser, PushService
 
@@ -115,6 +117,32 @@ async def test_an_edited_message_is_pushed_with_its_new_text(
     await notifier.redis.set(keys.key(keys.CHANGED, message.message_id), keys.CHANGED_TEXT + "no typo")
     [got] = await push.wait_for(1, browser)
     assert browser.decrypt(got.body)["body"] == "no typo"
+
+
+async def test_the_text_comes_from_redis_and_is_not_at_the_broker(
+    notifier: Running, broker: Broker, push: PushService, browser: Browser, user_id: str
+) -> None:
+    await occupied(notifier, broker, push)
+    kept, forgotten = undelivered(user_id, preview="hello"), undelivered(user_id, preview="long ago")
+    shown = await Previews(notifier.notifier._shards).keep([kept, forgotten])
+    assert {message.preview for message in shown} == {NEW_MESSAGE}
+    await notifier.redis.delete(keys.key(keys.PREVIEW, forgotten.message_id))
+    for message in shown:
+        await waiting(broker, message)
+    bodies = [browser.decrypt(got.body)["body"] for got in await push.wait_for(2, browser)]
+    assert sorted(bodies) == sorted(["hello", NEW_MESSAGE])
+
+
+async def test_a_text_is_kept_only_of_what_stands(notifier: Running, user_id: str) -> None:
+    """A replica reports a message late, when another has changed or deleted it."""
+    previews = Previews(notifier.notifier._shards)
+    edited, deleted = undelivered(user_id, preview="before"), undelivered(user_id, preview="before")
+    await notifier.redis.set(keys.key(keys.CHANGED, edited.message_id), keys.CHANGED_TEXT + "after")
+    await notifier.redis.set(keys.key(keys.CHANGED, deleted.message_id), keys.CHANGED_DELETED)
+    waiting_ones = await previews.keep([edited, deleted])
+    assert [await previews.find(message) for message in waiting_ones] == ["after", None]
+    for message in waiting_ones:
+        assert await notifier.redis.get(keys.key(keys.PREVIEW, message.message_id)) is None
 
 
 async def test_a_revoked_user_s_devices_are_forgotten_and_later_ones_are_not(

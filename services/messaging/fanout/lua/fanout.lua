@@ -37,7 +37,7 @@ local tag, trace, events, totals, counters, progress, typing, delivered, last_me
 local inbox_events, inbox_seconds, last_message_seconds, inbox_bytes = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
 
 local TEXTS = 9
--- Characters of a user's or a conversation's id, which ends a key of unread counts.
+-- Characters of an id at the end of a key.
 local UUID = 36
 local call = redis.call
 local format = string.format
@@ -300,6 +300,7 @@ for i = 1, #(versions or {}), 3 do
 end
 for i = 1, #(pushes or {}), 3 do
     call('SET', pushes[i], pushes[i + 1], 'EX', pushes[i + 2])
+    call('DEL', '{{PREVIEW}}' .. string.sub(pushes[i], -UUID))
 end
 for i = 1, #(last_contents or {}), 6 do
     local key, versions_key, name, version, id, content = unpack(last_contents, i, i + 5)

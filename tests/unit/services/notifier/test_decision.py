@@ -26,7 +26,7 @@ ALL_DAY = PushSettings(quiet_hours=QuietHours("UTC", 1, 0))
         (Receiver(blocked=True), Verdict.BLOCKED),
         (Receiver(reachable=True), Verdict.REACHABLE),
         (Receiver(deleted=True), Verdict.DELETED),
-        (Receiver(new_text="x"), Verdict.PUSH),
+        (Receiver(text="x"), Verdict.PUSH),
         (Receiver(settings=MUTED), Verdict.MUTED),
         (Receiver(settings=NO_LONGER_MUTED), Verdict.PUSH),
         (Receiver(conversation_muted_until=LATER), Verdict.CONVERSATION_MUTED),
