@@ -15,6 +15,7 @@ from tools.chatctl import (
     probe,
     revoke,
     send,
+    size,
     status,
     tail,
     token,
@@ -39,6 +40,7 @@ app.command()(tail.tail)
 app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(probe.probe)
+app.command("size")(size.size_command)
 app.command()(revoke.revoke)
 app.command()(unread.unread)
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -1,0 +1,77 @@
+"""`chatctl size`: more load never needs less, what was measured is met, and the documentation shows what it prints."""
+
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.deploy.manifests import ROOT
+from tools.chatctl import app as chatctl
+from tools.chatctl.failure import Failure
+from tools.sizing import COSTS, Demand, Part, cost_factor, size
+
+MILLION = Demand(users=1e6, concurrent=1e5, messages_per_day=50)
+
+
+def parts(demand: Demand) -> dict[str, Part]:
+    return {part.name: part for part in size(demand)}
+
+
+@pytest.mark.parametrize(("rate", "cost"), COSTS)
+def test_what_was_measured_is_met(rate: float, cost: float) -> None:
+    assert cost_factor(rate) * COSTS[-1][1] == pytest.approx(cost)
+
+
+def test_a_message_gets_cheaper_with_the_rate_and_no_cheaper_than_measured() -> None:
+    rates = [1, 200, 500, 1000, 2000, 5000, 14_000, 1e6]
+    factors = [cost_factor(rate) for rate in rates]
+    assert [round(factor, 6) for factor in factors] == sorted((round(factor, 6) for factor in factors), reverse=True)
+    assert factors[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["users", "messages_per_day", "peak", "retention_days"])
+def test_more_load_never_needs_less(name: str) -> None:
+    before, after = parts(MILLION), parts(replace(MILLION, **{name: getattr(MILLION, name) * 10}))
+    total = {part: (one.replicas * one.memory, one.replicas * one.cores) for part, one in before.items()}
+    for part, one in after.items():
+        assert one.replicas * one.memory >= total[part][0] * 0.99, part
+        # A message costs less in fuller batches, but ten times as many never cost less in all.
+        assert one.replicas * one.cores >= total[part][1] * 0.5, part
+
+
+def test_nothing_stands_alone_and_no_process_needs_more_than_half_a_core() -> None:
+    for part in size(MILLION):
+        assert part.replicas >= 2, part.name
+        assert part.cores <= 0.5, part.name
+
+
+def test_gateways_hold_the_connections() -> None:
+    gateway = parts(MILLION)["gateway"]
+    assert gateway.replicas * 20_000 >= 2 * MILLION.concurrent
+    assert gateway.memory > MILLION.concurrent / gateway.replicas * 14.9 * 1024
+
+
+def test_a_small_system_has_one_redis_and_its_replica() -> None:
+    assert parts(Demand(5000, 500, 20))["Redis"].replicas == 2
+
+
+@pytest.mark.parametrize("arguments", [("0", "1", "1"), ("10", "1000", "1"), ("10", "1", "-1")])
+def test_a_load_that_makes_no_sense_is_refused(arguments: tuple[str, str, str]) -> None:
+    users, concurrent, messages = arguments
+    with pytest.raises(Failure):
+        print_size(users, concurrent, messages)
+
+
+def test_the_documentation_shows_what_is_printed() -> None:
+    shown = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    for line in print_size("1e6", "1e5", "50").splitlines():
+        assert line.rstrip() in shown
+
+
+def print_size(users: str, concurrent: str, messages: str) -> str:
+    command = ["size", "--users", users, "--concurrent", concurrent, f"--messages-per-day={messages}"]
+    result = CliRunner(env={"COLUMNS": "150"}).invoke(chatctl.app, command)
+    if isinstance(result.exception, Failure):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
