@@ -29,6 +29,7 @@ LOOP_LAG = Histogram(
 WORK_HELD = Gauge("chat_work_held", "Pieces of work that are held because a backend is away.", ["work"])
 WORK_RETRIES = Counter("chat_work_retries_total", "Attempts that failed because a backend was away.", ["work"])
 CLOCK_OFFSET = Gauge("chat_clock_offset_seconds", "How far this machine's clock is ahead of Redis'.")
+READY = Gauge("chat_ready", "1 when the last `/readyz` of this replica said that it is ready.")
 BUILD_INFO = Gauge("chat_build_info", "Always 1; the labels say what runs.", ["service", "instance", "version"])
 
 
@@ -42,6 +43,11 @@ def _redact_event(_logger: Any, _method: str, event: structlog.typing.EventDict)
         if isinstance(value, str):
             event[name] = redact(value)
     return event
+
+
+def debugging() -> bool:
+    """True when debug lines are logged: ask before making many of them."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 def configure_logging(settings: ServiceSettings, service: str) -> None:

@@ -8,6 +8,7 @@ calls that do nothing.
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shared.settings import ServiceSettings
@@ -42,7 +43,9 @@ def use_tracer(tracer: "Tracer | None") -> None:
     _tracer = tracer
 
 
-Kind = Literal["producer", "consumer", "client"]
+Kind = Literal["producer", "consumer", "client", "server"]
+MOST_IDS: Final = 64
+"""Of one kind on a span: a full batch has some hundred messages."""
 
 
 def span(
@@ -50,6 +53,17 @@ def span(
 ) -> "AbstractContextManager[Span | None]":
     """A span of what is done inside, below `parent` (a traceparent); it began `seconds_ago`. None when tracing is off."""
     return _OFF if _tracer is None else _span(_tracer, name, kind, parent, seconds_ago)
+
+
+def name_ids(span: "Span | None", **ids: Iterable[str]) -> None:
+    """Say whom and what a span is about: `name_ids(made, message_ids=…)` sets `chat.message_ids`, each id once.
+
+    Nothing is read when nothing is recorded, so a generator costs nothing then.
+    """
+    if span is None or not span.is_recording():
+        return
+    for name, values in ids.items():
+        span.set_attribute(f"chat.{name}", list(islice(dict.fromkeys(values), MOST_IDS)))
 
 
 def traceparent_of(span: "Span | None") -> str | None:

@@ -29,6 +29,7 @@ from shared.rest import KEEP_ALIVE_SECONDS, Bounds, Health, StreamHttpProtocol, 
 from shared.settings import load
 from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
 
 QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS, NOTIFIER_EVENTS)
 
@@ -110,6 +111,7 @@ async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
     settings = load(AdminSettings)
     configure_logging(settings, "admin")
+    configure_tracing(settings, "admin")
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )

@@ -33,6 +33,7 @@ from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
 from shared.uploads import UploadSigner
 from shared.uploads.signing import MEDIA_PATH
 
@@ -149,6 +150,7 @@ async def main() -> int:
     """Run media until SIGTERM. Returns the exit status."""
     settings = load(MediaSettings)
     configure_logging(settings, "media")
+    configure_tracing(settings, "media")
     signer = settings.signer()
     assert signer is not None  # the settings have checked it
     pool = await postgres.open_pool(

@@ -23,6 +23,7 @@ from services.media.uploads import State, Upload, Uploads
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.payloads import Attachment
+from shared.tracing import name_ids, span
 from shared.uploads.signing import FILE, THUMBNAIL, object_name
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,8 @@ class Completion:
 
     async def complete(self, user_id: str, upload_id: str) -> str:
         """The JSON of the user's upload, with its objects' names for URLs. Raises ProtocolError, Refused, STORE_ERRORS."""
-        with metrics.COMPLETION_SECONDS.time():
+        with metrics.COMPLETION_SECONDS.time(), span("media.complete", "consumer") as traced:
+            name_ids(traced, upload_ids=(upload_id,), user_ids=(user_id,))
             async with self._slot():
                 upload = await self._uploads.begin(upload_id, user_id, LEASE_SECONDS)
                 if upload is not None:

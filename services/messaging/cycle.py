@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -27,7 +27,10 @@ from shared.protocol.relay import (
     SetReaction,
 )
 from shared.retry import is_transient, retry_until_available
-from shared.tracing import span
+from shared.tracing import name_ids, span
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +70,7 @@ class Cycle:
         effects = self._fanout.effects(trace or "")
         left = await self._unfinished(batches)
         self._failpoints.reach(Failpoint.BEFORE_COMMIT)
-        with span("messaging.store", "client", trace):
+        with span("messaging.store", "client", trace) as traced:
             try:
                 self._handlers.refuse_rejected(left, effects)
                 for segment in segments(left):
@@ -75,6 +78,8 @@ class Cycle:
                         await self._handle(statement, effects)
             finally:
                 _mark_again(batches)
+                if traced is not None:
+                    _name(traced, left, effects)
         self._failpoints.reach(Failpoint.AFTER_COMMIT)
         for batch in batches:
             effects.complete(batch.gateway_id, batch.batch_id)
@@ -91,7 +96,7 @@ class Cycle:
         if ended:
             await self._indicators.end(ended)
         if undelivered:
-            await self._outgoing.undelivered(undelivered)
+            await self._outgoing.undelivered(undelivered, trace)
         if effects.deleted:
             await retry_until_available("inboxes", lambda: self._fanout.eraser.erase(effects.deleted))
         if effects.conversations:
@@ -144,6 +149,17 @@ class Cycle:
                 await self._handlers.changes.delete(requests, effects)
             case SetReaction():
                 await self._handlers.changes.react(requests, effects)
+
+
+def _name(traced: "Span", batches: Sequence[CommandBatch], effects: CycleEffects) -> None:
+    """Say on a span which users, conversations and messages it is about."""
+    commands = [command for batch in batches for command in batch.commands]
+    name_ids(
+        traced,
+        message_ids=effects.message_ids,
+        conversation_ids=(command.conversation_id for command in commands if not isinstance(command, SetBlock)),
+        user_ids=(command.user_id for command in commands),
+    )
 
 
 def _mark_again(batches: Iterable[CommandBatch]) -> None:

@@ -18,6 +18,7 @@ from services.messaging.fanout.event_builders import (
     message_of,
 )
 from services.messaging.requests import Request, key_of, requester_of
+from services.messaging.stored_ids import note_stored
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
 from services.messaging.stores.messages import Appended, Draft, Messages
@@ -105,6 +106,7 @@ class Handlers:
             else:
                 effects.refuse(requester_of(batch, send), ErrorCode(result.verdict), reference_of(send))
         metrics.count_verdicts("send", (result.verdict for result in appended))
+        note_stored(requests, appended, effects)
         return appended
 
     async def mark(self, requests: Sequence[Request[MarkRead | MarkDelivered]], effects: CycleEffects) -> None:

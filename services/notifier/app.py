@@ -60,6 +60,7 @@ from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
 from shared.webhooks.events import EventPublisher
 
 log = structlog.get_logger(__name__)
@@ -199,6 +200,7 @@ async def main() -> int:
     """Run the notifier until SIGTERM. Returns the exit status."""
     settings = load(NotifierSettings)
     configure_logging(settings, "notifier")
+    configure_tracing(settings, "notifier")
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )

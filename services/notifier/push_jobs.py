@@ -7,6 +7,7 @@ from services.notifier.decision import Receiver
 from services.notifier.targets import Target
 from shared.protocol import relay
 from shared.rabbitmq import Delivery, acknowledge
+from shared.tracing import parent_of
 
 
 class AckCounter:
@@ -18,6 +19,11 @@ class AckCounter:
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
         self._open = 1
+
+    @property
+    def trace(self) -> str | None:
+        """The context (a traceparent) that the AMQP message carries; None without one, and when tracing is off."""
+        return parent_of(delivery.headers for delivery in (self._delivery,))
 
     def add(self) -> None:
         """Count one more job."""

@@ -42,6 +42,7 @@ from shared.rest.rate_limit import RateLimit
 from shared.settings import load
 from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
 from shared.webhooks.events import EventPublisher
 
 log = structlog.get_logger(__name__)
@@ -211,6 +212,7 @@ async def main() -> int:
     """Run presence until SIGTERM. Returns the exit status."""
     settings = load(PresenceSettings)
     configure_logging(settings, "presence")
+    configure_tracing(settings, "presence")
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )

@@ -1,7 +1,7 @@
 """From AMQP messages to typed batches, handled in cycles. All that waits in one lane is the next cycle of that lane."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from shared.protocol import relay
 from shared.rabbitmq import Consumer, acknowledge
 from shared.redis import Shards
 from shared.retry import retry_until_available
+from shared.tracing import name_ids, parent_of, span
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,15 @@ def split_renewals(shards: Shards, renewal: relay.LeaseRenewal) -> Mapping[Lane,
             shares[lane] = relay.LeaseRenewal(renewal.gateway_id, renewal.at_ms, [])
         shares[lane].connections.append((user_id, connection_id))
     return shares
+
+
+def users_of(batch: object) -> Iterator[str]:
+    """Whom the commands or renewals of a batch are about."""
+    if isinstance(batch, relay.PresenceBatch):
+        for command in batch.commands:
+            yield command.blocker if isinstance(command, relay.BlockChanged) else command.user_id
+    elif isinstance(batch, relay.LeaseRenewal):
+        yield from (user_id for user_id, _ in batch.connections)
 
 
 def _lane(shards: Shards, *user_ids: str) -> Lane:
@@ -135,7 +145,9 @@ class BatchConsumer(Generic[Batch]):
             while len(taken) < MESSAGES_PER_CYCLE and not waiting.empty():
                 taken.append(waiting.get_nowait())
             async with self._working[lane]:
-                with metrics.CYCLE_SECONDS.time():
+                parent = parent_of(counter.message.headers for counter, _ in taken)
+                with metrics.CYCLE_SECONDS.time(), span(f"presence.{self._name}", "consumer", parent) as traced:
+                    name_ids(traced, user_ids=(user_id for _, share in taken for user_id in users_of(share)))
                     await self._cycle(name, taken)
 
     async def _cycle(self, name: str, taken: list[Share[Batch]]) -> None:

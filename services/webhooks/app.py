@@ -15,6 +15,7 @@ from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.rest import KEEP_ALIVE_SECONDS, Health, HttpProtocol, create_app, demand
 from shared.settings import load
 from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
 from shared.webhooks.outbox import Outbox
 
 PREFETCH: Final = 200
@@ -92,6 +93,7 @@ async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
     settings = load(WebhooksSettings)
     configure_logging(settings, "webhooks")
+    configure_tracing(settings, "webhooks")
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )

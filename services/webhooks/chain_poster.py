@@ -12,6 +12,7 @@ from services.webhooks.deletions import Deletions
 from services.webhooks.event_store import EventStore, Waiting
 from services.webhooks.sender import Refused, Sender
 from shared.outbound.circuit import Circuit
+from shared.tracing import name_ids, span
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,11 @@ class ChainPoster:
             if found is None:
                 continue
             try:
-                await self._sender.post(event.event_id, *found)
+                with span("webhooks.post", "client") as traced:
+                    name_ids(
+                        traced, event_ids=(event.event_id,), event_types=(found[0],), endpoints=(self._sender.name,)
+                    )
+                    await self._sender.post(event.event_id, *found)
             except Refused as refusal:
                 until = await self._refused(event, refusal)
                 if until is not None:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from shared.origins import AllowedOrigins
+from shared.rest import request_id
 from shared.rest.body_limit import BodyLimit
 from shared.rest.concurrency import ConcurrencyLimit
 from shared.rest.errors import BugCatcher, ErrorBody, add_error_handlers
@@ -76,11 +77,13 @@ def create_app(
         CORSMiddleware,
         **_cors_origins(allowed_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["WWW-Authenticate", "Retry-After", *HEADERS],
+        allow_headers=["Authorization", "Content-Type", request_id.HEADER],
+        expose_headers=["WWW-Authenticate", "Retry-After", request_id.HEADER, *HEADERS],
     )
     if allowed_origins:
         app.add_middleware(OriginGate, allowed_origins=allowed_origins, verdict_paths=verdict_paths)
+    # The outermost: what any other refuses has a name, too.
+    app.add_middleware(request_id.RequestIds)
     add_error_handlers(app)
     add_health(app, health)
     return app

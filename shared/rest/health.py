@@ -13,6 +13,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
+from shared import telemetry
+
 CHECK_SECONDS: Final = 2
 ASK_SECONDS: Final = 5.0
 """How often the shared backends are asked when balancers ask more often: their state changes no verdict, it is for metrics."""
@@ -71,6 +73,7 @@ class Health:
         if self._starting():
             results["startup"] = f"waiting for {', '.join(sorted(self._missing))}"
         ready = all(result == OK for result in results.values())
+        telemetry.READY.set(ready)
         body: dict[str, object] = {"status": "ready" if ready else "unready", "checks": results}
         if verbose and looking is not None:
             body |= {"backends": looking.result(), "notes": self._notes()}

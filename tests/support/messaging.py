@@ -131,7 +131,7 @@ class RecordedEvents(OutgoingEvents):
         self.announced: list[AnnouncedMessage] = []
         self.changes: list[BlockChanged] = []
 
-    async def undelivered(self, announced: Iterable[AnnouncedMessage]) -> None:
+    async def undelivered(self, announced: Iterable[AnnouncedMessage], trace: str | None = None) -> None:
         """Keep them."""
         self.announced += announced
 

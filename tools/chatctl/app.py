@@ -19,6 +19,7 @@ from tools.chatctl import (
     status,
     tail,
     token,
+    trace,
     unread,
     webhooks,
 )
@@ -40,6 +41,7 @@ app.command()(tail.tail)
 app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(probe.probe)
+app.command()(trace.trace)
 app.command("size")(size.size_command)
 app.command()(revoke.revoke)
 app.command()(unread.unread)

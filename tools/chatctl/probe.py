@@ -12,6 +12,7 @@ from rich.console import Console
 from tools.chatctl.failure import Failure, explained
 from tools.chatctl.target import JsonOption, UrlOption, url_of
 from tools.probe import metrics
+from tools.probe.certificate import certificate_end
 from tools.probe.journey import Journey, PushPlace
 from tools.probe.people import token_sources
 from tools.probe.steps import Steps
@@ -47,10 +48,11 @@ def probe(
     if push_origin and not (host and port.isdecimal()):
         raise Failure(f"{push_listen} is no address", "write it as 127.0.0.1:8001")
     place = PushPlace(push_origin, host, int(port)) if push_origin else None
-    steps = asyncio.run(Journey(url_of(url), token_sources(), seconds).run(place))
+    origin = url_of(url)
+    steps = asyncio.run(Journey(origin, token_sources(), seconds).run(place))
     if metrics_to:
         with explained():
-            metrics.tell(metrics.registry_of(steps, time.time()), metrics_to)
+            metrics.tell(metrics.registry_of(steps, time.time(), certificate_end(origin)), metrics_to)
     if as_json:
         print(json.dumps([asdict(step) for step in steps.taken]))
     else:

@@ -10,13 +10,19 @@ JOB: Final = "chat-probe"
 SECONDS: Final = 10.0
 
 
-def registry_of(steps: Steps, now: float) -> CollectorRegistry:
-    """The metrics of one run that ended at `now`, in Unix seconds."""
+def registry_of(steps: Steps, now: float, certificate_ends: float | None = None) -> CollectorRegistry:
+    """The metrics of one run that ended at `now`; `certificate_ends` likewise in Unix seconds, None without TLS."""
     registry = CollectorRegistry()
     Gauge("chat_probe_success", "1 when every step of the last probe succeeded.", registry=registry).set(
         steps.succeeded
     )
     Gauge("chat_probe_last_run_timestamp_seconds", "When the last probe ended.", registry=registry).set(now)
+    if certificate_ends is not None:
+        Gauge(
+            "chat_probe_certificate_expiry_timestamp_seconds",
+            "When the certificate ends that clients are shown.",
+            registry=registry,
+        ).set(certificate_ends)
     took = Gauge("chat_probe_step_seconds", "What a step of the last probe took.", ["step"], registry=registry)
     failed = Gauge(
         "chat_probe_step_failed", "1 for the step that failed in the last probe.", ["step"], registry=registry

@@ -13,7 +13,7 @@ from services.gateway.socket.frames import Burst, text_frame
 from services.gateway.uplink.publisher import CommandPublisher
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode
-from shared.tracing import span
+from shared.tracing import name_ids, span
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,8 @@ class Deliverer:
             log.error("downlink.undecodable", size=len(body), error=str(error))
             return None
         if downlink.trace:
-            with span("gateway.deliver", "consumer", downlink.trace):
+            with span("gateway.deliver", "consumer", downlink.trace) as traced:
+                name_ids(traced, user_ids=(delivery.user_id for delivery in downlink.deliveries))
                 self._hand_out(downlink)
         else:
             self._hand_out(downlink)

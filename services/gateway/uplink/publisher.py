@@ -20,9 +20,11 @@ from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_CHANGES, Queue
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
-from shared.tracing import headers_of, span
+from shared.tracing import headers_of, name_ids, span
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
     from services.gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
@@ -119,6 +121,8 @@ class CommandPublisher:
             queue = MESSAGING_CHANGES if batch.changes else self._queues[batch.id % len(self._queues)]
             waited = time.monotonic() - batch.members[0].batched_since
             with span("gateway.commands", "producer", seconds_ago=waited) as traced:
+                if traced is not None:
+                    _name(traced, batch.commands)
                 await self._publisher.publish(queue, body, headers=headers_of(traced))
         except BrokerUnavailable:
             self._fail(batch, "broker unavailable")
@@ -130,3 +134,14 @@ class CommandPublisher:
         """Answer a batch's commands with send_failed: whether they were stored is unknown."""
         if self._batches.end(batch.id) is not None:
             self._error_replies.send_failed(batch.commands, reason)
+
+
+def _name(traced: "Span", commands: Iterable[relay.Command]) -> None:
+    """Say on a span which users and conversations it is about, and by which temporary ids clients know the commands."""
+    commands = list(commands)
+    name_ids(
+        traced,
+        user_ids=(command.user_id for command in commands),
+        conversation_ids=(command.conversation_id for command in commands if not isinstance(command, relay.SetBlock)),
+        temp_ids=(found for command in commands if (found := getattr(command, "temp_id", None))),
+    )

@@ -19,6 +19,8 @@ class CycleEffects:
         self._index_of = shards.index_of
         self.trace = trace
         self.shards = [ShardEffects(trace, shards.at(index).key) for index in range(len(shards))]
+        self.message_ids: list[str] = []
+        """Of what was appended; kept only where traces or debug lines are made of it."""
         self.directs: list[str] = []
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []

@@ -18,6 +18,7 @@ from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
 from shared.redis import RedisError
 from shared.redis.previews import Previews
 from shared.retry import retry_until_available
+from shared.tracing import HEADER
 
 log = structlog.get_logger(__name__)
 
@@ -57,13 +58,16 @@ class OutgoingEvents:
         self._backlog: deque[relay.Undelivered] = deque()
         self._any_backlog = asyncio.Event()
 
-    async def undelivered(self, announced: Sequence[AnnouncedMessage]) -> None:
-        """Publish, with confirm; after 1 s without one the messages join the backlog: no push may hold up a cycle."""
+    async def undelivered(self, announced: Sequence[AnnouncedMessage], trace: str | None = None) -> None:
+        """Publish, with confirm; after 1 s without one the messages join the backlog: no push may hold up a cycle.
+
+        `trace`: the traceparent that the notifier continues.
+        """
         messages = [undelivered_of(message) for message in announced]
         if not self._backlog:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    await self._publish(messages)
+                    await self._publish(messages, trace)
             except (BrokerUnavailable, RedisError, *TRANSIENT_ERRORS, *REDIS_ERRORS) as error:
                 log.warning("undelivered.put_off", messages=len(messages), error=repr(error))
             else:
@@ -81,11 +85,14 @@ class OutgoingEvents:
             if not self._backlog:
                 self._any_backlog.clear()
 
-    async def _publish(self, messages: Sequence[relay.Undelivered]) -> None:
+    async def _publish(self, messages: Sequence[relay.Undelivered], trace: str | None = None) -> None:
+        headers = {HEADER: trace} if trace else None
         for start in range(0, len(messages), MAX_MESSAGES):
             part = await self._previews.keep(messages[start : start + MAX_MESSAGES])
             body = msgpack_encoder.encode(relay.UndeliveredBatch(part))
-            await self._publisher.publish(NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds)
+            await self._publisher.publish(
+                NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds, headers=headers
+            )
         metrics.UNDELIVERED.inc(len(messages))
 
     def _put_off(self, messages: Sequence[relay.Undelivered]) -> None:

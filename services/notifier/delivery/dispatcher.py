@@ -24,6 +24,7 @@ from services.notifier.push_jobs import AckCounter, PushJob
 from services.notifier.targets import TargetRefused
 from services.notifier.tasks import TaskSet
 from shared.retry import is_transient
+from shared.tracing import name_ids, span
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,10 @@ class Dispatcher:
             async with queue.place(job.target.id):
                 if self._stopping:
                     return
-                outcome = await self._try(job, queue)
+                with span("notifier.push", "client", counter.trace) as traced:
+                    name_ids(traced, **{f"{name}s": (value,) for name, value in job.ids.items()})
+                    outcome = await self._try(job, queue)
+                    name_ids(traced, outcomes=(str(outcome.disposition),))
             await self._outcomes.handle(job, queue.service, outcome)
             counter.done()
         finally:

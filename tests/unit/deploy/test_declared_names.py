@@ -33,7 +33,11 @@ OF_COMPOSE = {
     *("CHAT_PROBE_PUSH_ORIGIN", "CHAT_PROBE_PUSH_LISTEN"),
 }
 """Variables of docker-compose.yml, the Makefile and `chatctl`, which no service reads."""
-FOREIGN_METRICS = {"up", "process_start_time_seconds", "rabbitmq_detailed_queue_messages_ready"}
+FOREIGN_METRICS = {
+    *("up", "process_start_time_seconds", "rabbitmq_detailed_queue_messages_ready", "rabbitmq_build_info"),
+    *("rabbitmq_alarms_memory_used_watermark", "rabbitmq_alarms_free_disk_space_watermark"),
+    "rabbitmq_alarms_file_descriptor_limit",
+}
 """Prometheus' own, its client's, and RabbitMQ's (https://www.rabbitmq.com/docs/prometheus#detailed-endpoint)."""
 
 

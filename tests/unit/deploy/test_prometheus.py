@@ -61,6 +61,16 @@ def test_each_alert_is_explained() -> None:
     assert set(re.findall(r"^### (Chat\w+)$", operations, re.MULTILINE)) == alerts()
 
 
+def test_each_alert_names_its_page() -> None:
+    """A path of this repository, with the anchor that a Markdown viewer makes of the heading."""
+    groups: list[dict[str, Any]] = yaml.safe_load((PROMETHEUS / "rules.yml").read_text(encoding="utf-8"))["groups"]
+    for rule in (rule for group in groups for rule in group["rules"] if "alert" in rule):
+        path, _, anchor = rule["annotations"]["runbook"].partition("#")
+        headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {heading.lower() for heading in headings}, rule["alert"]
+        assert anchor == rule["alert"].lower()
+
+
 def test_generated_files_are_fresh() -> None:
     assert not stale(), "run `python -m tools.dashboards` and commit the result"
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from shared import telemetry
 from shared.rest import Health, demand, health
 
 
@@ -47,6 +48,7 @@ async def test_what_only_this_replica_lacks_makes_it_unready() -> None:
     holds = True
     told = Health({}, {"draining": demand(lambda: holds, "draining")})
     assert (await told.report(verbose=False))[0]
+    assert telemetry.READY._value.get() == 1
     holds = False
     assert await told.report(verbose=False) == (
         False,

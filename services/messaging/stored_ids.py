@@ -1,0 +1,39 @@
+"""Names what was stored, for traces and debug lines: how one message is followed (docs/operations.md, «Follow one message»)."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from services.messaging.fanout.cycle_effects import CycleEffects
+from services.messaging.requests import Request
+from services.messaging.stores.appended import Appended
+from shared.protocol.relay import SendMessage
+from shared.telemetry import debugging
+
+log = structlog.get_logger(__name__)
+STORED = ("new", "repeated")
+
+
+def note_stored(requests: Sequence[Request[SendMessage]], appended: Sequence[Appended], effects: CycleEffects) -> None:
+    """Keep the ids of appended messages with the cycle when it is traced, and log them where debug lines are wanted.
+
+    Without either it does nothing: sends must not get dearer.
+    """
+    logs = debugging()
+    if not (logs or effects.trace):
+        return
+    for (batch, _, send), result in zip(requests, appended, strict=True):
+        if result.verdict not in STORED:
+            continue
+        effects.message_ids.append(result.message_id)
+        if logs:
+            log.debug(
+                f"message.{result.verdict}",
+                message_id=result.message_id,
+                conversation_id=send.conversation_id,
+                user_id=send.user_id,
+                receiver_id=result.receiver_id,
+                seq=result.seq,
+                connection_id=send.connection_id,
+                gateway_id=batch.gateway_id,
+            )

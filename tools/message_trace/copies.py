@@ -1,0 +1,47 @@
+"""What Redis knows of a message: in whose inbox it is, who is connected, which pushes were made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.protocol import keys
+from shared.redis import Shards
+from tools.message_trace.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """`offsets`: user id → the cursor of the message's event in the user's inbox, None when it is not (or no longer) there.
+
+    `connections`: of the receiver, now: connection id → gateway id. `pushes`: device id → what became of its push.
+    """
+
+    offsets: dict[str, str | None]
+    connections: dict[str, str]
+    pushes: dict[str, str]
+
+
+async def find(shards: Shards, row: Row, devices: Sequence[str]) -> Copies:
+    """Look at the inboxes of both. Raises RedisError."""
+    offsets = {user: await _cursor(shards, user, row.id) for user in (row.sender_id, row.receiver_id)}
+    shard = shards.of(row.receiver_id)
+    client: Any = shard.client
+    routes = await client.hgetall(shard.key(keys.ROUTES, row.receiver_id))
+    pushes = {}
+    for device in devices:
+        state = await client.get(shard.key(keys.PUSHED, row.id, device))
+        if state is not None:
+            pushes[device] = state.decode()
+    connections = {connection.decode(): gateway.decode() for connection, gateway in routes.items()}
+    return Copies(offsets, connections, pushes)
+
+
+async def _cursor(shards: Shards, user_id: str, message_id: str) -> str | None:
+    """An inbox is bounded (512 entries, 4 MiB), so all of it is read."""
+    shard = shards.of(user_id)
+    client: Any = shard.client
+    needle = message_id.encode()
+    for entry_id, fields in await client.xrange(shard.key(keys.INBOX, user_id)):
+        if any(needle in value for value in fields.values()):
+            return str(entry_id.decode())
+    return None
