@@ -3,15 +3,21 @@
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 
-from shared.postgres import AddressError, parse
+from shared.postgres import TRANSIENT_ERRORS, AddressError, parse
+
+DATABASE_AWAY: Final = 75
+"""Exit status that says «try again» (EX_TEMPFAIL of sysexits.h); any other failure comes again however often it is tried."""
 
 
 def main() -> None:
-    """Upgrade to the newest revision. Exits with a message when no database is named, or not in words that libpq knows."""
+    """Upgrade to the newest revision. Exits with a message when no database is named, or not in words that libpq knows;
+    with `DATABASE_AWAY` when it doesn't answer.
+    """
     if not os.environ.get("CHAT_DATABASE_URL"):
         sys.exit("CHAT_DATABASE_URL: set it to the database to migrate")
     try:
@@ -20,7 +26,11 @@ def main() -> None:
         sys.exit(f"CHAT_DATABASE_URL: {error}")
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except TRANSIENT_ERRORS as error:
+        print(f"the database doesn't answer: {error!r}", file=sys.stderr)  # noqa: T201 - this is what the log is for
+        sys.exit(DATABASE_AWAY)
 
 
 if __name__ == "__main__":

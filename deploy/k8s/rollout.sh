@@ -16,6 +16,23 @@ kubectl kustomize "$overlay" >"$manifests"
 # A Job can't be changed: the last release's goes first.
 kubectl --namespace chat delete job migrations --ignore-not-found
 kubectl apply --filename "$manifests" --selector 'after!=migrations'
-kubectl --namespace chat wait --for=condition=complete --timeout=10m job/migrations
+# As long as a database that is away is waited for (activeDeadlineSeconds). A fault is told at once, with its log.
+until=$(($(date +%s) + 660))
+while :; do
+    state=$(kubectl --namespace chat get job migrations --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')
+    case $state in
+    *Complete*) break ;;
+    *Failed* | *FailureTarget*)
+        kubectl --namespace chat logs job/migrations --tail=50 >&2 || true
+        echo "the migrations failed: the services go on as they are" >&2
+        exit 1
+        ;;
+    esac
+    if [ "$(date +%s)" -gt "$until" ]; then
+        echo "the migrations didn't end in 11 minutes: kubectl --namespace chat describe job migrations" >&2
+        exit 1
+    fi
+    sleep "${ROLLOUT_POLL_SECONDS:-2}"
+done
 kubectl apply --filename "$manifests"
 kubectl --namespace chat rollout status deployment --selector after=migrations --timeout=15m

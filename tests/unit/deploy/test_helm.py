@@ -1,6 +1,7 @@
 """The Helm chart: linted, valid field by field in each of its forms, and the same objects as kustomize has."""
 
 import json
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ OPERATED = (
         "monitoring.enabled=true",
         "secrets.existing=chat-secrets",
         "ingress.tlsSecret=chat-tls",
+        "probe.enabled=true",
     ),
     *("urls.CHAT_DATABASE_URL.secret=postgres-app", "urls.CHAT_DATABASE_URL.key=uri"),
 )
@@ -97,6 +99,9 @@ def test_kubernetes_and_operators_take_it(form: str, tmp_path: Path) -> None:
 def test_pods_are_restricted(form: str) -> None:
     pods = [each["spec"]["template"]["spec"] for each in charted(form) if each["kind"] in {"Deployment", "Job"}]
     pods += [each["spec"] for each in charted(form) if each["kind"] == "Pod"]
+    pods += [
+        each["spec"]["jobTemplate"]["spec"]["template"]["spec"] for each in charted(form) if each["kind"] == "CronJob"
+    ]
     assert len(pods) > len(SERVICES)
     assert [list(violations(pod)) for pod in pods] == [[] for _ in pods]
 
@@ -124,6 +129,29 @@ def test_other_objects_are_those_of_kustomize(kind: str) -> None:
     ours = {title(each): each["spec"] for each in charted("operated") if each["kind"] == kind}
     theirs = {title(each): each["spec"] for each in manifests("production") if each["kind"] == kind}
     assert ours == theirs
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Deployment", "chatctl"), ("CronJob", "probe")])
+def test_the_operators_workloads_are_those_of_kustomize(kind: str, name: str) -> None:
+    ours, theirs = (
+        json.loads(json.dumps(one["spec"])) for one in (find("operated", kind, name), named("production", kind, name))
+    )
+    for spec in (ours, theirs):
+        template = (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]
+        template["metadata"].pop("annotations", None)
+        for varies in ("image", "imagePullPolicy", "env", "envFrom"):
+            template["spec"]["containers"][0].pop(varies, None)
+    assert ours == theirs
+
+
+def test_images_can_be_pinned_by_their_digests() -> None:
+    digest = "sha256:" + "0" * 64
+    values = [f"--set=image.digest={digest}", f"--set=chatctl.digest={digest}", "--set=probe.enabled=true"]
+    done = helm("template", "chat", str(CHART), *values)
+    assert done.returncode == 0, done.stderr
+    images = re.findall(r"image: (\S+)", done.stdout)
+    assert images
+    assert all(image.endswith(f"@{digest}") for image in images)
 
 
 def test_network_policies_are_those_of_kustomize() -> None:

@@ -1,6 +1,6 @@
 {{- define "chat.image" -}}
 {{- $image := .root.Values.image -}}
-{{ .repository }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ with $image.digest }}{{ if not $.other }}@{{ . }}{{ end }}{{ end }}
+{{ .repository }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ with ternary .digest $image.digest (.other | default false) }}@{{ . }}{{ end }}
 {{- end }}
 
 {{- /* Labels of every object. */}}
