@@ -16,6 +16,7 @@ import uvloop
 from rich.console import Console
 
 from tools.bench import (
+    changes,
     churn,
     connect,
     conversations,
@@ -58,6 +59,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "saturated": saturated.run,
     "200": partial(fixed_rate.run, rate=200),
     "2000": partial(fixed_rate.run, rate=2000),
+    "edit": changes.edits,
+    "reaction": changes.reactions,
     "churn": churn.run,
     "friends": friends.run,
     "history": history.run,

@@ -41,6 +41,8 @@ CONNECTS: Final = 100
 WARM: Final = 10
 REBUILDS: Final = 10
 PAGE: Final = 50
+SCRIPTS: Final = 10_000
+"""Commands of Redis that are looked at for the longest one."""
 READY_SECONDS: Final = 10
 SETTINGS: Final = {"CHAT_HANDSHAKES_PER_MINUTE": "0"}
 
@@ -168,12 +170,20 @@ async def _connect(target: Target, user: str, token: str) -> None:
     peer.cut()
 
 
-async def rebuild(bench: Bench, counts: UnreadCounts, redis: int, user: str) -> str:
-    """What it costs to put all counts into Redis: CPU as in `Bench.cost`, and of that server, and the median."""
+async def rebuild(bench: Bench, counts: UnreadCounts, shards: Shards, redis: int, user: str) -> str:
+    """What it costs to put all counts into Redis: CPU as in `Bench.cost`, and of that server, the median, and the longest time
+    for which a script stopped the server.
+    """
+    client = shards.at(0).client
+    await client.config_set("slowlog-log-slower-than", 0)
+    await client.config_set("slowlog-max-len", SCRIPTS)
+    await client.slowlog_reset()
     before = cpu.nanoseconds(redis)
     cost = await bench.cost(lambda: counts.rebuild([user], force=True), REBUILDS)
     spent = (cpu.nanoseconds(redis) - before) / (REBUILDS + WARM) / 1e6
-    return f"{cost[: cost.index('(')]}+ {spent:4.1f} {cost[cost.index('(') :]}"
+    longest = max(entry["duration"] for entry in await client.slowlog_get(SCRIPTS)) / 1000
+    await client.config_set("slowlog-log-slower-than", -1)
+    return f"{cost[: cost.index('(')]}+ {spent:4.1f} {cost[cost.index('(') :]}, {longest:.1f} at a time"
 
 
 async def measure(target: Target, pool: Pool, shards: Shards) -> None:
@@ -204,7 +214,7 @@ async def measure(target: Target, pool: Pool, shards: Shards) -> None:
             lambda user=user: pool.fetch(UNREAD_SUMMARY, user, MAX_COUNTS),  # type: ignore[misc]
         ]
         cells = [await bench.cost(call) for call in calls]
-        cells += [await rebuild(bench, counts, redis, user), await connects(target, user)]
+        cells += [await rebuild(bench, counts, shards, redis, user), await connects(target, user)]
         print(f"| {size:,} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -27,6 +27,7 @@ SETTINGS: Final = {
     # High, not off: the checks are part of what a message costs.
     "CHAT_MESSAGES_PER_MINUTE": "60000",
     "CHAT_EVENTS_PER_SECOND": "100000",
+    "CHAT_CHANGES_PER_MINUTE": "60000",
     "CHAT_STATUSES_PER_MINUTE": "60000",
     "CHAT_HANDSHAKES_PER_SECOND": "5000",
     "CHAT_REST_REQUESTS_PER_SECOND": "10000",
