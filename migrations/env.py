@@ -2,24 +2,46 @@
 
 import asyncio
 import os
+import sys
 
 from alembic import context
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.postgres import connect, parse
 
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE: `lock_timeout` was over."""
 MIGRATION_LOCK = 7_231_964_402_118
 """Key of the advisory lock that lets one migrator in; the others wait, and then find nothing to do."""
+LOCK_SECONDS = 5
+"""How long a statement of a migration waits for a table. Whoever comes after it waits behind it, so it must not wait long."""
+ATTEMPTS = 60
+PAUSE_SECONDS = 2.0
+"""Between attempts, in which the others go on."""
 
 
 def _upgrade(connection: Connection) -> None:
     context.configure(connection=connection)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         context.run_migrations()
+
+
+async def _try(engine: AsyncEngine) -> bool:
+    """Migrate. False when a table was in use for too long: then nothing was changed."""
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
 
 
 async def _main() -> None:
@@ -29,8 +51,13 @@ async def _main() -> None:
         poolclass=NullPool,
         async_creator=lambda: connect(address, application_name="migrations", statement_seconds=None),
     )
-    async with engine.connect() as connection:
-        await connection.run_sync(_upgrade)
+    for attempt in range(1, ATTEMPTS + 1):
+        if await _try(engine):
+            break
+        sys.stderr.write(f"attempt {attempt} of {ATTEMPTS}: a long transaction holds a table, see pg_stat_activity\n")
+        await asyncio.sleep(PAUSE_SECONDS)
+    else:
+        raise SystemExit("The schema was not changed: end the transactions that hold its tables, and start again.")
     await engine.dispose()
 
 
