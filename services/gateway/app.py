@@ -37,6 +37,7 @@ from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
+from shared.features import OfferedFeatures
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol import limits
@@ -107,6 +108,7 @@ class Process:
             typing_tracker=TypingTracker(self.publisher, self.gateway_id, self.clock.now_ms),
             recovery=Recovery(self.hub, self.registry, self.shards, presence),
             clock=self.clock,
+            features=OfferedFeatures(self.shards),
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
         )
         self.admission = Admission(
@@ -123,6 +125,7 @@ class Process:
         supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("key set", self.verifier.refresh_forever())
         supervisor.start("clock", self.clock.run())
+        supervisor.start("features", self.dispatcher.features.run())
         supervisor.start("publisher", self.publisher.run())
         supervisor.start("revocations", self.revocations.run())
         supervisor.start("database watch", self.database.run())

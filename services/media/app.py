@@ -23,9 +23,11 @@ from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
+from shared.features import announce_forever
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol.errors import ErrorCode, ProtocolError
+from shared.protocol.features import served_by
 from shared.redis import Shards, open_shards
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, StreamHttpProtocol, create_app, demand
 from shared.rest.errors import error_response
@@ -76,6 +78,8 @@ class Media:
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("workers", self._workers.warm())
         supervisor.start("sweep", self.sweep.run())
+        features = announce_forever(self._shards, "media", self._settings.instance, served_by("media"))
+        supervisor.start("features", features)
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""

@@ -1,7 +1,8 @@
 """The composition root of messaging: its parts, its start and its stop, in order."""
 
 import asyncio
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -47,8 +48,10 @@ from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
+from shared.features import announce_forever
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
+from shared.protocol.features import served_by
 from shared.protocol.requests import MessagingRequest, messaging_request_decoder
 from shared.protocol.topology import (
     FORMER_SIGNALS,
@@ -170,6 +173,7 @@ class Messaging:
         supervisor.start("signals", self._signals.run())
         supervisor.start("audit", self._audit.run())
         supervisor.start("unread rebuilds", self._rebuilds.run())
+        supervisor.start("features", self._announce_features())
         if self._settings.retention_days:
             supervisor.start("retention", self._retention.run())
         profiles = ProfileChanges(self._directory, People(self._pool, self._directory), self._outgoing)
@@ -237,6 +241,13 @@ class Messaging:
         return Responder(
             self._requests_link, self._shards, messaging_request_decoder, requests.handle, clock=self._clock
         )
+
+    def _announce_features(self) -> Coroutine[Any, Any, None]:
+        """Say what this replica serves: uploads only where it can sign their URLs."""
+        served = served_by("messaging")
+        if self._settings.signer() is None:
+            served.discard("upload")
+        return announce_forever(self._shards, "messaging", self._settings.instance, served)
 
     def _command_consumer(self, link: Consumer, cycle: Cycle) -> CommandConsumer:
         dead_letters = DeadLetters(self._publisher)

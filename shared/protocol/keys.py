@@ -122,6 +122,8 @@ PREVIEW: Final = "preview:"
 changed: then `changed:{messageId}` says all."""
 PREVIEW_SECONDS: Final = 6 * 3600
 """How long `preview:…` lives after the push was put off, or looked at; beyond that it says «New message»."""
+SERVED: Final = "served:"
+"""sorted set `served:{service}`: `<instance> <features, with commas>` → when that replica last said so, Unix ms."""
 SILENT: Final = "silent:"
 """set `silent:{messageId}`: connections that showed no sign of life after the message was written to them."""
 PUSHED: Final = "pushed:"

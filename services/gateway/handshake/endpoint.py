@@ -29,7 +29,6 @@ from shared.media_hosts import MediaHosts
 from shared.protocol import limits, payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.protocol.features import FEATURES
 from shared.redis import TRANSIENT_ERRORS, RedisError
 from shared.rest.errors import error_response
 
@@ -166,7 +165,7 @@ class WebSocketEndpoint:
             heartbeat_seconds=_whole(self._settings.ping_seconds),
             max_message_bytes=limits.MAX_FRAME_BYTES,
             expires_at=instant_of_ms(int(connection.deadlines.expires_at * 1000)),
-            features=list(FEATURES),
+            features=self._dispatcher.features.names,
         )
         return json_encoder.encode(server.ConnectionSuccess(payload))
 

@@ -20,6 +20,7 @@ from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
 from services.gateway.uplink.typing_tracker import TypingTracker
+from shared.features import OfferedFeatures
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode
 from shared.store_clock import StoreClock
@@ -58,6 +59,7 @@ class Dispatcher:
     recovery: Recovery
     token_refresh: TokenRefresh
     clock: StoreClock
+    features: OfferedFeatures
 
     def dispatch(self, connection: "Connection", command: Action, now: float) -> None:
         """Hand a command on. `now` is monotonic seconds."""

@@ -1,0 +1,75 @@
+"""Which features a deployment serves now: each replica says what it serves, and gateways offer what all of them do.
+
+So while a deployment is upgraded, or a service is missing, no client sees a feature that only a part of it can serve.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from shared.protocol.features import FEATURES, SERVERS
+from shared.redis import RedisError, Script, Shards, is_transient
+
+log = structlog.get_logger(__name__)
+
+PERIOD_SECONDS: Final = 5.0
+COUNTS_SECONDS: Final = 20.0
+"""How long what a replica said counts. A gateway that has just started believes for so long that all is there."""
+
+_SERVED: Final = Script("shared.redis", "served")
+
+
+async def announce_forever(shards: Shards, service: str, instance: str, features: Collection[str]) -> None:
+    """Say again and again what this replica serves. Never returns."""
+    while True:
+        await _try(shards, service, f"{instance} {','.join(sorted(features))}")
+        await asyncio.sleep(PERIOD_SECONDS)
+
+
+class OfferedFeatures:
+    """What a gateway tells its clients. Keeps what it knew while Redis is away."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._began = time.monotonic()
+        self.names: list[str] = list(FEATURES)
+
+    async def run(self) -> None:
+        """Ask again and again. Never returns."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def refresh(self) -> None:
+        """Ask what is served."""
+        served: dict[str, list[set[str]]] = {}
+        for service in sorted({each for servers in SERVERS.values() for each in servers}):
+            said = await _try(self._shards, service, "")
+            if said is None:
+                return
+            served[service] = [set(text.decode().partition(" ")[2].split(",")) for text in said]
+        self.names = offered(served, believing=time.monotonic() - self._began < COUNTS_SECONDS)
+
+
+def offered(served: Mapping[str, Sequence[set[str]]], *, believing: bool) -> list[str]:
+    """The features that all replicas of all their services serve. `believing`: a service that says nothing may be there."""
+    return [name for name in FEATURES if all(_serve(served[service], name, believing) for service in SERVERS[name])]
+
+
+def _serve(replicas: Sequence[set[str]], name: str, believing: bool) -> bool:
+    return all(name in features for features in replicas) and (believing or bool(replicas))
+
+
+async def _try(shards: Shards, service: str, said: str) -> list[bytes] | None:
+    """What all replicas say, or None when Redis is away."""
+    try:
+        found: list[bytes] = await _SERVED(shards.of(service), service, round(COUNTS_SECONDS * 1000), said)
+    except Exception as error:
+        if not (is_transient(error) or isinstance(error, RedisError)):
+            raise
+        log.warning("features.unknown", service=service, error=repr(error))
+        return None
+    return found

@@ -1,0 +1,66 @@
+"""Replicas say what they serve, and a gateway offers what all of them do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.features import OfferedFeatures, announce_forever
+from shared.protocol import keys
+from shared.protocol.features import FEATURES, served_by
+from shared.redis import Shards, open_shards
+
+
+@pytest.fixture
+async def shards(redis_url: str) -> AsyncIterator[Shards]:
+    """Nobody has said anything."""
+    opened = open_shards(redis_url)
+    client = Redis.from_url(redis_url)
+    await client.delete(*(keys.key(keys.SERVED, service) for service in ("media", "messaging")))
+    yield opened
+    await client.aclose()
+    await opened.aclose()
+
+
+async def until_offered(features: OfferedFeatures, names: list[str]) -> None:
+    """Ask until this is the answer; fails after 30 s."""
+    async with asyncio.timeout(30):
+        while features.names != names:
+            await features.refresh()
+            await asyncio.sleep(0.01)
+
+
+async def test_a_replica_of_an_earlier_release_keeps_what_it_lacks_from_clients(
+    shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.features.COUNTS_SECONDS", 1.0)
+    monkeypatch.setattr("shared.features.PERIOD_SECONDS", 0.1)
+    offered = OfferedFeatures(shards)
+    assert offered.names == list(FEATURES)
+    former = served_by("messaging") - {"reaction"}
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(announce_forever(shards, service, instance, features))
+            for service, instance, features in (
+                ("media", "media-1", served_by("media")),
+                ("messaging", "messaging-1", served_by("messaging")),
+                ("messaging", "messaging-2", former),
+            )
+        ]
+        await until_offered(offered, [name for name in FEATURES if name != "reaction"])
+        # It is replaced.
+        tasks[-1].cancel()
+        await until_offered(offered, list(FEATURES))
+        # The service that takes uploads goes, and nobody follows.
+        tasks[0].cancel()
+        await until_offered(offered, [name for name in FEATURES if name != "upload"])
+        tasks[1].cancel()
+
+
+async def test_what_was_known_stays_while_redis_is_away() -> None:
+    away = open_shards("redis://127.0.0.1:1/0")
+    offered = OfferedFeatures(away)
+    await offered.refresh()
+    assert offered.names == list(FEATURES)
+    await away.aclose()
