@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.conftest import Pair
 from tests.support.people import People, Person, text_message
 from tests.support.sockets import RawSocket
+from tools.devtoken import mint
 
 
 async def say(socket: RawSocket, conversation: str, content: str) -> int:
@@ -185,6 +186,23 @@ async def test_follows_take_ids_and_former_names_are_nobodys(pair: Pair) -> None
     alice = await pair.alice.connect()
     await alice.send("block.remove", username=f"former-{pair.bob.username}")
     await alice.expect_error("user_not_found")
+
+
+async def test_a_rename_keeps_blocks_and_follows(pair: Pair) -> None:
+    alice, former = await pair.alice.connect(), pair.bob.username
+    await pair.alice.befriend(pair.bob)
+    renamed = f"new-{former}"
+    async with await RawSocket.connect(pair.bob.url, mint(renamed, sub=pair.bob.id)) as bob:
+        await bob.expect("connection.success")
+    await alice.expect("user.updated", userId=pair.bob.id, username=renamed)
+    assert [friend["username"] for friend in (await pair.alice.get("/chat/friends"))["items"]] == [renamed]
+    await alice.send("block.add", userId=pair.bob.id)
+    await alice.expect("block.added", username=renamed)
+    assert [each["username"] for each in (await pair.alice.get("/chat/blocks"))["items"]] == [renamed]
+    await alice.send("block.remove", username=former)
+    await alice.expect_error("user_not_found")
+    await alice.send("block.remove", username=renamed)
+    await alice.expect("block.removed", username=renamed)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "%0A", "a%0D%0Ab", "%2e%2e%2f", "%00"])

@@ -627,6 +627,10 @@ async def test_a_chat_is_pinned_archived_and_deleted_for_oneself(tabs: Tabs) -> 
 
     await choose_of_chat("Pin")
     await expect(alice.find("#chats .chat.pinned")).to_have_count(1)
+    await choose_of_chat("Mute for")
+    await expect(alice.find("#chats .chat.muted")).to_have_count(1)
+    await choose_of_chat("Unmute")
+    await expect(alice.find("#chats .chat.muted")).to_have_count(0)
     await choose_of_chat("Archive")
     await expect(alice.find("#chats .chat")).to_have_count(0)
     await bob.say("Are you there?")

@@ -1,11 +1,16 @@
 """Finding users, and how many conversations and searches one user may begin."""
 
+import httpx
 import pytest
 
+from services.messaging.app import Messaging
+from services.messaging.settings import Settings
 from shared.auth import Principal
 from shared.directory import Directory
 from shared.postgres import Pool
+from shared.redis import Shards
 from tests.support.messaging import Person, Replica, Talk, new_person
+from tests.support.messaging_process import SECRET
 from tests.support.messaging_rest import Rest
 
 pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
@@ -58,6 +63,26 @@ async def test_searches_that_make_no_sense(rest: Rest, talk: Talk, query: dict[s
 @pytest.mark.parametrize("text", ["\0", "a\0b", "..", ".", "a\nb", "%", "a" * 255, "\ufeff"])
 async def test_odd_names_are_nobodys(rest: Rest, talk: Talk, text: str) -> None:
     assert await names(rest, talk.one, username=text) == []
+
+
+async def test_operators_may_turn_searches_by_beginning_off(
+    pool: Pool, shards: Shards, talk: Talk, database_url: str, redis_url: str
+) -> None:
+    given = Settings.model_validate(
+        {
+            "database_url": database_url,
+            "amqp_url": "amqp://127.0.0.1:1/",
+            "redis_urls": redis_url,
+            "jwt_secret": SECRET,
+            "user_search_by_prefix": False,
+        }
+    )
+    transport = httpx.ASGITransport(Messaging(given, pool, shards, pool).http().app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
+        rest = Rest(client)
+        response = await rest(talk.one, "GET", "/chat/users", params={"prefix": talk.other.username[:5]})
+        assert response.status_code == 403
+        assert await names(rest, talk.one, username=talk.other.username) == [talk.other.username]
 
 
 async def test_searches_are_bounded(rest: Rest, talk: Talk) -> None:
