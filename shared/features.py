@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from shared.protocol.features import FEATURES, SERVERS
-from shared.redis import RedisError, Script, Shards, is_transient
+from shared.redis import Partitions, RedisError, Script, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -22,18 +22,18 @@ COUNTS_SECONDS: Final = 20.0
 _SERVED: Final = Script("shared.redis", "served")
 
 
-async def announce_forever(shards: Shards, service: str, instance: str, features: Collection[str]) -> None:
+async def announce_forever(partitions: Partitions, service: str, instance: str, features: Collection[str]) -> None:
     """Say again and again what this replica serves. Never returns."""
     while True:
-        await _try(shards, service, f"{instance} {','.join(sorted(features))}")
+        await _try(partitions, service, f"{instance} {','.join(sorted(features))}")
         await asyncio.sleep(PERIOD_SECONDS)
 
 
 class OfferedFeatures:
     """What a gateway tells its clients. Keeps what it knew while Redis is away."""
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
         self._began = time.monotonic()
         self.names: list[str] = list(FEATURES)
 
@@ -47,7 +47,7 @@ class OfferedFeatures:
         """Ask what is served."""
         served: dict[str, list[set[str]]] = {}
         for service in sorted({each for servers in SERVERS.values() for each in servers}):
-            said = await _try(self._shards, service, "")
+            said = await _try(self._partitions, service, "")
             if said is None:
                 return
             served[service] = [set(text.decode().partition(" ")[2].split(",")) for text in said]
@@ -63,10 +63,10 @@ def _serve(replicas: Sequence[set[str]], name: str, believing: bool) -> bool:
     return all(name in features for features in replicas) and (believing or bool(replicas))
 
 
-async def _try(shards: Shards, service: str, said: str) -> list[bytes] | None:
+async def _try(partitions: Partitions, service: str, said: str) -> list[bytes] | None:
     """What all replicas say, or None when Redis is away."""
     try:
-        found: list[bytes] = await _SERVED(shards.of(service), service, round(COUNTS_SECONDS * 1000), said)
+        found: list[bytes] = await _SERVED(partitions.of(service), service, round(COUNTS_SECONDS * 1000), said)
     except Exception as error:
         if not (is_transient(error) or isinstance(error, RedisError)):
             raise

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from shared import telemetry
-from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
+from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +29,8 @@ class StoreClock:
     Of a cluster, the clock of the first partition's master counts.
     """
 
-    def __init__(self, shards: Shards, own: Callable[[], float] = time.time) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, own: Callable[[], float] = time.time) -> None:
+        self._partitions = partitions
         self._own = own
         self._ahead_seconds = 0.0
 
@@ -54,7 +54,7 @@ class StoreClock:
     async def compare(self) -> None:
         """Compare them now. Raises RedisError, OSError or TimeoutError."""
         asked, began = self._own(), time.monotonic()
-        seconds, microseconds = await self._shards.at(0).client.time()
+        seconds, microseconds = await self._partitions.at(0).client.time()
         round_trip = time.monotonic() - began
         if round_trip > MAX_ROUND_TRIP_SECONDS:
             return

@@ -23,7 +23,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.media_hosts import MediaHosts
 from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_EVENTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from shared.requests import Requester
 from shared.rest import KEEP_ALIVE_SECONDS, Bounds, Health, StreamHttpProtocol, create_app, demand
 from shared.settings import load
@@ -37,17 +37,17 @@ QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS, NOTIF
 class Admin:
     """The server API, put together; nothing runs before `start`."""
 
-    def __init__(self, settings: AdminSettings, pool: postgres.Pool, shards: Shards) -> None:
+    def __init__(self, settings: AdminSettings, pool: postgres.Pool, partitions: Partitions) -> None:
         self._settings = settings
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._stopping = False
-        self._clock = StoreClock(shards)
+        self._clock = StoreClock(partitions)
         self._tokens = ServiceTokens(settings, self._clock)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
-        requester = Requester(self._publisher, shards, self._clock)
-        directory, revocations = Directory(pool), Revocations(pool, shards)
+        requester = Requester(self._publisher, partitions, self._clock)
+        directory, revocations = Directory(pool), Revocations(pool, partitions)
         media_hosts = MediaHosts(settings.media_allowed_hosts)
         jobs = Jobs(pool, settings.instance)
         self._eraser = Eraser(jobs, directory, revocations, self._publisher, requester)
@@ -74,7 +74,11 @@ class Admin:
         app = create_app(
             "admin",
             Health(
-                {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+                {
+                    "postgres": lambda: postgres.ping(self._pool),
+                    "redis": self._partitions.ping,
+                    "amqp": self._check_amqp,
+                },
                 {
                     "stopping": demand(lambda: not self._stopping, "shutting down"),
                     "schema": self._database.check,
@@ -115,13 +119,13 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = open_shards(settings.redis_urls, settings.redis_partitions)
-    admin = Admin(settings, pool, shards)
+    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
+    admin = Admin(settings, pool, partitions)
     supervisor = Supervisor()
     admin.start(supervisor)
     try:
         return await serve_until(admin.http(), supervisor, admin.drain)
     finally:
         await supervisor.stop()
-        await shards.aclose()
+        await partitions.aclose()
         await pool.close()

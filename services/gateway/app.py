@@ -43,7 +43,7 @@ from shared.postgres import Pool
 from shared.protocol import limits
 from shared.protocol.topology import QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import TRANSIENT_ERRORS, RedisError, open_shards
+from shared.redis import TRANSIENT_ERRORS, RedisError, open_partitions
 from shared.redis.previews import Previews
 from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
 from shared.settings import load
@@ -63,17 +63,17 @@ class Process:
         self.settings = settings
         # A new name for each start: routes of an earlier process must not lead here.
         self.gateway_id = f"{settings.instance}-{uuid.uuid4().hex[:8]}"
-        self.shards = open_shards(settings.redis_urls, settings.redis_partitions)
+        self.partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
         self._queues = command_queues(settings.command_queues)
         self.publisher = Publisher(settings.amqp_url, settings.instance, (*QUEUES, *self._queues[1:]))
-        self.clock = StoreClock(self.shards)
+        self.clock = StoreClock(self.partitions)
         self.verifier = TokenVerifier(settings, self.clock.now)
-        self.revocations = Revocations(pool, self.shards)
+        self.revocations = Revocations(pool, self.partitions)
         self.database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self.user_registration = UserRegistration(Directory(pool))
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)
-        budgets = UserBudgets(self.shards, settings.budgets)
+        budgets = UserBudgets(self.partitions, settings.budgets)
         rate_limit = CommandRateLimit(budgets, error_replies)
         linger = BatchLinger(settings.uplink_pause_seconds)
         self.uplink = CommandPublisher(
@@ -84,9 +84,9 @@ class Process:
             error_replies=error_replies,
             linger=linger,
         )
-        self.registry = ConnectionRegistry(self.shards, self.gateway_id)
+        self.registry = ConnectionRegistry(self.partitions, self.gateway_id)
         self.undelivered = UndeliveredTracker(
-            self.registry, self.publisher, Previews(self.shards), settings.push_delay_seconds
+            self.registry, self.publisher, Previews(self.partitions), settings.push_delay_seconds
         )
         presence = PresencePublisher(
             self.hub,
@@ -96,7 +96,9 @@ class Process:
             clock=self.clock,
             renewal_seconds=settings.renewal_seconds,
         )
-        self.takeover = Takeover(self.shards, self.gateway_id, self.undelivered, presence, settings.push_delay_seconds)
+        self.takeover = Takeover(
+            self.partitions, self.gateway_id, self.undelivered, presence, settings.push_delay_seconds
+        )
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds, self.clock.now)
         self.dispatcher = Dispatcher(
             hub=self.hub,
@@ -106,9 +108,9 @@ class Process:
             heartbeat=heartbeat,
             presence=presence,
             typing_tracker=TypingTracker(self.publisher, self.gateway_id, self.clock.now_ms),
-            recovery=Recovery(self.hub, self.registry, self.shards, presence),
+            recovery=Recovery(self.hub, self.registry, self.partitions, presence),
             clock=self.clock,
-            features=OfferedFeatures(self.shards),
+            features=OfferedFeatures(self.partitions),
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
         )
         self.admission = Admission(
@@ -116,8 +118,8 @@ class Process:
         )
         deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
         self.downlinks = [
-            DownlinkSubscriber(self.shards, shard, self.gateway_id, deliverer, self.dispatcher.recovery)
-            for shard in range(len(self.shards))
+            DownlinkSubscriber(self.partitions, partition, self.gateway_id, deliverer, self.dispatcher.recovery)
+            for partition in range(len(self.partitions))
         ]
 
     def start(self, supervisor: Supervisor) -> None:
@@ -133,8 +135,8 @@ class Process:
             supervisor.start("downlink", downlink.run())
         for _ in range(CONCURRENT_PUBLISHES):
             supervisor.start("uplink", self.uplink.publish_forever())
-        for shard in range(len(self.shards)):
-            supervisor.start("attach", self.registry.attach_forever(shard))
+        for partition in range(len(self.partitions)):
+            supervisor.start("attach", self.registry.attach_forever(partition))
         dispatcher = self.dispatcher
         supervisor.start("user registration", self.user_registration.run())
         supervisor.start("detach", dispatcher.registry.run())
@@ -165,7 +167,7 @@ class Process:
         if all(downlink.up for downlink in self.downlinks):
             return
         try:
-            await self.shards.ping()
+            await self.partitions.ping()
         except (*TRANSIENT_ERRORS, RedisError):
             return
         raise RuntimeError("a subscription is missing")
@@ -177,7 +179,7 @@ def server_config(process: Process) -> uvicorn.Config:
     app = create_app(
         SERVICE,
         Health(
-            {"redis": process.shards.ping, "amqp": process.check_broker},
+            {"redis": process.partitions.ping, "amqp": process.check_broker},
             {
                 "draining": demand(lambda: not process.admission.draining, "draining"),
                 "keys": demand(lambda: process.verifier.ready, "no key to verify tokens with"),
@@ -238,7 +240,7 @@ async def main() -> int:
     log.info("gateway.started", gateway_id=process.gateway_id, port=listening.getsockname()[1])
     status = await serve_until(server_config(process), supervisor, drain.run, [listening])
     await supervisor.stop()
-    await process.shards.aclose()
+    await process.partitions.aclose()
     pool.terminate()
     log.info("gateway.stopped", status=status, seconds=round(time.monotonic() - started, 3))
     return status

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
+from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +46,8 @@ Wanted = Mapping[tuple[str, Budget], int]
 class UserBudgets:
     """So many a minute for each user, of most budgets all at once, refilled steadily. 0 a minute: as many as it likes."""
 
-    def __init__(self, shards: Shards, per_minute: Mapping[Budget, int]) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, per_minute: Mapping[Budget, int]) -> None:
+        self._partitions = partitions
         self._per_minute = {budget: count for budget, count in per_minute.items() if count}
 
     def limits(self, budget: Budget) -> bool:
@@ -57,7 +57,7 @@ class UserBudgets:
     async def take(self, wanted: Wanted) -> dict[tuple[str, Budget], Verdict | None]:
         """Take from limited budgets as much as is there. None where Redis is away."""
         found: dict[tuple[str, Budget], Verdict | None] = {}
-        groups = self._shards.split({user for user, _ in wanted})
+        groups = self._partitions.split({user for user, _ in wanted})
         for group in await asyncio.gather(*(self._ask(index, set(users), wanted) for index, users in groups.items())):
             found.update(group)
         return found
@@ -72,7 +72,7 @@ class UserBudgets:
             items.append((key, wanted[user, budget], MINUTE_MS / most, min(most, _AT_ONCE.get(budget, most))))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answers = await _take(self._shards.at(index), msgpack_encoder.encode(items))
+                answers = await _take(self._partitions.at(index), msgpack_encoder.encode(items))
         except (*TRANSIENT_ERRORS, RedisError) as error:
             log.warning("budgets.unavailable", users=len(users), error=repr(error))
             return dict.fromkeys(asked)

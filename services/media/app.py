@@ -28,7 +28,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.features import served_by
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, StreamHttpProtocol, create_app, demand
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
@@ -43,14 +43,14 @@ from shared.uploads.signing import MEDIA_PATH
 class Media:
     """Everything between clients and the store, put together; nothing runs before `start`."""
 
-    def __init__(self, settings: MediaSettings, pool: Pool, shards: Shards, signer: UploadSigner) -> None:
+    def __init__(self, settings: MediaSettings, pool: Pool, partitions: Partitions, signer: UploadSigner) -> None:
         self._settings = settings
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
-        self._revocations = Revocations(pool, shards)
+        self._revocations = Revocations(pool, partitions)
         self._stopping = False
-        self._clock = StoreClock(shards)
+        self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
         options = settings.upload_store_options
         self._storage = Storage(
@@ -78,7 +78,7 @@ class Media:
         supervisor.start("keys", self._verifier.refresh_forever())
         supervisor.start("workers", self._workers.warm())
         supervisor.start("sweep", self.sweep.run())
-        features = announce_forever(self._shards, "media", self._settings.instance, served_by("media"))
+        features = announce_forever(self._partitions, "media", self._settings.instance, served_by("media"))
         supervisor.start("features", features)
 
     def http(self) -> uvicorn.Config:
@@ -106,7 +106,7 @@ class Media:
         health = Health(
             {
                 "postgres": lambda: postgres.ping(self._pool),
-                "redis": self._shards.ping,
+                "redis": self._partitions.ping,
                 "store": self._check_store,
             },
             {
@@ -126,7 +126,7 @@ class Media:
             self._verifier,
             self._revocations,
             Directory(self._pool),
-            RateLimit.of_service(self._settings, self._shards, "media"),
+            RateLimit.of_service(self._settings, self._partitions, "media"),
         )
         app.add_exception_handler(Refused, _on_refused)
         app.add_exception_handler(BaseError, _on_store_away)
@@ -160,8 +160,8 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = open_shards(settings.redis_urls, settings.redis_partitions)
-    media = Media(settings, pool, shards, signer)
+    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
+    media = Media(settings, pool, partitions, signer)
     supervisor = Supervisor()
     media.start(supervisor)
     try:
@@ -169,5 +169,5 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await media.aclose()
-        await shards.aclose()
+        await partitions.aclose()
         await pool.close()

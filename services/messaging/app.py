@@ -62,7 +62,7 @@ from shared.protocol.topology import (
     command_queues,
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from shared.redis.previews import Previews
 from shared.requests import Responder
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
@@ -82,15 +82,15 @@ REQUEST_PREFETCH: Final = 8
 class Messaging:
     """One replica of messaging, put together. Nothing runs before `start`."""
 
-    def __init__(self, settings: Settings, pool: Pool, shards: Shards, rest_pool: Pool) -> None:
+    def __init__(self, settings: Settings, pool: Pool, partitions: Partitions, rest_pool: Pool) -> None:
         self._settings = settings
         self._pool = pool
         self._rest_pool = rest_pool
-        self._shards = shards
+        self._partitions = partitions
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
-        self._revocations = Revocations(pool, shards)
+        self._revocations = Revocations(pool, partitions)
         self._stopping = False
-        self._clock = StoreClock(shards)
+        self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
         self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
         self._commands_link = Consumer(
@@ -114,17 +114,17 @@ class Messaging:
             former=[FORMER_SIGNALS],
         )
         self._directory = Directory(pool)
-        self._moderator = moderator_of(settings, shards)
+        self._moderator = moderator_of(settings, partitions)
         outbox = Outbox(settings.webhook_urls)
         self._conversations = Conversations(pool, outbox)
         self._messages = Messages(pool, settings.signer(), outbox)
-        self._blocks = Blocks(pool, shards, outbox)
+        self._blocks = Blocks(pool, partitions, outbox)
         self._system_messages = SystemMessages(pool, outbox)
         self._reports = Reports(pool, outbox)
-        self._counts = UnreadCounts(pool, shards)
-        self._indicators = TypingIndicators(pool, shards, self._clock)
+        self._counts = UnreadCounts(pool, partitions)
+        self._indicators = TypingIndicators(pool, partitions, self._clock)
         self._rebuilds = UnreadRebuilds(self._counts)
-        self._fanout = Fanout(shards, self._rebuilds.of_cycle, settings.max_deferral_seconds)
+        self._fanout = Fanout(partitions, self._rebuilds.of_cycle, settings.max_deferral_seconds)
         self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
         handlers = Handlers(
             self._messages,
@@ -135,11 +135,11 @@ class Messaging:
             Changes(pool, settings.edit_window_seconds, outbox),
         )
         views = ConversationViews(pool, settings.signer())
-        announcer = handlers.announcer = ConversationAnnouncer(views, self._fanout, self._counts, shards)
+        announcer = handlers.announcer = ConversationAnnouncer(views, self._fanout, self._counts, partitions)
         expiry = Expiry(pool, settings.retention_days, settings.retention_round_seconds, outbox)
-        self._retention = Retention(expiry, shards, self._fanout, announcer)
+        self._retention = Retention(expiry, partitions, self._fanout, announcer)
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
-        self._outgoing = OutgoingEvents(self._publisher, Previews(shards), settings.push_delay_seconds)
+        self._outgoing = OutgoingEvents(self._publisher, Previews(partitions), settings.push_delay_seconds)
         cycle = Cycle(handlers, self._fanout, self._indicators, self._outgoing, self._audit, self._failpoints)
         # A cycle keeps nothing, so that the consumers of both queues don't wait for each other.
         self._commands = self._command_consumer(self._commands_link, cycle)
@@ -185,7 +185,11 @@ class Messaging:
         app = create_app(
             "messaging",
             Health(
-                {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+                {
+                    "postgres": lambda: postgres.ping(self._pool),
+                    "redis": self._partitions.ping,
+                    "amqp": self._check_amqp,
+                },
                 {
                     "stopping": demand(lambda: not self._stopping, "shutting down"),
                     "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
@@ -205,9 +209,9 @@ class Messaging:
             self._verifier,
             self._revocations,
             directory,
-            RateLimit.of_service(settings, self._shards, "messaging"),
+            RateLimit.of_service(settings, self._partitions, "messaging"),
         )
-        add_paths(app, settings, self._rest_pool, self._shards, self._fanout, self._outgoing)
+        add_paths(app, settings, self._rest_pool, self._partitions, self._fanout, self._outgoing)
         return uvicorn.Config(
             app,
             host=settings.http_host,
@@ -234,12 +238,12 @@ class Messaging:
             PlatformConversations(self._conversations, self._messages),
             Sends(self._conversations, self._messages, self._system_messages, handlers, self._fanout, cycle),
             PlatformReports(self._reports),
-            Imports(self._pool, self._shards),
-            Erasure(self._shards, data, self._blocks, handlers, self._fanout, cycle),
+            Imports(self._pool, self._partitions),
+            Erasure(self._partitions, data, self._blocks, handlers, self._fanout, cycle),
             Export(data, self._messages),
         )
         return Responder(
-            self._requests_link, self._shards, messaging_request_decoder, requests.handle, clock=self._clock
+            self._requests_link, self._partitions, messaging_request_decoder, requests.handle, clock=self._clock
         )
 
     def _announce_features(self) -> Coroutine[Any, Any, None]:
@@ -247,7 +251,7 @@ class Messaging:
         served = served_by("messaging")
         if self._settings.signer() is None:
             served.discard("upload")
-        return announce_forever(self._shards, "messaging", self._settings.instance, served)
+        return announce_forever(self._partitions, "messaging", self._settings.instance, served)
 
     def _command_consumer(self, link: Consumer, cycle: Cycle) -> CommandConsumer:
         dead_letters = DeadLetters(self._publisher)
@@ -279,8 +283,8 @@ async def main() -> int:
         application_name=f"{settings.instance}-rest",
         hints=LIST_HINTS,
     )
-    shards = open_shards(settings.redis_urls, settings.redis_partitions)
-    messaging = Messaging(settings, pool, shards, rest_pool)
+    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
+    messaging = Messaging(settings, pool, partitions, rest_pool)
     supervisor = Supervisor()
     messaging.start(supervisor)
     try:
@@ -288,5 +292,5 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await messaging.aclose()
-        await shards.aclose()
+        await partitions.aclose()
         await asyncio.gather(pool.close(), rest_pool.close())

@@ -92,7 +92,7 @@ class Cycle:
             undelivered, ended = await self._fanout.deliver(effects)
         metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
         self._failpoints.reach(Failpoint.AFTER_FANOUT)
-        self._audit.note(effects.shards[0].counters.users)
+        self._audit.note(effects.partitions[0].counters.users)
         if ended:
             await self._indicators.end(ended)
         if undelivered:
@@ -103,7 +103,7 @@ class Cycle:
             await retry_until_available("announce conversations", lambda: self._handlers.announce(effects))
         if effects.blocks:
             await retry_until_available("report blocks", lambda: self._outgoing.blocks(effects.blocks))
-        if undelivered or ended or effects.has_more or len(effects.shards) > 1:
+        if undelivered or ended or effects.has_more or len(effects.partitions) > 1:
             await retry_until_available(
                 "remember processed", lambda: self._fanout.processed.remember(effects.completed)
             )

@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from shared.protocol import keys
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.relay import EditMessage, SendMessage
-from shared.redis import Shards
+from shared.redis import Partitions
 
 KEPT_SECONDS: Final = 86_400
 
@@ -48,17 +48,17 @@ _decision_decoder: Final = msgspec.msgpack.Decoder(Decision)
 class KeptVerdicts:
     """The verdicts in Redis. Every method raises RedisError, and may be repeated."""
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
 
     async def find(self, asked: Sequence[Asked]) -> list[Decision | None]:
         """The decisions that were made before for the same keys and contents."""
         found: list[Decision | None] = [None] * len(asked)
-        for index, places in self._by_shard(asked).items():
-            shard = self._shards.at(index)
-            async with shard.client.pipeline(transaction=False) as pipe:
+        for index, places in self._by_partition(asked).items():
+            partition = self._partitions.at(index)
+            async with partition.client.pipeline(transaction=False) as pipe:
                 for place in places:
-                    pipe.get(shard.key(keys.VERDICT, *_name(*asked[place])))
+                    pipe.get(partition.key(keys.VERDICT, *_name(*asked[place])))
                 texts = await pipe.execute()
             for place, text in zip(places, texts, strict=True):
                 found[place] = _open(text, asked[place][0])
@@ -66,19 +66,19 @@ class KeptVerdicts:
 
     async def keep(self, asked: Sequence[Asked], decisions: Sequence[Decision]) -> None:
         """Keep a decision on each."""
-        for index, places in self._by_shard(asked).items():
-            shard = self._shards.at(index)
-            async with shard.client.pipeline(transaction=False) as pipe:
+        for index, places in self._by_partition(asked).items():
+            partition = self._partitions.at(index)
+            async with partition.client.pipeline(transaction=False) as pipe:
                 for place in places:
                     entry = msgpack_encoder.encode(_seal(decisions[place], asked[place][0]))
-                    pipe.set(shard.key(keys.VERDICT, *_name(*asked[place])), entry, ex=KEPT_SECONDS)
+                    pipe.set(partition.key(keys.VERDICT, *_name(*asked[place])), entry, ex=KEPT_SECONDS)
                 await pipe.execute()
 
-    def _by_shard(self, asked: Sequence[Asked]) -> dict[int, list[int]]:
-        """Index of a shard → places in `asked`."""
+    def _by_partition(self, asked: Sequence[Asked]) -> dict[int, list[int]]:
+        """Index of a partition → places in `asked`."""
         places: dict[int, list[int]] = defaultdict(list)
         for place, (command, _) in enumerate(asked):
-            places[self._shards.index_of(command.conversation_id)].append(place)
+            places[self._partitions.index_of(command.conversation_id)].append(place)
         return places
 
 

@@ -19,7 +19,7 @@ from shared.protocol import limits
 from shared.protocol.relay import CommandBatch, EditMessage, SendMessage
 from shared.protocol.stored_event import size_fault
 from shared.protocol.text import is_blank
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.retry import retry_until_available
 from shared.webhooks.signatures import Signer
 
@@ -50,10 +50,10 @@ class _Answer(msgspec.Struct, frozen=True):
 class Moderator:
     """The hook at `url`. `rejects_failures`: what a time-out, an error or a missing verdict means."""
 
-    def __init__(self, url: str, signer: Signer, shards: Shards, *, rejects_failures: bool) -> None:
+    def __init__(self, url: str, signer: Signer, partitions: Partitions, *, rejects_failures: bool) -> None:
         self._url = URL(url)
         self._signer = signer
-        self._kept = KeptVerdicts(shards)
+        self._kept = KeptVerdicts(partitions)
         self._on_failure = Decision("reject", FAILED_REASON) if rejects_failures else ALLOW
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
@@ -169,10 +169,10 @@ def _shown(name: str, command: Moderated) -> dict[str, Any]:
     return shown
 
 
-def moderator_of(settings: Settings, shards: Shards) -> Moderator | None:
+def moderator_of(settings: Settings, partitions: Partitions) -> Moderator | None:
     """The hook that `settings` name, if any."""
     if settings.moderation_url is None:
         return None
     signer = Signer(settings.signing_secrets)
     url = str(settings.moderation_url)
-    return Moderator(url, signer, shards, rejects_failures=settings.moderation_failure == "reject")
+    return Moderator(url, signer, partitions, rejects_failures=settings.moderation_failure == "reject")

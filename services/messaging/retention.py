@@ -12,7 +12,7 @@ from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.inbox_eraser import InboxEraser
 from services.messaging.fanout.message_changes import DeletedMessage
 from services.messaging.stores.expiry import Expired, Expiry
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 from shared.retry import retry_until_available
 
 log = structlog.get_logger(__name__)
@@ -29,12 +29,14 @@ _FORGET_LATEST: Final = Script("services.messaging.stores", "forget_latest")
 class Retention:
     """The work of one replica. What it did is not undone by a crash: the next step, on any replica, goes on from there."""
 
-    def __init__(self, expiry: Expiry, shards: Shards, fanout: Fanout, announcer: ConversationAnnouncer) -> None:
+    def __init__(
+        self, expiry: Expiry, partitions: Partitions, fanout: Fanout, announcer: ConversationAnnouncer
+    ) -> None:
         self._expiry = expiry
-        self._shards = shards
+        self._partitions = partitions
         self._fanout = fanout
         self._announcer = announcer
-        self._eraser = InboxEraser(shards)
+        self._eraser = InboxEraser(partitions)
 
     async def run(self) -> None:
         """Work. Never returns."""
@@ -68,11 +70,11 @@ class Retention:
         gone = [DeletedMessage(conversation_id, seq, expired.at, expired.user_ids) for seq in expired.recent]
         await self._eraser.erase(gone)
         if expired.last_message is not None:
-            await _FORGET_LATEST(self._shards.of(conversation_id), conversation_id, expired.last_message)
+            await _FORGET_LATEST(self._partitions.of(conversation_id), conversation_id, expired.last_message)
         effects = self._fanout.effects()
         for user_id, unread in expired.unread.items():
             counter = effects.events_for(user_id).counter(conversation_id)
-            effects.shard_of(user_id).changes.recount(counter, unread, expired.version)
+            effects.partition_of(user_id).changes.recount(counter, unread, expired.version)
         await self._fanout.deliver(effects)
         for user_id in expired.unread:
             await self._announcer.updated(user_id, conversation_id)

@@ -53,7 +53,7 @@ from shared.protocol.topology import (
     Queue,
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from shared.requests import Responder
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
 from shared.rest.rate_limit import RateLimit
@@ -72,15 +72,15 @@ PREFETCH: Final = 10_000
 class Notifier:
     """Everything between the queues and the push services, put together; nothing runs before `start`."""
 
-    def __init__(self, settings: NotifierSettings, pool: postgres.Pool, shards: Shards) -> None:
+    def __init__(self, settings: NotifierSettings, pool: postgres.Pool, partitions: Partitions) -> None:
         self._settings = settings
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
-        self._revocations = Revocations(pool, shards)
+        self._revocations = Revocations(pool, partitions)
         self._stopping = False
         self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
-        self._clock = StoreClock(shards)
+        self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
         self._publisher = Publisher(
             settings.amqp_url, settings.instance, (*RETRY_QUEUES, WEBHOOK_EVENTS_DEAD, WEBHOOK_EVENTS)
@@ -104,7 +104,7 @@ class Notifier:
         self._events = EventConsumer(self._events_link, self._publisher, self._push_settings, self._targets)
         self.requests = Requests(UserData(pool), self._push_settings)
         self._requests = Responder(
-            self._requests_link, shards, notifier_request_decoder, self.requests.handle, clock=self._clock
+            self._requests_link, partitions, notifier_request_decoder, self.requests.handle, clock=self._clock
         )
         self.app = self._app()
 
@@ -154,12 +154,12 @@ class Notifier:
         signer = VapidSigner(settings.vapid_subject)
         web = WebPushSender(self._web_client, self._allowed, self._keys, signer, ttl)
         senders = Senders(web, self._native.senders)
-        receivers = Receivers(self._shards, self._push_settings)
+        receivers = Receivers(self._partitions, self._push_settings)
         self._targets = Targets(self._subscriptions, self._devices, senders.platforms)
-        claims = Claims(self._shards, settings.push_timeout_seconds)
+        claims = Claims(self._partitions, settings.push_timeout_seconds)
         unreached: Unreached | None = None
         if settings.webhook_urls:
-            unreached = Unreached(self._shards, self._targets, EventPublisher(self._publisher, enabled=True))
+            unreached = Unreached(self._partitions, self._targets, EventPublisher(self._publisher, enabled=True))
         outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts, unreached)
         recheck = Recheck(tasks, receivers, self._targets, ttl)
         queues = ServiceQueues(settings.push_concurrency)
@@ -168,7 +168,7 @@ class Notifier:
 
     def _app(self) -> FastAPI:
         health = Health(
-            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_broker},
+            {"postgres": lambda: postgres.ping(self._pool), "redis": self._partitions.ping, "amqp": self._check_broker},
             {
                 "stopping": demand(lambda: not self._stopping, "shutting down"),
                 "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
@@ -183,7 +183,7 @@ class Notifier:
             self._verifier,
             self._revocations,
             Directory(self._pool),
-            RateLimit.of_service(self._settings, self._shards, "notifier"),
+            RateLimit.of_service(self._settings, self._partitions, "notifier"),
         )
         app.include_router(WebPushEndpoints(self._subscriptions, self._allowed, self._keys).router())
         app.include_router(DeviceEndpoints(self._devices, self._settings.apns_topics).router())
@@ -204,8 +204,8 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = open_shards(settings.redis_urls, settings.redis_partitions)
-    notifier = Notifier(settings, pool, shards)
+    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
+    notifier = Notifier(settings, pool, partitions)
     supervisor = Supervisor()
     notifier.start(supervisor)
     try:
@@ -213,7 +213,7 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await notifier.aclose()
-        await shards.aclose()
+        await partitions.aclose()
         await pool.close()
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from services.notifier.push_settings import DEFAULTS, PushSettings, PushSettingsStore
 from shared.protocol import keys, relay
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 from shared.retry import is_transient, retry_until_available
 
 log = structlog.get_logger(__name__)
@@ -102,46 +102,46 @@ def _lasts(until: datetime | None, now: datetime) -> bool:
 class Receivers:
     """What Redis and PostgreSQL know of receivers, for a whole batch in one round trip to each server."""
 
-    def __init__(self, shards: Shards, settings: PushSettingsStore) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, settings: PushSettingsStore) -> None:
+        self._partitions = partitions
         self._settings = settings
         self._script = Script("services.notifier", "receivers")
         self._away_until: dict[int, float] = {}
 
-    def shard_of(self, message: relay.Undelivered) -> int:
+    def partition_of(self, message: relay.Undelivered) -> int:
         """Which Redis server knows the receiver of a message."""
-        return self._shards.index_of(message.receiver_id)
+        return self._partitions.index_of(message.receiver_id)
 
-    async def of(self, shard: int, messages: Sequence[relay.Undelivered]) -> list[Receiver] | None:
-        """The receiver of each message, in order, or None when Redis server `shard`, which knows them all, is away.
+    async def of(self, partition: int, messages: Sequence[relay.Undelivered]) -> list[Receiver] | None:
+        """The receiver of each message, in order, or None when Redis server `partition`, which knows them all, is away.
 
         Remembers the connections that the messages report as silent. Waits for PostgreSQL as long as that is away.
         """
-        answers, settings = await asyncio.gather(self._ask(shard, messages), self._settings_of(messages))
+        answers, settings = await asyncio.gather(self._ask(partition, messages), self._settings_of(messages))
         if answers is None:
             return None
         return [_receiver(answer, *known) for answer, known in zip(answers, settings, strict=True)]
 
-    async def _ask(self, shard: int, messages: Sequence[relay.Undelivered]) -> list[Any] | None:
+    async def _ask(self, partition: int, messages: Sequence[relay.Undelivered]) -> list[Any] | None:
         now = time.monotonic()
-        if now < self._away_until.get(shard, 0.0):
+        if now < self._away_until.get(partition, 0.0):
             return None
         arguments: list[str | bytes | int | float] = [SILENCE_SECONDS]
         for message in messages:
             arguments += [message.receiver_id, message.sender_id, message.conversation_id, message.message_id]
             arguments.append(",".join(message.silent_connections))
-        if shard in self._away_until:
+        if partition in self._away_until:
             # One batch finds out whether the server is back; the others don't wait for its time-out.
-            self._away_until[shard] = now + AWAY_SECONDS
+            self._away_until[partition] = now + AWAY_SECONDS
         try:
-            answers: list[Any] = await self._script(self._shards.at(shard), *arguments)
+            answers: list[Any] = await self._script(self._partitions.at(partition), *arguments)
         except Exception as error:
             if not is_transient(error):
                 raise
-            log.warning("redis.away", shard=shard, error=repr(error))
-            self._away_until[shard] = time.monotonic() + AWAY_SECONDS
+            log.warning("redis.away", partition=partition, error=repr(error))
+            self._away_until[partition] = time.monotonic() + AWAY_SECONDS
             return None
-        self._away_until.pop(shard, None)
+        self._away_until.pop(partition, None)
         return answers
 
     async def _settings_of(self, messages: Sequence[relay.Undelivered]) -> list[tuple[PushSettings, datetime | None]]:

@@ -51,23 +51,23 @@ class Handlers:
         """
         groups: dict[int, list[PushRequest]] = {}
         for request in requests:
-            groups.setdefault(self._receivers.shard_of(request.message), []).append(request)
-        for shard, group in groups.items():
+            groups.setdefault(self._receivers.partition_of(request.message), []).append(request)
+        for partition, group in groups.items():
             for request in group:
                 request.counter.add()
-            await self._room[shard].acquire()
-            self._tasks.start(f"requests {shard}", self._handle(shard, group))
+            await self._room[partition].acquire()
+            self._tasks.start(f"requests {partition}", self._handle(partition, group))
 
-    async def _handle(self, shard: int, requests: Sequence[PushRequest]) -> None:
+    async def _handle(self, partition: int, requests: Sequence[PushRequest]) -> None:
         try:
-            async with self._turn[shard]:
-                receivers = await self._receivers.of(shard, [request.message for request in requests])
+            async with self._turn[partition]:
+                receivers = await self._receivers.of(partition, [request.message for request in requests])
                 if receivers is None:
                     await self._outcomes.postpone(requests)
                 else:
                     await self._dispatch(self._wanted(requests, receivers))
         finally:
-            self._room[shard].release()
+            self._room[partition].release()
         for request in requests:
             request.counter.done()
 

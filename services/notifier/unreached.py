@@ -7,7 +7,7 @@ from services.notifier.targets import Targets
 from shared.protocol import keys, relay
 from shared.protocol.codec import instant_of_ms
 from shared.protocol.webhooks import EventType
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.redis.previews import Previews
 from shared.retry import retry_until_available
 from shared.webhooks import event
@@ -20,9 +20,9 @@ REMEMBER_SECONDS: Final = 86_400
 class Unreached:
     """Notices when the last device of a receiver is given up. Waits while a backend is away."""
 
-    def __init__(self, shards: Shards, targets: Targets, publisher: EventPublisher) -> None:
-        self._shards = shards
-        self._previews = Previews(shards)
+    def __init__(self, partitions: Partitions, targets: Targets, publisher: EventPublisher) -> None:
+        self._partitions = partitions
+        self._previews = Previews(partitions)
         self._targets = targets
         self._publisher = publisher
 
@@ -41,9 +41,9 @@ class Unreached:
 
     async def _note(self, message: relay.Undelivered, target_id: str) -> set[str]:
         """Remember that the device failed. Returns all of the message that did."""
-        shard = self._shards.of(message.receiver_id)
-        key = shard.key(keys.UNREACHED, message.message_id)
-        async with shard.client.pipeline(transaction=True) as pipe:
+        partition = self._partitions.of(message.receiver_id)
+        key = partition.key(keys.UNREACHED, message.message_id)
+        async with partition.client.pipeline(transaction=True) as pipe:
             pipe.sadd(key, target_id)
             pipe.expire(key, REMEMBER_SECONDS)
             pipe.smembers(key)

@@ -1,7 +1,7 @@
 """Announcements: which presence event goes to whom, through which gateways.
 
-Routes are read on the receivers' Redis shards. Statuses are read on the shard of the user they are about, by the script that
-publishes them: `docs/decisions/0004-statuses-are-published-on-the-users-own-server.md` says why.
+Routes are read on the receivers' Redis partitions. Statuses are read on the partition of the user they are about, by the
+script that publishes them: `docs/decisions/0004-statuses-are-published-on-the-users-own-server.md` says why.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ import msgspec
 from services.presence import metrics
 from services.presence.friend_cache import VERSION_SECONDS, FriendCache, FriendList
 from services.presence.leases import Outcome
+from services.presence.partition_health import PartitionHealth
 from services.presence.profile_events import publish_profile
 from services.presence.routes import RECEIVERS_PER_CALL, Gateways, gateways_of, read_routes
 from services.presence.rules import RANK, Kind, kinds_of
-from services.presence.shard_health import ShardHealth
 from services.presence.webhook_queue import WebhookQueue
 from shared.protocol import relay, server
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import Status, StatusBulkPayload, UserStatus
-from shared.redis import Script, Shard, Shards
+from shared.redis import Partition, Partitions, Script
 from shared.retry import is_transient
 
 ATTEMPTS: Final = 5
 """How often a list of friends that keeps changing is read again. After that, the overdue announcements take over."""
 MAX_UNSENT: Final = 50_000
-"""Users with an unsent status, because the shard of a friend is away. A new connection gets a later snapshot anyway."""
+"""Users with an unsent status, because the partition of a friend is away. A new connection gets a later snapshot anyway."""
 
 _PUBLISH: Final = Script("services.presence", "state", "publish")
 
@@ -88,7 +88,7 @@ class Announcement:
 
 
 class Bulk(msgspec.Struct, array_like=True, frozen=True):
-    """One of the `parts` of a connection's `status.bulk`: at most 500 friends whose keys lie on one shard.
+    """One of the `parts` of a connection's `status.bulk`: at most 500 friends whose keys lie on one partition.
 
     `absent`: friends behind a block, whom the user sees as offline since the block.
     """
@@ -102,13 +102,17 @@ class Bulk(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Announcer:
-    """Publishes presence events to gateways. Receivers whose shard is away get them later, by `resend`."""
+    """Publishes presence events to gateways. Receivers whose partition is away get them later, by `resend`."""
 
     def __init__(
-        self, shards: Shards, friends: FriendCache, health: ShardHealth, webhooks: WebhookQueue | None = None
+        self,
+        partitions: Partitions,
+        friends: FriendCache,
+        health: PartitionHealth,
+        webhooks: WebhookQueue | None = None,
     ) -> None:
         self._webhooks = webhooks
-        self._shards = shards
+        self._partitions = partitions
         self._friends = friends
         self._health = health
         self._unsent: dict[str, set[str]] = {}
@@ -155,7 +159,7 @@ class Announcer:
         """Publish. Returns the announcements whose version is out of date; those were not published."""
         if not announcements:
             return []
-        own = {self._shards.index_of(each.user_id) for each in announcements}
+        own = {self._partitions.index_of(each.user_id) for each in announcements}
         routes, away = await self._routes({receiver for each in announcements for receiver in each.receivers}, own)
         if away:
             self._keep_unsent(announcements, away)
@@ -163,9 +167,9 @@ class Announcer:
         return [each for stale in await asyncio.gather(*calls) for each in stale]
 
     async def send_bulks(self, bulks: Mapping[int, Sequence[Bulk]]) -> set[str]:
-        """Send connections the statuses of friends, given by shard index.
+        """Send connections the statuses of friends, given by partition index.
 
-        Returns the ids of connections whose bulk is incomplete: a shard is away, or the status of a friend can't be known.
+        Returns the ids of connections whose bulk is incomplete: a partition is away, or the status of a friend can't be known.
         """
         calls = [self._health.reach(index, partial(self._send_parts, found)) for index, found in bulks.items()]
         answers = zip(bulks.values(), await asyncio.gather(*calls), strict=True)
@@ -173,7 +177,7 @@ class Announcer:
 
     async def resend(self) -> None:
         """Publish what is unsent, with the statuses of now."""
-        for users in self._shards.split(self._unsent).values():
+        for users in self._partitions.split(self._unsent).values():
             receivers = {user: self._unsent.pop(user) for user in users}
             try:
                 stale = await self.publish(_unsent_announcements(receivers, await self._friends.of(users)))
@@ -187,7 +191,7 @@ class Announcer:
 
     def _keep_unsent(self, announcements: Sequence[Announcement], away: set[int]) -> None:
         for each in announcements:
-            receivers = {receiver for receiver in each.receivers if self._shards.index_of(receiver) in away}
+            receivers = {receiver for receiver in each.receivers if self._partitions.index_of(receiver) in away}
             if not receivers or each.mode != "tell":
                 continue
             if each.user_id in self._unsent or len(self._unsent) < MAX_UNSENT:
@@ -199,10 +203,10 @@ class Announcer:
         for change in changes:
             friends = friend_lists[change.user_id]
             receivers = {change.user_id, *friends.user_ids, *change.partners}.difference(friends.absent)
-            routes, _ = await self._routes(receivers, {self._shards.index_of(change.user_id)})
-            await publish_profile(self._shards.of(change.user_id), change, gateways_of(sorted(receivers), routes))
+            routes, _ = await self._routes(receivers, {self._partitions.index_of(change.user_id)})
+            await publish_profile(self._partitions.of(change.user_id), change, gateways_of(sorted(receivers), routes))
 
-    async def _send_parts(self, bulks: Sequence[Bulk], client: Shard) -> list[Bulk]:
+    async def _send_parts(self, bulks: Sequence[Bulk], client: Partition) -> list[Bulk]:
         """Those that were not sent."""
         part: list[Bulk] = []
         withheld: list[Bulk] = []
@@ -218,11 +222,11 @@ class Announcer:
         return withheld
 
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
-        """(shard, some of the announcements of its users), so that no call takes long."""
+        """(partition, some of the announcements of its users), so that no call takes long."""
         parts: dict[int, list[Announcement]] = {}
         weights: dict[int, int] = {}
         for each in announcements:
-            index = self._shards.index_of(each.user_id)
+            index = self._partitions.index_of(each.user_id)
             parts.setdefault(index, []).append(each)
             weights[index] = weights.get(index, 0) + 1 + len(each.receivers)
             if weights[index] >= RECEIVERS_PER_CALL:
@@ -236,17 +240,17 @@ class Announcer:
         gateways = [gateways_of(each.receivers, routes) for each in part]
         metrics.EVENTS.inc(sum(len(receivers) for found in gateways for receivers in found.values()))
         jobs = [_job(each, found) for each, found in zip(part, gateways, strict=True)]
-        stale, _ = await _run(self._shards.at(index), jobs, [])
+        stale, _ = await _run(self._partitions.at(index), jobs, [])
         return [part[place] for place in stale]
 
     async def _routes(self, user_ids: Iterable[str], own: set[int]) -> tuple[dict[str, list[str]], set[int]]:
-        """User → gateways, of users with live connections; and the shards that are away.
+        """User → gateways, of users with live connections; and the partitions that are away.
 
-        The `own` shards hold the statuses to publish: when one of them fails, this raises what redis raises.
+        The `own` partitions hold the statuses to publish: when one of them fails, this raises what redis raises.
         """
-        groups = self._shards.split(user_ids)
+        groups = self._partitions.split(user_ids)
         calls = [
-            read_routes(users, self._shards.at(index))
+            read_routes(users, self._partitions.at(index))
             if index in own
             else self._health.reach(index, partial(read_routes, users))
             for index, users in groups.items()
@@ -278,7 +282,9 @@ def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.block)
 
 
-async def _run(client: Shard, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]) -> tuple[list[int], list[int]]:
+async def _run(
+    client: Partition, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]
+) -> tuple[list[int], list[int]]:
     """Places of announcements that are out of date, and of bulks that were withheld."""
     stale, withheld = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks, VERSION_SECONDS)))
     return stale, withheld

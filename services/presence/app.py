@@ -18,12 +18,12 @@ from services.presence.friend_snapshot import FriendSnapshots
 from services.presence.friendship_service import FriendshipService
 from services.presence.handlers import Handlers
 from services.presence.leases import Leases
+from services.presence.partition_health import PartitionHealth
 from services.presence.renewal_feed import RenewalFeed
 from services.presence.requests import Requests
 from services.presence.rest import Endpoints
 from services.presence.rules import Timing
 from services.presence.settings import PresenceSettings
-from services.presence.shard_health import ShardHealth
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
 from services.presence.webhook_queue import WebhookQueue
@@ -35,7 +35,7 @@ from shared.lifecycle import Supervisor, serve_until
 from shared.protocol import relay, topology
 from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from shared.requests import Responder
 from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
 from shared.rest.rate_limit import RateLimit
@@ -48,31 +48,31 @@ from shared.webhooks.events import EventPublisher
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 2_000
-"""Unacknowledged messages. Those for a Redis shard that is away wait here, and must leave room for the others."""
+"""Unacknowledged messages. Those for a Redis partition that is away wait here, and must leave room for the others."""
 CLOSE_SECONDS: Final = 2.0
 
 
 class Presence:
     """Everything between the queues, the clients and Redis, put together; nothing runs before `start`."""
 
-    def __init__(self, settings: PresenceSettings, pool: postgres.Pool, shards: Shards) -> None:
+    def __init__(self, settings: PresenceSettings, pool: postgres.Pool, partitions: Partitions) -> None:
         self._settings = settings
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
-        self._revocations = Revocations(pool, shards)
+        self._revocations = Revocations(pool, partitions)
         self._stopping = False
         timing = Timing(
             lease_ms=round(settings.lease_seconds * 1000),
             grace_ms=round(settings.offline_grace_seconds * 1000),
             retry_ms=round(settings.announce_retry_seconds * 1000),
         )
-        self._clock = StoreClock(shards)
+        self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
         self._follows = FollowStore(pool, settings.max_friends)
-        self._friends = FriendCache(shards, self._follows, settings.friends_cache_seconds)
-        self._statuses = Statuses(shards)
-        self._health = ShardHealth(shards)
+        self._friends = FriendCache(partitions, self._follows, settings.friends_cache_seconds)
+        self._statuses = Statuses(partitions)
+        self._health = PartitionHealth(partitions)
         self._publisher = Publisher(
             settings.amqp_url,
             settings.instance,
@@ -87,12 +87,12 @@ class Presence:
         self._webhooks: WebhookQueue | None = None
         if settings.webhook_urls:
             self._webhooks = WebhookQueue(EventPublisher(self._publisher, enabled=True))
-        self._announcer = Announcer(shards, self._friends, self._health, self._webhooks)
-        leases = Leases(shards, timing, self._clock.now_ms)
+        self._announcer = Announcer(partitions, self._friends, self._health, self._webhooks)
+        leases = Leases(partitions, timing, self._clock.now_ms)
         self._friendships = FriendshipService(
             self._follows, self._friends, self._announcer, self._statuses, leases.clock
         )
-        self._snapshots = FriendSnapshots(shards, self._friends, self._announcer, self._friendships)
+        self._snapshots = FriendSnapshots(partitions, self._friends, self._announcer, self._friendships)
         handlers = Handlers(leases, self._announcer, self._snapshots, self._friendships)
         self._commands_link = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
         self._renewals_link = self._consumer(topology.PRESENCE_RENEWALS, former=[topology.FORMER_RENEWALS])
@@ -101,7 +101,7 @@ class Presence:
             "commands",
             self._commands_link,
             relay.presence_batch_decoder,
-            partial(split_commands, shards),
+            partial(split_commands, partitions),
             handlers.handle,
             dead_letter,
         )
@@ -114,13 +114,13 @@ class Presence:
             dead_letter,
         )
         self._requests_link = self._consumer(topology.PRESENCE_REQUESTS)
-        requests = Requests(shards, self._follows, self._friends, self._announcer, self._statuses)
+        requests = Requests(partitions, self._follows, self._friends, self._announcer, self._statuses)
         self._requests = Responder(
-            self._requests_link, shards, presence_request_decoder, requests.handle, clock=self._clock
+            self._requests_link, partitions, presence_request_decoder, requests.handle, clock=self._clock
         )
         self._sweeps = [
-            Sweep(leases, self._announcer, shard, settings.sweep_seconds, lambda: self._feed.works)
-            for shard in range(len(shards))
+            Sweep(leases, self._announcer, partition, settings.sweep_seconds, lambda: self._feed.works)
+            for partition in range(len(partitions))
         ]
 
     def start(self, supervisor: Supervisor) -> None:
@@ -140,7 +140,7 @@ class Presence:
         supervisor.start("commands", self._commands.run())
         supervisor.start("requests", self._requests.run())
         supervisor.start("renewals", self._renewals.run())
-        supervisor.start("shard health", self._health.watch(self._resend))
+        supervisor.start("partition health", self._health.watch(self._resend))
         for sweep in self._sweeps:
             supervisor.start("sweep", sweep.run())
 
@@ -160,7 +160,7 @@ class Presence:
     def app(self) -> FastAPI:
         """The REST interface."""
         health = Health(
-            {"postgres": lambda: postgres.ping(self._pool), "redis": self._shards.ping, "amqp": self._check_amqp},
+            {"postgres": lambda: postgres.ping(self._pool), "redis": self._partitions.ping, "amqp": self._check_amqp},
             {
                 "stopping": demand(lambda: not self._stopping, "shutting down"),
                 "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
@@ -176,7 +176,7 @@ class Presence:
             self._verifier,
             self._revocations,
             directory,
-            RateLimit.of_service(self._settings, self._shards, "presence"),
+            RateLimit.of_service(self._settings, self._partitions, "presence"),
         )
         endpoints = Endpoints(directory, self._follows, self._friends, self._friendships, self._statuses)
         app.include_router(endpoints.router())
@@ -201,7 +201,7 @@ class Presence:
 
     def _split_renewals(self, renewal: relay.LeaseRenewal) -> Mapping[Lane, relay.LeaseRenewal]:
         self._feed.heard()
-        return split_renewals(self._shards, renewal)
+        return split_renewals(self._partitions, renewal)
 
     def _consumer(self, queue: topology.Queue, *also: topology.Queue, former: Iterable[str] = ()) -> Consumer:
         name = f"{self._settings.instance}.{queue.name}"
@@ -216,15 +216,15 @@ async def main() -> int:
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )
-    shards = open_shards(settings.redis_urls, settings.redis_partitions)
-    presence = Presence(settings, pool, shards)
+    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
+    presence = Presence(settings, pool, partitions)
     supervisor = Supervisor()
     presence.start(supervisor)
     try:
         return await serve_until(presence.http(), supervisor, presence.drain)
     finally:
         await supervisor.stop()
-        await shards.aclose()
+        await partitions.aclose()
         # A server that doesn't answer must not delay the stop: asyncpg drops its connections when the close is cancelled.
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):

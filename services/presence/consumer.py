@@ -12,7 +12,7 @@ from services.presence import metrics
 from shared import rabbitmq
 from shared.protocol import relay
 from shared.rabbitmq import Consumer, acknowledge
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.retry import retry_until_available
 from shared.tracing import name_ids, parent_of, span
 
@@ -22,35 +22,35 @@ Batch = TypeVar("Batch")
 MESSAGES_PER_CYCLE: Final = 32
 
 Lane = tuple[int, ...]
-"""The Redis shards that a command needs, in ascending order: one, or the two of a block.
+"""The Redis partitions that a command needs, in ascending order: one, or the two of a block.
 
-Commands of one lane are handled in order. A shard that is away delays only the lanes that need it.
+Commands of one lane are handled in order. A partition that is away delays only the lanes that need it.
 """
 
-_SINGLE_SHARD: Final[Lane] = (0,)
+_SINGLE_PARTITION: Final[Lane] = (0,)
 
 
-def split_commands(shards: Shards, batch: relay.PresenceBatch) -> Mapping[Lane, relay.PresenceBatch]:
+def split_commands(partitions: Partitions, batch: relay.PresenceBatch) -> Mapping[Lane, relay.PresenceBatch]:
     """Lane → its share of the commands, in order."""
-    if len(shards) == 1:
-        return {_SINGLE_SHARD: batch}
+    if len(partitions) == 1:
+        return {_SINGLE_PARTITION: batch}
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
         if isinstance(command, relay.BlockChanged):
-            lane = _lane(shards, command.blocker, command.blocked)
+            lane = _lane(partitions, command.blocker, command.blocked)
         else:
-            lane = _lane(shards, command.user_id)
+            lane = _lane(partitions, command.user_id)
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
     return shares
 
 
-def split_renewals(shards: Shards, renewal: relay.LeaseRenewal) -> Mapping[Lane, relay.LeaseRenewal]:
+def split_renewals(partitions: Partitions, renewal: relay.LeaseRenewal) -> Mapping[Lane, relay.LeaseRenewal]:
     """Lane → its share of the connections."""
-    if len(shards) == 1:
-        return {_SINGLE_SHARD: renewal}
+    if len(partitions) == 1:
+        return {_SINGLE_PARTITION: renewal}
     shares: dict[Lane, relay.LeaseRenewal] = {}
     for user_id, connection_id in renewal.connections:
-        lane = _lane(shards, user_id)
+        lane = _lane(partitions, user_id)
         if lane not in shares:
             shares[lane] = relay.LeaseRenewal(renewal.gateway_id, renewal.at_ms, [])
         shares[lane].connections.append((user_id, connection_id))
@@ -66,8 +66,8 @@ def users_of(batch: object) -> Iterator[str]:
         yield from (user_id for user_id, _ in batch.connections)
 
 
-def _lane(shards: Shards, *user_ids: str) -> Lane:
-    return tuple(sorted({shards.index_of(user_id) for user_id in user_ids}))
+def _lane(partitions: Partitions, *user_ids: str) -> Lane:
+    return tuple(sorted({partitions.index_of(user_id) for user_id in user_ids}))
 
 
 @dataclass(slots=True)

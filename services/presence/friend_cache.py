@@ -13,7 +13,7 @@ from services.presence import metrics
 from services.presence.follow_store import FollowStore
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 
 VERSION_SECONDS: Final = 3600
 """How long a version is kept: much longer than a process holds a list that was read under it."""
@@ -54,15 +54,17 @@ class FriendList:
 class FriendCache:
     """Reads friend lists, through the cache."""
 
-    def __init__(self, shards: Shards, follows: FollowStore, cache_seconds: int) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, follows: FollowStore, cache_seconds: int) -> None:
+        self._partitions = partitions
         self._follows = follows
         self._cache_seconds = cache_seconds
 
     async def of(self, user_ids: Iterable[str]) -> dict[str, FriendList]:
         """User → friend list, from the cache where it is cached."""
-        groups = self._shards.split(dict.fromkeys(user_ids))
-        answers = await asyncio.gather(*(_FRIENDS(self._shards.at(index), *users) for index, users in groups.items()))
+        groups = self._partitions.split(dict.fromkeys(user_ids))
+        answers = await asyncio.gather(
+            *(_FRIENDS(self._partitions.at(index), *users) for index, users in groups.items())
+        )
         friend_lists: dict[str, FriendList] = {}
         missing: dict[str, str] = {}
         for users, rows in zip(groups.values(), answers, strict=True):
@@ -85,12 +87,12 @@ class FriendCache:
         await asyncio.gather(
             *(
                 _REMEMBER(
-                    self._shards.at(index),
+                    self._partitions.at(index),
                     msgpack_encoder.encode(
                         (self._cache_seconds, [(user, versions[user], friend_lists[user].members) for user in users])
                     ),
                 )
-                for index, users in self._shards.split(versions).items()
+                for index, users in self._partitions.split(versions).items()
             )
         )
         return friend_lists
@@ -98,18 +100,18 @@ class FriendCache:
     async def versions(self, user_ids: Iterable[str]) -> dict[str, str]:
         """User → current version."""
         found: dict[str, str] = {}
-        for index, users in self._shards.split(dict.fromkeys(user_ids)).items():
-            values: list[bytes | None] = await _VERSIONS(self._shards.at(index), *users)
+        for index, users in self._partitions.split(dict.fromkeys(user_ids)).items():
+            values: list[bytes | None] = await _VERSIONS(self._partitions.at(index), *users)
             found |= {user: (value or b"").decode() for user, value in zip(users, values, strict=True)}
         return found
 
     async def forget(self, *user_ids: str) -> None:
         """Raise the versions of users whose friends changed. Call it after the change is committed."""
-        for index, users in self._shards.split(dict.fromkeys(user_ids)).items():
-            shard = self._shards.at(index)
-            async with shard.client.pipeline(transaction=True) as pipe:
+        for index, users in self._partitions.split(dict.fromkeys(user_ids)).items():
+            partition = self._partitions.at(index)
+            async with partition.client.pipeline(transaction=True) as pipe:
                 for user in users:
-                    pipe.incr(shard.key(keys.FRIENDS_VERSION, user))
-                    pipe.expire(shard.key(keys.FRIENDS_VERSION, user), VERSION_SECONDS)
-                    pipe.delete(shard.key(keys.FRIENDS, user))
+                    pipe.incr(partition.key(keys.FRIENDS_VERSION, user))
+                    pipe.expire(partition.key(keys.FRIENDS_VERSION, user), VERSION_SECONDS)
+                    pipe.delete(partition.key(keys.FRIENDS, user))
                 await pipe.execute()

@@ -7,7 +7,7 @@ from services.presence.announcer import ATTEMPTS, MAX_UNSENT, Announcer, Bulk
 from services.presence.friend_cache import FriendCache, FriendList
 from services.presence.friendship_service import FriendshipService
 from shared.protocol import limits
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.retry import is_transient
 
 
@@ -24,9 +24,9 @@ class FriendSnapshots:
     """Sends connections the statuses of all friends of their user."""
 
     def __init__(
-        self, shards: Shards, friends: FriendCache, announcer: Announcer, friendships: FriendshipService
+        self, partitions: Partitions, friends: FriendCache, announcer: Announcer, friendships: FriendshipService
     ) -> None:
-        self._shards = shards
+        self._partitions = partitions
         self._friends = friends
         self._announcer = announcer
         self._friendships = friendships
@@ -36,7 +36,7 @@ class FriendSnapshots:
         """Send snapshots, given the friend lists of all their users. Raises what redis and asyncpg raise.
 
         A friend lost meanwhile may have been reported offline before the bulk that names it: its status is published again.
-        New friends are in the repeated bulk. Incomplete snapshots are sent again when the shard returns: `resend`.
+        New friends are in the repeated bulk. Incomplete snapshots are sent again when the partition returns: `resend`.
         """
         for _ in range(ATTEMPTS):
             if not requests:
@@ -52,7 +52,7 @@ class FriendSnapshots:
 
     async def resend(self) -> None:
         """Send incomplete snapshots again."""
-        groups = self._shards.split({request.user_id for request in self._unsent.values()})
+        groups = self._partitions.split({request.user_id for request in self._unsent.values()})
         for users in groups.values():
             wanted = set(users)
             requests = [request for request in self._unsent.values() if request.user_id in wanted]
@@ -78,7 +78,7 @@ class FriendSnapshots:
     def _bulks(
         self, requests: Sequence[SnapshotRequest], friend_lists: Mapping[str, FriendList]
     ) -> dict[int, list[Bulk]]:
-        """Shard index → bulks. A user without friends gets an empty one: clients wait for it."""
+        """Partition index → bulks. A user without friends gets an empty one: clients wait for it."""
         bulks: dict[int, list[Bulk]] = {}
         for request in requests:
             user, friend_list = request.user_id, friend_lists[request.user_id]
@@ -92,10 +92,10 @@ class FriendSnapshots:
         return bulks
 
     def _chunks(self, user_id: str, friends: list[str]) -> list[tuple[int, list[str]]]:
-        """(shard index, friends of one event)."""
+        """(partition index, friends of one event)."""
         size = limits.STATUS_BULK_CHUNK
         return [
             (index, users[first : first + size])
-            for index, users in self._shards.split(friends).items()
+            for index, users in self._partitions.split(friends).items()
             for first in range(0, len(users), size)
-        ] or [(self._shards.index_of(user_id), [])]
+        ] or [(self._partitions.index_of(user_id), [])]

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from services.presence.rules import Change, Timing
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.payloads import Status
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 
 Clock = Callable[[], int]
 """Now, in Unix milliseconds."""
@@ -45,8 +45,8 @@ class Outcome:
 class Leases:
     """Runs the rules inside Redis, where the state is."""
 
-    def __init__(self, shards: Shards, timing: Timing, clock: Clock = system_clock) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, timing: Timing, clock: Clock = system_clock) -> None:
+        self._partitions = partitions
         self._retry_ms = timing.retry_ms
         self._durations = (
             timing.lease_ms,
@@ -58,8 +58,8 @@ class Leases:
         self.clock = clock
 
     async def begin(self, server: int) -> None:
-        """A replica starts: take what a shard has for all that there is. Raises RedisError."""
-        await _BEGIN(self._shards.at(server))
+        """A replica starts: take what a partition has for all that there is. Raises RedisError."""
+        await _BEGIN(self._partitions.at(server))
 
     async def advance(self, changes: Mapping[str, list[Change]], want_friends: set[str]) -> list[Outcome]:
         """Apply changes by user. Returns an outcome for each user whose status changed, and for each user of `want_friends`.
@@ -67,14 +67,14 @@ class Leases:
         Raises RedisError. Changes applied before the error are announced by `overdue`; applying them again changes nothing.
         """
         calls = []
-        for index, users in self._shards.split(changes).items():
+        for index, users in self._partitions.split(changes).items():
             for first in range(0, len(users), USERS_PER_CALL):
                 part = users[first : first + USERS_PER_CALL]
                 calls.append(self._run(index, [(user, changes[user], user in want_friends) for user in part]))
         return [outcome for _, outcomes in await asyncio.gather(*calls) for outcome in outcomes]
 
     async def sweep(self, server: int, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
-        """Remove expired leases of up to `most` users on a shard. Each lease is removed by one caller only.
+        """Remove expired leases of up to `most` users on a partition. Each lease is removed by one caller only.
 
         `listening`: this replica consumes renewals. While no replica does, leases don't expire.
         Returns whether there may be more, and the outcomes.
@@ -83,15 +83,15 @@ class Leases:
         return swept >= most, outcomes
 
     async def overdue(self, server: int, most: int) -> list[Outcome]:
-        """Up to `most` changes on a shard that were not announced in time. No other caller gets them until they are due again."""
-        rows = await _OVERDUE(self._shards.at(server), self.clock(), self._retry_ms, most)
+        """Up to `most` changes that were not announced in time. No other caller gets them until they are due again."""
+        rows = await _OVERDUE(self._partitions.at(server), self.clock(), self._retry_ms, most)
         return [_outcome(row) for row in rows]
 
     async def _run(
         self, index: int, users: Iterable[tuple[str, list[Change], bool]], sweep: int = 0, listening: bool = False
     ) -> tuple[int, list[Outcome]]:
         job = (self.clock(), self._durations, list(users), sweep, listening)
-        swept, rows = await _LEASES(self._shards.at(index), msgpack_encoder.encode(job))
+        swept, rows = await _LEASES(self._partitions.at(index), msgpack_encoder.encode(job))
         return swept, [_outcome(row) for row in rows]
 
 

@@ -7,16 +7,18 @@ from shared.protocol import keys, relay
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.conversations import UserUpdatedPayload
 from shared.protocol.server import UserUpdated
-from shared.redis import Shard
+from shared.redis import Partition
 
 _FOR_EVERYBODY: Final = ""
 """It tells nothing that a later `status.bulk` would repeat."""
 
 
-async def publish_profile(shard: Shard, change: relay.ProfileChanged, gateways: Mapping[str, Sequence[str]]) -> None:
+async def publish_profile(
+    partition: Partition, change: relay.ProfileChanged, gateways: Mapping[str, Sequence[str]]
+) -> None:
     """Publish a profile to gateway id → receivers with connections there. Raises RedisError."""
     payload = UserUpdatedPayload(change.user_id, change.username, change.display_name, change.avatar)
     text = json_encoder.encode(UserUpdated(payload)).decode()
     for gateway_id, receivers in gateways.items():
         downlink = relay.Downlink(transients=[relay.Transient(list(receivers), text, _FOR_EVERYBODY)])
-        await shard.publish(shard.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))
+        await partition.publish(partition.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))

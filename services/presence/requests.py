@@ -13,7 +13,7 @@ from services.presence.statuses import Statuses
 from shared.protocol import keys
 from shared.protocol.codec import instant, json_encoder
 from shared.protocol.requests import Done, EraseUser, ExportPage, ExportUser, Imported, PresenceRequest, SetFollows
-from shared.redis import Shards
+from shared.redis import Partitions
 
 BATCH: Final = 1_000
 """Rows that one request erases or exports."""
@@ -25,9 +25,14 @@ class Requests:
     """Carries the requests out. Every method raises what asyncpg and redis raise, and may be repeated after that."""
 
     def __init__(
-        self, shards: Shards, follows: FollowStore, friends: FriendCache, announcer: Announcer, statuses: Statuses
+        self,
+        partitions: Partitions,
+        follows: FollowStore,
+        friends: FriendCache,
+        announcer: Announcer,
+        statuses: Statuses,
     ) -> None:
-        self._shards = shards
+        self._partitions = partitions
         self._follows = follows
         self._friends = friends
         self._announcer = announcer
@@ -74,12 +79,12 @@ class Requests:
             return True
         for other in await self._follows.erase_blocks(user_id, BATCH):
             await self._statuses.forget_block(user_id, other)
-        shard = self._shards.of(user_id)
-        if await shard.client.zcard(shard.key(keys.LEASES, user_id)):
+        partition = self._partitions.of(user_id)
+        if await partition.client.zcard(partition.key(keys.LEASES, user_id)):
             # The user's connections were closed a moment ago; what their end still writes goes next time.
             return True
         for prefix in _OF_USER:
-            await shard.client.delete(shard.key(prefix, user_id))
+            await partition.client.delete(partition.key(prefix, user_id))
         return False
 
     async def _export(self, request: ExportUser) -> ExportPage:

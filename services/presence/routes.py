@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from shared.redis import Script, Shard
+from shared.redis import Partition, Script
 
 RECEIVERS_PER_CALL: Final = 2_000
 """Bounds how long one script keeps a Redis server busy: a receiver or a friend in a bulk costs it about 1 µs."""
@@ -14,8 +14,8 @@ Gateways = dict[str, list[str]]
 """Gateway id → receivers that have connections there."""
 
 
-async def read_routes(users: list[str], client: Shard) -> dict[str, list[str]]:
-    """User → gateways, of those users of one shard who have live connections. Raises RedisError."""
+async def read_routes(users: list[str], client: Partition) -> dict[str, list[str]]:
+    """User → gateways, of those users of one partition who have live connections. Raises RedisError."""
     routes: dict[str, list[str]] = {}
     for first in range(0, len(users), RECEIVERS_PER_CALL):
         part = users[first : first + RECEIVERS_PER_CALL]

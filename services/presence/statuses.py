@@ -7,7 +7,7 @@ from typing import Final
 from shared.protocol import keys
 from shared.protocol.codec import instant_of_ms
 from shared.protocol.payloads import UserStatus
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 
 _STATUSES: Final = Script("services.presence", "state", "statuses")
 
@@ -19,13 +19,15 @@ class Statuses:
     begins, beside the time that it is taken from. The time is null after the server lost its data.
     """
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
 
     async def of(self, user_ids: Sequence[str]) -> dict[str, UserStatus]:
         """User → status that friends see. Users of whom it can't be known now are left out."""
-        groups = self._shards.split(user_ids)
-        answers = await asyncio.gather(*(_STATUSES(self._shards.at(index), *users) for index, users in groups.items()))
+        groups = self._partitions.split(user_ids)
+        answers = await asyncio.gather(
+            *(_STATUSES(self._partitions.at(index), *users) for index, users in groups.items())
+        )
         statuses: dict[str, UserStatus] = {}
         for users, rows in zip(groups.values(), answers, strict=True):
             for user, (status, seen) in zip(users, rows, strict=True):
@@ -37,21 +39,21 @@ class Statuses:
 
     async def behind_block(self, user_ids: Sequence[str], viewer: str) -> dict[str, UserStatus]:
         """User → status that `viewer` sees, of users that a block separates from it."""
-        groups = self._shards.split(user_ids)
+        groups = self._partitions.split(user_ids)
         answers = await asyncio.gather(*(self._read_absences(index, users, viewer) for index, users in groups.items()))
         return {status.user_id: status for part in answers for status in part}
 
     async def forget_block(self, one: str, other: str) -> None:
         """Delete what the two saw of each other, after the last block between them ended."""
         for user, viewer in ((one, other), (other, one)):
-            shard = self._shards.of(user)
-            await shard.client.hdel(shard.key(keys.ABSENCES, user), viewer)
+            partition = self._partitions.of(user)
+            await partition.client.hdel(partition.key(keys.ABSENCES, user), viewer)
 
     async def _read_absences(self, index: int, users: list[str], viewer: str) -> list[UserStatus]:
-        shard = self._shards.at(index)
-        async with shard.client.pipeline(transaction=False) as pipe:
+        partition = self._partitions.at(index)
+        async with partition.client.pipeline(transaction=False) as pipe:
             for user in users:
-                pipe.hget(shard.key(keys.ABSENCES, user), viewer)
+                pipe.hget(partition.key(keys.ABSENCES, user), viewer)
             seen: list[bytes | None] = await pipe.execute()
         return [
             UserStatus(user, False, "offline", instant_of_ms(int(at) * 1000) if at else None)

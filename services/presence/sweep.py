@@ -19,12 +19,12 @@ USERS_PER_SWEEP: Final = 500
 
 
 class Sweep:
-    """Sweeps one Redis shard: while that is away, the others are swept."""
+    """Sweeps one Redis partition: while that is away, the others are swept."""
 
     def __init__(
-        self, leases: Leases, announcer: Announcer, shard: int, period_seconds: float, listening: Callable[[], bool]
+        self, leases: Leases, announcer: Announcer, partition: int, period_seconds: float, listening: Callable[[], bool]
     ) -> None:
-        self._shard = shard
+        self._partition = partition
         self._leases = leases
         self._announcer = announcer
         self._period = period_seconds
@@ -32,7 +32,7 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep until cancelled. Jitter keeps replicas apart."""
-        await retry_until_available("begin sweeping", lambda: self._leases.begin(self._shard))
+        await retry_until_available("begin sweeping", lambda: self._leases.begin(self._partition))
         while True:
             await asyncio.sleep(self._period * random.uniform(0.5, 1.0))  # noqa: S311
             try:
@@ -45,10 +45,10 @@ class Sweep:
         """Do everything that is due. Outcomes whose announcement fails are announced as overdue later."""
         more = True
         while more:
-            more, ended = await self._leases.sweep(self._shard, USERS_PER_SWEEP, listening=self._listening())
+            more, ended = await self._leases.sweep(self._partition, USERS_PER_SWEEP, listening=self._listening())
             metrics.EXPIRED.inc(len(ended))
             await self._announce(ended)
-        overdue = await self._leases.overdue(self._shard, USERS_PER_SWEEP)
+        overdue = await self._leases.overdue(self._partition, USERS_PER_SWEEP)
         metrics.OVERDUE.inc(len(overdue))
         await self._announce(overdue)
 

@@ -20,7 +20,7 @@ from shared.protocol.closing import CloseCode
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_EVENTS
 from shared.rabbitmq import Publisher
-from shared.redis import Shards
+from shared.redis import Partitions
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +50,9 @@ class _Known(NamedTuple):
 class Revocations:
     """Who is revoked, and since when. Without `run`, every question goes to PostgreSQL."""
 
-    def __init__(self, pool: Pool, shards: Shards) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions) -> None:
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
         self._version: int | None = None
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._asked: dict[str, asyncio.Future[float | None]] = {}
@@ -77,16 +77,16 @@ class Revocations:
         revoked_ms: int = await self._pool.fetchval(_REVOKE, user_id, keep_seconds, LOCK)
         since = revoked_ms / 1000
         self._known.pop(user_id, None)
-        shard = self._shards.of(user_id)
-        await shard.client.set(shard.key(keys.REVOKED, user_id), f"{since:.3f}", ex=keep_seconds)
+        partition = self._partitions.of(user_id)
+        await partition.client.set(partition.key(keys.REVOKED, user_id), f"{since:.3f}", ex=keep_seconds)
         order = relay.Order(CloseCode.TOKEN_EXPIRED, user_id, issued_before=since)
-        await shard.publish(shard.key(keys.GATEWAYS), msgpack_encoder.encode(relay.Downlink(orders=[order])))
+        await partition.publish(partition.key(keys.GATEWAYS), msgpack_encoder.encode(relay.Downlink(orders=[order])))
         return since
 
     async def check(self, principal: Principal) -> None:
         """Raises TokenError for a revoked token, and what redis raises when neither store can be asked."""
-        shard = self._shards.of(principal.user_id)
-        copy = await shard.client.get(shard.key(keys.REVOKED, principal.user_id))
+        partition = self._partitions.of(principal.user_id)
+        copy = await partition.client.get(partition.key(keys.REVOKED, principal.user_id))
         if copy is not None:
             refuse_until(principal, float(copy))
         await self.check_stored(principal)

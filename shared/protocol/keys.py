@@ -1,8 +1,8 @@
 """Redis keys and pub/sub topics: one prefix for each, and how a whole key is made.
 
 Lua scripts name a key's prefix as `{{NAME}}` (`shared.redis.scripts` fills it in), so that each literal stands here alone.
-Every key of a user lies in the user's partition (`shared.redis.shards`), which in a cluster puts its hash tag before these names;
-nothing needs the keys of two users together.
+Every key of a user lies in the user's partition (`shared.redis.partitions`), which in a cluster puts its hash tag before these
+names; nothing needs the keys of two users together.
 """
 
 from typing import Final

@@ -1,23 +1,25 @@
 """Redis: partitions of users and conversations on one server, a master with replicas, or a cluster; Lua scripts; pub/sub.
 
-topology     one server, Sentinels or a cluster, and how the masters are found
-hash_tags    how a cluster keeps each partition's keys together
-shards       the partitions, and which of them has the keys of a user or a conversation
-scripts      Lua scripts with the key prefixes filled in, and the connection that runs them
-records      what scripts publish, laid out as protocol.relay declares it
-pubsub       a subscription whose end is noticed
-previews     the texts of pushes that wait
-connection   Redis' protocol on one connection
-errors       what can go wrong, and which of it passes
+topology        one server, Sentinels or a cluster, and how the masters are found
+hash_tags       how a cluster keeps each partition's keys together
+partitions      the partitions, and which of them has the keys of a user or a conversation
+scripts         Lua scripts with the key prefixes filled in
+script_runner   runs scripts on the connection of one partition
+records         what scripts publish, laid out as protocol.relay declares it
+pubsub          a subscription whose end is noticed
+previews        the texts of pushes that wait
+connection      Redis' protocol on one connection
+errors          what can go wrong, and which of it passes
 """
 
 from redis.exceptions import RedisError
 
 from shared.redis.connection import CONNECT_SECONDS, Argument, Broken, Connection
 from shared.redis.errors import TRANSIENT_ERRORS, is_transient
+from shared.redis.partitions import Key, Partition, Partitions, open_partitions
 from shared.redis.pubsub import Subscription
-from shared.redis.scripts import Script, ScriptRunner, load_lua
-from shared.redis.shards import Key, Shard, Shards, open_shards
+from shared.redis.script_runner import ScriptRunner
+from shared.redis.scripts import Script, load_lua
 from shared.redis.topology import DEFAULT_PARTITIONS, MAX_CONNECTIONS, Options, Topology, topology_of
 
 __all__ = [
@@ -30,15 +32,15 @@ __all__ = [
     "Connection",
     "Key",
     "Options",
+    "Partition",
+    "Partitions",
     "RedisError",
     "Script",
     "ScriptRunner",
-    "Shard",
-    "Shards",
     "Subscription",
     "Topology",
     "is_transient",
     "load_lua",
-    "open_shards",
+    "open_partitions",
     "topology_of",
 ]

@@ -7,8 +7,8 @@ import msgspec
 
 from shared.protocol import keys, relay
 from shared.protocol.push import NEW_MESSAGE
+from shared.redis.partitions import Partitions
 from shared.redis.scripts import Script
-from shared.redis.shards import Shards
 
 _KEEP: Final = Script("shared.redis", "keep_previews")
 
@@ -16,8 +16,8 @@ _KEEP: Final = Script("shared.redis", "keep_previews")
 class Previews:
     """The previews of messages whose pushes wait. Raises what redis raises."""
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
 
     async def keep(self, messages: Sequence[relay.Undelivered]) -> list[relay.Undelivered]:
         """Keep the texts in Redis. Returns the messages as they may wait at the broker.
@@ -27,10 +27,10 @@ class Previews:
         parts: dict[int, list[str]] = {}
         for message in messages:
             if message.preview:
-                part = parts.setdefault(self._shards.index_of(message.receiver_id), [])
+                part = parts.setdefault(self._partitions.index_of(message.receiver_id), [])
                 part += (message.message_id, message.preview)
         for index, part in parts.items():
-            await _KEEP(self._shards.at(index), keys.PREVIEW_SECONDS, *part)
+            await _KEEP(self._partitions.at(index), keys.PREVIEW_SECONDS, *part)
         return [
             msgspec.structs.replace(message, preview=NEW_MESSAGE) if message.preview else message
             for message in messages
@@ -38,9 +38,9 @@ class Previews:
 
     async def find(self, message: relay.Undelivered) -> str | None:
         """The beginning of the message's text as it stands, or None when it was deleted, or forgotten."""
-        shard = self._shards.of(message.receiver_id)
-        names = [shard.key(prefix, message.message_id) for prefix in (keys.CHANGED, keys.PREVIEW)]
-        found: list[Any] = await shard.client.mget(names)
+        partition = self._partitions.of(message.receiver_id)
+        names = [partition.key(prefix, message.message_id) for prefix in (keys.CHANGED, keys.PREVIEW)]
+        found: list[Any] = await partition.client.mget(names)
         changed, kept = (None if value is None else bytes(value).decode() for value in found)
         if changed is not None:
             return None if changed == keys.CHANGED_DELETED else changed.removeprefix(keys.CHANGED_TEXT)

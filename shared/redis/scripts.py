@@ -1,23 +1,15 @@
-"""Lua scripts with the key prefixes filled in, and the connection that runs them."""
+"""Lua scripts with the key prefixes filled in."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha1
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
-
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError
+from typing import Any, Final
 
 from shared.protocol import keys
 from shared.protocol.inbox import LUA_WORDS
-from shared.redis.connection import Argument, Broken, Connection
-from shared.redis.errors import is_lost_master
+from shared.redis.connection import Argument
+from shared.redis.partitions import Partition
 from shared.redis.records import fill_records
-
-if TYPE_CHECKING:
-    from shared.redis.shards import Shard
 
 _PLACEHOLDER: Final = re.compile(r"\{\{([A-Z_]+)\}\}")
 _ALONE: Final = {"PUBLISH": "PUBLISH", "NUMSUB": "NUMSUB", "NODE": "''"}
@@ -59,12 +51,12 @@ class Script:
         self._filled: dict[tuple[str, bool], tuple[str, str]] = {}
         self._fill("", clustered=False)
 
-    async def __call__(self, shard: "Shard", *args: Argument) -> Any:
+    async def __call__(self, partition: Partition, *args: Argument) -> Any:
         """Run with `args` as ARGV. Raises RedisError."""
-        filled = self._filled.get((shard.tag, shard.clustered))
+        filled = self._filled.get((partition.tag, partition.clustered))
         if filled is None:
-            filled = self._fill(shard.tag, clustered=shard.clustered)
-        return await shard.scripts.run(*filled, args)
+            filled = self._fill(partition.tag, clustered=partition.clustered)
+        return await partition.scripts.run(*filled, args)
 
     def _fill(self, tag: str, *, clustered: bool) -> tuple[str, str]:
         """The script's SHA-1 and text for a partition."""
@@ -74,75 +66,3 @@ class Script:
         filled = sha1(text.encode(), usedforsecurity=False).hexdigest(), text
         self._filled[tag, clustered] = filled
         return filled
-
-
-class ScriptRunner:
-    """Runs Lua scripts of one partition, over one connection that is made when it is needed, and again when it broke.
-
-    `locate` says how to connect to the master, and `forget` that it may no longer be the master. `slot_key` is the one key
-    that scripts declare in a cluster, where it decides which node runs them. No key has that name, so while the slot moves to
-    another node, every script is refused as a whole (ASK) instead of finding half of its keys.
-    """
-
-    def __init__(
-        self,
-        locate: Callable[[], Awaitable[Mapping[str, Any]]],
-        forget: Callable[[], Awaitable[None]],
-        slot_key: str | None = None,
-    ) -> None:
-        self._locate = locate
-        self._forget = forget
-        self._keys: tuple[Argument, ...] = (0,) if slot_key is None else (1, slot_key)
-        self._connection: Connection | None = None
-        self._opening: asyncio.Task[Connection] | None = None
-
-    async def run(self, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
-        """Run the script of this SHA-1 with these as ARGV; `text` is sent when the server doesn't have it.
-
-        Tried a second time on a new connection when the first one breaks or its server is not the master, so it may run
-        twice. Raises RedisError.
-        """
-        connection = await self._usable()
-        try:
-            return await self._run(connection, sha, text, arguments)
-        except Exception as error:
-            lost = is_lost_master(error)
-            if not lost and not isinstance(error, Broken):
-                raise
-        if lost:
-            connection.abort()
-            await self._forget()
-        return await self._run(await self._usable(), sha, text, arguments)
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._connection is not None:
-            self._connection.abort()
-
-    async def _run(self, connection: Connection, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
-        try:
-            return await connection.ask("EVALSHA", sha, *self._keys, *arguments)
-        except NoScriptError:
-            return await connection.ask("EVAL", text, *self._keys, *arguments)
-
-    async def _usable(self) -> Connection:
-        """The connection, or a new one; all that wait for one wait for the same."""
-        if self._connection is not None and self._connection.usable:
-            return self._connection
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(self._open())
-            # Whoever waits may have been cancelled: then nobody asks how it went.
-            self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
-        return await asyncio.shield(self._opening)
-
-    async def _open(self) -> Connection:
-        connection = Connection()
-        try:
-            await connection.open(await self._locate())
-        except (OSError, TimeoutError) as error:
-            await self._forget()
-            raise RedisConnectionError(f"no connection to Redis: {error!r}") from error
-        self._connection = connection
-        return connection

@@ -13,7 +13,7 @@ from shared.protocol.requests import Request, reply_decoder
 from shared.protocol.topology import Queue
 from shared.rabbitmq import TRANSIENT_ERRORS as BROKER_ERRORS
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.store_clock import StoreClock
 
 T = TypeVar("T")
@@ -29,10 +29,10 @@ MOST_AT_ONCE: Final = 32
 class Requester:
     """Sends requests by RabbitMQ, and takes the answers from Redis. At most `MOST_AT_ONCE` at a time; more wait their turn."""
 
-    def __init__(self, publisher: Publisher, shards: Shards, clock: StoreClock) -> None:
+    def __init__(self, publisher: Publisher, partitions: Partitions, clock: StoreClock) -> None:
         self._clock = clock
         self._publisher = publisher
-        self._shards = shards
+        self._partitions = partitions
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def ask(
@@ -54,11 +54,11 @@ class Requester:
         expires_at_ms = self._clock.now_ms() + round(seconds * 1000)
         envelope = Request(name, expires_at_ms, msgpack_encoder.encode(request))
         await self._publisher.publish(queue, msgpack_encoder.encode(envelope), expiration_seconds=seconds)
-        shard = self._shards.of(name)
-        key = shard.key(keys.REPLY, name)
+        partition = self._partitions.of(name)
+        key = partition.key(keys.REPLY, name)
         taken = None
         while taken is None:
-            taken = await shard.client.blpop([key], timeout=LOOK_SECONDS)
+            taken = await partition.client.blpop([key], timeout=LOOK_SECONDS)
         reply = reply_decoder.decode(cast("bytes", taken[1]))
         if reply.code:
             raise ProtocolError(ErrorCode(reply.code), reply.message)

@@ -14,7 +14,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import MAX_REPLY_BYTES, REPLY_SECONDS, Reply, Request, request_decoder
 from shared.rabbitmq import Consumer, Delivery, acknowledge
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.store_clock import StoreClock
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Responder(Generic[R]):
     def __init__(
         self,
         consumer: Consumer,
-        shards: Shards,
+        partitions: Partitions,
         decoder: msgspec.msgpack.Decoder[R],
         handle: Handle[R],
         *,
@@ -50,7 +50,7 @@ class Responder(Generic[R]):
     ) -> None:
         self._clock = clock
         self._consumer = consumer
-        self._shards = shards
+        self._partitions = partitions
         self._decoder = decoder
         self._handle = handle
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
@@ -107,10 +107,10 @@ class Responder(Generic[R]):
         return Reply(body=body)
 
     async def _put(self, reply_to: str, reply: Reply) -> None:
-        shard = self._shards.of(reply_to)
-        async with shard.client.pipeline(transaction=True) as pipe:
-            pipe.rpush(shard.key(keys.REPLY, reply_to), msgpack_encoder.encode(reply))
-            pipe.expire(shard.key(keys.REPLY, reply_to), REPLY_SECONDS)
+        partition = self._partitions.of(reply_to)
+        async with partition.client.pipeline(transaction=True) as pipe:
+            pipe.rpush(partition.key(keys.REPLY, reply_to), msgpack_encoder.encode(reply))
+            pipe.expire(partition.key(keys.REPLY, reply_to), REPLY_SECONDS)
             await pipe.execute()
 
 

@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 from shared.settings import ServiceSettings
 
 _TAKE: Final = Script("shared.rest", "allowance", "take")
@@ -41,26 +41,28 @@ class Allowance:
 class RateLimit:
     """An allowance of each user: `burst` requests at once, refilled with one every `interval_seconds`."""
 
-    def __init__(self, shards: Shards, name: str, interval_seconds: float, burst: int) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, name: str, interval_seconds: float, burst: int) -> None:
+        self._partitions = partitions
         self._name = name
         self._interval_ms = interval_seconds * 1000
         self._burst = burst
 
     @classmethod
-    def of_service(cls, settings: ServiceSettings, shards: Shards, service: str) -> "RateLimit | None":
+    def of_service(cls, settings: ServiceSettings, partitions: Partitions, service: str) -> "RateLimit | None":
         """The allowance of all requests to a service; None when the operator bounds nothing."""
         rate = settings.rest_requests_per_second
-        return cls(shards, service, 1 / rate, settings.rest_burst) if rate else None
+        return cls(partitions, service, 1 / rate, settings.rest_burst) if rate else None
 
     async def require(self, user_id: str, message: str) -> Allowance:
         """Take one request. Raises ProtocolError (rate_limit_exceeded) with `message` when none is left, and RedisError."""
-        answer = await _TAKE(self._shards.of(user_id), self._name, user_id, self._interval_ms, self._burst)
+        answer = await _TAKE(self._partitions.of(user_id), self._name, user_id, self._interval_ms, self._burst)
         return self._allowance(message, *answer)
 
     async def admit(self, user_id: str, message: str) -> tuple[Allowance, float | None]:
         """As `require`; also until when the user's tokens are revoked (Unix seconds), in the same round trip."""
-        *answer, revoked = await _ADMIT(self._shards.of(user_id), user_id, self._name, self._interval_ms, self._burst)
+        *answer, revoked = await _ADMIT(
+            self._partitions.of(user_id), user_id, self._name, self._interval_ms, self._burst
+        )
         return self._allowance(message, *answer), None if revoked is None else float(revoked)
 
     def _allowance(self, message: str, allowed: int, remaining: int, wait_ms: int) -> Allowance:

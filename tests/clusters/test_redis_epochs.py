@@ -7,7 +7,7 @@ import pytest
 
 from services.gateway.registry.connections import ConnectionRegistry, RecoveryResult
 from services.messaging.fanout.fanout import Fanout
-from shared.redis import DEFAULT_PARTITIONS, Shards, open_shards
+from shared.redis import DEFAULT_PARTITIONS, Partitions, open_partitions
 from tests.clusters.conftest import FreshFolder
 from tests.support.redis_cluster import ClusterNodes, redis_cluster
 from tests.support.redis_nodes import Node, Nodes, until_true
@@ -16,13 +16,13 @@ USER = "5d0ab2ea-3f2d-4a5e-9a53-50e2a5a6b0c1"
 MakeNode = Callable[..., Node]
 
 
-class Partition:
-    """The partition of one user, written by messaging's fan-out and read by a gateway."""
+class UserInbox:
+    """The inbox of one user, written by messaging's fan-out and read by a gateway."""
 
-    def __init__(self, shards: Shards) -> None:
-        self.shards = shards
-        self._registry = ConnectionRegistry(shards, "gateway")
-        self._fanout = Fanout(shards, self._never, 0)
+    def __init__(self, partitions: Partitions) -> None:
+        self.partitions = partitions
+        self._registry = ConnectionRegistry(partitions, "gateway")
+        self._fanout = Fanout(partitions, self._never, 0)
 
     async def _never(self, _users: list[str]) -> dict[str, int]:
         raise AssertionError("nothing is counted here")
@@ -41,13 +41,13 @@ class Partition:
 
 
 @asynccontextmanager
-async def partition(url: str) -> AsyncIterator[Partition]:
+async def inbox_on(url: str) -> AsyncIterator[UserInbox]:
     """On the Redis of a URL."""
-    shards = open_shards(url, DEFAULT_PARTITIONS)
+    partitions = open_partitions(url, DEFAULT_PARTITIONS)
     try:
-        yield Partition(shards)
+        yield UserInbox(partitions)
     finally:
-        await shards.aclose()
+        await partitions.aclose()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ async def test_a_replica_that_lagged_takes_over(make_node: MakeNode) -> None:
     replica = make_node("replica", "--replicaof", f"127.0.0.1 {master.port}")
     await master.start()
     await replica.start()
-    async with partition(f"redis://{master.address}") as before:
+    async with inbox_on(f"redis://{master.address}") as before:
         await before.come("")
         await before.add("kept")
         cursor = (await before.come("")).cursor
@@ -91,7 +91,7 @@ async def test_a_replica_that_lagged_takes_over(make_node: MakeNode) -> None:
         await before.add("lost 1", "lost 2")
         newest = (await before.come(cursor)).cursor
     await master.kill()
-    async with partition(f"redis://{replica.address}") as after:
+    async with inbox_on(f"redis://{replica.address}") as after:
         await after.add("new 1", "new 2")
         for known in (cursor, newest):
             found = await after.come(known)
@@ -105,7 +105,7 @@ async def test_a_replica_that_lagged_takes_over(make_node: MakeNode) -> None:
 async def test_a_dump_that_is_older_than_a_cursor_is_restored(make_node: MakeNode) -> None:
     server = make_node("server", "--save", "3600 1")
     await server.start()
-    async with partition(f"redis://{server.address}") as alive:
+    async with inbox_on(f"redis://{server.address}") as alive:
         await alive.come("")
         await alive.add("kept")
         cursor = (await alive.come("")).cursor
@@ -113,7 +113,7 @@ async def test_a_dump_that_is_older_than_a_cursor_is_restored(make_node: MakeNod
         await alive.add("lost 1", "lost 2")
     await server.kill()
     await server.start()
-    async with partition(f"redis://{server.address}") as alive:
+    async with inbox_on(f"redis://{server.address}") as alive:
         await alive.add("new 1", "new 2")
         assert (await alive.come(cursor)).recovered is False
 
@@ -122,7 +122,7 @@ async def test_a_first_replica_ends_no_epoch(make_node: MakeNode) -> None:
     """A master makes itself a new replication id for it, and has lost nothing."""
     master = make_node("master")
     await master.start()
-    async with partition(f"redis://{master.address}") as alive:
+    async with inbox_on(f"redis://{master.address}") as alive:
         await alive.come("")
         await alive.add("before")
         cursor = (await alive.come("")).cursor
@@ -142,8 +142,8 @@ async def cluster(fresh_folder: FreshFolder) -> AsyncIterator[ClusterNodes]:
 
 
 async def test_a_slot_that_moves_ends_no_epoch_and_a_failover_does(cluster: ClusterNodes) -> None:
-    async with partition(cluster.url) as alive:
-        tag = alive.shards.of(USER).tag
+    async with inbox_on(cluster.url) as alive:
+        tag = alive.partitions.of(USER).tag
         await alive.come("")
         await alive.add("before")
         cursor = (await alive.come("")).cursor

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from shared.protocol import keys
-from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shard, open_shards
+from shared.redis import TRANSIENT_ERRORS, Partition, RedisError, Script, open_partitions
 from shared.retry import retry_until_available
 from tests.clusters.conftest import FreshFolder
 from tests.support.redis_nodes import Node, Nodes
@@ -17,8 +17,8 @@ USER = "5d0ab2ea-3f2d-4a5e-9a53-50e2a5a6b0c1"
 held = partial(retry_until_available, "sign-in")
 
 
-async def _write(shard: Shard) -> None:
-    await shard.client.sadd(shard.key(keys.BLOCKED, USER), "somebody")
+async def _write(partition: Partition) -> None:
+    await partition.client.sadd(partition.key(keys.BLOCKED, USER), "somebody")
 
 
 @pytest.fixture
@@ -40,21 +40,23 @@ async def sentinel(fresh_folder: FreshFolder) -> AsyncIterator[Node]:
 
 
 async def test_both_are_signed_in_to_and_the_database_is_chosen(sentinel: Node) -> None:
-    shards = open_shards(f"redis+sentinel://default:s3cret@{sentinel.address}/mymaster?db=1&sentinel_password=w%40tch")
-    shard, prune = shards.of(USER), Script("services.gateway.registry", "prune")
+    partitions = open_partitions(
+        f"redis+sentinel://default:s3cret@{sentinel.address}/mymaster?db=1&sentinel_password=w%40tch"
+    )
+    partition, prune = partitions.of(USER), Script("services.gateway.registry", "prune")
     # A Sentinel that is asked has a second to answer: services try again, too.
-    await held(lambda: _write(shard))
-    assert await held(lambda: prune(shard, "gateway", USER, "1")) == 1
-    assert (await held(lambda: shard.client.info("keyspace"))).keys() == {"db1"}
-    subscription = await held(lambda: shard.subscribe(lambda _payload: None, shard.key(keys.GATEWAYS)))
+    await held(lambda: _write(partition))
+    assert await held(lambda: prune(partition, "gateway", USER, "1")) == 1
+    assert (await held(lambda: partition.client.info("keyspace"))).keys() == {"db1"}
+    subscription = await held(lambda: partition.subscribe(lambda _payload: None, partition.key(keys.GATEWAYS)))
     assert not subscription.ended.done()
     subscription.abort()
-    await shards.aclose()
+    await partitions.aclose()
 
 
 @pytest.mark.parametrize("password", ["", "&sentinel_password=wrong"])
 async def test_a_sentinel_that_refuses_us_is_an_error(sentinel: Node, password: str) -> None:
-    shards = open_shards(f"redis+sentinel://default:s3cret@{sentinel.address}/mymaster?db=1{password}")
+    partitions = open_partitions(f"redis+sentinel://default:s3cret@{sentinel.address}/mymaster?db=1{password}")
     with pytest.raises((RedisError, *TRANSIENT_ERRORS)):
-        await shards.ping()
-    await shards.aclose()
+        await partitions.ping()
+    await partitions.aclose()

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from shared.protocol import keys
-from shared.redis import DEFAULT_PARTITIONS, TRANSIENT_ERRORS, RedisError, Script, Shards, open_shards
+from shared.redis import DEFAULT_PARTITIONS, TRANSIENT_ERRORS, Partitions, RedisError, Script, open_partitions
 from shared.retry import retry_until_available
 from tests.clusters.conftest import FreshFolder
 from tests.support.certificates import Certificates, make_certificates
@@ -33,23 +33,23 @@ def trusting(url: str, certificates: Certificates) -> str:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Shards]:
-    shards = open_shards(url, DEFAULT_PARTITIONS)
+async def opened(url: str) -> AsyncIterator[Partitions]:
+    partitions = open_partitions(url, DEFAULT_PARTITIONS)
     try:
-        yield shards
+        yield partitions
     finally:
-        await shards.aclose()
+        await partitions.aclose()
 
 
-async def works(shards: Shards, value: str) -> None:
+async def works(partitions: Partitions, value: str) -> None:
     """By redis-py's connections, by ours, and by pub/sub."""
-    shard, heard = shards.of(USER), list[bytes]()
-    key, topic = shard.key(keys.UNREAD_TOTAL, USER), shard.key(keys.GATEWAYS)
-    await held(lambda: _set(shards, key, value))
-    assert await held(lambda: _get(shards, key)) == value.encode()
-    assert await held(lambda: _prune(shard, "gateway", USER, "1")) == 1
-    subscription = await held(lambda: shard.subscribe(heard.append, topic))
-    await held(lambda: shard.publish(topic, value.encode()))
+    partition, heard = partitions.of(USER), list[bytes]()
+    key, topic = partition.key(keys.UNREAD_TOTAL, USER), partition.key(keys.GATEWAYS)
+    await held(lambda: _set(partitions, key, value))
+    assert await held(lambda: _get(partitions, key)) == value.encode()
+    assert await held(lambda: _prune(partition, "gateway", USER, "1")) == 1
+    subscription = await held(lambda: partition.subscribe(heard.append, topic))
+    await held(lambda: partition.publish(topic, value.encode()))
 
     async def came() -> bool:
         return heard == [value.encode()]
@@ -58,39 +58,39 @@ async def works(shards: Shards, value: str) -> None:
     subscription.abort()
 
 
-async def _set(shards: Shards, key: str, value: str) -> None:
-    await shards.of(USER).client.set(key, value)
+async def _set(partitions: Partitions, key: str, value: str) -> None:
+    await partitions.of(USER).client.set(key, value)
 
 
-async def _get(shards: Shards, key: str) -> object:
-    return await shards.of(USER).client.get(key)
+async def _get(partitions: Partitions, key: str) -> object:
+    return await partitions.of(USER).client.get(key)
 
 
 async def is_refused(url: str) -> None:
     """A client that doesn't know the authority doesn't speak with the server."""
-    async with opened(url) as shards:
+    async with opened(url) as partitions:
         with pytest.raises((RedisError, *TRANSIENT_ERRORS)):
-            await shards.ping()
+            await partitions.ping()
 
 
 async def test_sentinels(certificates: Certificates, fresh_folder: FreshFolder) -> None:
     async with redis_sentinel(fresh_folder("sentinel-tls"), certificates=certificates) as watched:
         url = trusting(watched.url, certificates)
-        async with opened(url) as shards:
-            await works(shards, "before")
+        async with opened(url) as partitions:
+            await works(partitions, "before")
             master: Node = await watched.master()
             await master.kill()
             await watched.promoted(master)
-            await works(shards, "after")
+            await works(partitions, "after")
         await is_refused(url.partition("&ssl_ca_certs")[0])
 
 
 async def test_a_cluster(certificates: Certificates, fresh_folder: FreshFolder) -> None:
     async with redis_cluster(fresh_folder("cluster-tls"), certificates=certificates) as cluster:
         url = trusting(cluster.url, certificates)
-        async with opened(url) as shards:
-            await works(shards, "before")
-            tag = shards.of(USER).tag
+        async with opened(url) as partitions:
+            await works(partitions, "before")
+            tag = partitions.of(USER).tag
             await cluster.fail_over(tag)
-            await works(shards, "after")
+            await works(partitions, "after")
         await is_refused(url.partition("?")[0])

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from shared.protocol import keys
-from shared.redis import open_shards
+from shared.redis import open_partitions
 from tests.e2e.conftest import Pair
 from tests.support.gateway import eventually
 from tests.support.people import People, text_message
@@ -144,8 +144,8 @@ async def test_presence_over_rest_is_for_friends_only(people: People) -> None:
 async def test_each_pong_and_ping_renews_the_lease(people: People, stack: Stack) -> None:
     alice = people.make("alice")
     socket = await alice.connect()
-    shards = open_shards(stack.redis_url)
-    redis, key = shards.of(alice.id).client, keys.key(keys.ONLINE, alice.id)
+    partitions = open_partitions(stack.redis_url)
+    redis, key = partitions.of(alice.id).client, keys.key(keys.ONLINE, alice.id)
 
     async def is_renewed() -> bool:
         return await redis.ttl(key) > 55
@@ -160,7 +160,7 @@ async def test_each_pong_and_ping_renews_the_lease(people: People, stack: Stack)
         assert await redis.expire(key, 30)
         await show_life()
         await eventually(is_renewed, 4)
-    await shards.aclose()
+    await partitions.aclose()
 
 
 async def test_presence_query_is_bounded(people: People) -> None:

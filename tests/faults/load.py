@@ -13,7 +13,7 @@ import asyncpg
 from chat_client import Message
 
 from shared.protocol import keys
-from shared.redis import DEFAULT_PARTITIONS, Shards, open_shards
+from shared.redis import DEFAULT_PARTITIONS, Partitions, open_partitions
 from tests.faults.people import User
 
 PAIRS = 4
@@ -125,7 +125,7 @@ class Load:
     async def _check_unread(self) -> None:
         """PostgreSQL, the copy in Redis, and the REST call agree on every user's counts."""
         database = await asyncpg.connect(self._system.urls["database"])
-        redis = open_shards(self._system.urls["redis"], DEFAULT_PARTITIONS)
+        redis = open_partitions(self._system.urls["redis"], DEFAULT_PARTITIONS)
         try:
             for user in self.users:
                 async with asyncio.timeout(UNREAD_SECONDS):
@@ -163,11 +163,11 @@ async def _eventually(ask: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _agree(user: User, database: "asyncpg.Connection[asyncpg.Record]", redis: Shards) -> bool:
+async def _agree(user: User, database: "asyncpg.Connection[asyncpg.Record]", redis: Partitions) -> bool:
     """Whether all who count a user's unread messages say the same; marks on their way may still change that."""
     stored = sum([row["unread"] for row in await database.fetch(UNREAD, user.id)])
-    shard = redis.of(user.id)
-    copy = await shard.client.get(shard.key(keys.UNREAD_TOTAL, user.id))
+    partition = redis.of(user.id)
+    copy = await partition.client.get(partition.key(keys.UNREAD_TOTAL, user.id))
     answer = await user.client.rest.unread()
     return {stored} == {stored if copy is None else int(copy), answer["total"], sum(answer["conversations"].values())}
 

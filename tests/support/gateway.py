@@ -120,7 +120,7 @@ async def running_gateway(settings: GatewaySettings, *, wait: bool = True) -> As
             await serving
             assert not supervisor.failed.is_set()
             await supervisor.stop()
-            await process.shards.aclose()
+            await process.partitions.aclose()
             await pool.close()
 
 

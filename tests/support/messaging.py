@@ -33,7 +33,7 @@ from shared.directory import Directory
 from shared.postgres import Pool
 from shared.protocol import keys, relay
 from shared.protocol.relay import BlockChanged, Command, CommandBatch
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.store_clock import StoreClock
 
 SECONDS = 30
@@ -144,25 +144,29 @@ class Replica:
     """One replica's stores and cycle, put together as the process does, without queues."""
 
     def __init__(
-        self, pool: Pool, shards: Shards, max_deferral_seconds: float = SECONDS, edit_window_seconds: float = 86_400
+        self,
+        pool: Pool,
+        partitions: Partitions,
+        max_deferral_seconds: float = SECONDS,
+        edit_window_seconds: float = 86_400,
     ) -> None:
         self.pool = pool
-        self.shards = shards
+        self.partitions = partitions
         self.messages = Messages(pool)
-        clock = StoreClock(shards)
+        clock = StoreClock(partitions)
         self.receipts = Receipts(pool, clock)
-        self.blocks = Blocks(pool, shards)
+        self.blocks = Blocks(pool, partitions)
         self.conversations = Conversations(pool)
-        self.counts = UnreadCounts(pool, shards)
-        self.indicators = TypingIndicators(pool, shards, clock)
+        self.counts = UnreadCounts(pool, partitions)
+        self.indicators = TypingIndicators(pool, partitions, clock)
         self.rebuilds = UnreadRebuilds(self.counts)
-        self.fanout = Fanout(shards, self.rebuilds.of_cycle, max_deferral_seconds)
+        self.fanout = Fanout(partitions, self.rebuilds.of_cycle, max_deferral_seconds)
         self.recorded = RecordedEvents()
         directory = Directory(pool)
         self.changes = Changes(pool, edit_window_seconds)
         self.handlers = Handlers(self.messages, self.receipts, self.blocks, self.indicators, directory, self.changes)
         self.views = ConversationViews(pool)
-        self.announcer = ConversationAnnouncer(self.views, self.fanout, self.counts, shards)
+        self.announcer = ConversationAnnouncer(self.views, self.fanout, self.counts, partitions)
         self.handlers.announcer = self.announcer
         self.audit = UnreadAudit(self.counts, period_seconds=3600, settling_seconds=0.01)
         self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.recorded, self.audit, Failpoints())
@@ -203,9 +207,9 @@ Event = dict[str, Any]
 class Gateway:
     """Listens to what comes down, as a gateway would, and remembers it."""
 
-    def __init__(self, shards: Shards, listener: "Redis", name: str | None = None) -> None:
+    def __init__(self, partitions: Partitions, listener: "Redis", name: str | None = None) -> None:
         self.name = name or f"gateway-{uuid.uuid4().hex[:8]}"
-        self._shards = shards
+        self._partitions = partitions
         self._pubsub = listener.pubsub(ignore_subscribe_messages=True)
         self._batches = itertools.count(1)
         self.downlinks: list[relay.Downlink] = []
@@ -223,7 +227,7 @@ class Gateway:
         """These people's connections are here."""
         for person in people:
             routes = keys.key(keys.ROUTES, person.id)
-            await self._shards.of(person.id).client.hset(routes, person.connection_id, self.name)
+            await self._partitions.of(person.id).client.hset(routes, person.connection_id, self.name)
 
     def batch(self, *commands: Command, again: bool = False) -> CommandBatch:
         """The next batch of this gateway. `again`: the broker says that it was delivered before."""

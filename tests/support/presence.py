@@ -17,14 +17,14 @@ from services.presence.friend_snapshot import FriendSnapshots
 from services.presence.friendship_service import FriendshipService
 from services.presence.handlers import Handlers
 from services.presence.leases import Leases, Outcome
+from services.presence.partition_health import PartitionHealth
 from services.presence.rules import Timing
-from services.presence.shard_health import ShardHealth
 from services.presence.statuses import Statuses
 from services.presence.sweep import Sweep
 from shared.postgres import Pool
 from shared.protocol import keys, relay, server
 from shared.protocol.payloads import UserStatus
-from shared.redis import Shards
+from shared.redis import Partitions
 
 TIMING = Timing(lease_ms=60_000, grace_ms=5_000, retry_ms=3_000)
 STARTED_AT = 1_700_000_000_000
@@ -74,17 +74,17 @@ async def listen(leases: Leases, clock: FakeClock, length_ms: int) -> None:
 class Replica:
     """One presence replica, put together as the process does, without queues."""
 
-    def __init__(self, pool: Pool, shards: Shards, clock: Callable[[], int], timing: Timing = TIMING) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions, clock: Callable[[], int], timing: Timing = TIMING) -> None:
         self.follows = FollowStore(pool)
-        self.friends = FriendCache(shards, self.follows, cache_seconds=300)
-        self.leases = Leases(shards, timing, clock)
-        self.health = ShardHealth(shards)
-        self.announcer = Announcer(shards, self.friends, self.health)
-        self.statuses = Statuses(shards)
+        self.friends = FriendCache(partitions, self.follows, cache_seconds=300)
+        self.leases = Leases(partitions, timing, clock)
+        self.health = PartitionHealth(partitions)
+        self.announcer = Announcer(partitions, self.friends, self.health)
+        self.statuses = Statuses(partitions)
         self.friendship_service = FriendshipService(self.follows, self.friends, self.announcer, self.statuses, clock)
-        self.snapshots = FriendSnapshots(shards, self.friends, self.announcer, self.friendship_service)
+        self.snapshots = FriendSnapshots(partitions, self.friends, self.announcer, self.friendship_service)
         self.handlers = Handlers(self.leases, self.announcer, self.snapshots, self.friendship_service)
-        self.sweep = Sweeps(self.leases, self.announcer, len(shards))
+        self.sweep = Sweeps(self.leases, self.announcer, len(partitions))
 
     async def handle(self, *commands: relay.PresenceCommand) -> None:
         """Do what one batch says."""
@@ -150,8 +150,8 @@ class Device:
 class Gateways:
     """All gateways at once: they register routes, and hand what is published to the devices."""
 
-    def __init__(self, shards: Shards, listener: Redis) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, listener: Redis) -> None:
+        self._partitions = partitions
         self._listener = listener
         self._topics = listener.pubsub()
         self.devices: dict[str, Device] = {}
@@ -169,7 +169,7 @@ class Gateways:
         """A connection begins: its route stands before presence hears of it."""
         self.devices[device.connection_id] = device
         routes = keys.key(keys.ROUTES, device.user_id)
-        await self._shards.of(device.user_id).client.hset(routes, device.connection_id, device.gateway_id)
+        await self._partitions.of(device.user_id).client.hset(routes, device.connection_id, device.gateway_id)
         return device
 
     async def unplug(self, device: Device, *, forgotten: bool = True) -> None:
@@ -177,7 +177,7 @@ class Gateways:
         self.devices.pop(device.connection_id, None)
         if forgotten:
             routes = keys.key(keys.ROUTES, device.user_id)
-            await self._shards.of(device.user_id).client.hdel(routes, device.connection_id)
+            await self._partitions.of(device.user_id).client.hdel(routes, device.connection_id)
 
     async def sync(self) -> None:
         """Hand out everything that was published before."""

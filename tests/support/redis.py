@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from shared.redis import Options, Shards
+from shared.redis import Options, Partitions
 from shared.redis.topology import OneServer
 from tests.support.backends import with_path
 
@@ -39,11 +39,11 @@ class TwoDatabases:
             await server.aclose()
 
 
-def two_partitions(url: str) -> Shards:
+def two_partitions(url: str) -> Partitions:
     """Two partitions on the server of `url`."""
-    return Shards(TwoDatabases(url))
+    return Partitions(TwoDatabases(url))
 
 
-def clients(shards: Shards) -> list[Redis]:
+def clients(partitions: Partitions) -> list[Redis]:
     """redis-py's client of each partition."""
-    return [shards.at(index).client for index in range(len(shards))]
+    return [partitions.at(index).client for index in range(len(partitions))]

@@ -28,7 +28,7 @@ from shared import postgres
 from shared.postgres import Pool
 from shared.protocol.codec import json_encoder
 from shared.protocol.relay import SendMessage
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from tools.bench import cpu
 from tools.bench.peer import Peer, SeenEvent
 from tools.bench.system import system
@@ -170,11 +170,11 @@ async def _connect(target: Target, user: str, token: str) -> None:
     peer.cut()
 
 
-async def rebuild(bench: Bench, counts: UnreadCounts, shards: Shards, redis: int, user: str) -> str:
+async def rebuild(bench: Bench, counts: UnreadCounts, partitions: Partitions, redis: int, user: str) -> str:
     """What it costs to put all counts into Redis: CPU as in `Bench.cost`, and of that server, the median, and the longest time
     for which a script stopped the server.
     """
-    client = shards.at(0).client
+    client = partitions.at(0).client
     await client.config_set("slowlog-log-slower-than", 0)
     await client.config_set("slowlog-max-len", SCRIPTS)
     await client.slowlog_reset()
@@ -186,10 +186,10 @@ async def rebuild(bench: Bench, counts: UnreadCounts, shards: Shards, redis: int
     return f"{cost[: cost.index('(')]}+ {spent:4.1f} {cost[cost.index('(') :]}, {longest:.1f} at a time"
 
 
-async def measure(target: Target, pool: Pool, shards: Shards) -> None:
+async def measure(target: Target, pool: Pool, partitions: Partitions) -> None:
     """Measure, and print a table in Markdown."""
     bench = await bench_of(pool)
-    counts = UnreadCounts(pool, shards)
+    counts = UnreadCounts(pool, partitions)
     [redis] = target.processes["redis"]
     columns = (
         "conversations",
@@ -214,7 +214,7 @@ async def measure(target: Target, pool: Pool, shards: Shards) -> None:
             lambda user=user: pool.fetch(UNREAD_SUMMARY, user, MAX_COUNTS),  # type: ignore[misc]
         ]
         cells = [await bench.cost(call) for call in calls]
-        cells += [await rebuild(bench, counts, shards, redis, user), await connects(target, user)]
+        cells += [await rebuild(bench, counts, partitions, redis, user), await connects(target, user)]
         print(f"| {size:,} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -224,14 +224,14 @@ async def main() -> None:
         assert target.database_url is not None
         assert target.redis_url is not None
         url = SecretStr(target.database_url)
-        shards = open_shards(target.redis_url)
+        partitions = open_partitions(target.redis_url)
         try:
             async with pool_of(url, LIST_HINTS) as pool:
-                await measure(target, pool, shards)
+                await measure(target, pool, partitions)
             async with pool_of(url, HINTS) as pool:
                 print(await appends(pool, await bench_of(pool)))
         finally:
-            await shards.aclose()
+            await partitions.aclose()
 
 
 if __name__ == "__main__":

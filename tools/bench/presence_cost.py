@@ -26,7 +26,7 @@ from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS, QUEUES, Queue
 from shared.rabbitmq import Publisher
-from shared.redis import open_shards
+from shared.redis import open_partitions
 from tools.bench.cpu import difference, sample
 
 USERS: Final = 1_000
@@ -63,7 +63,7 @@ class Bench:
     """The users, the gateways, and the processes that are measured."""
 
     def __init__(self, redis_url: str, publisher: Publisher, presence_pid: int) -> None:
-        self.redis = open_shards(redis_url).at(0)
+        self.redis = open_partitions(redis_url).at(0)
         self.publisher = publisher
         self.heard = Heard()
         self.users = [str(uuid.uuid4()) for _ in range(USERS)]

@@ -35,12 +35,12 @@ def revoke(
 
 async def _revoke(subject: str, keep_seconds: int | None) -> None:
     database, broker = backend_url("database", "CHAT_DATABASE_URL"), backend_url("amqp", "CHAT_AMQP_URL")
-    shards = open_redis()
+    partitions = open_redis()
     pool = await postgres.open_pool(SecretStr(database), size=1, application_name="chatctl")
     try:
-        since = await Revocations(pool, shards).revoke(subject, keep_seconds)
+        since = await Revocations(pool, partitions).revoke(subject, keep_seconds)
     finally:
-        await shards.aclose()
+        await partitions.aclose()
         await pool.close()
     await _end_pushes(SecretStr(broker), subject, since)
 

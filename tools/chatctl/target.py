@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from shared.redis import DEFAULT_PARTITIONS, Shards, open_shards
+from shared.redis import DEFAULT_PARTITIONS, Partitions, open_partitions
 from tools.chatctl.failure import Failure
 from tools.stack.home import ROOT
 
@@ -56,11 +56,11 @@ def find_url() -> str | None:
     return os.environ.get("CHAT_URL", "").rstrip("/") or (None if stack is None else str(stack["url"]))
 
 
-def open_redis() -> Shards:
+def open_redis() -> Partitions:
     """The partitions of the Redis of the environment, or of the local stack. Raises Failure."""
     url = backend_url("redis", "CHAT_REDIS_URLS")
     try:
-        return open_shards(url, int(os.environ.get("CHAT_REDIS_PARTITIONS") or DEFAULT_PARTITIONS))
+        return open_partitions(url, int(os.environ.get("CHAT_REDIS_PARTITIONS") or DEFAULT_PARTITIONS))
     except ValueError as error:
         raise Failure(
             f"CHAT_REDIS_URLS or CHAT_REDIS_PARTITIONS: {error}", "set them as the services have them"

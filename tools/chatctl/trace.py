@@ -46,9 +46,9 @@ async def _trace(message: str, conversation: str | None) -> list[tuple[str, str]
             f"no message has the id {message}{': ' + where if where else ''}",
             "it was never stored, or is expired or erased: follow the sender's tempId in traces and logs",
         )
-    shards = open_redis()
+    partitions = open_redis()
     try:
-        known = await copies.find(shards, found, devices)
+        known = await copies.find(partitions, found, devices)
     finally:
-        await shards.aclose()
+        await partitions.aclose()
     return [*story.tell(found, known, webhooks, dead), *story.queries(found)]

@@ -15,7 +15,7 @@ from rich.table import Table
 from services.messaging.stores.unread import TOTAL, UnreadCounts
 from shared import postgres
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Partitions
 from tools.chatctl.failure import Failure, explained
 from tools.chatctl.target import JsonOption, backend_url, open_redis
 from tools.chatctl.users import find_user
@@ -58,31 +58,31 @@ async def counts_of(user: str, *, repair: bool) -> list[Count]:
     Raises Failure for a name that nobody has, and what asyncpg and redis raise.
     """
     subject = await find_user(user)
-    async with _backends() as (pool, shards):
-        counts = UnreadCounts(pool, shards)
+    async with _backends() as (pool, partitions):
+        counts = UnreadCounts(pool, partitions)
         if repair:
             await counts.rebuild([subject], force=True)
         # Conversations without unread messages matter only where the copy says otherwise.
         wrong = {found.name: found.postgres for found in await counts.compare(subject) if found.name != TOTAL}
         stored = {**wrong, **await counts.of(subject)}
-        shard = shards.of(subject)
-        names = [shard.key(keys.UNREAD_CONVERSATION, subject, conversation) for conversation in stored]
-        copies = await shard.client.mget([shard.key(keys.UNREAD_TOTAL, subject), *names])
+        partition = partitions.of(subject)
+        names = [partition.key(keys.UNREAD_CONVERSATION, subject, conversation) for conversation in stored]
+        copies = await partition.client.mget([partition.key(keys.UNREAD_TOTAL, subject), *names])
     copied = [None if copy is None else int(copy) for copy in copies]
     total = Count(TOTAL, sum(stored.values()), copied[0])
     return [total, *(Count(*item) for item in zip(stored, stored.values(), copied[1:], strict=True))]
 
 
 @asynccontextmanager
-async def _backends() -> AsyncIterator[tuple[postgres.Pool, Shards]]:
+async def _backends() -> AsyncIterator[tuple[postgres.Pool, Partitions]]:
     database = SecretStr(backend_url("database", "CHAT_DATABASE_URL"))
-    shards = open_redis()
+    partitions = open_redis()
     pool = await postgres.open_pool(database, size=1, application_name="chatctl")
     try:
-        yield pool, shards
+        yield pool, partitions
     finally:
         await pool.close()
-        await shards.aclose()
+        await partitions.aclose()
 
 
 def _table(counts: list[Count]) -> Table:

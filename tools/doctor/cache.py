@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from redis.asyncio import Redis, RedisCluster
 
-from shared.redis import Shards
+from shared.redis import Partitions
 from tools.doctor.findings import Report
 
 OLDEST: Final = (7, 0)
@@ -15,21 +15,21 @@ MOST_MEMORY: Final = 0.75
 INFOS: Final = ("server", "memory", "stats", "persistence", "replication", "clients")
 
 
-async def examine(report: Report, shards: Shards) -> None:
+async def examine(report: Report, partitions: Partitions) -> None:
     """Look at every master. Raises RedisError, OSError or TimeoutError when one doesn't answer."""
-    for name, info in (await _infos(shards)).items():
+    for name, info in (await _infos(partitions)).items():
         _version(report, name, info)
         _memory(report, name, info)
         _persistence(report, name, info)
         _replicas(report, name, info)
 
 
-async def _infos(shards: Shards) -> dict[str, Mapping[str, Any]]:
+async def _infos(partitions: Partitions) -> dict[str, Mapping[str, Any]]:
     """Name of each master ('' without a cluster) → what it says of itself."""
-    client: Any = shards.at(0).client
-    if not shards.at(0).clustered:
+    client: Any = partitions.at(0).client
+    if not partitions.at(0).clustered:
         return {"": await _info(cast("Redis", client))}
-    await shards.ping()
+    await partitions.ping()
     cluster = cast("RedisCluster", client)
     return {f"{node.host}:{node.port}: ": await _info(client, target_nodes=node) for node in cluster.get_primaries()}
 

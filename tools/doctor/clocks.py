@@ -8,7 +8,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from shared.postgres import Connection, connect, parse
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.store_clock import NOTABLE_SECONDS
 from tools.doctor.findings import Report
 
@@ -17,9 +17,9 @@ ROUNDS: Final = 3
 REMEDY: Final = "look at the time services of both machines: `timedatectl`, `chronyc tracking`"
 
 
-async def examine(report: Report, database_url: str, shards: Shards) -> None:
+async def examine(report: Report, database_url: str, partitions: Partitions) -> None:
     """Compare the clocks. Raises what asyncpg and redis raise."""
-    redis = shards.at(0).client
+    redis = partitions.at(0).client
     connection = await connect(parse(database_url), application_name="chatctl")
     try:
         redis_ahead = await _ahead(lambda: _redis_time(redis))

@@ -7,7 +7,7 @@ from typing import Final
 from aiormq.exceptions import AMQPError
 from asyncpg import PostgresError
 
-from shared.redis import DEFAULT_PARTITIONS, RedisError, open_shards
+from shared.redis import DEFAULT_PARTITIONS, RedisError, open_partitions
 from shared.settings import ServiceSettings
 from tools.doctor import broker, cache, clocks, database, push, services, settings, store
 from tools.doctor.findings import Finding, Report
@@ -24,15 +24,15 @@ REMEDIES: Final = {
 
 async def examine(found: Situation, classes: Mapping[str, type[ServiceSettings]]) -> list[Finding]:
     """Everything that can be said of the system, part by part. Raises ValueError for a Redis URL that names none."""
-    partitions = int(found.setting("CHAT_REDIS_PARTITIONS") or DEFAULT_PARTITIONS)
+    count = int(found.setting("CHAT_REDIS_PARTITIONS") or DEFAULT_PARTITIONS)
     queues = int(found.setting("CHAT_COMMAND_QUEUES") or 1)
-    shards = open_shards(found.redis_urls, partitions)
+    partitions = open_partitions(found.redis_urls, count)
     parts: dict[str, Callable[[Report], Awaitable[None]]] = {
         "settings": lambda report: _settings(report, found, classes),
         "PostgreSQL": lambda report: database.examine(report, found.database_url),
-        "Redis": lambda report: cache.examine(report, shards),
+        "Redis": lambda report: cache.examine(report, partitions),
         "RabbitMQ": lambda report: broker.examine(report, found.amqp_url, queues),
-        "clocks": lambda report: clocks.examine(report, found.database_url, shards),
+        "clocks": lambda report: clocks.examine(report, found.database_url, partitions),
         "pushes": lambda report: push.examine(report, found.database_url, found.setting("CHAT_VAPID_PRIVATE_KEY")),
         "services": lambda report: services.examine(report, found),
     }
@@ -41,7 +41,7 @@ async def examine(found: Situation, classes: Mapping[str, type[ServiceSettings]]
     try:
         reports = await asyncio.gather(*(_run(name, part) for name, part in parts.items()))
     finally:
-        await shards.aclose()
+        await partitions.aclose()
     return [finding for report in reports for finding in report.findings]
 
 

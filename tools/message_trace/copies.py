@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Partitions
 from tools.message_trace.row import Row
 
 
@@ -21,27 +21,27 @@ class Copies:
     pushes: dict[str, str]
 
 
-async def find(shards: Shards, row: Row, devices: Sequence[str]) -> Copies:
+async def find(partitions: Partitions, row: Row, devices: Sequence[str]) -> Copies:
     """Look at the inboxes of both. Raises RedisError."""
-    offsets = {user: await _cursor(shards, user, row.id) for user in (row.sender_id, row.receiver_id)}
-    shard = shards.of(row.receiver_id)
-    client: Any = shard.client
-    routes = await client.hgetall(shard.key(keys.ROUTES, row.receiver_id))
+    offsets = {user: await _cursor(partitions, user, row.id) for user in (row.sender_id, row.receiver_id)}
+    partition = partitions.of(row.receiver_id)
+    client: Any = partition.client
+    routes = await client.hgetall(partition.key(keys.ROUTES, row.receiver_id))
     pushes = {}
     for device in devices:
-        state = await client.get(shard.key(keys.PUSHED, row.id, device))
+        state = await client.get(partition.key(keys.PUSHED, row.id, device))
         if state is not None:
             pushes[device] = state.decode()
     connections = {connection.decode(): gateway.decode() for connection, gateway in routes.items()}
     return Copies(offsets, connections, pushes)
 
 
-async def _cursor(shards: Shards, user_id: str, message_id: str) -> str | None:
+async def _cursor(partitions: Partitions, user_id: str, message_id: str) -> str | None:
     """An inbox is bounded (512 entries, 4 MiB), so all of it is read."""
-    shard = shards.of(user_id)
-    client: Any = shard.client
+    partition = partitions.of(user_id)
+    client: Any = partition.client
     needle = message_id.encode()
-    for entry_id, fields in await client.xrange(shard.key(keys.INBOX, user_id)):
+    for entry_id, fields in await client.xrange(partition.key(keys.INBOX, user_id)):
         if any(needle in value for value in fields.values()):
             return str(entry_id.decode())
     return None

@@ -42,15 +42,15 @@ async def postgres(url: str) -> None:
 
 async def redis(url: str) -> None:
     """Redis answers, so it has loaded its data; of a topology, the master, or every partition. Raises NotReady."""
-    from shared.redis import TRANSIENT_ERRORS, RedisError, open_shards
+    from shared.redis import TRANSIENT_ERRORS, RedisError, open_partitions
 
-    shards = open_shards(url)
+    partitions = open_partitions(url)
     try:
-        await shards.ping()
+        await partitions.ping()
     except (*TRANSIENT_ERRORS, RedisError) as error:
         raise NotReady(f"Redis doesn't answer: {error}") from error
     finally:
-        await shards.aclose()
+        await partitions.aclose()
 
 
 async def amqp(url: str) -> None:

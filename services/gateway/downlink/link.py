@@ -13,7 +13,7 @@ from services.gateway.downlink.recovery import Recovery
 from services.gateway.registry.connections import ROUTE_SECONDS
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
+from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +30,12 @@ _alive = Script("services.gateway.downlink", "shared.redis:epoch", "alive")
 class DownlinkSubscriber:
     """The link to one partition. Whenever it was cut, or Redis may have lost data, all connections are recovered."""
 
-    def __init__(self, shards: Shards, shard: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery) -> None:
-        self._shard = shards.at(shard)
+    def __init__(
+        self, partitions: Partitions, partition: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery
+    ) -> None:
+        self._partition = partitions.at(partition)
         self._gateway_id = gateway_id
-        self._topic = self._shard.key(keys.GATEWAY, gateway_id)
+        self._topic = self._partition.key(keys.GATEWAY, gateway_id)
         self._deliverer = deliverer
         self._recovery = recovery
         self._nonce = uuid.uuid4().hex
@@ -49,35 +51,37 @@ class DownlinkSubscriber:
             try:
                 await self._hold()
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                log.warning("downlink.unavailable", shard=self._shard.index, error=repr(error))
+                log.warning("downlink.unavailable", partition=self._partition.index, error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _hold(self) -> None:
         """One life of the link."""
-        subscription = await self._shard.subscribe(self._on_message, self._topic, self._shard.key(keys.GATEWAYS))
+        subscription = await self._partition.subscribe(
+            self._on_message, self._topic, self._partition.key(keys.GATEWAYS)
+        )
         try:
             again = bool(self._epoch)
             known = await self._say_alive()
             self._heard_at = time.monotonic()
             self.up = True
-            log.info("downlink.connected", shard=self._shard.index)
+            log.info("downlink.connected", partition=self._partition.index)
             self._recover(lost_data=again and not known)
             while not subscription.ended.done():
                 await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS)
                 await self._prove()
-            log.warning("downlink.broken", shard=self._shard.index)
+            log.warning("downlink.broken", partition=self._partition.index)
         finally:
             self.up = False
             subscription.abort()
             # What comes by the next link may not be what follows: it waits until the inboxes have been read.
-            self._recovery.hold_all(self._shard.index)
+            self._recovery.hold_all(self._partition.index)
 
     async def _prove(self) -> None:
         """See that earlier messages to ourselves came, that Redis still knows us, and that it has lost nothing."""
         if time.monotonic() - self._heard_at > LINK_TIMEOUT_SECONDS:
             raise TimeoutError("the link delivers nothing")
         if not await self._say_alive():
-            log.warning("downlink.forgotten", shard=self._shard.index)
+            log.warning("downlink.forgotten", partition=self._partition.index)
             self._recover(lost_data=True)
 
     async def _say_alive(self) -> bool:
@@ -86,7 +90,7 @@ class DownlinkSubscriber:
         Raises TimeoutError when nobody is subscribed: the master of now is another one than that of our subscription.
         """
         known, subscribers, epoch = await _alive(
-            self._shard, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS, self._proof
+            self._partition, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS, self._proof
         )
         if not subscribers:
             raise TimeoutError("the link leads to a server that is no longer the master")
@@ -94,7 +98,7 @@ class DownlinkSubscriber:
         return bool(known) and before in (b"", epoch)
 
     def _recover(self, *, lost_data: bool = False) -> None:
-        if self._recovery.ask_all(self._shard.index, lost_data=lost_data):
+        if self._recovery.ask_all(self._partition.index, lost_data=lost_data):
             metrics.LINK_GAPS.inc()
 
     def _on_message(self, body: bytes) -> None:

@@ -9,7 +9,7 @@ from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegis
 from services.gateway.session.hub import Hub
 from services.gateway.uplink.presence import PresencePublisher
 from shared.protocol.closing import CloseCode
-from shared.redis import TRANSIENT_ERRORS, RedisError, Shards
+from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
 
 if TYPE_CHECKING:
     from services.gateway.session.connection import Connection
@@ -28,11 +28,13 @@ class Recovery:
     Inboxes don't hold presence events: where these were missed, presence is asked for everything again.
     """
 
-    def __init__(self, hub: Hub, registry: ConnectionRegistry, shards: Shards, presence: PresencePublisher) -> None:
+    def __init__(
+        self, hub: Hub, registry: ConnectionRegistry, partitions: Partitions, presence: PresencePublisher
+    ) -> None:
         self._hub = hub
         self._presence = presence
         self._registry = registry
-        self._shards = shards
+        self._partitions = partitions
         self._waiting: dict[Connection, None] = {}
         self._opening: set[str] = set()
         self._any_waiting = asyncio.Event()
@@ -43,13 +45,13 @@ class Recovery:
         self._waiting[connection] = None
         self._any_waiting.set()
 
-    def hold_all(self, shard: int) -> None:
+    def hold_all(self, partition: int) -> None:
         """The link to one server was cut: its users' connections hold their deliveries until `ask_all`."""
         for connection in self._hub:
-            if not connection.closed and self._shards.index_of(connection.user_id) == shard:
+            if not connection.closed and self._partitions.index_of(connection.user_id) == partition:
                 connection.inbox.hold()
 
-    def ask_all(self, shard: int, *, lost_data: bool = False) -> bool:
+    def ask_all(self, partition: int, *, lost_data: bool = False) -> bool:
         """Recover all whose users' inboxes lie on one server: its link was cut, or (`lost_data`) it lost its data.
 
         False: nobody is there.
@@ -61,7 +63,9 @@ class Recovery:
             self._presence.restore(self._hub)
         else:
             self._presence.repeat(self._hub)
-        affected = [connection for connection in self._hub if self._shards.index_of(connection.user_id) == shard]
+        affected = [
+            connection for connection in self._hub if self._partitions.index_of(connection.user_id) == partition
+        ]
         self._opening &= self._hub.by_id.keys()
         self._opening |= {connection.id for connection in affected if connection.closed}
         for connection in affected:
@@ -81,20 +85,20 @@ class Recovery:
             await self._any_waiting.wait()
             self._any_waiting.clear()
             while self._waiting:
-                by_shard: dict[int, list[Connection]] = {}
+                by_partition: dict[int, list[Connection]] = {}
                 for connection in list(self._waiting)[:BATCH]:
-                    by_shard.setdefault(self._shards.index_of(connection.user_id), []).append(connection)
-                for connections in by_shard.values():
+                    by_partition.setdefault(self._partitions.index_of(connection.user_id), []).append(connection)
+                for connections in by_partition.values():
                     await self._recover(connections)
 
     async def renew_forever(self) -> None:
         """Keep routes and inboxes of live connections from ending. Never returns."""
         while True:
             await asyncio.sleep(RENEWAL_SECONDS)
-            by_shard: dict[int, list[Connection]] = {}
+            by_partition: dict[int, list[Connection]] = {}
             for connection in self._hub:
-                by_shard.setdefault(self._shards.index_of(connection.user_id), []).append(connection)
-            for connections in by_shard.values():
+                by_partition.setdefault(self._partitions.index_of(connection.user_id), []).append(connection)
+            for connections in by_partition.values():
                 for start in range(0, len(connections), BATCH):
                     await self._renew(connections[start : start + BATCH])
 

@@ -14,7 +14,7 @@ import structlog
 from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.uplink.presence import PresencePublisher
 from shared.protocol import keys
-from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
+from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +34,13 @@ class Takeover:
 
     def __init__(
         self,
-        shards: Shards,
+        partitions: Partitions,
         gateway_id: str,
         undelivered: UndeliveredTracker,
         presence: PresencePublisher,
         push_delay_seconds: float,
     ) -> None:
-        self._shards = shards
+        self._partitions = partitions
         self._gateway_id = gateway_id
         self._undelivered = undelivered
         self._presence = presence
@@ -50,16 +50,16 @@ class Takeover:
         """Look again and again. Never returns."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for shard in range(len(self._shards)):
+            for partition in range(len(self._partitions)):
                 try:
-                    while await self._take_page(shard):
+                    while await self._take_page(partition):
                         await self._undelivered.sent()
                 except (*TRANSIENT_ERRORS, RedisError) as error:
-                    log.warning("takeover.unavailable", shard=shard, error=repr(error))
+                    log.warning("takeover.unavailable", partition=partition, error=repr(error))
 
-    async def _take_page(self, shard: int) -> bool:
+    async def _take_page(self, partition: int) -> bool:
         """Take some connections over. False when no gateway is dead."""
-        found = await _take_over(self._shards.at(shard), self._gateway_id, keys.GATEWAY_DEAD_MS, PAGE, EVENTS)
+        found = await _take_over(self._partitions.at(partition), self._gateway_id, keys.GATEWAY_DEAD_MS, PAGE, EVENTS)
         if not found:
             return False
         gateway, heard_at_ms, held = found

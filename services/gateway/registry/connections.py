@@ -14,7 +14,7 @@ from services.gateway import metrics
 from shared.protocol import limits
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, RedisError, Script, Shards
+from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 
 log = structlog.get_logger(__name__)
 
@@ -81,11 +81,11 @@ class _Attachment:
 class ConnectionRegistry:
     """The routes of this gateway's connections."""
 
-    def __init__(self, shards: Shards, gateway_id: str) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, gateway_id: str) -> None:
+        self._partitions = partitions
         self._gateway_id = gateway_id
-        self._attaching: list[list[_Attachment]] = [[] for _ in range(len(shards))]
-        self._any_attaching = [asyncio.Event() for _ in range(len(shards))]
+        self._attaching: list[list[_Attachment]] = [[] for _ in range(len(partitions))]
+        self._any_attaching = [asyncio.Event() for _ in range(len(partitions))]
         self._gone: list[tuple[str, str]] = []
         self._states: dict[tuple[str, str], bool] = {}
         self._any_change = asyncio.Event()
@@ -102,19 +102,19 @@ class ConnectionRegistry:
         go together with the next: `run_arrivals` does it.
         """
         asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else _NO_CURSOR)
-        shard = self._shards.index_of(user_id)
+        partition = self._partitions.index_of(user_id)
         arrival = _Attachment((user_id, connection_id, asked), asyncio.get_running_loop().create_future())
-        self._attaching[shard].append(arrival)
-        self._any_attaching[shard].set()
+        self._attaching[partition].append(arrival)
+        self._any_attaching[partition].set()
         return await arrival.done
 
-    async def attach_forever(self, shard: int) -> None:
+    async def attach_forever(self, partition: int) -> None:
         """Register new connections of the users of one server. Never returns."""
         while True:
-            await self._any_attaching[shard].wait()
-            self._any_attaching[shard].clear()
-            while waiting := self._attaching[shard]:
-                batch, self._attaching[shard] = waiting[:ATTACH_BATCH], waiting[ATTACH_BATCH:]
+            await self._any_attaching[partition].wait()
+            self._any_attaching[partition].clear()
+            while waiting := self._attaching[partition]:
+                batch, self._attaching[partition] = waiting[:ATTACH_BATCH], waiting[ATTACH_BATCH:]
                 await self._attach([arrival for arrival in batch if not arrival.done.done()])
 
     async def _attach(self, batch: list[_Attachment]) -> None:
@@ -141,7 +141,7 @@ class ConnectionRegistry:
 
         Items are (user id, connection id); the answer holds places in them. Raises redis' errors.
         """
-        client = self._shards.of(items[0][0])
+        client = self._partitions.of(items[0][0])
         gone = await _renew(client, msgpack_encoder.encode(items), ROUTE_SECONDS, limits.INBOX_SECONDS)
         return [place - 1 for place in gone]
 
@@ -158,7 +158,7 @@ class ConnectionRegistry:
 
     async def prune(self, user_id: str) -> None:
         """Remove the user's routes to this gateway, which holds none of its connections. Raises redis' errors."""
-        await _prune(self._shards.of(user_id), self._gateway_id, user_id, str(uuid_utils.uuid7()))
+        await _prune(self._partitions.of(user_id), self._gateway_id, user_id, str(uuid_utils.uuid7()))
 
     async def run(self) -> None:
         """Write changes of states, and remove routes as connections go, in batches. Never returns."""
@@ -172,12 +172,12 @@ class ConnectionRegistry:
     async def flush(self) -> None:
         """Remove the routes that wait for it, or wait a second when a server is away."""
         batch, self._gone = self._gone[:DETACH_BATCH], self._gone[DETACH_BATCH:]
-        for index, users in self._shards.split({user for user, _ in batch}).items():
+        for index, users in self._partitions.split({user for user, _ in batch}).items():
             wanted = set(users)
             items = [item for item in batch if item[0] in wanted]
             try:
                 body = msgpack_encoder.encode(items)
-                await _detach(self._shards.at(index), self._gateway_id, body, limits.INBOX_SECONDS)
+                await _detach(self._partitions.at(index), self._gateway_id, body, limits.INBOX_SECONDS)
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 # A route that stays is removed by the first delivery that finds nobody here.
                 log.warning("routes.not_removed", count=len(items), error=repr(error))
@@ -186,11 +186,11 @@ class ConnectionRegistry:
     async def _write_states(self) -> None:
         """Write the states that changed, or wait a second when a server is away."""
         batch, self._states = self._states, {}
-        for index, users in self._shards.split({user for user, _ in batch}).items():
+        for index, users in self._partitions.split({user for user, _ in batch}).items():
             wanted = set(users)
             states = [(user, connection, active) for (user, connection), active in batch.items() if user in wanted]
             try:
-                await _set_active(self._shards.at(index), msgpack_encoder.encode(states), INACTIVE_SECONDS)
+                await _set_active(self._partitions.at(index), msgpack_encoder.encode(states), INACTIVE_SECONDS)
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 # Until then the notifier takes them for what they were; what is written to inactive ones is reported anyway.
                 log.warning("states.not_written", count=len(states), error=repr(error))
@@ -202,7 +202,7 @@ class ConnectionRegistry:
         if not items:
             return []
         answer = await _attach(
-            self._shards.of(items[0][0]),
+            self._partitions.of(items[0][0]),
             self._gateway_id,
             msgpack_encoder.encode(items),
             most,

@@ -43,8 +43,8 @@ def add_message_updated(effects: CycleEffects, edit: EditMessage, edited: Edited
         return
     _show(effects, audience, edit, edited.version)
     content = edited.content or ""
-    effects.shard_of(audience.other_id).changes.change_push(edited.message_id, edited.created_at, content)
-    last = effects.shard_of(edit.conversation_id).changes
+    effects.partition_of(audience.other_id).changes.change_push(edited.message_id, edited.created_at, content)
+    last = effects.partition_of(edit.conversation_id).changes
     last.change_last(edit.conversation_id, edit.seq, edited.version, edited.message_id, content)
 
 
@@ -58,8 +58,8 @@ def add_message_deleted(effects: CycleEffects, delete: DeleteMessage, deleted: D
         return
     _add_for_receiver(effects, audience, payload, deleted)
     _show(effects, audience._replace(other=True), delete, version)
-    effects.shard_of(audience.other_id).changes.change_push(deleted.message_id, deleted.created_at, None)
-    effects.shard_of(conversation_id).changes.change_last(conversation_id, seq, version, deleted.message_id, "")
+    effects.partition_of(audience.other_id).changes.change_push(deleted.message_id, deleted.created_at, None)
+    effects.partition_of(conversation_id).changes.change_last(conversation_id, seq, version, deleted.message_id, "")
     users = (audience.user_id, audience.other_id)
     effects.deleted.append(DeletedMessage(conversation_id, seq, payload.deleted_at, users))
 
@@ -92,7 +92,7 @@ def _add_for_receiver(
         events.add(open_event(MessageDeleted(payload)), audience.user_id, deleted.version)
     elif deleted.was_unread:
         counter = events.counter(payload.conversation_id)
-        effects.shard_of(audience.other_id).changes.recount(counter, count.unread, count.version)
+        effects.partition_of(audience.other_id).changes.recount(counter, count.unread, count.version)
 
 
 def _add(
@@ -114,4 +114,4 @@ def _add(
 def _show(effects: CycleEffects, audience: Audience, command: Change, version: int) -> None:
     users = (audience.user_id, audience.other_id) if audience.other else (audience.user_id,)
     for user_id in users:
-        effects.shard_of(user_id).changes.show(user_id, command.conversation_id, command.seq, version)
+        effects.partition_of(user_id).changes.show(user_id, command.conversation_id, command.seq, version)

@@ -18,7 +18,7 @@ from shared.protocol.conversations import (
     ConversationUpdatedPayload,
 )
 from shared.protocol.server import ConversationCleared, ConversationUpdated
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 
 log = structlog.get_logger(__name__)
 
@@ -32,11 +32,11 @@ _FORGET_HISTORY: Final = Script("services.messaging.fanout", "forget_history")
 class ConversationAnnouncer:
     """Sends `conversation.updated` and `conversation.cleared`. Raises what asyncpg and redis raise; repeating is harmless."""
 
-    def __init__(self, views: ConversationViews, fanout: Fanout, counts: UnreadCounts, shards: Shards) -> None:
+    def __init__(self, views: ConversationViews, fanout: Fanout, counts: UnreadCounts, partitions: Partitions) -> None:
         self._views = views
         self._fanout = fanout
         self._counts = counts
-        self._shards = shards
+        self._partitions = partitions
 
     async def updated(self, user_id: str, conversation_id: str) -> Conversation | None:
         """Announce the conversation as it stands. Returns it, or None when the conversation is not the user's.
@@ -61,18 +61,18 @@ class ConversationAnnouncer:
         await self._counts.clear(user_id, conversation_id, cleared.version)
         await self._wait_for_delivery(conversation_id, cleared.seq)
         event = open_event(ConversationCleared(ConversationClearedPayload(conversation_id, cleared.seq)))
-        await _FORGET_HISTORY(self._shards.of(user_id), user_id, conversation_id, cleared.seq, event)
+        await _FORGET_HISTORY(self._partitions.of(user_id), user_id, conversation_id, cleared.seq, event)
         effects = self._fanout.effects()
         effects.events_for(user_id).add(event, NOBODY)
         await self._fanout.deliver(effects)
 
     async def _wait_for_delivery(self, conversation_id: str, seq: int) -> None:
         """Wait until the messages up to `seq` are in the inboxes. Nothing is known of conversations that rested for long."""
-        shard = self._shards.of(conversation_id)
-        key = shard.key(keys.DELIVERED, conversation_id)
+        partition = self._partitions.of(conversation_id)
+        key = partition.key(keys.DELIVERED, conversation_id)
         pause, waited = 0.005, 0.0
         while waited < DELIVERY_SECONDS:
-            delivered = await shard.client.get(key)
+            delivered = await partition.client.get(key)
             if delivered is None or int(delivered) >= seq:
                 return
             await asyncio.sleep(pause)

@@ -3,22 +3,22 @@
 import msgspec
 
 from services.messaging.fanout.message_changes import DeletedMessage
-from services.messaging.fanout.shard_effects import ShardEffects
+from services.messaging.fanout.partition_effects import PartitionEffects
 from services.messaging.fanout.user_events import UserEvents
 from services.messaging.requests import Requester
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
 from shared.protocol.relay import BlockChanged
-from shared.redis import Shards
+from shared.redis import Partitions
 
 
 class CycleEffects:
     """Collects the effects of a cycle until fan-out delivers them. `trace`: the traceparent of the cycle, or ''."""
 
-    def __init__(self, shards: Shards, trace: str = "") -> None:
-        self._index_of = shards.index_of
+    def __init__(self, partitions: Partitions, trace: str = "") -> None:
+        self._index_of = partitions.index_of
         self.trace = trace
-        self.shards = [ShardEffects(trace, shards.at(index).key) for index in range(len(shards))]
+        self.partitions = [PartitionEffects(trace, partitions.at(index).key) for index in range(len(partitions))]
         self.message_ids: list[str] = []
         """Of what was appended; kept only where traces or debug lines are made of it."""
         self.directs: list[str] = []
@@ -32,21 +32,21 @@ class CycleEffects:
         """True when something is left to do after fan-out: for blocks, for inboxes, or for settings of conversations."""
         return bool(self.blocks or self.deleted or self.conversations)
 
-    def take_conversations(self) -> list[ShardEffects]:
-        """Move the latest messages and their changes, and nothing else, into new shard effects, which are returned."""
-        conversations = [ShardEffects(self.trace, shard.key) for shard in self.shards]
-        for taken, shard in zip(conversations, self.shards, strict=True):
-            taken.latest, shard.latest = shard.latest, {}
-            taken.changes = shard.changes.take_last_contents()
+    def take_conversations(self) -> list[PartitionEffects]:
+        """Move the latest messages and their changes, and nothing else, into new partition effects, which are returned."""
+        conversations = [PartitionEffects(self.trace, partition.key) for partition in self.partitions]
+        for taken, partition in zip(conversations, self.partitions, strict=True):
+            taken.latest, partition.latest = partition.latest, {}
+            taken.changes = partition.changes.take_last_contents()
         return conversations
 
-    def shard_of(self, name: str) -> ShardEffects:
+    def partition_of(self, name: str) -> PartitionEffects:
         """The effects on the server that holds the keys of a user or a conversation."""
-        return self.shards[self._index_of(name)]
+        return self.partitions[self._index_of(name)]
 
     def events_for(self, user_id: str) -> UserEvents:
         """The events of this user."""
-        return self.shards[self._index_of(user_id)].events_for(user_id)
+        return self.partitions[self._index_of(user_id)].events_for(user_id)
 
     def refuse(self, requester: Requester, code: ErrorCode, ref: ErrorReference, message: str | None = None) -> None:
         """Answer a command with an error, and its default message unless one is given."""

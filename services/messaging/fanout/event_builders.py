@@ -87,9 +87,9 @@ def add_message_new(
     announces = AnnouncedMessage(send, appended) if message.deleted_at is msgspec.UNSET else None
     effects.events_for(receiver_id).add_counted(counted_event(new), sender_id, count, announces)
     indicator = Indicator(conversation_id, sender_id, receiver_id)
-    shard = effects.shard_of(receiver_id)
-    shard.typing[indicator.key(shard.key)] = indicator
-    effects.shard_of(conversation_id).add_message(message, appended)
+    partition = effects.partition_of(receiver_id)
+    partition.typing[indicator.key(partition.key)] = indicator
+    effects.partition_of(conversation_id).add_message(message, appended)
 
 
 def with_sender(message: Message, appended: Appended) -> Message:
@@ -115,9 +115,9 @@ def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked, acknowle
     active client reported delivery just now, or 0; an inactive client's report holds back no push.
     """
     conversation_id, user_id = mark.conversation_id, mark.user_id
-    shard = effects.shard_of(user_id)
+    partition = effects.partition_of(user_id)
     needs_no_push = min(max(marked.read_seq, acknowledged), marked.delivered_seq)
-    shard.progress += (shard.key(keys.PROGRESS, user_id), conversation_id, needs_no_push)
+    partition.progress += (partition.key(keys.PROGRESS, user_id), conversation_id, needs_no_push)
     if marked.shows_delivered and mark.delivered_to is not None:
         at = instant(marked.delivered_at)
         delivered = MessageDeliveredUpdatePayload(conversation_id, user_id, marked.delivered_seq, at)
@@ -156,4 +156,4 @@ def add_system_message(effects: CycleEffects, send: SendMessage, message: Messag
         count = Count(send.conversation_id, unread, stored.version)
         announces = AnnouncedMessage(send, appended) if message.deleted_at is msgspec.UNSET else None
         effects.events_for(user_id).add_counted(counted_event(new), NOBODY, count, announces)
-        effects.shard_of(send.conversation_id).add_message(message, appended)
+        effects.partition_of(send.conversation_id).add_message(message, appended)

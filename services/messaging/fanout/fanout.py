@@ -8,14 +8,14 @@ from typing import Final
 
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.inbox_eraser import InboxEraser
+from services.messaging.fanout.partition_effects import PartitionEffects
 from services.messaging.fanout.processed_batches import MAX_BATCHES, MAX_SECONDS, ProcessedBatches
-from services.messaging.fanout.shard_effects import ShardEffects
 from services.messaging.fanout.user_events import AnnouncedMessage
 from services.messaging.fanout.wait_budget import WaitBudget
 from services.messaging.typing.indicators import Indicator
 from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 
 _FANOUT: Final = Script(
     "services.messaging.fanout", "shared.redis:epoch", "services.messaging.stores:rebuilding", "fanout"
@@ -46,16 +46,16 @@ class Fanout:
     `processed` knows which batches were stored and announced. `eraser` takes deleted messages out of inboxes.
     """
 
-    def __init__(self, shards: Shards, rebuild: Rebuild, max_deferral_seconds: float) -> None:
-        self.processed = ProcessedBatches(shards)
-        self.eraser = InboxEraser(shards)
-        self._shards = shards
+    def __init__(self, partitions: Partitions, rebuild: Rebuild, max_deferral_seconds: float) -> None:
+        self.processed = ProcessedBatches(partitions)
+        self.eraser = InboxEraser(partitions)
+        self._partitions = partitions
         self._rebuild = rebuild
         self._max_deferral_seconds = max_deferral_seconds
 
     def effects(self, trace: str = "") -> CycleEffects:
         """New, empty effects for these servers. Gateways continue the trace (a traceparent), if there is one."""
-        return CycleEffects(self._shards, trace)
+        return CycleEffects(self._partitions, trace)
 
     async def deliver(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
         """Deliver everything, the completions last. Raises RedisError, and
@@ -65,9 +65,9 @@ class Fanout:
         Returns the messages that no gateway took, and the typing indicators that ended. When there are none, and
         no block changed, the script remembers the batches as processed in the same step; with several servers it never does.
         """
-        if len(effects.shards) == 1:
+        if len(effects.partitions) == 1:
             remember = not effects.has_more
-            return await self._run(0, effects.shards[0], effects.directs, effects.completed, remember=remember)
+            return await self._run(0, effects.partitions[0], effects.directs, effects.completed, remember=remember)
         return await self._deliver_apart(effects)
 
     async def _deliver_apart(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
@@ -76,16 +76,20 @@ class Fanout:
         """
         conversations = effects.take_conversations()
         await asyncio.gather(
-            *(self._wait_for_turn(index, shard) for index, shard in enumerate(conversations) if shard.latest)
+            *(
+                self._wait_for_turn(index, partition)
+                for index, partition in enumerate(conversations)
+                if partition.latest
+            )
         )
         undelivered: list[AnnouncedMessage] = []
         ended: list[Indicator] = []
-        for shards in (effects.shards, conversations):
+        for partitions in (effects.partitions, conversations):
             for announced, typing in await asyncio.gather(
                 *(
-                    self._run(index, shard, [], [], overtake=True)
-                    for index, shard in enumerate(shards)
-                    if not shard.empty
+                    self._run(index, partition, [], [], overtake=True)
+                    for index, partition in enumerate(partitions)
+                    if not partition.empty
                 )
             ):
                 undelivered += announced
@@ -93,26 +97,26 @@ class Fanout:
         await self._reply(effects)
         return undelivered, ended
 
-    async def _wait_for_turn(self, index: int, shard: ShardEffects) -> None:
-        waiting = shard.latest.values()
+    async def _wait_for_turn(self, index: int, partition: PartitionEffects) -> None:
+        waiting = partition.latest.values()
         blob = msgpack_encoder.encode(([one.delivered_key for one in waiting], [one.follows or 0 for one in waiting]))
         budget = WaitBudget(self._max_deferral_seconds)
-        while not await _TURN(self._shards.at(index), blob) and await budget.wait():
+        while not await _TURN(self._partitions.at(index), blob) and await budget.wait():
             pass
 
     async def _run(
         self,
         index: int,
-        shard: ShardEffects,
+        partition: PartitionEffects,
         directs: list[str],
         completed: list[str | int],
         *,
         overtake: bool = False,
         remember: bool = False,
     ) -> tuple[list[AnnouncedMessage], list[Indicator]]:
-        tag, texts = str(random.getrandbits(31)), shard.texts()
-        blob = shard.encode(tag, directs, completed)
-        client = self._shards.at(index)
+        tag, texts = str(random.getrandbits(31)), partition.texts()
+        blob = partition.encode(tag, directs, completed)
+        client = self._partitions.at(index)
         budget = WaitBudget(self._max_deferral_seconds)
         while True:
             verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, *texts)
@@ -121,17 +125,17 @@ class Fanout:
             if verdict == OUTDATED:
                 raise OutdatedError
             if verdict == TOTALS_MISSING:
-                totals = await self._rebuild([shard.counters.users[place - 1] for place in answer[0]])
+                totals = await self._rebuild([partition.counters.users[place - 1] for place in answer[0]])
                 if totals:
-                    shard.counters.supply(totals)
-                    blob = shard.encode(tag, directs, completed)
+                    partition.counters.supply(totals)
+                    blob = partition.encode(tag, directs, completed)
             else:
                 overtake = not await budget.wait()
         numbers, shown = answer
-        ended = [shard.typing[key.decode()] for key in shown]
+        ended = [partition.typing[key.decode()] for key in shown]
         if not numbers:
             return [], ended
-        announced = shard.announced()
+        announced = partition.announced()
         found = [announced[number - 1] for number in numbers]
         return [message for message in found if message is not None], ended
 
@@ -141,8 +145,8 @@ class Fanout:
         for gateway_id, connection_id, text, user_id in zip(*[iter(effects.directs)] * 4, strict=True):
             routes = {connection_id: gateway_id}
             if user_id:
-                shard = self._shards.of(user_id)
-                found = await shard.client.hgetall(shard.key(keys.ROUTES, user_id))
+                partition = self._partitions.of(user_id)
+                found = await partition.client.hgetall(partition.key(keys.ROUTES, user_id))
                 routes |= {_text(connection): _text(gateway) for connection, gateway in found.items()}
             for connection, gateway in routes.items():
                 downlinks[gateway].directs.append(relay.Direct(connection, text))
@@ -152,8 +156,8 @@ class Fanout:
 
     async def _publish(self, gateway_id: str, downlink: relay.Downlink) -> None:
         """Gateways hear every partition, so the replies of different gateways go by different ones."""
-        shard = self._shards.of(gateway_id)
-        await shard.publish(shard.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))
+        partition = self._partitions.of(gateway_id)
+        await partition.publish(partition.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))
 
 
 def _text(value: bytes | str) -> str:

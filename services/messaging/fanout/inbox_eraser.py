@@ -14,7 +14,7 @@ from services.messaging.fanout.message_changes import DeletedMessage
 from shared.directory import ERASED_NAME
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.server import MessageDeleted, MessageUpdated, ReactionUpdated, event_type
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 
 _FIND: Final = Script("services.messaging.fanout", "find_entries")
 _REPLACE: Final = Script("services.messaging.fanout", "replace_entries")
@@ -28,8 +28,8 @@ _COUNTED: Final = '"total":'
 class InboxEraser:
     """Rewrites the inboxes of users."""
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
 
     async def erase(self, deleted: Iterable[DeletedMessage]) -> None:
         """Take these messages out of the inboxes of their users. Raises RedisError; repeating it changes nothing."""
@@ -50,15 +50,15 @@ class InboxEraser:
 
     async def _rewrite(self, user_id: str, patterns: Sequence[tuple[str, str]], change: Callable[[Any], Any]) -> None:
         """Change the events whose texts hold the first and match the second of a pair in `patterns`."""
-        shard = self._shards.of(user_id)
-        found = await _FIND(shard, user_id, msgpack_encoder.encode(patterns))
+        partition = self._partitions.of(user_id)
+        found = await _FIND(partition, user_id, msgpack_encoder.encode(patterns))
         replaced: list[str] = []
         for entry_id, text in zip(found[::2], found[1::2], strict=True):
             changed = _changed(text.decode(), change)
             if changed != text.decode():
                 replaced += (entry_id.decode(), changed)
         if replaced:
-            await _REPLACE(shard, user_id, msgpack_encoder.encode(replaced))
+            await _REPLACE(partition, user_id, msgpack_encoder.encode(replaced))
 
 
 def _changed(text: str, change: Callable[[Any], Any]) -> str:

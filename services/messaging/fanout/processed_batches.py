@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from shared.protocol import keys
 from shared.protocol.relay import CommandBatch
-from shared.redis import Shards
+from shared.redis import Partitions
 
 MAX_BATCHES: Final = 4096
 """The newest of each gateway that are remembered: half a minute under full load."""
@@ -22,8 +22,8 @@ MAX_SECONDS: Final = 3600
 class ProcessedBatches:
     """Keeps their ids in Redis. Every method raises RedisError."""
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
 
     async def find(self, batches: Iterable[CommandBatch]) -> set[tuple[str, int]]:
         """(gateway, batch) of those that were processed."""
@@ -44,15 +44,15 @@ class ProcessedBatches:
 
     async def _newest(self, batch: CommandBatch) -> int | None:
         """The newest batch that was processed of those with the same number modulo `MAX_BATCHES`."""
-        shard = self._shards.of(batch.gateway_id)
-        key = shard.key(keys.PROCESSED_BATCHES, batch.gateway_id)
-        newest = await shard.client.hget(key, str(batch.batch_id % MAX_BATCHES))
+        partition = self._partitions.of(batch.gateway_id)
+        key = partition.key(keys.PROCESSED_BATCHES, batch.gateway_id)
+        newest = await partition.client.hget(key, str(batch.batch_id % MAX_BATCHES))
         return None if newest is None else int(newest)
 
     async def _remember(self, gateway_id: str, batches: Mapping[Any, Any]) -> None:
-        shard = self._shards.of(gateway_id)
-        key = shard.key(keys.PROCESSED_BATCHES, gateway_id)
-        async with shard.client.pipeline(transaction=False) as pipe:
+        partition = self._partitions.of(gateway_id)
+        key = partition.key(keys.PROCESSED_BATCHES, gateway_id)
+        async with partition.client.pipeline(transaction=False) as pipe:
             pipe.hset(key, mapping=batches)
             pipe.expire(key, MAX_SECONDS)
             await pipe.execute()

@@ -28,7 +28,7 @@ class AnnouncedMessage(NamedTuple):
 class UserEvents:
     """Events for one user, in order.
 
-    Refers to the counters and not to the whole shard: a reference cycle would leave all of it to the garbage collector.
+    Refers to the counters and not to the whole partition: a reference cycle would leave all of it to the garbage collector.
     """
 
     __slots__ = ("_counters", "_places", "_total", "announced", "events", "texts", "user_id")

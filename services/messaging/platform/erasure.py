@@ -15,7 +15,7 @@ from shared.protocol.payloads import UserDeletedPayload
 from shared.protocol.relay import CommandBatch, DeleteMessage
 from shared.protocol.requests import Done
 from shared.protocol.server import UserDeleted
-from shared.redis import Shards
+from shared.redis import Partitions
 
 BATCH: Final = 100
 """Messages that one request deletes, or blocks that it lifts."""
@@ -37,9 +37,9 @@ class Erasure:
     """Deletes a user's messages as the user would, so that the others' devices, counts and quotes follow."""
 
     def __init__(
-        self, shards: Shards, data: UserData, blocks: Blocks, handlers: Handlers, fanout: Fanout, cycle: Cycle
+        self, partitions: Partitions, data: UserData, blocks: Blocks, handlers: Handlers, fanout: Fanout, cycle: Cycle
     ) -> None:
-        self._shards = shards
+        self._partitions = partitions
         self._data = data
         self._blocks = blocks
         self._handlers = handlers
@@ -79,10 +79,10 @@ class Erasure:
         told = UserDeleted(UserDeletedPayload(user_id, conversation_id))
         effects.events_for(found.other(user_id)).add(open_event(told), NOBODY)
         await self._cycle.publish(effects)
-        shard = self._shards.of(user_id)
-        await shard.client.delete(
-            shard.key(keys.UNREAD_CONVERSATION, user_id, conversation_id),
-            shard.key(keys.UNREAD_VERSION, user_id, conversation_id),
+        partition = self._partitions.of(user_id)
+        await partition.client.delete(
+            partition.key(keys.UNREAD_CONVERSATION, user_id, conversation_id),
+            partition.key(keys.UNREAD_VERSION, user_id, conversation_id),
         )
 
     async def _lift_blocks(self, user_id: str, after: str) -> Done:
@@ -99,6 +99,6 @@ class Erasure:
     async def _finish(self, user_id: str) -> None:
         """Delete the rest."""
         await self._data.forget(user_id)
-        shard = self._shards.of(user_id)
+        partition = self._partitions.of(user_id)
         for prefix in _OF_USER:
-            await shard.client.delete(shard.key(prefix, user_id))
+            await partition.client.delete(partition.key(prefix, user_id))

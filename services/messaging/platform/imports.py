@@ -12,7 +12,7 @@ from services.messaging.stores.sql import IMPORT_CONVERSATIONS, IMPORT_MESSAGES
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.requests import ImportedMessage
-from shared.redis import Shards
+from shared.redis import Partitions
 
 ATTEMPTS: Final = 8
 """A live message with the same key may win the race for it; then it is found the next time."""
@@ -22,9 +22,9 @@ _LOCK: Final = "SELECT FROM messaging.conversations WHERE id = ANY ($1::uuid[]) 
 class Imports:
     """Every method raises what asyncpg and redis raise, and may be repeated: what is there already is not new."""
 
-    def __init__(self, pool: Pool, shards: Shards) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions) -> None:
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
 
     async def conversations(self, given: Sequence[tuple[str, str, int]]) -> list[bool]:
         """Make conversations (users, Unix ms) where there are none. Says of each whether it is new."""
@@ -75,11 +75,11 @@ class Imports:
 
     async def _forget_latest(self, conversation_ids: set[str]) -> None:
         """Redis' copies of the last messages are void."""
-        for index, names in self._shards.split(conversation_ids).items():
-            shard = self._shards.at(index)
-            async with shard.client.pipeline(transaction=False) as pipe:
+        for index, names in self._partitions.split(conversation_ids).items():
+            partition = self._partitions.at(index)
+            async with partition.client.pipeline(transaction=False) as pipe:
                 for name in names:
-                    pipe.delete(shard.key(keys.LAST_MESSAGE, name), shard.key(keys.DELIVERED, name))
+                    pipe.delete(partition.key(keys.LAST_MESSAGE, name), partition.key(keys.DELIVERED, name))
                 await pipe.execute()
 
 

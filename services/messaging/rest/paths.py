@@ -26,7 +26,7 @@ from services.messaging.stores.reports import Reports
 from services.messaging.stores.unread import UnreadCounts
 from shared.directory import Directory
 from shared.postgres import Pool
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.rest.direct import add_direct
 from shared.rest.documents import document_routes
 from shared.rest.rate_limit import RateLimit
@@ -37,36 +37,36 @@ MINUTE_SECONDS: Final = 60
 
 
 def add_paths(
-    app: FastAPI, settings: Settings, pool: Pool, shards: Shards, fanout: Fanout, outgoing: OutgoingEvents
+    app: FastAPI, settings: Settings, pool: Pool, partitions: Partitions, fanout: Fanout, outgoing: OutgoingEvents
 ) -> None:
     """Add all paths to `app`. `fanout` and `outgoing` tell the user's devices and the notifier of changes."""
-    counts = UnreadCounts(pool, shards)
+    counts = UnreadCounts(pool, partitions)
     views = ConversationViews(pool, settings.signer())
     reads = Reads(ConversationList(pool), views, History(pool, settings.signer()))
     conversations = ConversationEndpoints(
         Conversations(pool, Outbox(settings.webhook_urls)),
         reads,
         Directory(pool),
-        ConversationAnnouncer(views, fanout, counts, shards),
+        ConversationAnnouncer(views, fanout, counts, partitions),
         outgoing,
     )
     if settings.new_conversations_per_hour:
         hourly = settings.new_conversations_per_hour
-        conversations.creations = RateLimit(shards, "conversations", HOUR_SECONDS / hourly, hourly)
-    endpoints = Endpoints(conversations, reads, _users(settings, pool, shards), counts)
+        conversations.creations = RateLimit(partitions, "conversations", HOUR_SECONDS / hourly, hourly)
+    endpoints = Endpoints(conversations, reads, _users(settings, pool, partitions), counts)
     add_direct(app, *endpoints.direct())
     app.include_router(endpoints.router())
     app.include_router(_reports(settings, pool).router())
     app.router.routes.extend(document_routes())
 
 
-def _users(settings: Settings, pool: Pool, shards: Shards) -> UserEndpoints:
+def _users(settings: Settings, pool: Pool, partitions: Partitions) -> UserEndpoints:
     directory = Directory(pool)
-    users = UserEndpoints(directory, People(pool, directory), Blocks(pool, shards))
+    users = UserEndpoints(directory, People(pool, directory), Blocks(pool, partitions))
     users.by_prefix = settings.user_search_by_prefix
     if settings.user_searches_per_minute:
         each_minute = settings.user_searches_per_minute
-        users.searches = RateLimit(shards, "users", MINUTE_SECONDS / each_minute, each_minute)
+        users.searches = RateLimit(partitions, "users", MINUTE_SECONDS / each_minute, each_minute)
     return users
 
 

@@ -8,7 +8,7 @@ from services.messaging.stores.sql import APPLY_BLOCK, BLOCKS, FIND_BLOCK, SET_B
 from services.messaging.stores.webhook_events import block_changed
 from shared.postgres import Pool
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.webhooks import NO_WEBHOOKS, Outbox
 
 
@@ -43,10 +43,10 @@ class BlockedUser(NamedTuple):
 class Blocks:
     """The blocks of all users."""
 
-    def __init__(self, pool: Pool, shards: Shards, outbox: Outbox = NO_WEBHOOKS) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
         self._outbox = outbox
-        self._shards = shards
+        self._partitions = partitions
 
     async def set(self, blocker: str, blocked: str, *, active: bool, issued_ms: int = 0) -> BlockSet:
         """Block or unblock. A repetition changes nothing, keeps the first time, and takes no transaction; so does a command that
@@ -86,6 +86,6 @@ class Blocks:
 
     async def _tell_gateways(self, pair: Pair, *, standing: bool) -> None:
         for user_id, other_id in ((pair.low, pair.high), (pair.high, pair.low)):
-            shard = self._shards.of(user_id)
-            client, key = shard.client, shard.key(keys.BLOCKED, user_id)
+            partition = self._partitions.of(user_id)
+            client, key = partition.client, partition.key(keys.BLOCKED, user_id)
             await (client.sadd(key, other_id) if standing else client.srem(key, other_id))

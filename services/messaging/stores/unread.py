@@ -10,7 +10,7 @@ from services.messaging.stores.sql import UNREAD, UNREAD_PART, UNREAD_SUMMARY
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import Script, Shards
+from shared.redis import Partitions, Script
 
 _WRITE: Final = Script("services.messaging.stores", "unread")
 _BEGIN: Final = Script("services.messaging.stores", "begin_unread")
@@ -45,9 +45,9 @@ class _Known(NamedTuple):
 class UnreadCounts:
     """The unread messages of users."""
 
-    def __init__(self, pool: Pool, shards: Shards) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions) -> None:
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
 
     async def rebuild(self, user_ids: Sequence[str], *, force: bool = False) -> None:
         """Put the users' counts into Redis. Counts there of a newer version stay, unless `force` is given.
@@ -79,7 +79,7 @@ class UnreadCounts:
     async def _rebuild_in_parts(self, user_id: str, *, force: bool) -> None:
         """Rebuild a user's counts, unless somebody else does, or is quicker. What is delivered meanwhile tells the rebuild."""
         name, after = uuid.uuid4().hex, FIRST
-        if not await _BEGIN(self._shards.of(user_id), user_id, name, int(force)):
+        if not await _BEGIN(self._partitions.of(user_id), user_id, name, int(force)):
             return
         while True:
             rows = await self._pool.fetch(UNREAD_PART, user_id, after, READ + 1)
@@ -105,7 +105,7 @@ class UnreadCounts:
     ) -> bool:
         """Write a part of a user's counts. False when that is not to be done any more (`lua/unread.lua`)."""
         flat = msgpack_encoder.encode([value for count in known for value in count])
-        return bool(await _WRITE(self._shards.of(user_id), user_id, flat, int(force), name, after, last))
+        return bool(await _WRITE(self._partitions.of(user_id), user_id, flat, int(force), name, after, last))
 
     async def of(self, user_id: str) -> dict[str, int]:
         """Conversation → unread messages, of the user's conversations that have any, from PostgreSQL."""
@@ -119,7 +119,7 @@ class UnreadCounts:
 
     async def clear(self, user_id: str, conversation_id: str, version: int) -> None:
         """The user has no unread messages in a conversation, by PostgreSQL's count of this version. Raises what redis raises."""
-        await _CLEAR(self._shards.of(user_id), user_id, conversation_id, version)
+        await _CLEAR(self._partitions.of(user_id), user_id, conversation_id, version)
 
     async def compare(self, user_id: str) -> list[Difference]:
         """Where Redis and PostgreSQL differ. While messages are under way they may, for a moment.
@@ -127,13 +127,13 @@ class UnreadCounts:
         A user whose total isn't in Redis has no copy there, and so none that is wrong.
         """
         known = (await self._known([user_id]))[user_id]
-        shard = self._shards.of(user_id)
-        names = [shard.key(keys.UNREAD_TOTAL, user_id)]
-        names += [shard.key(keys.UNREAD_CONVERSATION, user_id, count.conversation_id) for count in known]
+        partition = self._partitions.of(user_id)
+        names = [partition.key(keys.UNREAD_TOTAL, user_id)]
+        names += [partition.key(keys.UNREAD_CONVERSATION, user_id, count.conversation_id) for count in known]
         values = [
             value
             for first in range(0, len(names), READ)
-            for value in await shard.client.mget(names[first : first + READ])
+            for value in await partition.client.mget(names[first : first + READ])
         ]
         total, *counts = [None if value is None else int(value) for value in values]
         if total is None:

@@ -11,7 +11,7 @@ from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import TypingPayload
 from shared.protocol.relay import ENDS_NOTHING, Typing
 from shared.protocol.server import TypingStarted, TypingStopped
-from shared.redis import Key, Script, Shards
+from shared.redis import Key, Partitions, Script
 from shared.store_clock import StoreClock
 
 _TYPING: Final = Script("services.messaging.typing", "typing")
@@ -42,10 +42,10 @@ class Indicator(NamedTuple):
 class TypingIndicators:
     """Shows and ends indicators."""
 
-    def __init__(self, pool: Pool, shards: Shards, clock: StoreClock) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions, clock: StoreClock) -> None:
         self._clock = clock
         self._pool = pool
-        self._shards = shards
+        self._partitions = partitions
 
     async def apply(self, signals: Iterable[Typing]) -> list[Typing]:
         """Pass signals on to the other participants, unless a block stands. Returns those of outsiders, which go nowhere.
@@ -81,12 +81,12 @@ class TypingIndicators:
     async def _change(self, changes: list[tuple[Indicator, bool, int]]) -> None:
         parts: dict[int, list[Any]] = {}
         for indicator, active, at_ms in changes:
-            shard = self._shards.of(indicator.receiver_id)
-            part = parts.setdefault(shard.index, [])
-            part += (indicator.key(shard.key), indicator.ended_key(shard.key), active, at_ms)
+            partition = self._partitions.of(indicator.receiver_id)
+            part = parts.setdefault(partition.index, [])
+            part += (indicator.key(partition.key), indicator.ended_key(partition.key), active, at_ms)
             part += (indicator.receiver_id, indicator.typist_id, _text(indicator, active=active))
         for index, part in parts.items():
-            await _TYPING(self._shards.at(index), msgpack_encoder.encode(part), REMEMBERED_MS, SHORTEST_MS)
+            await _TYPING(self._partitions.at(index), msgpack_encoder.encode(part), REMEMBERED_MS, SHORTEST_MS)
 
 
 def _text(indicator: Indicator, *, active: bool) -> str:

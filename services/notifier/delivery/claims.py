@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Partitions
 
 REDIS_COMMANDS: Final = 16
 """Commands at once: the client has 64 connections to a server, and everybody else needs some of them."""
@@ -31,28 +31,28 @@ class Claims:
     shows the second notification in place of the first, since both have the same tag.
     """
 
-    def __init__(self, shards: Shards, request_seconds: float) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions, request_seconds: float) -> None:
+        self._partitions = partitions
         self._places = asyncio.Semaphore(REDIS_COMMANDS)
         self._sending_ms = round((request_seconds + MARGIN_SECONDS) * 1000)
 
     async def claim(self, user_id: str, message_id: str, subscription_id: str) -> Claim:
         """Try to become the one that sends it. Raises what redis-py raises, as the other methods do."""
-        shard = self._shards.of(user_id)
-        name = shard.key(keys.PUSHED, message_id, subscription_id)
+        partition = self._partitions.of(user_id)
+        name = partition.key(keys.PUSHED, message_id, subscription_id)
         async with self._places:
-            before: Any = await shard.client.set(name, Claim.SENDING, nx=True, get=True, px=self._sending_ms)
+            before: Any = await partition.client.set(name, Claim.SENDING, nx=True, get=True, px=self._sending_ms)
         return Claim.MINE if before is None else Claim(before.decode())
 
     async def accept(self, user_id: str, message_id: str, subscription_id: str) -> None:
         """The push service has it: it is never sent again."""
-        shard = self._shards.of(user_id)
-        name = shard.key(keys.PUSHED, message_id, subscription_id)
+        partition = self._partitions.of(user_id)
+        name = partition.key(keys.PUSHED, message_id, subscription_id)
         async with self._places:
-            await shard.client.set(name, Claim.ACCEPTED, ex=ACCEPTED_SECONDS)
+            await partition.client.set(name, Claim.ACCEPTED, ex=ACCEPTED_SECONDS)
 
     async def release(self, user_id: str, message_id: str, subscription_id: str) -> None:
         """It wasn't accepted: the next attempt may claim it."""
-        shard = self._shards.of(user_id)
+        partition = self._partitions.of(user_id)
         async with self._places:
-            await shard.client.delete(shard.key(keys.PUSHED, message_id, subscription_id))
+            await partition.client.delete(partition.key(keys.PUSHED, message_id, subscription_id))

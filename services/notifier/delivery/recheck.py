@@ -28,22 +28,22 @@ class Recheck:
 
     async def check(self, job: PushJob) -> Decided:
         """The job if it is still wanted, or what becomes of it. Raises what is no passing fault of a backend."""
-        shard = self._receivers.shard_of(job.message)
+        partition = self._receivers.partition_of(job.message)
         future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.get(shard)
+        waiting = self._waiting.get(partition)
         if waiting is None:
-            self._waiting[shard] = [(job, future)]
-            self._tasks.start(f"recheck {shard}", self._work(shard))
+            self._waiting[partition] = [(job, future)]
+            self._tasks.start(f"recheck {partition}", self._work(partition))
         else:
             waiting.append((job, future))
         return await future
 
-    async def _work(self, shard: int) -> None:
+    async def _work(self, partition: int) -> None:
         """Look up what waits, batch by batch, until nothing does."""
-        while waiting := self._waiting[shard]:
-            batch, self._waiting[shard] = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
+        while waiting := self._waiting[partition]:
+            batch, self._waiting[partition] = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
             try:
-                decided = await self._decide(shard, [job for job, _ in batch])
+                decided = await self._decide(partition, [job for job, _ in batch])
             except Exception as error:
                 for _, future in batch:
                     if not future.done():
@@ -52,10 +52,10 @@ class Recheck:
             for (_, future), result in zip(batch, decided, strict=True):
                 if not future.done():
                     future.set_result(result)
-        del self._waiting[shard]
+        del self._waiting[partition]
 
-    async def _decide(self, shard: int, jobs: Sequence[PushJob]) -> list[Decided]:
-        receivers = await self._receivers.of(shard, [job.message for job in jobs])
+    async def _decide(self, partition: int, jobs: Sequence[PushJob]) -> list[Decided]:
+        receivers = await self._receivers.of(partition, [job.message for job in jobs])
         if receivers is None:
             return [BACKEND_AWAY for _ in jobs]
         users = {job.message.receiver_id for job in jobs}

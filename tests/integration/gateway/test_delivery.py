@@ -13,7 +13,7 @@ from services.gateway.uplink.dispatcher import BULK_SECONDS
 from shared.auth.revocations import Revocations
 from shared.postgres import open_pool
 from shared.protocol import keys, limits, relay
-from shared.redis import open_shards
+from shared.redis import open_partitions
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
@@ -199,11 +199,11 @@ async def test_revocation_closes_older_tokens_on_every_gateway_and_refuses_them(
     gateways = [await start_gateway() for _ in range(2)]
     old = mint(alice, iat=1_700_000_000)
     sockets = [await gateway.connect(alice, token=old) for gateway in gateways]
-    shards = open_shards(redis_url)
+    partitions = open_partitions(redis_url)
     pool = await open_pool(SecretStr(database_url), size=1, application_name="test")
-    await Revocations(pool, shards).revoke(identity(alice), 60)
+    await Revocations(pool, partitions).revoke(identity(alice), 60)
     await pool.close()
-    await shards.aclose()
+    await partitions.aclose()
     async with asyncio.timeout(2):
         assert [await socket.closed() for socket in sockets] == [4401, 4401]
     assert (await refused(gateways[0].url, old)).status == 401

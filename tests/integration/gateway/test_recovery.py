@@ -10,7 +10,7 @@ from services.gateway.downlink import link, recovery
 from services.gateway.registry import connections
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from shared.protocol import keys, limits, relay
-from shared.redis import open_shards
+from shared.redis import open_partitions
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
@@ -154,8 +154,8 @@ async def test_events_between_route_and_reading_come_once(
     """The route stands before the inbox is read: what is published then waits, and what was read too is dropped."""
     other = await gateway.connect(alice)
     missed = await behind.append(identity(alice))
-    shards = open_shards(redis_url)
-    registry = ConnectionRegistry(shards, gateway.id)
+    partitions = open_partitions(redis_url)
+    registry = ConnectionRegistry(partitions, gateway.id)
     found = await registry.resume([(identity(alice), "c", str(other.cursor))])
     assert [text.decode() for text in found[0].events] == [missed.json]
     await behind.publish(gateway, deliveries=[missed])
@@ -164,7 +164,7 @@ async def test_events_between_route_and_reading_come_once(
     live = await behind.deliver([gateway], identity(alice))
     await until(lambda: len(other.events) >= 3)
     assert [one.text for one in other.received[1:]] == [missed.json, live.json]
-    await shards.aclose()
+    await partitions.aclose()
 
 
 async def test_a_redis_that_refuses_writes_ends_nothing(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.gateway.registry.connections import ConnectionRegistry
 from services.messaging.fanout.fanout import Fanout
 from shared.protocol import keys
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 
 PEERS = ["", "eve", "bob"]
 FORGED = ["0-0", "1-1", "999999999999999999-1"]
@@ -73,12 +73,12 @@ class Model:
 class UserEvents:
     """The same inbox in Redis: written by messaging's fan-out, read by a gateway's routes."""
 
-    def __init__(self, shards: Shards) -> None:
+    def __init__(self, partitions: Partitions) -> None:
         self.user = str(uuid.uuid4())
         self.model = Model()
-        self._client = shards.of(self.user).client
-        self._fanout = Fanout(shards, self._never, 0)
-        self._registry = ConnectionRegistry(shards, "gateway")
+        self._client = partitions.of(self.user).client
+        self._fanout = Fanout(partitions, self._never, 0)
+        self._registry = ConnectionRegistry(partitions, "gateway")
         self._number = 0
 
     async def _never(self, _users: list[str]) -> dict[str, int]:
@@ -135,27 +135,27 @@ class UserEvents:
         self.model.hidden = (self.model.hidden | {peer}) if active else (self.model.hidden - {peer})
 
 
-async def follow(shards: Shards, steps: list[Step]) -> None:
+async def follow(partitions: Partitions, steps: list[Step]) -> None:
     """Do the steps in both worlds."""
-    inbox = UserEvents(shards)
+    inbox = UserEvents(partitions)
     for name, *arguments in steps:
         await getattr(inbox, name)(*arguments)
 
 
 @pytest.fixture
-async def shards(redis_url: str) -> AsyncIterator[Shards]:
-    opened = open_shards(redis_url)
+async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
+    opened = open_partitions(redis_url)
     yield opened
     await opened.aclose()
 
 
-async def test_a_cursor_gets_everything_or_nothing(shards: Shards) -> None:
+async def test_a_cursor_gets_everything_or_nothing(partitions: Partitions) -> None:
     loop = asyncio.get_running_loop()
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def examples(steps: list[Step]) -> None:
-        asyncio.run_coroutine_threadsafe(follow(shards, steps), loop).result()
+        asyncio.run_coroutine_threadsafe(follow(partitions, steps), loop).result()
 
     # Hypothesis drives from a thread, so that the clients stay in their own loop.
     await asyncio.to_thread(examples)

@@ -81,7 +81,7 @@ async def test_a_silent_connection_is_asked_and_then_reported(
         sender_name="สมชาย",
     )
     # The text waits where a deletion finds it.
-    assert await Previews(gateway.process.shards).find(report) == "ก" * relay.MAX_PREVIEW_CHARACTERS
+    assert await Previews(gateway.process.partitions).find(report) == "ก" * relay.MAX_PREVIEW_CHARACTERS
     client.abort()
 
 

@@ -15,7 +15,7 @@ import pytest
 from services.media.app import Media
 from services.media.settings import MediaSettings
 from shared import postgres
-from shared.redis import open_shards
+from shared.redis import open_partitions
 from tests.support.s3_server import BUCKET, S3Server, s3_server
 from tests.support.uploads import File
 
@@ -107,13 +107,13 @@ def start(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, tm
         signer = settings.signer()
         assert signer is not None
         pool = await postgres.open_pool(settings.database_url, size=8, application_name="test")
-        shards = open_shards(settings.redis_urls)
-        media = Media(settings, pool, shards, signer)
+        partitions = open_partitions(settings.redis_urls)
+        media = Media(settings, pool, partitions, signer)
         try:
             yield Running(media, pool)
         finally:
             await media.aclose()
-            await shards.aclose()
+            await partitions.aclose()
             await pool.close()
 
     return started

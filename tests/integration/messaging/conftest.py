@@ -14,7 +14,7 @@ from services.messaging.stores.sql import HINTS
 from shared import postgres
 from shared.lifecycle import Supervisor
 from shared.protocol import topology
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from tests.support.messaging import Gateway, Replica, Talk, eventually
 from tests.support.messaging_process import SECRET, Broker
 from tests.support.messaging_rest import Rest
@@ -32,16 +32,16 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
 
 
 @pytest.fixture(params=[1, 2], ids=["one-partition", "two-partitions"])
-async def shards(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Shards]:
+async def partitions(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Partitions]:
     """What works with several partitions and what works with one differ: both are tested."""
-    opened = open_shards(redis_url) if request.param == 1 else two_partitions(redis_url)
+    opened = open_partitions(redis_url) if request.param == 1 else two_partitions(redis_url)
     yield opened
     await opened.aclose()
 
 
 @pytest.fixture
-def replica(pool: postgres.Pool, shards: Shards) -> Replica:
-    return Replica(pool, shards)
+def replica(pool: postgres.Pool, partitions: Partitions) -> Replica:
+    return Replica(pool, partitions)
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ async def talk(replica: Replica) -> Talk:
 
 
 @pytest.fixture
-async def gateway(shards: Shards, redis_url: str, talk: Talk) -> AsyncIterator[Gateway]:
+async def gateway(partitions: Partitions, redis_url: str, talk: Talk) -> AsyncIterator[Gateway]:
     """Alice and Bob are connected to it."""
     listener = Redis.from_url(redis_url)
-    opened = Gateway(shards, listener)
+    opened = Gateway(partitions, listener)
     await opened.open()
     await opened.plug(talk.one, talk.other)
     yield opened
@@ -72,7 +72,7 @@ async def broker(amqp_url: str) -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
-async def rest(pool: postgres.Pool, shards: Shards, database_url: str, redis_url: str) -> AsyncIterator[Rest]:
+async def rest(pool: postgres.Pool, partitions: Partitions, database_url: str, redis_url: str) -> AsyncIterator[Rest]:
     given = Settings.model_validate(
         {
             "database_url": database_url,
@@ -81,14 +81,14 @@ async def rest(pool: postgres.Pool, shards: Shards, database_url: str, redis_url
             "jwt_secret": SecretStr(SECRET),
         }
     )
-    transport = httpx.ASGITransport(Messaging(given, pool, shards, pool).http().app)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(Messaging(given, pool, partitions, pool).http().app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
         yield Rest(client)
 
 
 @pytest.fixture
 async def start(
-    pool: postgres.Pool, shards: Shards, database_url: str, amqp_url: str, redis_url: str
+    pool: postgres.Pool, partitions: Partitions, database_url: str, amqp_url: str, redis_url: str
 ) -> AsyncIterator[Start]:
     """Starts replicas inside the test's process, which end with the test."""
     supervisor = Supervisor()
@@ -103,7 +103,7 @@ async def start(
                 **settings,
             }
         )
-        messaging = Messaging(given, pool, shards, pool)
+        messaging = Messaging(given, pool, partitions, pool)
         messaging.start(supervisor)
         await eventually(lambda: is_ready(messaging))
         return messaging

@@ -12,7 +12,7 @@ from services.messaging.stores.messages import Appended, Draft
 from shared.postgres import Pool
 from tests.support.messaging import Replica, Talk, new_person
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 
 def drafts(*sends: "object") -> list[Draft]:

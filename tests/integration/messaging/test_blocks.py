@@ -13,7 +13,7 @@ from services.messaging.typing.indicators import Indicator
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import ENDS_NOTHING, Command, SetBlock, Typing
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually, new_person, somebody_waits
 
 
@@ -27,19 +27,19 @@ def block(blocker: Person, username: str, *, blocked: bool = True) -> SetBlock:
     return SetBlock(blocker.id, blocker.connection_id, username, blocked)
 
 
-async def hidden(shards: Shards, person: Person) -> set[str]:
+async def hidden(partitions: Partitions, person: Person) -> set[str]:
     """Whom gateways hide from a person in replays."""
-    found: Any = await shards.of(person.id).client.smembers(keys.key(keys.BLOCKED, person.id))
+    found: Any = await partitions.of(person.id).client.smembers(keys.key(keys.BLOCKED, person.id))
     return {member.decode() for member in found}
 
 
-async def test_blocking_by_name(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+async def test_blocking_by_name(replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions) -> None:
     await run(replica, gateway, block(talk.one, talk.other.username))
     (answer,) = gateway.answers(talk.one)
     assert (answer["type"], answer["payload"]["username"]) == ("block.added", talk.other.username)
     assert gateway.answers(talk.other) == []
-    assert await hidden(shards, talk.one) == {talk.other.id}
-    assert await hidden(shards, talk.other) == {talk.one.id}
+    assert await hidden(partitions, talk.one) == {talk.other.id}
+    assert await hidden(partitions, talk.other) == {talk.one.id}
     assert [(c.blocker, c.blocked, c.active) for c in replica.recorded.changes] == [(talk.one.id, talk.other.id, True)]
 
 
@@ -64,15 +64,15 @@ async def test_lifting_what_was_never_set_is_no_error(replica: Replica, talk: Ta
 
 
 async def test_a_block_of_both_ends_with_the_last(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     await run(replica, gateway, block(talk.one, talk.other.username), block(talk.other, talk.one.username))
     await run(replica, gateway, block(talk.one, talk.other.username, blocked=False))
-    assert await hidden(shards, talk.one) == {talk.other.id}
+    assert await hidden(partitions, talk.one) == {talk.other.id}
     await run(replica, gateway, talk.send(talk.one))
     assert gateway.answers(talk.one)[-1]["error"]["code"] == "blocked"
     await run(replica, gateway, block(talk.other, talk.one.username, blocked=False))
-    assert await hidden(shards, talk.one) == await hidden(shards, talk.other) == set()
+    assert await hidden(partitions, talk.one) == await hidden(partitions, talk.other) == set()
     await run(replica, gateway, talk.send(talk.one))
     assert len(gateway.events(talk.other)) == 1
 
@@ -126,7 +126,7 @@ async def test_a_block_that_is_set_while_the_conversation_is_made_counts(replica
 
 
 async def test_the_answer_reaches_the_other_devices(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     tablet = Person(talk.one.id, talk.one.username)
     await gateway.plug(tablet)
@@ -232,10 +232,10 @@ async def test_no_typing_passes_a_block(replica: Replica, talk: Talk, gateway: G
 
 
 async def test_a_signal_that_was_read_before_a_block_comes_too_late(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """The statement found no block, then the block was set: the script looks again."""
-    await shards.of(talk.other.id).client.sadd(keys.key(keys.BLOCKED, talk.other.id), talk.one.id)
+    await partitions.of(talk.other.id).client.sadd(keys.key(keys.BLOCKED, talk.other.id), talk.one.id)
     await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
     await run(replica, gateway)
     assert gateway.transients(talk.other) == []
@@ -257,10 +257,10 @@ async def test_an_end_where_nothing_began_leaves_what_another_device_shows(
     assert [event["type"] for event in typing.transients(talk.other)] == ["typing.start"]
 
 
-async def test_an_indicator_is_forgotten_by_itself(talk: Talk, typing: Gateway, shards: Shards) -> None:
-    shard = shards.of(talk.other.id)
-    key = Indicator(talk.id, talk.one.id, talk.other.id).key(shard.key)
-    assert 0 < await shard.client.pttl(key) <= 10_000
+async def test_an_indicator_is_forgotten_by_itself(talk: Talk, typing: Gateway, partitions: Partitions) -> None:
+    partition = partitions.of(talk.other.id)
+    key = Indicator(talk.id, talk.one.id, talk.other.id).key(partition.key)
+    assert 0 < await partition.client.pttl(key) <= 10_000
 
 
 async def test_a_late_removal_does_not_undo_a_newer_block(replica: Replica, talk: Talk, gateway: Gateway) -> None:
@@ -283,7 +283,7 @@ async def test_a_repetition_takes_no_transaction(replica: Replica, pool: Pool, t
 
 
 async def test_a_block_that_is_set_before_the_delivery_counts(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """The message is stored, and not yet delivered: its receiver gets it neither live nor from the inbox."""
     late = gateway.batch(talk.send(talk.one, "late", "t1"))
@@ -296,8 +296,8 @@ async def test_a_block_that_is_set_before_the_delivery_counts(
     await gateway.completed(late)
     assert gateway.deliveries(talk.other) == []
     assert [event["type"] for event in gateway.events(talk.one)] == ["message.sent"]
-    shard = shards.of(talk.other.id)
-    assert await shard.client.xlen(shard.key(keys.INBOX, talk.other.id)) == 1
+    partition = partitions.of(talk.other.id)
+    assert await partition.client.xlen(partition.key(keys.INBOX, talk.other.id)) == 1
 
 
 async def stored(replica: Replica, talk: Talk) -> bool:

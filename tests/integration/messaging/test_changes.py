@@ -11,7 +11,7 @@ from services.messaging.fanout.fanout import OutdatedError
 from shared.postgres import Pool
 from shared.protocol import keys, relay
 from shared.protocol.relay import Command
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.messaging import Gateway, Person, Replica, Talk
 
 
@@ -36,9 +36,9 @@ async def error(replica: Replica, gateway: Gateway, person: Person, command: Com
     return str(answer["error"]["code"])
 
 
-async def inbox_texts(shards: Shards, person: Person) -> bytes:
-    shard = shards.of(person.id)
-    entries: Any = await shard.client.xrange(shard.key(keys.INBOX, person.id))
+async def inbox_texts(partitions: Partitions, person: Person) -> bytes:
+    partition = partitions.of(person.id)
+    entries: Any = await partition.client.xrange(partition.key(keys.INBOX, person.id))
     return b"\n".join(fields[b"e"] for _, fields in entries)
 
 
@@ -124,7 +124,7 @@ async def test_refused_edits(replica: Replica, pool: Pool, talk: Talk, gateway: 
         timedelta(days=2),
     )
     assert await error(replica, gateway, talk.one, talk.edit(talk.one, 1, "x")) == "not_allowed"
-    endless = Replica(pool, replica.shards, edit_window_seconds=0)
+    endless = Replica(pool, replica.partitions, edit_window_seconds=0)
     await run(endless, gateway, talk.edit(talk.one, 1, "y"))
     assert (await shown(replica, talk, 1))["content"] == "y"
     assert await error(replica, gateway, talk.other, talk.delete(talk.other, 1)) == "not_allowed"
@@ -180,7 +180,7 @@ async def test_unread_counts_fall_with_an_unread_message(replica: Replica, talk:
 
 
 async def test_a_deleted_text_is_nowhere(
-    replica: Replica, pool: Pool, shards: Shards, talk: Talk, gateway: Gateway
+    replica: Replica, pool: Pool, partitions: Partitions, talk: Talk, gateway: Gateway
 ) -> None:
     await run(replica, gateway, talk.send(talk.one, "zebra-one", "t1", metadata='{"k":"zebra-meta"}'))
     await run(replica, gateway, talk.edit(talk.one, 1, "zebra-two"))
@@ -190,13 +190,13 @@ async def test_a_deleted_text_is_nowhere(
     for table in ("messages", "revisions", "reactions", "conversations", "receipts"):
         rows = await pool.fetch(f"SELECT t::text AS row FROM messaging.{table} t WHERE t::text LIKE '%zebra%'")
         assert rows == [], table
-    for index in range(len(shards)):
-        client = shards.at(index).client
+    for index in range(len(partitions)):
+        client = partitions.at(index).client
         async for key in client.scan_iter(count=1000):
             assert b"zebra" not in (await client.dump(key) or b""), key
     replay = [
         json.loads(text + b"}") if not text.endswith(b'"total":') else json.loads(text + b"0}}}")
-        for text in (await inbox_texts(shards, talk.other)).split(b"\n")
+        for text in (await inbox_texts(partitions, talk.other)).split(b"\n")
     ]
     shows = [(event["type"], event["payload"]) for event in replay]
     kinds = [kind for kind, _ in shows]
@@ -208,7 +208,7 @@ async def test_a_deleted_text_is_nowhere(
 
 @pytest.mark.parametrize("change", ["edit", "delete"])
 async def test_a_replica_that_announces_late_shows_what_stands(
-    replica: Replica, shards: Shards, talk: Talk, gateway: Gateway, change: str
+    replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway, change: str
 ) -> None:
     """It has stored a message; before it announces that, another replica has changed the message and announced so."""
     await run(replica, gateway, talk.send(talk.one, "first", "t0"))
@@ -218,11 +218,11 @@ async def test_a_replica_that_announces_late_shows_what_stands(
     await run(replica, gateway, command)
     with pytest.raises(OutdatedError):
         await replica.fanout.deliver(late)
-    assert b"zebra" not in await inbox_texts(shards, talk.other)
+    assert b"zebra" not in await inbox_texts(partitions, talk.other)
     # As the cycle does then: all is read again, and the command is a repetition.
     await run(replica, gateway, send, again=True)
     for person in (talk.one, talk.other):
-        texts = await inbox_texts(shards, person)
+        texts = await inbox_texts(partitions, person)
         assert b"zebra" not in texts
         shown_by = [text for text in texts.split(b"\n") if b'"seq":2' in text and b'"message":{' in text]
         assert shown_by
@@ -230,31 +230,31 @@ async def test_a_replica_that_announces_late_shows_what_stands(
     assert await replica.counts.compare(talk.other.id) == []
 
 
-async def test_the_last_message_follows(replica: Replica, shards: Shards, talk: Talk, gateway: Gateway) -> None:
-    shard = shards.of(talk.id)
-    last = shard.key(keys.LAST_MESSAGE, talk.id)
+async def test_the_last_message_follows(replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway) -> None:
+    partition = partitions.of(talk.id)
+    last = partition.key(keys.LAST_MESSAGE, talk.id)
     await run(replica, gateway, talk.send(talk.one, "one"), talk.send(talk.one, "two"))
     await run(replica, gateway, talk.edit(talk.one, 1, "not last"))
-    assert await shard.client.hget(last, "content") == b"two"
+    assert await partition.client.hget(last, "content") == b"two"
     await run(replica, gateway, talk.edit(talk.one, 2, "last"))
-    assert await shard.client.hget(last, "content") == b"last"
+    assert await partition.client.hget(last, "content") == b"last"
     await run(replica, gateway, talk.delete(talk.one, 2))
-    assert await shard.client.hget(last, "content") == b""
+    assert await partition.client.hget(last, "content") == b""
 
 
 async def test_a_waiting_push_follows(
-    replica: Replica, pool: Pool, shards: Shards, talk: Talk, gateway: Gateway
+    replica: Replica, pool: Pool, partitions: Partitions, talk: Talk, gateway: Gateway
 ) -> None:
     await run(replica, gateway, talk.send(talk.one, "one"))
     message_id = await pool.fetchval("SELECT id::text FROM messaging.messages WHERE conversation_id = $1", talk.id)
-    shard = shards.of(talk.other.id)
-    key, preview = shard.key(keys.CHANGED, message_id), shard.key(keys.PREVIEW, message_id)
-    await shard.client.set(preview, "one")
+    partition = partitions.of(talk.other.id)
+    key, preview = partition.key(keys.CHANGED, message_id), partition.key(keys.PREVIEW, message_id)
+    await partition.client.set(preview, "one")
     await run(replica, gateway, talk.edit(talk.one, 1, "two"))
-    assert await shard.client.get(preview) is None
-    assert await shard.client.get(key) == keys.CHANGED_TEXT.encode() + b"two"
+    assert await partition.client.get(preview) is None
+    assert await partition.client.get(key) == keys.CHANGED_TEXT.encode() + b"two"
     await run(replica, gateway, talk.delete(talk.one, 1))
-    assert await shard.client.get(key) == keys.CHANGED_DELETED.encode()
+    assert await partition.client.get(key) == keys.CHANGED_DELETED.encode()
 
 
 async def test_a_repeated_send_returns_the_message_as_it_stands(replica: Replica, talk: Talk, gateway: Gateway) -> None:
@@ -345,7 +345,7 @@ async def test_metadata_comes_back(replica: Replica, talk: Talk, gateway: Gatewa
 
 
 async def test_a_block_stops_changes_and_hides_a_deletion(
-    replica: Replica, shards: Shards, talk: Talk, gateway: Gateway
+    replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway
 ) -> None:
     await run(replica, gateway, talk.send(talk.one, "one"), talk.send(talk.one, "two"))
     await run(replica, gateway, relay.SetBlock(talk.other.id, talk.other.connection_id, talk.one.username, True))
@@ -355,7 +355,7 @@ async def test_a_block_stops_changes_and_hides_a_deletion(
     await run(replica, gateway, talk.delete(talk.one, 1))
     assert [event["type"] for event in gateway.events(talk.one)] == ["message.deleted"]
     assert gateway.events(talk.other) == []
-    assert b'"one"' not in await inbox_texts(shards, talk.other)
+    assert b'"one"' not in await inbox_texts(partitions, talk.other)
     assert "deletedAt" in await shown(replica, talk, 1, talk.other)
     assert await replica.counts.of(talk.other.id) == {talk.id: 1}
     assert await replica.counts.compare(talk.other.id) == []

@@ -25,10 +25,10 @@ from services.messaging.typing.indicators import Indicator
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import Command
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.messaging import Gateway, Person, Replica, Talk
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 SIDES = st.sampled_from([0, 1])
 SEQS = st.integers(1, 4)
@@ -142,9 +142,9 @@ def message_of(shown: Any, sides: dict[str, int]) -> Message:
 class LateReplica(Replica):
     """A replica that stores at once, and announces when `release` is set."""
 
-    def __init__(self, pool: Pool, shards: Shards) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions) -> None:
         # A gap that waits for the other replica is overtaken soon: clients show messages by seq.
-        super().__init__(pool, shards, max_deferral_seconds=0.02)
+        super().__init__(pool, partitions, max_deferral_seconds=0.02)
         self.release = asyncio.Event()
         self._deliver = self.fanout.deliver
         self.fanout.deliver = self._deliver_late  # type: ignore[method-assign]
@@ -171,7 +171,7 @@ class World:
         late: list[LateReplica] = []
         runs: list[tuple[bool, asyncio.Task[None]]] = []
         for (action, _, gateway, is_late), (_, text, number) in zip(step, acted, strict=True):
-            replica = LateReplica(self._replica.pool, self._replica.shards)
+            replica = LateReplica(self._replica.pool, self._replica.partitions)
             late.append(replica)
             if not is_late:
                 replica.release.set()
@@ -248,8 +248,8 @@ class World:
 
     async def _replay(self, person: Person) -> list[Any]:
         """What a client gets that comes back with its very first cursor."""
-        shard = self._replica.shards.of(person.id)
-        entries: Any = await shard.client.xrange(shard.key(keys.INBOX, person.id))
+        partition = self._replica.partitions.of(person.id)
+        entries: Any = await partition.client.xrange(partition.key(keys.INBOX, person.id))
         texts = [fields[b"e"] for _, fields in entries]
         return [json.loads(text + (b"0}}}" if text.endswith(b'"total":') else b"}")) for text in texts if text]
 
@@ -258,10 +258,10 @@ BEGUN_MS = time.time_ns() // 1_000_000
 
 
 @pytest.fixture
-async def gateways(shards: Shards, redis_url: str) -> AsyncIterator[list[Gateway]]:
+async def gateways(partitions: Partitions, redis_url: str) -> AsyncIterator[list[Gateway]]:
     """Two."""
     listener = Redis.from_url(redis_url)
-    both = [Gateway(shards, listener), Gateway(shards, listener)]
+    both = [Gateway(partitions, listener), Gateway(partitions, listener)]
     for gateway in both:
         await gateway.open()
     yield both

@@ -6,7 +6,7 @@ import pytest
 
 from shared.postgres import Pool
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.backends import Backends
 from tests.support.messaging import new_person
 from tools.chatctl.failure import Failure
@@ -14,9 +14,9 @@ from tools.chatctl.revoke import revoke
 from tools.stack import ladder
 
 
-@pytest.mark.parametrize("shards", [1], indirect=True)
+@pytest.mark.parametrize("partitions", [1], indirect=True)
 async def test_a_user_is_revoked_by_name(
-    pool: Pool, shards: Shards, backends: Backends, database_url: str, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, partitions: Partitions, backends: Backends, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls = {ladder.DATABASE: database_url, ladder.REDIS: backends.redis, ladder.AMQP: backends.amqp}
     for kind, url in urls.items():
@@ -24,8 +24,8 @@ async def test_a_user_is_revoked_by_name(
     person = await new_person(pool)
     await asyncio.to_thread(revoke, person.username, 1)
     revoked = keys.key(keys.REVOKED, person.id)
-    assert 0 < await shards.of(person.id).client.ttl(revoked) <= 86_400
+    assert 0 < await partitions.of(person.id).client.ttl(revoked) <= 86_400
     await asyncio.to_thread(revoke, person.username)
-    assert await shards.of(person.id).client.ttl(revoked) == -1
+    assert await partitions.of(person.id).client.ttl(revoked) == -1
     with pytest.raises(Failure, match="nobody-at-all"):
         await asyncio.to_thread(revoke, "nobody-at-all", 1)

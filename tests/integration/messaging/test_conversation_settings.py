@@ -7,11 +7,11 @@ import pytest
 
 from shared.postgres import Pool
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
 from tests.support.messaging_rest import Rest
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 UNTOUCHED = {
     "mutedUntil": None,
@@ -50,9 +50,9 @@ async def listed(rest: Rest, person: Person, **filters: Any) -> list[str]:
             return found
 
 
-async def inbox(shards: Shards, person: Person) -> list[tuple[int, str]]:
+async def inbox(partitions: Partitions, person: Person) -> list[tuple[int, str]]:
     """(offset, text) of each entry of a user's inbox."""
-    entries: Any = await shards.of(person.id).client.xrange(keys.key(keys.INBOX, person.id))
+    entries: Any = await partitions.of(person.id).client.xrange(keys.key(keys.INBOX, person.id))
     return [(int(entry_id.split(b"-")[0]), fields[b"e"].decode()) for entry_id, fields in entries]
 
 
@@ -322,7 +322,9 @@ async def test_reading_ends_marked_unread(rest: Rest, replica: Replica, talk: Ta
     assert (shown["markedUnread"], shown["readSeq"]) == (False, 1)
 
 
-async def test_delete_for_me(rest: Rest, replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+async def test_delete_for_me(
+    rest: Rest, replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
+) -> None:
     await say(
         replica, gateway, talk.send(talk.other, "one"), talk.send(talk.one, "two"), talk.send(talk.other, "three")
     )
@@ -341,7 +343,7 @@ async def test_delete_for_me(rest: Rest, replica: Replica, talk: Talk, gateway: 
         assert (await rest.get(talk.one, f"{path}/messages", **query))["items"] == []
     assert await listed(rest, talk.one) == []
     assert await rest.get(talk.one, "/chat/unread") == {"total": 0, "conversations": {}}
-    client = shards.of(talk.one.id).client
+    client = partitions.of(talk.one.id).client
     assert await client.get(keys.key(keys.UNREAD_TOTAL, talk.one.id)) == b"0"
     # The other side notices nothing.
     assert gateway.events(talk.other, "conversation.cleared") == gateway.events(talk.other, "message.read_update") == []
@@ -360,7 +362,7 @@ async def test_delete_for_me(rest: Rest, replica: Replica, talk: Talk, gateway: 
 
 
 async def test_cleared_history_is_not_replayed(
-    rest: Rest, replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    rest: Rest, replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     other = await replica.talk()
     await say(replica, gateway, talk.send(talk.other, "secret"), talk.send(talk.one, "reply secret"))
@@ -368,14 +370,14 @@ async def test_cleared_history_is_not_replayed(
     elsewhere = Talk((await replica.conversations.create(talk.one.id, other.one.id))[0], talk.one, other.one)
     await say(replica, gateway, elsewhere.send(other.one, "kept"))
     await clear(rest, talk.one, talk)
-    entries = await inbox(shards, talk.one)
+    entries = await inbox(partitions, talk.one)
     texts = [text for _, text in entries]
     assert not any("secret" in text for text in texts)
     assert sum("kept" in text for text in texts) == 1
     offsets = [offset for offset, _ in entries]
     assert offsets == list(range(offsets[0], offsets[0] + len(entries)))
     # The other side keeps what it has.
-    assert any("secret" in text for _, text in await inbox(shards, talk.other))
+    assert any("secret" in text for _, text in await inbox(partitions, talk.other))
 
 
 async def test_around_a_message(rest: Rest, replica: Replica, talk: Talk, gateway: Gateway) -> None:

@@ -20,7 +20,7 @@ from shared.protocol import keys, limits
 from shared.protocol.relay import Command, CommandBatch
 from shared.protocol.topology import QUEUES
 from shared.rabbitmq import Publisher
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.redis.previews import Previews
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
 from tests.support.redis import clients
@@ -33,9 +33,9 @@ async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:
     await gateway.completed(batch)
 
 
-async def entries(shards: Shards, person: Person) -> list[tuple[str, dict[bytes, bytes]]]:
+async def entries(partitions: Partitions, person: Person) -> list[tuple[str, dict[bytes, bytes]]]:
     """A person's inbox: (entry id, fields)."""
-    found: Any = await shards.of(person.id).client.xrange(keys.key(keys.INBOX, person.id))
+    found: Any = await partitions.of(person.id).client.xrange(keys.key(keys.INBOX, person.id))
     return [(entry.decode(), fields) for entry, fields in found]
 
 
@@ -51,8 +51,8 @@ def deferred() -> float:
     return REGISTRY.get_sample_value("chat_messaging_deferred_total") or 0.0
 
 
-async def total(shards: Shards, person: Person) -> int:
-    return int(await shards.of(person.id).client.get(keys.key(keys.UNREAD_TOTAL, person.id)) or -1)
+async def total(partitions: Partitions, person: Person) -> int:
+    return int(await partitions.of(person.id).client.get(keys.key(keys.UNREAD_TOTAL, person.id)) or -1)
 
 
 async def test_a_message_reaches_both_sides(replica: Replica, talk: Talk, gateway: Gateway) -> None:
@@ -78,14 +78,14 @@ async def test_what_went_out_live_is_what_history_says(replica: Replica, talk: T
 
 
 async def test_offsets_have_no_gaps_and_cursors_name_entries(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     for size in (3, 1, 2):
         await run(replica, gateway, *(talk.send(talk.one) for _ in range(size)))
     for person in (talk.one, talk.other):
         offsets = [delivery.offset for delivery in gateway.deliveries(person)]
         assert offsets == list(range(offsets[0], offsets[0] + 6))
-        inbox = await entries(shards, person)
+        inbox = await entries(partitions, person)
         assert [event["cursor"] for event in gateway.events(person)] == [entry for entry, _ in inbox]
         for delivery, (entry, fields) in zip(gateway.deliveries(person), inbox, strict=True):
             total = {} if delivery.total is None else {b"u": str(delivery.total).encode()}
@@ -95,27 +95,29 @@ async def test_offsets_have_no_gaps_and_cursors_name_entries(
 
 
 async def test_a_recreated_inbox_never_reuses_offsets(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     await run(replica, gateway, *(talk.send(talk.one) for _ in range(5)))
-    await shards.of(talk.other.id).client.delete(keys.key(keys.INBOX_OFFSET, talk.other.id))
+    await partitions.of(talk.other.id).client.delete(keys.key(keys.INBOX_OFFSET, talk.other.id))
     await run(replica, gateway, talk.send(talk.one))
     before, after = gateway.deliveries(talk.other)[-2:]
     assert after.offset > before.offset + 1
-    assert len(await entries(shards, talk.other)) == 1
+    assert len(await entries(partitions, talk.other)) == 1
 
 
-async def test_an_inbox_is_bounded_and_ends(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+async def test_an_inbox_is_bounded_and_ends(
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
+) -> None:
     for _ in range(4):
         await run(replica, gateway, *(talk.send(talk.one, "x" * 100) for _ in range(200)))
-    assert len(await entries(shards, talk.other)) <= limits.INBOX_EVENTS + 100
-    client = shards.of(talk.other.id).client
+    assert len(await entries(partitions, talk.other)) <= limits.INBOX_EVENTS + 100
+    client = partitions.of(talk.other.id).client
     for prefix in (keys.INBOX, keys.INBOX_OFFSET):
         assert 0 < await client.ttl(keys.key(prefix, talk.other.id)) <= limits.INBOX_SECONDS
 
 
 async def test_what_a_client_repeats_is_answered_to_its_sender_alone(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """In one batch, in one cycle, and later."""
     send = talk.send(talk.one, "hi", "t1")
@@ -127,14 +129,14 @@ async def test_what_a_client_repeats_is_answered_to_its_sender_alone(
     assert len({event["payload"]["message"]["id"] for event in events}) == 1
     assert {event["payload"]["message"]["seq"] for event in events} == {1}
     assert gateway.events(talk.other)[0]["payload"]["unread"] == {"conversation": 1, "total": 1}
-    assert await total(shards, talk.other) == 1
-    assert len(await entries(shards, talk.other)) == 1
+    assert await total(partitions, talk.other) == 1
+    assert len(await entries(partitions, talk.other)) == 1
 
 
 async def test_racing_repetitions_reach_the_receiver_once(
-    replica: Replica, talk: Talk, gateway: Gateway, pool: Pool, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, pool: Pool, partitions: Partitions
 ) -> None:
-    replicas = [replica, Replica(pool, shards)]
+    replicas = [replica, Replica(pool, partitions)]
     batches = [gateway.batch(talk.send(talk.one, "hi", "t1")) for _ in range(6)]
     await asyncio.gather(*(replicas[place % 2].cycle.run([batch]) for place, batch in enumerate(batches)))
     await gateway.until(lambda: len(gateway.events(talk.one)) == 6)
@@ -143,19 +145,19 @@ async def test_racing_repetitions_reach_the_receiver_once(
 
 
 async def test_who_repeats_after_a_crash_does_not_take_the_message_from_its_receiver(
-    talk: Talk, gateway: Gateway, pool: Pool, shards: Shards
+    talk: Talk, gateway: Gateway, pool: Pool, partitions: Partitions
 ) -> None:
     """A replica died between commit and fan-out. The client repeats by another gateway, before and beside the redelivery."""
-    replica = Replica(pool, shards, max_deferral_seconds=0.5)
+    replica = Replica(pool, partitions, max_deferral_seconds=0.5)
     send = talk.send(talk.one, "hi", "t1")
-    await replica.handlers.send([(gateway.batch(), 0, send)], CycleEffects(shards))
+    await replica.handlers.send([(gateway.batch(), 0, send)], CycleEffects(partitions))
     await run(replica, gateway, send)
     assert (len(gateway.events(talk.one)), gateway.events(talk.other)) == (1, [])
     redelivered, beside = gateway.batch(send, talk.send(talk.one, "fresh", "t2"), again=True), gateway.batch(send)
     await replica.cycle.run([beside, redelivered])
     await gateway.completed(redelivered)
     assert [event["payload"]["message"]["seq"] for event in gateway.events(talk.other)] == [1, 2]
-    assert await total(shards, talk.other) == 2
+    assert await total(partitions, talk.other) == 2
     assert await replica.counts.compare(talk.other.id) == []
 
 
@@ -176,7 +178,7 @@ async def test_a_batch_that_failed_for_good_after_the_commit_is_told_command_by_
 
 
 async def test_a_batch_that_comes_again_changes_nothing(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """As after a crash between commit and acknowledgement; the second message has no tempId to be known by."""
     batch = gateway.batch(talk.send(talk.one, "a", "t1"), talk.send(talk.one, "b"), talk.read(talk.one))
@@ -185,17 +187,17 @@ async def test_a_batch_that_comes_again_changes_nothing(
     await gateway.until(lambda: sum(len(downlink.completed) for downlink in gateway.downlinks) == 2)
     assert [e["payload"]["message"]["seq"] for e in gateway.events(talk.other, "message.new")] == [1, 2]
     assert len(gateway.events(talk.one)) == 3
-    assert await total(shards, talk.other) == 2
+    assert await total(partitions, talk.other) == 2
     assert await replica.counts.of(talk.other.id) == {talk.id: 2}
 
 
 async def test_what_nobody_took_is_reported_again_until_it_was(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """A replica died between delivering and reporting to the notifier."""
-    await shards.of(talk.other.id).client.delete(keys.key(keys.ROUTES, talk.other.id))
+    await partitions.of(talk.other.id).client.delete(keys.key(keys.ROUTES, talk.other.id))
     batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
-    effects = CycleEffects(shards)
+    effects = CycleEffects(partitions)
     await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], effects)
     effects.complete(batch.gateway_id, batch.batch_id)
     undelivered, _ = await replica.fanout.deliver(effects)
@@ -269,45 +271,47 @@ async def test_totals_run_over_all_conversations(replica: Replica, talk: Talk, g
 
 
 async def test_counts_that_redis_lost_are_rebuilt(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     # Redis has forgotten as well that the messages before were delivered: nobody is waited for.
-    impatient = Replica(replica.pool, shards, max_deferral_seconds=0)
+    impatient = Replica(replica.pool, partitions, max_deferral_seconds=0)
     await run(replica, gateway, *(talk.send(talk.one) for _ in range(3)))
-    for client in clients(shards):
+    for client in clients(partitions):
         await client.flushdb()
     await gateway.plug(talk.one, talk.other)
     gateway.forget()
     await run(impatient, gateway, talk.send(talk.one, "after"))
     assert gateway.events(talk.other)[0]["payload"]["unread"] == {"conversation": 4, "total": 4}
-    assert await total(shards, talk.other) == 4
+    assert await total(partitions, talk.other) == 4
 
 
 async def test_a_late_count_of_an_older_version_is_not_applied(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """One replica's delivery comes after a later one of another: the later count stays."""
     await run(replica, gateway, talk.send(talk.one, "a", "t1"))
     late = gateway.batch(talk.send(talk.one, "b", "t2"))
     stall = Stall(replica)
     waiting = asyncio.create_task(replica.cycle.run([late]))
-    other_replica = Replica(replica.pool, shards)
+    other_replica = Replica(replica.pool, partitions)
     await eventually(lambda: has(replica, talk, 2))
     await run(other_replica, gateway, talk.read(talk.other))
     stall.release()
     await waiting
     await gateway.completed(late)
     assert [event["payload"]["unread"]["total"] for event in gateway.events(talk.other)] == [1, 0, 0]
-    assert await total(shards, talk.other) == 0
+    assert await total(partitions, talk.other) == 0
     assert await replica.counts.of(talk.other.id) == {}
     assert await replica.counts.compare(talk.other.id) == []
 
 
-async def test_the_last_message_is_cached(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
+async def test_the_last_message_is_cached(
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
+) -> None:
     await run(
         replica, gateway, talk.send(talk.one, "a", "t1"), talk.send(talk.other, "b"), talk.send(talk.one, "a", "t1")
     )
-    client, key = shards.of(talk.id).client, keys.key(keys.LAST_MESSAGE, talk.id)
+    client, key = partitions.of(talk.id).client, keys.key(keys.LAST_MESSAGE, talk.id)
     found: Any = await client.hgetall(key)
     cached = {name.decode(): value.decode() for name, value in found.items()}
     newest = gateway.events(talk.other, "message.sent")[0]["payload"]["message"]
@@ -325,9 +329,9 @@ async def test_the_last_message_is_cached(replica: Replica, talk: Talk, gateway:
 
 
 async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
-    client, routes = shards.of(talk.other.id).client, keys.key(keys.ROUTES, talk.other.id)
+    client, routes = partitions.of(talk.other.id).client, keys.key(keys.ROUTES, talk.other.id)
     await client.delete(routes)
     await client.hset(routes, mapping={"one": "gateway-dead", "two": "gateway-dead"})
     await run(replica, gateway, talk.send(talk.one, "anybody?"), talk.send(talk.other, "me"))
@@ -337,22 +341,24 @@ async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
 
 
 async def test_what_the_broker_refuses_to_hear_holds_nothing_up_and_repeats_nothing(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """While the notifier can't be told, inboxes must not fill with repetitions."""
-    shard = shards.of(talk.other.id)
-    await shard.client.delete(shard.key(keys.ROUTES, talk.other.id))
-    outgoing = OutgoingEvents(Publisher(SecretStr("amqp://127.0.0.1:1"), "test", QUEUES), Previews(shards), 0)
+    partition = partitions.of(talk.other.id)
+    await partition.client.delete(partition.key(keys.ROUTES, talk.other.id))
+    outgoing = OutgoingEvents(Publisher(SecretStr("amqp://127.0.0.1:1"), "test", QUEUES), Previews(partitions), 0)
     cycle = Cycle(replica.handlers, replica.fanout, replica.indicators, outgoing, replica.audit, Failpoints())
     batch = gateway.batch(talk.send(talk.one))
     await cycle.run([batch])
     await gateway.completed(batch)
-    found = [fields[b"e"] for _, fields in await entries(shards, talk.other)]
+    found = [fields[b"e"] for _, fields in await entries(partitions, talk.other)]
     assert sum(b'"message.new"' in text for text in found) == 1
 
 
-async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gateway: Gateway, shards: Shards) -> None:
-    client, routes = shards.of(talk.other.id).client, keys.key(keys.ROUTES, talk.other.id)
+async def test_one_living_gateway_is_enough(
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
+) -> None:
+    client, routes = partitions.of(talk.other.id).client, keys.key(keys.ROUTES, talk.other.id)
     await client.hset(routes, "old", "gateway-dead")
     await run(replica, gateway, talk.send(talk.one))
     assert await client.hgetall(routes) == {talk.other.connection_id.encode(): gateway.name.encode()}
@@ -361,18 +367,18 @@ async def test_one_living_gateway_is_enough(replica: Replica, talk: Talk, gatewa
 
 
 async def test_two_devices_on_one_gateway_are_one_delivery(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
-    await shards.of(talk.other.id).client.hset(keys.key(keys.ROUTES, talk.other.id), "second", gateway.name)
+    await partitions.of(talk.other.id).client.hset(keys.key(keys.ROUTES, talk.other.id), "second", gateway.name)
     await run(replica, gateway, talk.send(talk.one))
     assert len(gateway.deliveries(talk.other)) == 1
 
 
 async def test_all_gateways_of_a_user_get_it(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards, redis_url: str
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions, redis_url: str
 ) -> None:
     async with Redis.from_url(redis_url) as listener:
-        second = Gateway(shards, listener)
+        second = Gateway(partitions, listener)
         await second.open()
         await second.plug(Person(talk.other.id, talk.other.username))
         await run(replica, gateway, talk.send(talk.one))
@@ -382,7 +388,7 @@ async def test_all_gateways_of_a_user_get_it(
 
 
 async def test_receipts_say_how_far_the_devices_are(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     await run(replica, gateway, *(talk.send(talk.one) for _ in range(4)))
     key = keys.key(keys.PROGRESS, talk.other.id)
@@ -392,11 +398,11 @@ async def test_receipts_say_how_far_the_devices_are(
         (talk.read(talk.other), b"4"),
     ):
         await run(replica, gateway, command)
-        assert await shards.of(talk.other.id).client.hget(key, talk.id) == seq
+        assert await partitions.of(talk.other.id).client.hget(key, talk.id) == seq
 
 
 async def test_what_an_inactive_client_has_still_needs_a_push_until_it_is_read(
-    replica: Replica, talk: Talk, gateway: Gateway, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     await run(replica, gateway, *(talk.send(talk.one) for _ in range(4)))
     key = keys.key(keys.PROGRESS, talk.other.id)
@@ -407,13 +413,13 @@ async def test_what_an_inactive_client_has_still_needs_a_push_until_it_is_read(
     active = talk.delivered(talk.other, 3)
     for command, seq in ((inactive, None), (read, b"2"), (inactive, b"2"), (active, b"3")):
         await run(replica, gateway, command)
-        assert await shards.of(talk.other.id).client.hget(key, talk.id) == seq
+        assert await partitions.of(talk.other.id).client.hget(key, talk.id) == seq
     updates = [event for event in gateway.events(talk.one) if event["type"] == "message.delivered_update"]
     assert updates[0]["payload"]["seq"] == 3
 
 
 async def test_an_earlier_message_is_waited_for(
-    replica: Replica, talk: Talk, gateway: Gateway, pool: Pool, shards: Shards
+    replica: Replica, talk: Talk, gateway: Gateway, pool: Pool, partitions: Partitions
 ) -> None:
     """Another replica has stored seq 2 and is about to deliver it: seq 3 lets it go first."""
     await run(replica, gateway, talk.send(talk.one, "1"))
@@ -422,7 +428,7 @@ async def test_an_earlier_message_is_waited_for(
     first_replica = asyncio.create_task(replica.cycle.run([second]))
     await eventually(lambda: has(replica, talk, 2))
     before = deferred()
-    other_replica = asyncio.create_task(Replica(pool, shards).cycle.run([third]))
+    other_replica = asyncio.create_task(Replica(pool, partitions).cycle.run([third]))
     await eventually(lambda: value(deferred() > before))
     stall.release()
     await asyncio.gather(first_replica, other_replica)
@@ -436,8 +442,8 @@ async def test_a_message_that_never_comes_is_overtaken(replica: Replica, talk: T
     """A replica died after storing seq 2; the broker will bring its batch again, and seq 3 doesn't wait for that."""
     await run(replica, gateway, talk.send(talk.one, "1"))
     lost = gateway.batch(talk.send(talk.one, "2", "t2"), again=True)
-    await replica.handlers.send([(lost, 0, talk.send(talk.one, "2", "t2"))], CycleEffects(replica.shards))
-    impatient = Replica(replica.pool, replica.shards, max_deferral_seconds=0.01)
+    await replica.handlers.send([(lost, 0, talk.send(talk.one, "2", "t2"))], CycleEffects(replica.partitions))
+    impatient = Replica(replica.pool, replica.partitions, max_deferral_seconds=0.01)
     await run(impatient, gateway, talk.send(talk.one, "3"))
     await replica.cycle.run([lost])
     await gateway.completed(lost)
@@ -460,11 +466,13 @@ async def test_errors_go_to_the_asking_connection_alone(replica: Replica, talk: 
     assert list(itertools.chain(*(downlink.deliveries for downlink in gateway.downlinks))) == []
 
 
-async def test_an_inbox_is_bounded_in_bytes(replica: Replica, shards: Shards, talk: Talk, gateway: Gateway) -> None:
+async def test_an_inbox_is_bounded_in_bytes(
+    replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway
+) -> None:
     media = json.dumps([{"url": "https://cdn.example/" + "x" * 2000, "type": "image"}] * 10)
     for _ in range(10):
         await run(replica, gateway, *(talk.send(talk.one, "caption", media=media) for _ in range(40)))
-        found = await entries(shards, talk.other)
+        found = await entries(partitions, talk.other)
         size = sum(len(fields[b"e"]) for _, fields in found)
         assert size <= limits.INBOX_BYTES
     assert size > limits.INBOX_BYTES / 2

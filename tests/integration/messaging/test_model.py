@@ -13,7 +13,7 @@ from services.messaging.stores.messages import Draft
 from services.messaging.stores.receipts import EVERYTHING, Mark
 from tests.support.messaging import Replica
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 SIDES = st.sampled_from([0, 1])
 SENDS = st.tuples(st.just("send"), SIDES, st.sampled_from("abcd"), st.sampled_from(["x", "y"]))

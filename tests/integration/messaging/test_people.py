@@ -8,12 +8,12 @@ from services.messaging.settings import Settings
 from shared.auth import Principal
 from shared.directory import Directory
 from shared.postgres import Pool
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.messaging import Person, Replica, Talk, new_person
 from tests.support.messaging_process import SECRET
 from tests.support.messaging_rest import Rest
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 
 async def names(rest: Rest, person: Person, **query: str) -> list[str]:
@@ -66,7 +66,7 @@ async def test_odd_names_are_nobodys(rest: Rest, talk: Talk, text: str) -> None:
 
 
 async def test_operators_may_turn_searches_by_beginning_off(
-    pool: Pool, shards: Shards, talk: Talk, database_url: str, redis_url: str
+    pool: Pool, partitions: Partitions, talk: Talk, database_url: str, redis_url: str
 ) -> None:
     given = Settings.model_validate(
         {
@@ -77,7 +77,7 @@ async def test_operators_may_turn_searches_by_beginning_off(
             "user_search_by_prefix": False,
         }
     )
-    transport = httpx.ASGITransport(Messaging(given, pool, shards, pool).http().app)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(Messaging(given, pool, partitions, pool).http().app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
         rest = Rest(client)
         response = await rest(talk.one, "GET", "/chat/users", params={"prefix": talk.other.username[:5]})

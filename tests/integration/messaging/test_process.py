@@ -11,7 +11,7 @@ from services.messaging.failpoints import Failpoint
 from tests.support.messaging import Gateway, Replica, Talk
 from tests.support.messaging_process import Broker, MessagingProcess
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 Start = Callable[..., Awaitable[MessagingProcess]]
 

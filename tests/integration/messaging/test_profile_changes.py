@@ -12,7 +12,7 @@ from shared.postgres import Pool
 from shared.protocol.relay import ProfileChanged
 from tests.support.messaging import Gateway, Replica, Talk
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 
 class Recorded(OutgoingEvents):

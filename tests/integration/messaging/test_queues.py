@@ -85,7 +85,7 @@ async def test_a_dead_letter_that_comes_back_tells_the_receiver_what_nobody_told
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway, amqp_url: str
 ) -> None:
     batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
-    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], CycleEffects(replica.shards))
+    await replica.handlers.send([(batch, 0, talk.send(talk.one, "hi", "t1"))], CycleEffects(replica.partitions))
     await start()
     await broker.publish(topology.MESSAGING_DEAD, msgpack_encoder.encode(batch))
     assert await retry_letters(amqp_url, topology.MESSAGING_DEAD.name) == 1

@@ -15,7 +15,7 @@ from shared.protocol.codec import instant
 from shared.protocol.relay import Command
 from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually, somebody_waits
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:

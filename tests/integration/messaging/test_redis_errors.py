@@ -10,7 +10,7 @@ from services.messaging.settings import Settings
 from shared import postgres
 from shared.lifecycle import Supervisor
 from shared.protocol import topology
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from tests.integration.messaging.conftest import is_ready
 from tests.support.messaging import Gateway, Talk, eventually
 from tests.support.messaging_process import SECRET, Broker
@@ -19,9 +19,9 @@ from tools.dead_letters import list_letters
 
 
 @pytest.fixture
-async def shards(redis_url: str) -> AsyncIterator[Shards]:
+async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
     """One partition: where the proxy leads."""
-    opened = open_shards(redis_url)
+    opened = open_partitions(redis_url)
     yield opened
     await opened.aclose()
 
@@ -37,7 +37,7 @@ async def test_a_batch_is_held(
 ) -> None:
     supervisor = Supervisor()
     async with refusing_redis(redis_url) as redis:
-        refused = open_shards(redis.url)
+        refused = open_partitions(redis.url)
         given = {"database_url": database_url, "amqp_url": amqp_url, "redis_urls": redis.url}
         settings = Settings.model_validate({**given, "jwt_secret": SecretStr(SECRET)})
         messaging = Messaging(settings, pool, refused, pool)

@@ -18,7 +18,7 @@ from tests.support.messaging import Replica, Talk, new_person
 from tests.support.messaging_process import SECRET
 from tests.support.messaging_rest import Rest
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 
 async def fill(replica: Replica, talk: Talk, messages: int) -> None:

@@ -9,7 +9,7 @@ from services.messaging.retention import Retention
 from services.messaging.stores.expiry import BATCH, Expiry
 from shared.postgres import Pool
 from shared.protocol import keys
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.webhooks import NO_WEBHOOKS
 from tests.support.messaging import Gateway, Replica, Talk, eventually
 from tests.support.messaging_rest import Rest
@@ -21,7 +21,7 @@ TABLES = ("messages", "revisions", "reactions")
 def retention_of(replica: Replica) -> Retention:
     """Retention as a process runs it."""
     expiry = Expiry(replica.pool, DAYS, 0.0, NO_WEBHOOKS)
-    return Retention(expiry, replica.shards, replica.fanout, replica.announcer)
+    return Retention(expiry, replica.partitions, replica.fanout, replica.announcer)
 
 
 async def complete_round(retention: Retention) -> None:
@@ -51,13 +51,13 @@ async def seqs(pool: Pool, talk: Talk, table: str = "messages") -> list[int]:
     return [row["seq"] for row in rows]
 
 
-async def redis_unread(shards: Shards, talk: Talk) -> int:
-    shard = shards.of(talk.other.id)
-    return int(await shard.client.get(shard.key(keys.UNREAD_CONVERSATION, talk.other.id, talk.id)) or 0)
+async def redis_unread(partitions: Partitions, talk: Talk) -> int:
+    partition = partitions.of(talk.other.id)
+    return int(await partition.client.get(partition.key(keys.UNREAD_CONVERSATION, talk.other.id, talk.id)) or 0)
 
 
 async def test_the_beginning_expires_and_the_rest_stays(
-    replica: Replica, gateway: Gateway, talk: Talk, rest: Rest, pool: Pool, shards: Shards
+    replica: Replica, gateway: Gateway, talk: Talk, rest: Rest, pool: Pool, partitions: Partitions
 ) -> None:
     await run(replica, gateway, *(talk.send(talk.one, f"m{n}", f"t{n}") for n in range(1, 6)))
     await run(replica, gateway, talk.read(talk.other, 2), talk.edit(talk.one, 1, "edited"))
@@ -73,7 +73,7 @@ async def test_the_beginning_expires_and_the_rest_stays(
         assert marks[talk.other.id] == 2, "the mark stays, although what was read is gone"
     body = await rest.get(talk.other, f"/chat/conversations/{talk.id}")
     assert body["unread"] == 3, "of four unread ones, 3 expired"
-    assert await redis_unread(shards, talk) == 3
+    assert await redis_unread(partitions, talk) == 3
     assert await replica.counts.compare(talk.other.id) == []
     await gateway.until(lambda: bool(gateway.events(talk.other, "conversation.updated")))
     told = gateway.events(talk.other, "conversation.updated")[-1]["payload"]["conversation"]
@@ -93,21 +93,21 @@ async def test_the_beginning_expires_and_the_rest_stays(
 
 
 async def test_inboxes_show_no_expired_text(
-    replica: Replica, gateway: Gateway, talk: Talk, pool: Pool, shards: Shards
+    replica: Replica, gateway: Gateway, talk: Talk, pool: Pool, partitions: Partitions
 ) -> None:
     await run(replica, gateway, talk.send(talk.one, "very secret", "t1"), talk.send(talk.one, "kept", "t2"))
     await run(replica, gateway, talk.edit(talk.one, 1, "secret, too"), talk.send(talk.other, "re", reply_to=1))
     await age(pool, talk, 1)
     await complete_round(retention_of(replica))
     for person in (talk.one, talk.other):
-        shard = shards.of(person.id)
-        entries = str(await shard.client.xrange(shard.key(keys.INBOX, person.id)))
+        partition = partitions.of(person.id)
+        entries = str(await partition.client.xrange(partition.key(keys.INBOX, person.id)))
         assert "secret" not in entries
         assert "kept" in entries
 
 
 async def test_a_conversation_of_which_all_is_expired_stays(
-    replica: Replica, gateway: Gateway, talk: Talk, rest: Rest, pool: Pool, shards: Shards
+    replica: Replica, gateway: Gateway, talk: Talk, rest: Rest, pool: Pool, partitions: Partitions
 ) -> None:
     await run(replica, gateway, talk.send(talk.one, "gone", "t1"), talk.send(talk.one, "gone", "t2"))
     await age(pool, talk, 2)
@@ -116,8 +116,8 @@ async def test_a_conversation_of_which_all_is_expired_stays(
     assert [(each["id"], each["lastMessage"], each["unread"]) for each in listed] == [(talk.id, None, 0)]
     assert (listed[0]["firstSeq"], listed[0]["lastSeq"]) == (3, 2)
     assert (await rest.get(talk.other, f"/chat/conversations/{talk.id}/messages"))["items"] == []
-    shard = shards.of(talk.id)
-    assert await shard.client.exists(shard.key(keys.LAST_MESSAGE, talk.id)) == 0
+    partition = partitions.of(talk.id)
+    assert await partition.client.exists(partition.key(keys.LAST_MESSAGE, talk.id)) == 0
     await run(replica, gateway, talk.send(talk.other, "again", "t3"))
     assert (await rest.get(talk.one, f"/chat/conversations/{talk.id}"))["lastMessage"]["seq"] == 3
 
@@ -155,7 +155,7 @@ async def _stepped(retention: Retention, pool: Pool, talk: Talk) -> bool:
 
 
 async def test_what_a_killed_replica_left_is_done_by_the_next(
-    replica: Replica, gateway: Gateway, talk: Talk, pool: Pool, shards: Shards
+    replica: Replica, gateway: Gateway, talk: Talk, pool: Pool, partitions: Partitions
 ) -> None:
     await run(replica, gateway, talk.send(talk.one, "secret", "t1"), talk.send(talk.one, "kept", "t2"))
     await run(replica, gateway, talk.edit(talk.one, 1, "secret, too"))
@@ -167,12 +167,12 @@ async def test_what_a_killed_replica_left_is_done_by_the_next(
             await killed.settle(step.expired)
         step = await killed.step()
     assert await seqs(pool, talk) == [2]
-    assert await redis_unread(shards, talk) == 2, "Redis was not told before the end came"
+    assert await redis_unread(partitions, talk) == 2, "Redis was not told before the end came"
     await complete_round(retention_of(replica))
-    assert await redis_unread(shards, talk) == 1
+    assert await redis_unread(partitions, talk) == 1
     assert await replica.counts.compare(talk.other.id) == []
-    shard = shards.of(talk.other.id)
-    assert "secret" not in str(await shard.client.xrange(shard.key(keys.INBOX, talk.other.id)))
+    partition = partitions.of(talk.other.id)
+    assert "secret" not in str(await partition.client.xrange(partition.key(keys.INBOX, talk.other.id)))
 
 
 async def test_a_batch_is_one_replicas_work(replica: Replica, pool: Pool) -> None:
@@ -193,7 +193,7 @@ async def test_younger_messages_keep_what_is_behind_them(
     assert await seqs(pool, talk) == [2, 3]
 
 
-@pytest.mark.parametrize("shards", [1], indirect=True)
+@pytest.mark.parametrize("partitions", [1], indirect=True)
 async def test_without_expired_messages_nothing_changes(
     replica: Replica, gateway: Gateway, talk: Talk, rest: Rest
 ) -> None:

@@ -12,7 +12,7 @@ from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.stores.unread import TOTAL, Difference, UnreadCounts
 from shared.protocol import keys
 from shared.protocol.relay import Command
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
 from tools.chatctl.failure import Failure
 from tools.chatctl.unread import Count, counts_of
@@ -31,9 +31,9 @@ async def counted(replica: Replica, talk: Talk, gateway: Gateway) -> Talk:
     return talk
 
 
-async def spoil(shards: Shards, talk: Talk) -> None:
+async def spoil(partitions: Partitions, talk: Talk) -> None:
     """Make Redis believe in nine unread messages."""
-    client = shards.of(talk.other.id).client
+    client = partitions.of(talk.other.id).client
     await client.set(keys.key(keys.UNREAD_TOTAL, talk.other.id), 9)
     await client.set(keys.key(keys.UNREAD_CONVERSATION, talk.other.id, talk.id), 9)
 
@@ -46,18 +46,18 @@ async def test_the_copy_is_right(replica: Replica, counted: Talk) -> None:
     assert await replica.counts.compare(counted.other.id) == []
 
 
-async def test_a_missing_copy_is_no_drift(replica: Replica, counted: Talk, shards: Shards) -> None:
-    await shards.of(counted.other.id).client.delete(keys.key(keys.UNREAD_TOTAL, counted.other.id))
+async def test_a_missing_copy_is_no_drift(replica: Replica, counted: Talk, partitions: Partitions) -> None:
+    await partitions.of(counted.other.id).client.delete(keys.key(keys.UNREAD_TOTAL, counted.other.id))
     assert await replica.counts.compare(counted.other.id) == []
 
 
-async def test_differences_are_named(replica: Replica, counted: Talk, shards: Shards) -> None:
-    await spoil(shards, counted)
+async def test_differences_are_named(replica: Replica, counted: Talk, partitions: Partitions) -> None:
+    await spoil(partitions, counted)
     assert await replica.counts.compare(counted.other.id) == [Difference(counted.id, 9, 3), Difference(TOTAL, 9, 3)]
 
 
-async def test_the_sampler_counts_and_corrects(replica: Replica, counted: Talk, shards: Shards) -> None:
-    await spoil(shards, counted)
+async def test_the_sampler_counts_and_corrects(replica: Replica, counted: Talk, partitions: Partitions) -> None:
+    await spoil(partitions, counted)
     replica.audit.note([counted.other.id])
     before = drifts()
     assert await replica.audit.sample() == 1
@@ -65,20 +65,20 @@ async def test_the_sampler_counts_and_corrects(replica: Replica, counted: Talk, 
     assert await replica.counts.compare(counted.other.id) == []
 
 
-async def test_the_sampler_knows_who_was_active(replica: Replica, counted: Talk, shards: Shards) -> None:
-    if len(shards) == 1:
-        await spoil(shards, counted)
+async def test_the_sampler_knows_who_was_active(replica: Replica, counted: Talk, partitions: Partitions) -> None:
+    if len(partitions) == 1:
+        await spoil(partitions, counted)
         assert await replica.audit.sample() == 1
     assert await replica.audit.sample() == 0
 
 
-@pytest.mark.parametrize("shards", [1], indirect=True)
+@pytest.mark.parametrize("partitions", [1], indirect=True)
 async def test_an_operator_finds_and_repairs_by_name(
-    counted: Talk, shards: Shards, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    counted: Talk, partitions: Partitions, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAT_DATABASE_URL", database_url)
     monkeypatch.setenv("CHAT_REDIS_URLS", redis_url)
-    await spoil(shards, counted)
+    await spoil(partitions, counted)
     wrong, right = Count(counted.id, 3, 9), Count(counted.id, 3, 3)
     assert await counts_of(counted.other.username, repair=False) == [Count(TOTAL, 3, 9), wrong]
     assert await counts_of(counted.other.username, repair=True) == [Count(TOTAL, 3, 3), right]
@@ -87,11 +87,11 @@ async def test_an_operator_finds_and_repairs_by_name(
         await counts_of("nobody-at-all", repair=True)
 
 
-async def test_a_rebuild_keeps_what_is_newer(replica: Replica, counted: Talk, shards: Shards) -> None:
+async def test_a_rebuild_keeps_what_is_newer(replica: Replica, counted: Talk, partitions: Partitions) -> None:
     """A delivery that came between reading PostgreSQL and writing Redis is not undone."""
-    client = shards.of(counted.other.id).client
+    client = partitions.of(counted.other.id).client
     await client.set(keys.key(keys.UNREAD_VERSION, counted.other.id, counted.id), 1_000)
-    await spoil(shards, counted)
+    await spoil(partitions, counted)
     await client.delete(keys.key(keys.UNREAD_TOTAL, counted.other.id))
     await replica.counts.rebuild([counted.other.id])
     assert await client.get(keys.key(keys.UNREAD_TOTAL, counted.other.id)) == b"9"
@@ -100,12 +100,12 @@ async def test_a_rebuild_keeps_what_is_newer(replica: Replica, counted: Talk, sh
 
 
 async def test_a_rebuild_that_comes_late_changes_nothing(
-    replica: Replica, counted: Talk, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, counted: Talk, gateway: Gateway, partitions: Partitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has read PostgreSQL before somebody new wrote, and another replica has rebuilt and counted meanwhile."""
     bob = counted.other
-    await shards.of(bob.id).client.delete(keys.key(keys.UNREAD_TOTAL, bob.id))
-    late = UnreadCounts(replica.pool, shards)
+    await partitions.of(bob.id).client.delete(keys.key(keys.UNREAD_TOTAL, bob.id))
+    late = UnreadCounts(replica.pool, partitions)
     known = await late._known([bob.id])
 
     async def read_earlier(_users: object, _most: object) -> object:
@@ -153,21 +153,21 @@ async def follow(replica: Replica, gateway: Gateway, steps: list[tuple[str, int 
             case ("repeat", int(choice)):
                 done.append(done[choice % len(done)])
             case ("forget", int(server)):
-                await replica.shards.at(server % len(replica.shards)).client.flushdb()
+                await replica.partitions.at(server % len(replica.partitions)).client.flushdb()
                 continue
         await replica.cycle.run([done[-1]])
     await replica.cycle.run([gateway.batch(talk.send(talk.one, "last"))])
     for effects in late:
         await replica.fanout.deliver(effects)
     assert await replica.counts.compare(talk.other.id) == []
-    assert await replica.shards.of(talk.other.id).client.exists(keys.key(keys.UNREAD_TOTAL, talk.other.id))
+    assert await replica.partitions.of(talk.other.id).client.exists(keys.key(keys.UNREAD_TOTAL, talk.other.id))
 
 
 async def test_any_order_of_deliveries_and_losses_ends_right(
-    replica: Replica, gateway: Gateway, shards: Shards
+    replica: Replica, gateway: Gateway, partitions: Partitions
 ) -> None:
     """State after events equals state fetched fresh, whatever was repeated, read or forgotten in between."""
-    impatient = Replica(replica.pool, shards, max_deferral_seconds=0)  # who forgot a delivery would be waited for
+    impatient = Replica(replica.pool, partitions, max_deferral_seconds=0)  # who forgot a delivery would be waited for
     loop = asyncio.get_running_loop()
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -180,10 +180,10 @@ async def test_any_order_of_deliveries_and_losses_ends_right(
 
 
 async def test_counts_end_some_day_and_never_before_their_total(
-    replica: Replica, gateway: Gateway, counted: Talk, shards: Shards
+    replica: Replica, gateway: Gateway, counted: Talk, partitions: Partitions
 ) -> None:
     """A new message doesn't prolong the total: a user who is active for years is read from PostgreSQL anew each week."""
-    client, user = shards.of(counted.other.id).client, counted.other.id
+    client, user = partitions.of(counted.other.id).client, counted.other.id
     total = keys.key(keys.UNREAD_TOTAL, user)
     parts = [keys.key(prefix, user, counted.id) for prefix in (keys.UNREAD_CONVERSATION, keys.UNREAD_VERSION)]
     assert 0 < await client.ttl(total) <= keys.UNREAD_TOTAL_SECONDS
@@ -198,7 +198,7 @@ async def test_counts_end_some_day_and_never_before_their_total(
 
 @pytest.fixture
 async def popular(
-    replica: Replica, gateway: Gateway, shards: Shards, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, gateway: Gateway, partitions: Partitions, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Person, list[Talk]]:
     """Bob has five conversations with an unread message in each, which is more than two parts, and Redis knows none of it."""
     monkeypatch.setattr("services.messaging.stores.unread.PART", 2)
@@ -207,7 +207,7 @@ async def popular(
     bob = await new_person(replica.pool, "bob")
     talks = [await talk_with(replica, bob) for _ in range(5)]
     await replica.cycle.run([gateway.batch(*(talk.send(talk.one) for talk in talks))])
-    await forget(shards, bob)
+    await forget(partitions, bob)
     return bob, talks
 
 
@@ -218,51 +218,51 @@ async def talk_with(replica: Replica, person: Person) -> Talk:
     return Talk(conversation_id, alice, person)
 
 
-async def forget(shards: Shards, person: Person) -> None:
+async def forget(partitions: Partitions, person: Person) -> None:
     """Lose all counts of a user."""
-    client = shards.of(person.id).client
+    client = partitions.of(person.id).client
     names = [name async for name in client.scan_iter(f"*unread:*{person.id}*")]
     if names:
         await client.delete(*names)
 
 
-async def total_of(shards: Shards, person: Person) -> int | None:
+async def total_of(partitions: Partitions, person: Person) -> int | None:
     """The user's total, as Redis has it."""
-    shard = shards.of(person.id)
-    total = await shard.client.get(shard.key(keys.UNREAD_TOTAL, person.id))
+    partition = partitions.of(person.id)
+    total = await partition.client.get(partition.key(keys.UNREAD_TOTAL, person.id))
     return None if total is None else int(total)
 
 
 async def test_many_conversations_are_written_in_parts(
-    replica: Replica, shards: Shards, popular: tuple[Person, list[Talk]]
+    replica: Replica, partitions: Partitions, popular: tuple[Person, list[Talk]]
 ) -> None:
     """One script for all of them would stop the server for everybody."""
     bob, _ = popular
     await replica.counts.rebuild([bob.id])
-    assert await total_of(shards, bob) == 5
+    assert await total_of(partitions, bob) == 5
     assert await replica.counts.compare(bob.id) == []
 
 
 async def test_a_cycle_waits_for_no_rebuild_of_many_conversations(
-    replica: Replica, gateway: Gateway, shards: Shards, popular: tuple[Person, list[Talk]]
+    replica: Replica, gateway: Gateway, partitions: Partitions, popular: tuple[Person, list[Talk]]
 ) -> None:
     bob, talks = popular
     await gateway.plug(bob)
     await run(replica, gateway, talks[0].send(talks[0].one), talks[1].send(talks[1].one))
     news = gateway.events(bob, "message.new")
     assert [event["payload"]["unread"] for event in news] == [{"conversation": 2, "total": 7}] * 2
-    assert await total_of(shards, bob) is None
+    assert await total_of(partitions, bob) is None
     await replica.rebuilds.once()
-    assert await total_of(shards, bob) == 7
+    assert await total_of(partitions, bob) == 7
     assert await replica.counts.compare(bob.id) == []
 
 
 async def test_a_rebuild_is_one_replicas_work(
-    replica: Replica, shards: Shards, popular: tuple[Person, list[Talk]], monkeypatch: pytest.MonkeyPatch
+    replica: Replica, partitions: Partitions, popular: tuple[Person, list[Talk]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another replica that was asked for the same leaves it to the first. When that one dies, its claim expires."""
     bob, _ = popular
-    shard = shards.of(bob.id)
+    partition = partitions.of(bob.id)
     write = replica.counts._write
     died = asyncio.Event()
 
@@ -275,22 +275,22 @@ async def test_a_rebuild_is_one_replicas_work(
     assert died.is_set()
     monkeypatch.setattr(replica.counts, "_write", write)
     await replica.counts.rebuild([bob.id])
-    assert await total_of(shards, bob) is None
-    claim = shard.key(keys.UNREAD_REBUILD, bob.id)
-    assert 0 < await shard.client.ttl(claim) <= keys.UNREAD_REBUILD_SECONDS
-    await shard.client.delete(claim)
+    assert await total_of(partitions, bob) is None
+    claim = partition.key(keys.UNREAD_REBUILD, bob.id)
+    assert 0 < await partition.client.ttl(claim) <= keys.UNREAD_REBUILD_SECONDS
+    await partition.client.delete(claim)
     await replica.counts.rebuild([bob.id])
-    assert await total_of(shards, bob) == 5
+    assert await total_of(partitions, bob) == 5
 
 
 async def test_a_repair_of_many_conversations_keeps_nothing(
-    replica: Replica, shards: Shards, popular: tuple[Person, list[Talk]]
+    replica: Replica, partitions: Partitions, popular: tuple[Person, list[Talk]]
 ) -> None:
     bob, talks = popular
     await replica.counts.rebuild([bob.id])
-    await spoil(shards, talks[3])
-    shard = shards.of(bob.id)
-    await shard.client.set(shard.key(keys.UNREAD_VERSION, bob.id, talks[3].id), 1_000)
+    await spoil(partitions, talks[3])
+    partition = partitions.of(bob.id)
+    await partition.client.set(partition.key(keys.UNREAD_VERSION, bob.id, talks[3].id), 1_000)
     await replica.counts.rebuild([bob.id], force=True)
     assert await replica.counts.compare(bob.id) == []
 
@@ -305,7 +305,7 @@ MEANWHILE = st.lists(
 async def test_whatever_comes_while_counts_are_rebuilt_is_counted(
     replica: Replica,
     gateway: Gateway,
-    shards: Shards,
+    partitions: Partitions,
     popular: tuple[Person, list[Talk]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -325,13 +325,13 @@ async def test_whatever_comes_while_counts_are_rebuilt_is_counted(
                 assert cleared is not None
                 await replica.counts.clear(bob.id, talk.id, cleared.version)
             case "rebuild":
-                await UnreadCounts(replica.pool, shards).rebuild([bob.id])
+                await UnreadCounts(replica.pool, partitions).rebuild([bob.id])
             case _:
                 new = await talk_with(replica, bob)
                 await replica.cycle.run([gateway.batch(new.send(new.one))])
 
     async def example(meanwhile: list[tuple[int, str, int]]) -> None:
-        await forget(shards, bob)
+        await forget(partitions, bob)
         parts = 0
 
         async def write_later(*args: Any, **kwargs: Any) -> bool:
@@ -344,7 +344,7 @@ async def test_whatever_comes_while_counts_are_rebuilt_is_counted(
 
         monkeypatch.setattr(replica.counts, "_write", write_later)
         await replica.counts.rebuild([bob.id])
-        assert await total_of(shards, bob) is not None
+        assert await total_of(partitions, bob) is not None
         assert await replica.counts.compare(bob.id) == []
 
     loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from shared.postgres import Pool
 from shared.uploads import UploadSigner, claims
 from tests.support.messaging import Person, Replica, Talk, eventually, somebody_waits
 
-pytestmark = pytest.mark.parametrize("shards", [1], indirect=True)
+pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 SIGNER = UploadSigner("https://chat.example", [b"k" * 32])
 

@@ -25,7 +25,7 @@ from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_UNDELIVERED, QUEUES, Queue
 from shared.rabbitmq import declare
-from shared.redis import open_shards
+from shared.redis import open_partitions
 from tests.support.push_service import Browser, PushService, push_service
 
 SECRET = "integration-test-secret-0123456789abcdef"
@@ -169,20 +169,20 @@ def start(
     @asynccontextmanager
     async def started(**changes: Any) -> AsyncIterator[Running]:
         settings = NotifierSettings(**changes)
-        supervisor, shards = Supervisor(), open_shards(settings.redis_urls)
+        supervisor, partitions = Supervisor(), open_partitions(settings.redis_urls)
         pool = await postgres.open_pool(settings.database_url, size=4, application_name="test")
         try:
-            notifier = Notifier(settings, pool, shards)
+            notifier = Notifier(settings, pool, partitions)
             try:
                 notifier.start(supervisor)
-                yield Running(notifier, pool, shards.at(0).client, supervisor)
+                yield Running(notifier, pool, partitions.at(0).client, supervisor)
                 await supervisor.stop()
             finally:
                 await notifier.aclose()
             assert not supervisor.failed.is_set()
         finally:
             await supervisor.stop()
-            await shards.aclose()
+            await partitions.aclose()
             await pool.close()
 
     return started

@@ -124,7 +124,7 @@ async def test_the_text_comes_from_redis_and_is_not_at_the_broker(
 ) -> None:
     await occupied(notifier, broker, push)
     kept, forgotten = undelivered(user_id, preview="hello"), undelivered(user_id, preview="long ago")
-    shown = await Previews(notifier.notifier._shards).keep([kept, forgotten])
+    shown = await Previews(notifier.notifier._partitions).keep([kept, forgotten])
     assert {message.preview for message in shown} == {NEW_MESSAGE}
     await notifier.redis.delete(keys.key(keys.PREVIEW, forgotten.message_id))
     for message in shown:
@@ -135,7 +135,7 @@ async def test_the_text_comes_from_redis_and_is_not_at_the_broker(
 
 async def test_a_text_is_kept_only_of_what_stands(notifier: Running, user_id: str) -> None:
     """A replica reports a message late, when another has changed or deleted it."""
-    previews = Previews(notifier.notifier._shards)
+    previews = Previews(notifier.notifier._partitions)
     edited, deleted = undelivered(user_id, preview="before"), undelivered(user_id, preview="before")
     await notifier.redis.set(keys.key(keys.CHANGED, edited.message_id), keys.CHANGED_TEXT + "after")
     await notifier.redis.set(keys.key(keys.CHANGED, deleted.message_id), keys.CHANGED_DELETED)

@@ -15,7 +15,7 @@ from services.notifier.push_settings import PushSettings, PushSettingsStore
 from services.notifier.quiet_hours import QuietHours
 from shared import postgres
 from shared.protocol import keys, relay
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from tests.integration.notifier.conftest import undelivered
 
 GATEWAY = "gateway-of-the-table"
@@ -37,11 +37,11 @@ class Device(StrEnum):
 class World:
     """The stores, as they look when one message is due."""
 
-    def __init__(self, shards: Shards, pool: postgres.Pool) -> None:
-        self.shards = shards
-        self.redis = shards.at(0).client
+    def __init__(self, partitions: Partitions, pool: postgres.Pool) -> None:
+        self.partitions = partitions
+        self.redis = partitions.at(0).client
         self.settings = PushSettingsStore(pool)
-        self.receivers = Receivers(shards, self.settings)
+        self.receivers = Receivers(partitions, self.settings)
         self.message = undelivered(str(uuid.uuid4()), seq=7)
 
     @property
@@ -60,7 +60,7 @@ class World:
                 await self.redis.sadd(keys.key(keys.INACTIVE, self.user_id), connection)
 
     async def verdict(self) -> Verdict:
-        found = await self.receivers.of(self.shards.index_of(self.user_id), [self.message])
+        found = await self.receivers.of(self.partitions.index_of(self.user_id), [self.message])
         assert found is not None
         return decide(self.message, found[0], now=datetime.now(UTC), ttl_seconds=60)
 
@@ -149,20 +149,20 @@ STRONGER_THAN_A_DEVICE = {Verdict.BLOCKED, Verdict.DELIVERED, Verdict.DELETED}
 
 
 @pytest.fixture
-async def stores(database_url: str, redis_url: str) -> AsyncIterator[tuple[Shards, postgres.Pool]]:
+async def stores(database_url: str, redis_url: str) -> AsyncIterator[tuple[Partitions, postgres.Pool]]:
     """Redis with a living gateway, and PostgreSQL."""
-    shards = open_shards(redis_url)
+    partitions = open_partitions(redis_url)
     pool = await postgres.open_pool(SecretStr(database_url), size=2, application_name="test")
-    await shards.at(0).client.set(keys.key(keys.GATEWAY, GATEWAY), "1", ex=600)
-    yield shards, pool
-    await shards.aclose()
+    await partitions.at(0).client.set(keys.key(keys.GATEWAY, GATEWAY), "1", ex=600)
+    yield partitions, pool
+    await partitions.aclose()
     await pool.close()
 
 
 @pytest.mark.parametrize(("circumstance", "verdict"), CIRCUMSTANCES, ids=lambda value: getattr(value, "__name__", None))
 @pytest.mark.parametrize(("phone", "laptop"), list(itertools.combinations_with_replacement(Device, 2)))
 async def test_the_table(
-    stores: tuple[Shards, postgres.Pool],
+    stores: tuple[Partitions, postgres.Pool],
     phone: Device,
     laptop: Device,
     circumstance: Callable[[World], Awaitable[None]],
@@ -176,19 +176,19 @@ async def test_the_table(
     assert await world.verdict() is expected
 
 
-async def test_an_edited_text_and_the_counts_come_with_the_decision(stores: tuple[Shards, postgres.Pool]) -> None:
+async def test_an_edited_text_and_the_counts_come_with_the_decision(stores: tuple[Partitions, postgres.Pool]) -> None:
     world = World(*stores)
     await edited(world)
     await world.redis.set(keys.key(keys.UNREAD_CONVERSATION, world.user_id, world.message.conversation_id), 3)
     await world.redis.set(keys.key(keys.UNREAD_TOTAL, world.user_id), 12)
-    found = await world.receivers.of(world.shards.index_of(world.user_id), [world.message])
+    found = await world.receivers.of(world.partitions.index_of(world.user_id), [world.message])
     assert found is not None
     assert found[0].text == "new"
     assert (found[0].unread.conversation, found[0].unread.total) == (3, 12)
 
 
-async def test_counts_that_redis_lost_say_at_least_this_message(stores: tuple[Shards, postgres.Pool]) -> None:
+async def test_counts_that_redis_lost_say_at_least_this_message(stores: tuple[Partitions, postgres.Pool]) -> None:
     world = World(*stores)
-    found = await world.receivers.of(world.shards.index_of(world.user_id), [world.message])
+    found = await world.receivers.of(world.partitions.index_of(world.user_id), [world.message])
     assert found is not None
     assert (found[0].unread.conversation, found[0].unread.total) == (1, 1)

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from services.presence.leases import Leases
 from shared import postgres
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 from tests.support.redis import two_partitions
 
@@ -24,7 +24,7 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
 
 
 @pytest.fixture
-async def shards(redis_url: str) -> AsyncIterator[Shards]:
+async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
     """Two partitions: whatever works with two works with one."""
     opened = two_partitions(redis_url)
     for server in range(len(opened)):
@@ -39,9 +39,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def gateways(shards: Shards, redis_url: str) -> AsyncIterator[Gateways]:
+async def gateways(partitions: Partitions, redis_url: str) -> AsyncIterator[Gateways]:
     listener = Redis.from_url(redis_url)
-    listening = Gateways(shards, listener)
+    listening = Gateways(partitions, listener)
     await listening.start()
     yield listening
     await listening.stop()
@@ -49,13 +49,13 @@ async def gateways(shards: Shards, redis_url: str) -> AsyncIterator[Gateways]:
 
 
 @pytest.fixture
-def replica(pool: postgres.Pool, shards: Shards, clock: FakeClock) -> Replica:
-    return Replica(pool, shards, clock)
+def replica(pool: postgres.Pool, partitions: Partitions, clock: FakeClock) -> Replica:
+    return Replica(pool, partitions, clock)
 
 
 @pytest.fixture
-def other_replica(pool: postgres.Pool, shards: Shards, clock: FakeClock) -> Replica:
-    return Replica(pool, shards, clock)
+def other_replica(pool: postgres.Pool, partitions: Partitions, clock: FakeClock) -> Replica:
+    return Replica(pool, partitions, clock)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from services.presence.rules import Choose, Hold, kinds_of
 from shared.protocol import keys, limits, relay, server
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.presence import TIMING, Device, Event, FakeClock, Gateways, Replica, listen
 from tests.support.redis import clients
 
@@ -203,11 +203,11 @@ async def test_swapped_events_leave_no_ghost(
 
 
 async def test_redis_without_memory_is_healed(
-    replica: Replica, gateways: Gateways, clock: FakeClock, shards: Shards, alice: str, watching: Device
+    replica: Replica, gateways: Gateways, clock: FakeClock, partitions: Partitions, alice: str, watching: Device
 ) -> None:
     staying = await connect(replica, gateways, clock, alice)
     leaving = await connect(replica, gateways, clock, watching.user_id)
-    for client in clients(shards):
+    for client in clients(partitions):
         await client.flushdb()
     for device in (staying, leaving, watching):
         await gateways.plug(device)
@@ -224,16 +224,16 @@ async def test_redis_without_memory_is_healed(
 
 
 async def test_a_user_whom_redis_forgot_and_who_comes_back_soon_never_seems_offline(
-    replica: Replica, gateways: Gateways, clock: FakeClock, shards: Shards, alice: str, watching: Device
+    replica: Replica, gateways: Gateways, clock: FakeClock, partitions: Partitions, alice: str, watching: Device
 ) -> None:
     device = await connect(replica, gateways, clock, alice)
     watching.take()
-    for client in clients(shards):
+    for client in clients(partitions):
         await client.flushdb()
     await gateways.plug(watching)
     await replica.handle(device.disconnected(clock.now, clean=False))
     clock.now += TIMING.grace_ms - 1
-    assert await shards.of(alice).client.pttl(keys.key(keys.ONLINE, alice)) > 0
+    assert await partitions.of(alice).client.pttl(keys.key(keys.ONLINE, alice)) > 0
     await replica.sweep.once()
     await connect(replica, gateways, clock, alice)
     clock.now += 1
@@ -257,9 +257,9 @@ async def test_bad_commands_are_left_out(
 
 
 async def test_routes_that_lead_nowhere_do_no_harm(
-    replica: Replica, gateways: Gateways, clock: FakeClock, shards: Shards, alice: str, watching: Device
+    replica: Replica, gateways: Gateways, clock: FakeClock, partitions: Partitions, alice: str, watching: Device
 ) -> None:
     routes = keys.key(keys.ROUTES, watching.user_id)
-    await shards.of(watching.user_id).client.hset(routes, "dead", "gateway-dead")
+    await partitions.of(watching.user_id).client.hset(routes, "dead", "gateway-dead")
     await connect(replica, gateways, clock, alice)
     assert told(*watching.take()) == [(server.UserOnline, alice, "online")]

@@ -32,7 +32,7 @@ from services.presence.rules import RANK
 from shared import postgres
 from shared.protocol import relay
 from shared.protocol.payloads import Status
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.retry import retry_until_available
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 from tests.support.redis import clients, two_partitions
@@ -84,9 +84,9 @@ class Model:
 class World:
     """Two replicas, the gateways, and what lies in the queues between them."""
 
-    def __init__(self, pool: postgres.Pool, shards: Shards, gateways: Gateways) -> None:
+    def __init__(self, pool: postgres.Pool, partitions: Partitions, gateways: Gateways) -> None:
         self.clock = FakeClock()
-        self.replicas = [Replica(pool, shards, self.clock) for _ in range(2)]
+        self.replicas = [Replica(pool, partitions, self.clock) for _ in range(2)]
         self.gateways = gateways
         self.waiting: list[list[relay.PresenceCommand]] = []
         self.renewed_at = self.clock.now
@@ -168,20 +168,20 @@ class Convergence(RuleBasedStateMachine):
     async def _open(self) -> None:
         self.pool = await postgres.open_pool(SecretStr(self.database_url), size=4, application_name="test")
         await self.pool.execute("TRUNCATE presence.follows, presence.blocks")
-        self.shards = two_partitions(self.redis_url)
-        for client in clients(self.shards):
+        self.partitions = two_partitions(self.redis_url)
+        for client in clients(self.partitions):
             await client.flushdb()
-        for server in range(len(self.shards)):
-            await Leases(self.shards, TIMING).begin(server)
+        for server in range(len(self.partitions)):
+            await Leases(self.partitions, TIMING).begin(server)
         self.listener = Redis.from_url(self.redis_url)
-        gateways = Gateways(self.shards, self.listener)
+        gateways = Gateways(self.partitions, self.listener)
         await gateways.start()
-        self.world = World(self.pool, self.shards, gateways)
+        self.world = World(self.pool, self.partitions, gateways)
 
     async def _close(self) -> None:
         await self.world.gateways.stop()
         await self.listener.aclose()
-        await self.shards.aclose()
+        await self.partitions.aclose()
         await self.pool.close()
 
     def teardown(self) -> None:

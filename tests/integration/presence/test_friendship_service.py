@@ -10,7 +10,7 @@ from services.presence.rules import Close, Hold
 from shared.protocol import keys, relay, server
 from shared.protocol.conversations import UserUpdatedPayload
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.presence import STARTED_AT, Device, FakeClock, Gateways, Replica
 
 
@@ -293,13 +293,13 @@ async def test_a_snapshot_read_before_a_block_is_corrected(
 
 
 async def test_friends_are_not_cached_under_an_old_version(
-    replica: Replica, shards: Shards, friends: tuple[str, str]
+    replica: Replica, partitions: Partitions, friends: tuple[str, str]
 ) -> None:
     alice, bob = friends
     versions = await replica.friends.versions([alice])
     await replica.unfollow(bob, alice)
     await replica.friends.load(versions)
-    assert not await shards.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
+    assert not await partitions.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
     await replica.friends.load(await replica.friends.versions([alice]))
-    assert await shards.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
+    assert await partitions.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
     assert (await replica.friends.of([alice]))[alice].user_ids == []

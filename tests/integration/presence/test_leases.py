@@ -10,7 +10,7 @@ from services.presence.leases import Leases
 from services.presence.rules import RANK, Change, Choose, Close, Doubt, Hold, Lose
 from shared.protocol import keys
 from shared.protocol.payloads import Status
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support import presence_model as model
 from tests.support.presence import STARTED_AT, TIMING, FakeClock, listen, sweep
 
@@ -41,9 +41,9 @@ def made(drawn: tuple[str, str, int, Status], prefix: str, now: int) -> Change:
             return Choose(connection, at_ms, status)
 
 
-async def stored(shards: Shards, user: str) -> tuple[dict[str, int], dict[str, tuple[int, str]], int | None]:
+async def stored(partitions: Partitions, user: str) -> tuple[dict[str, int], dict[str, tuple[int, str]], int | None]:
     """Leases, chosen statuses and last sign of life of a user, as Redis has them."""
-    client = shards.of(user).client
+    client = partitions.of(user).client
     leases = cast("list[tuple[bytes, float]]", await client.zrange(keys.key(keys.LEASES, user), 0, -1, withscores=True))
     chosen = cast("dict[bytes, bytes]", await client.hgetall(keys.key(keys.STATUSES, user)))
     seen = cast("bytes | None", await client.get(keys.key(keys.ONLINE, user)))
@@ -61,10 +61,10 @@ def _choice(entry: bytes) -> tuple[int, str]:
 
 @given(steps=STEPS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[int, bool, list[Any]]]) -> None:
+async def test_the_script_follows_the_rules(partitions: Partitions, steps: list[tuple[int, bool, list[Any]]]) -> None:
     user, clock, presence = str(uuid.uuid4()), FakeClock(), model.UserPresence()
-    leases, feed = Leases(shards, TIMING, clock), model.RenewalFeed()
-    await shards.of(user).client.delete(keys.RENEWAL_FEED)
+    leases, feed = Leases(partitions, TIMING, clock), model.RenewalFeed()
+    await partitions.of(user).client.delete(keys.RENEWAL_FEED)
     for pause, listening, drawn in steps:
         clock.now += pause
         await sweep(leases, 0, listening=listening)
@@ -76,14 +76,14 @@ async def test_the_script_follows_the_rules(shards: Shards, steps: list[tuple[in
         [outcome] = await leases.advance({user: changes}, {user})
         assert (outcome.before, outcome.after) == (before, model.effective(presence))
         assert bool(outcome.announcement) == told
-        assert await stored(shards, user) == (presence.leases, presence.chosen, presence.seen)
-        due = await shards.of(user).client.zscore(keys.LEASES_DUE, user)
+        assert await stored(partitions, user) == (presence.leases, presence.chosen, presence.seen)
+        due = await partitions.of(user).client.zscore(keys.LEASES_DUE, user)
         assert due == min(presence.leases.values(), default=None)
 
 
-async def test_the_keys_of_the_contract(shards: Shards, clock: FakeClock, alice: str) -> None:
-    leases = Leases(shards, TIMING, clock)
-    client, online = shards.of(alice).client, keys.key(keys.ONLINE, alice)
+async def test_the_keys_of_the_contract(partitions: Partitions, clock: FakeClock, alice: str) -> None:
+    leases = Leases(partitions, TIMING, clock)
+    client, online = partitions.of(alice).client, keys.key(keys.ONLINE, alice)
     await leases.advance({alice: [Hold("a", clock.now)]}, set())
     assert await client.get(online) == str(STARTED_AT // 1000).encode()
     assert 59_000 < await client.pttl(online) <= 60_000
@@ -93,8 +93,8 @@ async def test_the_keys_of_the_contract(shards: Shards, clock: FakeClock, alice:
     assert await client.pttl(online) == -1
 
 
-async def test_each_end_is_taken_by_one_caller(shards: Shards, clock: FakeClock) -> None:
-    one, other = Leases(shards, TIMING, clock), Leases(shards, TIMING, clock)
+async def test_each_end_is_taken_by_one_caller(partitions: Partitions, clock: FakeClock) -> None:
+    one, other = Leases(partitions, TIMING, clock), Leases(partitions, TIMING, clock)
     users = [str(uuid.uuid4()) for _ in range(40)]
     await one.advance({user: [Hold(f"{user}-a", clock.now)] for user in users}, set())
     await listen(one, clock, TIMING.lease_ms)
@@ -106,9 +106,9 @@ async def test_each_end_is_taken_by_one_caller(shards: Shards, clock: FakeClock)
     assert sorted(found) == sorted(users)
 
 
-async def test_more_than_a_sweep_takes(shards: Shards, clock: FakeClock) -> None:
+async def test_more_than_a_sweep_takes(partitions: Partitions, clock: FakeClock) -> None:
     """Users whose other device lives on fill a sweep without a change: the rest must not wait for the next."""
-    leases = Leases(shards, TIMING, clock)
+    leases = Leases(partitions, TIMING, clock)
     users = [str(uuid.uuid4()) for _ in range(20)]
     await leases.advance({user: [Hold(f"{user}-a", clock.now)] for user in users}, set())
     await listen(leases, clock, TIMING.lease_ms // 2)
@@ -118,9 +118,11 @@ async def test_more_than_a_sweep_takes(shards: Shards, clock: FakeClock) -> None
     assert await sweep(leases, 100, listening=True) == (False, [])
 
 
-async def test_leases_do_not_end_while_nobody_can_renew_them(shards: Shards, clock: FakeClock, alice: str) -> None:
+async def test_leases_do_not_end_while_nobody_can_renew_them(
+    partitions: Partitions, clock: FakeClock, alice: str
+) -> None:
     """The broker is away for ten minutes. Then gateways have the time to renew; who isn't renewed is gone."""
-    leases = Leases(shards, TIMING, clock)
+    leases = Leases(partitions, TIMING, clock)
     await listen(leases, clock, TIMING.lease_ms)
     bob, carol = str(uuid.uuid4()), str(uuid.uuid4())
     users: dict[str, list[Change]] = {user: [Hold(f"{user}-a", clock.now)] for user in (alice, bob, carol)}
@@ -139,10 +141,10 @@ async def test_leases_do_not_end_while_nobody_can_renew_them(shards: Shards, clo
 
 
 async def test_a_connection_whose_gateway_lives_does_not_end_with_its_lease(
-    shards: Shards, clock: FakeClock, alice: str
+    partitions: Partitions, clock: FakeClock, alice: str
 ) -> None:
     """The gateway is cut off from the broker for longer than a lease: nobody can know that the user has gone."""
-    leases, client = Leases(shards, TIMING, clock), shards.of(alice).client
+    leases, client = Leases(partitions, TIMING, clock), partitions.of(alice).client
     await listen(leases, clock, TIMING.lease_ms)
     await leases.advance({alice: [Hold("a", clock.now), Hold("b", clock.now)]}, set())
     await client.hset(keys.key(keys.ROUTES, alice), mapping={"a": "living", "b": "dead"})
@@ -150,7 +152,7 @@ async def test_a_connection_whose_gateway_lives_does_not_end_with_its_lease(
     await client.zadd(keys.GATEWAYS_HEARD, {"living": seconds * 1000, "dead": seconds * 1000 - keys.GATEWAY_DEAD_MS})
     await listen(leases, clock, TIMING.lease_ms)
     assert (await sweep(leases, 10, listening=True))[1] == []
-    held, _, _ = await stored(shards, alice)
+    held, _, _ = await stored(partitions, alice)
     assert held == {"a": clock.now + TIMING.renewal_wait_ms}
     await client.zadd(keys.GATEWAYS_HEARD, {"living": seconds * 1000 - keys.GATEWAY_DEAD_MS})
     await listen(leases, clock, TIMING.renewal_wait_ms)
@@ -158,10 +160,10 @@ async def test_a_connection_whose_gateway_lives_does_not_end_with_its_lease(
 
 
 async def test_a_doubted_connection_ends_with_the_grace_or_lives_by_a_renewal(
-    shards: Shards, clock: FakeClock, alice: str
+    partitions: Partitions, clock: FakeClock, alice: str
 ) -> None:
     """Its gateway was taken for dead. Users who came back elsewhere and closed are offline soon; a gateway that lives renews."""
-    leases, bob = Leases(shards, TIMING, clock), str(uuid.uuid4())
+    leases, bob = Leases(partitions, TIMING, clock), str(uuid.uuid4())
     await listen(leases, clock, TIMING.lease_ms)
     users = {user: f"{user}-a" for user in (alice, bob)}
     await leases.advance({user: [Hold(connection, clock.now)] for user, connection in users.items()}, set())
@@ -169,5 +171,5 @@ async def test_a_doubted_connection_ends_with_the_grace_or_lives_by_a_renewal(
     await leases.advance({bob: [Hold(users[bob], clock.now)]}, set())
     await listen(leases, clock, TIMING.grace_ms)
     assert [outcome.user_id for outcome in (await sweep(leases, 10, listening=True))[1]] == [alice]
-    held, _, _ = await stored(shards, bob)
+    held, _, _ = await stored(partitions, bob)
     assert list(held) == [users[bob]]

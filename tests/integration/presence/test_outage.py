@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.presence import shard_health
+from services.presence import partition_health
 from shared.protocol import server
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 
 SECONDS = 10
@@ -17,11 +17,11 @@ Outage = Callable[[bool], None]
 
 
 @pytest.fixture
-def people(shards: Shards) -> list[str]:
+def people(partitions: Partitions) -> list[str]:
     """The first two on server 0, the third on server 1."""
     ids = [str(uuid.uuid4()) for _ in range(100)]
-    first, second = [each for each in ids if shards.index_of(each) == 0][:2]
-    return [first, second, next(each for each in ids if shards.index_of(each) == 1)]
+    first, second = [each for each in ids if partitions.index_of(each) == 0][:2]
+    return [first, second, next(each for each in ids if partitions.index_of(each) == 1)]
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ async def devices(replica: Replica, gateways: Gateways, clock: FakeClock, people
 
 
 @pytest.fixture
-def outage(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> Outage:
+def outage(partitions: Partitions, monkeypatch: pytest.MonkeyPatch) -> Outage:
     """`outage(True)`: server 1 refuses connections; `outage(False)`: no longer."""
-    pool, scripts = shards.at(1).client.connection_pool, shards.at(1).scripts
+    pool, scripts = partitions.at(1).client.connection_pool, partitions.at(1).scripts
     get, run = pool.get_connection, scripts.run
 
     async def refuse(*_: object, **__: object) -> None:
@@ -59,7 +59,7 @@ def outage(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> Outage:
 @pytest.fixture
 async def watch(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[[], None]]:
     """`watch()`: the replica looks for servers that are back, as its process does."""
-    monkeypatch.setattr(shard_health, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(partition_health, "PROBE_SECONDS", 0.01)
     tasks: list[asyncio.Task[None]] = []
     yield lambda: tasks.append(asyncio.create_task(replica.health.watch(replica.resend)))
     for task in tasks:

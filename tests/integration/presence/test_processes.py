@@ -17,7 +17,7 @@ from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import Publisher
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 from tests.support.presence import Device, Gateways, Replica
 from tools.stack.ports import free_port
 
@@ -61,9 +61,9 @@ async def is_ready(client: httpx.AsyncClient, port: int) -> bool:
 
 
 @pytest.fixture
-async def shards(redis_url: str) -> AsyncIterator[Shards]:
+async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
     """One partition: what the processes see."""
-    opened = open_shards(redis_url)
+    opened = open_partitions(redis_url)
     yield opened
     await opened.aclose()
 

@@ -13,7 +13,7 @@ from shared.lifecycle import Supervisor
 from shared.protocol import keys, relay, topology
 from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import declare
-from shared.redis import open_shards
+from shared.redis import open_partitions
 from tests.support.gateway import eventually
 from tests.support.refusing_redis import PASSING_ERRORS, refusing_redis
 
@@ -34,8 +34,8 @@ async def test_a_connect_is_held(
         channel = await connection.channel(publisher_confirms=True)
         for queue in (topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD):
             await (await declare(channel, queue)).purge()
-        shards = open_shards(redis.url)
-        presence = Presence(PresenceSettings(), pool, shards)
+        partitions = open_partitions(redis.url)
+        presence = Presence(PresenceSettings(), pool, partitions)
         presence.start(supervisor)
         for error in PASSING_ERRORS:
             user, redis.error = str(uuid.uuid4()), error
@@ -52,4 +52,4 @@ async def test_a_connect_is_held(
         assert await dead.get(fail=False) is None
         assert not supervisor.failed.is_set()
         await supervisor.stop()
-        await shards.aclose()
+        await partitions.aclose()

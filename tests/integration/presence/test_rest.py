@@ -16,7 +16,7 @@ from services.presence.settings import PresenceSettings
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import BlockChanged
-from shared.redis import Shards
+from shared.redis import Partitions
 from tests.support.presence import Device, FakeClock, Gateways, Replica
 from tests.support.redis import clients
 
@@ -51,7 +51,7 @@ class Person:
 
 @pytest.fixture
 async def client(
-    database_url: str, redis_url: str, pool: Pool, shards: Shards, monkeypatch: pytest.MonkeyPatch
+    database_url: str, redis_url: str, pool: Pool, partitions: Partitions, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[httpx.AsyncClient]:
     settings = {
         "DATABASE_URL": database_url,
@@ -61,7 +61,7 @@ async def client(
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"CHAT_{name}", value)
-    process = Presence(PresenceSettings(), pool, shards)
+    process = Presence(PresenceSettings(), pool, partitions)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(process.app()), base_url="http://presence") as opened:
         yield opened
 
@@ -164,10 +164,12 @@ async def test_nothing_without_token(client: httpx.AsyncClient) -> None:
         assert response.status_code == 401
 
 
-async def test_friends_whose_leases_are_lost_are_not_called_offline(people: list[Person], shards: Shards) -> None:
+async def test_friends_whose_leases_are_lost_are_not_called_offline(
+    people: list[Person], partitions: Partitions
+) -> None:
     anna, bert, _ = people
     await anna.befriend(bert)
-    for client in clients(shards):
+    for client in clients(partitions):
         await client.delete(keys.LEASES_KNOWN)
     assert (await anna.call("GET", f"/presence?userId={bert.user_id}"))["items"] == []
     assert (await anna.call("GET", "/friends", 503))["error"]["code"] == "unavailable"

@@ -9,13 +9,13 @@ from redis.asyncio import Redis
 from shared.features import OfferedFeatures, announce_forever
 from shared.protocol import keys
 from shared.protocol.features import FEATURES, served_by
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 
 
 @pytest.fixture
-async def shards(redis_url: str) -> AsyncIterator[Shards]:
+async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
     """Nobody has said anything."""
-    opened = open_shards(redis_url)
+    opened = open_partitions(redis_url)
     client = Redis.from_url(redis_url)
     await client.delete(*(keys.key(keys.SERVED, service) for service in ("media", "messaging")))
     yield opened
@@ -32,16 +32,16 @@ async def until_offered(features: OfferedFeatures, names: list[str]) -> None:
 
 
 async def test_a_replica_of_an_earlier_release_keeps_what_it_lacks_from_clients(
-    shards: Shards, monkeypatch: pytest.MonkeyPatch
+    partitions: Partitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.features.COUNTS_SECONDS", 1.0)
     monkeypatch.setattr("shared.features.PERIOD_SECONDS", 0.1)
-    offered = OfferedFeatures(shards)
+    offered = OfferedFeatures(partitions)
     assert offered.names == list(FEATURES)
     former = served_by("messaging") - {"reaction"}
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(announce_forever(shards, service, instance, features))
+            group.create_task(announce_forever(partitions, service, instance, features))
             for service, instance, features in (
                 ("media", "media-1", served_by("media")),
                 ("messaging", "messaging-1", served_by("messaging")),
@@ -59,7 +59,7 @@ async def test_a_replica_of_an_earlier_release_keeps_what_it_lacks_from_clients(
 
 
 async def test_what_was_known_stays_while_redis_is_away() -> None:
-    away = open_shards("redis://127.0.0.1:1/0")
+    away = open_partitions("redis://127.0.0.1:1/0")
     offered = OfferedFeatures(away)
     await offered.refresh()
     assert offered.names == list(FEATURES)

@@ -13,7 +13,7 @@ from shared import postgres
 from shared.auth import Principal, TokenError, revocations
 from shared.auth.revocations import Revocations
 from shared.protocol import keys
-from shared.redis import Shards, open_shards
+from shared.redis import Partitions, open_partitions
 
 SECONDS = 20
 
@@ -26,8 +26,8 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
 
 
 @pytest.fixture
-async def shards(redis_url: str) -> AsyncIterator[Shards]:
-    opened = open_shards(redis_url)
+async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
+    opened = open_partitions(redis_url)
     yield opened
     await opened.aclose()
 
@@ -49,22 +49,24 @@ async def accepted(replica: Revocations, principal: Principal) -> bool:
     return True
 
 
-async def test_a_redis_that_forgets_makes_no_token_valid(pool: postgres.Pool, shards: Shards, user: str) -> None:
-    replica = Revocations(pool, shards)
+async def test_a_redis_that_forgets_makes_no_token_valid(
+    pool: postgres.Pool, partitions: Partitions, user: str
+) -> None:
+    replica = Revocations(pool, partitions)
     old = issued(user, time.time() - 60)
     assert await accepted(replica, old)
     await replica.revoke(user, 3600)
     assert not await accepted(replica, old)
-    await shards.of(user).client.flushall()
+    await partitions.of(user).client.flushall()
     assert not await accepted(replica, old)
-    assert not await accepted(Revocations(pool, shards), old)
+    assert not await accepted(Revocations(pool, partitions), old)
 
 
 async def test_a_replica_that_has_answered_from_memory_hears_of_a_revocation_that_redis_lost(
-    pool: postgres.Pool, shards: Shards, user: str, monkeypatch: pytest.MonkeyPatch
+    pool: postgres.Pool, partitions: Partitions, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revocations, "LOOK_SECONDS", 0.05)
-    replica = Revocations(pool, shards)
+    replica = Revocations(pool, partitions)
     looking = asyncio.create_task(replica.run())
     old = issued(user, time.time() - 60)
     try:
@@ -72,8 +74,8 @@ async def test_a_replica_that_has_answered_from_memory_hears_of_a_revocation_tha
             while user not in replica._known or replica._version is None:
                 assert await accepted(replica, old)
                 await asyncio.sleep(0.01)
-            await Revocations(pool, shards).revoke(user, None)
-            await shards.of(user).client.flushall()
+            await Revocations(pool, partitions).revoke(user, None)
+            await partitions.of(user).client.flushall()
             while await accepted(replica, old):  # noqa: ASYNC110 - the replica tells nobody
                 await asyncio.sleep(0.01)
     finally:
@@ -81,9 +83,9 @@ async def test_a_replica_that_has_answered_from_memory_hears_of_a_revocation_tha
 
 
 async def test_what_is_known_costs_no_statement(
-    pool: postgres.Pool, shards: Shards, user: str, monkeypatch: pytest.MonkeyPatch
+    pool: postgres.Pool, partitions: Partitions, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replica = Revocations(pool, shards)
+    replica = Revocations(pool, partitions)
     looking = asyncio.create_task(replica.run())
     try:
         async with asyncio.timeout(SECONDS):
@@ -96,20 +98,20 @@ async def test_what_is_known_costs_no_statement(
         looking.cancel()
 
 
-async def test_many_are_asked_about_together(pool: postgres.Pool, shards: Shards) -> None:
-    replica = Revocations(pool, shards)
+async def test_many_are_asked_about_together(pool: postgres.Pool, partitions: Partitions) -> None:
+    replica = Revocations(pool, partitions)
     users = [str(uuid.uuid4()) for _ in range(200)]
     for revoked in users[::2]:
         await replica.revoke(revoked, None)
-    await shards.at(0).client.flushall()
+    await partitions.at(0).client.flushall()
     answers = await asyncio.gather(*(accepted(replica, issued(user, 1_700_000_000)) for user in users))
     assert answers == [False, True] * 100
 
 
 async def test_times_are_compared_to_the_millisecond_where_the_token_has_them(
-    pool: postgres.Pool, shards: Shards, user: str
+    pool: postgres.Pool, partitions: Partitions, user: str
 ) -> None:
-    replica = Revocations(pool, shards)
+    replica = Revocations(pool, partitions)
     since = await replica.revoke(user, 3600)
     assert not await accepted(replica, issued(user, since - 0.001))
     assert not await accepted(replica, issued(user, since))
@@ -119,37 +121,39 @@ async def test_times_are_compared_to_the_millisecond_where_the_token_has_them(
     assert await accepted(replica, issued(user, float(int(since) + 1)))
 
 
-async def test_a_token_without_iat_is_told_what_it_lacks(pool: postgres.Pool, shards: Shards, user: str) -> None:
-    replica = Revocations(pool, shards)
+async def test_a_token_without_iat_is_told_what_it_lacks(
+    pool: postgres.Pool, partitions: Partitions, user: str
+) -> None:
+    replica = Revocations(pool, partitions)
     await replica.check(Principal(user, expires_at=time.time() + 60))
     await replica.revoke(user, 3600)
     with pytest.raises(TokenError, match="no iat claim"):
         await replica.check(Principal(user, expires_at=time.time() + 60))
 
 
-async def test_an_end_never_comes_earlier(pool: postgres.Pool, shards: Shards, user: str) -> None:
-    replica = Revocations(pool, shards)
+async def test_an_end_never_comes_earlier(pool: postgres.Pool, partitions: Partitions, user: str) -> None:
+    replica = Revocations(pool, partitions)
     first = await replica.revoke(user, None)
     assert await replica.revoke(user, 1) >= first
     assert await pool.fetchval("SELECT expires_at FROM directory.revocations WHERE user_id = $1", user) is None
 
 
-async def test_an_ended_revocation_is_forgotten(pool: postgres.Pool, shards: Shards, user: str) -> None:
-    replica = Revocations(pool, shards)
+async def test_an_ended_revocation_is_forgotten(pool: postgres.Pool, partitions: Partitions, user: str) -> None:
+    replica = Revocations(pool, partitions)
     await replica.revoke(user, 3600)
     await pool.execute("UPDATE directory.revocations SET expires_at = now() - interval '1 s' WHERE user_id = $1", user)
-    await shards.of(user).client.delete(shards.of(user).key(keys.REVOKED, user))
+    await partitions.of(user).client.delete(partitions.of(user).key(keys.REVOKED, user))
     assert await accepted(replica, issued(user, 1_700_000_000))
     await replica.revoke(str(uuid.uuid4()), 3600)
     assert await pool.fetchval("SELECT count(*) FROM directory.revocations WHERE user_id = $1", user) == 0
 
 
 async def test_redis_stands_in_while_postgresql_is_away(
-    database_url: str, pool: postgres.Pool, shards: Shards, user: str
+    database_url: str, pool: postgres.Pool, partitions: Partitions, user: str
 ) -> None:
-    await Revocations(pool, shards).revoke(user, 3600)
+    await Revocations(pool, partitions).revoke(user, 3600)
     nowhere = await postgres.open_pool(SecretStr("postgresql://x@127.0.0.1:1/x"), size=1, application_name="test")
-    replica = Revocations(nowhere, shards)
+    replica = Revocations(nowhere, partitions)
     assert not await accepted(replica, issued(user, 1_700_000_000))
     assert await accepted(replica, issued(str(uuid.uuid4()), 1_700_000_000))
     with pytest.raises((OSError, asyncpg.PostgresError)):

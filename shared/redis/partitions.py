@@ -9,14 +9,14 @@ from redis.asyncio import Redis
 
 from shared.protocol import keys
 from shared.redis.pubsub import Subscription
-from shared.redis.scripts import ScriptRunner
+from shared.redis.script_runner import ScriptRunner
 from shared.redis.topology import Topology, topology_of
 
 Key = Callable[..., str]
 """Makes a whole key of a partition: `key(keys.UNREAD_CONVERSATION, user_id, conversation_id)`."""
 
 
-class Shard:
+class Partition:
     """One partition. Its keys begin with `tag`, so that a cluster keeps them together; without a cluster that is ''."""
 
     def __init__(self, topology: Topology, index: int) -> None:
@@ -55,27 +55,27 @@ class Shard:
         return await self._topology.locate(self.index)
 
 
-class Shards:
+class Partitions:
     """All partitions. The keys of one user, or one conversation, lie in the one that `of` gives."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
-        self._shards = [Shard(topology, index) for index in range(len(topology.tags))]
+        self._partitions = [Partition(topology, index) for index in range(len(topology.tags))]
 
     def __len__(self) -> int:
-        return len(self._shards)
+        return len(self._partitions)
 
     def index_of(self, name: str) -> int:
         """Which partition (0-based) has the keys of this user or conversation."""
-        return 0 if len(self._shards) == 1 else crc32(name.encode()) % len(self._shards)
+        return 0 if len(self._partitions) == 1 else crc32(name.encode()) % len(self._partitions)
 
-    def of(self, name: str) -> Shard:
+    def of(self, name: str) -> Partition:
         """The partition that has the keys of this user or conversation."""
-        return self._shards[self.index_of(name)]
+        return self._partitions[self.index_of(name)]
 
-    def at(self, index: int) -> Shard:
+    def at(self, index: int) -> Partition:
         """Partition `index`."""
-        return self._shards[index]
+        return self._partitions[index]
 
     def split(self, names: Iterable[str]) -> dict[int, list[str]]:
         """Names grouped by the index of their partition."""
@@ -87,18 +87,18 @@ class Shards:
     async def ping(self) -> None:
         """A round trip to each partition's server. Raises RedisError or TimeoutError."""
         async with asyncio.timeout(2):
-            await asyncio.gather(*(shard.client.exists(shard.key("ping")) for shard in self._shards))
+            await asyncio.gather(*(partition.client.exists(partition.key("ping")) for partition in self._partitions))
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for shard in self._shards:
-            shard.scripts.close()
+        for partition in self._partitions:
+            partition.scripts.close()
         await self._topology.aclose()
 
 
-def open_shards(url: str, partitions: int = 1) -> Shards:
+def open_partitions(url: str, partitions: int = 1) -> Partitions:
     """The partitions of the Redis that `url` names (`shared.redis.topology`); connections are made when they are needed.
 
     `partitions` counts in a cluster only. Raises ValueError, with what to do, for a URL that names none.
     """
-    return Shards(topology_of(url, partitions))
+    return Partitions(topology_of(url, partitions))

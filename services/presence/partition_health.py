@@ -1,4 +1,4 @@
-"""Redis shards that are away: users on other shards don't wait for them."""
+"""Redis partitions that are away: users on other partitions don't wait for them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from shared.redis import RedisError, Shard, Shards
+from shared.redis import Partition, Partitions, RedisError
 from shared.retry import TRANSIENT_ERRORS, is_transient
 
 log = structlog.get_logger(__name__)
@@ -14,33 +14,33 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 ANSWER_SECONDS: Final = 2.0
-"""A shard that takes longer to answer counts as away."""
+"""A partition that takes longer to answer counts as away."""
 PROBE_SECONDS: Final = 0.5
 
 
-class ShardHealth:
-    """Which shards are away. `watch` notices when one is back, and has the work done that had to wait."""
+class PartitionHealth:
+    """Which partitions are away. `watch` notices when one is back, and has the work done that had to wait."""
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
         self._away: set[int] = set()
 
-    async def reach(self, index: int, work: Callable[[Shard], Awaitable[T]]) -> T | None:
-        """The result of `work` with the client of a shard, or None when the shard is away. Raises the other errors of `work`."""
+    async def reach(self, index: int, work: Callable[[Partition], Awaitable[T]]) -> T | None:
+        """The result of `work` on a partition, or None when that is away. Raises the other errors of `work`."""
         if index in self._away:
             return None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await work(self._shards.at(index))
+                return await work(self._partitions.at(index))
         except Exception as error:
             if not is_transient(error):
                 raise
-            log.warning("shard.away", shard=index, error=repr(error))
+            log.warning("partition.away", partition=index, error=repr(error))
             self._away.add(index)
             return None
 
     async def watch(self, resend: Callable[[], Awaitable[None]]) -> None:
-        """Probe shards that are away, and call `resend` when one is back. Never returns."""
+        """Probe partitions that are away, and call `resend` when one is back. Never returns."""
         while True:
             await asyncio.sleep(PROBE_SECONDS)
             back = [index for index in list(self._away) if await self._answers(index)]
@@ -54,8 +54,8 @@ class ShardHealth:
     async def _answers(self, index: int) -> bool:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                shard = self._shards.at(index)
-                await shard.client.exists(shard.key("ping"))
+                partition = self._partitions.at(index)
+                await partition.client.exists(partition.key("ping"))
         except (*TRANSIENT_ERRORS, RedisError):
             return False
         return True

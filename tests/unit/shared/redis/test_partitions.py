@@ -7,44 +7,49 @@ import pytest
 from redis.crc import key_slot
 
 from shared.protocol import keys
-from shared.redis import Shards, load_lua, open_shards
+from shared.redis import Partitions, load_lua, open_partitions
 from shared.redis.hash_tags import SLOTS, slot_of, tags
 
 PARTITIONS = 16
 
 
 @pytest.fixture
-async def clustered() -> AsyncIterator[Shards]:
-    opened = open_shards("redis+cluster://nowhere", PARTITIONS)
+async def clustered() -> AsyncIterator[Partitions]:
+    opened = open_partitions("redis+cluster://nowhere", PARTITIONS)
     yield opened
     await opened.aclose()
 
 
 async def test_one_server_has_one_partition_with_literal_keys() -> None:
-    shards = open_shards("redis://nowhere", PARTITIONS)
-    assert len(shards) == 1
-    assert shards.of("anyone").key(keys.UNREAD_CONVERSATION, "user", "talk") == "unread:conv:user:talk"
-    await shards.aclose()
+    partitions = open_partitions("redis://nowhere", PARTITIONS)
+    assert len(partitions) == 1
+    assert partitions.of("anyone").key(keys.UNREAD_CONVERSATION, "user", "talk") == "unread:conv:user:talk"
+    await partitions.aclose()
 
 
-async def test_names_spread_evenly(clustered: Shards) -> None:
+async def test_names_spread_evenly(clustered: Partitions) -> None:
     counts = Counter(clustered.index_of(f"user-{number}") for number in range(16_000))
     assert len(counts) == PARTITIONS
     assert all(800 < count < 1200 for count in counts.values())
 
 
-async def test_split_groups_by_partition(clustered: Shards) -> None:
+async def test_split_groups_by_partition(clustered: Partitions) -> None:
     names = [f"user-{number}" for number in range(100)]
     groups = clustered.split(names)
     assert sorted(name for group in groups.values() for name in group) == sorted(names)
     assert all(clustered.index_of(name) == index for index, group in groups.items() for name in group)
 
 
-async def test_all_keys_of_a_partition_lie_in_one_slot(clustered: Shards) -> None:
+async def test_all_keys_of_a_partition_lie_in_one_slot(clustered: Partitions) -> None:
     for index in range(PARTITIONS):
-        shard = clustered.at(index)
-        whole = [shard.key(keys.INBOX, "a"), shard.key(keys.GATEWAY, "b"), shard.key(keys.LEASES_DUE), shard.tag]
-        assert {key_slot(each.encode()) for each in whole} == {slot_of(shard.tag[1:-1])}
+        partition = clustered.at(index)
+        whole = [
+            partition.key(keys.INBOX, "a"),
+            partition.key(keys.GATEWAY, "b"),
+            partition.key(keys.LEASES_DUE),
+            partition.tag,
+        ]
+        assert {key_slot(each.encode()) for each in whole} == {slot_of(partition.tag[1:-1])}
 
 
 @pytest.mark.parametrize("partitions", [1, 3, 16, 100, 1024])

@@ -13,7 +13,7 @@ from shared.protocol.payloads import Message
 from shared.redis import Key
 
 
-class ShardEffects:
+class PartitionEffects:
     """Changes of keys of one partition of Redis, whose whole keys `key` makes. `trace`: the traceparent of the cycle, or ''."""
 
     def __init__(self, trace: str, key: Key) -> None:

@@ -1,0 +1,83 @@
+"""Runs Lua scripts of one partition on one connection."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError
+
+from shared.redis.connection import Argument, Broken, Connection
+from shared.redis.errors import is_lost_master
+
+
+class ScriptRunner:
+    """Runs Lua scripts of one partition, over one connection that is made when it is needed, and again when it broke.
+
+    `locate` says how to connect to the master, and `forget` that it may no longer be the master. `slot_key` is the one key
+    that scripts declare in a cluster, where it decides which node runs them. No key has that name, so while the slot moves to
+    another node, every script is refused as a whole (ASK) instead of finding half of its keys.
+    """
+
+    def __init__(
+        self,
+        locate: Callable[[], Awaitable[Mapping[str, Any]]],
+        forget: Callable[[], Awaitable[None]],
+        slot_key: str | None = None,
+    ) -> None:
+        self._locate = locate
+        self._forget = forget
+        self._keys: tuple[Argument, ...] = (0,) if slot_key is None else (1, slot_key)
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[Connection] | None = None
+
+    async def run(self, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
+        """Run the script of this SHA-1 with these as ARGV; `text` is sent when the server doesn't have it.
+
+        Tried a second time on a new connection when the first one breaks or its server is not the master, so it may run
+        twice. Raises RedisError.
+        """
+        connection = await self._usable()
+        try:
+            return await self._run(connection, sha, text, arguments)
+        except Exception as error:
+            lost = is_lost_master(error)
+            if not lost and not isinstance(error, Broken):
+                raise
+        if lost:
+            connection.abort()
+            await self._forget()
+        return await self._run(await self._usable(), sha, text, arguments)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+
+    async def _run(self, connection: Connection, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
+        try:
+            return await connection.ask("EVALSHA", sha, *self._keys, *arguments)
+        except NoScriptError:
+            return await connection.ask("EVAL", text, *self._keys, *arguments)
+
+    async def _usable(self) -> Connection:
+        """The connection, or a new one; all that wait for one wait for the same."""
+        if self._connection is not None and self._connection.usable:
+            return self._connection
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+            # Whoever waits may have been cancelled: then nobody asks how it went.
+            self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Connection:
+        connection = Connection()
+        try:
+            await connection.open(await self._locate())
+        except (OSError, TimeoutError) as error:
+            await self._forget()
+            raise RedisConnectionError(f"no connection to Redis: {error!r}") from error
+        self._connection = connection
+        return connection
