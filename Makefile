@@ -52,7 +52,7 @@ faults: install-tests ## run the fault tests: processes and servers killed under
 clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreSQL lost under load, roles changed
 	CLUSTERS=long $(BIN)/pytest tests/clusters $(ARGS)
 
-chaos: install-tests ## run each client over a network that misbehaves, 1,000 messages each, and write the table in docs
+chaos: install-tests ## run each client over a network that misbehaves, 1,000 messages each, for docs/reliability.md (ARGS="-k Python")
 	CHAOS=long $(BIN)/pytest tests/chaos $(ARGS)
 
 abuse: install ## measure what honest users notice of one hostile account: figures for docs/reliability.md (ARGS="--only name")

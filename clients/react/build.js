@@ -4,7 +4,7 @@ import { build } from "esbuild";
 
 const OPTIONS = { entryPoints: ["src/index.js"], bundle: true, target: "es2022", platform: "neutral", sourcemap: true };
 // The application has one copy of each.
-const external = ["react", "@chat-backend/client", "@chat-backend/client/store"];
+const external = ["react", "@chat-backend/client", "@chat-backend/client/store", "@chat-backend/client/tabs"];
 
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from services.admin.authentication import CallingService, call_of
 from services.admin.new_messages import command_of
-from services.admin.schemas import ConversationBody, HistoryQuery, MessageBody, NewConversation, NewMessage, UserId
+from services.admin.schemas import ConversationBody, HistoryQuery, MessageBody, NewConversation, NewMessage
 from shared.directory import Directory
 from shared.media_hosts import MediaHosts
 from shared.protocol import limits
@@ -15,8 +15,9 @@ from shared.protocol.requests import Done, Messages, OpenConversation, Opened, R
 from shared.protocol.topology import MESSAGING_REQUESTS
 from shared.requests import Requester
 from shared.rest import Page, decode_page, encode_page
+from shared.rest.formats import UuidText
 
-ConversationId = Annotated[UserId, Path(description="A conversation.")]
+ConversationId = Annotated[UuidText, Path(description="A conversation.")]
 Seq = Annotated[int, Path(ge=1, le=limits.MAX_SAFE_INTEGER)]
 IdempotencyKey = Annotated[str | None, Header(max_length=255)]
 _FORWARD, _BACKWARD = "after", "before"

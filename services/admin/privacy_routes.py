@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from services.admin.authentication import CallingService
 from services.admin.eraser import ERASE
 from services.admin.jobs import Job, Jobs
-from services.admin.schemas import UserId
 from shared.directory import Directory, Profile
 from shared.protocol.codec import instant, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import ExportPage, ExportUser
 from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS, Queue
 from shared.requests import Requester
+from shared.rest.formats import IdText, InstantText, UuidText
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +30,12 @@ _OWNERS: Final[tuple[Queue, ...]] = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTI
 class JobBody(BaseModel):
     """A job, and whether it is done."""
 
-    id: str
-    userId: str
+    id: IdText
+    userId: IdText
     kind: str
     state: Literal["running", "done"]
-    createdAt: str
-    finishedAt: str | None
+    createdAt: InstantText
+    finishedAt: InstantText | None
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -67,7 +67,7 @@ class PrivacyRoutes:
         router.add_api_route("/users/{user_id}/export", self.export, methods=["GET"], response_class=StreamingResponse)
         return router
 
-    async def erase(self, _caller: CallingService, user_id: UserId, response: Response) -> JobBody:
+    async def erase(self, _caller: CallingService, user_id: UuidText, response: Response) -> JobBody:
         """Erase a user everywhere, in the background: the answer is the job, which no crash ends. Repeating it is no error."""
         if user_id in await self._directory.known([user_id]):
             job = await self._jobs.add(user_id, ERASE)
@@ -79,14 +79,14 @@ class PrivacyRoutes:
         response.headers["Location"] = f"/chat/admin/jobs/{job.id}"
         return JobBody.of(job)
 
-    async def job(self, _caller: CallingService, job_id: UserId) -> JobBody:
+    async def job(self, _caller: CallingService, job_id: UuidText) -> JobBody:
         """How far a job has come."""
         job = await self._jobs.find(job_id)
         if job is None:
             raise ProtocolError(ErrorCode.NOT_FOUND)
         return JobBody.of(job)
 
-    async def export(self, _caller: CallingService, user_id: UserId) -> StreamingResponse:
+    async def export(self, _caller: CallingService, user_id: UuidText) -> StreamingResponse:
         """Everything about a user, a JSON object a line; the last line is `{"kind": "end"}` when nothing is missing."""
         profile = await self._directory.find(user_id)
         if profile is None:

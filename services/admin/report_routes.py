@@ -10,13 +10,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from services.admin.authentication import CallingService
-from services.admin.schemas import MessageBody, UserId
+from services.admin.schemas import MessageBody
 from shared.protocol.codec import is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import ListReports, ReportList, SetReportState
 from shared.protocol.topology import MESSAGING_REQUESTS
 from shared.requests import Requester
 from shared.rest import Page, PageQuery, decode_page, encode_page
+from shared.rest.formats import IdText, InstantText, UuidText
 
 State = Literal["open", "reviewing", "resolved", "dismissed"]
 
@@ -36,15 +37,15 @@ class StateChange(BaseModel):
 class ReportBody(BaseModel):
     """A report, with its messages as they were when it was made."""
 
-    id: str
-    conversationId: str
-    reporterId: str
+    id: IdText
+    conversationId: IdText
+    reporterId: IdText
     reason: str
     comment: str | None
     state: State
     messages: list[MessageBody]
-    createdAt: str
-    updatedAt: str
+    createdAt: InstantText
+    updatedAt: InstantText
 
 
 class ReportRoutes:
@@ -68,7 +69,7 @@ class ReportRoutes:
         next_page = encode_page(found.next_page) if found.next_page else None
         return Page(items=[_body(report) for report in found.reports], nextPage=next_page)
 
-    async def change(self, _caller: CallingService, report_id: UserId, body: StateChange) -> ReportBody:
+    async def change(self, _caller: CallingService, report_id: UuidText, body: StateChange) -> ReportBody:
         """Say how far the report has come."""
         asked = SetReportState(report_id, body.state)
         found = await self._requester.ask(MESSAGING_REQUESTS, asked, ReportList)

@@ -2,22 +2,17 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.directory import Profile
 from shared.protocol import limits
 from shared.rest import PageQuery
+from shared.rest.formats import IdText, InstantText, UuidText
 
 NO_NUL = r"^[^\x00]*$"
 VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"
-
-UserId = Annotated[
-    str,
-    Field(pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
-    AfterValidator(str.lower),
-]
 
 
 class UserBody(BaseModel):
@@ -31,7 +26,7 @@ class UserBody(BaseModel):
 class UserProfile(BaseModel):
     """A user as others see it."""
 
-    id: str
+    id: IdText
     username: str
     displayName: str
     avatar: str | None
@@ -47,8 +42,8 @@ class UserProfile(BaseModel):
 class FollowBody(BaseModel):
     """An edge of the platform's graph: it is to be (`follows` true), or not to be."""
 
-    follower: UserId
-    followee: UserId
+    follower: UuidText
+    followee: UuidText
     follows: bool
 
 
@@ -61,16 +56,16 @@ class FollowsResult(BaseModel):
 class NewConversation(BaseModel):
     """The two users of a direct conversation."""
 
-    userIds: list[UserId] = Field(min_length=2, max_length=2)
+    userIds: list[UuidText] = Field(min_length=2, max_length=2)
 
 
 class ConversationBody(BaseModel):
     """A direct conversation. Messages before `firstSeq` are expired."""
 
-    id: str
+    id: IdText
     participants: list[UserProfile]
     lastSeq: int
-    updatedAt: str
+    updatedAt: InstantText
     firstSeq: int = 1
 
 
@@ -83,7 +78,7 @@ class NewMessage(BaseModel):
         }
     )
 
-    senderId: UserId | None
+    senderId: UuidText | None
     type: str = Field(max_length=16, description="`system` exactly when `senderId` is null.")
     content: str | None = None
     media: list[dict[str, Any]] | None = Field(None, max_length=limits.MAX_MEDIA)
@@ -99,13 +94,13 @@ class MessageBody(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: str
-    conversationId: str
+    id: IdText
+    conversationId: IdText
     seq: int
-    senderId: str | None
+    senderId: IdText | None
     type: str
     content: str | None
-    createdAt: str
+    createdAt: InstantText
 
 
 class HistoryQuery(PageQuery):

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from services.admin.authentication import CallingService, call_of
-from services.admin.schemas import FollowBody, FollowsResult, UserBody, UserId, UserProfile
+from services.admin.schemas import FollowBody, FollowsResult, UserBody, UserProfile
 from shared.auth import Principal
 from shared.auth.revocations import Revocations, end_pushes
 from shared.directory import Directory
@@ -16,6 +16,7 @@ from shared.protocol.requests import FollowChange, Imported, SetFollows
 from shared.protocol.topology import PRESENCE_REQUESTS
 from shared.rabbitmq import Publisher
 from shared.requests import Requester
+from shared.rest.formats import UuidText
 
 FOLLOWS_SECONDS = 30
 FollowList = Annotated[list[FollowBody], Body(max_length=limits.MAX_FOLLOW_CHANGES)]
@@ -42,7 +43,7 @@ class UserRoutes:
         router.add_api_route("/follows", self.set_follows, methods=["PUT"])
         return router
 
-    async def put(self, _caller: CallingService, user_id: UserId, body: UserBody) -> UserProfile:
+    async def put(self, _caller: CallingService, user_id: UuidText, body: UserBody) -> UserProfile:
         """Make or change a user, as a token with these claims would; a name that somebody else has moves to this user."""
         now = time.time()
         claims = Principal(
@@ -55,7 +56,7 @@ class UserRoutes:
         )
         return UserProfile.of(profile)
 
-    async def revoke(self, _caller: CallingService, user_id: UserId) -> None:
+    async def revoke(self, _caller: CallingService, user_id: UuidText) -> None:
         """Refuse the user's present tokens for ever, everywhere, and close the connections made with them."""
         since = await self._revocations.revoke(user_id, None)
         await end_pushes(self._publisher, user_id, since)

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Path, Request, Response
 
 from services.media.handlers import Handlers
 from services.media.receiver import Receiver
-from services.media.schemas import MediaAnswer, UploadBody, UploadReservation, UuidText
+from services.media.schemas import MediaAnswer, UploadBody, UploadReservation
 from services.media.serving import Serving
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import CurrentUser
+from shared.rest.formats import UuidText
 from shared.uploads import UploadSigner
 from shared.uploads.signing import FILE, MEDIA_PATH, Method, object_name
 

@@ -5,18 +5,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.protocol import limits
-from shared.protocol.codec import is_uuid
+from shared.rest.formats import IdText, InstantText, UuidText
 
 MAX_TYPE_CHARACTERS: Final = 127
 EXAMPLE_ID: Final = "0190a1b2-0000-7000-8000-00000000e001"
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They would show `photo\u202egpj.exe` as `photoexe.jpg` (Unicode TR 36, section 2.5)."""
-
-
-def _uuid(text: str) -> str:
-    if not is_uuid(text.lower()):
-        raise ValueError("must be a UUID with hyphens")
-    return text.lower()
 
 
 def _file_name(text: str) -> str:
@@ -28,7 +22,6 @@ def _file_name(text: str) -> str:
     return name
 
 
-UuidText = Annotated[str, AfterValidator(_uuid), Field(json_schema_extra={"format": "uuid"})]
 FileName = Annotated[str, Field(min_length=1, max_length=limits.MAX_MEDIA_NAME_CHARACTERS), AfterValidator(_file_name)]
 MimeType = Annotated[
     str, Field(min_length=1, max_length=MAX_TYPE_CHARACTERS, pattern=r"^[\w.+-]+/[\w.+-]+\s*(;[ -~]*)?$")
@@ -60,17 +53,17 @@ class UploadBody(BaseModel):
 class UploadReservation(BaseModel):
     """Where to put the bytes, how, and until when."""
 
-    uploadId: str = Field(json_schema_extra={"format": "uuid"})  # noqa: N815
+    uploadId: IdText  # noqa: N815
     method: Literal["PUT"] = "PUT"
     url: str
     headers: dict[str, str] = Field(description="To be sent with the bytes, as they are.")
-    expiresAt: str = Field(json_schema_extra={"format": "date-time"})  # noqa: N815
+    expiresAt: InstantText  # noqa: N815
 
 
 class UploadedMedia(BaseModel):
     """An upload that is ready: its description as messages carry it. URLs are signed for 7 days."""
 
-    uploadId: str = Field(json_schema_extra={"format": "uuid"})  # noqa: N815
+    uploadId: IdText  # noqa: N815
     url: str
     thumbnail: str | None = Field(None, description="A WebP of at most 640 × 640 pixels.")
     type: Literal["image", "video", "audio", "file"]

@@ -19,6 +19,7 @@ from services.notifier.push_settings import PushSettings
 from services.notifier.quiet_hours import QuietHours, minutes_of, text_of
 from shared.protocol import limits
 from shared.protocol.codec import instant
+from shared.rest.formats import InstantText
 
 MAX_KEY_CHARACTERS: Final = 128
 MAX_DEVICE_TOKEN_CHARACTERS: Final = 1_024
@@ -154,7 +155,7 @@ class PushSettingsBody(BaseModel):
 
     preview: bool = Field(description="False: a push says «New message», and nothing of the content.")
     quietHours: QuietHoursBody | None  # noqa: N815
-    mutedUntil: str | None = Field(description="No pushes until this instant.")  # noqa: N815
+    mutedUntil: InstantText | None = Field(description="No pushes until this instant.")  # noqa: N815
 
 
 class SettingsBody(BaseModel):
@@ -178,6 +179,9 @@ class SettingsBody(BaseModel):
 class PushSettingsPatch(BaseModel):
     """What is to change. A field that isn't there stays as it is."""
 
+    # A field that is misspelt must not look as if it had been changed.
+    model_config = ConfigDict(extra="forbid")
+
     preview: StrictBool = True
     quietHours: QuietHoursBody | None = None  # noqa: N815
     mutedUntil: InstantOrNull = None  # noqa: N815
@@ -195,5 +199,8 @@ class PushSettingsPatch(BaseModel):
 
 class SettingsPatch(BaseModel):
     """Changes of a user's settings."""
+
+    # A field that is misspelt must not look as if it had been changed.
+    model_config = ConfigDict(extra="forbid")
 
     push: PushSettingsPatch = Field(default_factory=PushSettingsPatch)

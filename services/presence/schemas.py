@@ -11,16 +11,17 @@ from shared.directory import Profile
 from shared.protocol import limits
 from shared.protocol.codec import instant
 from shared.protocol.payloads import Status, UserStatus
+from shared.rest.formats import IdText, InstantText
 
 
 class Follow(BaseModel):
     """Whether the caller follows a user, and since when. `isFriend`: both follow each other, with or without a block."""
 
-    userId: str
+    userId: IdText
     username: str
     following: bool
     isFriend: bool
-    followedAt: str | None
+    followedAt: InstantText | None
 
     @classmethod
     def of(cls, profile: Profile, since: datetime | None, *, friend: bool) -> Self:
@@ -37,10 +38,10 @@ class Follow(BaseModel):
 class PresenceStatus(BaseModel):
     """Whether a friend is online, with which status, and the last sign of life (RFC 3339), null when there was none."""
 
-    userId: str
+    userId: IdText
     isOnline: bool
     status: Status
-    lastSeen: str | None
+    lastSeen: InstantText | None
 
     @classmethod
     def of(cls, status: UserStatus) -> Self:

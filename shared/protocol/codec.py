@@ -11,15 +11,21 @@ UUID_CHARACTERS: Final = 36
 Uuid = Annotated[
     str,
     msgspec.Meta(
-        min_length=UUID_CHARACTERS,
-        max_length=UUID_CHARACTERS,
         description="A UUID in its hyphenated form",
-        extra_json_schema={"format": "uuid"},
+        extra_json_schema={"format": "uuid", "minLength": UUID_CHARACTERS, "maxLength": UUID_CHARACTERS},
     ),
 ]
-"""A UUID kept as text: it is compared, keyed and passed on far more often than it is computed with."""
+"""A UUID kept as text: it is compared, keyed and passed on far more often than it is computed with.
+
+Its form is for `is_uuid` to check, which says what is wrong; a length would be found wrong first.
+"""
 Instant = Annotated[
-    str, msgspec.Meta(description="RFC 3339 UTC with milliseconds", examples=["2024-01-01T11:00:00.000Z"])
+    str,
+    msgspec.Meta(
+        description="RFC 3339 UTC with milliseconds",
+        examples=["2024-01-01T11:00:00.000Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
 ]
 
 json_encoder: Final = msgspec.json.Encoder()

@@ -11,7 +11,7 @@ from typing import Final
 from tests.faults.proxy import Proxy
 from tools.stack.ports import free_port
 
-CALM_SECONDS: Final = (0.5, 2.0)
+CALM_SECONDS: Final = (1.0, 6.0)
 """Between two faults."""
 FAULT_SECONDS: Final = 1.5
 """How long a fault lasts that isn't a moment."""

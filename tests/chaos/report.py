@@ -1,5 +1,6 @@
 """The table of `docs/reliability.md`: what each client has come through."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,8 +23,15 @@ def row(name: str, seen: list[Seen], faults: int) -> str:
     return "| " + " | ".join(map(str, cells)) + " |\n"
 
 
-def write(rows: list[str], document: Path = DOCUMENT) -> None:
-    """Put the table of a long run in the place of the earlier one."""
+def write(line: str, names: Sequence[str], document: Path = DOCUMENT) -> None:
+    """Put the line of a long run in the place of its client's earlier one. `names`: of all clients, in the table's order."""
     before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    document.write_text(before + BEGIN + HEAD + "".join(rows) + END + after, encoding="utf-8")
+    table, _, after = rest.partition(END)
+    known = {_client(one): one for one in [*table.splitlines(keepends=True), line]}
+    lines = [known[name] for name in names if name in known]
+    document.write_text(before + BEGIN + HEAD + "".join(lines) + END + after, encoding="utf-8")
+
+
+def _client(line: str) -> str:
+    """The first cell."""
+    return line.partition("|")[2].partition("|")[0].strip()

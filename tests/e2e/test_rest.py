@@ -1,5 +1,7 @@
 """PROTOCOL section 6: REST."""
 
+from typing import Any
+
 import pytest
 
 from tests.e2e.conftest import Pair
@@ -57,6 +59,41 @@ async def test_a_conversation_with_nobody_is_422(people: People, body: object) -
     response = await people.make().call("POST", "/chat/conversations", json=body)
     assert response.status_code == 422
     assert response.json()["error"]["code"] == "validation_error"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/chat/conversations", {"userId": "nonsense"}, "userId"),
+        ("POST", "/chat/conversations", {"userId": "0190a1b2000070008000000000000001abcd"}, "userId"),
+        ("GET", "/chat/conversations/nonsense", None, "conversation_id"),
+        ("POST", "/chat/reports", {"conversationId": "x", "seqs": [1], "reason": "spam"}, "conversationId"),
+        ("GET", "/chat/presence?userId=nonsense", None, "userId"),
+    ],
+)
+async def test_what_is_no_id_is_called_so(people: People, method: str, path: str, body: object, field: str) -> None:
+    response = await people.make().call(method, path, json=body)
+    assert response.status_code == 422
+    message = response.json()["error"]["message"]
+    assert field in message
+    assert "UUID" in message
+    assert "pattern" not in message
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/chat/users/me", {"displayname": "Alice"}),
+        ("/chat/users/me/settings", {"Push": {"preview": False}}),
+        ("/chat/users/me/settings", {"push": {"previews": False}}),
+        ("/chat/conversations/{conversation}", {"mutedUntill": None}),
+    ],
+)
+async def test_a_change_of_something_unknown_is_refused_and_named(pair: Pair, path: str, body: dict[str, Any]) -> None:
+    response = await pair.alice.call("PATCH", path.format(conversation=pair.conversation), json=body)
+    assert response.status_code == 422
+    inner = body.get("push", body)
+    assert next(iter(inner)) in response.json()["error"]["message"]
 
 
 async def test_a_conversation_with_a_stranger_is_404_and_with_oneself_422(people: People) -> None:

@@ -1,14 +1,18 @@
 """The JavaScript package: as a TypeScript application that Vite builds gets it, and as a CommonJS program of Node."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.packages import versions
 from tests.support.packages import install_packages, run_command
 
-TYPESCRIPT = {
+API = Path(__file__).parents[2] / "docs" / "api"
+MODELS = Path(__file__).parent / "models.mjs"
+TYPESCRIPT: dict[str, Any] = {
     "compilerOptions": {
         "target": "ES2022",
         "module": "ESNext",
@@ -52,6 +56,14 @@ createRoot(document.body).render(<Messages conversationId="x" />);
 WRONG = """
 import { ChatClient } from "@chat-backend/client";
 new ChatClient({ url: "http://127.0.0.1:1", getToken: () => "token" }).on("message.new", ({ massage }) => massage);
+"""
+BARE = """
+import { ChatClient, type Message } from "@chat-backend/client";
+import { ChatStore } from "@chat-backend/client/store";
+const client = new ChatClient({ url: "http://127.0.0.1:1", getToken: () => "token" });
+const store = new ChatStore(client);
+export const messages: readonly Message[] = store.messages("x").items;
+client.wake();
 """
 COMMONJS = """
 const { ChatClient } = require("@chat-backend/client");
@@ -97,6 +109,14 @@ def test_its_types_refuse_what_the_server_never_sends(application: Path) -> None
         wrong.unlink()
 
 
+def test_its_types_need_neither_those_of_a_browser_nor_of_node(application: Path) -> None:
+    """As in an application of React Native."""
+    (application / "bare.ts").write_text(BARE)
+    settings = {**TYPESCRIPT["compilerOptions"], "lib": ["ES2022"]}
+    (application / "bare.json").write_text(json.dumps({"compilerOptions": settings, "files": ["bare.ts"]}))
+    run_command(["npx", "tsc", "--project", "bare.json"], application)
+
+
 def test_a_commonjs_program_survives_a_refused_connection_of_ws(packed_client: Path, tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text(json.dumps({"private": True}))
     (tmp_path / "main.js").write_text(COMMONJS)
@@ -114,10 +134,25 @@ def test_the_package_is_small_and_clean(clients: Path, packed_client: Path) -> N
 
 @pytest.mark.parametrize("document", ["openapi.json", "admin-openapi.json"])
 def test_generated_types_of_the_rest_calls_compile(document: str, application: Path, tmp_path: Path) -> None:
-    source = Path(__file__).parents[2] / "docs" / "api" / document
     made = tmp_path / "rest.d.ts"
-    run_command(["npx", "--yes", versions.OPENAPI_TYPESCRIPT, str(source), "--output", str(made)], tmp_path)
+    run_command(["npx", "--yes", versions.OPENAPI_TYPESCRIPT, str(API / document), "--output", str(made)], tmp_path)
+    compile_generated(tmp_path, made.name, application)
+
+
+def test_generated_models_of_the_events_compile(application: Path, tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+    install_packages(tmp_path, versions.MODELINA)
+    shutil.copy(MODELS, tmp_path)
+    names = run_command(["node", MODELS.name, str(API / "asyncapi.json"), "models"], tmp_path).split()
+    assert {"MessageSendPayload", "Message", "MessageType", "PresenceStatus", "ErrorCode"} <= set(names)
+    assert [name for name in names if "Anonymous" in name] == []
+    compile_generated(tmp_path, "models/*.ts", application)
+
+
+def compile_generated(folder: Path, sources: str, application: Path) -> None:
+    """Run the application's compiler over what a generator has made; AssertionError when it complains."""
     # Without a target, the compiler falls back to a language that knows no iterators; without `types`, it reads React's.
     settings = {"strict": True, "noEmit": True, "target": "es2022", "module": "es2022", "types": []}
-    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": settings, "files": [made.name]}))
-    run_command(["npx", "tsc", "--project", str(tmp_path)], application)
+    settings["moduleResolution"] = "bundler"
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": settings, "include": [sources]}))
+    run_command(["npx", "tsc", "--project", str(folder)], application)

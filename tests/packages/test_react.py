@@ -1,17 +1,125 @@
 """The React hooks: their own tests, and the example application that is built with the packed packages."""
 
+import asyncio
 import json
+import re
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.packages import versions
-from tests.support.packages import run_command
+from playwright.async_api import async_playwright, expect
 
+from tests.packages import versions
+from tests.packages.test_javascript import TYPESCRIPT
+from tests.support.chromium import CHROMIUM_FLAGS, chromium
+from tests.support.node import CLIENT, node_command
+from tests.support.packages import install_packages, run_command
+from tests.support.people import People
+from tests.support.platform import Platform
+from tests.support.stack import Stack
+
+STORED = 90
+"""Messages of the conversation that the hooks show: three pages."""
+HOOKS = CLIENT.parent / "react"
+LOCAL_STACK = "http://127.0.0.1:8080"
+BROWSER_MS = 30_000
 EXAMPLE = Path(__file__).parents[2] / "examples" / "react"
 
 
 def test_their_own_tests_pass(clients: Path) -> None:
     assert "fail 0" in run_command(["npm", "test"], clients / "react")
+
+
+async def test_they_work_with_the_real_stack(clients: Path, stack: Stack, people: People) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    await alice.befriend(bob)
+    conversation = await alice.conversation_with(bob)
+    lines = [
+        {
+            "kind": "message",
+            "userIds": [alice.id, bob.id],
+            "senderId": (alice if number % 2 else bob).id,
+            "type": "text",
+            "content": f"old {number}",
+            "createdAt": f"2020-01-01T10:00:{number % 60:02d}.000Z",
+            "tempId": f"old-{number}",
+        }
+        for number in range(1, STORED + 1)
+    ]
+    body = "\n".join(map(json.dumps, lines))
+    headers = {"Content-Type": "application/x-ndjson"}
+    result = await Platform(stack.admin_url).expect(200, "POST", "/import", content=body, headers=headers)
+    assert result["imported"] == STORED
+    talk = {
+        "url": stack.url,
+        "conversationId": conversation,
+        "stored": STORED,
+        "me": {"token": alice.token},
+        "other": {"token": bob.token, "id": bob.id},
+    }
+    command = [*node_command(), "--import", "./test/dom.js", "--test", "test/stack.test.js"]
+    environment = {"CHAT_TALK": json.dumps(talk)}
+    output = await asyncio.to_thread(run_command, command, clients / "react", environment=environment)
+    assert "fail 0" in output
+    assert "skipped 0" in output
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The origin of a server of static files."""
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Logs nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """What is asked for interests nobody."""
+
+
+async def test_the_application_of_their_readme_works_in_two_browsers(
+    packed_client: Path, packed_hooks: Path, stack: Stack, people: People, tmp_path: Path
+) -> None:
+    (source,) = re.findall(r"```tsx\n(.*?)```", (HOOKS / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert LOCAL_STACK in source
+    (tmp_path / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+    (tmp_path / "tsconfig.json").write_text(json.dumps(TYPESCRIPT))
+    (tmp_path / "index.html").write_text("<body></body><script type='module' src='/src/main.tsx'></script>")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.tsx").write_text(source.replace(LOCAL_STACK, stack.url))
+    wanted = [versions.vite(), *versions.REACT, versions.TYPESCRIPT, str(packed_client), str(packed_hooks)]
+    await asyncio.to_thread(install_packages, tmp_path, *wanted)
+    await asyncio.to_thread(run_command, ["npx", "tsc"], tmp_path)
+    await asyncio.to_thread(run_command, ["npx", "vite", "build"], tmp_path)
+
+    alice, bob = people.make("alice"), people.make("bob")
+    await bob.get("/chat/users/me")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        with served(tmp_path / "dist") as origin:
+            pages = []
+            for me, other in ((alice, bob), (bob, alice)):
+                page = await (await browser.new_context()).new_page()
+                await page.goto(f"{origin}/#{me.username},{other.username}")
+                await page.get_by_role("button", name="Say hello").click(timeout=BROWSER_MS)
+                pages.append(page)
+            for page in pages:
+                for person in (alice, bob):
+                    line = page.get_by_text(f"hello from {person.username}", exact=True)
+                    await expect(line.and_(page.locator("p"))).to_have_count(1, timeout=BROWSER_MS)
+        await browser.close()
 
 
 def test_the_example_builds_with_the_packed_packages(packed_client: Path, packed_hooks: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ENVIRONMENT = {
@@ -20,11 +20,13 @@ ENVIRONMENT = {
 }
 
 
-def run_command(command: Sequence[str], folder: Path, seconds: float = 300) -> str:
+def run_command(
+    command: Sequence[str], folder: Path, seconds: float = 300, *, environment: Mapping[str, str] | None = None
+) -> str:
     """The output of a command in a folder; AssertionError, with all that it printed, when it fails."""
-    environment = {**os.environ, **ENVIRONMENT}
+    variables = {**os.environ, **ENVIRONMENT, **(environment or {})}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=seconds
+        command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=seconds
     )
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -6,11 +6,19 @@ from typing import Any, get_args
 
 import msgspec
 
-from shared.protocol import client, limits, server
+from shared.protocol import client, limits, payloads, server
 from shared.protocol.closing import CLIENT_ADVICE
 from shared.protocol.errors import ADVICE, ErrorEvent
 
 VERSION = "1.0.0"
+_ENUMS = {
+    frozenset(get_args(client.MessageType)): "MessageType",
+    frozenset(get_args(client.MediaType)): "MediaType",
+    frozenset(get_args(client.Availability)): "Availability",
+    frozenset(get_args(payloads.Status)): "PresenceStatus",
+    frozenset({"system"}): "SystemMessageType",
+}
+"""The values of a field → what generators call their type. Where it is not listed, a type has its struct's and field's name."""
 _EXAMPLE = re.compile(r"\s*Example: `(.*)`\s*", re.DOTALL)
 
 
@@ -38,8 +46,9 @@ def document() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     for event in server.DURABLE:
         _add_cursor(schemas[event.__name__])
-    for schema in schemas.values():
+    for name, schema in schemas.items():
         _drop_raw(schema)
+        _name_enums(name, schema)
         if "description" in schema:
             schema["description"] = re.sub(r"\s+", " ", _EXAMPLE.sub("", schema["description"])).strip()
     names = {struct: struct.__name__ for struct in structs}
@@ -85,6 +94,14 @@ def _drop_raw(schema: dict[str, Any]) -> None:
         options = field.get("anyOf", [])
         if {} in options:
             (schema["properties"][name],) = [option for option in options if option]
+
+
+def _name_enums(struct: str, schema: dict[str, Any]) -> None:
+    """Give each list of values a title, by which generators name it; they invent a name where there is none."""
+    for name, field in schema.get("properties", {}).items():
+        for option in field.get("anyOf", [field]):
+            if "enum" in option:
+                option["title"] = _ENUMS.get(frozenset(option["enum"]), struct + name.capitalize())
 
 
 def _add_cursor(schema: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 import type {
   Block,
+  BlobLike,
   BlockAddedPayload,
   BlockRemovedPayload,
   ClientOptions,
@@ -143,7 +144,7 @@ export declare class ChatClient {
    * Brings a File, Blob or bytes to the server, for the `media` of a message in the same conversation; tries again when the network
    * fails. Rejects with ChatError: the server's reason, `network`, or `aborted`.
    */
-  upload(file: Blob | ArrayBuffer | Uint8Array, options: UploadOptions): Promise<UploadedMedia>;
+  upload(file: BlobLike | ArrayBuffer | Uint8Array, options: UploadOptions): Promise<UploadedMedia>;
   track(conversationId: string, seq: number): void;
   markRead(conversationId: string, seq: number): void;
   markDelivered(conversationId: string, seq: number): void;

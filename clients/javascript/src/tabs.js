@@ -19,6 +19,8 @@ const ALL_EVENTS = [...new Set([...Object.values(EVENT), ...OWN_EVENTS])];
 const ASKED = ["block", "unblock", "edit", "deleteMessage", "addReaction", "removeReaction"];
 /** What every tab may tell the client. */
 const TOLD = ["discard", "track", "markRead", "markDelivered", "typing", "stopTyping", "setStatus", "wake"];
+/** Conversations that a tab reads when it joins the others. */
+const PAGE = 100;
 /** @type {{ state: any, userId: string | null, features: readonly string[], cursor: string | null, status: string | null }} */
 const NOTHING = { state: { state: "idle" }, userId: null, features: [], cursor: null, status: null };
 
@@ -42,6 +44,8 @@ export class TabClient {
   #activeTabs = new Set();
   /** What the connection is like, by the leading tab's word. */
   #known = NOTHING;
+  /** Whether this tab has all that was told before it was opened. */
+  #isCaughtUp = false;
   /** conversation → the last seq that was emitted here. @type {Map<string, number>} */
   #seen = new Map();
 
@@ -159,6 +163,7 @@ export class TabClient {
     // Made now: what an earlier leader left in the storage is read when it can't change any more.
     const client = (this.#client = new ChatClient(this.#options));
     this.#activeTabs.clear();
+    this.#isCaughtUp = true;
     for (const type of ALL_EVENTS) client.on(type, (payload, meta) => this.#tell(client, type, payload, meta));
     const { cursor, userId, status } = this.#known;
     if (cursor !== null && userId !== null) client.resumeFrom(cursor, userId, this.#seen);
@@ -185,10 +190,23 @@ export class TabClient {
   /** @param {{ type: string, payload: any, meta: any, known: any }} event */
   #take({ type, payload, meta, known }) {
     this.#known = known;
+    if (type === "synced") this.#isCaughtUp = true;
+    else if (!this.#isCaughtUp && known.state.state === "open") void this.#catchUp();
     const message = payload?.message;
     if (message?.conversationId) this.#sees(message.conversationId, message.seq);
     if (!OWN_EVENTS.includes(type)) this.presence.apply(type, payload);
     this.#emitter.emit(type, payload?.isError ? ChatError.from(payload, payload.status) : payload, meta);
+  }
+
+  /** Reads the list of conversations, as after a connection that was not resumed: another tab leads, and told all before. */
+  async #catchUp() {
+    this.#isCaughtUp = true;
+    try {
+      const { items, nextPage } = await this.rest.conversationPage({ limit: PAGE });
+      this.#emitter.emit("synced", { conversations: items, nextPage }, { source: "rest" });
+    } catch {
+      this.#isCaughtUp = false; // The next event tries again.
+    }
   }
 
   /** @param {string} conversationId @param {number} seq */

@@ -14,7 +14,7 @@ const SLOWEST_BYTES_PER_MS = 16;
  * @param {any} options.file
  * @param {number} options.size in bytes
  * @param {(progress: { sent: number, total: number }) => void} options.onProgress
- * @param {AbortSignal} [options.signal]
+ * @param {import("./types.d.ts").AbortSignalLike} [options.signal]
  * @param {import("./clock.js").Clock} options.clock
  * @param {typeof fetch} options.fetch
  * @param {any} [options.XMLHttpRequest]

@@ -97,6 +97,19 @@ export interface Draft {
   tempId?: string;
 }
 
+/** As much of an AbortSignal as is used: the types need no DOM library, which React Native and Node have not. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** A Blob or File. */
+export interface BlobLike {
+  readonly size: number;
+  readonly type: string;
+}
+
 /** What `upload` needs to know. */
 export interface UploadOptions {
   /** The conversation whose message will bring the file. */
@@ -107,7 +120,7 @@ export interface UploadOptions {
   /** How many bytes have left, of how many; with `fetch` alone (Node) at the beginning and at the end. */
   onProgress?: (progress: { sent: number; total: number }) => void;
   /** Gives the upload up: it rejects with `aborted`. */
-  signal?: AbortSignal;
+  signal?: AbortSignalLike;
 }
 
 export interface UploadReservation {
@@ -195,7 +208,7 @@ export interface ClientOptions {
   WebSocket?: any;
   /** Tells how far an upload is; the global one unless `fetch` is given. */
   XMLHttpRequest?: any;
-  fetch?: typeof fetch;
+  fetch?: (input: any, init?: any) => Promise<any>;
   /** Messages that may wait for their acknowledgement, 200 unless given. */
   outboxLimit?: number;
   /** Whether "delivered" is reported for each message that came, true unless given. */

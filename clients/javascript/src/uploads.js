@@ -48,7 +48,7 @@ export class Uploads {
    * The result of `step`, which is tried again while that may help.
    *
    * @template T
-   * @param {AbortSignal | undefined} signal
+   * @param {import("./types.d.ts").AbortSignalLike | undefined} signal
    * @param {() => Promise<T>} step
    * @returns {Promise<T>}
    */
@@ -68,7 +68,7 @@ export class Uploads {
   }
 }
 
-/** @param {AbortSignal | undefined} signal */
+/** @param {import("./types.d.ts").AbortSignalLike | undefined} signal */
 function requireWanted(signal) {
   if (signal?.aborted) throw new ChatError("aborted", "The upload was given up");
 }

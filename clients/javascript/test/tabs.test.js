@@ -154,9 +154,15 @@ test("the user is active while one tab is looked at", async () => {
   await until(() => server.sent("client.state").at(-1)?.active === true);
 });
 
-test("a tab that is opened later learns that the connection stands", async () => {
-  const { open } = await connected(1);
+test("a tab that is opened later learns that the connection stands, and reads the conversations once", async () => {
+  const { server, open } = await connected(1);
+  server.routes.set("GET /chat/conversations", () => [200, { items: [{ id: TALK, lastSeq: 3 }], nextPage: null }]);
   const late = open();
-  await until(() => late.tab.state === "open");
+  const synced = [];
+  late.tab.on("synced", ({ conversations }) => synced.push(conversations.map(({ id }) => id)));
+  await until(() => late.tab.state === "open" && synced.length > 0);
   assert.equal(late.tab.userId, ME);
+  await server.push("message.new", { message: message(4), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
+  await until(() => late.seqs("message.new").length === 1);
+  assert.deepEqual(synced, [[TALK]]);
 });

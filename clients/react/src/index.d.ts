@@ -1,9 +1,12 @@
 import type { ChatClient, ChatError, ClientOptions, Conversation, ConversationChanges, Draft, Media, Presence, StateChange } from "@chat-backend/client";
+import type { TabClient } from "@chat-backend/client/tabs";
 import type { ChatStore, ConversationList, MessageList, Pending } from "@chat-backend/client/store";
 import type { ReactElement, ReactNode } from "react";
 
 export interface ChatProviderProps extends ClientOptions {
   children?: ReactNode;
+  /** All tabs of the browser that have the same `storageKey` share one connection. Without it an eleventh tab closes the first one's. */
+  shareTabs?: boolean;
 }
 
 /** Makes a client and its store, and connects while it is mounted. Options are read once: for another user give another `key`. */
@@ -17,7 +20,7 @@ export interface Chat {
   connection: StateChange;
   /** Sends a message, which `useMessages` shows at once; gives its tempId. Throws ChatError when it can't be sent. */
   sendMessage(conversationId: string, content: string, more?: More): string;
-  client: ChatClient;
+  client: ChatClient | TabClient;
   store: ChatStore;
 }
 

@@ -1,6 +1,7 @@
 /** React hooks over the client and its store. None of them suspends; on a server they render what is known: nothing. */
 import { ChatClient } from "@chat-backend/client";
 import { ChatStore } from "@chat-backend/client/store";
+import { sharedClient } from "@chat-backend/client/tabs";
 import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
 const Context = createContext(null);
@@ -9,14 +10,16 @@ const NOTHING = { status: "idle", progress: 0, media: null, error: null };
 /**
  * Makes a client and its store, connects while it is mounted, and gives both to the hooks below it.
  *
- * The client's options are read once; for another user give it another `key`.
+ * The client's options are read once; for another user give it another `key`. With `shareTabs` all tabs of the browser that have the
+ * same `storageKey` share one connection.
  */
-export function ChatProvider({ children, storage, storageKey = "chat", ...options }) {
+export function ChatProvider({ children, storage, storageKey = "chat", shareTabs = false, ...options }) {
   const latest = useRef(options);
   latest.current = options;
   const [chat] = useState(() => {
     const getToken = (reason) => latest.current.getToken(reason);
-    const client = new ChatClient({ ...options, getToken, storage, storageKey: `${storageKey}.outbox` });
+    const whole = { ...options, getToken, storage, storageKey: `${storageKey}.outbox` };
+    const client = shareTabs ? sharedClient({ ...whole, name: storageKey }) : new ChatClient(whole);
     return { client, store: new ChatStore(client, { storage, storageKey: `${storageKey}.cache` }), begun: null };
   });
   useEffect(() => {

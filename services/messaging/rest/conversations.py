@@ -14,7 +14,6 @@ from services.messaging.rest.schemas import (
     ListQuery,
     MessageBody,
     NewConversation,
-    UuidText,
 )
 from services.messaging.stores.conversations import MAX_PINNED, Conversations, TooManyPinned
 from shared.directory import Directory, Profile
@@ -22,6 +21,7 @@ from shared.protocol import conversations as protocol
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.relay import ConversationMuted
 from shared.rest import CurrentUser, Page
+from shared.rest.formats import UuidText
 from shared.rest.json import json_response
 from shared.rest.rate_limit import RateLimit
 

@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from services.messaging.rest.schemas import NO_NUL, UuidText
+from services.messaging.rest.schemas import NO_NUL
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.reports import Complaint, Reports
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import CurrentUser
+from shared.rest.formats import IdText, InstantText, UuidText
 
 Seq = Annotated[int, Field(ge=1, le=limits.MAX_SAFE_INTEGER)]
 
@@ -30,13 +31,13 @@ class NewReport(BaseModel):
 class ReportMade(BaseModel):
     """The report that was kept."""
 
-    id: str
-    conversationId: str
+    id: IdText
+    conversationId: IdText
     seqs: list[int]
     reason: str
     comment: str | None
     state: str
-    createdAt: str
+    createdAt: InstantText
 
 
 class ReportEndpoints:

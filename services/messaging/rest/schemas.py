@@ -22,17 +22,15 @@ from shared.protocol import limits
 from shared.protocol.avatars import avatar_fault
 from shared.protocol.text import name_fault, username_key
 from shared.rest import PageQuery
+from shared.rest.formats import IdText, InstantText, UuidText
 
-UuidText = Annotated[
-    str, Field(pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$")
-]
 NO_NUL = r"^[^\x00]*$"
 
 
 class Participant(BaseModel):
     """A user as others see it."""
 
-    id: str
+    id: IdText
     username: str
     displayName: str
     avatar: str | None
@@ -58,10 +56,10 @@ class ReplyBody(BaseModel):
     """The quoted message as it was when the reply was sent; of a deleted one only `seq` and `deletedAt`."""
 
     seq: int
-    senderId: str | None = None
+    senderId: IdText | None = None
     type: str | None = None
     content: str | None = None
-    deletedAt: str | None = None
+    deletedAt: InstantText | None = None
 
 
 class ReactionBody(BaseModel):
@@ -74,22 +72,22 @@ class ReactionBody(BaseModel):
 class MessageBody(BaseModel):
     """A message, as in `message.new`. The fields behind `createdAt` are left out where they say nothing."""
 
-    id: str
-    conversationId: str
+    id: IdText
+    conversationId: IdText
     seq: int
-    senderId: str | None
+    senderId: IdText | None
     sender: Participant | None = None
     type: str
     content: str | None
     media: list[MediaBody]
     isRead: bool
-    readAt: str | None
-    deliveredAt: str | None
-    createdAt: str
+    readAt: InstantText | None
+    deliveredAt: InstantText | None
+    createdAt: InstantText
     replyTo: ReplyBody | None = None
     metadata: dict[str, Any] | None = None
-    editedAt: str | None = None
-    deletedAt: str | None = None
+    editedAt: InstantText | None = None
+    deletedAt: InstantText | None = None
     reactions: list[ReactionBody] | None = None
 
 
@@ -103,7 +101,7 @@ class ConversationParticipant(Participant):
 class OwnState(BaseModel):
     """What the asking user has set or done. Messages up to `clearedSeq` are hidden."""
 
-    mutedUntil: str | None
+    mutedUntil: InstantText | None
     archived: bool
     pinned: bool
     markedUnread: bool
@@ -114,12 +112,12 @@ class OwnState(BaseModel):
 class ConversationBody(BaseModel):
     """A direct conversation as the asking user sees it. Messages before `firstSeq` are expired."""
 
-    id: str
+    id: IdText
     participants: list[ConversationParticipant]
     lastMessage: MessageBody | None
     lastSeq: int
     unread: int
-    updatedAt: str
+    updatedAt: InstantText
     me: OwnState
     firstSeq: int
 
@@ -148,6 +146,9 @@ def _to_utc(at: datetime | None) -> datetime | None:
 
 class ConversationChange(BaseModel):
     """What to change; what is left out stays. `mutedUntil` of null ends a mute."""
+
+    # A field that is misspelt must not look as if it had been changed.
+    model_config = ConfigDict(extra="forbid")
 
     mutedUntil: Annotated[AwareDatetime | None, BeforeValidator(_instant_or_none), AfterValidator(_to_utc)] = None
     archived: StrictBool | None = None
@@ -200,7 +201,7 @@ class BlockBody(BaseModel):
     """A user whom the asking one blocks."""
 
     username: str
-    blockedAt: str
+    blockedAt: InstantText
 
 
 class UserQuery(BaseModel):
@@ -234,6 +235,9 @@ def _allowed_avatar(url: str | None) -> str | None:
 
 class ProfileChange(BaseModel):
     """What to change; what is left out stays. An avatar of null is none, a display name always is one."""
+
+    # A field that is misspelt must not look as if it had been changed.
+    model_config = ConfigDict(extra="forbid")
 
     displayName: Annotated[str | None, AfterValidator(_allowed_name)] = Field(
         None, max_length=limits.MAX_DISPLAY_NAME_CHARACTERS

@@ -36,7 +36,7 @@ export interface MessageList {
 
 /** What an application shows, as snapshots: the same object until something changes. */
 export declare class ChatStore {
-  constructor(client: ChatClient, options?: StoreOptions);
+  constructor(client: Omit<ChatClient, "pending" | "drafts">, options?: StoreOptions);
   /** Reads what the last page kept, and resumes from there: before `client.connect()`. Says whether there was something. */
   load(): Promise<boolean>;
   /** Writes what is kept now, and not in a second. */

@@ -154,6 +154,22 @@ def test_what_can_not_be_understood_is_answered(data: bytes, code: str, ref: Any
         assert event.get("ref") == ref
 
 
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        (frame("message.read", conversationId="abc"), "conversationId"),
+        (frame("message.read", conversationId=CONVERSATION + "0"), "conversationId"),
+        (frame("typing.start", conversationId=CONVERSATION.replace("-", "0")), "conversationId"),
+        (frame("block.add", userId="abc"), "userId"),
+        (send(media=[{"uploadId": "abc"}]), "uploadId"),
+    ],
+)
+def test_what_is_no_id_is_called_so(data: bytes, field: str) -> None:
+    message = error_of(session().on_frame(data, 0.0))["error"]["message"]
+    assert f"{field} must be a UUID" in message
+    assert "length" not in message
+
+
 @pytest.mark.parametrize("value", [r'"a\ud800"', r'"\udc00\ud800"', "1e999", "NaN", "9" * 400 + ".5"])
 def test_what_no_reader_can_hold_is_refused_with_its_reference(value: str) -> None:
     data = send(content=..., tempId="t").replace(b'"tempId"', b'"content":' + value.encode() + b',"tempId"')
