@@ -11,6 +11,8 @@ BASE_SECONDS: Final = 0.5
 CAP_SECONDS: Final = 30.0
 DRAIN_SPREAD_SECONDS: Final = 5.0
 REFUSALS_BEFORE_STOP: Final = 3
+REFUSED_BEFORE_STOP_SECONDS: Final = 120.0
+"""A revocation or a rotated key may take so long to be known everywhere: a client that was connected goes on asking."""
 
 Random = Callable[[], float]
 """Uniform in [0, 1)."""
@@ -58,15 +60,23 @@ def after_close(code: int, attempt: int, random: Random) -> Advice:
     return Advice("connection_lost", full_jitter(attempt, random))
 
 
-def after_refusal(status: int | None, retry_after: float | None, attempt: int, refusals: int, random: Random) -> Advice:
+def after_refusal(
+    status: int | None,
+    retry_after: float | None,
+    attempt: int,
+    refusals: int,
+    random: Random,
+    *,
+    may_pass: bool = False,
+) -> Advice:
     """After a handshake that was answered with an HTTP `status`, or not at all (None).
 
-    `refusals` counts answers of 401 in a row, this one included.
+    `refusals` counts answers of 401 in a row, this one included. `may_pass`: they don't end it yet.
     """
     if status == 403:
         return Advice("forbidden", stop=True)
     if status == 401:
-        if refusals >= REFUSALS_BEFORE_STOP:
+        if refusals >= REFUSALS_BEFORE_STOP and not may_pass:
             return Advice("unauthorized", stop=True)
         return Advice("unauthorized", 0.0 if refusals == 1 else full_jitter(attempt, random), renew=True)
     # Retry-After is a minimum: without jitter on top, all who were refused together would come back together.

@@ -13,7 +13,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
-from chat_client.advice import Advice, Random, after_close, after_refusal, parse_retry_after
+from chat_client.advice import (
+    REFUSED_BEFORE_STOP_SECONDS,
+    Advice,
+    Random,
+    after_close,
+    after_refusal,
+    parse_retry_after,
+)
 from chat_client.errors import ClientClosed, ConnectionLost, FrameTooBig
 from chat_client.resources import Availability
 from chat_client.tokens import Tokens
@@ -51,6 +58,8 @@ class Link:
         self._max_frame_bytes = 1 << 19
         self._attempt = 0
         self._refusals = 0
+        self._refused_since = 0.0
+        self._was_open = False
         self._refreshing: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
         self.cursor: str | None = None
@@ -125,7 +134,12 @@ class Link:
         else:
             return await self._live(socket, attempt)
         self._refusals = self._refusals + 1 if status == 401 else 0
-        return status, after_refusal(status, retry_after, attempt, self._refusals, self._random)
+        now = time.monotonic()
+        if self._refusals == 1:
+            self._refused_since = now
+        # Who was never let in is told at once that the token is wrong.
+        may_pass = self._was_open and now - self._refused_since < REFUSED_BEFORE_STOP_SECONDS
+        return status, after_refusal(status, retry_after, attempt, self._refusals, self._random, may_pass=may_pass)
 
     async def _handshake(self) -> ClientConnection:
         token = await self._tokens.get()
@@ -194,6 +208,7 @@ class Link:
             self.cursor = payload.get("cursor")
         self._max_frame_bytes = payload.get("maxMessageBytes", self._max_frame_bytes)
         self._socket = socket
+        self._was_open = True
         self._wake()
 
     async def _refresh(self) -> None:

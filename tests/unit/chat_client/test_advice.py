@@ -46,6 +46,7 @@ def test_a_third_401_in_a_row_ends_it() -> None:
     first, second, third = (after_refusal(401, None, n - 1, n, lambda: 0.5) for n in (1, 2, 3))
     assert (first.renew, first.delay_seconds, second.renew, second.delay_seconds) == (True, 0, True, 0.5)
     assert third.stop
+    assert not after_refusal(401, None, 3, 3, lambda: 0.5, may_pass=True).stop
 
 
 def test_a_forbidden_origin_ends_it() -> None:

@@ -329,6 +329,17 @@ async def test_a_refused_token_is_renewed_and_then_given_up(server: ScriptedServ
     assert raised.value.code == 401
 
 
+async def test_refusals_within_a_second_do_not_end_a_client_that_was_connected(
+    server: ScriptedServer, client: ChatClient
+) -> None:
+    peer = await connected(server, client)
+    server.refusals = [(401, {})] * 5  # a revocation, or a key that was rotated
+    peer.cut()
+    await (await server.accept()).welcome(recovered=True)
+    assert server.refusals == []
+    await client.close()
+
+
 async def test_a_busy_server_is_asked_again_after_its_time(server: ScriptedServer, client: ChatClient) -> None:
     server.refusals = [(503, {"Retry-After": "1"})]
     began_at = asyncio.get_running_loop().time()
