@@ -1,5 +1,6 @@
-# One image for every process; SERVICE chooses which one runs:
-#   gateway | messaging | presence | notifier | media | admin | webhooks | migrations        docker build --target runtime .
+# One image for every service; SERVICE chooses which one runs:
+#   gateway | messaging | presence | notifier | media | admin | webhooks                     docker build --target runtime .
+# The migrations, whose libraries no service needs:               docker build --target migrations .
 #   devserver (development only, with the web files)              docker build --target dev .
 # The operator's tool, which no service needs:                    docker build --target chatctl .
 # checkov:skip=CKV_DOCKER_7:the tag stands in the argument
@@ -12,7 +13,10 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 # The lock is a constraint, so that its exact versions hold and its development tools stay out.
 RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir \
-      --constraint requirements.lock ".[notifier,media,webhooks,messaging,migrations,tracing]"
+      --constraint requirements.lock ".[notifier,media,webhooks,messaging,tracing]"
+
+FROM packages AS migrations-packages
+RUN pip --python /venv/bin/python install --no-cache-dir --constraint requirements.lock ".[migrations]"
 
 FROM packages AS chatctl-packages
 COPY clients/python clients/python
@@ -34,6 +38,7 @@ RUN install --directory --owner=chat --group=chat /var/lib/chat/uploads
 WORKDIR /app
 COPY deploy/image/entrypoint.sh /usr/local/bin/entrypoint
 COPY deploy/image/healthcheck.py /usr/local/lib/healthcheck.py
+# Services read the names of the revisions only: what their database must have.
 COPY migrations migrations
 COPY shared shared
 COPY services services
@@ -55,6 +60,11 @@ COPY docs/api docs/api
 RUN python -m compileall -q tools
 USER 10001:10001
 ENV SERVICE=devserver
+
+FROM runtime AS migrations
+COPY --from=migrations-packages /venv /venv
+ENV SERVICE=migrations
+HEALTHCHECK NONE
 
 FROM runtime AS chatctl
 COPY --from=chatctl-packages /venv /venv

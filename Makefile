@@ -61,6 +61,14 @@ abuse: install ## measure what honest users notice of one hostile account: figur
 bench: install ## run the load benchmark, with its table and plot (ARGS="--only connect --only baseline")
 	$(BIN)/python -m tools.bench $(ARGS)
 
+sbom: install ## list what the services' image holds, with licences; its SBOM (CycloneDX) goes to build/sbom.json
+	@mkdir -p build
+	@$(BIN)/python -m tools.supply_chain build/sbom.json
+
+audit: install ## look every locked package up among known vulnerabilities (pip-audit; needs PyPI's own API)
+	@test -x .local/audit/bin/pip-audit || ($(PYTHON) -m venv .local/audit && .local/audit/bin/pip install --quiet pip-audit==2.10.1)
+	.local/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
+
 ##@ Work on the code
 format: install ## format the code, and fix what can be fixed
 	$(BIN)/ruff format .
@@ -82,4 +90,4 @@ clean-data: ## stop everything, and delete its data
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run up down status token test test-unit check test-containers faults clusters chaos abuse bench format docs install install-tests clean-data help
+.PHONY: run up down status token test test-unit check test-containers faults clusters chaos abuse bench sbom audit format docs install install-tests clean-data help

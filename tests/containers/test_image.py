@@ -24,7 +24,9 @@ def run(
     return subprocess.run(["docker", "run", *options, image, *command], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("module", ["pip", "setuptools", "pytest", "mypy", "testcontainers"])
+@pytest.mark.parametrize(
+    "module", ["pip", "setuptools", "pytest", "mypy", "testcontainers", "sqlalchemy", "alembic", "rich"]
+)
 def test_nothing_to_build_with_is_left(image: str, module: str) -> None:
     assert f"No module named '{module}'" in run(image, "-c", f"import {module}", entrypoint="python").stderr
 

@@ -13,6 +13,7 @@ from tools.chatctl import (
     doctor,
     media,
     probe,
+    protections,
     revoke,
     send,
     size,
@@ -47,6 +48,7 @@ app.command()(revoke.revoke)
 app.command()(unread.unread)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(media.app, name="media")
+app.add_typer(protections.app, name="protections")
 app.add_typer(webhooks.app, name="webhooks")
 app.command()(audit.audit)
 app.command()(vapid)

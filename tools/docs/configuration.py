@@ -55,7 +55,7 @@ def names() -> str:
     """Every variable that the page names, one a line: what a service warns by when it finds another."""
     # Read by Docker Compose, the tests, and `chatctl`.
     others = {
-        *("CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT", "CHAT_ENV_FILE"),
+        *("CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT", "CHAT_ENV_FILE", "CHAT_MIGRATIONS_IMAGE"),
         *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
         *("CHAT_PROBE_TOKEN_URL", "CHAT_PROBE_CLIENTS", "CHAT_PROBE_METRICS"),
         *("CHAT_PROBE_PUSH_ORIGIN", "CHAT_PROBE_PUSH_LISTEN"),

@@ -27,7 +27,15 @@ FILES = [
     ROOT / "docs/operations.md",
 ]
 OF_COMPOSE = {
-    *("CHAT_PORT", "CHAT_ADMIN_PORT", "CHAT_IMAGE", "CHAT_DEV_IMAGE", "CHAT_ENV_FILE", "CHAT_URL"),
+    *(
+        "CHAT_PORT",
+        "CHAT_ADMIN_PORT",
+        "CHAT_IMAGE",
+        "CHAT_DEV_IMAGE",
+        "CHAT_ENV_FILE",
+        "CHAT_URL",
+        "CHAT_MIGRATIONS_IMAGE",
+    ),
     *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
     *("CHAT_PROBE_TOKEN_URL", "CHAT_PROBE_CLIENTS", "CHAT_PROBE_METRICS"),
     *("CHAT_PROBE_PUSH_ORIGIN", "CHAT_PROBE_PUSH_LISTEN"),

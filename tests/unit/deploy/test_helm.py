@@ -146,7 +146,12 @@ def test_the_operators_workloads_are_those_of_kustomize(kind: str, name: str) ->
 
 def test_images_can_be_pinned_by_their_digests() -> None:
     digest = "sha256:" + "0" * 64
-    values = [f"--set=image.digest={digest}", f"--set=chatctl.digest={digest}", "--set=probe.enabled=true"]
+    values = [
+        f"--set=image.digest={digest}",
+        f"--set=chatctl.digest={digest}",
+        f"--set=migrations.digest={digest}",
+        "--set=probe.enabled=true",
+    ]
     done = helm("template", "chat", str(CHART), *values)
     assert done.returncode == 0, done.stderr
     images = re.findall(r"image: (\S+)", done.stdout)

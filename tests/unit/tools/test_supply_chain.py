@@ -1,0 +1,54 @@
+"""What is shipped is known, licensed for it, and no more than a service needs."""
+
+import json
+
+import pytest
+
+from tests.unit.deploy.manifests import ROOT
+from tools.supply_chain.distributions import SERVICES, components
+from tools.supply_chain.licences import is_allowed
+from tools.supply_chain.sbom import document
+
+IMAGE = components()
+
+
+def test_each_licence_is_allowed() -> None:
+    assert [one for one in IMAGE if not is_allowed(one.name, one.licence)] == []
+
+
+@pytest.mark.parametrize("licence", ["", "GPL-3.0-only", "MIT AND GPL-3.0-only", "Proprietary", "AGPL-3.0"])
+def test_another_licence_is_refused(licence: str) -> None:
+    assert not is_allowed("anything", licence)
+
+
+@pytest.mark.parametrize("licence", ["MIT", "MIT OR Apache-2.0", "Apache-2.0 AND (MIT OR BSD-3-Clause)"])
+def test_expressions_are_understood(licence: str) -> None:
+    assert is_allowed("anything", licence)
+
+
+def test_the_image_holds_what_the_dockerfile_installs() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (extras,) = (
+        line for line in dockerfile.splitlines() if line.strip().startswith("--constraint") and "tracing" in line
+    )
+    assert set(extras.partition("[")[2].partition("]")[0].split(",")) == set(SERVICES)
+
+
+def test_services_have_neither_what_migrates_nor_what_operators_need() -> None:
+    names = {one.name for one in IMAGE}
+    assert names.isdisjoint({"sqlalchemy", "alembic", "typer", "rich", "psutil", "pytest", "testcontainers"})
+    assert {"asyncpg", "aio-pika", "redis", "uvicorn"} <= names
+    assert {"sqlalchemy", "alembic"} <= {one.name for one in components(("migrations",))}
+
+
+def test_versions_are_those_of_the_lock() -> None:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    locked = dict(line.split("==") for line in lines if "==" in line)
+    assert {one.name: one.version for one in IMAGE} == {one.name: locked[one.name] for one in IMAGE}
+
+
+def test_the_bill_of_materials_names_everything() -> None:
+    bill = json.loads(document(IMAGE))
+    assert bill["specVersion"] == "1.6"
+    assert [one["name"] for one in bill["components"]] == [one.name for one in IMAGE]
+    assert all(one["licenses"] and one["purl"].startswith("pkg:pypi/") for one in bill["components"])
