@@ -139,7 +139,10 @@ export class TabClient {
   send(draft) {
     const whole = complete(draft);
     const sent = this.#calls.ask("send", [whole]);
-    sent.catch((error) => this.#emitter.emit("message.failed", { draft: whole, error }, { source: "live" }));
+    // The leading tab tells of what the server refused; what never got there is told here.
+    let isTold = false;
+    const stop = this.on("message.failed", ({ draft: { tempId } }) => (isTold ||= tempId === whole.tempId));
+    sent.catch((error) => isTold || this.#emitter.emit("message.failed", { draft: whole, error }, { source: "live" })).finally(stop);
     return { tempId: whole.tempId, sent };
   }
 

@@ -80,6 +80,29 @@ test("a tab that has no connection sends, edits and gets errors through the one 
   assert.throws(() => tab.send({ conversationId: "nonsense", content: "x" }), { code: "validation_error" });
 });
 
+test("a message that is refused, or never leaves, is told once in the tab that wrote it", async () => {
+  const { server, opened } = await connected(2);
+  const failed = [];
+  for (const { tab } of opened) {
+    tab.on("message.failed", ({ draft, error }) => failed.push([tab.isLeader, draft.content, error.code]));
+    const { tempId, sent } = tab.send({ conversationId: TALK, content: `by ${tab.isLeader}` });
+    await until(() => server.sent("message.send").some((draft) => draft.tempId === tempId));
+    const refused = assert.rejects(sent, { code: "blocked" });
+    await server.error("blocked", {}, { type: "message.send", conversationId: TALK, tempId });
+    await refused;
+  }
+  const own = () => failed.filter(([isLeader, content]) => content === `by ${isLeader}`);
+  await until(() => own().length === 2);
+  const other = opened.find(({ tab }) => !tab.isLeader).tab;
+  const { sent } = other.send({ conversationId: TALK, content: "waiting" });
+  const closed = assert.rejects(sent, { code: "closed" });
+  other.close();
+  await closed;
+  await until(() => failed.some(([, content]) => content === "waiting"));
+  assert.equal(own().length, 2);
+  assert.equal(failed.filter(([isLeader, content]) => !isLeader && content === "waiting").length, 1);
+});
+
 test("when the tab with the connection goes, another resumes from the cursor and sends what waited", async () => {
   const { server, opened } = await connected(3);
   await server.push("message.new", { message: message(1), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
