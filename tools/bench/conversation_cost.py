@@ -85,7 +85,7 @@ class Bench:
     async def moved(self) -> ListPage:
         """The page behind the last one: what moved since now."""
         xmin = await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-        return ListPage(None, Snapshot(xmin, 0))
+        return ListPage(None, Snapshot(xmin, round(time.time() * 1_000_000)))
 
     async def cost(self, call: Call, rounds: int = ROUNDS) -> str:
         """Milliseconds: CPU of PostgreSQL, CPU of this process, and the median from start to end."""

@@ -38,10 +38,7 @@ class Place(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Snapshot(msgspec.Struct, array_like=True, frozen=True):
-    """What a statement could see: all transactions below `xmin`.
-
-    `at_us`: Unix microseconds, for replicas of earlier releases.
-    """
+    """What a statement could see: all transactions below `xmin`, at a time in Unix microseconds."""
 
     xmin: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     at_us: int
@@ -63,7 +60,7 @@ class ListPage(msgspec.Struct, array_like=True, frozen=True):
 _decoder: Final = msgspec.json.Decoder(ListPage)
 FIRST: Final = ListPage()
 _BEYOND_ALL: Final = (32_767, datetime(9999, 1, 1, tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
-_ANY_CHANGE: Final = 0
+_ANY_CHANGE: Final = (0, datetime(1970, 1, 1, tzinfo=UTC))
 """Values instead of nulls: «is null or» would keep PostgreSQL from using the index."""
 
 
@@ -129,7 +126,7 @@ class ConversationList:
                 *(_BEYOND_ALL if after is None else (after.place, _time(after.at_us), after.conversation_id)),
                 filters.unread,
                 SCANNED if filtered else limit + 1,
-                _ANY_CHANGE if since is None else since.xmin,
+                *(_ANY_CHANGE if since is None else (since.xmin, _time(since.at_us))),
             )
         ]
         fitting = [row for row in rows if row.fits]

@@ -30,12 +30,18 @@ local function stored(conversation)
     return tonumber(redis.call('GET', '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation) or 0)
 end
 
+local version_keys = {}
+for i = 1, #known, 3 do
+    version_keys[#version_keys + 1] = '{{UNREAD_VERSION}}' .. user .. ':' .. known[i]
+end
+local versions = #version_keys > 0 and redis.call('MGET', unpack(version_keys))
+
 for i = 1, #known, 3 do
     local conversation, count, version = known[i], known[i + 1], known[i + 2]
-    local key = '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation
-    local version_key = '{{UNREAD_VERSION}}' .. user .. ':' .. conversation
+    local place = (i + 2) / 3
+    local key, version_key = '{{UNREAD_CONVERSATION}}' .. user .. ':' .. conversation, version_keys[place]
     local all = force and not changed[conversation]
-    if all or version >= tonumber(redis.call('GET', version_key) or 0) then
+    if all or version >= tonumber(versions[place] or 0) then
         redis.call('SET', key, count, 'EX', {{UNREAD_COUNT_SECONDS}})
         redis.call('SET', version_key, version, 'EX', {{UNREAD_COUNT_SECONDS}})
     else

@@ -1,6 +1,8 @@
 -- Who opens an empty conversation sees it from now on, as if it had made it. $1 conversation, $2 user
 UPDATE messaging.conversations
 SET hidden_low = hidden_low AND user_low <> $2::uuid,
-    hidden_high = hidden_high AND user_high <> $2::uuid
+    hidden_high = hidden_high AND user_high <> $2::uuid,
+    placed_low_at = CASE WHEN user_low = $2::uuid THEN clock_timestamp() ELSE placed_low_at END,
+    placed_high_at = CASE WHEN user_high = $2::uuid THEN clock_timestamp() ELSE placed_high_at END
 WHERE id = $1::uuid AND last_seq = 0
     AND ((user_low = $2::uuid AND hidden_low) OR (user_high = $2::uuid AND hidden_high))
