@@ -5,7 +5,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from services.messaging.stores.sql import CONVERSATION_LIST
+from services.messaging.stores.sql import CONVERSATION_LIST, CONVERSATION_MOVES
 from shared.postgres import Pool
 from shared.protocol.codec import Uuid, is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
@@ -60,7 +60,6 @@ class ListPage(msgspec.Struct, array_like=True, frozen=True):
 _decoder: Final = msgspec.json.Decoder(ListPage)
 FIRST: Final = ListPage()
 _BEYOND_ALL: Final = (32_767, datetime(9999, 1, 1, tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
-_ANY_CHANGE: Final = (0, datetime(1970, 1, 1, tzinfo=UTC))
 """Values instead of nulls: «is null or» would keep PostgreSQL from using the index."""
 
 
@@ -119,14 +118,14 @@ class ConversationList:
         rows = [
             _Row(*row)
             for row in await self._pool.fetch(
-                CONVERSATION_LIST,
+                CONVERSATION_LIST if since is None else CONVERSATION_MOVES,
                 user_id,
                 limit + 1,
                 *filters.places,
                 *(_BEYOND_ALL if after is None else (after.place, _time(after.at_us), after.conversation_id)),
                 filters.unread,
                 SCANNED if filtered else limit + 1,
-                *(_ANY_CHANGE if since is None else (since.xmin, _time(since.at_us))),
+                *(() if since is None else (since.xmin, _time(since.at_us))),
             )
         ]
         fitting = [row for row in rows if row.fits]

@@ -2,7 +2,6 @@
 -- $1 user, $2 how many, $3 and $4 the least and the greatest place (migration 0011 says what these are)
 -- $5, $6, $7 place, updated_at and id to continue after: beyond all for the beginning
 -- $8 whether there is something unread, or null for any; $9 how many to look at: with $8, few of them may fit
--- $10, $11 only conversations that changed since a snapshot: its xmin, and its time; 0 and a time before all for any
 --
 -- One row for each conversation: id, place, updated_at, whether it fits $8, whether it is the last that was looked at because of $9,
 -- and of this statement's snapshot the xmin and the time.
@@ -10,11 +9,8 @@
 --
 -- The index has the places and the ten minutes of `updated_at` in order, so that only the rows of the same ten minutes are sorted: the planner
 -- must not believe that a user has few rows and sort them all (`LIST_HINTS`).
--- A row changed since a snapshot when the transaction that wrote it was not over then: `xmin` has 32 bits of its number. It is among those
--- that were active since, or among those that the user moved by hand since, which may be anywhere in the order (migration 0015).
 WITH snapshot AS MATERIALIZED (
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
-           pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax,
            -- A transaction that is not over may have begun, and taken its time, up to a minute ago.
            date_trunc('milliseconds', statement_timestamp()) - interval '1 minute' AS at
 ), scanned AS MATERIALIZED (
@@ -22,51 +18,23 @@ WITH snapshot AS MATERIALIZED (
     FROM (
         (
             SELECT id, place_low AS place, updated_at, unread_low > 0 OR marked_low AS fits
-            FROM messaging.conversations c, snapshot s
+            FROM messaging.conversations
             WHERE user_low = $1 AND place_low BETWEEN $3 AND $4
                 AND (place_low, active_slot)
                     <= ($5::smallint, date_bin('10 minutes', $6::timestamptz AT TIME ZONE 'UTC', TIMESTAMP '2000-01-01'))
                 AND (place_low, updated_at, id) < ($5::smallint, $6::timestamptz, $7::uuid)
-                AND active_slot >= date_bin('10 minutes', $11::timestamptz AT TIME ZONE 'UTC', TIMESTAMP '2000-01-01')
-                AND ($10::bigint = 0 OR (s.xmax - (s.xmax - c.xmin::text::bigint) % 4294967296) >= $10::bigint)
             ORDER BY place_low DESC, active_slot DESC, updated_at DESC, id DESC
             LIMIT $9
         )
         UNION ALL
         (
             SELECT id, place_high, updated_at, unread_high > 0 OR marked_high
-            FROM messaging.conversations c, snapshot s
+            FROM messaging.conversations
             WHERE user_high = $1 AND place_high BETWEEN $3 AND $4
                 AND (place_high, active_slot)
                     <= ($5::smallint, date_bin('10 minutes', $6::timestamptz AT TIME ZONE 'UTC', TIMESTAMP '2000-01-01'))
                 AND (place_high, updated_at, id) < ($5::smallint, $6::timestamptz, $7::uuid)
-                AND active_slot >= date_bin('10 minutes', $11::timestamptz AT TIME ZONE 'UTC', TIMESTAMP '2000-01-01')
-                AND ($10::bigint = 0 OR (s.xmax - (s.xmax - c.xmin::text::bigint) % 4294967296) >= $10::bigint)
             ORDER BY place_high DESC, active_slot DESC, updated_at DESC, id DESC
-            LIMIT $9
-        )
-        UNION ALL
-        (
-            SELECT id, place_low, updated_at, unread_low > 0 OR marked_low
-            FROM messaging.conversations c, snapshot s
-            WHERE $10::bigint <> 0 AND user_low = $1 AND place_low BETWEEN $3 AND $4
-                AND placed_low_at >= $11::timestamptz
-                AND (place_low, updated_at, id) < ($5::smallint, $6::timestamptz, $7::uuid)
-                AND active_slot < date_bin('10 minutes', $11::timestamptz AT TIME ZONE 'UTC', TIMESTAMP '2000-01-01')
-                AND (s.xmax - (s.xmax - c.xmin::text::bigint) % 4294967296) >= $10::bigint
-            ORDER BY place_low DESC, updated_at DESC, id DESC
-            LIMIT $9
-        )
-        UNION ALL
-        (
-            SELECT id, place_high, updated_at, unread_high > 0 OR marked_high
-            FROM messaging.conversations c, snapshot s
-            WHERE $10::bigint <> 0 AND user_high = $1 AND place_high BETWEEN $3 AND $4
-                AND placed_high_at >= $11::timestamptz
-                AND (place_high, updated_at, id) < ($5::smallint, $6::timestamptz, $7::uuid)
-                AND active_slot < date_bin('10 minutes', $11::timestamptz AT TIME ZONE 'UTC', TIMESTAMP '2000-01-01')
-                AND (s.xmax - (s.xmax - c.xmin::text::bigint) % 4294967296) >= $10::bigint
-            ORDER BY place_high DESC, updated_at DESC, id DESC
             LIMIT $9
         )
     ) mine
