@@ -22,7 +22,8 @@ FROM packages AS chatctl-packages
 COPY clients/python clients/python
 RUN pip --python /venv/bin/python install --no-cache-dir --constraint requirements.lock ".[chatctl]" ./clients/python
 
-FROM ${BASE_IMAGE} AS runtime
+# Code and user, without packages: each image below takes those that it needs, once.
+FROM ${BASE_IMAGE} AS code
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -32,7 +33,6 @@ ENV PATH=/venv/bin:$PATH \
 RUN rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* \
  && groupadd --system --gid 10001 chat \
  && useradd --system --uid 10001 --gid chat --home-dir /app --no-create-home --shell /usr/sbin/nologin chat
-COPY --from=packages /venv /venv
 # Where uploads lie when they don't go to a bucket.
 RUN install --directory --owner=chat --group=chat /var/lib/chat/uploads
 WORKDIR /app
@@ -48,8 +48,11 @@ COPY docs/api/openapi.json docs/api/asyncapi.json docs/api/
 RUN python -m compileall -q /app
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-S", "/usr/local/lib/healthcheck.py"]
 ENTRYPOINT ["entrypoint"]
+
+FROM code AS runtime
+COPY --from=packages /venv /venv
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-S", "/usr/local/lib/healthcheck.py"]
 
 FROM runtime AS dev
 USER 0
@@ -61,18 +64,16 @@ RUN python -m compileall -q tools
 USER 10001:10001
 ENV SERVICE=devserver
 
-FROM runtime AS migrations
+FROM code AS migrations
 COPY --from=migrations-packages /venv /venv
 ENV SERVICE=migrations
-HEALTHCHECK NONE
 
-FROM runtime AS chatctl
+FROM code AS chatctl
 COPY --from=chatctl-packages /venv /venv
 USER 0
 COPY tools tools
 RUN python -m compileall -q tools
 USER 10001:10001
-HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "tools.chatctl"]
 
 # The default target is what runs in production.
