@@ -30,6 +30,7 @@ from tests.support.push_service import Browser, PushService, push_service
 
 SECRET = "integration-test-secret-0123456789abcdef"
 KEY = VapidKey.generate()
+OWN_QUEUES = [queue for queue in QUEUES if queue.name.startswith("notifier.")]
 
 
 @dataclass
@@ -95,9 +96,13 @@ class Broker:
         declared = await self.channel.declare_queue(queue.name, passive=True)
         return declared.declaration_result.consumer_count or 0
 
+    async def purge(self, queue: Queue) -> int:
+        """Delete the messages that are ready in a queue; returns how many."""
+        return (await (await self.channel.get_queue(queue.name)).purge()).message_count or 0
+
     async def wait_for(self, queue: Queue, count: int) -> None:
         """Wait until that many are ready in a queue. Raises TimeoutError."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await self.count(queue) != count:  # noqa: ASYNC110 - a queue's length can only be asked for
                 await asyncio.sleep(0.02)
 
@@ -139,20 +144,39 @@ async def push() -> AsyncIterator[PushService]:
         yield service
 
 
+async def empty(broker: Broker) -> None:
+    """Wait until no earlier test's notifier holds deliveries, and delete what they left. Raises TimeoutError.
+
+    A notifier that ends hands back what it had not acknowledged, which a purge before that moment doesn't see.
+    """
+    async with asyncio.timeout(30):
+        for queue in QUEUES:
+            await declare(broker.channel, queue)
+        for queue in OWN_QUEUES:
+            while await broker.consumers(queue):  # noqa: ASYNC110 - it can only be asked for
+                await asyncio.sleep(0.02)
+        # Queues in which messages wait for a time move them on to others: again, until there was nothing to delete.
+        while any([await broker.purge(queue) for queue in QUEUES]):
+            pass
+
+
 @pytest.fixture
 async def broker(amqp_url: str) -> AsyncIterator[Broker]:
     connection = await aio_pika.connect(amqp_url)
     async with connection:
-        channel = await connection.channel()
-        for queue in QUEUES:
-            await declare(channel, queue)
-            await (await channel.get_queue(queue.name)).purge()
-        yield Broker(channel)
+        broker = Broker(await connection.channel())
+        await empty(broker)
+        yield broker
 
 
 @pytest.fixture
 def start(
-    database_url: str, redis_url: str, amqp_url: str, push: PushService, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    redis_url: str,
+    amqp_url: str,
+    broker: Broker,  # its queues are emptied before a notifier can take what earlier tests left there
+    push: PushService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Start:
     """Starts a notifier, with settings of one's choice; several may run at once."""
     environment = {
