@@ -1,5 +1,6 @@
 """Erases what messaging has about a user, a bounded part with each request."""
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +19,9 @@ from shared.protocol.server import UserDeleted
 from shared.redis import Partitions
 
 BATCH: Final = 100
-"""Messages that one request deletes, or blocks that it lifts."""
+"""Messages that one step deletes, or blocks that it lifts."""
+PART_SECONDS: Final = 1.0
+"""After this time a request begins no further step: its asker notes how far it came, and waits for 10 s at most."""
 _BLOCKS: Final = "blocks:"
 """What stands before the last block that is done, in the pages behind the conversations."""
 _OF_USER: Final = (
@@ -47,10 +50,17 @@ class Erasure:
         self._cycle = cycle
 
     async def erase(self, user_id: str, page: str, again: bool) -> Done:
-        """Erase a part. `page`: the last conversation that is done, and then the last block.
+        """Erase a part, for about a second. `page`: the last conversation that is done, and then the last block.
 
         Raises what the backends raise, and may be repeated.
         """
+        end = time.monotonic() + PART_SECONDS
+        done = await self._step(user_id, page, again)
+        while done.more and time.monotonic() < end:
+            done = await self._step(user_id, done.page, again)
+        return done
+
+    async def _step(self, user_id: str, page: str, again: bool) -> Done:
         if page.startswith(_BLOCKS):
             return await self._lift_blocks(user_id, page.removeprefix(_BLOCKS))
         found = await self._data.conversation_after(user_id, page)
