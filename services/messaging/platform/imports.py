@@ -1,8 +1,8 @@
 """Takes over the messages of an earlier system: silently, with their own times, in the order in which they are given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import asyncpg
 from uuid_utils import uuid7
@@ -19,6 +19,20 @@ ATTEMPTS: Final = 8
 _LOCK: Final = "SELECT FROM messaging.conversations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 
 
+class _Placed(NamedTuple):
+    """Where something of two users belongs, and when it was made."""
+
+    conversation_id: str
+    low: str
+    high: str
+    at: datetime
+
+    @classmethod
+    def of(cls, users: tuple[str, str], at_ms: int) -> Self:
+        pair = pair_of(*users)
+        return cls(pair.conversation_id, *pair, datetime.fromtimestamp(at_ms / 1000, UTC))
+
+
 class Imports:
     """Every method raises what asyncpg and redis raise, and may be repeated: what is there already is not new."""
 
@@ -28,48 +42,48 @@ class Imports:
 
     async def conversations(self, given: Sequence[tuple[str, str, int]]) -> list[bool]:
         """Make conversations (users, Unix ms) where there are none. Says of each whether it is new."""
-        made = await self._pool.fetch(IMPORT_CONVERSATIONS, *_conversation_columns(given))
+        placed = [_Placed.of((one, other), at_ms) for one, other, at_ms in given]
+        made = await self._pool.fetch(IMPORT_CONVERSATIONS, *_conversation_columns(placed))
         fresh = {row["id"] for row in made}
         result = []
-        for one, other, _ in given:
-            conversation_id = pair_of(one, other).conversation_id
-            result.append(conversation_id in fresh)
-            fresh.discard(conversation_id)
+        for each in placed:
+            result.append(each.conversation_id in fresh)
+            fresh.discard(each.conversation_id)
         return result
 
     async def messages(self, messages: Sequence[ImportedMessage]) -> list[bool]:
         """Store messages, and the conversations that they lack. Says of each whether it is new."""
-        ids = [pair_of(*message.users).conversation_id for message in messages]
-        names = [(conversation_id, m.sender_id, m.temp_id) for conversation_id, m in zip(ids, messages, strict=True)]
+        placed = [_Placed.of(message.users, message.created_at_ms) for message in messages]
+        names = [(at.conversation_id, m.sender_id, m.temp_id) for at, m in zip(placed, messages, strict=True)]
         first = {name: place for place, name in reversed(list(enumerate(names)))}
         places = [place for place, name in enumerate(names) if first[name] == place]
         for attempt in range(ATTEMPTS):
             try:
-                new = await self._store([messages[place] for place in places], [ids[place] for place in places])
+                new = await self._store([messages[place] for place in places], [placed[place] for place in places])
                 break
             except asyncpg.UniqueViolationError:
                 if attempt == ATTEMPTS - 1:
                     raise
-        await self._forget_latest(set(ids))
+        await self._forget_latest({each.conversation_id for each in placed})
         known = dict(zip(places, new, strict=True))
         return [known.get(place, False) for place in range(len(messages))]
 
-    async def _store(self, messages: Sequence[ImportedMessage], ids: Sequence[str]) -> list[bool]:
+    async def _store(self, messages: Sequence[ImportedMessage], placed: Sequence[_Placed]) -> list[bool]:
+        ids = [each.conversation_id for each in placed]
         async with self._pool.acquire() as connection, connection.transaction():
-            pairs = [(*message.users, message.created_at_ms) for message in messages]
-            await connection.execute(IMPORT_CONVERSATIONS, *_conversation_columns(pairs))
+            await connection.execute(IMPORT_CONVERSATIONS, *_conversation_columns(placed))
             await connection.execute(_LOCK, list(set(ids)))
             rows = await connection.fetch(
                 IMPORT_MESSAGES,
                 [str(uuid7()) for _ in messages],
-                list(ids),
+                ids,
                 [message.sender_id for message in messages],
                 [message.temp_id for message in messages],
                 [message.type for message in messages],
                 [message.content for message in messages],
                 [message.media for message in messages],
                 [message.metadata for message in messages],
-                [_at(message.created_at_ms) for message in messages],
+                [each.at for each in placed],
             )
         return [row["is_new"] for row in rows]
 
@@ -77,27 +91,14 @@ class Imports:
         """Redis' copies of the last messages are void."""
         for index, names in self._partitions.split(conversation_ids).items():
             partition = self._partitions.at(index)
-            async with partition.client.pipeline(transaction=False) as pipe:
-                for name in names:
-                    pipe.delete(partition.key(keys.LAST_MESSAGE, name), partition.key(keys.DELIVERED, name))
-                await pipe.execute()
+            copies = [partition.key(prefix, name) for name in names for prefix in (keys.LAST_MESSAGE, keys.DELIVERED)]
+            await partition.client.unlink(*copies)
 
 
-def _conversation_columns(
-    given: Sequence[tuple[str, str, int]],
-) -> tuple[list[str], list[str], list[str], list[datetime]]:
+def _conversation_columns(placed: Iterable[_Placed]) -> tuple[list[str], list[str], list[str], list[datetime]]:
     """Ids, lower users, higher users, times; the first of each conversation counts."""
-    first: dict[str, tuple[str, str, datetime]] = {}
-    for one, other, at_ms in given:
-        pair = pair_of(one, other)
-        first.setdefault(pair.conversation_id, (pair.low, pair.high, _at(at_ms)))
-    return (
-        list(first),
-        [low for low, _, _ in first.values()],
-        [high for _, high, _ in first.values()],
-        [at for _, _, at in first.values()],
-    )
-
-
-def _at(unix_ms: int) -> datetime:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC)
+    first: dict[str, _Placed] = {}
+    for each in placed:
+        first.setdefault(each.conversation_id, each)
+    ids, lows, highs, times = zip(*first.values(), strict=True) if first else ((), (), (), ())
+    return list(ids), list(lows), list(highs), list(times)
