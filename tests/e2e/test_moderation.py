@@ -99,7 +99,9 @@ async def test_no_verdict_is_a_failure_and_delays_nobody_else(hook: Hook, platfo
     asked = len(hook.asked)
     body = {"senderId": None, "type": "system", "content": "bad news", "tempId": "s-1"}
     await platform.expect(201, "POST", path, json=body)
-    assert len(hook.asked) == asked
+    as_user = {"senderId": pair.alice.id, "type": "text", "content": "bad news, too", "tempId": "s-2"}
+    await platform.expect(201, "POST", path, json=as_user)
+    assert len(hook.asked) == asked, "nobody asks about what the platform sends"
     hook.open.clear()
     try:
         await alice.send("message.send", **text_message(pair.conversation, "hello", "t-1"))
@@ -118,4 +120,4 @@ async def test_no_verdict_is_a_failure_and_delays_nobody_else(hook: Hook, platfo
         finally:
             hook.judge = by_content
     await alice.send("message.send", **text_message(pair.conversation, "hello", "t-9"))
-    assert (await alice.expect("message.sent", tempId="t-9"))["payload"]["message"]["seq"] == 2
+    assert (await alice.expect("message.sent", tempId="t-9"))["payload"]["message"]["seq"] == 3

@@ -1,5 +1,6 @@
 """Webhooks: what happens is told to the platform's back end, signed, in order, and at least once."""
 
+import json
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -164,6 +165,39 @@ async def test_reports_and_erasures(hook: Receiver, platform: Platform, pair: Pa
     await platform.expect(202, "DELETE", f"/users/{pair.alice.id}")
     await hook.expect("user.deleted", userId=pair.alice.id)
     assert len(hook.of_type("user.deleted", userId=pair.alice.id)) == 1
+
+
+async def test_a_receiver_that_does_not_answer_delays_nobody(hook: Receiver, pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    hook.open.clear()
+    try:
+        for number in range(1, 21):
+            await alice.send("message.send", **text_message(pair.conversation, f"m{number}", f"t{number}"))
+            await alice.expect("message.sent", tempId=f"t{number}")
+            await bob.expect("message.new", message={"content": f"m{number}"})
+    finally:
+        hook.open.set()
+    await hook.expect("message.created", conversationId=pair.conversation, seq=20)
+    told = hook.of_type("message.created", conversationId=pair.conversation)
+    assert list(dict.fromkeys(event["data"]["seq"] for event in told)) == list(range(1, 21))
+
+
+async def test_nothing_is_told_of_an_import(hook: Receiver, platform: Platform) -> None:
+    users = [(await platform.make_user(label))["id"] for label in ("one", "other")]
+    old = {"userIds": users, "createdAt": "2020-01-01T10:00:00.000Z"}
+    lines = [
+        {"kind": "conversation", **old},
+        {"kind": "message", **old, "senderId": users[0], "type": "text", "content": "old", "tempId": "old"},
+    ]
+    body = "\n".join(json.dumps(line) for line in lines).encode()
+    headers = {"Content-Type": "application/x-ndjson"}
+    assert (await platform.expect(200, "POST", "/import", content=body, headers=headers))["imported"] == 2
+    conversation = (await platform.expect(200, "POST", "/conversations", json={"userIds": users}))["id"]
+    new = {"senderId": users[1], "type": "text", "content": "new", "tempId": "new"}
+    await platform.expect(201, "POST", f"/conversations/{conversation}/messages", json=new)
+    await hook.expect("message.created", conversationId=conversation, seq=2)
+    assert hook.of_type("message.created", conversationId=conversation, seq=1) == []
+    assert hook.of_type("conversation.created", conversationId=conversation) == []
 
 
 async def test_deleted_content_is_not_in_what_still_waits(hook: Receiver, pair: Pair) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.webhooks.endpoint import Endpoint
+from services.webhooks.event_store import EventStore
 from services.webhooks.settings import WebhooksSettings
 from shared import postgres
 from shared.protocol.webhooks import EventType
@@ -222,3 +223,15 @@ async def test_deleted_content_leaves_what_waits(platform: Platform, pool: postg
         refusing = False
         told = await platform.hook.expect("message.created", conversationId=conversation)
     assert told["data"]["content"] is None
+
+
+async def test_the_oldest_events_beyond_the_bound_are_dropped(platform: Platform, pool: postgres.Pool) -> None:
+    conversation = str(uuid.uuid4())
+    await platform.write(conversation, *range(1, 8))
+    store = EventStore(pool, platform.hook.url)
+    assert await store.trim(3, dead=False) == 4
+    assert await store.trim(3, dead=False) == 0
+    assert await store.trim(3, dead=True) == 0
+    async with platform.replica():
+        await empty(platform)
+    assert platform.seqs(conversation) == [5, 6, 7]
