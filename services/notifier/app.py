@@ -48,8 +48,6 @@ from shared.protocol.topology import (
     NOTIFIER_RETRIES,
     NOTIFIER_RETRIES_DEAD,
     NOTIFIER_UNDELIVERED,
-    WEBHOOK_EVENTS,
-    WEBHOOK_EVENTS_DEAD,
     Queue,
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
@@ -61,7 +59,7 @@ from shared.settings import load
 from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
-from shared.webhooks.events import EventPublisher
+from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
 
@@ -82,9 +80,7 @@ class Notifier:
         self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
         self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
-        self._publisher = Publisher(
-            settings.amqp_url, settings.instance, (*RETRY_QUEUES, WEBHOOK_EVENTS_DEAD, WEBHOOK_EVENTS)
-        )
+        self._publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
         self._undelivered_link = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
         self._retries_link = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
         self._events_link = _consumer(settings, NOTIFIER_EVENTS, NOTIFIER_EVENTS_DEAD)
@@ -159,7 +155,7 @@ class Notifier:
         claims = Claims(self._partitions, settings.push_timeout_seconds)
         unreached: Unreached | None = None
         if settings.webhook_urls:
-            unreached = Unreached(self._partitions, self._targets, EventPublisher(self._publisher, enabled=True))
+            unreached = Unreached(self._partitions, self._targets, self._pool, Outbox(settings.webhook_urls))
         outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts, unreached)
         recheck = Recheck(tasks, receivers, self._targets, ttl)
         queues = ServiceQueues(settings.push_concurrency)

@@ -1,17 +1,20 @@
-"""Tells webhooks of messages whose receiver no push could reach: the platform may send its own."""
+"""Tells webhooks of messages whose receiver no push could reach: the platform may send its own.
+
+The event has the message's content, so it goes into the outbox at once, where a deletion of the message finds it.
+"""
 
 from typing import Final
 
 from services.notifier.push_jobs import PushJob
 from services.notifier.targets import Targets
+from shared.postgres import Pool
 from shared.protocol import keys, relay
 from shared.protocol.codec import instant_of_ms
-from shared.protocol.webhooks import EventType
+from shared.protocol.webhooks import EventType, WebhookEvent
 from shared.redis import Partitions
 from shared.redis.previews import Previews
 from shared.retry import retry_until_available
-from shared.webhooks import event
-from shared.webhooks.events import EventPublisher
+from shared.webhooks import Outbox, event
 
 REMEMBER_SECONDS: Final = 86_400
 """How long a message's failed devices are remembered: longer than its last retry."""
@@ -20,11 +23,12 @@ REMEMBER_SECONDS: Final = 86_400
 class Unreached:
     """Notices when the last device of a receiver is given up. Waits while a backend is away."""
 
-    def __init__(self, partitions: Partitions, targets: Targets, publisher: EventPublisher) -> None:
+    def __init__(self, partitions: Partitions, targets: Targets, pool: Pool, outbox: Outbox) -> None:
         self._partitions = partitions
         self._previews = Previews(partitions)
         self._targets = targets
-        self._publisher = publisher
+        self._pool = pool
+        self._outbox = outbox
 
     async def unsubscribed(self, message: relay.Undelivered) -> None:
         """The receiver has no device."""
@@ -63,4 +67,8 @@ class Unreached:
             "reason": reason,
         }
         told = event(EventType.PUSH_UNDELIVERED, message.conversation_id, data, message.seq)
-        await retry_until_available("webhook events", lambda: self._publisher.publish([told]))
+        await retry_until_available("webhook events", lambda: self._write(told))
+
+    async def _write(self, told: WebhookEvent) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._outbox.write(connection, [told])
