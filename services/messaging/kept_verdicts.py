@@ -8,7 +8,7 @@ import base64
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from cryptography.fernet import Fernet
@@ -16,9 +16,10 @@ from cryptography.fernet import Fernet
 from shared.protocol import keys
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.relay import EditMessage, SendMessage
-from shared.redis import Partitions
+from shared.redis import Partitions, Script
 
 KEPT_SECONDS: Final = 86_400
+_KEEP: Final = Script("services.messaging", "keep_verdicts")
 
 Moderated = SendMessage | EditMessage
 Asked = tuple[Moderated, str]
@@ -56,10 +57,8 @@ class KeptVerdicts:
         found: list[Decision | None] = [None] * len(asked)
         for index, places in self._by_partition(asked).items():
             partition = self._partitions.at(index)
-            async with partition.client.pipeline(transaction=False) as pipe:
-                for place in places:
-                    pipe.get(partition.key(keys.VERDICT, *_name(*asked[place])))
-                texts = await pipe.execute()
+            names = [partition.key(keys.VERDICT, _name(*asked[place])) for place in places]
+            texts = cast("list[bytes | None]", await partition.client.mget(names))
             for place, text in zip(places, texts, strict=True):
                 found[place] = _open(text, asked[place][0])
         return found
@@ -68,11 +67,10 @@ class KeptVerdicts:
         """Keep a decision on each."""
         for index, places in self._by_partition(asked).items():
             partition = self._partitions.at(index)
-            async with partition.client.pipeline(transaction=False) as pipe:
-                for place in places:
-                    entry = msgpack_encoder.encode(_seal(decisions[place], asked[place][0]))
-                    pipe.set(partition.key(keys.VERDICT, *_name(*asked[place])), entry, ex=KEPT_SECONDS)
-                await pipe.execute()
+            entries: list[str | bytes] = []
+            for place in places:
+                entries += (_name(*asked[place]), msgpack_encoder.encode(_seal(decisions[place], asked[place][0])))
+            await _KEEP(partition, str(KEPT_SECONDS), *entries)
 
     def _by_partition(self, asked: Sequence[Asked]) -> dict[int, list[int]]:
         """Index of a partition → places in `asked`."""
@@ -82,9 +80,9 @@ class KeptVerdicts:
         return places
 
 
-def _name(command: Moderated, key: str) -> tuple[str, str, str]:
+def _name(command: Moderated, key: str) -> str:
     place = f"{command.seq}/{key}" if isinstance(command, EditMessage) else key
-    return command.conversation_id, command.user_id, place
+    return f"{command.conversation_id}:{command.user_id}:{place}"
 
 
 def _seal(decision: Decision, command: Moderated) -> _Entry:
