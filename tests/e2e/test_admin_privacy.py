@@ -154,6 +154,15 @@ async def test_an_export_holds_everything_of_the_user_and_of_others_only_who_and
     await write(pair)
     await pair.alice.sockets[0].send("reaction.add", conversationId=pair.conversation, seq=2, emoji="👍")
     await pair.alice.sockets[0].expect("reaction.updated")
+    await pair.alice.sockets[0].send(
+        "message.edit", conversationId=pair.conversation, seq=3, content=f"{SECRET} 3, edited"
+    )
+    await pair.alice.sockets[0].expect("message.updated")
+    pinned = await pair.alice.call("PATCH", f"/chat/conversations/{pair.conversation}", json={"pinned": True})
+    assert pinned.is_success
+    blocking = await block(pair.alice, pair.bob.username)
+    await blocking.send("block.remove", username=pair.bob.username)
+    await blocking.expect("block.removed")
     reserved = {"conversationId": pair.conversation, "name": "mine.png", "mimeType": "image/png", "size": 10}
     assert (await pair.alice.call("POST", "/chat/uploads", json=reserved)).status_code == 201
     report = {"conversationId": pair.conversation, "seqs": [2], "reason": "spam", "comment": "rude"}
@@ -166,11 +175,15 @@ async def test_an_export_holds_everything_of_the_user_and_of_others_only_who_and
     assert lines[0]["username"] == pair.alice.username
     assert lines[-1] == {"kind": "end"}
     messages = {line["seq"]: line for line in lines if line["kind"] == "message"}
-    assert [messages[seq].get("content") for seq in (1, 2, 3)] == [f"{SECRET} 1", None, f"{SECRET} 3"]
+    assert [messages[seq].get("content") for seq in (1, 2, 3)] == [f"{SECRET} 1", None, f"{SECRET} 3, edited"]
     assert messages[2].keys() == {"kind", "id", "conversationId", "seq", "senderId", "createdAt"}
-    assert [line["userIds"] for line in lines if line["kind"] == "conversation"] == [
-        sorted([pair.alice.id, pair.bob.id])
-    ]
+    (conversation,) = [line for line in lines if line["kind"] == "conversation"]
+    assert conversation["userIds"] == sorted([pair.alice.id, pair.bob.id])
+    assert (conversation["me"]["pinned"], conversation["me"]["mutedUntil"]) == (True, None)
+    (revision,) = [line for line in lines if line["kind"] == "revision"]
+    assert (revision["seq"], revision["content"]) == (3, f"{SECRET} 3")
+    (blocked,) = [line for line in lines if line["kind"] == "block"]
+    assert (blocked["blocker"], blocked["blocked"], blocked["active"]) == (pair.alice.id, pair.bob.id, False)
     follows = {(line["follower"], line["followee"]) for line in lines if line["kind"] == "follow"}
     assert follows == {(pair.alice.id, pair.bob.id), (pair.bob.id, pair.alice.id)}
     (reaction,) = [line for line in lines if line["kind"] == "reaction"]

@@ -6,11 +6,13 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from services.messaging.platform.user_data import (
+    OwnSettings,
     UserBlock,
     UserConversation,
     UserData,
     UserReaction,
     UserReport,
+    UserRevision,
     UserUpload,
 )
 from services.messaging.stores.messages import Messages
@@ -50,6 +52,7 @@ class Export:
         self._data = data
         self._messages = messages
         self._lists: dict[str, _Listed[Any]] = {
+            "revisions": _Listed(data.revisions, _revision, lambda revision: revision.position),
             "blocks": _Listed(data.blocks, _block, lambda block: block.position),
             "uploads": _Listed(data.uploads, _upload, lambda upload: upload.upload_id),
             "reports": _Listed(data.reports, _report, lambda report: report.report_id),
@@ -72,7 +75,9 @@ class Export:
 
     async def _messages_page(self, user_id: str, found: UserConversation, after: int) -> tuple[list[str], int]:
         """Lines of a conversation behind a seq, and the seq of the last one; 0 when there are no more."""
-        lines = [] if after else [_line(_conversation(found))]
+        lines: list[str] = []
+        if not after:
+            lines.append(_line(_conversation(found, await self._data.settings(user_id, found.conversation_id))))
         after = max(after, found.first_seq - 1)
         seqs = range(after + 1, min(found.last_seq, after + BATCH) + 1)
         if not seqs:
@@ -138,12 +143,29 @@ def _block(block: UserBlock) -> dict[str, Any]:
     }
 
 
-def _conversation(found: UserConversation) -> dict[str, Any]:
+def _conversation(found: UserConversation, own: OwnSettings) -> dict[str, Any]:
     return {
         "kind": "conversation",
         "id": found.conversation_id,
         "userIds": [found.user_low, found.user_high],
         "createdAt": instant(found.created_at),
+        "me": {
+            "mutedUntil": own.muted_until and instant(own.muted_until),
+            "archived": own.archived,
+            "pinned": own.pinned,
+            "markedUnread": own.marked_unread,
+            "clearedSeq": own.cleared_seq,
+        },
+    }
+
+
+def _revision(revision: UserRevision) -> dict[str, Any]:
+    return {
+        "kind": "revision",
+        "conversationId": revision.conversation_id,
+        "seq": revision.seq,
+        "content": revision.content,
+        "replacedAt": instant(revision.replaced_at),
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from services.messaging.stores.sql import BLOCKS_OF_USER
+from services.messaging.stores.sql import BLOCKS_OF_USER, REVISIONS_OF_USER
 from services.messaging.stores.webhook_events import user_deleted
 from shared.postgres import Pool
 from shared.uploads import claims
@@ -18,6 +18,14 @@ _NEXT: Final = """
 """
 _ONE: Final = """
     SELECT id::text, user_low::text, user_high::text, last_seq, created_at, first_seq
+    FROM messaging.conversations WHERE id = $1::uuid
+"""
+_SETTINGS: Final = """
+    SELECT CASE WHEN user_low = $2::uuid THEN muted_low_until ELSE muted_high_until END,
+           CASE WHEN user_low = $2::uuid THEN archived_low ELSE archived_high END,
+           CASE WHEN user_low = $2::uuid THEN pinned_low ELSE pinned_high END,
+           CASE WHEN user_low = $2::uuid THEN marked_low ELSE marked_high END,
+           CASE WHEN user_low = $2::uuid THEN cleared_low ELSE cleared_high END
     FROM messaging.conversations WHERE id = $1::uuid
 """
 _OWN: Final = """
@@ -81,6 +89,31 @@ class UserConversation(NamedTuple):
         return self.user_high if user_id == self.user_low else self.user_low
 
 
+class OwnSettings(NamedTuple):
+    """What the user set of a conversation."""
+
+    muted_until: datetime | None
+    archived: bool
+    pinned: bool
+    marked_unread: bool
+    cleared_seq: int
+
+
+class UserRevision(NamedTuple):
+    """A former text of a message of the user, and when another one took its place."""
+
+    conversation_id: str
+    seq: int
+    key: str
+    content: str | None
+    replaced_at: datetime
+
+    @property
+    def position(self) -> str:
+        """Where it stands among the user's revisions."""
+        return f"{self.conversation_id}/{self.seq}/{self.key}"
+
+
 class UserBlock(NamedTuple):
     """A block by or of the user, or one that was taken back."""
 
@@ -142,6 +175,17 @@ class UserData:
         """One conversation."""
         row = await self._pool.fetchrow(_ONE, conversation_id)
         return None if row is None else UserConversation(*row)
+
+    async def settings(self, user_id: str, conversation_id: str) -> OwnSettings:
+        """What the user set of a conversation that there is."""
+        (row,) = await self._pool.fetch(_SETTINGS, conversation_id, user_id)
+        return OwnSettings(*row)
+
+    async def revisions(self, user_id: str, after: str, most: int) -> list[UserRevision]:
+        """The next former texts of the user's messages, behind the one whose `position` is `after`."""
+        conversation_id, seq, key = (after or f"{FIRST}/0/").split("/", 2)
+        rows = await self._pool.fetch(REVISIONS_OF_USER, user_id, conversation_id, int(seq), key, most)
+        return [UserRevision(*row) for row in rows]
 
     async def own_messages(self, user_id: str, conversation_id: str, most: int) -> Sequence[int]:
         """Seqs of the user's messages that are not deleted, the oldest first."""

@@ -1,0 +1,22 @@
+-- Former texts of a user's messages that stand: the next ones in the order of (conversation, seq, key).
+-- $1 user, $2, $3 and $4 the last one that was read, $5 how many
+SELECT r.conversation_id::text, r.seq, r.key, r.content, r.replaced_at
+FROM (
+    SELECT id FROM messaging.conversations WHERE user_low = $1::uuid AND id >= $2::uuid
+    UNION ALL
+    SELECT id FROM messaging.conversations WHERE user_high = $1::uuid AND id >= $2::uuid
+) c
+CROSS JOIN LATERAL (
+    SELECT conversation_id, seq, key, content, replaced_at
+    FROM messaging.revisions
+    WHERE conversation_id = c.id AND changed AND (conversation_id, seq, key) > ($2::uuid, $3::bigint, $4::text)
+) r
+CROSS JOIN LATERAL (
+    SELECT sender_id FROM messaging.messages
+    WHERE conversation_id = r.conversation_id AND seq BETWEEN r.seq AND r.seq
+    ORDER BY seq
+    LIMIT 1
+) m
+WHERE m.sender_id = $1::uuid
+ORDER BY r.conversation_id, r.seq, r.key
+LIMIT $5
