@@ -11,6 +11,7 @@ from services.admin.import_lines import ConversationLine, FollowLine, Line, Mess
 from shared.auth import Principal
 from shared.directory import Directory
 from shared.media_hosts import MediaHosts
+from shared.protocol import limits
 from shared.protocol.errors import ProtocolError
 from shared.protocol.requests import (
     FollowChange,
@@ -23,7 +24,8 @@ from shared.protocol.requests import (
 from shared.protocol.topology import MESSAGING_REQUESTS, PRESENCE_REQUESTS
 from shared.requests import Requester
 
-BATCH_LINES: Final = 1_000
+BATCH_LINES: Final = 2_000
+"""Each batch is a commit: larger ones cost the disk less, and hold their conversations for longer, 0.4 s here."""
 BATCH_BYTES: Final = 1024 * 1024
 BATCH_SECONDS: Final = 30
 MOST_FAILURES: Final = 1_000
@@ -63,7 +65,8 @@ class Batch:
 
     def takes(self, line: Line) -> bool:
         """True when the line can be one of this batch."""
-        room = len(self.lines) < BATCH_LINES and self.size < BATCH_BYTES
+        most = limits.MAX_FOLLOW_CHANGES if isinstance(line, FollowLine) else BATCH_LINES
+        room = len(self.lines) < most and self.size < BATCH_BYTES
         return room and self.kind in {None, type(line)}
 
     def add(self, number: int, line: Line, size: int) -> None:

@@ -19,7 +19,7 @@ NO_CONTENT: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Summary(msgspec.Struct):
-    """What came. `seconds`: from the first post to the last. `lag`: from an event to its post.
+    """What came. `seconds`: from the first message to the last. `lag`: from an event to its post.
 
     `disorder`: messages that came before an earlier one of their conversation; `repeated`: those that came again.
     `asked`: messages that the moderation hook was asked about, in `batches` calls.
@@ -65,9 +65,9 @@ class Seen:
         event = _decoder.decode(body)
         if event.type == "moderation.request":
             return self._judge(event.data.messages)
-        self._first_at = self._first_at or now
-        self._last_at = now
         if event.type == "message.created":
+            self._first_at = self._first_at or now
+            self._last_at = now
             self._note(event.data, now - event.timestamp.timestamp())
         else:
             self._summary.others += 1
