@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from services.messaging.moderation import FAILED_REASON, MOST_AT_ONCE, Moderator
 from shared.protocol.relay import CommandBatch, EditMessage, MarkRead, SendMessage
-from shared.redis import Shards
+from shared.redis import Partitions
 from shared.webhooks.signatures import Signer
 from tests.support.webhook_receiver import SECRET
 
@@ -80,8 +80,8 @@ async def hook() -> AsyncIterator[Hook]:
 
 
 @asynccontextmanager
-async def moderator(url: str, shards: Shards, *, rejects_failures: bool = False) -> AsyncIterator[Moderator]:
-    made = Moderator(url, Signer([SECRET]), shards, rejects_failures=rejects_failures)
+async def moderator(url: str, partitions: Partitions, *, rejects_failures: bool = False) -> AsyncIterator[Moderator]:
+    made = Moderator(url, Signer([SECRET]), partitions, rejects_failures=rejects_failures)
     try:
         yield made
     finally:
@@ -105,12 +105,12 @@ def batch(*commands: Any) -> CommandBatch:
     return CommandBatch("gateway", 1, list(commands))
 
 
-async def test_the_hook_sees_messages_and_edits_as_the_contract_has_them(hook: Hook, shards: Shards) -> None:
+async def test_the_hook_sees_messages_and_edits_as_the_contract_has_them(hook: Hook, partitions: Partitions) -> None:
     media = '[{"url":"https://cdn.example/a.png","type":"image"}]'
     picture = send(None, type="image", media=media, metadata='{"order":17}')
     edit = EditMessage(picture.user_id, "", picture.conversation_id, 3, "changed", "e")
     read = MarkRead(picture.user_id, "", picture.conversation_id, 1)
-    async with moderator(hook.url, shards) as asking:
+    async with moderator(hook.url, partitions) as asking:
         assert Moderator.concerns(batch(read, edit))
         assert not Moderator.concerns(batch(read))
         await asking.judge(batch(picture, read, edit))
@@ -142,7 +142,7 @@ async def test_the_hook_sees_messages_and_edits_as_the_contract_has_them(hook: H
     "failure", ["silence", "500", "redirect", "no JSON", "missing", "unheard-of", "too long", "too big", "blank"]
 )
 async def test_every_failure_means_what_the_operator_says(
-    hook: Hook, shards: Shards, failure: str, rejects: bool
+    hook: Hook, partitions: Partitions, failure: str, rejects: bool
 ) -> None:
     async def error(_messages: list[dict[str, Any]]) -> web.StreamResponse:
         return web.Response(status=500)
@@ -169,7 +169,7 @@ async def test_every_failure_means_what_the_operator_says(
     }
     hook.answer = answers[failure]
     message = send(metadata=json.dumps({"padding": "x" * 12_000}))
-    async with moderator(hook.url, shards, rejects_failures=rejects) as asking:
+    async with moderator(hook.url, partitions, rejects_failures=rejects) as asking:
         await asking.judge(batch(message))
         assert (message.content, message.rejected) == ("hello", FAILED_REASON if rejects else None)
         hook.answer = saying(action="reject" if not rejects else "allow")
@@ -181,17 +181,17 @@ async def test_every_failure_means_what_the_operator_says(
     )
 
 
-async def test_no_hook_at_all_is_a_failure(shards: Shards) -> None:
+async def test_no_hook_at_all_is_a_failure(partitions: Partitions) -> None:
     message = send()
-    async with moderator("http://127.0.0.1:1/", shards, rejects_failures=True) as asking:
+    async with moderator("http://127.0.0.1:1/", partitions, rejects_failures=True) as asking:
         await asking.judge(batch(message))
     assert message.rejected == FAILED_REASON
 
 
-async def test_many_batches_wait_for_a_silent_hook_as_long_as_one(hook: Hook, shards: Shards) -> None:
+async def test_many_batches_wait_for_a_silent_hook_as_long_as_one(hook: Hook, partitions: Partitions) -> None:
     hook.answer = never
     messages = [send() for _ in range(20 * MOST_AT_ONCE)]
-    async with moderator(hook.url, shards, rejects_failures=True) as asking:
+    async with moderator(hook.url, partitions, rejects_failures=True) as asking:
         began = time.monotonic()
         await asyncio.gather(*(asking.judge(batch(message)) for message in messages))
         took = time.monotonic() - began
@@ -201,13 +201,13 @@ async def test_many_batches_wait_for_a_silent_hook_as_long_as_one(hook: Hook, sh
     assert hook.most <= MOST_AT_ONCE
 
 
-async def test_verdicts_come_in_any_order(hook: Hook, shards: Shards) -> None:
+async def test_verdicts_come_in_any_order(hook: Hook, partitions: Partitions) -> None:
     async def answer(messages: list[dict[str, Any]]) -> web.StreamResponse:
         found = [{"id": each["id"], "action": "replace", "content": each["content"].upper()} for each in messages]
         return verdicts(found[::-1])
 
     hook.answer = answer
     messages = [send(f"m{number}") for number in range(30)]
-    async with moderator(hook.url, shards) as asking:
+    async with moderator(hook.url, partitions) as asking:
         await asking.judge(batch(*messages))
     assert [message.content for message in messages] == [f"M{number}" for number in range(30)]
