@@ -61,6 +61,9 @@ async def test_an_erased_user_leaves_a_tombstone(platform: Platform, stack: Stac
     await write(pair)
     uploaded = await upload(pair)
     assert in_store(stack, [uploaded["uploadId"]])
+    device = {"platform": "fcm", "token": f"phone-of-{pair.alice.id}"}
+    assert (await pair.alice.call("PUT", "/chat/push/devices", json=device)).status_code == 204
+    assert await traces(stack, device["token"])
     mine, others = pair.alice.sockets[0], pair.bob.sockets[0]
     await erased(platform, pair.alice.id)
     assert await mine.closed() == CloseCode.TOKEN_EXPIRED
@@ -75,7 +78,7 @@ async def test_an_erased_user_leaves_a_tombstone(platform: Platform, stack: Stac
     assert (await pair.bob.get("/chat/friends"))["items"] == []
     assert await traces(stack, f"{SECRET} 2"), "the scan finds what is not erased"
     await eventually(lambda: objects_gone(stack, uploaded["uploadId"]), seconds=90)
-    await nothing_left(stack, pair.alice.username, f"{SECRET} 1", f"{SECRET} 3", "private.jpg")
+    await nothing_left(stack, pair.alice.username, f"{SECRET} 1", f"{SECRET} 3", "private.jpg", device["token"])
     await others.send("message.send", **text_message(pair.conversation, "Hello?", "late"))
     await others.expect_error(ErrorCode.USER_NOT_FOUND, tempId="late")
     refused = await pair.bob.call("POST", "/chat/conversations", json={"userId": pair.alice.id})
