@@ -7,12 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
 from services.webhooks.chain_poster import FRESH_SECONDS, ChainPoster
 from services.webhooks.deletions import Deletions
 from services.webhooks.event_store import EventStore, Waiting
 from services.webhooks.sender import Refused, Sender
 from shared.outbound.circuit import FAILURES, Circuit
+from shared.tracing import use_tracer
 
 RETRY = timedelta(hours=24)
 
@@ -139,3 +144,23 @@ async def test_what_was_taken_is_deleted_although_the_work_is_cancelled(world: W
     await asyncio.wait([work])
     await world.deletions.settled()
     assert world.store.deleted == [1]
+
+
+async def test_each_post_is_a_span_that_names_its_event(world: World) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    use_tracer(provider.get_tracer("test"))
+    world.endpoint.refuses = {"e2"}
+    try:
+        await world.poster.post([waiting(1), waiting(2)], time.monotonic())
+    finally:
+        use_tracer(None)
+    spans = [
+        (span.name, dict(span.attributes or {}), span.status.status_code) for span in exporter.get_finished_spans()
+    ]
+    about = {"chat.event_types": ("message.created",), "chat.endpoints": ("endpoint",)}
+    assert spans == [
+        ("webhooks.post", {"chat.event_ids": ("e1",), **about}, StatusCode.UNSET),
+        ("webhooks.post", {"chat.event_ids": ("e2",), **about}, StatusCode.ERROR),
+    ]
