@@ -1,15 +1,20 @@
 """What is shipped is known, licensed for it, and no more than a service needs."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from tests.unit.deploy.manifests import ROOT
+from tools.docs.configuration import SERVICES as SETTINGS
 from tools.supply_chain.distributions import SERVICES, components
 from tools.supply_chain.licences import is_allowed
 from tools.supply_chain.sbom import document
 
 IMAGE = components()
+OWN = ("chat-backend", "chat-client")
+"""What is copied into the images."""
 
 
 def test_each_licence_is_allowed() -> None:
@@ -52,3 +57,48 @@ def test_the_bill_of_materials_names_everything() -> None:
     assert bill["specVersion"] == "1.6"
     assert [one["name"] for one in bill["components"]] == [one.name for one in IMAGE]
     assert all(one["licenses"] and one["purl"].startswith("pkg:pypi/") for one in bill["components"])
+
+
+IMPORT = """
+import importlib, sys
+from importlib.metadata import packages_distributions
+
+there = set(sys.argv[2].split())
+def plain(name):
+    return name.lower().replace("_", "-").replace(".", "-")
+
+missing = {name for name, owners in packages_distributions().items() if there.isdisjoint(map(plain, owners))}
+
+class Image:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named {name!r} in the image", name=name)
+
+sys.meta_path.insert(0, Image())
+importlib.import_module(sys.argv[1])
+"""
+"""Imports a module where only some distributions are there."""
+
+
+@pytest.mark.parametrize(
+    ("module", "extras"),
+    [
+        *((f"services.{service}.app", SERVICES) for service in SETTINGS),
+        ("migrations.__main__", (*SERVICES, "migrations")),
+        ("tools.chatctl.app", (*SERVICES, "chatctl")),
+        ("tools.doctor.examine", (*SERVICES, "chatctl")),
+        ("tools.devserver", SERVICES),
+    ],
+)
+def test_an_image_holds_all_that_its_processes_import(module: str, extras: tuple[str, ...]) -> None:
+    there = " ".join([*(one.name for one in components(extras)), *OWN])
+    command = [sys.executable, "-c", IMPORT, module, there]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_service_does_without_what_migrates() -> None:
+    there = " ".join(one.name for one in IMAGE)
+    command = [sys.executable, "-c", IMPORT, "migrations.__main__", there]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "in the image" in done.stderr
