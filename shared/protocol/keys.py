@@ -120,8 +120,9 @@ CHANGED_SECONDS: Final = 2 * 86_400
 PREVIEW: Final = "preview:"
 """string `preview:{messageId}`, on the server of the receiver: the beginning of a text whose push waits. Gone when the message is
 changed: then `changed:{messageId}` says all."""
-PREVIEW_SECONDS: Final = 6 * 3600
-"""How long `preview:…` lives after the push was put off, or looked at; beyond that it says «New message»."""
+PREVIEW_SECONDS: Final = 2 * 3600
+"""How long `preview:…` lives after the push was put off, or looked at: longer than any pause between two attempts. Beyond that
+the push says «New message»."""
 SERVED: Final = "served:"
 """sorted set `served:{service}`: `<instance> <features, with commas>` → when that replica last said so, Unix ms."""
 SILENT: Final = "silent:"
