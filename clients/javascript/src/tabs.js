@@ -39,6 +39,8 @@ export class TabClient {
   /** @type {() => void} */
   #resign = () => {};
   #isOpen = false;
+  /** Counts openings, so that a lock which was asked for before a close is given back. */
+  #run = 0;
   #isActive = true;
   /** Tabs that are looked at. @type {Set<string>} */
   #activeTabs = new Set();
@@ -115,7 +117,8 @@ export class TabClient {
     this.#calls.open();
     this.#calls.tell("hello", [this.#calls.id, this.#isActive]);
     const resigned = new Promise((resolve) => (this.#resign = () => resolve(undefined)));
-    const lead = () => (this.#isOpen ? (this.#lead(), resigned) : undefined);
+    const run = ++this.#run;
+    const lead = () => (this.#isOpen && run === this.#run ? (this.#lead(), resigned) : undefined);
     // Asked for until it is ours: the browser gives it up when the tab that holds it goes.
     navigator.locks.request(`chat:${this.#name}`, lead).catch(() => {});
   }

@@ -137,6 +137,20 @@ test("a tab that leads a second time tells each event once", async () => {
   assert.deepEqual(seqs("message.new"), [1]);
 });
 
+test("closing and connecting at once, as StrictMode does, leaves one client", async () => {
+  const { server, open } = setUp();
+  const { tab, seqs } = open();
+  tab.close();
+  tab.connect();
+  await until(() => server.sockets.length === 1);
+  await server.welcome();
+  await until(() => tab.state === "open");
+  await server.push("message.new", { message: message(1), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
+  await until(() => seqs("message.new").length > 0);
+  assert.equal(server.sockets.filter(({ readyState }) => readyState <= 1).length, 1);
+  assert.deepEqual(seqs("message.new"), [1]);
+});
+
 test("what the leading tab had stored and not sent goes from the next leader, opened before as it was", async () => {
   const items = new Map();
   const storage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value), removeItem: (key) => void items.delete(key) };

@@ -5,7 +5,10 @@ import type { ReactElement, ReactNode } from "react";
 
 export interface ChatProviderProps extends ClientOptions {
   children?: ReactNode;
-  /** All tabs of the browser that have the same `storageKey` share one connection. Without it an eleventh tab closes the first one's. */
+  /**
+   * All tabs of the browser that have the same `storageKey` share one connection; without it an eleventh tab closes the first one's.
+   * Give it with a `storage`: tabs with connections of their own would overwrite there what the others have not sent.
+   */
   shareTabs?: boolean;
 }
 

@@ -11,7 +11,7 @@ const NOTHING = { status: "idle", progress: 0, media: null, error: null };
  * Makes a client and its store, connects while it is mounted, and gives both to the hooks below it.
  *
  * The client's options are read once; for another user give it another `key`. With `shareTabs` all tabs of the browser that have the
- * same `storageKey` share one connection.
+ * same `storageKey` share one connection, and what waits to be sent.
  */
 export function ChatProvider({ children, storage, storageKey = "chat", shareTabs = false, ...options }) {
   const latest = useRef(options);
