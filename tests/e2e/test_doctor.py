@@ -94,3 +94,11 @@ async def test_a_lost_push_key_is_a_fault(stack: Stack) -> None:
     status, findings = await examined(stack, CHAT_VAPID_PRIVATE_KEY="short")
     assert status == 1
     assert any("CHAT_VAPID_PRIVATE_KEY" in fault for fault in faults(findings, "pushes"))
+
+
+async def test_protections_pass_through_streams(stack: Stack) -> None:
+    async with started(stack, "protections", "save", "-") as process:
+        saved, told = await process.communicate()
+        assert process.returncode == 0, told
+    assert json.loads(saved)["whole"] is True
+    assert b"revocations" in told

@@ -14,7 +14,7 @@ from tools.chatctl.target import backend_url, open_redis
 from tools.protections import put, record, take
 
 Result = TypeVar("Result")
-FileArgument = Annotated[Path, typer.Argument(help="Where they are kept.")]
+FileArgument = Annotated[Path, typer.Argument(help="Where they are kept; - for the standard streams.")]
 
 app = typer.Typer(help="Keep revocations and blocks over a restore of the database.", no_args_is_help=True)
 
@@ -27,7 +27,8 @@ def save(file: FileArgument) -> None:
         record.write(taken, file)
     except FileExistsError as error:
         raise Failure(f"{file} is there already", "keep it, and name another file") from error
-    print(f"{len(taken.revocations)} revocations and {len(taken.blocks)} blocks are in {file}")
+    told = f"{len(taken.revocations)} revocations and {len(taken.blocks)} blocks are in {file}"
+    Console(stderr=True).print(told, highlight=False)
     if not taken.whole:
         raise Failure(
             "PostgreSQL doesn't answer: these are Redis' copies of revocations, and no blocks",
@@ -37,7 +38,9 @@ def save(file: FileArgument) -> None:
 
 @app.command()
 def restore(
-    file: Annotated[Path | None, typer.Argument(help="What `save` wrote; without it Redis alone is filled.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="What `save` wrote, - for stdin; without it Redis alone is filled.")
+    ] = None,
 ) -> None:
     """After a restore, before the services start: give revocations and blocks to the database and to the emptied Redis."""
     try:

@@ -1,7 +1,9 @@
 """The file that keeps revocations and blocks while a database is restored."""
 
 import os
+import sys
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -32,8 +34,16 @@ class Record(msgspec.Struct, frozen=True):
     blocks: list[Block]
 
 
+STREAM: Final = Path("-")
+"""Stands for the standard streams: a container's own files are read-only, and gone when it ends."""
+
+
 def write(record: Record, path: Path) -> None:
     """Write the file, for its owner alone. Raises FileExistsError rather than replace an older one, and OSError."""
+    if path == STREAM:
+        sys.stdout.buffer.write(msgspec.json.encode(record))
+        sys.stdout.flush()
+        return
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.encode(record))
@@ -41,4 +51,4 @@ def write(record: Record, path: Path) -> None:
 
 def read(path: Path) -> Record:
     """Read the file. Raises OSError, and ValueError for another kind of file."""
-    return msgspec.json.decode(path.read_bytes(), type=Record)
+    return msgspec.json.decode(sys.stdin.buffer.read() if path == STREAM else path.read_bytes(), type=Record)
