@@ -2,4 +2,4 @@
 SELECT id::text, user_id::text, platform, token, app, token_issued_at, updated_at
 FROM notifier.devices
 WHERE user_id = ANY($1::uuid[]) AND platform = ANY($2::text[])
-ORDER BY user_id, updated_at DESC
+ORDER BY user_id ASC, updated_at DESC

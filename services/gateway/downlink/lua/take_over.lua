@@ -5,8 +5,8 @@
 local time = redis.call('TIME')
 local until_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2])
 local silent = redis.call('ZRANGEBYSCORE', '{{GATEWAYS_HEARD}}', '-inf', until_ms, 'WITHSCORES', 'LIMIT', 0, 2)
-local place = silent[1] == ARGV[1] and 3 or 1
-local gateway, heard_at = silent[place], silent[place + 1]
+local first = silent[1] == ARGV[1] and 3 or 1
+local gateway, heard_at = silent[first], silent[first + 1]
 if not gateway then
   return {}
 end

@@ -3,8 +3,8 @@
 -- $8 seqs of quoted messages or null, $9 metadata (jsonb) or null; these two may be shorter: what they lack is null
 --
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
--- blocked, message_not_found), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread count before
--- this batch, the conversation's version after it, whether a block stands, whether the message before this batch is
+-- blocked, message_not_found), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread
+-- count before this batch, the conversation's version after it, whether a block stands, whether the message before this batch is
 -- younger than 5 seconds, the sender's profile, and the participants out of whose archive the conversation came, or null.
 --
 -- Conversations are locked in the order of their ids, so that two replicas never wait for each other in a circle. After

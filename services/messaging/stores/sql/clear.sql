@@ -1,5 +1,6 @@
 -- «Delete for me»: hide everything up to now from a user, for good, and the conversation until its next message. One row, or
--- none when the conversation is not the user's: the seq up to which all is hidden, and the version of the unread count, which is 0.
+-- none when the conversation is not the user's: the seq up to which all is hidden, and the version of the unread count, which
+-- is 0.
 -- $1 user, $2 conversation
 UPDATE messaging.conversations
 SET cleared_low   = CASE WHEN user_low = $1 THEN last_seq ELSE cleared_low END,

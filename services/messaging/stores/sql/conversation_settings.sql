@@ -1,4 +1,5 @@
--- Change what a user has set of a conversation. One row, or none when the conversation is not the user's: when this was, in Unix ms.
+-- Change what a user has set of a conversation. One row, or none when the conversation is not the user's: when this was, in
+-- Unix ms.
 -- $1 user, $2 conversation, $3 set the mute?, $4 muted until or null, $5 archived, $6 pinned, $7 marked unread: null leaves it
 UPDATE messaging.conversations
 SET muted_low_until  = CASE WHEN user_low = $1 AND $3 THEN $4 ELSE muted_low_until END,

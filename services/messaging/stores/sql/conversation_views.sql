@@ -1,9 +1,11 @@
 -- Conversations as one of their participants sees them, each with its last message; no row for one that is not the user's.
 -- $1 user, $2 conversations
 --
--- How far the other side is, as far as this user may see it: marks that were made while a block stood are the other's own affair. When
+-- How far the other side is, as far as this user may see it: marks that were made while a block stood are the other's own
+-- affair. When
 -- the last message was read and delivered: by its receiver's mark that has its seq, for no mark is beyond the last message.
--- The other side has no mark where its row says 0. What few messages have is looked up in CASE, so that the others don't pay for it; a quote as history.sql says.
+-- The other side has no mark where its row says 0. What few messages have is looked up in CASE, so that the others don't pay
+-- for it; a quote as history.sql says.
 SELECT c.id::text, c.last_seq, c.first_seq, c.updated_at,
        CASE WHEN is_low THEN c.unread_low ELSE c.unread_high END AS unread,
        CASE WHEN is_low THEN c.muted_low_until ELSE c.muted_high_until END AS muted_until,

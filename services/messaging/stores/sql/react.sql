@@ -3,7 +3,8 @@
 -- $7 most different emoji of one user on one message
 --
 -- One row for each given row, in the given order: its verdict (changed, repeated, stale, too_many, or an error code), whether
--- the reaction is set now and since when, the other participant, the conversation's version, and whether the other side hears nothing of it.
+-- the reaction is set now and since when, the other participant, the conversation's version, and whether the other side hears
+-- nothing of it.
 --
 -- A command that was asked for before the one that was carried out last is a repetition. Stale rows as in edit.sql.
 WITH given AS MATERIALIZED (
