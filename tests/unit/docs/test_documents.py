@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,12 @@ from openapi_spec_validator import validate
 from shared.protocol import client, server
 from shared.protocol.closing import CLIENT_ADVICE
 from shared.protocol.errors import ErrorCode
+from tools.checkers import asyncapi_schema
 from tools.docs import admin_openapi, asyncapi, openapi
 from tools.docs.__main__ import ROOT, documents
 from tools.docs.configuration import SERVICES, settings_of
 from tools.stack.plan import REPLICAS
 
-ASYNCAPI_SCHEMA = Path(__file__).parent / "asyncapi-3.0.0.json"
-"""The specification's own schema: `schemas/3.0.0-without-$id.json` of asyncapi/spec-json-schemas (Apache 2.0), as it is."""
 GUIDE = (ROOT / "docs/writing-a-client.md").read_text(encoding="utf-8")
 PROTOCOL_CALLS = {
     ("post", "/chat/conversations"),
@@ -83,7 +84,7 @@ def test_asyncapi_has_every_event_and_its_example_fits_its_schema() -> None:
 
 
 def test_asyncapi_is_valid() -> None:
-    jsonschema.Draft7Validator(json.loads(ASYNCAPI_SCHEMA.read_text(encoding="utf-8"))).validate(asyncapi.document())
+    jsonschema.Draft7Validator(json.loads(asyncapi_schema().read_text(encoding="utf-8"))).validate(asyncapi.document())
 
 
 def test_every_reference_in_asyncapi_leads_somewhere() -> None:
@@ -129,6 +130,13 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (Path(page).parent / target).exists()
     ]
     assert not broken
+
+
+def test_the_site_builds_and_every_anchor_exists(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "index.html").exists()
 
 
 def test_the_guide_shows_every_frame_as_it_travels() -> None:
