@@ -92,7 +92,8 @@ class Cycle:
             undelivered, ended = await self._fanout.deliver(effects)
         metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
         self._failpoints.reach(Failpoint.AFTER_FANOUT)
-        self._audit.note(effects.partitions[0].counters.users)
+        for part in effects.partitions:
+            self._audit.note(part.counters.users)
         if ended:
             await self._indicators.end(ended)
         if undelivered:
@@ -149,6 +150,8 @@ class Cycle:
                 await self._handlers.changes.delete(requests, effects)
             case SetReaction():
                 await self._handlers.changes.react(requests, effects)
+            case command:
+                raise TypeError(f"no handler for {type(command).__name__}")
 
 
 def _name(traced: "Span", batches: Sequence[CommandBatch], effects: CycleEffects) -> None:

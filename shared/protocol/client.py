@@ -3,7 +3,7 @@
 Unknown fields are ignored; a wrong or missing one raises `msgspec.ValidationError` with its path.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -397,24 +397,7 @@ ClientFrame = (
 """Any frame that a client may send."""
 
 FRAMES: Final[dict[str, type[msgspec.Struct]]] = {
-    str(frame.__struct_config__.tag): frame
-    for frame in (
-        MessageSend,
-        MessageRead,
-        MessageDelivered,
-        TypingStart,
-        TypingStop,
-        PresenceSet,
-        Ping,
-        BlockAdd,
-        BlockRemove,
-        AuthRefresh,
-        MessageEdit,
-        MessageDelete,
-        ReactionAdd,
-        ReactionRemove,
-        ClientState,
-    )
+    str(frame.__struct_config__.tag): frame for frame in get_args(ClientFrame)
 }
 """event type → its struct."""
 

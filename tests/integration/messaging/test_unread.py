@@ -65,10 +65,16 @@ async def test_the_sampler_counts_and_corrects(replica: Replica, counted: Talk, 
     assert await replica.counts.compare(counted.other.id) == []
 
 
-async def test_the_sampler_knows_who_was_active(replica: Replica, counted: Talk, partitions: Partitions) -> None:
-    if len(partitions) == 1:
-        await spoil(partitions, counted)
-        assert await replica.audit.sample() == 1
+async def test_the_sampler_knows_who_was_active_on_every_partition(
+    replica: Replica, gateway: Gateway, partitions: Partitions
+) -> None:
+    talk = await replica.talk()
+    while partitions.index_of(talk.other.id) != len(partitions) - 1:
+        talk = await replica.talk()
+    await gateway.plug(talk.one)
+    await run(replica, gateway, talk.send(talk.one))
+    await spoil(partitions, talk)
+    assert await replica.audit.sample() == 1
     assert await replica.audit.sample() == 0
 
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("services", "shared", "tools")
-COMMAND = [sys.executable, "-m", "sqlfluff", "lint", "--disable-progress-bar", "--nocolor"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "sqlfluff",
+    "lint",
+    "--config",
+    "pyproject.toml",
+    "--disable-progress-bar",
+    "--nocolor",
+]
 
 
 def test_no_statement_has_a_fault() -> None:
