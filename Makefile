@@ -43,6 +43,16 @@ check: install-tests ## format, lint, types, imports, generated documents, then 
 	$(BIN)/python -m tools.docs --check
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
+# A test that makes its own input imports hypothesis, by itself or through schemathesis.
+fuzz: install-tests ## let the tests that make their own input try 20 times as much as in each run (FUZZ=100 tries more)
+	FUZZ=$(or $(FUZZ),20) $(BIN)/pytest -n $(TEST_PROCESSES) --timeout=3600 $$(grep -rl hypothesis tests --include='test_*.py') $(ARGS)
+
+autobahn: install-tests ## run the Autobahn suite against the gateway's WebSocket protocol (needs Python 2.7: PYTHON2=…)
+	$(BIN)/python -m tools.autobahn
+
+coverage: install-tests ## run unit and integration tests, and fail below the floor of pyproject.toml
+	$(BIN)/pytest -n $(TEST_PROCESSES) --cov --cov-report=term:skip-covered tests/unit tests/integration $(ARGS)
+
 test-containers: install-tests ## run the tests whose backends run in Docker containers
 	STACK_BACKENDS=docker $(BIN)/pytest tests/integration tests/e2e tests/containers $(ARGS)
 
@@ -74,9 +84,10 @@ format: install ## format the code, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: install ## write the documents that are generated from the code
+docs: install ## write the documents that are generated from the code, and build the site of all documents into .local/site
 	$(BIN)/python -m tools.docs
 	$(BIN)/python -m tools.dashboards
+	$(BIN)/mkdocs build --quiet
 
 install: ## install what is missing: Python packages into .venv, and servers where nothing else gives them
 	@$(PYTHON) -m tools.stack.install
@@ -90,4 +101,4 @@ clean-data: ## stop everything, and delete its data
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run up down status token test test-unit check test-containers faults clusters chaos abuse bench sbom audit format docs install install-tests clean-data help
+.PHONY: run up down status token test test-unit check fuzz autobahn coverage test-containers faults clusters chaos abuse bench sbom audit format docs install install-tests clean-data help

@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist import is_xdist_worker
 from xdist.remote import Producer
 
 from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, make_template, make_virtual_host, with_path
+from tests.support.fuzzing import FACTOR
 from tests.support.people import People
 from tests.support.stack import Stack
 from tests.support.workers import BySystem, ports_of, rank_of
@@ -25,6 +27,10 @@ from tools.stack.stack import Stack as LocalStack
 FOLDER = Path("/var/tmp") / f"chat-tests-{os.getpid()}"
 """Servers that don't run as root must come to it, and its path must be short: not pytest's tmp_path."""
 GIVEN = [kind.variable for kind in ladder.KINDS]
+
+
+if FACTOR > 1:
+    settings.load_profile("fuzz")
 
 
 def pytest_report_header() -> str:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi import checks
 
 from tests.e2e.conftest import Pair
+from tests.support.fuzzing import FACTOR, scaled
 from tests.support.people import People, text_message
 from tests.support.stack import Stack
 from tests.support.uploads import File, picture, send_bytes
@@ -24,9 +25,9 @@ CHECKS = [
 ]
 MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
 ANYTHING = settings(
-    max_examples=25,
+    max_examples=scaled(25),
     deadline=None,
-    derandomize=True,
+    derandomize=FACTOR == 1,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

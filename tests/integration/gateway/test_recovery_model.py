@@ -14,6 +14,7 @@ from services.gateway.registry.connections import ConnectionRegistry
 from services.messaging.fanout.fanout import Fanout
 from shared.protocol import keys
 from shared.redis import Partitions, open_partitions
+from tests.support.fuzzing import scaled
 
 PEERS = ["", "eve", "bob"]
 FORGED = ["0-0", "1-1", "999999999999999999-1"]
@@ -152,7 +153,7 @@ async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
 async def test_a_cursor_gets_everything_or_nothing(partitions: Partitions) -> None:
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled(150), deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def examples(steps: list[Step]) -> None:
         asyncio.run_coroutine_threadsafe(follow(partitions, steps), loop).result()

@@ -26,6 +26,7 @@ from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import Command
 from shared.redis import Partitions
+from tests.support.fuzzing import scaled
 from tests.support.messaging import Gateway, Person, Replica, Talk
 
 pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
@@ -287,7 +288,7 @@ async def follow(replica: Replica, gateways: list[Gateway], steps: list[Step]) -
 async def test_changes_that_race_end_alike_everywhere(replica: Replica, gateways: list[Gateway]) -> None:
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled(40), deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def examples(steps: list[Step]) -> None:
         asyncio.run_coroutine_threadsafe(follow(replica, gateways, steps), loop).result()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.messaging.stores.messages import Draft
 from services.messaging.stores.receipts import EVERYTHING, Mark
+from tests.support.fuzzing import scaled
 from tests.support.messaging import Replica
 
 pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
@@ -124,7 +125,7 @@ def rounds(model: Model, sends: list[tuple[str, int, str, str]]) -> list[tuple[s
 async def test_the_stores_follow_the_model(replica: Replica) -> None:
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def examples(steps: list[Step]) -> None:
         asyncio.run_coroutine_threadsafe(follow(replica, steps), loop).result()

@@ -13,6 +13,7 @@ from services.messaging.stores.unread import TOTAL, Difference, UnreadCounts
 from shared.protocol import keys
 from shared.protocol.relay import Command
 from shared.redis import Partitions
+from tests.support.fuzzing import scaled
 from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
 from tools.chatctl.failure import Failure
 from tools.chatctl.unread import Count, counts_of
@@ -176,7 +177,7 @@ async def test_any_order_of_deliveries_and_losses_ends_right(
     impatient = Replica(replica.pool, partitions, max_deferral_seconds=0)  # who forgot a delivery would be waited for
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled(40), deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def examples(steps: list[tuple[str, int | None]]) -> None:
         asyncio.run_coroutine_threadsafe(follow(impatient, gateway, steps), loop).result()
@@ -355,7 +356,7 @@ async def test_whatever_comes_while_counts_are_rebuilt_is_counted(
 
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled(30), deadline=None, suppress_health_check=list(HealthCheck))
     @given(MEANWHILE)
     def examples(meanwhile: list[tuple[int, str, int]]) -> None:
         asyncio.run_coroutine_threadsafe(example(meanwhile), loop).result()

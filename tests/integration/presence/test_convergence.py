@@ -34,6 +34,7 @@ from shared.protocol import relay
 from shared.protocol.payloads import Status
 from shared.redis import Partitions
 from shared.retry import retry_until_available
+from tests.support.fuzzing import scaled
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 from tests.support.redis import clients, two_partitions
 
@@ -365,7 +366,7 @@ def test_convergence(database_url: str, redis_url: str) -> None:
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=EXAMPLES,
+                max_examples=scaled(EXAMPLES),
                 stateful_step_count=STEPS,
                 deadline=None,
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -12,6 +12,7 @@ from shared.protocol import keys
 from shared.protocol.payloads import Status
 from shared.redis import Partitions
 from tests.support import presence_model as model
+from tests.support.fuzzing import scaled
 from tests.support.presence import STARTED_AT, TIMING, FakeClock, listen, sweep
 
 CONNECTIONS = st.sampled_from(["a", "b", "c"])
@@ -60,7 +61,7 @@ def _choice(entry: bytes) -> tuple[int, str]:
 
 
 @given(steps=STEPS)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_script_follows_the_rules(partitions: Partitions, steps: list[tuple[int, bool, list[Any]]]) -> None:
     user, clock, presence = str(uuid.uuid4()), FakeClock(), model.UserPresence()
     leases, feed = Leases(partitions, TIMING, clock), model.RenewalFeed()
