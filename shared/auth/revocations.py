@@ -84,24 +84,26 @@ class Revocations:
         return since
 
     async def check(self, principal: Principal) -> None:
-        """Raises TokenError for a revoked token, and what redis raises when neither store can be asked."""
+        """Raises TokenError for a revoked token, and what redis raises when its copy can't be read."""
         partition = self._partitions.of(principal.user_id)
         copy = await partition.client.get(partition.key(keys.REVOKED, principal.user_id))
         if copy is not None:
             refuse_until(principal, float(copy))
         await self.check_stored(principal)
 
-    async def check_stored(self, principal: Principal) -> None:
+    async def check_stored(self, principal: Principal, *, alone: bool = False) -> None:
         """The same by PostgreSQL alone, for who has seen Redis' copy. Raises TokenError.
+
+        `alone`: Redis' copy couldn't be read. Raises ConnectionError then when PostgreSQL is away, too, and has said nothing yet.
 
         A token whose time has the fraction of its second is compared to the millisecond; one in whole seconds is refused
         when it was issued in the second of the revocation.
         """
-        since = await self._since(principal.user_id)
+        since = await self._since(principal.user_id, alone=alone)
         if since is not None:
             refuse_until(principal, since)
 
-    async def _since(self, user_id: str) -> float | None:
+    async def _since(self, user_id: str, *, alone: bool) -> float | None:
         known = self._known.get(user_id)
         if known is not None and known.version == self._version:
             return known.since
@@ -116,6 +118,8 @@ class Revocations:
             except ConnectionError:
                 pass
         # PostgreSQL is away: what it said last, and Redis' copy, stand in.
+        if known is None and alone:
+            raise ConnectionError("neither PostgreSQL nor Redis says whether the token is revoked")
         return None if known is None else known.since
 
     async def _ask(self) -> None:

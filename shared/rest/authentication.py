@@ -1,6 +1,7 @@
 """REST authentication: the same JWT as on the socket, in `Authorization: Bearer`."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Final
 
 import structlog
 from fastapi import Depends, Request
@@ -11,9 +12,12 @@ from shared.auth import Principal, TokenError, TokenVerifier
 from shared.auth.revocations import Revocations, refuse_until
 from shared.directory import Directory, KnownUsers
 from shared.rest.rate_limit import RateLimit, note
+from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 
+CHECK_SECONDS: Final = 3.0
+"""For so long both stores are asked about a token, before PostgreSQL alone is."""
 BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
 
 
@@ -58,13 +62,27 @@ class Authenticator:
     async def _admit(self, scope: Scope, principal: Principal) -> None:
         """Count the request, and refuse a revoked token."""
         if self._rate_limit is None:
-            await self._revocations.check(principal)
+            await self._check(principal)
             return
-        allowance, revoked_at = await self._rate_limit.admit(principal.user_id, "Too many requests")
+        admission = await self._rate_limit.admit(principal.user_id, "Too many requests")
+        if admission is None:
+            await self._revocations.check_stored(principal, alone=True)
+            return
+        allowance, revoked_at = admission
         note(scope, allowance)
         if revoked_at is not None:
             refuse_until(principal, revoked_at)
         await self._revocations.check_stored(principal)
+
+    async def _check(self, principal: Principal) -> None:
+        """Refuse a revoked token, also while Redis is away."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._revocations.check(principal)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            await self._revocations.check_stored(principal, alone=True)
 
 
 def _authorization(scope: Scope) -> str | None:

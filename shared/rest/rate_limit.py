@@ -1,15 +1,26 @@
 """How many requests a user may make, over all replicas of a service: counted in Redis."""
 
+import asyncio
+import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.pace import Pace
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import Partitions, Script
+from shared.retry import is_transient
 from shared.settings import ServiceSettings
 
+log = structlog.get_logger(__name__)
+
+ANSWER_SECONDS: Final = 1.0
+"""A Redis that takes longer to answer counts as away."""
+AWAY_SECONDS: Final = 1.0
+"""For so long it isn't asked again."""
 _TAKE: Final = Script("shared.rest", "allowance", "take")
 _ADMIT: Final = Script("shared.rest", "allowance", "admit")
 _STATE: Final = "rate_limit"
@@ -39,13 +50,18 @@ class Allowance:
 
 
 class RateLimit:
-    """An allowance of each user: `burst` requests at once, refilled with one every `interval_seconds`."""
+    """An allowance of each user: `burst` requests at once, refilled with one every `interval_seconds`.
+
+    While Redis is away `admit` counts in this process alone: what needs no Redis goes on.
+    """
 
     def __init__(self, partitions: Partitions, name: str, interval_seconds: float, burst: int) -> None:
         self._partitions = partitions
         self._name = name
         self._interval_ms = interval_seconds * 1000
         self._burst = burst
+        self._alone = Pace(1 / interval_seconds, burst, 0.0)
+        self._away_until = [0.0] * len(partitions)
 
     @classmethod
     def of_service(cls, settings: ServiceSettings, partitions: Partitions, service: str) -> "RateLimit | None":
@@ -58,12 +74,36 @@ class RateLimit:
         answer = await _TAKE(self._partitions.of(user_id), self._name, user_id, self._interval_ms, self._burst)
         return self._allowance(message, *answer)
 
-    async def admit(self, user_id: str, message: str) -> tuple[Allowance, float | None]:
-        """As `require`; also until when the user's tokens are revoked (Unix seconds), in the same round trip."""
-        *answer, revoked = await _ADMIT(
-            self._partitions.of(user_id), user_id, self._name, self._interval_ms, self._burst
-        )
-        return self._allowance(message, *answer), None if revoked is None else float(revoked)
+    async def admit(self, user_id: str, message: str) -> tuple[Allowance, float | None] | None:
+        """As `require`; also until when the user's tokens are revoked (Unix seconds), in the same round trip.
+
+        None while Redis is away: the request is counted, and whether the user is revoked is not known.
+        """
+        answer = await self._ask(user_id)
+        if answer is None:
+            wait = self._alone.wait(user_id, time.monotonic())
+            if self._alone.is_too_long(wait):
+                raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=wait)
+            return None
+        *counted, revoked = answer
+        return self._allowance(message, *counted), None if revoked is None else float(revoked)
+
+    async def _ask(self, user_id: str) -> list[Any] | None:
+        """The script's answer; None when Redis doesn't give it in time, and for a second after that."""
+        index = self._partitions.index_of(user_id)
+        if time.monotonic() < self._away_until[index]:
+            return None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                partition = self._partitions.at(index)
+                answer: list[Any] = await _ADMIT(partition, user_id, self._name, self._interval_ms, self._burst)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("rate_limit.not_shared", error=repr(error))
+            self._away_until[index] = time.monotonic() + AWAY_SECONDS
+            return None
+        return answer
 
     def _allowance(self, message: str, allowed: int, remaining: int, wait_ms: int) -> Allowance:
         if not allowed:

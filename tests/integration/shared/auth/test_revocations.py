@@ -13,7 +13,9 @@ from shared import postgres
 from shared.auth import Principal, TokenError, revocations
 from shared.auth.revocations import Revocations
 from shared.protocol import keys
+from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import Partitions, open_partitions
+from shared.rest.rate_limit import RateLimit
 
 SECONDS = 20
 
@@ -28,6 +30,14 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
 @pytest.fixture
 async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
     opened = open_partitions(redis_url)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def nowhere() -> AsyncIterator[Partitions]:
+    """A Redis that is away."""
+    opened = open_partitions("redis://127.0.0.1:1")
     yield opened
     await opened.aclose()
 
@@ -158,3 +168,29 @@ async def test_redis_stands_in_while_postgresql_is_away(
     assert await accepted(replica, issued(str(uuid.uuid4()), 1_700_000_000))
     with pytest.raises((OSError, asyncpg.PostgresError)):
         await replica.revoke(user, 3600)
+
+
+async def test_postgresql_answers_while_redis_is_away(
+    pool: postgres.Pool, partitions: Partitions, nowhere: Partitions, user: str
+) -> None:
+    await Revocations(pool, partitions).revoke(user, 3600)
+    replica = Revocations(pool, nowhere)
+    with pytest.raises(TokenError):
+        await replica.check_stored(issued(user, 1_700_000_000), alone=True)
+    await replica.check_stored(issued(str(uuid.uuid4()), 1_700_000_000), alone=True)
+
+
+async def test_nothing_is_believed_while_nobody_knows(nowhere: Partitions, user: str) -> None:
+    away = await postgres.open_pool(SecretStr("postgresql://x@127.0.0.1:1/x"), size=1, application_name="test")
+    with pytest.raises(ConnectionError, match="neither PostgreSQL nor Redis"):
+        await Revocations(away, nowhere).check_stored(issued(user, 1_700_000_000), alone=True)
+
+
+async def test_requests_are_counted_here_while_redis_is_away(nowhere: Partitions, user: str) -> None:
+    limit = RateLimit(nowhere, "test", 3600, burst=3)
+    for _ in range(3):
+        assert await limit.admit(user, "Too many requests") is None
+    with pytest.raises(ProtocolError) as refused:
+        await limit.admit(user, "Too many requests")
+    assert refused.value.code is ErrorCode.RATE_LIMIT_EXCEEDED
+    assert await limit.admit(str(uuid.uuid4()), "Too many requests") is None
