@@ -128,4 +128,4 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await partitions.aclose()
-        await pool.close()
+        await postgres.close_pool(pool)

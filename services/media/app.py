@@ -170,4 +170,4 @@ async def main() -> int:
         await supervisor.stop()
         await media.aclose()
         await partitions.aclose()
-        await pool.close()
+        await postgres.close_pool(pool)

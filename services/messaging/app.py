@@ -293,4 +293,4 @@ async def main() -> int:
         await supervisor.stop()
         await messaging.aclose()
         await partitions.aclose()
-        await asyncio.gather(pool.close(), rest_pool.close())
+        await asyncio.gather(postgres.close_pool(pool), postgres.close_pool(rest_pool))

@@ -210,7 +210,7 @@ async def main() -> int:
         await supervisor.stop()
         await notifier.aclose()
         await partitions.aclose()
-        await pool.close()
+        await postgres.close_pool(pool)
 
 
 def _consumer(settings: NotifierSettings, queue: Queue, *dead: Queue) -> Consumer:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -49,7 +48,6 @@ log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 2_000
 """Unacknowledged messages. Those for a Redis partition that is away wait here, and must leave room for the others."""
-CLOSE_SECONDS: Final = 2.0
 
 
 class Presence:
@@ -225,7 +223,4 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await partitions.aclose()
-        # A server that doesn't answer must not delay the stop: asyncpg drops its connections when the close is cancelled.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await pool.close()
+        await postgres.close_pool(pool)

@@ -105,4 +105,4 @@ async def main() -> int:
     finally:
         await supervisor.stop()
         await webhooks.release()
-        await pool.close()
+        await postgres.close_pool(pool)

@@ -11,7 +11,7 @@ errors        which errors pass
 from shared.postgres.address import Address, AddressError, parse
 from shared.postgres.condition import DatabaseWatch
 from shared.postgres.errors import TRANSIENT_ERRORS
-from shared.postgres.pool import Lent, Pool, open_pool, ping
+from shared.postgres.pool import Lent, Pool, close_pool, open_pool, ping
 from shared.postgres.session import STATEMENT_SECONDS, Connection, connect
 from shared.postgres.statements import load_sql
 
@@ -24,6 +24,7 @@ __all__ = [
     "DatabaseWatch",
     "Lent",
     "Pool",
+    "close_pool",
     "connect",
     "load_sql",
     "open_pool",

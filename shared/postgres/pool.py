@@ -9,6 +9,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from shared.postgres.address import Address, parse
+from shared.postgres.errors import TRANSIENT_ERRORS
 from shared.postgres.session import Connection, Session, connect
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -16,6 +17,7 @@ Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 """A connection that a pool has lent: what `pool.acquire()` gives."""
 
 IDLE_SECONDS: Final = 300
+CLOSE_SECONDS: Final = 2.0
 
 _HINTS: Final = """
     SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS hint (name, value)
@@ -78,6 +80,15 @@ async def _keep(connection: Connection) -> None:
 
 async def _give_hints(hints: Mapping[str, str], connection: Connection) -> None:
     await connection.execute(_HINTS, list(hints), list(hints.values()), connection.get_server_pid())
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close all connections. After 2 s they are dropped: a server that doesn't answer must not delay a stop."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except (TimeoutError, *TRANSIENT_ERRORS):
+        pool.terminate()
 
 
 async def ping(pool: Pool) -> None:

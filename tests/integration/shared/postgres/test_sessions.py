@@ -146,3 +146,13 @@ async def test_a_database_without_a_schema_is_named(database_url: str) -> None:
             await watch.check()
     finally:
         await execute(database_url, f"DROP DATABASE {empty} WITH (FORCE)")
+
+
+async def test_a_pool_is_closed_in_time_whatever_its_connections_wait_for(database_url: str) -> None:
+    pool = await postgres.open_pool(SecretStr(database_url), size=1, application_name="test")
+    lent = await pool.acquire()
+    waiting = asyncio.create_task(lent.execute("SELECT pg_sleep(600)", timeout=600))
+    async with asyncio.timeout(SECONDS):
+        await postgres.close_pool(pool)
+        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await waiting
