@@ -1,6 +1,7 @@
 """REST: follows, friends, and the presence of friends."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
@@ -10,11 +11,18 @@ from services.presence.friendship_service import FriendshipService
 from services.presence.schemas import Follow, Friend, PresenceQuery, PresenceStatus
 from services.presence.statuses import Statuses
 from shared.directory import Directory, Profile
+from shared.protocol import keys
 from shared.protocol.codec import is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.payloads import UserStatus
 from shared.rest import CurrentUser, Page, decode_page, encode_page
 from shared.rest.paging import PageParameters
+
+RESTORING_SECONDS: Final = keys.LEASES_RESTORING_MS / 1000 + 2
+"""For so long a list of friends waits until all of their statuses are known: the sweep notices within two seconds."""
+ASK_AGAIN_SECONDS: Final = 0.5
+MAX_WAITING: Final = 32
+"""Lists of friends that wait at once."""
 
 
 class Endpoints:
@@ -33,6 +41,7 @@ class Endpoints:
         self._friends = friends
         self._friendships = friendships
         self._statuses = statuses
+        self._waiting = 0
 
     def router(self) -> APIRouter:
         """The paths, as the contract lists them."""
@@ -69,10 +78,7 @@ class Endpoints:
         found = await self._follows.friends_page(user.user_id, after, query.limit + 1)
         shown = list(found)[: query.limit]
         profiles = await self._directory.profiles(shown)
-        statuses = await self._seen_by(user.user_id, {friend: found[friend] for friend in shown})
-        if len(statuses) < len(shown):
-            # Redis has lost the leases, and gateways renew them now.
-            raise ProtocolError(ErrorCode.UNAVAILABLE)
+        statuses = await self._known(user.user_id, {friend: found[friend] for friend in shown})
         items = [Friend.with_profile(profiles[friend], statuses[friend]) for friend in shown if friend in profiles]
         return Page(items=items, nextPage=encode_page(shown[-1]) if len(found) > query.limit else None)
 
@@ -88,6 +94,28 @@ class Endpoints:
         shown = {friend: known[friend] for friend in asked if friend in known}
         statuses = await self._seen_by(user.user_id, shown)
         return Page(items=[PresenceStatus.of(statuses[friend]) for friend in shown if friend in statuses])
+
+    async def _known(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
+        """As `_seen_by`, of all of them. Waits while Redis has lost the leases, which gateways renew then.
+
+        Raises ProtocolError (unavailable) when that takes too long, or too many wait already.
+        """
+        statuses = await self._seen_by(user_id, shown)
+        if len(statuses) == len(shown):
+            return statuses
+        if self._waiting >= MAX_WAITING:
+            raise ProtocolError(ErrorCode.UNAVAILABLE)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(RESTORING_SECONDS):
+                while len(statuses) < len(shown):
+                    await asyncio.sleep(ASK_AGAIN_SECONDS)
+                    statuses = await self._seen_by(user_id, shown)
+        except TimeoutError:
+            raise ProtocolError(ErrorCode.UNAVAILABLE) from None
+        finally:
+            self._waiting -= 1
+        return statuses
 
     async def _seen_by(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
         """Friend → status that the user sees, given which of them are behind a block."""

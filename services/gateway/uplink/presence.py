@@ -30,13 +30,13 @@ MAX_STATUSES: Final = 10_000
 BATCH: Final = 500
 RENEWALS: Final = 1_000
 ALIVE_SECONDS: Final = 1.0
-"""Connections that show life are collected for so long, and up to `RENEWALS` of them renewed together."""
+"""Connections that show life are collected for so long, and then renewed, all of them: presence waits for no more than 8 s."""
 RETRY_SECONDS: Final = 0.5
 REPEATS: Final = 250
 REPEAT_SECONDS: Final = 0.5
+"""At most `REPEATS` connections are announced again in this time: each costs presence as much as a new one."""
 RESTORE_SECONDS: Final = 7.0
 """Each gateway finds out within 5 s that Redis has forgotten it (`downlink.link`), and renews within one more."""
-"""At most `REPEATS` connections are announced again in this time: each costs presence as much as a new one."""
 
 
 class PresencePublisher:
@@ -155,18 +155,16 @@ class PresencePublisher:
                 await self._renew(batch)
 
     async def renew_alive_forever(self) -> None:
-        """Renew the leases of connections that showed life, with one message in `ALIVE_SECONDS`. Never returns."""
+        """Renew the leases of connections that showed life, each `ALIVE_SECONDS`, `RENEWALS` in a message. Never returns."""
         while True:
             await self._any_alive.wait()
             await asyncio.sleep(ALIVE_SECONDS)
-            taken = list(islice(self._alive, RENEWALS))
-            for connection in taken:
-                del self._alive[connection]
-            if not self._alive:
-                self._any_alive.clear()
-            batch = [connection for connection in taken if not connection.closed]
-            if batch:
-                await self._renew(batch)
+            self._any_alive.clear()
+            alive, self._alive = iter(self._alive), {}
+            while taken := list(islice(alive, RENEWALS)):
+                batch = [connection for connection in taken if not connection.closed]
+                if batch:
+                    await self._renew(batch)
 
     async def _renew(self, batch: "list[Connection]") -> None:
         renewal = relay.LeaseRenewal(

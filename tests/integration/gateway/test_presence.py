@@ -158,6 +158,19 @@ async def test_who_pings_or_pongs_is_renewed_within_a_second_or_so(
     assert await behind.empty(PRESENCE_RENEWALS)
 
 
+async def test_all_who_show_life_are_renewed_together_however_many_messages_that_takes(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "RENEWALS", 1)
+    monkeypatch.setattr(presence, "ALIVE_SECONDS", 4.0)
+    sockets = [await gateway.connect(f"{alice}-{number}") for number in range(3)]
+    for socket in sockets:
+        await socket.send("ping")
+    renewals = [await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder, seconds=15) for _ in sockets]
+    assert {each.connections[0][1] for each in renewals} == {connection_id(socket) for socket in sockets}
+    assert renewals[-1].at_ms - renewals[0].at_ms < 1000 * presence.ALIVE_SECONDS
+
+
 async def test_who_has_gone_is_not_renewed(gateway: RunningGateway, behind: Backend, alice: str, bob: str) -> None:
     gone, here = await gateway.connect(alice), await gateway.connect(bob)
     for socket in (gone, here):

@@ -1,5 +1,6 @@
 """The REST interface of presence."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import httpx
 import jwt
 import pytest
 
+from services.presence import rest
 from services.presence.app import Presence
 from services.presence.settings import PresenceSettings
 from shared.postgres import Pool
@@ -165,11 +167,27 @@ async def test_nothing_without_token(client: httpx.AsyncClient) -> None:
 
 
 async def test_friends_whose_leases_are_lost_are_not_called_offline(
-    people: list[Person], partitions: Partitions
+    people: list[Person], partitions: Partitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(rest, "RESTORING_SECONDS", 0)
     anna, bert, _ = people
     await anna.befriend(bert)
     for client in clients(partitions):
         await client.delete(keys.LEASES_KNOWN)
     assert (await anna.call("GET", f"/presence?userId={bert.user_id}"))["items"] == []
     assert (await anna.call("GET", "/friends", 503))["error"]["code"] == "unavailable"
+
+
+async def test_friends_are_listed_once_their_leases_are_known_again(
+    people: list[Person], partitions: Partitions
+) -> None:
+    anna, bert, _ = people
+    await anna.befriend(bert)
+    for client in clients(partitions):
+        await client.delete(keys.LEASES_KNOWN)
+    asked = asyncio.create_task(anna.call("GET", "/friends"))
+    done, _ = await asyncio.wait([asked], timeout=2 * rest.ASK_AGAIN_SECONDS)
+    assert not done
+    for client in clients(partitions):
+        await client.set(keys.LEASES_KNOWN, "1")
+    assert [friend["userId"] for friend in (await asked)["items"]] == [bert.user_id]
