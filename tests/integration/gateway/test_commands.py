@@ -6,9 +6,11 @@ import pytest
 
 from services.gateway.uplink import batches
 from shared.protocol import limits, relay
-from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS
+from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS, command_queues
+from shared.rabbitmq import declare
 from shared.rest import health
-from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
+from tests.support.gateway import SECONDS, Backend, RunningGateway, StartGateway, connection_id, identity, until
+from tests.support.waiting import eventually
 
 
 async def next_batch(behind: Backend) -> relay.CommandBatch:
@@ -185,3 +187,25 @@ async def test_changes_go_by_a_queue_of_their_own(
     await socket.send("message.send", conversationId=conversation, type="text", content="waits", tempId="t")
     await behind.publish(gateway, completed=[batch.batch_id])
     assert [type(command) for command in (await next_batch(behind)).commands] == [relay.SendMessage]
+
+
+async def test_batches_are_spread_over_the_queues_of_commands(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(command_queues=2)
+    queues, used = command_queues(2), set[str]()
+
+    async def one_came() -> bool:
+        for queue in queues:
+            message = await (await declare(behind.channel, queue)).get(fail=False)
+            if message is not None:
+                await message.ack()
+                used.add(queue.name)
+                return True
+        return False
+
+    for number in range(4):
+        socket = await gateway.connect(f"{alice}-{number}")
+        await socket.send("message.send", conversationId=conversation, type="text", content="x")
+        await eventually(one_came, SECONDS)
+    assert used == {queue.name for queue in queues}
