@@ -23,6 +23,8 @@ from tools.stack.ports import free_port
 PASS = 5
 SERVICES = ("gateway", "messaging", "presence", "notifier", "media", "devserver")
 STOP_SECONDS = 20
+BODY_SECONDS = 60
+"""The balancer waits 10 s for a body; 1,000 bytes would take eight minutes."""
 
 
 @pytest.fixture(params=[TOKEN_BURST, TOKEN_REQUESTS])
@@ -84,6 +86,22 @@ async def test_a_token_that_floods_a_service_is_refused_there_alone(balancer: ht
     assert (await balancer.get("/chat/friends", headers=bearing("one"))).status_code == 503
     assert (await balancer.get("/chat/unread", headers=bearing("other"))).status_code == 503
     assert (await balancer.get("/chat/unread")).status_code == 503
+
+
+@pytest.mark.parametrize("balancer", [TOKEN_BURST], indirect=True)
+async def test_a_body_that_comes_byte_by_byte_is_cut_off(balancer: httpx.AsyncClient) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", balancer.base_url.port)
+    writer.write(b"POST /chat/conversations HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+    answer = asyncio.create_task(reader.readline())
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while not answer.done():
+                writer.write(b"x")
+                await asyncio.wait([answer], timeout=0.5)
+        assert await answer == b"HTTP/1.1 408 Request Time-out\r\n"
+    finally:
+        answer.cancel()
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize(
