@@ -3,6 +3,7 @@
 One server behind an address that moves to its replica, a master that Sentinels replace, and a Redis Cluster.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,6 +30,10 @@ from tools.stack.redis import DURABILITY
 RECOVERY_SECONDS = 60.0
 SILENCE_SECONDS = 15.0
 """The longest time without any acknowledgement. It holds on a machine that does little else: the long form checks it."""
+REST_SECONDS = 3.0
+"""The longest time without an answer to REST, of which the same is true."""
+AFTERMATH_SECONDS = 6.0
+"""Gateways look every 5 s whether Redis has lost something, and close their connections then: that belongs to the row."""
 LONG = os.environ.get("CLUSTERS") == "long"
 
 pytestmark = pytest.mark.timeout(400)
@@ -45,12 +50,16 @@ async def survives(folder: Path, redis: str, *acts: tuple[str, Act]) -> None:
                 begun = time.monotonic()
                 await act(load)
                 await load.flows(RECOVERY_SECONDS)
+                if LONG:
+                    await asyncio.sleep(AFTERMATH_SECONDS)
+                    await load.flows(RECOVERY_SECONDS)
                 happened.append((name, begun, time.monotonic()))
             await load.finish()
             for name, begun, ended in happened if LONG else ():
                 waits = report.Waits.within(begun, ended, load, kept)
                 report.write(name, report.acknowledged(load, begun, ended), waits)
                 assert waits.acknowledgement <= SILENCE_SECONDS, name
+                assert waits.rest <= REST_SECONDS, name
     except NoServer as error:
         pytest.skip(f"cluster tests need the servers' programs: {error}")
 
