@@ -59,7 +59,7 @@ class Handlers:
         metrics.RESERVED.inc()
         headers = {"Content-Type": body.mimeType}
         if self._storage.presigns:
-            url = await self._storage.presign(upload_id, settings.upload_reservation_seconds)
+            url = await self._storage.presign(upload_id, body.size, settings.upload_reservation_seconds)
             headers |= self._storage.headers
         else:
             url = self._signer.write_url(object_name(upload_id, FILE), until.timestamp())

@@ -16,6 +16,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, LocalStore, from_url
 
+from services.media.presigning import Presigner
+
 CHUNK_BYTES: Final = 256 * 1024
 """What a transfer holds at once when it reads."""
 PART_BYTES: Final = 5 * 1024 * 1024
@@ -49,12 +51,13 @@ class Storage:
     """The store at `url`. Every method raises STORE_ERRORS."""
 
     def __init__(self, url: str, options: str | None = None, *, direct: bool = True) -> None:
+        given = _parse(options or "")
         if url.startswith("file://"):
             self._store: Any = from_url(url, mkdir=True, automatic_cleanup=True)
         else:
             self._store = from_url(
                 url,
-                config=cast("Any", _parse(options or "")),
+                config=cast("Any", given),
                 client_options={"timeout": timedelta(seconds=REQUEST_SECONDS), "allow_http": True},
                 retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=REQUEST_SECONDS)},
             )
@@ -62,12 +65,12 @@ class Storage:
         self.presigns = direct and not self.local
         self.headers = {"x-ms-blob-type": "BlockBlob"} if isinstance(self._store, AzureStore) else {}
         """What a client has to send with the bytes, beside their type (Azure, «Put Blob»)."""
+        self._presigner = Presigner(self._store, given)
         self._part_bytes = LOCAL_PART_BYTES if self.local else PART_BYTES
 
-    async def presign(self, upload_id: str, seconds: float) -> str:
-        """A URL of the bucket itself that takes the bytes of an upload by PUT. Only where `presigns`."""
-        url = await obstore.sign_async(self._store, "PUT", f"{INCOMING}/{upload_id}", timedelta(seconds=seconds))
-        return str(url)
+    async def presign(self, upload_id: str, size: int, seconds: float) -> str:
+        """A URL of the bucket itself that takes the `size` bytes of an upload by PUT. Only where `presigns`."""
+        return await self._presigner.sign(incoming(upload_id), size, seconds)
 
     async def write(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Store what `chunks` give, whole or not at all: what they raise ends it without a trace."""
@@ -124,9 +127,9 @@ class Storage:
             return 0
         return await asyncio.to_thread(_clear_partial, Path(self._store.prefix), older_than_seconds)
 
-    async def pages(self) -> AsyncIterator[list[Stored]]:
-        """Every object, a page at a time."""
-        for prefix in (INCOMING, OBJECTS):
+    async def pages(self, *prefixes: str) -> AsyncIterator[list[Stored]]:
+        """Every object, a page at a time; with `prefixes` (`INCOMING`, `OBJECTS`) only those."""
+        for prefix in prefixes or (INCOMING, OBJECTS):
             async for page in obstore.list(self._store, prefix, chunk_size=PAGE):
                 yield [_stored(meta) for meta in page]
 

@@ -2,11 +2,13 @@
 
 The row goes first and the objects follow, so a crash in between leaves objects to delete, never a message without its file. A
 row whose objects were deleted stays for a day, since quotas count it; then its objects are deleted once more, for whoever was
-still writing some when the upload was released, and the row goes.
+still writing some when the upload was released, and the row goes. And deletes what a client put into a bucket under a presigned
+URL, and is larger than it announced.
 """
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,7 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from services.media import metrics
-from services.media.storage import SOURCE, STORE_ERRORS, Storage, incoming, object_of
+from services.media.storage import INCOMING, SOURCE, STORE_ERRORS, Storage, incoming, object_of
 from shared.postgres import TRANSIENT_ERRORS, Pool, load_sql
 from shared.uploads.signing import object_name
 
@@ -24,6 +26,12 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 100
 PARTIAL_SECONDS: Final = 7200
 """A transfer may take an hour: what is still partial after twice that belongs to a writer that died."""
+OVERSIZED_SECONDS: Final = 60
+"""How often a bucket is asked for the objects that clients write: each time is a request that costs money."""
+_OVERSIZED: Final = """
+    SELECT given.id::text FROM unnest($1::uuid[], $2::bigint[]) AS given (id, size)
+    JOIN media.uploads u ON u.id = given.id WHERE given.size > u.size
+"""
 _RELEASE: Final = load_sql("services.media", "release_orphans")
 _RELEASED: Final = "SELECT id::text FROM media.uploads WHERE state = 'released' ORDER BY reserved_at LIMIT $1"
 _MARK_DELETED: Final = "UPDATE media.uploads SET state = 'deleted' WHERE id = ANY ($1::uuid[]) AND state = 'released'"
@@ -45,9 +53,10 @@ class Sweep:
 
     def __init__(self, pool: Pool, storage: Storage, orphan_seconds: float, period_seconds: float) -> None:
         self._pool = pool
-        self._storage = storage
+        self.storage = storage
         self._orphan_seconds = orphan_seconds
         self._period = period_seconds
+        self._oversized_at = 0.0
 
     async def run(self) -> None:
         """Sweep again and again. Never returns."""
@@ -73,15 +82,29 @@ class Sweep:
         while ids := await self._ids(_UNTIDY):
             # What a client sent to the bucket after `complete`, or a crash left of the bytes as they came.
             for upload_id in ids:
-                await self._storage.delete([incoming(upload_id), object_of(object_name(upload_id, SOURCE))])
+                await self.storage.delete([incoming(upload_id), object_of(object_name(upload_id, SOURCE))])
             await self._pool.execute(_TIDIED, ids)
-        await self._storage.clear_partial(PARTIAL_SECONDS)
+        if self.storage.presigns and time.monotonic() >= self._oversized_at:
+            self._oversized_at = time.monotonic() + OVERSIZED_SECONDS
+            await self.delete_oversized()
+        await self.storage.clear_partial(PARTIAL_SECONDS)
         metrics.SWEPT.inc(swept)
         return swept
+
+    async def delete_oversized(self) -> int:
+        """Delete what clients wrote that is larger than announced; returns how many. Its reservation stands."""
+        deleted = 0
+        async for page in self.storage.pages(INCOMING):
+            sizes = {stored.upload_id: stored.size for stored in page}
+            rows = await self._pool.fetch(_OVERSIZED, list(sizes), list(sizes.values()))
+            await self.storage.delete(incoming(row["id"]) for row in rows)
+            deleted += len(rows)
+        metrics.REFUSED.labels("transfer").inc(deleted)
+        return deleted
 
     async def _ids(self, statement: str) -> Sequence[str]:
         return [row["id"] for row in await self._pool.fetch(statement, BATCH)]
 
     async def _delete(self, ids: Sequence[str]) -> None:
         for upload_id in ids:
-            await self._storage.delete_all_of(upload_id)
+            await self.storage.delete_all_of(upload_id)

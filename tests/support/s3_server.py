@@ -10,7 +10,6 @@ import hmac
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -18,6 +17,8 @@ from urllib.parse import parse_qsl, quote
 import boto3
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+from tests.support.bucket import Bucket
 
 ACCESS_KEY, SECRET_KEY, REGION, BUCKET = (
     "AKIDEXAMPLE",
@@ -27,63 +28,71 @@ ACCESS_KEY, SECRET_KEY, REGION, BUCKET = (
 )
 PREFIX = "AWS4-HMAC-SHA256"
 Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-@dataclass
-class S3Server:
-    """The server. `refused`: requests whose signature was wrong."""
+@contextmanager
+def s3_bucket() -> Iterator[Bucket]:
+    """A running server with an empty bucket."""
+    inner, refused = forwarder(), list[str]()
 
-    port: int = 0
-    refused: list[str] = field(default_factory=list)
+    def checked(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not is_signed(environ):
+            refused.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>SignatureDoesNotMatch</Code></Error>"]
+        return inner(environ, start_response)
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    with served(checked, inner) as (origin, names):
+        given = f"endpoint={origin},region={REGION},access_key_id={ACCESS_KEY},virtual_hosted_style_request=false"
+        yield Bucket(
+            url=f"s3://{BUCKET}/chat",
+            options=f"{given},secret_access_key={SECRET_KEY}",
+            wrong_options=f"{given},secret_access_key={SECRET_KEY[::-1]}",
+            origin=origin,
+            names=names,
+            binds_size=True,
+            refused=refused,
+        )
 
-    @property
-    def options(self) -> str:
-        """For `CHAT_UPLOAD_STORE_OPTIONS`."""
-        keys = f"access_key_id={ACCESS_KEY},secret_access_key={SECRET_KEY}"
-        return f"endpoint={self.endpoint},region={REGION},{keys},virtual_hosted_style_request=false"
 
-    def names(self) -> list[str]:
-        """What is in the bucket."""
-        found = self._client().list_objects_v2(Bucket=BUCKET)
-        return [item["Key"] for item in found.get("Contents", [])]
+def forwarder() -> Application:
+    """Moto's S3 with an empty bucket, which nobody has to sign for."""
+    inner: Application = DomainDispatcherApplication(create_backend_app)
+    return inner
 
-    def make_bucket(self) -> None:
-        self._client().create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
-    def _client(self) -> Any:
-        return boto3.client(
+@contextmanager
+def served(checked: Application, inner: Application) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """`checked` on loopback, and `inner` for the tests themselves: the origin, and what tells the names in the bucket."""
+    with _listening(checked) as origin, _listening(inner) as direct:
+        client = boto3.client(
             "s3",
-            endpoint_url=self.endpoint,
+            endpoint_url=direct,
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
         )
 
+        def names() -> list[str]:
+            found = client.list_objects_v2(Bucket=BUCKET)
+            return [item["Key"] for item in found.get("Contents", [])]
+
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        yield origin, names
+        # Moto keeps one state for a process.
+        for name in names():
+            client.delete_object(Bucket=BUCKET, Key=name)
+        client.delete_bucket(Bucket=BUCKET)
+
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
-    """A running server with an empty bucket."""
-    state = S3Server()
-    inner = DomainDispatcherApplication(create_backend_app)
-
-    def checked(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not is_signed(environ):
-            state.refused.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-            start_response("403 Forbidden", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>SignatureDoesNotMatch</Code></Error>"]
-        return inner(environ, start_response)  # type: ignore[no-any-return]
-
-    server = make_server("127.0.0.1", 0, checked, threaded=True)
-    state.port = server.server_port
+def _listening(application: Application) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        state.make_bucket()
-        yield state
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
@@ -109,13 +118,13 @@ def is_signed(environ: Environ) -> bool:
         scope, headers, signature = parts["Credential"], parts["SignedHeaders"], parts["Signature"]
         date, body = environ["HTTP_X_AMZ_DATE"], environ["HTTP_X_AMZ_CONTENT_SHA256"]
     access_key, _, scope = scope.partition("/")
-    canonical = _canonical(environ, query, headers, body)
+    canonical = canonical_request(environ, query, headers, body)
     text = "\n".join([PREFIX, date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     return access_key == ACCESS_KEY and hmac.compare_digest(_signature(scope, text), signature)
 
 
-def _canonical(environ: Environ, query: list[tuple[str, str]], headers: str, body: str) -> str:
-    """AWS General Reference, «Create a canonical request»."""
+def canonical_request(environ: Environ, query: list[tuple[str, str]], headers: str, body: str) -> str:
+    """AWS General Reference, «Create a canonical request»; GCS makes it in the same way."""
     pairs = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in query)
     lines = [f"{name}:{_header(environ, name).strip()}" for name in headers.split(";")]
     path = environ["RAW_URI"].partition("?")[0]

@@ -16,7 +16,10 @@ from services.media.app import Media
 from services.media.settings import MediaSettings
 from shared import postgres
 from shared.redis import open_partitions
-from tests.support.s3_server import BUCKET, S3Server, s3_server
+from tests.support.azure_server import azure_bucket
+from tests.support.bucket import Bucket
+from tests.support.gcs_server import gcs_bucket
+from tests.support.s3_server import s3_bucket
 from tests.support.uploads import File
 
 SECRET = "integration-test-secret-0123456789abcdef"
@@ -79,9 +82,11 @@ class Running:
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
+@pytest.fixture(scope="module", params=["s3", "gcs", "azure"])
+def bucket(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """A bucket of each kind in turn."""
+    opened = {"s3": s3_bucket, "gcs": lambda: gcs_bucket(tmp_path_factory.mktemp("gcs")), "azure": azure_bucket}
+    with opened[request.param]() as server:
         yield server
 
 
@@ -127,9 +132,10 @@ async def running(start: Start) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-async def on_s3(start: Start, s3: S3Server) -> AsyncIterator[Running]:
-    """Media with its files in a bucket."""
-    async with start(upload_store=f"s3://{BUCKET}/chat", upload_store_options=s3.options) as media:
+async def on_bucket(start: Start, bucket: Bucket) -> AsyncIterator[Running]:
+    """Media with its files in a bucket, to which clients send them."""
+    bucket.refused.clear()
+    async with start(upload_store=bucket.url, upload_store_options=bucket.options) as media:
         yield media
 
 
