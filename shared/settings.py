@@ -8,9 +8,10 @@ import socket
 import sys
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     AnyUrl,
     BeforeValidator,
@@ -36,6 +37,11 @@ MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
 
 S = TypeVar("S", bound="ServiceSettings")
+
+UNLIMITED: Final = 2**31 - 1
+"""What 0 stands for where a limit is counted."""
+Limit = Annotated[int, Field(ge=0, le=UNLIMITED), AfterValidator(lambda value: value or UNLIMITED)]
+"""A limit that 0 turns off."""
 
 
 def split_commas(value: Any) -> Any:

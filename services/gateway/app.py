@@ -40,7 +40,6 @@ from shared.directory import Directory
 from shared.features import OfferedFeatures
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
-from shared.protocol import limits
 from shared.protocol.topology import QUEUES, command_queues
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS, RedisError, open_partitions
@@ -84,7 +83,7 @@ class Process:
             error_replies=error_replies,
             linger=linger,
         )
-        self.registry = ConnectionRegistry(self.partitions, self.gateway_id)
+        self.registry = ConnectionRegistry(self.partitions, self.gateway_id, settings.connections_per_user)
         self.undelivered = UndeliveredTracker(
             self.registry, self.publisher, Previews(self.partitions), settings.push_delay_seconds
         )
@@ -204,7 +203,7 @@ def server_config(process: Process) -> uvicorn.Config:
         add_websocket(app, endpoint),
         http=HttpProtocol,
         ws=GatewayProtocol,
-        ws_max_size=limits.MAX_FRAME_BYTES,
+        ws_max_size=settings.max_frame_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=None,
         ws_ping_timeout=None,

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from services.gateway.user_budgets import Budget
 from shared.media_hosts import MediaHostSettings
+from shared.protocol import limits
+from shared.settings import Limit
 
 RENEWALS_PER_LEASE: Final = 3
 """A lease outlives two lost renewals: one renewed just before its end flaps."""
@@ -36,6 +38,12 @@ class GatewaySettings(MediaHostSettings):
     )
     events_per_second: float = Field(
         20, ge=0, description="Other events a second for each connection, three times that at once; 0 = no limit."
+    )
+    connections_per_user: Limit = Field(
+        limits.MAX_CONNECTIONS_PER_USER, description="Beyond it a user's oldest connection is closed; 0 = no limit."
+    )
+    max_frame_bytes: Limit = Field(
+        limits.MAX_FRAME_BYTES, description="A larger frame ends its connection with 1009; 0 = no limit."
     )
     ping_seconds: float = Field(54, gt=0, description="Period of WebSocket pings.")
     pong_seconds: float = Field(60, gt=0, description="A connection is closed this long after its last pong.")

@@ -124,7 +124,13 @@ class Messaging:
         self._counts = UnreadCounts(pool, partitions)
         self._indicators = TypingIndicators(pool, partitions, self._clock)
         self._rebuilds = UnreadRebuilds(self._counts)
-        self._fanout = Fanout(partitions, self._rebuilds.of_cycle, settings.max_deferral_seconds)
+        self._fanout = Fanout(
+            partitions,
+            self._rebuilds.of_cycle,
+            settings.max_deferral_seconds,
+            settings.inbox_events,
+            settings.inbox_bytes,
+        )
         self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
         handlers = Handlers(
             self._messages,

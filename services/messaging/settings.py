@@ -5,6 +5,8 @@ from typing import Literal, Self
 from pydantic import AnyHttpUrl, Field, model_validator
 
 from services.messaging.failpoints import Failpoint
+from shared.protocol import limits
+from shared.settings import Limit
 from shared.uploads import UploadSettings
 from shared.webhooks.settings import SigningSettings
 
@@ -43,6 +45,11 @@ class Settings(UploadSettings, SigningSettings):
     unread_sample_seconds: float = Field(
         10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
     )
+    inbox_events: Limit = Field(
+        limits.INBOX_EVENTS,
+        description="Events that a user's inbox keeps for recovery; 0 = no limit but that of bytes.",
+    )
+    inbox_bytes: Limit = Field(limits.INBOX_BYTES, description="Bytes that it keeps; 0 = no limit but that of events.")
     rest_database_pool_size: int = Field(
         4, ge=1, le=100, description="PostgreSQL connections of one replica for REST, beside those for commands."
     )

@@ -26,7 +26,7 @@ from services.gateway.uplink.dispatcher import Dispatcher
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations, refuse_until
 from shared.media_hosts import MediaHosts
-from shared.protocol import limits, payloads, server
+from shared.protocol import payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import TRANSIENT_ERRORS, RedisError
@@ -163,7 +163,7 @@ class WebSocketEndpoint:
             recovered=recovery_result.recovered,
             cursor=replayed_from or recovery_result.cursor,
             heartbeat_seconds=_whole(self._settings.ping_seconds),
-            max_message_bytes=limits.MAX_FRAME_BYTES,
+            max_message_bytes=self._settings.max_frame_bytes,
             expires_at=instant_of_ms(int(connection.deadlines.expires_at * 1000)),
             features=self._dispatcher.features.names,
         )

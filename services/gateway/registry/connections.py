@@ -81,9 +81,15 @@ class _Attachment:
 class ConnectionRegistry:
     """The routes of this gateway's connections."""
 
-    def __init__(self, partitions: Partitions, gateway_id: str) -> None:
+    def __init__(
+        self,
+        partitions: Partitions,
+        gateway_id: str,
+        connections_per_user: int = limits.MAX_CONNECTIONS_PER_USER,
+    ) -> None:
         self._partitions = partitions
         self._gateway_id = gateway_id
+        self._connections_per_user = connections_per_user
         self._attaching: list[list[_Attachment]] = [[] for _ in range(len(partitions))]
         self._any_attaching = [asyncio.Event() for _ in range(len(partitions))]
         self._gone: list[tuple[str, str]] = []
@@ -96,10 +102,10 @@ class ConnectionRegistry:
         return not self._gone and not self._states
 
     async def attach(self, user_id: str, connection_id: str, cursor: str | None) -> RecoveryResult:
-        """Register a new connection, evict the user's oldest beyond 10, and read the inbox. Raises redis' errors.
+        """Register a new connection, evict the user's oldest beyond the limit, and read the inbox. Raises redis' errors.
 
         A cursor that we can't have given is answered with `recovered` False. Connections that come while a script runs
-        go together with the next: `run_arrivals` does it.
+        go together with the next: `attach_forever` does it.
         """
         asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else _NO_CURSOR)
         partition = self._partitions.index_of(user_id)
@@ -119,7 +125,7 @@ class ConnectionRegistry:
 
     async def _attach(self, batch: list[_Attachment]) -> None:
         try:
-            found = await self._run_attach([arrival.item for arrival in batch], limits.MAX_CONNECTIONS_PER_USER)
+            found = await self._run_attach([arrival.item for arrival in batch], self._connections_per_user)
         except (*TRANSIENT_ERRORS, RedisError) as error:
             for arrival in batch:
                 if not arrival.done.done():

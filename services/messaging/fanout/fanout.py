@@ -21,8 +21,7 @@ _FANOUT: Final = Script(
     "services.messaging.fanout", "shared.redis:epoch", "services.messaging.stores:rebuilding", "fanout"
 )
 _TURN: Final = Script("services.messaging.fanout", "turn")
-_LIMITS: Final = (limits.INBOX_EVENTS, limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
-_MEMORY: Final = (MAX_BATCHES, MAX_SECONDS, limits.INBOX_BYTES)
+_SECONDS: Final = (limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
 OUTDATED: Final = 3
@@ -46,12 +45,21 @@ class Fanout:
     `processed` knows which batches were stored and announced. `eraser` takes deleted messages out of inboxes.
     """
 
-    def __init__(self, partitions: Partitions, rebuild: Rebuild, max_deferral_seconds: float) -> None:
+    def __init__(
+        self,
+        partitions: Partitions,
+        rebuild: Rebuild,
+        max_deferral_seconds: float,
+        inbox_events: int = limits.INBOX_EVENTS,
+        inbox_bytes: int = limits.INBOX_BYTES,
+    ) -> None:
         self.processed = ProcessedBatches(partitions)
         self.eraser = InboxEraser(partitions)
         self._partitions = partitions
         self._rebuild = rebuild
         self._max_deferral_seconds = max_deferral_seconds
+        self._limits = (inbox_events, *_SECONDS)
+        self._memory = (MAX_BATCHES, MAX_SECONDS, inbox_bytes)
 
     def effects(self, trace: str = "") -> CycleEffects:
         """New, empty effects for these servers. Gateways continue the trace (a traceparent), if there is one."""
@@ -119,7 +127,9 @@ class Fanout:
         client = self._partitions.at(index)
         budget = WaitBudget(self._max_deferral_seconds)
         while True:
-            verdict, *answer = await _FANOUT(client, blob, *_LIMITS, int(overtake), int(remember), *_MEMORY, *texts)
+            verdict, *answer = await _FANOUT(
+                client, blob, *self._limits, int(overtake), int(remember), *self._memory, *texts
+            )
             if verdict == DELIVERED:
                 break
             if verdict == OUTDATED:

@@ -5,6 +5,7 @@ import json
 import time
 from typing import Any
 
+import pytest
 import uuid_utils
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -180,6 +181,18 @@ async def test_the_oldest_beyond_ten_over_all_gateways_is_replaced(
     assert len(await behind.routes(identity(alice))) == 10
     await got(sockets[2], await behind.deliver(gateways, identity(alice)))
     assert [socket.close_code for socket in sockets[2:]] == [1006] * 10
+
+
+@pytest.mark.parametrize(("limit", "replaced"), [(2, 1), (0, 0)])
+async def test_an_operator_says_how_many_connections_a_user_may_have(
+    start_gateway: StartGateway, behind: Backend, alice: str, limit: int, replaced: int
+) -> None:
+    gateway = await start_gateway(connections_per_user=limit)
+    number = 3 if limit else limits.MAX_CONNECTIONS_PER_USER + 1
+    sockets = [await gateway.connect(alice) for _ in range(number)]
+    for socket in sockets[:replaced]:
+        assert await socket.closed() == 4409
+    assert len(await behind.routes(identity(alice))) == number - replaced
 
 
 async def test_what_a_dead_gateway_left_replaces_nobody(gateway: RunningGateway, behind: Backend, alice: str) -> None:

@@ -87,6 +87,20 @@ async def test_broken_frames_close_with_1002(gateway: RunningGateway, alice: str
     await until(lambda: not len(gateway.process.hub))
 
 
+@pytest.mark.parametrize(("limit", "code"), [(100, 1009), (0, None)])
+async def test_an_operator_says_how_large_a_frame_may_be(
+    start_gateway: StartGateway, alice: str, limit: int, code: int | None
+) -> None:
+    gateway = await start_gateway(max_frame_bytes=limit)
+    size = limits.MAX_FRAME_BYTES + 1 if limit == 0 else limit + 1
+    socket = await gateway.connect(alice)
+    await socket.send("no.such.event", filler="x" * size)
+    if code is None:
+        await socket.expect_error("unknown_event")
+    else:
+        assert await socket.closed() == code
+
+
 @pytest.mark.parametrize("fragments", [1, 2])
 async def test_a_message_over_the_limit_closes_with_1009(gateway: RunningGateway, alice: str, fragments: int) -> None:
     client = await Tcp.connect(gateway, alice)
