@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -32,7 +32,7 @@ from tests.support.messaging import Gateway, Person, Replica, Talk
 pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 SIDES = st.sampled_from([0, 1])
-SEQS = st.integers(1, 4)
+SEQS = st.integers(1, 3)
 ACTIONS = (
     st.tuples(st.just("send"), SIDES)
     | st.tuples(st.just("edit"), SIDES, SEQS, st.sampled_from(["x", "y"]))
@@ -290,6 +290,10 @@ async def test_changes_that_race_end_alike_everywhere(replica: Replica, gateways
 
     @settings(max_examples=scaled(40), deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
+    @example([[(("edit", 0, 1, "x"), 0, 0, True), (("edit", 0, 1, "y"), 1, 1, False)]])
+    @example([[(("edit", 0, 1, "x"), 0, 0, True), (("delete", 0, 1), 1, 1, False)]])
+    @example([[(("react", 1, 1, "👍", True), 0, 0, True), (("delete", 0, 1), 1, 1, False)]])
+    @example([[(("delete", 0, 1), 0, 0, True), (("read", 1, 1), 1, 1, False)]])
     def examples(steps: list[Step]) -> None:
         asyncio.run_coroutine_threadsafe(follow(replica, gateways, steps), loop).result()
 

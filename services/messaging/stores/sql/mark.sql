@@ -7,8 +7,8 @@
 -- when the reading mark moved last, unread count and version, the other participant, which of its messages became
 -- read or delivered, unless a block stands, and whether the conversation was marked as unread, which reading ends.
 --
--- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted, and those committed while this
--- statement waited for the lock can't be seen: such a row is stale, nothing is changed for it, and it is given again.
+-- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted, and those committed or deleted while this
+-- statement waited for the lock are not seen so: such a row is stale, nothing is changed for it, and it is given again.
 --
 -- A row that may have been given before and moves nothing tells again what the last move told.
 WITH given AS MATERIALIZED (
@@ -16,7 +16,7 @@ WITH given AS MATERIALIZED (
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[]) WITH ORDINALITY
         AS g (conversation_id, user_id, read_to, delivered_to, again, position)
 ), seen AS MATERIALIZED (
-    SELECT id, last_seq
+    SELECT id, version
     FROM messaging.conversations
     WHERE id = ANY ($1::uuid[])
 ), locked AS MATERIALIZED (
@@ -30,7 +30,7 @@ WITH given AS MATERIALIZED (
 ), sides AS MATERIALIZED (
     SELECT g.position, g.conversation_id, g.user_id, g.again, l.last_seq, l.version, l.blocked, l.now,
            l.id IS NOT NULL AND g.user_id IN (l.user_low, l.user_high) AS found,
-           l.last_seq <> s.last_seq AND g.read_to < l.last_seq AS stale,
+           l.version <> s.version AND g.read_to < l.last_seq AS stale,
            g.user_id = l.user_low AS is_low,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
            CASE WHEN g.user_id = l.user_low THEN l.unread_low ELSE l.unread_high END AS unread,
