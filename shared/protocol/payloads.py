@@ -10,6 +10,8 @@ from shared.protocol.codec import Instant, Uuid
 Status = Literal["online", "away", "busy", "offline"]
 SYSTEM_MESSAGE: Final = "system"
 """The type of a message that nobody sent, which no client may use."""
+_UPLOAD_MARK: Final = '"uploadId":'
+"""Stands in a JSON text exactly when an object in it has this field: inside a JSON string a quote is never bare."""
 
 
 class Sender(msgspec.Struct, rename="camel", frozen=True):
@@ -48,6 +50,11 @@ class Attachment(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     mime_type: str | None = None
     duration_ms: int | None = None
     blurhash: str | None = None
+
+
+def has_uploads(media: str | None) -> bool:
+    """Whether the JSON text of a message's attachments names uploads."""
+    return media is not None and _UPLOAD_MARK in media
 
 
 class ReplyTo(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):

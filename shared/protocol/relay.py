@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from shared.protocol import inbox
+from shared.protocol.payloads import has_uploads
 
 
 class Relayed(msgspec.Struct, array_like=True):
@@ -123,9 +124,13 @@ Command = SendMessage | MarkRead | MarkDelivered | SetBlock | EditMessage | Dele
 
 
 def needs_changes_queue(command: Command) -> bool:
-    """True for a command that version 0.1.0 doesn't know, and for changes of blocks, which take longer than messages do."""
+    """True for a command that version 0.1.0 doesn't know, and for what takes longer than messages do: a change of a block.
+
+    Version 0.1.0 would store a send with an upload as it came, without what the upload is.
+    """
     if isinstance(command, SendMessage):
-        return command.reply_to is not None or command.metadata is not None or command.type == "custom"
+        newer = command.reply_to is not None or command.metadata is not None or command.type == "custom"
+        return newer or has_uploads(command.media)
     return not isinstance(command, MarkRead | MarkDelivered)
 
 

@@ -130,8 +130,8 @@ def command_queues(count: int) -> tuple[Queue, ...]:
 
 
 MESSAGING_CHANGES: Final = Queue("messaging.changes", MESSAGING_COMMANDS.arguments, MESSAGING_COMMANDS.dead)
-"""The same, for batches with a command that replicas of version 0.1.0 don't know (`relay.needs_changes_queue`): those never
-see them. Their poison goes to the same dead letters."""
+"""The same, for batches that replicas of version 0.1.0 would handle wrongly (`relay.needs_changes_queue`): those never see
+them. Their poison goes to the same dead letters."""
 MESSAGING_NEWER: Final = _wait("messaging.newer", MESSAGING_CHANGES.name)
 """Batches with a command that a replica is too old to know, until a newer one may take them."""
 MESSAGING_SIGNALS: Final = _transient("messaging.typing", ttl_ms=2_000)

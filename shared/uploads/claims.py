@@ -13,7 +13,7 @@ import msgspec
 
 from shared.postgres import load_sql
 from shared.protocol.errors import ErrorCode
-from shared.uploads.signing import has_uploads
+from shared.protocol.payloads import has_uploads
 
 _PACKAGE: Final = "shared.uploads"
 _LOCK: Final = load_sql(_PACKAGE, "lock_uploads")

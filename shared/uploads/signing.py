@@ -16,7 +16,7 @@ import msgspec
 
 from shared.protocol import limits
 from shared.protocol.codec import json_encoder
-from shared.protocol.payloads import Attachment
+from shared.protocol.payloads import Attachment, has_uploads
 
 MEDIA_PATH: Final = "/chat/media"
 """Where media takes and serves bytes; behind it stands the object's name, `<upload id>/<variant>`."""
@@ -24,8 +24,6 @@ FILE: Final = "file"
 THUMBNAIL: Final = "thumbnail"
 Method = Literal["GET", "PUT"]
 
-_MARK: Final = '"uploadId":'
-"""Stands in a JSON text exactly when an object in it has this field: inside a JSON string a quote is never bare."""
 _ROUND_SECONDS: Final = 3600
 """Expiry times are rounded up to this, so that URLs of one object that are made within an hour are equal, and cached once."""
 
@@ -58,7 +56,7 @@ class UploadSigner:
 
     def sign_media(self, media: str) -> str:
         """`media`, the JSON of a stored message's attachments, with fresh URLs for those that are uploads."""
-        if _MARK not in media:
+        if not has_uploads(media):
             return media
         return json_encoder.encode([self.sign(item) for item in _attachments.decode(media)]).decode()
 
@@ -72,11 +70,6 @@ class UploadSigner:
     def _url(self, method: Method, name: str, until: int) -> str:
         signature = _sign(self._keys[0], method, name, str(until)).decode()
         return f"{self._base}/{name}?expires={until}&signature={signature}"
-
-
-def has_uploads(media: str | None) -> bool:
-    """Whether the JSON text of a message's attachments names uploads."""
-    return media is not None and _MARK in media
 
 
 def object_name(upload_id: str, variant: str) -> str:

@@ -155,6 +155,8 @@ class ChatClient(Commands):
             payload["content"] = content
         names = {"media": "media", "reply_to": "replyTo", "metadata": "metadata"}
         payload |= {names[name]: value for name, value in more.items() if value is not None}
+        if "media" in payload:
+            payload["media"] = [_on_wire(item) for item in payload["media"]]
         return await self._outbox.send(conversation_id, temp_id, payload)
 
     def track(self, conversation_id: str, seq: int) -> None:
@@ -274,3 +276,8 @@ class ChatClient(Commands):
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _on_wire(item: dict[str, Any]) -> dict[str, Any]:
+    """An attachment as it goes to the server: of an upload its id alone, for the server knows the rest."""
+    return {"uploadId": item["uploadId"]} if item.get("uploadId") else item

@@ -10,9 +10,9 @@ import msgspec
 from services.messaging.stores.appended import Appended, Draft
 from services.messaging.stores.sql import DELETED_KEYS
 from shared.protocol.errors import ErrorCode
+from shared.protocol.payloads import has_uploads
 from shared.uploads import UploadSigner, claims
 from shared.uploads.claims import Claim, Connection, Resolved
-from shared.uploads.signing import has_uploads
 
 Executor: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
 _NEVER: Final = datetime.fromtimestamp(0, UTC)

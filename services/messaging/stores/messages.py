@@ -16,11 +16,10 @@ from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from services.messaging.stores.webhook_events import message_created
 from shared.postgres import Pool
 from shared.protocol.codec import instant
-from shared.protocol.payloads import Message
+from shared.protocol.payloads import Message, has_uploads
 from shared.protocol.relay import SendMessage
 from shared.protocol.webhooks import WebhookEvent
 from shared.uploads import UploadSigner
-from shared.uploads.signing import has_uploads
 from shared.webhooks import NO_WEBHOOKS, Outbox
 
 __all__ = ["NO_MEDIA", "Appended", "Draft", "Messages", "distinct_rounds"]

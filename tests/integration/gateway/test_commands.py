@@ -1,6 +1,7 @@
 """From a frame to a command batch, and its answer."""
 
 import json
+import uuid
 
 import pytest
 
@@ -187,6 +188,42 @@ async def test_changes_go_by_a_queue_of_their_own(
     await socket.send("message.send", conversationId=conversation, type="text", content="waits", tempId="t")
     await behind.publish(gateway, completed=[batch.batch_id])
     assert [type(command) for command in (await next_batch(behind)).commands] == [relay.SendMessage]
+
+
+async def test_messages_with_uploads_go_by_the_queue_of_changes(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    """Replicas of version 0.1.0 would store them without their files."""
+    socket = await gateway.connect(alice)
+    upload, elsewhere = {"uploadId": str(uuid.uuid4())}, {"url": "https://cdn.example/1.jpg", "type": "image"}
+    elsewhere_named = {**elsewhere, "name": '"uploadId":'}
+    for media, queue, other in (
+        ([elsewhere, upload], MESSAGING_CHANGES, MESSAGING_COMMANDS),
+        ([elsewhere_named], MESSAGING_COMMANDS, MESSAGING_CHANGES),
+    ):
+        await socket.send("message.send", conversationId=conversation, type="image", media=media, tempId=queue.name)
+        batch = await behind.take(queue, relay.command_batch_decoder)
+        [command] = batch.commands
+        assert isinstance(command, relay.SendMessage)
+        assert json.loads(command.media or "") == media
+        assert await behind.empty(other)
+        await behind.publish(gateway, completed=[batch.batch_id])
+
+
+async def test_a_message_with_an_upload_that_no_replica_can_store_is_refused_for_now(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as only replicas of version 0.1.0 run, nobody consumes the queue: the client may send it again."""
+    monkeypatch.setattr(batches, "ANSWER_SECONDS", 0.3)
+    socket = await gateway.connect(alice)
+    upload = {"uploadId": str(uuid.uuid4())}
+    await socket.send("message.send", conversationId=conversation, type="file", media=[upload], tempId="t")
+    error = await socket.expect_error("send_failed", type="message.send", tempId="t", conversationId=conversation)
+    assert error["error"]["retryable"] is True
+    assert await behind.empty(MESSAGING_COMMANDS)
+    # It waits for the first replica that can: the same `tempId` makes one message of both.
+    waiting = await behind.take(MESSAGING_CHANGES, relay.command_batch_decoder)
+    assert [command.temp_id for command in waiting.commands if isinstance(command, relay.SendMessage)] == ["t"]
 
 
 async def test_batches_are_spread_over_the_queues_of_commands(

@@ -8,8 +8,12 @@ import pytest
 
 from services.messaging.stores.messages import Appended, Draft, Messages
 from shared.postgres import Pool
+from shared.protocol import topology
+from shared.protocol.codec import msgpack_encoder
 from shared.uploads import UploadSigner, claims
-from tests.support.messaging import Person, Replica, Talk, eventually, somebody_waits
+from tests.integration.messaging.conftest import Start
+from tests.support.messaging import Gateway, Person, Replica, Talk, eventually, somebody_waits
+from tests.support.messaging_process import Broker
 
 pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
@@ -171,3 +175,23 @@ async def test_the_sweep_s_release_and_a_message_never_both_have_an_upload(
         sending = asyncio.create_task(messages.append([draft(talk, talk.one, "a", upload)]))
         await eventually(lambda: somebody_waits(pool))
     assert verdicts(await sending) == ["upload_not_found"]
+
+
+@pytest.mark.parametrize(
+    "queue", [topology.MESSAGING_CHANGES, topology.MESSAGING_COMMANDS], ids=lambda queue: queue.name
+)
+async def test_a_message_with_an_upload_keeps_it_by_whichever_queue_it_comes(
+    start: Start, broker: Broker, gateway: Gateway, replica: Replica, talk: Talk, queue: topology.Queue
+) -> None:
+    """During an upgrade one part of the gateways uses the queue of changes, and another not yet."""
+    await start(public_url="https://chat.example", upload_signing_keys="integration-test-upload-key-0123456789")
+    upload = await new_upload(replica.pool, talk, talk.one)
+    plain, with_upload = talk.send(talk.one, "first", "a"), draft(talk, talk.one, "b", upload).send
+    batch = gateway.batch(plain, with_upload)
+    await broker.publish(queue, msgpack_encoder.encode(batch))
+    await gateway.completed(batch)
+    told = [event["payload"]["message"] for event in gateway.events(talk.other, "message.new")]
+    assert [(message["seq"], message["content"]) for message in told] == [(1, "first"), (2, "look")]
+    [item] = told[1]["media"]
+    assert item["url"].startswith(f"https://chat.example/chat/media/{upload}/file?expires=")
+    assert await row(replica.pool, upload) == ("used", 2)

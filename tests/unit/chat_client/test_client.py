@@ -13,11 +13,13 @@ from chat_client import (
     ConnectionLost,
     EventsLost,
     FrameTooBig,
+    Media,
     ServerError,
     link,
     outbox,
     receipts,
 )
+from chat_client.resources import UploadedMedia
 
 from tests.unit.chat_client.scripted import (
     ALICE,
@@ -106,6 +108,25 @@ async def test_a_send_returns_the_stored_message(server: ScriptedServer, client:
     assert (payload["conversationId"], payload["type"], payload["content"]) == (CONVERSATION, "text", "Hello")
     await peer.sent(1, payload["tempId"])
     assert (await sending)["seq"] == 1
+    await client.close()
+
+
+async def test_a_message_names_its_uploads_by_their_ids_alone(server: ScriptedServer, client: ChatClient) -> None:
+    peer = await connected(server, client)
+    elsewhere: Media = {"url": "https://cdn.example/1.jpg", "type": "image"}
+    upload: UploadedMedia = {
+        "uploadId": "e1",
+        "url": "https://chat.example/x",
+        "type": "image",
+        "mimeType": "image/jpeg",
+        "size": 3,
+        "name": "1.jpg",
+    }
+    sending = asyncio.create_task(client.send(CONVERSATION, "image", media=[upload, elsewhere]))
+    payload = await peer.receive("message.send")
+    assert payload["media"] == [{"uploadId": "e1"}, elsewhere]
+    await peer.sent(1, payload["tempId"])
+    await sending
     await client.close()
 
 

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.protocol import limits
-from shared.uploads.signing import UploadSigner, has_uploads
+from shared.protocol.payloads import has_uploads
+from shared.uploads.signing import UploadSigner
 
 NAME = "0190a1b2-0000-7000-8000-00000000e001/file"
 NOW = 1_700_000_000.0
