@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+import blurhash
 import pytest
-from playwright.async_api import Browser, FilePayload, Locator, Page, WebSocketRoute, async_playwright, expect
+from PIL import ImageStat
+from playwright.async_api import Browser, FilePayload, Locator, Page, Route, WebSocketRoute, async_playwright, expect
 
 from tests.e2e.conftest import Pair
 from tests.support.chromium import CHROMIUM_FLAGS, chromium
 from tests.support.people import text_message
 from tests.support.platform import Platform
 from tests.support.stack import Stack
-from tests.support.uploads import picture, sound
+from tests.support.uploads import opened, picture, sound
 
 # Longer than any single step takes, for machines that do other things too.
 expect.set_options(timeout=15_000)
@@ -578,6 +580,79 @@ async def test_files_are_chosen_pasted_and_dropped_and_shown(tabs: Tabs) -> None
     await bob.page.keyboard.press("Escape")
     await expect(bob.find("#viewer")).to_be_hidden()
     assert alice.errors == bob.errors == []
+
+
+def redness(screenshot: bytes, side: str) -> float:
+    """How much redder than green the left or right third of a screenshot is, without its lower half: -255 to 255."""
+    image = opened(screenshot).convert("RGB")
+    left = 0 if side == "left" else image.width * 2 // 3
+    red, green, _ = ImageStat.Stat(image.crop((left, 0, left + image.width // 3, image.height // 2))).mean
+    return float(red - green)
+
+
+async def size_of(shown: Locator) -> tuple[float, float]:
+    """Width and height on screen, in CSS pixels."""
+    box = await shown.bounding_box()
+    assert box is not None
+    return box["width"], box["height"]
+
+
+async def test_a_picture_that_loads_is_seen_blurred_in_its_place(tabs: Tabs) -> None:
+    alice, bob = await meet(tabs)
+    released = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await bob.page.route(re.compile("/chat/media/.*/thumbnail"), hold)
+    beach: FilePayload = {"name": "beach.jpg", "mimeType": "image/jpeg", "buffer": picture(1280, 640)}
+    await alice.find("#attach-files").set_input_files([beach])
+    await expect(alice.find(".attachment.ready")).to_have_count(1)
+    await alice.say("Look")
+    image = bob.message("Look").locator(".picture img")
+    await expect(image).to_be_visible()
+    blurred = await image.screenshot()
+    assert await size_of(image) == (320, 160)
+    assert await image.evaluate("image => image.naturalWidth") == 0, "it has been loaded: this shows nothing"
+    # The left half of the picture is red, the right one grey.
+    assert redness(blurred, "left") > 80
+    assert abs(redness(blurred, "right")) < 50
+    released.set()
+    assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    await expect(image).to_have_css("background-image", "none")
+    assert alice.errors == bob.errors == []
+
+
+DRAW_VIDEO = """async (blurhash) => {
+  const { drawMedia } = await import("/app/views/media.js");
+  const node = Object.assign(document.createElement("div"), { className: "media" });
+  document.body.replaceChildren(node);
+  const video = { uploadId: "v", type: "video", name: "v.mp4", url: "/held/file", thumbnail: "/held/thumbnail" };
+  drawMedia(node, [{ ...video, width: 640, height: 320, blurhash }, { ...video, blurhash: "no blurhash" }]);
+}"""
+
+
+async def test_a_video_is_seen_blurred_until_its_poster_is_there(tabs: Tabs) -> None:
+    alice = await tabs.open(names()[0])
+    released = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await released.wait()
+        await route.abort()
+
+    await alice.page.route(re.compile("/held/"), hold)
+    halves = [[[220, 20, 20]] * 16 + [[128, 128, 128]] * 16] * 32
+    await alice.page.evaluate(DRAW_VIDEO, blurhash.encode(halves, 4, 3))
+    first = alice.find("video").first
+    await expect(first).to_have_attribute("poster", "/held/thumbnail")
+    blurred = await first.screenshot()
+    assert await size_of(first) == (320, 160)
+    assert redness(blurred, "left") > 80
+    assert abs(redness(blurred, "right")) < 50
+    # What is no blurhash is no placeholder, and no error.
+    await expect(alice.find("video").last).to_have_css("background-image", "none")
+    released.set()
 
 
 async def test_a_file_that_is_refused_or_given_up_is_not_sent(tabs: Tabs) -> None:

@@ -1,13 +1,16 @@
 /**
  * Attachments of a message. Uploads are shown: the server has looked at them, and their size is known before they are loaded, so
- * nothing moves when they are. Addresses elsewhere come from other users: only https ones become links, and nothing of them is
- * loaded unasked.
+ * nothing moves when they are; meanwhile their colours stand there, blurred. Addresses elsewhere come from other users: only
+ * https ones become links, and nothing of them is loaded unasked.
  */
+import { decode } from "../blurhash.js";
 import { byId, element, icon } from "../dom.js";
 import { duration, fileSize, summary } from "../words.js";
 
 // As large as a picture or video is shown at most.
 const BOX = 320;
+// Pixels on each side of what is drawn of a blurhash; the browser stretches it.
+const BLUR = 32;
 
 /** Draws attachments into `node`, unless it shows them already: a sound that plays goes on. */
 export function drawMedia(node, media) {
@@ -26,12 +29,16 @@ function uploaded(item) {
 function picture(item) {
   const size = fit(item);
   const image = element("img", { src: item.thumbnail, alt: item.name, loading: "lazy", ...size });
+  image.style.backgroundImage = blurred(item.blurhash);
+  // What is transparent in the picture must not show it.
+  image.onload = () => (image.style.backgroundImage = "");
   return element("button", { type: "button", className: "picture", title: item.name, onclick: () => openViewer(item) }, image);
 }
 
 function video(item) {
   const player = element("video", { src: item.url, controls: true, preload: "none", title: item.name, ...fit(item) });
   if (item.thumbnail) player.poster = item.thumbnail;
+  player.style.backgroundImage = blurred(item.blurhash);
   return player;
 }
 
@@ -56,6 +63,15 @@ function link({ url, type, name }) {
 function fit({ width = BOX, height = BOX }) {
   const scale = Math.min(1, BOX / Math.max(width, height));
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/** A blurhash as a CSS image; empty when there is none. */
+function blurred(hash) {
+  const pixels = decode(hash ?? "", BLUR);
+  if (!pixels) return "";
+  const canvas = element("canvas", { width: BLUR, height: BLUR });
+  canvas.getContext("2d").putImageData(new ImageData(pixels, BLUR), 0, 0);
+  return `url(${canvas.toDataURL()})`;
 }
 
 /** The whole picture over the page; Escape or a click closes it. */
