@@ -130,7 +130,12 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or coloured text.")
     traces_url: AnyUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; none are made without it.")
     traces_ratio: float = Field(0.01, ge=0, le=1, description="Share of batches that are traced.")
-    shutdown_seconds: float = Field(10, gt=0, description="Hard limit for a clean stop after SIGTERM.")
+    shutdown_seconds: float = Field(
+        10,
+        gt=0,
+        description="After SIGTERM a service finishes what it holds of its queues within half of this time. "
+        "Gateways have `CHAT_DRAIN_SECONDS`.",
+    )
 
     @field_validator("webhook_urls")
     @classmethod

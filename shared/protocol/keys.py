@@ -68,7 +68,7 @@ PROGRESS: Final = "progress:"
 """hash `progress:{userId}`: conversation → seq up to which nothing needs a push: the user has read it, or an active client of
 the user has it."""
 PROGRESS_SECONDS: Final = 14 * 86_400
-"""How long `progress:…` lives after its last change: longer than a push may wait."""
+"""How long `progress:…` lives after a change, and at least half of it: longer than a push may wait."""
 RATE: Final = "rate:"
 """string `rate:{userId}`: when the user's message allowance is full again, Unix ms (GCRA)."""
 REST_RATE: Final = "rate:rest:"

@@ -42,6 +42,26 @@ local UUID = 36
 local call = redis.call
 local format = string.format
 
+-- Whether any user of the events has to do with a block, or was shown a change of a message lately: one command for the whole
+-- batch, which almost always says no.
+local function any_special()
+    local names, position = {}, 1
+    while position < #events do
+        local user, count = events[position], events[position + 1]
+        names[#names + 1] = '{{MESSAGE_VERSIONS}}' .. user
+        for i = position + 2, position + 1 + count * 5, 5 do
+            if events[i] ~= '' then
+                names[#names + 1] = '{{BLOCKED}}' .. user
+                break
+            end
+        end
+        position = position + 2 + count * 5
+    end
+    return #names > 0 and call('EXISTS', unpack(names)) > 0
+end
+
+local special = any_special()
+
 -- Whether the users of changed messages were shown a later change of one than an event here shows.
 local function outdated()
     local position, number = 1, 0
@@ -66,7 +86,7 @@ local function outdated()
     return false
 end
 
-if outdated() then
+if special and outdated() then
     return {3}
 end
 
@@ -225,27 +245,9 @@ local function bound_bytes(user, stream, added)
     until #entries == 0
 end
 
--- Whether any of the users blocks somebody, or is blocked: one command for the whole batch, which almost always says no.
-local function any_blocks()
-    local names, position = {}, 1
-    while position < #events do
-        local user, count = events[position], events[position + 1]
-        for i = position + 2, position + 1 + count * 5, 5 do
-            if events[i] ~= '' then
-                names[#names + 1] = '{{BLOCKED}}' .. user
-                break
-            end
-        end
-        position = position + 2 + count * 5
-    end
-    return #names > 0 and call('EXISTS', unpack(names)) > 0
-end
-
-local blocks = any_blocks()
-
 -- A block was set after the event was stored: the inbox keeps it, which hides it from who reads, and nobody gets it live.
 local function is_hidden(user, peer)
-    return blocks and peer ~= '' and call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
+    return special and peer ~= '' and call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
 end
 
 local function deliver(user, number, first, count)
@@ -316,7 +318,10 @@ end
 for i = 1, #progress, 3 do
     if progress[i + 2] > tonumber(call('HGET', progress[i], progress[i + 1]) or 0) then
         call('HSET', progress[i], progress[i + 1], progress[i + 2])
-        call('EXPIRE', progress[i], {{PROGRESS_SECONDS}})
+        -- Reading a lifetime costs less than writing it.
+        if call('TTL', progress[i]) < {{PROGRESS_SECONDS}} / 2 then
+            call('EXPIRE', progress[i], {{PROGRESS_SECONDS}})
+        end
     end
 end
 
