@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 MINUTE_MS: Final = 60_000
 ANSWER_SECONDS: Final = 1.0
 
-_take = Script("services.gateway", "take")
+_take = Script("services.gateway", "take_budgets")
 
 
 class Budget(StrEnum):

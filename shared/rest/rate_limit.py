@@ -21,8 +21,8 @@ ANSWER_SECONDS: Final = 1.0
 """A Redis that takes longer to answer counts as away."""
 AWAY_SECONDS: Final = 1.0
 """For so long it isn't asked again."""
-_TAKE: Final = Script("shared.rest", "allowance", "take")
-_ADMIT: Final = Script("shared.rest", "allowance", "admit")
+_TAKE: Final = Script("shared.rest", "gcra", "take_request")
+_ADMIT: Final = Script("shared.rest", "gcra", "admit_request")
 _STATE: Final = "rate_limit"
 HEADERS: Final = ("RateLimit-Policy", "RateLimit")
 """Response headers by which a client sees its allowance (draft-ietf-httpapi-ratelimit-headers-10)."""

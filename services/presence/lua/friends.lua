@@ -1,3 +1,4 @@
+-- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
 -- ARGV: user ids. Returns [friends' version, friends or false] of each.
 
 local results = {}

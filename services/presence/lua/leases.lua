@@ -1,3 +1,4 @@
+-- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
 -- Apply changes to users' connections, remove expired leases, and return whose friends must be told, atomically.
 -- `tests/support/presence_model.py` holds the same rules in Python.
 -- ARGV[1]: msgpack [now, [lease, grace, retry, renewals missing, renewal wait] (ms), [[user, [change…], wants friends]…], how many due users to

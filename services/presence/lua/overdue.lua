@@ -1,3 +1,4 @@
+-- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
 -- Claim announcements that were not published in time, because their replica died or a partition was away.
 -- ARGV: now, retry (ms), how many. Returns [user, status before, status after, announcement, friends' version, friends]… as
 -- `leases.lua` does; the status before is the opposite, so that friends are told in any case.

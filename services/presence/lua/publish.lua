@@ -1,3 +1,4 @@
+-- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
 -- Publish users' statuses to friends. A status is read and published in one step, on the user's own server: so events about a
 -- user reach each gateway in the order in which they became true, whichever replica publishes them.
 -- ARGV[1]: msgpack [templates, announcements, bulks, seconds that a version of a friend list is kept]

@@ -1,3 +1,4 @@
+-- Follows epoch.lua of shared.redis, which has `checked_epoch`, `known_epoch`, `epoch_of` and `tag_in`.
 -- Register routes of connections of one gateway, and read each user's inbox from the cursor its client has, in one step:
 -- an event is either in what is returned here, or after it in the inbox, or published to a gateway that is known.
 -- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or ''}, 3 most connections of a user (0: don't look),

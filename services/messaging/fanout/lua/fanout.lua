@@ -1,3 +1,4 @@
+-- Follows epoch.lua of shared.redis and rebuilding.lua of the stores, which have `known_epoch`, `tag_in` and `tell_rebuild`.
 -- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
 --
 -- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes, supplied}.

@@ -1,3 +1,4 @@
+-- Follows gcra.lua, which has `take`.
 -- Take one request from a user's allowance.
 -- ARGV: name of the allowance, user, ms until one more is allowed, how many at once. Returns what `take` does.
 

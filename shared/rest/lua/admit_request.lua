@@ -1,3 +1,4 @@
+-- Follows gcra.lua, which has `take`.
 -- What a request needs to know of its user: whether there is an allowance left, and until when its tokens are revoked.
 -- ARGV: user, name of the allowance, ms until one more is allowed, how many at once
 -- Returns what `take` does, and Unix seconds up to which tokens of the user are revoked, or nil.
