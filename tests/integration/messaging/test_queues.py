@@ -12,6 +12,9 @@ from services.messaging.fanout.user_events import AnnouncedMessage
 from services.messaging.typing.indicators import Indicator
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
+from shared.protocol.push import NEW_MESSAGE
+from shared.redis import Partitions
+from shared.redis.previews import Previews
 from tests.integration.messaging.conftest import Start, get
 from tests.support.messaging import Gateway, Person, Replica, Talk, eventually
 from tests.support.messaging_process import Broker
@@ -134,7 +137,7 @@ async def test_a_command_that_nobody_foresaw_is_answered_alone(
 
 
 async def test_the_notifier_hears_of_undelivered_messages_after_the_delay(
-    start: Start, broker: Broker, replica: Replica, gateway: Gateway
+    start: Start, broker: Broker, replica: Replica, gateway: Gateway, partitions: Partitions
 ) -> None:
     await start(push_delay_seconds=0.2)
     await broker.purge((topology.NOTIFIER_UNDELIVERED, topology.NOTIFIER_WAITING))
@@ -151,11 +154,12 @@ async def test_the_notifier_hears_of_undelivered_messages_after_the_delay(
         talk.one.username,
         talk.other.id,
         "text",
-        "x" * 400,
+        NEW_MESSAGE,
         undelivered.created_at_ms,
         [],
         sender_name="Alice",
     )
+    assert await Previews(partitions).find(undelivered) == "x" * 400
 
 
 async def test_presence_hears_of_blocks(start: Start, broker: Broker, talk: Talk, gateway: Gateway) -> None:

@@ -39,7 +39,7 @@ def all_scripts() -> list[Script]:
         for module in pkgutil.walk_packages(root.__path__, f"{root.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    return [found for found in gc.get_objects() if isinstance(found, Script)]
+    return [found for found in gc.get_objects() if type(found) is Script]
 
 
 def complaints(text: str) -> list[str]:
