@@ -3,7 +3,7 @@
  */
 import { systemClock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { complete, newTempId, onWire } from "./drafts.js";
+import { complete, newTempId } from "./drafts.js";
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { Inbound } from "./inbound.js";
@@ -68,7 +68,7 @@ export class ChatClient {
     this.#outbox = new Outbox({
       clock,
       limit: outboxLimit,
-      transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, onWire(draft)),
+      transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, draft),
       keep: this.#leftovers && ((drafts) => this.#leftovers?.keep(drafts) ?? Promise.resolve()),
       onUnanswered: () => this.#connection.probe(),
     });
@@ -206,7 +206,7 @@ export class ChatClient {
    */
   send(draft) {
     const whole = complete(draft);
-    if (byteLength(encode(COMMAND.MESSAGE_SEND, onWire(whole))) > this.#maxMessageBytes) {
+    if (byteLength(encode(COMMAND.MESSAGE_SEND, whole)) > this.#maxMessageBytes) {
       throw new ChatError("validation_error", `The message is larger than ${this.#maxMessageBytes} bytes`);
     }
     const sent = this.#outbox.add(whole);

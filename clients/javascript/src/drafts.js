@@ -32,17 +32,6 @@ export function complete(draft) {
 }
 
 /**
- * `draft` as it goes to the server: of an upload its id alone, for the server knows the rest.
- *
- * @param {import("./types.d.ts").Draft} draft
- * @returns {import("./types.d.ts").Draft}
- */
-export function onWire(draft) {
-  if (!draft.media) return draft;
-  return { ...draft, media: draft.media.map((item) => (item.uploadId ? { uploadId: item.uploadId } : item)) };
-}
-
-/**
  * A new idempotency key: 122 random bits (RFC 9562 version 4) where the platform offers it. It has to differ from the
  * sender's other keys, not to be hard to guess.
  */
