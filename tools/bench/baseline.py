@@ -19,6 +19,7 @@ import jwt
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
+from starlette.websockets import WebSocketDisconnected
 
 SCHEMA: Final = """
     CREATE SCHEMA IF NOT EXISTS baseline;
@@ -257,7 +258,8 @@ async def websocket(socket: WebSocket) -> None:
             await chat.tell_friends(user, "user.online")
         while True:
             await on_frame(user, await socket.receive_json())
-    except WebSocketDisconnect:
+    except (WebSocketDisconnect, WebSocketDisconnected):
+        # The second one, when somebody else's message found the socket closed first.
         pass
     finally:
         chat.sockets[user].discard(socket)
