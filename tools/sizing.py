@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from shared.protocol import limits
+
 DAY_SECONDS: Final = 86_400
 COSTS: Final = ((200.0, 2256.0), (2000.0, 420.0), (14_000.0, 84.0))
 """(messages a second, µs of CPU of all servers for each): batches grow with the rate, and the price of a message falls."""
@@ -23,7 +25,6 @@ HAPROXY_CONNECTION_BYTES: Final = int(5.6 * 1024)
 USER_BYTES: Final = 6 * 1024
 EVENT_BYTES: Final = 600
 """Of an inbox: 0.3 MiB with 512 events."""
-INBOX_EVENTS: Final = 512
 EVENTS_PER_MESSAGE: Final = 4
 """In inboxes: the sender's, the receiver's, and one for each receipt."""
 ROW_BYTES: Final = 440
@@ -159,7 +160,7 @@ def _haproxy(demand: Demand) -> Part:
 
 
 def _redis(demand: Demand) -> Part:
-    events = min(INBOX_EVENTS, demand.messages_per_day * EVENTS_PER_MESSAGE)
+    events = min(limits.INBOX_EVENTS, demand.messages_per_day * EVENTS_PER_MESSAGE)
     total = demand.users * (USER_BYTES + events * EVENT_BYTES) / UTILISATION
     cores = _message_cores(demand, "redis")
     masters = max(1, math.ceil(cores / UTILISATION), math.ceil(total / MASTER_BYTES))

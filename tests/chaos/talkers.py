@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chat_client import ChatClient
-from playwright.async_api import async_playwright
 
-from tests.support.chromium import CHROMIUM_FLAGS, chromium
+from tests.support.chromium import running_chromium
 from tests.support.node import run_node
 
 PATIENCE_SECONDS: Final = 120
@@ -79,14 +78,10 @@ async def in_node(talk: Talk) -> list[Seen]:
 
 async def in_chromium(talk: Talk) -> list[Seen]:
     """With the JavaScript client, in a page of Chromium."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-        try:
-            page = await browser.new_page()
-            await page.goto(f"{talk.page}/docs/")
-            return _seen(await page.evaluate(_BROWSER, talk.options))
-        finally:
-            await browser.close()
+    async with running_chromium() as browser:
+        page = await browser.new_page()
+        await page.goto(f"{talk.page}/docs/")
+        return _seen(await page.evaluate(_BROWSER, talk.options))
 
 
 async def in_python(talk: Talk) -> list[Seen]:

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, WebSocket, WebSocketRoute, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, WebSocket, WebSocketRoute
 
 from tests.e2e.conftest import Pair
-from tests.support.chromium import CHROMIUM_FLAGS, chromium
+from tests.support.chromium import running_chromium
 from tests.support.people import Person, text_message
 from tests.support.sockets import RawSocket
 from tests.support.stack import Stack
@@ -86,10 +86,8 @@ async def becomes(page: Page, condition: str, argument: Any = None) -> None:
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+    async with running_chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

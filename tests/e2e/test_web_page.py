@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import blurhash
 import pytest
 from PIL import ImageStat
-from playwright.async_api import Browser, FilePayload, Locator, Page, Route, WebSocketRoute, async_playwright, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.e2e.conftest import Pair
-from tests.support.chromium import CHROMIUM_FLAGS, chromium
+from tests.support.chromium import running_chromium
 from tests.support.people import text_message
 from tests.support.platform import Platform
 from tests.support.stack import Stack
@@ -123,10 +123,8 @@ class Tabs:
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+    async with running_chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from tests.packages import versions
 from tests.packages.test_javascript import TYPESCRIPT
-from tests.support.chromium import CHROMIUM_FLAGS, chromium
+from tests.support.chromium import running_chromium
 from tests.support.node import CLIENT, node_command
 from tests.support.packages import install_packages, run_command
 from tests.support.people import People
@@ -106,8 +106,7 @@ async def test_the_application_of_their_readme_works_in_two_browsers(
 
     alice, bob = people.make("alice"), people.make("bob")
     await bob.get("/chat/users/me")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+    async with running_chromium() as browser:
         with served(tmp_path / "dist") as origin:
             pages = []
             for me, other in ((alice, bob), (bob, alice)):
@@ -119,7 +118,6 @@ async def test_the_application_of_their_readme_works_in_two_browsers(
                 for person in (alice, bob):
                     line = page.get_by_text(f"hello from {person.username}", exact=True)
                     await expect(line.and_(page.locator("p"))).to_have_count(1, timeout=BROWSER_MS)
-        await browser.close()
 
 
 def test_the_example_builds_with_the_packed_packages(packed_client: Path, packed_hooks: Path, tmp_path: Path) -> None:

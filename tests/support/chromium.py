@@ -1,8 +1,11 @@
 """Chromium, as tests start it: Debian's own, without a screen and without connections of its own."""
 
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 CHROMIUM_FLAGS = [
     "--headless",
@@ -22,3 +25,14 @@ def chromium() -> str:
     if program is None:
         pytest.fail("needs Chromium: install the package chromium")
     return program
+
+
+@asynccontextmanager
+async def running_chromium() -> AsyncIterator[Browser]:
+    """Chromium, until the block ends, however that is."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()

@@ -20,7 +20,9 @@ class Echo:
 
     def on_text(self, data: bytes) -> None:
         """Send a text back."""
-        self._send(data, text=True)
+        connection = self._protocol.conn
+        connection.send_text(data)
+        self._protocol.transport.write(b"".join(connection.data_to_send()))
 
     def on_binary(self) -> None:
         """Never called: binary messages keep their ASGI path."""
@@ -39,11 +41,6 @@ class Echo:
 
     def on_lost(self, code: int | None, clean: bool) -> None:
         """There is nothing to clean up."""
-
-    def _send(self, data: bytes, *, text: bool) -> None:
-        connection = self._protocol.conn
-        (connection.send_text if text else connection.send_binary)(data)
-        self._protocol.transport.write(b"".join(connection.data_to_send()))
 
 
 class BinaryEcho(GatewayProtocol):

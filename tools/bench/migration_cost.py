@@ -5,20 +5,14 @@ rolled back.
 """
 
 import asyncio
-import importlib
-import re
 import time
 from typing import Final
 
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
 from rich.console import Console
 from sqlalchemy import text
-from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from tools.bench.system import USUAL, system
+from tools.migration_step import MigrationStep
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 SEED: Final = text("""
@@ -30,31 +24,20 @@ SEED: Final = text("""
     ) AS pairs
 """)
 
-_migration = importlib.import_module("migrations.versions.0011_conversation_settings")
-
-
-def _run(connection: Connection, direction: str) -> float:
-    """Seconds that one direction of the migration took."""
-    began = time.perf_counter()
-    with Operations.context(MigrationContext.configure(connection)):
-        getattr(_migration, direction)()
-    return time.perf_counter() - began
+STEP: Final = MigrationStep("0011_conversation_settings")
 
 
 async def main() -> None:
     """Start a stack, measure, and stop it."""
     async with system(Console(stderr=True), USUAL) as target:
         assert target.database_url is not None
-        url = re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", target.database_url)
-        engine = create_async_engine(url, poolclass=NullPool)
         for rows in SIZES:
-            async with engine.connect() as connection:
-                await connection.run_sync(_run, "downgrade")
+            async with STEP.taken_back(target.database_url) as connection:
                 await connection.execute(SEED, {"rows": rows})
-                seconds = await connection.run_sync(_run, "upgrade")
-                await connection.rollback()
+                began = time.perf_counter()
+                await connection.run_sync(STEP.upgrade)
+                seconds = time.perf_counter() - began
             print(f"{rows:,} conversations: {seconds:.1f} s", flush=True)
-        await engine.dispose()
 
 
 if __name__ == "__main__":

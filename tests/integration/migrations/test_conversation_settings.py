@@ -1,20 +1,16 @@
 """The migration of conversations' settings: standing rows get theirs, and replicas of the release before write on."""
 
-import importlib
-import re
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
-from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-migration = importlib.import_module("migrations.versions.0011_conversation_settings")
+from tools.migration_step import MigrationStep
+
+STEP = MigrationStep("0011_conversation_settings")
 
 AT = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
 INSERT = text("""
@@ -31,18 +27,8 @@ SETTINGS = text("""
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[AsyncConnection]:
     """A transaction in which the migration was taken back; it is rolled back at the end."""
-    url = re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", database_url)
-    engine = create_async_engine(url, poolclass=NullPool)
-    async with engine.connect() as opened:
-        await opened.run_sync(run, "downgrade")
+    async with STEP.taken_back(database_url) as opened:
         yield opened
-        await opened.rollback()
-    await engine.dispose()
-
-
-def run(connection: Connection, direction: str) -> None:
-    with Operations.context(MigrationContext.configure(connection)):
-        getattr(migration, direction)()
 
 
 async def insert(connection: AsyncConnection) -> str:
@@ -54,13 +40,13 @@ async def insert(connection: AsyncConnection) -> str:
 
 async def test_standing_conversations_are_listed_as_before(connection: AsyncConnection) -> None:
     before = await insert(connection)
-    await connection.run_sync(run, "upgrade")
+    await connection.run_sync(STEP.upgrade)
     row = (await connection.execute(SETTINGS, {"id": before})).one()
     assert tuple(row) == (4, 4, datetime(2026, 3, 1, 12, 30), False, False, 0, 1)
 
 
 async def test_the_release_before_writes_on(connection: AsyncConnection) -> None:
-    await connection.run_sync(run, "upgrade")
+    await connection.run_sync(STEP.upgrade)
     after = await insert(connection)
     append = "UPDATE messaging.conversations SET last_seq = 2, unread_high = 2, updated_at = :at WHERE id = :id"
     await connection.execute(text(append), {"id": after, "at": AT.replace(hour=13)})

@@ -1,37 +1,22 @@
 """The migration of usernames: it fills the keys, and reports users whose names would become one."""
 
-import importlib
-import re
 import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
-from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-migration = importlib.import_module("migrations.versions.0007_usernames")
+from tools.migration_step import MigrationStep
+
+STEP = MigrationStep("0007_usernames")
 
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[AsyncConnection]:
     """A transaction in which the migration was taken back; it is rolled back at the end."""
-    engine = create_async_engine(
-        re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", database_url), poolclass=NullPool
-    )
-    async with engine.connect() as opened:
-        await opened.run_sync(run, "downgrade")
+    async with STEP.taken_back(database_url) as opened:
         yield opened
-        await opened.rollback()
-    await engine.dispose()
-
-
-def run(connection: Connection, direction: str) -> None:
-    with Operations.context(MigrationContext.configure(connection)):
-        getattr(migration, direction)()
 
 
 async def insert(connection: AsyncConnection, username: str) -> str:
@@ -45,7 +30,7 @@ async def insert(connection: AsyncConnection, username: str) -> str:
 
 async def test_every_user_gets_its_key(connection: AsyncConnection) -> None:
     ids = {name: await insert(connection, name) for name in ("Alice", "straße", "bob")}
-    await connection.run_sync(run, "upgrade")
+    await connection.run_sync(STEP.upgrade)
     rows = (await connection.execute(text("SELECT id, username_key FROM directory.users"))).all()
     keys = {str(row[0]): row[1] for row in rows}
     assert {name: keys[user_id] for name, user_id in ids.items()} == {
@@ -58,7 +43,7 @@ async def test_every_user_gets_its_key(connection: AsyncConnection) -> None:
 async def test_users_whose_names_would_become_one_are_reported(connection: AsyncConnection) -> None:
     one, other, third = [await insert(connection, name) for name in ("Alice", "ALICE", "carol")]
     with pytest.raises(RuntimeError) as report:
-        await connection.run_sync(run, "upgrade")
+        await connection.run_sync(STEP.upgrade)
     assert f"'Alice' ({one})" in str(report.value)
     assert f"'ALICE' ({other})" in str(report.value)
     assert third not in str(report.value)
