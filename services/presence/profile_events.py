@@ -20,5 +20,5 @@ async def publish_profile(
     payload = UserUpdatedPayload(change.user_id, change.username, change.display_name, change.avatar)
     text = json_encoder.encode(UserUpdated(payload)).decode()
     for gateway_id, receivers in gateways.items():
-        downlink = relay.Downlink(transients=[relay.Transient(list(receivers), text, _FOR_EVERYBODY)])
+        downlink = relay.Downlink(transient_events=[relay.TransientEvent(list(receivers), text, _FOR_EVERYBODY)])
         await partition.publish(partition.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))

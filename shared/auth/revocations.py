@@ -79,8 +79,10 @@ class Revocations:
         self._known.pop(user_id, None)
         partition = self._partitions.of(user_id)
         await partition.client.set(partition.key(keys.REVOKED, user_id), f"{since:.3f}", ex=keep_seconds)
-        order = relay.Order(CloseCode.TOKEN_EXPIRED, user_id, issued_before=since)
-        await partition.publish(partition.key(keys.GATEWAYS), msgpack_encoder.encode(relay.Downlink(orders=[order])))
+        order = relay.CloseOrder(CloseCode.TOKEN_EXPIRED, user_id, issued_before=since)
+        await partition.publish(
+            partition.key(keys.GATEWAYS), msgpack_encoder.encode(relay.Downlink(close_orders=[order]))
+        )
         return since
 
     async def check(self, principal: Principal) -> None:

@@ -339,7 +339,7 @@ class PushRetryBatch(Relayed):
 # --- messaging, presence → gateway (Redis pub/sub) ----------------------------------------------------------------
 
 
-class Delivery(Relayed):
+class DurableEvent(Relayed):
     """A durable event for every connection of a user. `text` is its JSON as far as messaging wrote it; what only Redis knew
     goes behind it: the user's unread `total`, when the event ends with it, and the cursor.
 
@@ -360,7 +360,7 @@ class Delivery(Relayed):
         return inbox.event_json(self.text, self.total, f"{self.offset}-{self.tag}")
 
 
-class Transient(Relayed):
+class TransientEvent(Relayed):
     """An event for every connection of some users, which may be shed: typing and presence.
 
     `about`: whose presence it tells, '' for typing. `since_ms`: Unix ms; connections that began later don't get it.
@@ -372,7 +372,7 @@ class Transient(Relayed):
     since_ms: int = 0
 
 
-class Direct(Relayed):
+class ConnectionEvent(Relayed):
     """An event for one connection: errors, `status.bulk`, `block.added` …
 
     `bulk_parts`: of a `status.bulk`, in how many parts the whole comes; else 0.
@@ -383,8 +383,8 @@ class Direct(Relayed):
     bulk_parts: int = 0
 
 
-class Order(Relayed):
-    """Something a gateway is to do: close connections with a close code.
+class CloseOrder(Relayed):
+    """Tells a gateway to close connections with a close code.
 
     `connection_id` None means every connection of the user; with `issued_before` (Unix s) only those whose token is older.
     """
@@ -401,12 +401,12 @@ class Downlink(Relayed):
     `trace`: the traceparent of what sent it, or ''. `nonce`: the gateway's own sign that the link works.
     """
 
-    deliveries: list[Delivery] = []
-    transients: list[Transient] = []
-    directs: list[Direct] = []
+    durable_events: list[DurableEvent] = []
+    transient_events: list[TransientEvent] = []
+    connection_events: list[ConnectionEvent] = []
     completed: list[int] = []
     trace: str = ""
-    orders: list[Order] = []
+    close_orders: list[CloseOrder] = []
     nonce: str | None = None
 
 

@@ -1,8 +1,8 @@
 """What scripts publish, laid out as `protocol.relay` declares it: msgpack of arrays, whose places are those of the structs.
 
-A script writes `relay.Direct{connection_id = connection, text = text}`, which becomes `{connection, text}`, and
-`known[relay.Downlink.directs]`, which becomes `known[3]`. So a field that is added or moved is added or moved in one place,
-and the script that runs is the one that would be written by hand.
+A script writes `relay.ConnectionEvent{connection_id = connection, text = text}`, which becomes `{connection, text}`,
+and `known[relay.Downlink.connection_events]`, which becomes `known[3]`. So a field that is added or moved is added or moved in
+one place, and the script that runs is the one that would be written by hand.
 """
 
 import re

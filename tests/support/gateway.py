@@ -167,20 +167,20 @@ class Backend:
         body = msgpack_encoder.encode(relay.Downlink(**content))
         return int(await self.redis.publish(keys.key(keys.GATEWAY, gateway.id), body))
 
-    async def append(self, user: str, *, peer: str = "", text: str | None = None) -> relay.Delivery:
+    async def append(self, user: str, *, peer: str = "", text: str | None = None) -> relay.DurableEvent:
         """Put an event into a user's inbox, as messaging's fan-out does, and return its delivery without sending it."""
         event = text or json.dumps({"type": "message.new", "payload": {"message": {"id": str(uuid.uuid4())}}})
         offset = int(await self.redis.incr(keys.key(keys.INBOX_OFFSET, user)))
         epoch = cast("bytes", await self.redis.hget(keys.INBOX_EPOCH, "epoch")).decode()
         tag = f"{epoch}000000077"
         await self.redis.xadd(keys.key(keys.INBOX, user), {"e": event[:-1], "p": peer}, id=f"{offset}-{tag}")
-        return relay.Delivery(user, offset, False, event[:-1], tag)
+        return relay.DurableEvent(user, offset, False, event[:-1], tag)
 
-    async def deliver(self, gateways: Iterable[RunningGateway], user: str, **options: Any) -> relay.Delivery:
+    async def deliver(self, gateways: Iterable[RunningGateway], user: str, **options: Any) -> relay.DurableEvent:
         """Put an event into a user's inbox and send it to gateways."""
         delivery = await self.append(user, **options)
         for gateway in gateways:
-            await self.publish(gateway, deliveries=[delivery])
+            await self.publish(gateway, durable_events=[delivery])
         return delivery
 
     async def routes(self, user: str) -> dict[str, str]:

@@ -245,9 +245,9 @@ class Gateway:
         """Listen until a batch is answered."""
         await self.until(lambda: any(batch.batch_id in downlink.completed for downlink in self.downlinks))
 
-    def deliveries(self, person: Person) -> list[relay.Delivery]:
+    def deliveries(self, person: Person) -> list[relay.DurableEvent]:
         """What came for a person, in order."""
-        return [d for downlink in self.downlinks for d in downlink.deliveries if d.user_id == person.id]
+        return [d for downlink in self.downlinks for d in downlink.durable_events if d.user_id == person.id]
 
     def events(self, person: Person, kind: str | None = None) -> list[Event]:
         """Durable events for a person, in order; of one type, if that is given."""
@@ -264,16 +264,16 @@ class Gateway:
         return [
             json.loads(direct.text)
             for downlink in self.downlinks
-            for direct in downlink.directs
+            for direct in downlink.connection_events
             if direct.connection_id == person.connection_id
         ]
 
-    def transients(self, person: Person) -> list[Event]:
+    def transient_events(self, person: Person) -> list[Event]:
         """Typing events for a person."""
         return [
             json.loads(transient.text)
             for downlink in self.downlinks
-            for transient in downlink.transients
+            for transient in downlink.transient_events
             if person.id in transient.user_ids
         ]
 

@@ -197,10 +197,10 @@ class Gateways:
 
     def _deliver(self, gateway_id: str, body: Any) -> None:
         downlink = relay.downlink_decoder.decode(body)
-        for transient in downlink.transients:
+        for transient in downlink.transient_events:
             for device in self.of(transient.user_ids, gateway_id):
                 device.hear(transient.text)
-        for direct in downlink.directs:
+        for direct in downlink.connection_events:
             device_or_none = self.devices.get(direct.connection_id)
             if device_or_none is not None and device_or_none.gateway_id == gateway_id:
                 device_or_none.hear(direct.text)

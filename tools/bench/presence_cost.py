@@ -54,8 +54,8 @@ class Heard:
         """Take a downlink."""
         downlink = relay.downlink_decoder.decode(body)
         self.downlinks += 1
-        self.bulks += len(downlink.directs)
-        self.events += sum(len(transient.user_ids) for transient in downlink.transients)
+        self.bulks += len(downlink.connection_events)
+        self.events += sum(len(transient.user_ids) for transient in downlink.transient_events)
         self.last_at = time.monotonic()
 
 

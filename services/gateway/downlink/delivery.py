@@ -37,44 +37,47 @@ class Deliverer:
             return None
         if downlink.trace:
             with span("gateway.deliver", "consumer", downlink.trace) as traced:
-                name_ids(traced, user_ids=(delivery.user_id for delivery in downlink.deliveries))
+                name_ids(traced, user_ids=(event.user_id for event in downlink.durable_events))
                 self._hand_out(downlink)
         else:
             self._hand_out(downlink)
         return downlink.nonce
 
     def _hand_out(self, downlink: relay.Downlink) -> None:
-        for user_id, deliveries in groupby(downlink.deliveries, _user_of):
+        for user_id, events in groupby(downlink.durable_events, _user_of):
             connections = self._hub.of_user(user_id)
             if connections:
-                burst = Burst.framed(list(deliveries))
+                burst = Burst.framed(list(events))
                 for connection in connections:
                     connection.deliver(burst)
             else:
-                for delivery in deliveries:
-                    self._undelivered.no_connection(delivery)
-        for transient in downlink.transients:
+                for event in events:
+                    self._undelivered.no_connection(event)
+        for transient in downlink.transient_events:
             self._send_transient(transient)
-        for direct in downlink.directs:
-            target = self._hub.by_id.get(direct.connection_id)
-            if target is not None:
-                if direct.bulk_parts:
-                    target.send_bulk(direct.text.encode(), direct.bulk_parts)
-                else:
-                    target.send(direct.text.encode())
+        for answer in downlink.connection_events:
+            self._send_to_connection(answer)
         if downlink.completed:
             self._uplink.complete(downlink.completed)
-        for order in downlink.orders:
-            self._close_ordered(order)
+        for order in downlink.close_orders:
+            self._close(order)
 
-    def _send_transient(self, transient: relay.Transient) -> None:
+    def _send_transient(self, transient: relay.TransientEvent) -> None:
         frame, since_ms = text_frame(transient.text.encode()), transient.since_ms
         for user_id in transient.user_ids:
             for connection in self._hub.of_user(user_id):
                 if not since_ms or connection.began_ms <= since_ms:
                     connection.send_transient(frame, transient.about)
 
-    def _close_ordered(self, order: relay.Order) -> None:
+    def _send_to_connection(self, event: relay.ConnectionEvent) -> None:
+        connection = self._hub.by_id.get(event.connection_id)
+        if connection is not None:
+            if event.bulk_parts:
+                connection.send_bulk(event.text.encode(), event.bulk_parts)
+            else:
+                connection.send(event.text.encode())
+
+    def _close(self, order: relay.CloseOrder) -> None:
         for connection in self._hub.of_user(order.user_id):
             if order.connection_id is not None and order.connection_id != connection.id:
                 continue

@@ -81,7 +81,7 @@ class UndeliveredTracker:
         self._queue = NOTIFIER_UNDELIVERED
         self._probe = min(PROBE_SECONDS, push_delay_seconds * PROBE_PART)
         self._watched: dict[Connection, bool] = {}
-        self._stale: deque[relay.Delivery] = deque(maxlen=MAX_REPORTS)
+        self._stale: deque[relay.DurableEvent] = deque(maxlen=MAX_REPORTS)
         self._reports: deque[relay.Undelivered] = deque()
         self._any_report = asyncio.Event()
         self._all_sent = asyncio.Event()
@@ -114,9 +114,9 @@ class UndeliveredTracker:
             if event.startswith(_BEGINNING) and all(event != text for _, text in connection.unseen or ()):
                 self.written(connection, event)
 
-    def no_connection(self, delivery: relay.Delivery) -> None:
-        """A delivery came for a user without a connection here: its route is stale."""
-        self._stale.append(delivery)
+    def no_connection(self, event: relay.DurableEvent) -> None:
+        """An event came for a user without a connection here: its route is stale."""
+        self._stale.append(event)
         self._wake()
 
     def inherited(self, user_id: str, connection_id: str, text: bytes, since: float) -> None:
@@ -186,13 +186,13 @@ class UndeliveredTracker:
             if not self._stale:
                 self._all_sent.set()
 
-    async def _handle_stale_route(self, delivery: relay.Delivery) -> None:
-        if delivery.notifiable:
-            self._report_text(delivery.json.encode(), delivery.user_id, [], "stale route")
+    async def _handle_stale_route(self, event: relay.DurableEvent) -> None:
+        if event.notifiable:
+            self._report_text(event.json.encode(), event.user_id, [], "stale route")
         try:
-            await self._registry.prune(delivery.user_id)
+            await self._registry.prune(event.user_id)
         except (*REDIS_ERRORS, RedisError) as error:
-            log.warning("routes.not_pruned", user_id=delivery.user_id, error=repr(error))
+            log.warning("routes.not_pruned", user_id=event.user_id, error=repr(error))
 
     async def _send_reports(self) -> None:
         batch = [self._reports[index] for index in range(min(REPORT_BATCH, len(self._reports)))]

@@ -31,19 +31,19 @@ class InboxFollower(InboxPosition):
 
         `send_buffer` is None before the connection is open.
         """
-        deliveries = burst.deliveries
-        first, last = deliveries[0].offset, deliveries[-1].offset
+        events = burst.events
+        first, last = events[0].offset, events[-1].offset
         if self.held is not None:
-            if not self.hold(deliveries):
+            if not self.hold(events):
                 self._remember_unseen(burst)
-        elif self.follows(deliveries[0]):
+        elif self.follows(events[0]):
             if send_buffer is not None:
                 self._write(send_buffer, burst)
         elif first > self.offset:
-            self.hold(deliveries)
+            self.hold(events)
             self._dispatcher.recovery.ask(self._connection)
         elif last > self.offset:
-            newer = [delivery for delivery in deliveries if delivery.offset > self.offset]
+            newer = [event for event in events if event.offset > self.offset]
             self.deliver(send_buffer, Burst.framed(newer))
 
     def go_on(self, send_buffer: SendBuffer, recovery_result: RecoveryResult) -> None:
@@ -58,8 +58,8 @@ class InboxFollower(InboxPosition):
             if send_buffer.paused_at is None:
                 self._dispatcher.recovery.ask(self._connection)
             return
-        for delivery in self.release():
-            self.deliver(send_buffer, Burst.framed([delivery]))
+        for event in self.release():
+            self.deliver(send_buffer, Burst.framed([event]))
         self._repeat_presence_if_shed(send_buffer)
 
     def on_drained(self, send_buffer: SendBuffer) -> None:
@@ -82,17 +82,17 @@ class InboxFollower(InboxPosition):
         """Write events as far as there is room."""
         count = send_buffer.write_durable(burst.frames)
         if count:
-            newest = burst.deliveries[count - 1]
+            newest = burst.events[count - 1]
             self.move_to(newest.offset, newest.tag)
             metrics.EVENTS_OUT.counts["durable"] += count
-        if count < len(burst.deliveries):
+        if count < len(burst.events):
             self.fall_behind()
         self._remember_unseen(burst)
 
     def _remember_unseen(self, burst: Burst) -> None:
         """A push is due for messages that the peer doesn't confirm, written or not."""
-        for delivery, text in zip(burst.deliveries, burst.texts, strict=True):
-            if delivery.notifiable:
+        for event, text in zip(burst.events, burst.texts, strict=True):
+            if event.notifiable:
                 self._dispatcher.undelivered.written(self._connection, text)
 
     def _repeat_presence_if_shed(self, send_buffer: SendBuffer) -> None:

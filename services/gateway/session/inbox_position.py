@@ -8,13 +8,13 @@ from shared.protocol.inbox import EPOCH_DIGITS
 
 MAX_HELD: Final = 256
 MAX_HELD_BYTES: Final = 256 * 1024
-"""Of deliveries that are held back; beyond either, they are dropped and read from the inbox."""
+"""Of events that are held back; beyond either, they are dropped and read from the inbox."""
 
 
 class InboxPosition:
     """The last inbox entry that was written to a connection.
 
-    Deliveries are held from the start, and again whenever one is missing, until the inbox has been read.
+    Events are held from the start, and again whenever one is missing, until the inbox has been read.
     """
 
     __slots__ = ("_held_bytes", "behind", "held", "offset", "replayed", "tag")
@@ -22,8 +22,8 @@ class InboxPosition:
     def __init__(self) -> None:
         self.offset = 0
         self.tag = ""
-        self.held: list[relay.Delivery] | None = []
-        """Deliveries that wait until the inbox has been read; None while events pass through."""
+        self.held: list[relay.DurableEvent] | None = []
+        """Events that wait until the inbox has been read; None while events pass through."""
         self._held_bytes = 0
         self.behind = False
         """Events were left out, or not read yet: the inbox has to be read on, once the peer has taken what was written."""
@@ -40,18 +40,18 @@ class InboxPosition:
         self.offset = offset
         self.tag = tag
 
-    def follows(self, delivery: relay.Delivery) -> bool:
-        """Whether a delivery is the one after that entry: of another epoch, the same offsets are other events."""
-        return delivery.offset == self.offset + 1 and delivery.tag[:EPOCH_DIGITS] == self.tag[:EPOCH_DIGITS]
+    def follows(self, event: relay.DurableEvent) -> bool:
+        """Whether an event is the one after that entry: of another epoch, the same offsets are other events."""
+        return event.offset == self.offset + 1 and event.tag[:EPOCH_DIGITS] == self.tag[:EPOCH_DIGITS]
 
-    def hold(self, deliveries: Sequence[relay.Delivery] = ()) -> bool:
-        """Hold deliveries back from now on, `deliveries` first. False when they were dropped: the inbox has them."""
+    def hold(self, events: Sequence[relay.DurableEvent] = ()) -> bool:
+        """Hold events back from now on, `events` first. False when they were dropped: the inbox has them."""
         if self.held is None:
             self.held = []
         if self.behind:
             return False
-        self.held += deliveries
-        self._held_bytes += sum(len(delivery.text) for delivery in deliveries)
+        self.held += events
+        self._held_bytes += sum(len(event.text) for event in events)
         if len(self.held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
             self.fall_behind()
             return False
@@ -69,7 +69,7 @@ class InboxPosition:
             self.held = []
         self.behind = False
 
-    def release(self) -> Sequence[relay.Delivery]:
+    def release(self) -> Sequence[relay.DurableEvent]:
         """Let events pass through. Returns what was held."""
         held, self.held = self.held, None
         self._held_bytes = 0

@@ -32,17 +32,17 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class Burst(NamedTuple):
-    """Consecutive deliveries of one user, their events as JSON, and as frames for all of the user's connections; never empty."""
+    """Consecutive events of one user, their events as JSON, and as frames for all of the user's connections; never empty."""
 
-    deliveries: Sequence[relay.Delivery]
+    events: Sequence[relay.DurableEvent]
     texts: list[bytes]
     frames: list[bytes]
 
     @classmethod
-    def framed(cls, deliveries: Sequence[relay.Delivery]) -> Self:
-        """Frame `deliveries` once."""
-        texts = [delivery.json.encode() for delivery in deliveries]
-        return cls(deliveries, texts, list(map(text_frame, texts)))
+    def framed(cls, events: Sequence[relay.DurableEvent]) -> Self:
+        """Frame `events` once."""
+        texts = [event.json.encode() for event in events]
+        return cls(events, texts, list(map(text_frame, texts)))
 
 
 class FrameSplitter:

@@ -21,7 +21,7 @@ class CycleEffects:
         self.partitions = [PartitionEffects(trace, partitions.at(index).key) for index in range(len(partitions))]
         self.message_ids: list[str] = []
         """Of what was appended; kept only where traces or debug lines are made of it."""
-        self.directs: list[str] = []
+        self.connection_events: list[str] = []
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
         self.deleted: list[DeletedMessage] = []
@@ -51,11 +51,16 @@ class CycleEffects:
     def refuse(self, requester: Requester, code: ErrorCode, ref: ErrorReference, message: str | None = None) -> None:
         """Answer a command with an error, and its default message unless one is given."""
         text = json_encoder.encode(error_event(code, message, ref=ref)).decode()
-        self.directs += (requester.gateway_id, requester.connection_id, text, "")
+        self.connection_events += (requester.gateway_id, requester.connection_id, text, "")
 
     def answer(self, requester: Requester, user_id: str, event: msgspec.Struct) -> None:
         """Answer a command with an event, which the user's other connections get too."""
-        self.directs += (requester.gateway_id, requester.connection_id, json_encoder.encode(event).decode(), user_id)
+        self.connection_events += (
+            requester.gateway_id,
+            requester.connection_id,
+            json_encoder.encode(event).decode(),
+            user_id,
+        )
 
     def complete(self, gateway_id: str, batch_id: int) -> None:
         """All commands of the batch are answered."""

@@ -75,7 +75,9 @@ class Fanout:
         """
         if len(effects.partitions) == 1:
             remember = not effects.has_more
-            return await self._run(0, effects.partitions[0], effects.directs, effects.completed, remember=remember)
+            return await self._run(
+                0, effects.partitions[0], effects.connection_events, effects.completed, remember=remember
+            )
         return await self._deliver_apart(effects)
 
     async def _deliver_apart(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
@@ -116,14 +118,14 @@ class Fanout:
         self,
         index: int,
         partition: PartitionEffects,
-        directs: list[str],
+        connection_events: list[str],
         completed: list[str | int],
         *,
         overtake: bool = False,
         remember: bool = False,
     ) -> tuple[list[AnnouncedMessage], list[Indicator]]:
         tag, texts = str(random.getrandbits(31)), partition.texts()
-        blob = partition.encode(tag, directs, completed)
+        blob = partition.encode(tag, connection_events, completed)
         client = self._partitions.at(index)
         budget = WaitBudget(self._max_deferral_seconds)
         while True:
@@ -138,7 +140,7 @@ class Fanout:
                 totals = await self._rebuild([partition.counters.users[place - 1] for place in answer[0]])
                 if totals:
                     partition.counters.supply(totals)
-                    blob = partition.encode(tag, directs, completed)
+                    blob = partition.encode(tag, connection_events, completed)
             else:
                 overtake = not await budget.wait()
         numbers, shown = answer
@@ -152,14 +154,14 @@ class Fanout:
     async def _reply(self, effects: CycleEffects) -> None:
         """Answers and completions when there are several servers: only after all of them have delivered."""
         downlinks: dict[str, relay.Downlink] = defaultdict(relay.Downlink)
-        for gateway_id, connection_id, text, user_id in zip(*[iter(effects.directs)] * 4, strict=True):
+        for gateway_id, connection_id, text, user_id in zip(*[iter(effects.connection_events)] * 4, strict=True):
             routes = {connection_id: gateway_id}
             if user_id:
                 partition = self._partitions.of(user_id)
                 found = await partition.client.hgetall(partition.key(keys.ROUTES, user_id))
                 routes |= {_text(connection): _text(gateway) for connection, gateway in found.items()}
             for connection, gateway in routes.items():
-                downlinks[gateway].directs.append(relay.Direct(connection, text))
+                downlinks[gateway].connection_events.append(relay.ConnectionEvent(connection, text))
         for gateway_id, batch_id in zip(*[iter(effects.completed)] * 2, strict=True):
             downlinks[str(gateway_id)].completed.append(int(batch_id))
         await asyncio.gather(*(self._publish(gateway_id, downlink) for gateway_id, downlink in downlinks.items()))

@@ -53,7 +53,7 @@ class PartitionEffects:
         """The events' texts, in the order in which the script numbers them."""
         return [text for user in self.users.values() for text in user.texts]
 
-    def encode(self, tag: str, directs: list[str], completed: list[str | int]) -> bytes:
+    def encode(self, tag: str, connection_events: list[str], completed: list[str | int]) -> bytes:
         """The first argument of the fan-out script: everything but the texts."""
         events: list[Any] = []
         for user_id, user in self.users.items():
@@ -71,7 +71,7 @@ class PartitionEffects:
                 list(self.typing),
                 [latest.delivered_key for latest in self.latest.values()],
                 last_messages,
-                directs,
+                connection_events,
                 completed,
                 self.changes.encode(),
                 self.counters.supplied,

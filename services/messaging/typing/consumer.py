@@ -54,7 +54,7 @@ class SignalConsumer:
             if signal.connection_id:
                 requester = Requester(gateways[signal.connection_id], signal.connection_id)
                 effects.refuse(requester, ErrorCode.CONVERSATION_NOT_FOUND, reference_of(signal))
-        if effects.directs:
+        if effects.connection_events:
             await self._fanout.deliver(effects)
 
 

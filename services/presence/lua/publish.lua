@@ -62,7 +62,7 @@ local outgoing = {}
 local function downlink(gateway)
   local found = outgoing[gateway]
   if not found then
-    found = { transients = {}, directs = {} }
+    found = { transient_events = {}, connection_events = {} }
     outgoing[gateway] = found
   end
   return found
@@ -70,8 +70,8 @@ end
 
 local function tell(user, gateways, text)
   for gateway, receivers in pairs(gateways) do
-    local transients = downlink(gateway).transients
-    transients[#transients + 1] = relay.Transient{user_ids = receivers, text = text, about = user}
+    local transient_events = downlink(gateway).transient_events
+    transient_events[#transient_events + 1] = relay.TransientEvent{user_ids = receivers, text = text, about = user}
   end
 end
 
@@ -142,9 +142,9 @@ local function send_bulk(bulk)
   for _, user in ipairs(hidden) do
     texts[#texts + 1] = absent(user, viewer)
   end
-  local directs = downlink(gateway).directs
+  local connection_events = downlink(gateway).connection_events
   local text = string.format(BULK, table.concat(texts, ','))
-  directs[#directs + 1] = relay.Direct{connection_id = connection, text = text, bulk_parts = parts}
+  connection_events[#connection_events + 1] = relay.ConnectionEvent{connection_id = connection, text = text, bulk_parts = parts}
   return true
 end
 
@@ -155,6 +155,7 @@ for i, bulk in ipairs(bulks) do
 end
 
 for gateway, found in pairs(outgoing) do
-  redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(relay.Downlink{transients = found.transients, directs = found.directs}))
+  local body = relay.Downlink{transient_events = found.transient_events, connection_events = found.connection_events}
+  redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(body))
 end
 return { stale, withheld }

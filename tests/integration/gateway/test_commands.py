@@ -172,7 +172,10 @@ async def test_a_batch_that_is_refused_whole_lets_the_connection_go_on(
 async def test_direct_events_are_written_as_they_come(gateway: RunningGateway, behind: Backend, alice: str) -> None:
     socket = await gateway.connect(alice)
     text = json.dumps({"type": "block.added", "payload": {"username": "eve", "blockedAt": "x"}})
-    await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), text), relay.Direct("nobody", "{}")])
+    await behind.publish(
+        gateway,
+        connection_events=[relay.ConnectionEvent(connection_id(socket), text), relay.ConnectionEvent("nobody", "{}")],
+    )
     await socket.expect("block.added")
     assert socket.received[-1].text == text
 

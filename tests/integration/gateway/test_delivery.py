@@ -24,7 +24,7 @@ def cursors(socket: RawSocket) -> list[str]:
     return [event["cursor"] for event in socket.events if "cursor" in event]
 
 
-async def got(socket: RawSocket, *deliveries: relay.Delivery) -> None:
+async def got(socket: RawSocket, *deliveries: relay.DurableEvent) -> None:
     """Wait until `socket` has had exactly these, in this order."""
     await until(lambda: len(cursors(socket)) >= len(deliveries))
     assert [one.text for one in socket.received if "cursor" in one.event] == [one.json for one in deliveries]
@@ -44,7 +44,7 @@ async def test_every_connection_of_a_user_gets_the_bytes(
 async def test_repeats_are_dropped(gateway: RunningGateway, behind: Backend, alice: str) -> None:
     socket = await gateway.connect(alice)
     first = await behind.deliver([gateway], identity(alice))
-    await behind.publish(gateway, deliveries=[first, first])
+    await behind.publish(gateway, durable_events=[first, first])
     second = await behind.deliver([gateway], identity(alice))
     await got(socket, first, second)
 
@@ -62,7 +62,7 @@ async def test_a_gap_that_the_inbox_can_not_fill_closes(gateway: RunningGateway,
     socket = await gateway.connect(alice)
     await behind.append(identity(alice))
     await behind.redis.delete(keys.key(keys.INBOX, identity(alice)))
-    await behind.publish(gateway, deliveries=[await behind.append(identity(alice))])
+    await behind.publish(gateway, durable_events=[await behind.append(identity(alice))])
     assert await socket.closed() == 1013
 
 
@@ -107,30 +107,32 @@ async def test_transient_events_go_to_all_connections_of_the_users(
 ) -> None:
     sockets = [await gateway.connect(alice), await gateway.connect(alice), await gateway.connect(bob)]
     text = '{"type":"typing.stop","payload":{}}'
-    await behind.publish(gateway, transients=[relay.Transient([identity(alice), identity(bob), "nobody"], text)])
+    await behind.publish(
+        gateway, transient_events=[relay.TransientEvent([identity(alice), identity(bob), "nobody"], text)]
+    )
     for socket in sockets:
         await socket.expect("typing.stop")
 
 
-def transient(user: str, name: str, **fields: Any) -> relay.Transient:
-    return relay.Transient([user], json.dumps({"type": name, "payload": {}}), **fields)
+def transient(user: str, name: str, **fields: Any) -> relay.TransientEvent:
+    return relay.TransientEvent([user], json.dumps({"type": name, "payload": {}}), **fields)
 
 
 async def test_transient_events_come_after_status_bulk_and_durable_ones_before_if_they_are(
     gateway: RunningGateway, behind: Backend, alice: str
 ) -> None:
     socket, user = await gateway.connect(alice), identity(alice)
-    bulk = relay.Direct(connection_id(socket), '{"type":"status.bulk","payload":{"users":[]}}', 2)
+    bulk = relay.ConnectionEvent(connection_id(socket), '{"type":"status.bulk","payload":{"users":[]}}', 2)
     early = [
         transient(user, "typing.start"),
         transient(user, "user.online", about="a friend"),
         transient(user, "user.status", about=user),
     ]
-    await behind.publish(gateway, transients=early, directs=[bulk])
+    await behind.publish(gateway, transient_events=early, connection_events=[bulk])
     await behind.deliver([gateway], user)
     await socket.expect("message.new")
-    await behind.publish(gateway, transients=[transient(user, "typing.stop")], directs=[bulk])
-    await behind.publish(gateway, transients=[transient(user, "user.offline", about="a friend")])
+    await behind.publish(gateway, transient_events=[transient(user, "typing.stop")], connection_events=[bulk])
+    await behind.publish(gateway, transient_events=[transient(user, "user.offline", about="a friend")])
     await socket.expect("user.offline")
     assert [event["type"] for event in socket.events[1:]] == [
         *("status.bulk", "message.new", "status.bulk"),
@@ -142,7 +144,7 @@ async def test_typing_waits_for_a_slow_presence_but_not_for_ever(
     gateway: RunningGateway, behind: Backend, alice: str
 ) -> None:
     socket = await gateway.connect(alice)
-    await behind.publish(gateway, transients=[transient(identity(alice), "typing.start")])
+    await behind.publish(gateway, transient_events=[transient(identity(alice), "typing.start")])
     await socket.expect("typing.start", timeout=BULK_SECONDS + 1)
 
 
@@ -156,7 +158,7 @@ async def test_what_began_before_the_connection_is_not_for_it(
         transient(user, "typing.start", since_ms=before_ms),
         transient(user, "typing.stop", since_ms=after_ms),
     ]
-    await behind.publish(gateway, transients=events)
+    await behind.publish(gateway, transient_events=events)
     await socket.expect("typing.stop")
     assert not socket.of_type("typing.start")
 

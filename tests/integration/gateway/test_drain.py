@@ -27,7 +27,7 @@ async def test_sigterm_answers_what_is_in_flight_closes_with_1001_tells_presence
         assert busy.close_code == 1006
         assert (await refused(url, mint(bob))).status == 503
         answer = await behind.append(identity(alice), text='{"type":"message.sent","payload":{"tempId":"t"}}')
-        body = relay.Downlink(deliveries=[answer], completed=[batch.batch_id])
+        body = relay.Downlink(durable_events=[answer], completed=[batch.batch_id])
         await behind.redis.publish(keys.key(keys.GATEWAY, batch.gateway_id), msgpack_encoder.encode(body))
         await busy.expect("message.sent")
         assert await busy.closed() == 1001

@@ -151,7 +151,7 @@ async def test_a_client_that_stops_reading_is_dropped_and_its_socket_goes(
     client.stop_reading()
     await fill(gateway, behind, alice)
     deliveries = [await behind.append(identity(alice)) for _ in range(limits.SEND_BUFFER_EVENTS + 1)]
-    await behind.publish(gateway, deliveries=deliveries)
+    await behind.publish(gateway, durable_events=deliveries)
     await until(lambda: not gateway.process.hub.of_user(identity(alice)))
     await until(lambda: len(gateway.server.server_state.connections) == 1)
     await other.send("ping")
@@ -165,7 +165,7 @@ async def fill(gateway: RunningGateway, behind: Backend, username: str) -> list[
     sent: list[str] = []
     while held.paused_at is None:
         delivery = await behind.append(identity(username), text=BIG)
-        await behind.publish(gateway, deliveries=[delivery])
+        await behind.publish(gateway, durable_events=[delivery])
         sent.append(delivery.json)
     return sent
 
@@ -176,11 +176,11 @@ async def test_a_slow_client_loses_typing_first_and_nothing_else(
     client = await Tcp.connect(gateway, alice)
     client.stop_reading()
     expected = await fill(gateway, behind, alice)
-    typing = relay.Transient([identity(alice)], '{"type":"typing.stop","payload":{}}')
+    typing = relay.TransientEvent([identity(alice)], '{"type":"typing.stop","payload":{}}')
     gateway.process.hub.of_user(identity(alice))[0].release_transients()
-    await behind.publish(gateway, transients=[typing] * 1000)
+    await behind.publish(gateway, transient_events=[typing] * 1000)
     deliveries = [await behind.append(identity(alice)) for _ in range(limits.SEND_BUFFER_EVENTS - 10)]
-    await behind.publish(gateway, deliveries=deliveries)
+    await behind.publish(gateway, durable_events=deliveries)
     expected += [delivery.json for delivery in deliveries]
     last = deliveries[-1].offset
     await until(lambda: gateway.process.hub.of_user(identity(alice))[0].inbox.offset == last)
@@ -256,7 +256,7 @@ async def test_the_end_of_a_token_is_announced_after_the_statuses(
     socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=30))
     await socket.refute("auth.expiring", within=0.6)
     bulk = '{"type":"status.bulk","payload":{"users":[]}}'
-    await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), bulk, 1)])
+    await behind.publish(gateway, connection_events=[relay.ConnectionEvent(connection_id(socket), bulk, 1)])
     await socket.expect("auth.expiring", timeout=1)
     assert [event["type"] for event in socket.events] == ["connection.success", "status.bulk", "auth.expiring"]
 

@@ -158,9 +158,9 @@ async def test_events_between_route_and_reading_come_once(
     registry = ConnectionRegistry(partitions, gateway.id)
     found = await registry.resume([(identity(alice), "c", str(other.cursor))])
     assert [text.decode() for text in found[0].events] == [missed.json]
-    await behind.publish(gateway, deliveries=[missed])
+    await behind.publish(gateway, durable_events=[missed])
     await other.expect("message.new")
-    await behind.publish(gateway, deliveries=[missed])
+    await behind.publish(gateway, durable_events=[missed])
     live = await behind.deliver([gateway], identity(alice))
     await until(lambda: len(other.events) >= 3)
     assert [one.text for one in other.received[1:]] == [missed.json, live.json]
@@ -174,7 +174,7 @@ async def test_a_redis_that_refuses_writes_ends_nothing(
     leaves, stays = await gateway.connect(alice), await gateway.connect(bob)
     async with writes_refused(behind.redis):
         await leaves.close()
-        await behind.publish(gateway, deliveries=[relay.Delivery(identity(alice), 1, False, "{", "77")])
+        await behind.publish(gateway, durable_events=[relay.DurableEvent(identity(alice), 1, False, "{", "77")])
         assert (await refused(gateway.url, mint(alice))).status == 503
         await until(gateway.process.idle)
     await stays.close()
@@ -184,7 +184,7 @@ async def test_a_redis_that_refuses_writes_ends_nothing(
 
     await eventually(gone)
     await behind.redis.hset(keys.key(keys.ROUTES, identity(bob)), "0190", gateway.id)
-    await behind.publish(gateway, deliveries=[relay.Delivery(identity(bob), 1, False, "{", "77")])
+    await behind.publish(gateway, durable_events=[relay.DurableEvent(identity(bob), 1, False, "{", "77")])
     await eventually(gone)
 
 
@@ -239,7 +239,7 @@ async def test_what_is_published_while_the_inbox_is_read_comes_once(
 
     async def publish_before(items: Sequence[tuple[str, str, str]]) -> list[RecoveryResult]:
         expected.append((await behind.deliver([gateway], identity(alice))).json)
-        await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), mark)])
+        await behind.publish(gateway, connection_events=[relay.ConnectionEvent(connection_id(socket), mark)])
         await socket.expect_error("internal_error")
         return await resume(items)
 
@@ -349,7 +349,7 @@ async def test_recoveries_that_overlap_write_an_event_once(
             recover.ask_all(0)
         elif reads == 2:
             expected.append((await behind.deliver([gateway], identity(alice))).json)
-            await behind.publish(gateway, directs=[relay.Direct(connection_id(socket), mark)])
+            await behind.publish(gateway, connection_events=[relay.ConnectionEvent(connection_id(socket), mark)])
             await socket.expect_error("internal_error")
         return await resume(items)
 

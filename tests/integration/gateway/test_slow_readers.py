@@ -79,7 +79,7 @@ async def test_live_events_beyond_the_buffer_follow_from_the_inbox(
     expected = []
     for start in range(0, 300, 50):
         deliveries = [await behind.append(identity(alice), text=numbered_event(start + place)) for place in range(50)]
-        await behind.publish(gateway, deliveries=deliveries)
+        await behind.publish(gateway, durable_events=deliveries)
         expected += [delivery.json for delivery in deliveries]
     (connection,) = gateway.process.hub.of_user(identity(alice))
     await until(lambda: connection.inbox.behind)
@@ -104,7 +104,7 @@ async def test_deliveries_beyond_what_is_held_follow_from_the_inbox(
     (connection,) = gateway.process.hub.of_user(identity(alice))
     connection.inbox.hold()
     deliveries = [await behind.append(identity(alice)) for _ in range(MAX_HELD + 10)]
-    await behind.publish(gateway, deliveries=deliveries)
+    await behind.publish(gateway, durable_events=deliveries)
     await until(lambda: connection.inbox.behind)
     gateway.process.dispatcher.recovery.ask(connection)
     await until(lambda: len(socket.of_type("message.new")) >= len(deliveries))
@@ -121,7 +121,7 @@ async def test_the_snapshot_of_friends_comes_after_the_replay(
     (connection,) = gateway.process.hub.of_user(identity(alice))
     await until(lambda: connection.inbox.behind)
     bulk = '{"type":"status.bulk","payload":{"users":[]}}'
-    await behind.publish(gateway, directs=[relay.Direct(connection.id, bulk, 1)])
+    await behind.publish(gateway, connection_events=[relay.ConnectionEvent(connection.id, bulk, 1)])
     repeated: list[object] = []
     gateway.process.dispatcher.presence.repeat = repeated.extend  # type: ignore[method-assign,assignment]
     await asyncio.sleep(0)

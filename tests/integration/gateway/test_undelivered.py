@@ -42,14 +42,14 @@ def message_new(conversation: str, content: str | None = "hello", created_at: st
     return {"type": "message.new", "payload": {"message": message, "unread": {"conversation": 1, "total": 1}}}
 
 
-async def store(behind: Backend, user: str, event: Any) -> relay.Delivery:
+async def store(behind: Backend, user: str, event: Any) -> relay.DurableEvent:
     delivery = await behind.append(user, text=json.dumps(event, ensure_ascii=False, separators=(",", ":")))
     delivery.notifiable = True
     return delivery
 
 
 async def send(gateway: RunningGateway, behind: Backend, user: str, event: Any) -> None:
-    await behind.publish(gateway, deliveries=[await store(behind, user, event)])
+    await behind.publish(gateway, durable_events=[await store(behind, user, event)])
 
 
 async def reported(behind: Backend, seconds: float = 10) -> list[relay.Undelivered]:
@@ -214,7 +214,7 @@ async def test_what_a_killed_gateway_wrote_last_is_reported_by_another(
         (gateway_id,) = (await behind.routes(user)).values()
         long_ago, now = message_new(conversation), message_new(conversation, created_at=instant(datetime.now(UTC)))
         deliveries = [await store(behind, user, event) for event in (long_ago, now)]
-        body = msgpack_encoder.encode(relay.Downlink(deliveries=deliveries))
+        body = msgpack_encoder.encode(relay.Downlink(durable_events=deliveries))
         await behind.redis.publish(keys.key(keys.GATEWAY, gateway_id), body)
         for _ in deliveries:
             await client.expect("message.new")

@@ -139,14 +139,16 @@ async def test_the_answer_reaches_the_other_devices(
 async def typing(replica: Replica, talk: Talk, gateway: Gateway) -> Gateway:
     """Bob sees that Alice types."""
     await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
-    await gateway.until(lambda: len(gateway.transients(talk.other)) == 1)
+    await gateway.until(lambda: len(gateway.transient_events(talk.other)) == 1)
     return gateway
 
 
 async def test_typing_reaches_the_other_alone(talk: Talk, typing: Gateway) -> None:
     payload = {"conversationId": talk.id, "userId": talk.one.id}
-    assert typing.transients(talk.other) == [{"type": "typing.start", "payload": {**payload, "expiresInMs": 3000}}]
-    assert typing.transients(talk.one) == []
+    assert typing.transient_events(talk.other) == [
+        {"type": "typing.start", "payload": {**payload, "expiresInMs": 3000}}
+    ]
+    assert typing.transient_events(talk.one) == []
     assert typing.deliveries(talk.other) == []
 
 
@@ -154,7 +156,7 @@ async def test_typing_ends_once(replica: Replica, talk: Talk, typing: Gateway) -
     for _ in range(2):
         await replica.indicators.apply([Typing(talk.one.id, talk.id, False)])
     await run(replica, typing)
-    assert [event["type"] for event in typing.transients(talk.other)] == ["typing.start", "typing.stop"]
+    assert [event["type"] for event in typing.transient_events(talk.other)] == ["typing.start", "typing.stop"]
 
 
 async def test_a_beginning_that_its_end_has_overtaken_is_not_shown(
@@ -165,9 +167,9 @@ async def test_a_beginning_that_its_end_has_overtaken_is_not_shown(
     for active, at_ms in ((False, now), (True, now - 1)):
         await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])
     await run(replica, gateway)
-    assert gateway.transients(talk.other) == []
+    assert gateway.transient_events(talk.other) == []
     await replica.indicators.apply([Typing(talk.one.id, talk.id, True, now + 1)])
-    await gateway.until(lambda: len(gateway.transients(talk.other)) == 1)
+    await gateway.until(lambda: len(gateway.transient_events(talk.other)) == 1)
 
 
 async def test_both_beginning_and_end_are_for_who_was_there_at_the_beginning(
@@ -176,8 +178,8 @@ async def test_both_beginning_and_end_are_for_who_was_there_at_the_beginning(
     now = int(time.time() * 1000)
     for active, at_ms in ((True, now), (False, now + 100)):
         await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])
-    await gateway.until(lambda: len(gateway.transients(talk.other)) == 2)
-    shown = [transient for downlink in gateway.downlinks for transient in downlink.transients]
+    await gateway.until(lambda: len(gateway.transient_events(talk.other)) == 2)
+    shown = [transient for downlink in gateway.downlinks for transient in downlink.transient_events]
     assert [transient.since_ms for transient in shown] == [now, now]
 
 
@@ -188,30 +190,30 @@ async def test_the_silence_of_one_device_does_not_end_what_another_began(
     for active, at_ms in ((True, now - 100), (True, now), (False, now - 100)):
         await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])
     await run(replica, gateway)
-    assert [event["type"] for event in gateway.transients(talk.other)] == ["typing.start"]
+    assert [event["type"] for event in gateway.transient_events(talk.other)] == ["typing.start"]
     await replica.indicators.apply([Typing(talk.one.id, talk.id, False, now)])
-    await gateway.until(lambda: len(gateway.transients(talk.other)) == 2)
+    await gateway.until(lambda: len(gateway.transient_events(talk.other)) == 2)
 
 
 async def test_a_beginning_that_waited_too_long_is_not_shown(replica: Replica, talk: Talk, gateway: Gateway) -> None:
     await replica.indicators.apply([Typing(talk.one.id, talk.id, True, int(time.time() * 1000) - 3_000)])
     await run(replica, gateway)
-    assert gateway.transients(talk.other) == []
+    assert gateway.transient_events(talk.other) == []
 
 
 async def test_repeats_within_a_second_are_swallowed(replica: Replica, talk: Talk, typing: Gateway) -> None:
     for _ in range(3):
         await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
     await run(replica, typing)
-    assert len(typing.transients(talk.other)) == 1
+    assert len(typing.transient_events(talk.other)) == 1
 
 
 async def test_the_message_ends_the_typing(replica: Replica, talk: Talk, typing: Gateway) -> None:
     await run(replica, typing, talk.send(talk.other, "not the typist's"))
-    assert len(typing.transients(talk.other)) == 1
+    assert len(typing.transient_events(talk.other)) == 1
     await run(replica, typing, talk.send(talk.one, "this is it"))
-    await typing.until(lambda: len(typing.transients(talk.other)) == 2)
-    assert typing.transients(talk.other)[1] == {
+    await typing.until(lambda: len(typing.transient_events(talk.other)) == 2)
+    assert typing.transient_events(talk.other)[1] == {
         "type": "typing.stop",
         "payload": {"conversationId": talk.id, "userId": talk.one.id},
     }
@@ -219,16 +221,16 @@ async def test_the_message_ends_the_typing(replica: Replica, talk: Talk, typing:
 
 async def test_a_block_ends_the_typing(replica: Replica, talk: Talk, typing: Gateway) -> None:
     await run(replica, typing, block(talk.other, talk.one.username))
-    await typing.until(lambda: len(typing.transients(talk.other)) == 2)
-    assert typing.transients(talk.other)[1]["type"] == "typing.stop"
-    assert typing.transients(talk.one) == []
+    await typing.until(lambda: len(typing.transient_events(talk.other)) == 2)
+    assert typing.transient_events(talk.other)[1]["type"] == "typing.stop"
+    assert typing.transient_events(talk.one) == []
 
 
 async def test_no_typing_passes_a_block(replica: Replica, talk: Talk, gateway: Gateway) -> None:
     await replica.blocks.set(talk.other.id, talk.one.id, active=True)
     await replica.indicators.apply([Typing(person.id, talk.id, True) for person in (talk.one, talk.other)])
     await run(replica, gateway)
-    assert gateway.transients(talk.one) == gateway.transients(talk.other) == []
+    assert gateway.transient_events(talk.one) == gateway.transient_events(talk.other) == []
 
 
 async def test_a_signal_that_was_read_before_a_block_comes_too_late(
@@ -238,7 +240,7 @@ async def test_a_signal_that_was_read_before_a_block_comes_too_late(
     await partitions.of(talk.other.id).client.sadd(keys.key(keys.BLOCKED, talk.other.id), talk.one.id)
     await replica.indicators.apply([Typing(talk.one.id, talk.id, True)])
     await run(replica, gateway)
-    assert gateway.transients(talk.other) == []
+    assert gateway.transient_events(talk.other) == []
 
 
 async def test_outsiders_cannot_type(replica: Replica, talk: Talk, gateway: Gateway) -> None:
@@ -246,7 +248,7 @@ async def test_outsiders_cannot_type(replica: Replica, talk: Talk, gateway: Gate
     nowhere = "00000000-0000-0000-0000-000000000001"
     await replica.indicators.apply([Typing(stranger.id, talk.id, True), Typing(talk.one.id, nowhere, True)])
     await run(replica, gateway)
-    assert gateway.transients(talk.one) == gateway.transients(talk.other) == []
+    assert gateway.transient_events(talk.one) == gateway.transient_events(talk.other) == []
 
 
 async def test_an_end_where_nothing_began_leaves_what_another_device_shows(
@@ -254,7 +256,7 @@ async def test_an_end_where_nothing_began_leaves_what_another_device_shows(
 ) -> None:
     await replica.indicators.apply([Typing(talk.one.id, talk.id, False, ENDS_NOTHING, talk.one.connection_id)])
     await run(replica, typing)
-    assert [event["type"] for event in typing.transients(talk.other)] == ["typing.start"]
+    assert [event["type"] for event in typing.transient_events(talk.other)] == ["typing.start"]
 
 
 async def test_an_indicator_is_forgotten_by_itself(talk: Talk, typing: Gateway, partitions: Partitions) -> None:

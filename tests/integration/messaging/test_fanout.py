@@ -473,7 +473,7 @@ async def test_errors_go_to_the_asking_connection_alone(replica: Replica, talk: 
         {"type": "message.read", "conversationId": talk.id},
         {"type": "message.send", "tempId": "t1", "conversationId": talk.id},
     ]
-    assert list(itertools.chain(*(downlink.deliveries for downlink in gateway.downlinks))) == []
+    assert list(itertools.chain(*(downlink.durable_events for downlink in gateway.downlinks))) == []
 
 
 async def test_an_inbox_is_bounded_in_bytes(

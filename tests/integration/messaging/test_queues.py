@@ -178,7 +178,7 @@ async def test_typing_signals_pass(start: Start, broker: Broker, talk: Talk, gat
     await start()
     await broker.publish(topology.MESSAGING_SIGNALS, b"\xc1 not msgpack")
     await broker.tell(topology.MESSAGING_SIGNALS, relay.SignalBatch([relay.Typing(talk.one.id, talk.id, True)]))
-    await gateway.until(lambda: bool(gateway.transients(talk.other)))
+    await gateway.until(lambda: bool(gateway.transient_events(talk.other)))
 
 
 async def test_who_types_where_it_has_no_say_is_told_and_who_is_blocked_is_not(
@@ -202,7 +202,7 @@ async def test_who_types_where_it_has_no_say_is_told_and_who_is_blocked_is_not(
     ):
         (answer,) = gateway.answers(person)
         assert (answer["error"]["code"], answer["ref"]) == ("conversation_not_found", ref)
-    assert gateway.transients(talk.other) == []
+    assert gateway.transient_events(talk.other) == []
 
 
 async def test_probes_and_metrics(start: Start, broker: Broker, talk: Talk, gateway: Gateway) -> None:

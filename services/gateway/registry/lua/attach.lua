@@ -113,8 +113,8 @@ local function evict_oldest(user, routes)
   for i = 1, #connections - most do
     local owner = redis.call('HGET', routes, connections[i])
     redis.call('HDEL', routes, connections[i])
-    local order = relay.Order{close_code = close_code, user_id = user, connection_id = connections[i]}
-    redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. owner, cmsgpack.pack(relay.Downlink{orders = {order}}))
+    local order = relay.CloseOrder{close_code = close_code, user_id = user, connection_id = connections[i]}
+    redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. owner, cmsgpack.pack(relay.Downlink{close_orders = {order}}))
   end
 end
 

@@ -1,7 +1,7 @@
 -- Follows epoch.lua of shared.redis and rebuilding.lua of the stores, which have `known_epoch`, `tag_in` and `tell_rebuild`.
 -- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
 --
--- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes, supplied}.
+-- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, connection_events, completed, changes, supplied}.
 -- Each but the first two is one flat list: a table for each record would cost more than all the rest.
 --   trace          traceparent of the cycle, or ''
 --   events         for each user: user, number of its events, then of each event
@@ -15,7 +15,7 @@
 --   typing         keys of typing indicators that end, if they are shown, with what is delivered here
 --   delivered      for each of last_messages, key of the newest seq that was delivered
 --   last_messages  key, seq, seq that directly follows what must have been delivered, or 0, id, sender_id, content, type, created_at
---   directs        gateway, connection, text, user: for this connection and, unless the user is '', the user's others
+--   connection_events  gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
 --   changes        {} or {versions, pushes, last_contents, recounts}, each a flat list:
 --     versions       user, `<conversation>:<seq>`, version: the user is shown this change of the message here
@@ -34,7 +34,7 @@
 -- later change of a message than an event here knows; or {0, numbers of the notifiable events that no
 -- gateway took, typing keys that are shown}. All places and numbers begin at 1.
 
-local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, directs, completed, changes, supplied = unpack(cmsgpack.unpack(ARGV[1]))
+local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, connection_events, completed, changes, supplied = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds, inbox_bytes = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
 
 local TEXTS = 9
@@ -173,7 +173,7 @@ local downlinks = {}
 local function downlink(gateway)
     local known = downlinks[gateway]
     if not known then
-        known = relay.Downlink{deliveries = {}, transients = {}, directs = {}, completed = {}, trace = trace}
+        known = relay.Downlink{durable_events = {}, transient_events = {}, connection_events = {}, completed = {}, trace = trace}
         downlinks[gateway] = known
     end
     return known
@@ -186,7 +186,7 @@ local function deliveries_of(user)
     for _, gateway in ipairs(gateways) do
         if not seen[gateway] then
             seen[gateway] = true
-            deliveries[#deliveries + 1] = downlink(gateway)[relay.Downlink.deliveries]
+            deliveries[#deliveries + 1] = downlink(gateway)[relay.Downlink.durable_events]
         end
     end
     return deliveries, gateways
@@ -266,7 +266,7 @@ local function deliver(user, number, first, count)
         added = added + #text
         keep(stream, format('%d', offset) .. suffix, text, events[i], total)
         if #deliveries > 0 and not is_hidden(user, events[i]) then
-            local delivery = relay.Delivery{
+            local delivery = relay.DurableEvent{
                 user_id = user, offset = offset, notifiable = events[i + 1], text = text, tag = tag, total = total
             }
             for _, list in ipairs(deliveries) do
@@ -346,16 +346,16 @@ for place = 1, #delivered do
     end
 end
 
-for i = 1, #directs, 4 do
-    local connection, text, user = directs[i + 1], directs[i + 2], directs[i + 3]
-    local known = downlink(directs[i])[relay.Downlink.directs]
-    known[#known + 1] = relay.Direct{connection_id = connection, text = text}
+for i = 1, #connection_events, 4 do
+    local connection, text, user = connection_events[i + 1], connection_events[i + 2], connection_events[i + 3]
+    local known = downlink(connection_events[i])[relay.Downlink.connection_events]
+    known[#known + 1] = relay.ConnectionEvent{connection_id = connection, text = text}
     if user ~= '' then
         local routes = call('HGETALL', '{{ROUTES}}' .. user)
         for j = 1, #routes, 2 do
             if routes[j] ~= connection then
-                local others = downlink(routes[j + 1])[relay.Downlink.directs]
-                others[#others + 1] = relay.Direct{connection_id = routes[j], text = text}
+                local others = downlink(routes[j + 1])[relay.Downlink.connection_events]
+                others[#others + 1] = relay.ConnectionEvent{connection_id = routes[j], text = text}
             end
         end
     end

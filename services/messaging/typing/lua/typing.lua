@@ -14,10 +14,10 @@ local function tell(receiver, text, since)
     for _, gateway in ipairs(redis.call('HVALS', '{{ROUTES}}' .. receiver)) do
         if not seen[gateway] then
             seen[gateway] = true
-            local downlink = downlinks[gateway] or relay.Downlink{deliveries = {}, transients = {}}
+            local downlink = downlinks[gateway] or relay.Downlink{durable_events = {}, transient_events = {}}
             downlinks[gateway] = downlink
-            local transients = downlink[relay.Downlink.transients]
-            transients[#transients + 1] = relay.Transient{user_ids = {receiver}, text = text, since_ms = since}
+            local transient_events = downlink[relay.Downlink.transient_events]
+            transient_events[#transient_events + 1] = relay.TransientEvent{user_ids = {receiver}, text = text, since_ms = since}
         end
     end
 end

@@ -16,12 +16,15 @@ SCRIPTS = sorted((ROOT / "services").rglob("*.lua"))
 @pytest.mark.parametrize(
     ("written", "filled"),
     [
-        ("relay.Direct{connection_id = c, text = t}", "{c, t}"),
-        ("relay.Direct{text = f(a, {b}), connection_id = list[i]}", "{list[i], f(a, {b})}"),
-        ("relay.Downlink{orders = {relay.Order{close_code = 1, user_id = u}}}", "{{}, {}, {}, {}, '', {{1, u}}}"),
-        ("relay.Transient{user_ids = {u}, text = t, since_ms = at}", "{{u}, t, '', at}"),
+        ("relay.ConnectionEvent{connection_id = c, text = t}", "{c, t}"),
+        ("relay.ConnectionEvent{text = f(a, {b}), connection_id = list[i]}", "{list[i], f(a, {b})}"),
+        (
+            "relay.Downlink{close_orders = {relay.CloseOrder{close_code = 1, user_id = u}}}",
+            "{{}, {}, {}, {}, '', {{1, u}}}",
+        ),
+        ("relay.TransientEvent{user_ids = {u}, text = t, since_ms = at}", "{{u}, t, '', at}"),
         ("known[relay.Downlink.completed]", "known[4]"),
-        ("relay.Direct{\n  connection_id = c,\n  text = t\n}", "{c, t}"),
+        ("relay.ConnectionEvent{\n  connection_id = c,\n  text = t\n}", "{c, t}"),
     ],
 )
 def test_records_become_arrays(written: str, filled: str) -> None:
@@ -32,10 +35,10 @@ def test_records_become_arrays(written: str, filled: str) -> None:
     "written",
     [
         "relay.Nothing{text = t}",
-        "relay.Direct{txt = t}",
-        "relay.Direct.txt",
-        "relay.Direct{text = t}",
-        "relay.Direct{t}",
+        "relay.ConnectionEvent{txt = t}",
+        "relay.ConnectionEvent.txt",
+        "relay.ConnectionEvent{text = t}",
+        "relay.ConnectionEvent{t}",
     ],
 )
 def test_what_is_not_declared_or_missing_is_an_error(written: str) -> None:
@@ -44,7 +47,7 @@ def test_what_is_not_declared_or_missing_is_an_error(written: str) -> None:
 
 
 def test_an_event_ends_as_scripts_end_it() -> None:
-    delivery = relay.Delivery("user", 7, True, '{"payload":{"unread":{"total":', "77", 3)
+    delivery = relay.DurableEvent("user", 7, True, '{"payload":{"unread":{"total":', "77", 3)
     assert delivery.json == '{"payload":{"unread":{"total":3}},"cursor":"7-77"}'
     assert inbox.event_json('{"type":"x"', None, "7-77") == '{"type":"x","cursor":"7-77"}'
 
