@@ -6,6 +6,7 @@ from pydantic import AnyHttpUrl, Field, model_validator
 
 from services.messaging.failpoints import Failpoint
 from shared.protocol import limits
+from shared.protocol.topology import HELD_BYTES, MESSAGING_COMMANDS
 from shared.settings import Limit
 from shared.uploads import UploadSettings
 from shared.webhooks.settings import SigningSettings
@@ -26,8 +27,9 @@ class Settings(UploadSettings, SigningSettings):
     command_prefetch: int = Field(
         100,
         ge=1,
-        le=10_000,
-        description="AMQP messages, of at most 256 KiB each, that one replica holds unacknowledged of each queue of commands.",
+        le=HELD_BYTES // MESSAGING_COMMANDS.body_bytes,
+        description="AMQP messages, of at most 256 KiB each, that one replica holds unacknowledged of each kind of queue of "
+        "commands.",
     )
     max_cycle_commands: int = Field(512, ge=1, le=1000, description="About how many commands one cycle handles.")
     max_deferral_seconds: float = Field(

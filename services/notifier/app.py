@@ -63,7 +63,7 @@ from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
 
-PREFETCH: Final = 10_000
+PREFETCH: Final = 8_000
 """AMQP messages in hand: more than a few slow service queues hold (2,000 jobs each), so that others still get through."""
 
 

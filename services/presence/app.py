@@ -46,7 +46,7 @@ from shared.webhooks.events import EventPublisher
 
 log = structlog.get_logger(__name__)
 
-PREFETCH: Final = 2_000
+PREFETCH: Final = 1_000
 """Unacknowledged messages. Those for a Redis partition that is away wait here, and must leave room for the others."""
 
 

@@ -244,7 +244,7 @@ class PresenceBatch(Relayed):
 
 
 class LeaseRenewal(Relayed):
-    """These connections of a gateway live: (user id, connection id). At most 1,000 in one."""
+    """These connections of a gateway live: (user id, connection id). At most 800 in one."""
 
     gateway_id: str
     at_ms: int

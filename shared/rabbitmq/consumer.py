@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from pydantic import SecretStr
 
-from shared.protocol.topology import Queue
+from shared.protocol.topology import HELD_BYTES, Queue
 from shared.rabbitmq.errors import TRANSIENT_ERRORS, translate_errors
 from shared.rabbitmq.frames import Delivery
 from shared.rabbitmq.link import OPEN_SECONDS, Link, Opened
@@ -30,6 +30,7 @@ class Consumer:
     So a message that kills every process which handles it reaches its delivery limit alone: the others, which a full
     prefetch would have held with it each time, are not counted and not dead-lettered with it.
 
+    `prefetch`: messages in hand at most; fewer where the queues' largest bodies would make that more than `HELD_BYTES`.
     `also`: queues that are declared, not consumed. `former`: names of earlier versions, consumed while they exist.
     """
 
@@ -46,7 +47,7 @@ class Consumer:
         self._queues = (queue,) if isinstance(queue, Queue) else tuple(queue)
         self._also = tuple(also)
         self._former = tuple(former)
-        self._prefetch = prefetch
+        self.prefetch = min(prefetch, HELD_BYTES // max(1, *(queue.body_bytes for queue in self._queues)))
         self._waiting: list[Delivery] = []
         self._arrived = asyncio.Event()
         self._done: Delivery | None = None
@@ -87,7 +88,7 @@ class Consumer:
         if self._done is None:
             asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self.acknowledge_done)
         self._done = delivery
-        if delivery.tag - self._acknowledged_tag >= self._prefetch // 2:
+        if delivery.tag - self._acknowledged_tag >= self.prefetch // 2:
             self.acknowledge_done()
 
     def acknowledge_done(self) -> None:
@@ -110,7 +111,7 @@ class Consumer:
         names += [name for name in self._former if await exists(opened.connection, name)]
         async with self._subscribing:
             self._opened, self._tags = opened, {}
-            await self._consume(opened, names, 1 if self._careful else self._prefetch)
+            await self._consume(opened, names, 1 if self._careful else self.prefetch)
 
     async def _consume(self, opened: Opened, names: Sequence[str], prefetch: int) -> None:
         await opened.channel.set_qos(prefetch_count=max(1, prefetch // len(names)))
@@ -132,7 +133,7 @@ class Consumer:
                         underlay = await opened.channel.get_underlay_channel()
                         for tag in self._tags.values():
                             await underlay.basic_cancel(tag)
-                        await self._consume(opened, list(self._tags), self._prefetch)
+                        await self._consume(opened, list(self._tags), self.prefetch)
             except TRANSIENT_ERRORS as error:
                 log.warning("amqp.dropped", queues=list(self._tags), reason=repr(error))
                 opened.frames.abort()

@@ -13,7 +13,7 @@ import structlog
 from services.gateway import metrics
 from services.gateway.registry.connections import ConnectionRegistry
 from shared.protocol import relay, server
-from shared.protocol.codec import msgpack_encoder
+from shared.protocol.bodies import bodies_of
 from shared.protocol.topology import NOTIFIER_UNDELIVERED, NOTIFIER_WAITING
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
@@ -197,9 +197,9 @@ class UndeliveredTracker:
     async def _send_reports(self) -> None:
         batch = [self._reports[index] for index in range(min(REPORT_BATCH, len(self._reports)))]
         try:
-            body = msgpack_encoder.encode(relay.UndeliveredBatch(await self._previews.keep(batch)))
             waits = self._delay if self._queue is NOTIFIER_WAITING else None
-            await self._publisher.publish(self._queue, body, expiration_seconds=waits)
+            for body in bodies_of(await self._previews.keep(batch), relay.UndeliveredBatch, NOTIFIER_UNDELIVERED):
+                await self._publisher.publish(self._queue, body, expiration_seconds=waits)
         except (BrokerUnavailable, RedisError, *TRANSIENT_ERRORS, *REDIS_ERRORS) as error:
             log.warning("undelivered.not_reported", count=len(self._reports), error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)

@@ -27,8 +27,10 @@ MAX_WAITING: Final = 100_000
 """Commands kept while the broker is away; beyond that the oldest go, and leases end by themselves."""
 MAX_STATUSES: Final = 10_000
 """Changes of availability that wait to be counted; beyond that the oldest go."""
-BATCH: Final = 500
-RENEWALS: Final = 1_000
+BATCH: Final = 300
+"""Commands in one AMQP message: `PRESENCE_COMMANDS.body_bytes` bounds them."""
+RENEWALS: Final = 800
+"""Connections in one: the same, of `PRESENCE_RENEWALS`."""
 ALIVE_SECONDS: Final = 1.0
 """Connections that show life are collected for so long, and then renewed, all of them: presence waits for no more than 8 s."""
 RETRY_SECONDS: Final = 0.5

@@ -11,8 +11,15 @@ import structlog
 from services.messaging import metrics
 from services.messaging.fanout.user_events import AnnouncedMessage
 from shared.protocol import relay
+from shared.protocol.bodies import bodies_of
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import NOTIFIER_EVENTS, NOTIFIER_WAITING, PRESENCE_COMMANDS, PRESENCE_POSTPONED
+from shared.protocol.topology import (
+    NOTIFIER_EVENTS,
+    NOTIFIER_UNDELIVERED,
+    NOTIFIER_WAITING,
+    PRESENCE_COMMANDS,
+    PRESENCE_POSTPONED,
+)
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
 from shared.redis import RedisError
@@ -24,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 PREVIEW_CHARACTERS: Final = 400
 MAX_MESSAGES: Final = 256
-"""Messages in one AMQP message."""
+"""Messages that are published together."""
 PATIENCE_SECONDS: Final = 1.0
 POSTPONED_SECONDS: Final = 5.0
 MAX_BACKLOG: Final = 20_000
@@ -89,9 +96,13 @@ class OutgoingEvents:
         headers = {HEADER: trace} if trace else None
         for start in range(0, len(messages), MAX_MESSAGES):
             part = await self._previews.keep(messages[start : start + MAX_MESSAGES])
-            body = msgpack_encoder.encode(relay.UndeliveredBatch(part))
-            await self._publisher.publish(
-                NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds, headers=headers
+            await asyncio.gather(
+                *(
+                    self._publisher.publish(
+                        NOTIFIER_WAITING, body, expiration_seconds=self._delay_seconds, headers=headers
+                    )
+                    for body in bodies_of(part, relay.UndeliveredBatch, NOTIFIER_UNDELIVERED)
+                )
             )
         metrics.UNDELIVERED.inc(len(messages))
 

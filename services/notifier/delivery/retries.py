@@ -5,13 +5,14 @@ from functools import partial
 from typing import Final
 
 from shared.protocol import relay
-from shared.protocol.codec import msgpack_encoder
+from shared.protocol.bodies import bodies_of
 from shared.protocol.topology import (
     NOTIFIER_EVENTS_DEAD,
     NOTIFIER_POSTPONED,
     NOTIFIER_RETRIES,
     NOTIFIER_RETRIES_DEAD,
     NOTIFIER_RETRY_WAITS,
+    NOTIFIER_UNDELIVERED,
 )
 from shared.rabbitmq import Publisher
 from shared.retry import retry_until_available
@@ -28,8 +29,6 @@ WAITS: Final = tuple(sorted(NOTIFIER_RETRY_WAITS))
 LONGEST_DEFERRAL_SECONDS: Final = 600
 DEFERRALS_A_STEP: Final = 4
 POSTPONED_SECONDS: Final = 5
-MAX_POSTPONED: Final = 256
-"""Messages in one AMQP message."""
 
 
 def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
@@ -58,14 +57,12 @@ class Retries:
     async def put(self, retries: Sequence[relay.PushRetry], wait_seconds: int) -> None:
         """Publish `retries` to the queue of this wait. Returns when the broker has confirmed, however long that takes."""
         queue = NOTIFIER_RETRY_WAITS[wait_seconds]
-        body = msgpack_encoder.encode(relay.PushRetryBatch(list(retries)))
-        await retry_until_available(
-            "publish retries", lambda: self._publisher.publish(queue, body, expiration_seconds=wait_seconds)
-        )
+        for body in bodies_of(retries, relay.PushRetryBatch, NOTIFIER_RETRIES):
+            publish = partial(self._publisher.publish, queue, body, expiration_seconds=wait_seconds)
+            await retry_until_available("publish retries", publish)
 
     async def postpone(self, messages: Sequence[relay.Undelivered]) -> None:
         """Publish messages that shall be looked at again as if they had just been reported."""
-        for start in range(0, len(messages), MAX_POSTPONED):
-            body = msgpack_encoder.encode(relay.UndeliveredBatch(list(messages[start : start + MAX_POSTPONED])))
+        for body in bodies_of(messages, relay.UndeliveredBatch, NOTIFIER_UNDELIVERED):
             publish = partial(self._publisher.publish, NOTIFIER_POSTPONED, body, expiration_seconds=POSTPONED_SECONDS)
             await retry_until_available("publish postponed", publish)
