@@ -2,6 +2,7 @@
 
 An event's way: whoever commits a fact writes it into the outbox in the same transaction (`shared.webhooks`); what no
 transaction stands behind comes by RabbitMQ, and `intake` writes it there. For each endpoint one replica holds the `lease`;
-its `dispatcher` reads the `outbox`, posts one event of a conversation after the other (`sender`, with `signatures`), and
-deletes what was taken. `backoff` says when a refused one is posted again, `circuit` when an endpoint isn't asked at all.
+its `event_scheduler` reads the rows (`event_store`), and `chain_poster` posts one event of a conversation after the other
+(`sender`) and deletes what was taken. A refused event is retried at the time that `backoff` says, those behind it are delayed
+until then, and one that is refused for too long becomes a dead letter. While an endpoint's circuit is open, it gets probes only.
 """

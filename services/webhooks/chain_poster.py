@@ -49,7 +49,7 @@ class ChainPoster:
     async def _post(self, events: list[Waiting], read_at: float, taken: list[int]) -> datetime | None:
         for place, event in enumerate(events):
             if not self._circuit.admit():
-                return await self._hold(events[place:], datetime.now(UTC))
+                return await self._delay(events[place:], datetime.now(UTC))
             found: tuple[str, datetime, str] | None = (event.type, event.at, event.data)
             if time.monotonic() - read_at > FRESH_SECONDS:
                 found = await self._store.find(event.id)
@@ -64,14 +64,14 @@ class ChainPoster:
             except Refused as refusal:
                 until = await self._refused(event, refusal)
                 if until is not None:
-                    return await self._hold(events[place + 1 :], until)
+                    return await self._delay(events[place + 1 :], until)
             else:
                 self._succeeded(event)
                 taken.append(event.id)
         return None
 
-    async def _hold(self, events: list[Waiting], until: datetime) -> datetime:
-        await self._store.hold({event.id: until for event in events})
+    async def _delay(self, events: list[Waiting], until: datetime) -> datetime:
+        await self._store.delay({event.id: until for event in events})
         return until
 
     def _succeeded(self, event: Waiting) -> None:
@@ -88,11 +88,11 @@ class ChainPoster:
             self._circuit.failed()
         metrics.REFUSED.labels(name, refusal.reason).inc()
         if event.first_refused_at is not None and now - event.first_refused_at >= self._retry:
-            await self._store.bury(event.id, str(refusal))
+            await self._store.dead_letter(event.id, str(refusal))
             metrics.DEAD_LETTERS.labels(name).inc()
             log.error("event.dead", endpoint=name, event_id=event.event_id, type=event.type, reason=str(refusal))
             return None
         until = after_refusal(event.attempts + 1, now)
-        await self._store.refuse(event.id, until, str(refusal))
+        await self._store.schedule_retry(event.id, until, str(refusal))
         log.warning("event.refused", endpoint=name, event_id=event.event_id, reason=str(refusal), again_at=str(until))
         return until

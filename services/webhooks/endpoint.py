@@ -10,7 +10,7 @@ import structlog
 from services.webhooks import metrics
 from services.webhooks.chain_poster import ChainPoster
 from services.webhooks.deletions import Deletions
-from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.event_scheduler import EventScheduler
 from services.webhooks.event_store import EventStore
 from services.webhooks.lease import RENEW_SECONDS, Lease
 from services.webhooks.sender import Sender
@@ -42,7 +42,7 @@ class Endpoint:
             timeout_seconds=settings.webhook_timeout_seconds,
             connections=settings.webhook_concurrency,
         )
-        self._dispatcher: Dispatcher | None = None
+        self._scheduler: EventScheduler | None = None
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -65,8 +65,8 @@ class Endpoint:
     async def drain(self) -> None:
         """Begin no more posts, and wait for those under way: none of them is made again by the next holder of the lease."""
         self._draining = True
-        if self._dispatcher is not None:
-            self._dispatcher.drain()
+        if self._scheduler is not None:
+            self._scheduler.drain()
         try:
             async with asyncio.timeout(min(self._settings.webhook_timeout_seconds, self._settings.shutdown_seconds)):
                 await self._idle.wait()
@@ -84,15 +84,15 @@ class Endpoint:
         """Post until the lease is lost."""
         metrics.LEADING.labels(self._sender.name).set(1)
         log.info("endpoint.led", endpoint=self._sender.name)
-        self._dispatcher = self._new_dispatcher()
+        self._scheduler = self._new_scheduler()
         self._idle.clear()
-        work = asyncio.create_task(self._dispatcher.run(), name="dispatch")
+        work = asyncio.create_task(self._scheduler.run(), name="dispatch")
         try:
             await self._keep(work)
         finally:
             work.cancel()
             await asyncio.wait([work])
-            self._dispatcher = None
+            self._scheduler = None
             self._idle.set()
             metrics.LEADING.labels(self._sender.name).set(0)
 
@@ -107,19 +107,19 @@ class Endpoint:
                 log.warning("endpoint.lost", endpoint=self._sender.name)
                 return
 
-    def _new_dispatcher(self) -> Dispatcher:
+    def _new_scheduler(self) -> EventScheduler:
         """One that begins with what PostgreSQL knows."""
         circuit = Circuit(time.monotonic, LONGEST_CIRCUIT_SECONDS)
         retry = timedelta(seconds=self._settings.webhook_retry_seconds)
         poster = ChainPoster(self._store, self._sender, self._deletions, circuit, retry)
         concurrency = self._settings.webhook_concurrency
-        return Dispatcher(self._store, poster, circuit, name=self._sender.name, concurrency=concurrency)
+        return EventScheduler(self._store, poster, circuit, name=self._sender.name, concurrency=concurrency)
 
     async def _trim(self) -> None:
         """While this replica holds the lease, drop the oldest events beyond what may wait. Never returns."""
         while True:
             await asyncio.sleep(TRIM_SECONDS)
-            if self._dispatcher is None:
+            if self._scheduler is None:
                 continue
             dropped = await self._store.trim(self._settings.webhook_max_waiting, dead=False)
             await self._store.trim(self._settings.webhook_max_dead_letters, dead=True)

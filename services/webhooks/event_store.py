@@ -1,10 +1,10 @@
 """The events that wait for one endpoint, in PostgreSQL."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import asyncpg
 
@@ -12,16 +12,16 @@ from shared.postgres import Pool, load_sql
 from shared.retry import retry_until_available
 
 _WAITING: Final = load_sql("services.webhooks", "waiting")
-_HELD: Final = load_sql("services.webhooks", "held")
-_HELD_KEYS: Final = load_sql("services.webhooks", "held_keys")
-_HOLD: Final = load_sql("services.webhooks", "hold")
-_REFUSE: Final = load_sql("services.webhooks", "refuse")
+_DELAYED: Final = load_sql("services.webhooks", "delayed")
+_DELAYED_KEYS: Final = load_sql("services.webhooks", "delayed_keys")
+_DELAY: Final = load_sql("services.webhooks", "delay")
+_SCHEDULE_RETRY: Final = load_sql("services.webhooks", "schedule_retry")
 _TRIM: Final = load_sql("services.webhooks", "trim")
 _FIND: Final = "SELECT type, at, data FROM webhooks.events WHERE id = $1 AND dead_at IS NULL"
+_WORK: Final = "webhook outbox"
+"""What logs and metrics call statements that wait for PostgreSQL."""
 _DELETE: Final = "DELETE FROM webhooks.events WHERE id = ANY ($1::bigint[])"
-_BURY: Final = "UPDATE webhooks.events SET dead_at = now(), next_at = NULL, last_error = $2 WHERE id = $1"
-
-R = TypeVar("R")
+_DEAD_LETTER: Final = "UPDATE webhooks.events SET dead_at = now(), next_at = NULL, last_error = $2 WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +46,34 @@ class EventStore:
         self._endpoint = endpoint
 
     async def waiting(self, without: Sequence[str], most: int) -> list[Waiting]:
-        """The oldest that were never refused nor held back, without those of some order keys."""
+        """The oldest that were never refused nor delayed, without those of some order keys."""
         return _events(await self._fetch(_WAITING, self._endpoint, without, most))
 
-    async def held(self, order_key: str, most: int) -> list[Waiting]:
+    async def delayed(self, order_key: str, most: int) -> list[Waiting]:
         """The oldest of an order key that waits behind a refused event, that one first."""
-        return _events(await self._fetch(_HELD, self._endpoint, order_key, most))
+        return _events(await self._fetch(_DELAYED, self._endpoint, order_key, most))
 
-    async def held_keys(self) -> dict[str, datetime]:
+    async def delayed_keys(self) -> dict[str, datetime]:
         """Order key → when its first event is posted again."""
-        return {row["order_key"]: row["next_at"] for row in await self._fetch(_HELD_KEYS, self._endpoint)}
+        return {row["order_key"]: row["next_at"] for row in await self._fetch(_DELAYED_KEYS, self._endpoint)}
 
     async def find(self, event_id: int) -> tuple[str, datetime, str] | None:
         """Type, time and data of an event as it stands now; None when somebody dropped it."""
         rows = await self._fetch(_FIND, event_id)
         return (rows[0]["type"], rows[0]["at"], rows[0]["data"]) if rows else None
 
-    async def hold(self, until: Mapping[int, datetime]) -> None:
-        """Events, by id, that wait until then behind a refused one of their order key."""
+    async def delay(self, until: Mapping[int, datetime]) -> None:
+        """Delay events, by id, until a refused one of their order key is retried."""
         if until:
-            await self._execute(_HOLD, list(until), list(until.values()))
+            await self._execute(_DELAY, list(until), list(until.values()))
 
-    async def refuse(self, event_id: int, until: datetime, reason: str) -> None:
-        """The event was refused, and is to be posted again at `until`."""
-        await self._execute(_REFUSE, event_id, until, reason)
+    async def schedule_retry(self, event_id: int, until: datetime, reason: str) -> None:
+        """The event was refused, and is posted again at `until`."""
+        await self._execute(_SCHEDULE_RETRY, event_id, until, reason)
 
-    async def bury(self, event_id: int, reason: str) -> None:
+    async def dead_letter(self, event_id: int, reason: str) -> None:
         """Make the event a dead letter."""
-        await self._execute(_BURY, event_id, reason)
+        await self._execute(_DEAD_LETTER, event_id, reason)
 
     async def delete(self, ids: Sequence[int]) -> None:
         """These were taken."""
@@ -84,14 +84,10 @@ class EventStore:
         return int((await self._execute(_TRIM, self._endpoint, most, dead)).rpartition(" ")[2])
 
     async def _fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        return await _retry(partial(self._pool.fetch, statement, *arguments))
+        return await retry_until_available(_WORK, partial(self._pool.fetch, statement, *arguments))
 
     async def _execute(self, statement: str, *arguments: object) -> str:
-        return await _retry(partial(self._pool.execute, statement, *arguments))
-
-
-async def _retry(work: Callable[[], Awaitable[R]]) -> R:
-    return await retry_until_available("webhook outbox", work)
+        return await retry_until_available(_WORK, partial(self._pool.execute, statement, *arguments))
 
 
 def _events(rows: Sequence[asyncpg.Record]) -> list[Waiting]:

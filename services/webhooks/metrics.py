@@ -23,7 +23,7 @@ POST_SECONDS: Final = Histogram(
     ["endpoint"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-HELD: Final = Gauge("chat_webhooks_held", "Conversations that wait behind a refused event.", ["endpoint"])
+DELAYED: Final = Gauge("chat_webhooks_delayed", "Conversations that wait behind a refused event.", ["endpoint"])
 CIRCUIT_OPEN: Final = Gauge(
     "chat_webhooks_circuit_open", "1 while an endpoint isn't asked because it fails again and again.", ["endpoint"]
 )

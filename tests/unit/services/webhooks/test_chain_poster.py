@@ -27,7 +27,7 @@ class Store:
 
     def __init__(self) -> None:
         self.deleted: list[int] = []
-        self.held: dict[int, datetime] = {}
+        self.delayed: dict[int, datetime] = {}
         self.refused: list[int] = []
         self.buried: list[int] = []
         self.gone: set[int] = set()
@@ -35,13 +35,13 @@ class Store:
     async def find(self, event_id: int) -> tuple[str, datetime, str] | None:
         return None if event_id in self.gone else ("message.created", datetime.now(UTC), '{"content":null}')
 
-    async def hold(self, until: Mapping[int, datetime]) -> None:
-        self.held |= until
+    async def delay(self, until: Mapping[int, datetime]) -> None:
+        self.delayed |= until
 
-    async def refuse(self, event_id: int, _until: datetime, _reason: str) -> None:
+    async def schedule_retry(self, event_id: int, _until: datetime, _reason: str) -> None:
         self.refused.append(event_id)
 
-    async def bury(self, event_id: int, _reason: str) -> None:
+    async def dead_letter(self, event_id: int, _reason: str) -> None:
         self.buried.append(event_id)
 
     async def delete(self, ids: list[int]) -> None:
@@ -97,7 +97,7 @@ async def test_what_is_behind_a_refused_event_waits_as_long_as_that_does(world: 
     until = await world.poster.post([waiting(1), waiting(2), waiting(3)], time.monotonic())
     assert until is not None
     assert [event_id for event_id, _ in world.endpoint.taken] == ["e1"]
-    assert (world.store.refused, world.store.held, world.store.deleted) == ([2], {3: until}, [1])
+    assert (world.store.refused, world.store.delayed, world.store.deleted) == ([2], {3: until}, [1])
 
 
 async def test_an_event_that_was_refused_for_too_long_is_a_dead_letter(world: World) -> None:
@@ -126,7 +126,7 @@ async def test_new_events_that_are_all_refused_open_the_circuit_and_the_rest_wai
         await world.poster.post([waiting(number)], time.monotonic())
     assert world.circuit.is_open
     assert await world.poster.post([waiting(99)], time.monotonic()) is not None
-    assert list(world.store.held) == [99]
+    assert list(world.store.delayed) == [99]
 
 
 async def test_what_was_taken_is_deleted_although_the_work_is_cancelled(world: World) -> None:

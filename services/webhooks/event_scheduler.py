@@ -23,13 +23,13 @@ READ_SECONDS: Final = 0.02
 """Between two reads, so that under load one read finds many events."""
 IDLE_SECONDS: Final = 0.1
 """How often an empty outbox is read."""
-MOST_HELD: Final = 10_000
+MOST_DELAYED: Final = 10_000
 """Order keys behind refused events; with so many, only those are tried."""
 RESTORE_SECONDS: Final = 60.0
-"""How often PostgreSQL is asked for held keys that this replica doesn't know: another one's last statement may come late."""
+"""How often PostgreSQL is asked for delayed keys that this replica doesn't know: another one's last statement may come late."""
 
 
-class Dispatcher:
+class EventScheduler:
     """What one replica does while it holds the lease of an endpoint: a new one begins with what PostgreSQL knows."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Dispatcher:
         if places <= 0 or not self._circuit.would_admit:
             return False
         begun = 0 if probing else self._begin_due(tasks, places)
-        if begun < places and self._keys.held_count < MOST_HELD:
+        if begun < places and self._keys.delayed_count < MOST_DELAYED:
             await self._read()
             begun += self._begin_ready(tasks, places - begun)
         # A probe is an event that was never refused, if there is one: it says more of the endpoint than a refused one.
@@ -77,10 +77,10 @@ class Dispatcher:
         return begun > 0
 
     def _begin_due(self, tasks: asyncio.TaskGroup, places: int) -> int:
-        """Begin held keys whose time has come."""
+        """Begin delayed keys whose time has come."""
         due = self._keys.claim_due(datetime.now(UTC), places)
         for key in due:
-            tasks.create_task(self._post_held(key))
+            tasks.create_task(self._post_delayed(key))
         return len(due)
 
     def _begin_ready(self, tasks: asyncio.TaskGroup, places: int) -> int:
@@ -97,7 +97,7 @@ class Dispatcher:
     async def _read(self) -> None:
         """Read what idle keys have waiting, once what was read is begun or old.
 
-        Events of held keys are put behind the refused one, so that the next read finds others.
+        Events of delayed keys are put behind the refused one, so that the next read finds others.
         """
         age = time.monotonic() - self._read_at
         if age < READ_SECONDS or (self._ready and age < FRESH_SECONDS):
@@ -105,47 +105,47 @@ class Dispatcher:
         self._ready, self._read_at = {}, time.monotonic()
         behind: dict[int, datetime] = {}
         for event in await self._store.waiting(self._keys.claimed, WINDOW):
-            until = self._keys.held_until(event.order_key)
+            until = self._keys.delayed_until(event.order_key)
             if until is None:
                 self._ready.setdefault(event.order_key, []).append(event)
             else:
                 behind[event.id] = until
-        await self._store.hold(behind)
+        await self._store.delay(behind)
 
     async def _post_ready(self, key: str, events: list[Waiting], read_at: float) -> None:
         self._end(key, await self._poster.post(events, read_at))
 
-    async def _post_held(self, key: str) -> None:
-        """Post what a held key has waiting in PostgreSQL."""
+    async def _post_delayed(self, key: str) -> None:
+        """Post what a delayed key has waiting in PostgreSQL."""
         read_at = time.monotonic()
-        events = await self._store.held(key, CHAIN)
+        events = await self._store.delayed(key, CHAIN)
         until = await self._poster.post(events, read_at)
         if until is None and len(events) == CHAIN:
             # A full chain may have more behind it.
             until = datetime.now(UTC)
         self._end(key, until)
 
-    def _end(self, key: str, held_until: datetime | None) -> None:
-        """A worker's end: its key is idle, or held. Everything that it did to the key's events is committed."""
-        if held_until is None:
+    def _end(self, key: str, delayed_until: datetime | None) -> None:
+        """A worker's end: its key is idle, or delayed. Everything that it did to the key's events is committed."""
+        if delayed_until is None:
             self._keys.release(key)
         else:
-            self._keys.hold(key, held_until)
+            self._keys.delay(key, delayed_until)
         is_open = self._circuit.is_open
         if self._was_open and not is_open:
             log.info("endpoint.back", endpoint=self._name)
             self._keys.hasten(datetime.now(UTC))
         self._was_open = is_open
         metrics.CIRCUIT_OPEN.labels(self._name).set(is_open)
-        metrics.HELD.labels(self._name).set(self._keys.held_count)
+        metrics.DELAYED.labels(self._name).set(self._keys.delayed_count)
         self._ended.set()
 
     async def _restore(self) -> None:
-        """Hold keys that PostgreSQL has held events of, and that are idle here."""
+        """Delay keys that PostgreSQL has delayed events of, and that are idle here."""
         if time.monotonic() - self._restored_at < RESTORE_SECONDS:
             return
         self._restored_at = time.monotonic()
-        self._keys.restore(await self._store.held_keys())
+        self._keys.restore(await self._store.delayed_keys())
 
     async def _pause(self) -> None:
         """Until a worker ended, or for a moment."""
