@@ -18,7 +18,7 @@ UNREAD_VERSION: Final = "unread:version:"
 UNREAD_TOTAL_SECONDS: Final = 7 * 86_400
 """How long a user's unread total lives after it was read from PostgreSQL; then it is read anew when it is needed."""
 UNREAD_COUNT_SECONDS: Final = 2 * UNREAD_TOTAL_SECONDS
-"""How long `unread:conv:…` and `unread:version:…` live after a change or a rebuild: longer than any total that counts them."""
+"""How long `unread:conv:…` and `unread:version:…` live after they were made, or rebuilt: longer than their total."""
 UNREAD_REBUILD: Final = "unread:rebuild:"
 """hash `unread:rebuild:{userId}`, while a user's counts are rebuilt in parts, by conversation ids: `UNREAD_REBUILD_NAME`,
 `UNREAD_REBUILD_END`, `UNREAD_REBUILD_SUM`, and the conversations whose counts changed before their part came."""
@@ -48,7 +48,8 @@ begins with the epoch."""
 INBOX_OFFSET: Final = "inbox:offset:"
 """string `inbox:offset:{userId}`: the offset last given."""
 INBOX_BYTES: Final = "inbox:bytes:"
-"""string `inbox:bytes:{userId}`: bytes of the texts that came; says when to look at how many are kept."""
+"""string `inbox:bytes:{userId}`: at most how many bytes of texts came since a large one did;
+says when to look at how many are kept."""
 INBOX_EPOCH: Final = "inbox:epoch"
 """hash `inbox:epoch`: `epoch` of the partition's inboxes, and where it was checked:
 `server` (replication id), `run` (run id) and `node` (of a cluster)."""

@@ -40,6 +40,14 @@ async def entries(partitions: Partitions, person: Person) -> list[tuple[str, dic
     return [(entry.decode(), fields) for entry, fields in found]
 
 
+LARGE_MEDIA = json.dumps([{"url": "https://cdn.example/" + "x" * 2000, "type": "image"}] * 10)
+
+
+async def inbox_bytes(partitions: Partitions, person: Person) -> int:
+    """Bytes of the texts in a person's inbox."""
+    return sum(len(fields[b"e"]) for _, fields in await entries(partitions, person))
+
+
 async def has(replica: Replica, talk: Talk, messages: int) -> bool:
     return await replica.last_seq(talk) == messages
 
@@ -479,12 +487,29 @@ async def test_errors_go_to_the_asking_connection_alone(replica: Replica, talk: 
 async def test_an_inbox_is_bounded_in_bytes(
     replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway
 ) -> None:
-    media = json.dumps([{"url": "https://cdn.example/" + "x" * 2000, "type": "image"}] * 10)
     for _ in range(10):
-        await run(replica, gateway, *(talk.send(talk.one, "caption", media=media) for _ in range(40)))
-        found = await entries(partitions, talk.other)
-        size = sum(len(fields[b"e"]) for _, fields in found)
+        await run(replica, gateway, *(talk.send(talk.one, "caption", media=LARGE_MEDIA) for _ in range(40)))
+        size = await inbox_bytes(partitions, talk.other)
         assert size <= limits.INBOX_BYTES
     assert size > limits.INBOX_BYTES / 2
+    found = await entries(partitions, talk.other)
     offsets = [int(entry_id.partition("-")[0]) for entry_id, _ in found]
     assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+
+
+async def test_small_texts_count_while_large_ones_are_kept(
+    replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway
+) -> None:
+    """Small ones alone are bounded by their number, and no command of Redis counts their bytes."""
+    client = partitions.of(talk.other.id).client
+    counter = keys.key(keys.INBOX_BYTES, talk.other.id)
+    await run(replica, gateway, *(talk.send(talk.one, "small") for _ in range(100)))
+    assert not await client.exists(counter)
+    for _ in range(5):
+        await run(replica, gateway, *(talk.send(talk.one, "caption", media=LARGE_MEDIA) for _ in range(40)))
+    assert await client.exists(counter)
+    for _ in range(limits.INBOX_EVENTS * 2 // 40):
+        await run(replica, gateway, *(talk.send(talk.one, "x" * 1000) for _ in range(40)))
+        assert await inbox_bytes(partitions, talk.other) <= limits.INBOX_BYTES
+    assert not await client.exists(counter)
+    assert len(await entries(partitions, talk.other)) >= limits.INBOX_EVENTS

@@ -103,7 +103,7 @@ for i = 1, #delivered do
 end
 
 -- Unread counts: all are read with two commands.
-local total_of, count_of, version_of, changed, rebuilding = {}, {}, {}, {}, {}
+local total_of, count_of, version_of, is_known, changed, rebuilding = {}, {}, {}, {}, {}, {}
 
 if #totals > 0 then
     local missing = {}
@@ -127,6 +127,7 @@ if #totals > 0 then
         names[#names + 1] = counters[i + 1]
     end
     local values = call('MGET', unpack(names))
+    is_known = values
     for i = 1, #values, 2 do
         count_of[#count_of + 1] = tonumber(values[i] or 0)
         version_of[#version_of + 1] = tonumber(values[i + 1] or -1)
@@ -151,7 +152,16 @@ local function count_unread(counter, count, version)
     return rebuilding[place] or total
 end
 
--- The total keeps the lifetime that it was rebuilt with; counts outlive it, so no total ever lacks one of its parts.
+-- The total keeps the lifetime that it was rebuilt with. A count that is made here outlives it; one that was there when the total was
+-- rebuilt got a longer lifetime then, and keeps it. So no total ever lacks one of its parts, and no lifetime is written twice.
+local function store_count(key, value, known)
+    if known then
+        call('SET', key, value, 'KEEPTTL')
+    else
+        call('SET', key, value, 'EX', {{UNREAD_COUNT_SECONDS}})
+    end
+end
+
 local function store_unread()
     for counter in pairs(changed) do
         local i = counter * 3
@@ -162,8 +172,8 @@ local function store_unread()
         else
             call('SET', totals[place], total_of[place], 'KEEPTTL')
         end
-        call('SET', counters[i - 2], count_of[counter], 'EX', {{UNREAD_COUNT_SECONDS}})
-        call('SET', counters[i - 1], version_of[counter], 'EX', {{UNREAD_COUNT_SECONDS}})
+        store_count(counters[i - 2], count_of[counter], is_known[counter * 2 - 1])
+        store_count(counters[i - 1], version_of[counter], is_known[counter * 2])
     end
 end
 
@@ -220,23 +230,23 @@ local function keep(stream, id, text, peer, total)
 end
 
 -- Keep the newest texts that together are within the bytes. All are looked at, so it happens once in so many bytes that came.
+-- Small texts can't reach the bound by themselves, by their number: they count only where a large one came, `SMALL_EVENTS` together.
 local BYTES_STEP = inbox_bytes / 16
+local SMALL_EVENTS = 32
+local SMALL_BYTES = BYTES_STEP / 4 / SMALL_EVENTS
+-- An inbox has more events than it shall by what one node of the stream holds.
+if tonumber(inbox_events) == 0 or (inbox_events + 128) * SMALL_BYTES > inbox_bytes / 2 then
+    SMALL_BYTES = -1
+end
 
-local function bound_bytes(user, stream, added)
-    local key = '{{INBOX_BYTES}}' .. user
-    local bytes = call('INCRBY', key, added)
-    if bytes == added then
-        call('EXPIRE', key, inbox_seconds)
-    end
-    if math.floor(bytes / BYTES_STEP) == math.floor((bytes - added) / BYTES_STEP) then
-        return
-    end
-    local kept, oldest, from = 0, nil, '+'
+local function trim_bytes(user, stream)
+    local kept, largest, oldest, from = 0, 0, nil, '+'
     repeat
         local entries = call('XREVRANGE', stream, from, '-', 'COUNT', 32)
         for _, entry in ipairs(entries) do
-            kept = kept + #entry[2][{{ENTRY_TEXT_PLACE}}]
-            if oldest and kept > inbox_bytes - BYTES_STEP then
+            local size = #entry[2][{{ENTRY_TEXT_PLACE}}]
+            kept, largest = kept + size, math.max(largest, size)
+            if oldest and kept > inbox_bytes - BYTES_STEP * 1.25 then
                 call('XTRIM', stream, 'MINID', oldest)
                 return
             end
@@ -244,6 +254,27 @@ local function bound_bytes(user, stream, added)
             from = '(' .. oldest
         end
     until #entries == 0
+    if largest <= SMALL_BYTES then
+        call('DEL', '{{INBOX_BYTES}}' .. user)
+    end
+end
+
+-- `large`: bytes of the large texts among the `count` events that came, the last of which has the offset `last`.
+local function bound_bytes(user, stream, large, last, count)
+    local some = math.floor(last / SMALL_EVENTS) - math.floor((last - count) / SMALL_EVENTS)
+    local key = '{{INBOX_BYTES}}' .. user
+    if large == 0 and (some == 0 or call('EXISTS', key) == 0) then
+        return
+    end
+    local added = large
+    if SMALL_BYTES > 0 then
+        added = added + some * SMALL_EVENTS * SMALL_BYTES
+    end
+    local bytes = call('INCRBY', key, format('%d', added))
+    call('EXPIRE', key, inbox_seconds)
+    if math.floor(bytes / BYTES_STEP) > math.floor((bytes - added) / BYTES_STEP) then
+        trim_bytes(user, stream)
+    end
 end
 
 -- A block was set after the event was stored: the inbox keeps it, which hides it from who reads, and nobody gets it live.
@@ -255,7 +286,7 @@ local function deliver(user, number, first, count)
     local last, created = reserve(user, count)
     local stream = '{{INBOX}}' .. user
     local deliveries, gateways = deliveries_of(user)
-    local offset, added = last - count, 0
+    local offset, large = last - count, 0
     for i = first, first + (count - 1) * 5, 5 do
         offset = offset + 1
         number = number + 1
@@ -263,7 +294,9 @@ local function deliver(user, number, first, count)
         if counter > 0 then
             total = count_unread(counter, events[i + 3], events[i + 4])
         end
-        added = added + #text
+        if #text > SMALL_BYTES then
+            large = large + #text
+        end
         keep(stream, format('%d', offset) .. suffix, text, events[i], total)
         if #deliveries > 0 and not is_hidden(user, events[i]) then
             local delivery = relay.DurableEvent{
@@ -277,7 +310,9 @@ local function deliver(user, number, first, count)
     if created then
         call('EXPIRE', stream, inbox_seconds)
     end
-    bound_bytes(user, stream, added)
+    if inbox_bytes > 0 then
+        bound_bytes(user, stream, large, last, count)
+    end
     return gateways
 end
 
