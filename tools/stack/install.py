@@ -28,7 +28,14 @@ PACKAGES = (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients
 INSTALLER = "uv==0.13.9"
 """Does pip's work in a tenth of its time, which is most of a first start; where it can't, pip does it."""
 OLDEST = (3, 11)
-FOR_TESTS = {"chromium": "chromium", "ffmpeg": "ffmpeg", "lua-check": "luacheck", "nodejs": "node", "npm": "npm"}
+FOR_TESTS = {
+    "chromium": "chromium",
+    "ffmpeg": "ffmpeg",
+    "firefox-esr": "firefox-esr",
+    "lua-check": "luacheck",
+    "nodejs": "node",
+    "npm": "npm",
+}
 """Debian's package → its program: what only tests need, of the page, the JavaScript packages, uploads and the Lua scripts."""
 TICK_SECONDS = 5
 
