@@ -23,8 +23,8 @@ from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
 from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.settings import GatewaySettings
-from services.gateway.socket.http_protocol import HttpProtocol, listen
-from services.gateway.socket.websocket_protocol import GatewayProtocol
+from services.gateway.transport.http_protocol import HttpProtocol, listen
+from services.gateway.transport.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.dispatcher import Dispatcher

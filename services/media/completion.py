@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from services.media import metrics
-from services.media.inspection.inspect import Inspected, Task
+from services.media.inspection.inspector import Inspected, Task
 from services.media.inspection.refusal import Refused
 from services.media.inspection.scanner import Scanner, ScannerAway
 from services.media.inspection.workers import Workers

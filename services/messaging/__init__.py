@@ -5,5 +5,6 @@ hands each kind to its store in one SQL statement (`handlers`, `stores`), and co
 answers for connections, completions for gateways (`fanout`). One Redis script per cycle delivers all of that. The AMQP messages
 are acknowledged only afterwards, so a batch that was lost on the way is delivered to another replica.
 
-Typing signals have a queue of their own and are never stored (`typing`). REST reads the stores (`rest`).
+Typing signals have a queue of their own and are never stored (`typing_indicators`). REST reads the stores
+(`rest`), and so do requests of the server API (`server_api`).
 """

@@ -17,17 +17,17 @@ from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
 from services.messaging.moderation import moderator_of
-from services.messaging.platform.conversations import PlatformConversations
-from services.messaging.platform.erasure import Erasure
-from services.messaging.platform.export import Export
-from services.messaging.platform.imports import Imports
-from services.messaging.platform.reports import PlatformReports
-from services.messaging.platform.requests import PlatformRequests
-from services.messaging.platform.sends import Sends
-from services.messaging.platform.user_data import UserData
 from services.messaging.profile_changes import ProfileChanges
 from services.messaging.rest.paths import add_paths
 from services.messaging.retention import Retention
+from services.messaging.server_api.conversations import PlatformConversations
+from services.messaging.server_api.erasure import Erasure
+from services.messaging.server_api.export import Export
+from services.messaging.server_api.imports import Imports
+from services.messaging.server_api.reports import PlatformReports
+from services.messaging.server_api.requests import PlatformRequests
+from services.messaging.server_api.sends import Sends
+from services.messaging.server_api.user_data import UserData
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
@@ -40,10 +40,10 @@ from services.messaging.stores.reports import Reports
 from services.messaging.stores.sql import HINTS, LIST_HINTS
 from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
-from services.messaging.stores.unread_audit import UnreadAudit
 from services.messaging.stores.unread_rebuilds import UnreadRebuilds
-from services.messaging.typing.consumer import SignalConsumer
-from services.messaging.typing.indicators import TypingIndicators
+from services.messaging.stores.unread_repair import UnreadRepair
+from services.messaging.typing_indicators.consumer import SignalConsumer
+from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
@@ -131,7 +131,7 @@ class Messaging:
             settings.inbox_events,
             settings.inbox_bytes,
         )
-        self._audit = UnreadAudit(self._counts, settings.unread_sample_seconds)
+        self._repair = UnreadRepair(self._counts, settings.unread_sample_seconds)
         handlers = Handlers(
             self._messages,
             Receipts(pool, self._clock, outbox),
@@ -146,7 +146,7 @@ class Messaging:
         self._retention = Retention(expiry, partitions, self._fanout, announcer)
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
         self._outgoing = OutgoingEvents(self._publisher, Previews(partitions), settings.push_delay_seconds)
-        cycle = Cycle(handlers, self._fanout, self._indicators, self._outgoing, self._audit, self._failpoints)
+        cycle = Cycle(handlers, self._fanout, self._indicators, self._outgoing, self._repair, self._failpoints)
         # A cycle keeps nothing, so that the consumers of both queues don't wait for each other.
         self._commands = self._command_consumer(self._commands_link, cycle)
         self._changes = self._command_consumer(self._changes_link, cycle)
@@ -177,7 +177,7 @@ class Messaging:
         supervisor.start("requests", self._requests.run())
         supervisor.start("changes", self._changes.run())
         supervisor.start("signals", self._signals.run())
-        supervisor.start("audit", self._audit.run())
+        supervisor.start("unread repair", self._repair.run())
         supervisor.start("unread rebuilds", self._rebuilds.run())
         supervisor.start("features", self._announce_features())
         if self._settings.retention_days:

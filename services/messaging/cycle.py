@@ -14,8 +14,8 @@ from services.messaging.fanout.fanout import Fanout, OutdatedError
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
 from services.messaging.statements import Statement, segments, statements
-from services.messaging.stores.unread_audit import UnreadAudit
-from services.messaging.typing.indicators import TypingIndicators
+from services.messaging.stores.unread_repair import UnreadRepair
+from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared.protocol.relay import (
     CommandBatch,
     DeleteMessage,
@@ -44,14 +44,14 @@ class Cycle:
         fanout: Fanout,
         indicators: TypingIndicators,
         outgoing: OutgoingEvents,
-        audit: UnreadAudit,
+        repair: UnreadRepair,
         failpoints: Failpoints,
     ) -> None:
         self._handlers = handlers
         self._fanout = fanout
         self._indicators = indicators
         self._outgoing = outgoing
-        self._audit = audit
+        self._repair = repair
         self._failpoints = failpoints
 
     async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
@@ -93,7 +93,7 @@ class Cycle:
         metrics.FANOUT_SECONDS.observe(time.monotonic() - started)
         self._failpoints.reach(Failpoint.AFTER_FANOUT)
         for part in effects.partitions:
-            self._audit.note(part.counters.users)
+            self._repair.note(part.counters.users)
         if ended:
             await self._indicators.end(ended)
         if undelivered:

@@ -23,7 +23,7 @@ from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
 from services.messaging.stores.messages import Appended, Draft, Messages
 from services.messaging.stores.receipts import EVERYTHING, Mark, Receipts
-from services.messaging.typing.indicators import TypingIndicators
+from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared.directory import Directory
 from shared.protocol.errors import ErrorCode
 from shared.protocol.payloads import Message

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from services.gateway.app import Process, server_config
 from services.gateway.drain import Drain
 from services.gateway.settings import GatewaySettings
-from services.gateway.socket.http_protocol import listen
+from services.gateway.transport.http_protocol import listen
 from shared import postgres
 from shared.lifecycle import Server, Supervisor
 from shared.protocol import keys, relay

@@ -26,9 +26,9 @@ from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.receipts import Receipts
 from services.messaging.stores.unread import UnreadCounts
-from services.messaging.stores.unread_audit import UnreadAudit
 from services.messaging.stores.unread_rebuilds import UnreadRebuilds
-from services.messaging.typing.indicators import Indicator, TypingIndicators
+from services.messaging.stores.unread_repair import UnreadRepair
+from services.messaging.typing_indicators.indicators import Indicator, TypingIndicators
 from shared.directory import Directory
 from shared.postgres import Pool
 from shared.protocol import keys, relay
@@ -168,8 +168,8 @@ class Replica:
         self.views = ConversationViews(pool)
         self.announcer = ConversationAnnouncer(self.views, self.fanout, self.counts, partitions)
         self.handlers.announcer = self.announcer
-        self.audit = UnreadAudit(self.counts, period_seconds=3600, settling_seconds=0.01)
-        self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.recorded, self.audit, Failpoints())
+        self.repair = UnreadRepair(self.counts, period_seconds=3600, settling_seconds=0.01)
+        self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.recorded, self.repair, Failpoints())
 
     async def last_seq(self, talk: Talk) -> int:
         """How many messages are stored."""

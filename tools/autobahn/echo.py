@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import uvicorn
 
-from services.gateway.socket.http_protocol import HttpProtocol, listen
-from services.gateway.socket.upgrade import EXTENSION
-from services.gateway.socket.websocket_protocol import GatewayProtocol
+from services.gateway.transport.http_protocol import HttpProtocol, listen
+from services.gateway.transport.upgrade import EXTENSION
+from services.gateway.transport.websocket_protocol import GatewayProtocol
 
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 

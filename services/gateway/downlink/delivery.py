@@ -9,7 +9,7 @@ import structlog
 
 from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.session.hub import Hub
-from services.gateway.socket.frames import Burst, text_frame
+from services.gateway.transport.frames import Burst, text_frame
 from services.gateway.uplink.publisher import CommandPublisher
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode

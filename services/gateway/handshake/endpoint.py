@@ -20,8 +20,8 @@ from services.gateway.registry.users import UserRegistration
 from services.gateway.session.connection import Connection
 from services.gateway.session.rules import Session
 from services.gateway.settings import GatewaySettings
-from services.gateway.socket.upgrade import EXTENSION
-from services.gateway.socket.websocket_protocol import GatewayProtocol
+from services.gateway.transport.upgrade import EXTENSION
+from services.gateway.transport.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.dispatcher import Dispatcher
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations, refuse_until

@@ -14,8 +14,8 @@ from services.gateway.session.friend_snapshot import FriendSnapshot
 from services.gateway.session.heartbeat import Deadlines
 from services.gateway.session.inbox_follower import InboxFollower
 from services.gateway.session.rules import Session
-from services.gateway.socket.frames import Burst, text_frame
-from services.gateway.socket.websocket_protocol import GatewayProtocol
+from services.gateway.transport.frames import Burst, text_frame
+from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.auth import Principal
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from services.gateway.socket.send_buffer import WRITE_SECONDS
+from services.gateway.transport.send_buffer import WRITE_SECONDS
 from shared.protocol import limits, payloads, server
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import instant_of_ms, json_encoder

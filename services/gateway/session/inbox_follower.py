@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
 from services.gateway.session.inbox_position import InboxPosition
-from services.gateway.socket.frames import Burst, text_frame
-from services.gateway.socket.send_buffer import SendBuffer
+from services.gateway.transport.frames import Burst, text_frame
+from services.gateway.transport.send_buffer import SendBuffer
 
 if TYPE_CHECKING:
     from services.gateway.session.connection import Connection

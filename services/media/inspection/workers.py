@@ -16,7 +16,7 @@ import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from services.media import metrics
-from services.media.inspection.inspect import Inspected, Task, inspect, warm
+from services.media.inspection.inspector import Inspected, Task, inspect, warm
 from services.media.inspection.refusal import Refused
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from services.messaging.stores.message_rows import sender_of
 from services.messaging.stores.messages import NO_MEDIA, Appended
 from services.messaging.stores.receipts import Mark, Marked
 from services.messaging.stores.system_messages import SystemAppended
-from services.messaging.typing.indicators import Indicator
+from services.messaging.typing_indicators.indicators import Indicator
 from shared.protocol import keys
 from shared.protocol.codec import instant, json_encoder
 from shared.protocol.payloads import (

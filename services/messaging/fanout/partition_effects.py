@@ -7,7 +7,7 @@ from services.messaging.fanout.message_changes import MessageChanges
 from services.messaging.fanout.unread_counters import UnreadCounters
 from services.messaging.fanout.user_events import AnnouncedMessage, UserEvents
 from services.messaging.stores.messages import Appended
-from services.messaging.typing.indicators import Indicator
+from services.messaging.typing_indicators.indicators import Indicator
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.payloads import Message
 from shared.redis import Key

@@ -7,7 +7,7 @@ import pytest
 from websockets.frames import Opcode
 
 from services.gateway.session.rules import MAX_REFUSALS
-from services.gateway.socket import websocket_protocol
+from services.gateway.transport import websocket_protocol
 from services.gateway.uplink import batches
 from tests.support.gateway import RunningGateway, identity, until
 from tests.support.tcp import Tcp

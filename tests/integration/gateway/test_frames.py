@@ -8,8 +8,8 @@ import struct
 import pytest
 from websockets.frames import Frame, Opcode
 
-from services.gateway.socket import upgrade
-from services.gateway.socket.http_protocol import listen
+from services.gateway.transport import upgrade
+from services.gateway.transport.http_protocol import listen
 from shared.protocol import limits, relay, server
 from shared.protocol.topology import PRESENCE_COMMANDS
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from services.gateway.socket.http_protocol import HttpProtocol, listen
-from services.gateway.socket.websocket_protocol import GatewayProtocol
+from services.gateway.transport.http_protocol import HttpProtocol, listen
+from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.lifecycle import Server
 from tests.support.gateway import until
 

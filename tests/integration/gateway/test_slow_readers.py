@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from services.gateway.session.inbox_position import MAX_HELD
-from services.gateway.socket.send_buffer import HIGH_WATER_BYTES
+from services.gateway.transport.send_buffer import HIGH_WATER_BYTES
 from shared.protocol import keys, limits, relay
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
 from tests.support.tcp import Tcp

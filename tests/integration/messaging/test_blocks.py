@@ -9,7 +9,7 @@ import pytest
 from services.messaging.stores.messages import Draft
 from services.messaging.stores.pairs import lock, pair_of
 from services.messaging.stores.sql import CREATE_CONVERSATION
-from services.messaging.typing.indicators import Indicator
+from services.messaging.typing_indicators.indicators import Indicator
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import ENDS_NOTHING, Command, SetBlock, Typing

@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.user_events import AnnouncedMessage
-from services.messaging.typing.indicators import Indicator
+from services.messaging.typing_indicators.indicators import Indicator
 from shared.postgres import Pool
 from shared.protocol import keys
 from shared.protocol.relay import Command

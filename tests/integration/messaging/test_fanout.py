@@ -365,7 +365,7 @@ async def test_what_the_broker_refuses_to_hear_holds_nothing_up_and_repeats_noth
     partition = partitions.of(talk.other.id)
     await partition.client.delete(partition.key(keys.ROUTES, talk.other.id))
     outgoing = OutgoingEvents(Publisher(SecretStr("amqp://127.0.0.1:1"), "test", QUEUES), Previews(partitions), 0)
-    cycle = Cycle(replica.handlers, replica.fanout, replica.indicators, outgoing, replica.audit, Failpoints())
+    cycle = Cycle(replica.handlers, replica.fanout, replica.indicators, outgoing, replica.repair, Failpoints())
     batch = gateway.batch(talk.send(talk.one))
     await cycle.run([batch])
     await gateway.completed(batch)

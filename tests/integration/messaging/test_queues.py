@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.user_events import AnnouncedMessage
-from services.messaging.typing.indicators import Indicator
+from services.messaging.typing_indicators.indicators import Indicator
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.push import NEW_MESSAGE

@@ -59,9 +59,9 @@ async def test_differences_are_named(replica: Replica, counted: Talk, partitions
 
 async def test_the_sampler_counts_and_corrects(replica: Replica, counted: Talk, partitions: Partitions) -> None:
     await spoil(partitions, counted)
-    replica.audit.note([counted.other.id])
+    replica.repair.note([counted.other.id])
     before = drifts()
-    assert await replica.audit.sample() == 1
+    assert await replica.repair.sample() == 1
     assert drifts() == before + 1
     assert await replica.counts.compare(counted.other.id) == []
 
@@ -75,8 +75,8 @@ async def test_the_sampler_knows_who_was_active_on_every_partition(
     await gateway.plug(talk.one)
     await run(replica, gateway, talk.send(talk.one))
     await spoil(partitions, talk)
-    assert await replica.audit.sample() == 1
-    assert await replica.audit.sample() == 0
+    assert await replica.repair.sample() == 1
+    assert await replica.repair.sample() == 0
 
 
 @pytest.mark.parametrize("partitions", [1], indirect=True)

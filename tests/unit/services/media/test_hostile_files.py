@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.media.inspection.inspect import Inspected, Task
+from services.media.inspection.inspector import Inspected, Task
 from services.media.inspection.refusal import Refused
 from services.media.inspection.sniffing import KNOWN_TYPES
 from services.media.inspection.workers import Workers

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.media.inspection.inspect import Task, inspect
+from services.media.inspection.inspector import Task, inspect
 from services.media.inspection.refusal import Refused
 from services.media.inspection.sniffing import DOCUMENTS, KNOWN_TYPES, canonical, types_of
 from tests.support.hostile_files import archive

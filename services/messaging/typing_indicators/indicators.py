@@ -14,7 +14,7 @@ from shared.protocol.server import TypingStarted, TypingStopped
 from shared.redis import Key, Partitions, Script
 from shared.store_clock import StoreClock
 
-_TYPING: Final = Script("services.messaging.typing", "typing")
+_TYPING: Final = Script("services.messaging.typing_indicators", "typing")
 REMEMBERED_MS: Final = 10_000
 """How long Redis knows that an indicator is shown: well beyond the 3 s after which the gateway ends it."""
 SHORTEST_MS: Final = 800

@@ -17,9 +17,9 @@ from websockets.protocol import OPEN
 from websockets.speedups import apply_mask
 
 from services.gateway.rate_limit import Flood
-from services.gateway.socket import frames
-from services.gateway.socket.send_buffer import HIGH_WATER_BYTES, SendBuffer
-from services.gateway.socket.upgrade import UpgradeProtocol
+from services.gateway.transport import frames
+from services.gateway.transport.send_buffer import HIGH_WATER_BYTES, SendBuffer
+from services.gateway.transport.upgrade import UpgradeProtocol
 
 MAX_CONTROL_FRAMES: Final = 20
 """Pings and pongs a second; more is a flood."""

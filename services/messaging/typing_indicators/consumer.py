@@ -8,7 +8,7 @@ import structlog
 from services.messaging import metrics
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.requests import Requester
-from services.messaging.typing.indicators import TypingIndicators
+from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared.protocol.errors import ErrorCode
 from shared.protocol.references import reference_of
 from shared.protocol.relay import SignalBatch, Typing, signal_batch_decoder

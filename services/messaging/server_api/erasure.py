@@ -9,7 +9,7 @@ from services.messaging.fanout.event_builders import open_event
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.user_events import NOBODY
 from services.messaging.handlers import Handlers
-from services.messaging.platform.user_data import UserConversation, UserData
+from services.messaging.server_api.user_data import UserConversation, UserData
 from services.messaging.stores.blocks import Blocks
 from shared.protocol import keys
 from shared.protocol.payloads import UserDeletedPayload

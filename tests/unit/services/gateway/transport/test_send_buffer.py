@@ -1,10 +1,10 @@
-"""services.gateway.socket.send_buffer: order kept, size bounded in events and bytes, transient events the first to go."""
+"""services.gateway.transport.send_buffer: order kept, size bounded in events and bytes, transient events the first to go."""
 
 import asyncio
 
 import pytest
 
-from services.gateway.socket.send_buffer import HIGH_WATER_BYTES, SendBuffer
+from services.gateway.transport.send_buffer import HIGH_WATER_BYTES, SendBuffer
 from shared.protocol import limits
 
 

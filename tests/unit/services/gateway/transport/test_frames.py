@@ -1,12 +1,12 @@
-"""services.gateway.socket.frames: a byte stream cut into client frames, however it arrives."""
+"""services.gateway.transport.frames: a byte stream cut into client frames, however it arrives."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from services.gateway.socket import frames
-from services.gateway.socket.frames import FrameSplitter, text_frame
+from services.gateway.transport import frames
+from services.gateway.transport.frames import FrameSplitter, text_frame
 
 MAX_BYTES = 1000
 

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from services.messaging.platform.conversations import PlatformConversations
-from services.messaging.platform.erasure import Erasure
-from services.messaging.platform.export import Export
-from services.messaging.platform.imports import Imports
-from services.messaging.platform.reports import PlatformReports
-from services.messaging.platform.sends import Sends
+from services.messaging.server_api.conversations import PlatformConversations
+from services.messaging.server_api.erasure import Erasure
+from services.messaging.server_api.export import Export
+from services.messaging.server_api.imports import Imports
+from services.messaging.server_api.reports import PlatformReports
+from services.messaging.server_api.sends import Sends
 from shared.protocol.requests import (
     EraseUser,
     ExportUser,

@@ -5,7 +5,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from services.messaging.platform.user_data import (
+from services.messaging.server_api.user_data import (
     OwnSettings,
     UserBlock,
     UserConversation,

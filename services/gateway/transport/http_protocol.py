@@ -3,7 +3,7 @@
 import socket
 from typing import Final
 
-from services.gateway.socket.upgrade import UpgradeProtocol
+from services.gateway.transport.upgrade import UpgradeProtocol
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, error_event
 from shared.rest import http_protocol

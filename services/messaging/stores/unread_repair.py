@@ -21,7 +21,7 @@ SETTLING_SECONDS: Final = 2.0
 """A count that still differs after so long is wrong, and not just under way."""
 
 
-class UnreadAudit:
+class UnreadRepair:
     """Samples among the users that `note` named lately."""
 
     def __init__(self, counts: UnreadCounts, period_seconds: float, settling_seconds: float = SETTLING_SECONDS) -> None:
