@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from services.notifier.consumer import PushConsumer, decode_retries, decode_undelivered
 from services.notifier.decision import Receivers
 from services.notifier.delivery.claims import Claims
-from services.notifier.delivery.dispatcher import Dispatcher
 from services.notifier.delivery.outcome_handler import OutcomeHandler
+from services.notifier.delivery.push_dispatcher import PushDispatcher
 from services.notifier.delivery.recheck import Recheck
 from services.notifier.delivery.retries import RETRY_QUEUES, Retries
 from services.notifier.delivery.senders import Senders
@@ -144,7 +144,7 @@ class Notifier:
         """Close the connections to the push services."""
         await asyncio.gather(self._web_client.aclose(), self._native.aclose())
 
-    def _delivery(self) -> tuple[Dispatcher, Handlers]:
+    def _delivery(self) -> tuple[PushDispatcher, Handlers]:
         """What stands between the consumers and the push services."""
         settings, tasks, ttl = self._settings, self._tasks, self._settings.push_ttl_seconds
         signer = VapidSigner(settings.vapid_subject)
@@ -159,7 +159,7 @@ class Notifier:
         outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts, unreached)
         recheck = Recheck(tasks, receivers, self._targets, ttl)
         queues = ServiceQueues(settings.push_concurrency)
-        dispatcher = Dispatcher(tasks, senders, recheck, claims, outcomes, queues)
+        dispatcher = PushDispatcher(tasks, senders, recheck, claims, outcomes, queues)
         return dispatcher, Handlers(tasks, receivers, self._targets, dispatcher, outcomes, ttl)
 
     def _app(self) -> FastAPI:

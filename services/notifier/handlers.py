@@ -9,9 +9,9 @@ import structlog
 
 from services.notifier import metrics
 from services.notifier.decision import Receiver, Receivers, Verdict, decide, utc_now
-from services.notifier.delivery.dispatcher import Dispatcher
 from services.notifier.delivery.outcome import Disposition, Outcome
 from services.notifier.delivery.outcome_handler import OutcomeHandler
+from services.notifier.delivery.push_dispatcher import PushDispatcher
 from services.notifier.push_jobs import PushJob, PushRequest
 from services.notifier.targets import Targets
 from services.notifier.tasks import TaskSet
@@ -31,7 +31,7 @@ class Handlers:
         tasks: TaskSet,
         receivers: Receivers,
         targets: Targets,
-        dispatcher: Dispatcher,
+        dispatcher: PushDispatcher,
         outcomes: OutcomeHandler,
         ttl_seconds: int,
     ) -> None:

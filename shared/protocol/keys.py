@@ -3,6 +3,7 @@
 Lua scripts name a key's prefix as `{{NAME}}` (`shared.redis.scripts` fills it in), so that each literal stands here alone.
 Every key of a user lies in the user's partition (`shared.redis.partitions`), which in a cluster puts its hash tag before these
 names; nothing needs the keys of two users together.
+The texts of `PROCESSED_BATCHES` and `RENEWAL_FEED` are older than these names: replicas of two releases share the keys.
 """
 
 from typing import Final
@@ -71,13 +72,13 @@ the user has it."""
 PROGRESS_SECONDS: Final = 14 * 86_400
 """How long `progress:…` lives after a change, and at least half of it: longer than a push may wait."""
 RATE: Final = "rate:"
-"""string `rate:{userId}`: when the user's message allowance is full again, Unix ms (GCRA)."""
+"""string `rate:{userId}` for messages, `rate:{budget}:{userId}` for each other budget: when it is full again, Unix ms (GCRA)."""
 REST_RATE: Final = "rate:rest:"
-"""string `rate:rest:{name}:{userId}`: when an allowance of REST requests is full again, Unix ms (GCRA)."""
+"""string `rate:rest:{name}:{userId}`: when the user's budget of REST requests of this name is full again, Unix ms (GCRA)."""
 REVOKED: Final = "revoked:"
-"""string `revoked:{userId}`: Unix seconds; tokens issued before are refused."""
+"""string `revoked:{userId}`: Unix seconds; the user's tokens issued before are refused. Expires when all of them have."""
 GATEWAYS: Final = "gateways"
-"""pub/sub topic that every gateway listens to: revocations."""
+"""pub/sub topic that every gateway listens to: `relay.CloseOrder` of revoked tokens."""
 
 LEASES: Final = "leases:"
 """sorted set `leases:{userId}`: connection id → when its lease ends, Unix ms."""
@@ -129,7 +130,8 @@ SERVED: Final = "served:"
 SILENT: Final = "silent:"
 """set `silent:{messageId}`: connections that showed no sign of life after the message was written to them."""
 PUSHED: Final = "pushed:"
-"""string `pushed:{messageId}:{subscriptionId}`: that notification was accepted by its push service."""
+"""string `pushed:{messageId}:{subscriptionId}`: `sending` while a replica sends this notification, `accepted` once its push
+service has taken it."""
 
 UNREACHED: Final = "unreached:"
 """set `unreached:{messageId}`: push subscriptions of its receiver that were given up, while webhooks want to know."""

@@ -45,7 +45,7 @@ TOKEN_EXPIRING_SECONDS: Final = 60
 MAX_COMMANDS_PER_BATCH: Final = 256
 """Commands in one AMQP message from a gateway."""
 MAX_BATCH_BYTES: Final = 256 * 1024
-"""Of its body."""
+"""Body of one AMQP message from a gateway."""
 
 MAX_FOLLOW_CHANGES: Final = 1_000
 """Changes of the follow graph in one call of the server API."""
@@ -53,7 +53,7 @@ MAX_REPORTED_MESSAGES: Final = 100
 MAX_REPORT_REASON_CHARACTERS: Final = 255
 MAX_REPORT_COMMENT_CHARACTERS: Final = 4_000
 MAX_FOLLOWS_BODY_BYTES: Final = 512 * 1024
-"""Of that call's body: 1,000 changes take 120 KB."""
+"""Body of a call that changes the follow graph: `MAX_FOLLOW_CHANGES` changes take 120 KB."""
 
 UPLOAD_URL_SECONDS: Final = 7 * 24 * 3600
 """How long a signed URL of an upload serves it, at least."""

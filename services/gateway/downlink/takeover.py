@@ -1,6 +1,6 @@
-"""Gateways that died without a word: what their connections may not have got is reported in their stead.
+"""Gateways that died without a word: another one reports what their connections may not have got.
 
-A gateway keeps in its memory which messages wait for a sign of life (`silence`). When it is killed, another one takes over
+A gateway keeps in its memory which messages wait for a sign of life (`undelivered`). When it is killed, another one takes over
 the connections that it held: the messages of its last seconds count as unseen. The notifier drops those whose receivers have
 come back meanwhile, or said that they have them. Presence hears that the connections are lost, so that users who came back and
 closed since are offline soon.

@@ -10,10 +10,10 @@ import structlog
 from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
 from services.gateway.session.actions import Action, Close, PauseReading, Pong, Reply
-from services.gateway.session.friend_snapshot import FriendSnapshot
 from services.gateway.session.heartbeat import Deadlines
 from services.gateway.session.inbox_follower import InboxFollower
 from services.gateway.session.rules import Session
+from services.gateway.session.transient_gate import TransientGate
 from services.gateway.transport.frames import Burst, text_frame
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.auth import Principal
@@ -37,8 +37,8 @@ class Connection:
 
     __slots__ = (
         "_dispatcher",
+        "_gate",
         "_protocol",
-        "_snapshot",
         "began_ms",
         "close_code",
         "commands",
@@ -55,7 +55,7 @@ class Connection:
     def __init__(self, dispatcher: "Dispatcher", session: Session, principal: Principal) -> None:
         self._dispatcher = dispatcher
         self._protocol: GatewayProtocol | None = None
-        self._snapshot: FriendSnapshot | None = FriendSnapshot()
+        self._gate: TransientGate | None = TransientGate()
         self.session = session
         self.id = session.connection_id
         self.user_id = session.user_id
@@ -78,9 +78,9 @@ class Connection:
     # --- state ---------------------------------------------------------------------------------------------------------
 
     @property
-    def has_snapshot(self) -> bool:
+    def has_bulk(self) -> bool:
         """True when `status.bulk` was written, or has been waited for long enough."""
-        return self._snapshot is None
+        return self._gate is None
 
     @property
     def closed(self) -> bool:
@@ -136,9 +136,9 @@ class Connection:
 
         An event about another user's presence (`about`) doesn't wait: the bulk, which is read later, contains it.
         """
-        if self._snapshot is not None:
+        if self._gate is not None:
             if about in ("", self.user_id):
-                self._snapshot.keep(frame)
+                self._gate.hold(frame)
         elif self._protocol is not None:
             metrics.EVENTS_OUT.counts["transient"] += 1
             self._protocol.send_buffer.write_transient(frame)
@@ -151,13 +151,13 @@ class Connection:
             self._protocol.send_buffer.count_shed()
             return
         self.send(text)
-        if self._snapshot is not None and self._snapshot.add_part(parts):
+        if self._gate is not None and self._gate.add_part(parts):
             self.release_transients()
 
     def release_transients(self) -> None:
         """Let transient events pass: `status.bulk` was written, or has been waited for long enough."""
-        snapshot, self._snapshot = self._snapshot, None
-        for frame in snapshot.early if snapshot else ():
+        gate, self._gate = self._gate, None
+        for frame in gate.waiting if gate else ():
             self.send_transient(frame)
 
     def ping(self) -> bool:

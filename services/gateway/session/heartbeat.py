@@ -115,7 +115,7 @@ class Heartbeat:
     def _announce_end(self, connection: "Connection", left: float) -> None:
         """Send `auth.expiring` once, when the token ends in less than a minute; `status.bulk` comes first."""
         deadlines = connection.deadlines
-        if left <= limits.TOKEN_EXPIRING_SECONDS and not deadlines.expiry_announced and connection.has_snapshot:
+        if left <= limits.TOKEN_EXPIRING_SECONDS and not deadlines.expiry_announced and connection.has_bulk:
             deadlines.expiry_announced = True
             ends = payloads.AuthPayload(instant_of_ms(int(deadlines.expires_at * 1000)))
             connection.send(json_encoder.encode(server.AuthExpiring(ends)))

@@ -1,4 +1,4 @@
-"""What presence is told of connections: that they came, went, changed status, and still live."""
+"""Tells presence that connections came, went, changed status, and still live."""
 
 import asyncio
 import time
@@ -34,9 +34,10 @@ RENEWALS: Final = 800
 ALIVE_SECONDS: Final = 1.0
 """Connections that show life are collected for so long, and then renewed, all of them: presence waits for no more than 8 s."""
 RETRY_SECONDS: Final = 0.5
+"""Between two attempts while the broker is away."""
 REPEATS: Final = 250
+"""Connections that are announced again within `REPEAT_SECONDS`, at most: each costs presence as much as a new one."""
 REPEAT_SECONDS: Final = 0.5
-"""At most `REPEATS` connections are announced again in this time: each costs presence as much as a new one."""
 RESTORE_SECONDS: Final = 7.0
 """Each gateway finds out within 5 s that Redis has forgotten it (`downlink.link`), and renews within one more."""
 

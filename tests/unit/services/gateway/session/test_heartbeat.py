@@ -33,7 +33,7 @@ class Peer:
     """What the heartbeat needs of a connection."""
 
     deadlines: Deadlines = field(default_factory=lambda: Deadlines(START, WALL + 86_400))
-    has_snapshot: bool = True
+    has_bulk: bool = True
     paused_at: float | None = None
     closed: bool = False
     pings: list[float] = field(default_factory=list)
@@ -133,11 +133,11 @@ def test_the_end_of_a_token_that_is_nearly_over_is_announced_at_once(heartbeat: 
 
 
 def test_the_end_of_a_token_is_announced_after_the_statuses(heartbeat: Heartbeat, clock: Clock) -> None:
-    peer: Any = Peer(clock=clock, deadlines=Deadlines(START, WALL + 30), has_snapshot=False)
+    peer: Any = Peer(clock=clock, deadlines=Deadlines(START, WALL + 30), has_bulk=False)
     heartbeat.plan(peer)
     run(heartbeat, clock, START + 1)
     assert peer.sent == []
-    peer.has_snapshot = True
+    peer.has_bulk = True
     run(heartbeat, clock, START + 1 + TICK_SECONDS)
     assert [json.loads(text)["type"] for text in peer.sent] == ["auth.expiring"]
 

@@ -29,7 +29,7 @@ from shared.tracing import name_ids, span
 log = structlog.get_logger(__name__)
 
 
-class Dispatcher:
+class PushDispatcher:
     """Puts jobs into service queues, and works them off."""
 
     def __init__(
