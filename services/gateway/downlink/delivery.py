@@ -1,4 +1,4 @@
-"""What comes down: each `relay.Downlink` to the connections that it is for, its events as the bytes they came as."""
+"""What comes down: each `relay.Downlink` to the connections that it is for."""
 
 from itertools import groupby
 from operator import attrgetter
