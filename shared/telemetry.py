@@ -30,6 +30,9 @@ WORK_HELD = Gauge("chat_work_held", "Pieces of work that are held because a back
 WORK_RETRIES = Counter("chat_work_retries_total", "Attempts that failed because a backend was away.", ["work"])
 CLOCK_OFFSET = Gauge("chat_clock_offset_seconds", "How far this machine's clock is ahead of Redis'.")
 READY = Gauge("chat_ready", "1 when the last `/readyz` of this replica said that it is ready.")
+BACKEND_UP = Gauge(
+    "chat_backend_up", "1 when a backend that all replicas share answered this one's last check.", ["backend"]
+)
 BUILD_INFO = Gauge("chat_build_info", "Always 1; the labels say what runs.", ["service", "instance", "version"])
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared import telemetry
 
@@ -26,10 +26,6 @@ OK: Final = "ok"
 
 HealthCheck = Callable[[], Awaitable[None]]
 """Returns when all is well, raises when it isn't. The error's words are shown to operators."""
-
-BACKEND_UP = Gauge(
-    "chat_backend_up", "1 when a backend that all replicas share answered this one's last check.", ["backend"]
-)
 
 
 def demand(holds: Callable[[], bool], otherwise: str) -> HealthCheck:
@@ -92,7 +88,7 @@ class Health:
     async def _ask_backends(self) -> dict[str, str]:
         results = dict(zip(self._backends, await asyncio.gather(*map(_verdict, self._backends.values())), strict=True))
         for name, result in results.items():
-            BACKEND_UP.labels(name).set(result == OK)
+            telemetry.BACKEND_UP.labels(name).set(result == OK)
             if result == OK:
                 self._missing.discard(name)
         return results

@@ -28,8 +28,8 @@ async def test_a_backend_that_all_share_makes_no_replica_unready(monkeypatch: py
     assert ready
     assert body["backends"] == {"amqp": "failed: ConnectionError: refused", "redis": "ok"}
     assert body["notes"] == ["synchronous_commit is off"]
-    assert health.BACKEND_UP.labels("amqp")._value.get() == 0
-    assert health.BACKEND_UP.labels("redis")._value.get() == 1
+    assert telemetry.BACKEND_UP.labels("amqp")._value.get() == 0
+    assert telemetry.BACKEND_UP.labels("redis")._value.get() == 1
 
 
 async def test_a_backend_that_hangs_delays_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
