@@ -11,8 +11,15 @@ import pytest
 from pydantic import SecretStr
 
 from services.notifier.decision import Receivers, Verdict, decide
+from services.notifier.delivery.outcome import Outcome
+from services.notifier.delivery.recheck import Recheck
+from services.notifier.devices import Devices
+from services.notifier.push_jobs import PushJob
 from services.notifier.push_settings import PushSettings, PushSettingsStore
 from services.notifier.quiet_hours import QuietHours
+from services.notifier.subscriptions import Subscription, Subscriptions, new_id
+from services.notifier.targets import Targets
+from services.notifier.tasks import TaskSet
 from shared import postgres
 from shared.protocol import keys, relay
 from shared.redis import Partitions, open_partitions
@@ -42,6 +49,10 @@ class World:
         self.redis = partitions.at(0).client
         self.settings = PushSettingsStore(pool)
         self.receivers = Receivers(partitions, self.settings)
+        self.subscriptions = Subscriptions(pool)
+        self.registered: list[Subscription] = []
+        targets = Targets(self.subscriptions, Devices(pool), [])
+        self._recheck = Recheck(TaskSet(), self.receivers, targets, ttl_seconds=60)
         self.message = undelivered(str(uuid.uuid4()), seq=7)
 
     @property
@@ -49,7 +60,9 @@ class World:
         return self.message.receiver_id
 
     async def has(self, *devices: Device) -> None:
+        """Connections in these states, and of each device a browser that takes pushes."""
         for device in devices:
+            await self.register()
             if device is Device.GONE:
                 continue
             connection = str(uuid.uuid4())
@@ -59,10 +72,28 @@ class World:
             if device is Device.INACTIVE:
                 await self.redis.sadd(keys.key(keys.INACTIVE, self.user_id), connection)
 
+    async def register(self) -> Subscription:
+        now = datetime.now(UTC)
+        browser = Subscription(
+            new_id(), self.user_id, f"https://push.example/{uuid.uuid4()}", bytes(65), bytes(16), "key", now, now
+        )
+        await self.subscriptions.put(browser)
+        self.registered.append(browser)
+        return browser
+
     async def verdict(self) -> Verdict:
+        """What is found when the message is due."""
         found = await self.receivers.of(self.partitions.index_of(self.user_id), [self.message])
         assert found is not None
         return decide(self.message, found[0], now=datetime.now(UTC), ttl_seconds=60)
+
+    async def verdicts(self) -> list[Verdict]:
+        """What is found for each device right before its request."""
+        return [await self._verdict_of(browser) for browser in self.registered]
+
+    async def _verdict_of(self, browser: Subscription) -> Verdict:
+        decided = await self._recheck.check(PushJob(self.message, browser))
+        return Verdict(decided.detail) if isinstance(decided, Outcome) else Verdict.PUSH
 
 
 async def nothing(_world: World) -> None:
@@ -129,6 +160,18 @@ async def edited(world: World) -> None:
     await world.redis.set(keys.key(keys.CHANGED, world.message.message_id), keys.CHANGED_TEXT + "new", ex=60)
 
 
+async def unsubscribed(world: World) -> None:
+    await world.subscriptions.delete(world.user_id, None)
+
+
+async def revoked(world: World) -> None:
+    await world.redis.set(keys.key(keys.REVOKED, world.user_id), f"{time.time() + 1:.3f}")
+
+
+async def revoked_before(world: World) -> None:
+    await world.redis.set(keys.key(keys.REVOKED, world.user_id), f"{time.time() - 60:.3f}")
+
+
 CIRCUMSTANCES: list[tuple[Callable[[World], Awaitable[None]], Verdict]] = [
     (nothing, Verdict.PUSH),
     (edited, Verdict.PUSH),
@@ -137,12 +180,15 @@ CIRCUMSTANCES: list[tuple[Callable[[World], Awaitable[None]], Verdict]] = [
     (other_conversation_muted, Verdict.PUSH),
     (conversation_unmuted, Verdict.PUSH),
     (not_quiet, Verdict.PUSH),
+    (revoked_before, Verdict.PUSH),
     (muted, Verdict.MUTED),
     (conversation_muted, Verdict.CONVERSATION_MUTED),
     (quiet, Verdict.QUIET_HOURS),
     (blocked, Verdict.BLOCKED),
     (read, Verdict.DELIVERED),
     (deleted, Verdict.DELETED),
+    (unsubscribed, Verdict.UNSUBSCRIBED),
+    (revoked, Verdict.UNSUBSCRIBED),
 ]
 STRONGER_THAN_A_DEVICE = {Verdict.BLOCKED, Verdict.DELIVERED, Verdict.DELETED}
 """Verdicts that are given whether a device is reachable or not."""
@@ -173,7 +219,28 @@ async def test_the_table(
     await circumstance(world)
     somebody_looks = Device.ACTIVE in (phone, laptop)
     expected = Verdict.REACHABLE if somebody_looks and verdict not in STRONGER_THAN_A_DEVICE else verdict
-    assert await world.verdict() is expected
+    assert await world.verdicts() == [expected, expected]
+    # That a device isn't registered any more is found last; the rest also when the message is due.
+    assert await world.verdict() is (Verdict.PUSH if expected is Verdict.UNSUBSCRIBED else expected)
+
+
+async def test_of_two_devices_the_one_that_unsubscribed_gets_no_push(
+    stores: tuple[Partitions, postgres.Pool],
+) -> None:
+    world = World(*stores)
+    await world.has(Device.GONE, Device.GONE)
+    await world.subscriptions.delete(world.user_id, world.registered[0].endpoint)
+    assert await world.verdicts() == [Verdict.UNSUBSCRIBED, Verdict.PUSH]
+
+
+async def test_of_two_devices_the_one_of_after_a_revocation_gets_a_push(
+    stores: tuple[Partitions, postgres.Pool],
+) -> None:
+    world = World(*stores)
+    await world.has(Device.GONE)
+    await world.redis.set(keys.key(keys.REVOKED, world.user_id), f"{time.time():.3f}")
+    await world.register()
+    assert await world.verdicts() == [Verdict.UNSUBSCRIBED, Verdict.PUSH]
 
 
 async def test_an_edited_text_and_the_counts_come_with_the_decision(stores: tuple[Partitions, postgres.Pool]) -> None:
