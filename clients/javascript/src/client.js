@@ -3,7 +3,7 @@
  */
 import { systemClock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { complete, newTempId } from "./drafts.js";
+import { complete, newTempId, onWire } from "./drafts.js";
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { Inbound } from "./inbound.js";
@@ -68,7 +68,7 @@ export class ChatClient {
     this.#outbox = new Outbox({
       clock,
       limit: outboxLimit,
-      transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, draft),
+      transmit: (draft) => transmit(COMMAND.MESSAGE_SEND, onWire(draft)),
       keep: this.#leftovers && ((drafts) => this.#leftovers?.keep(drafts) ?? Promise.resolve()),
       onUnanswered: () => this.#connection.probe(),
     });

@@ -44,6 +44,17 @@ test("a file is reserved, sent where the server says, and completed", async () =
   ]);
 });
 
+test("a message names its uploads by their ids alone, and addresses elsewhere in full", async () => {
+  const { client, server } = uploadServer();
+  client.connect();
+  await settled();
+  await server.welcome();
+  const elsewhere = { url: "https://cdn.test/1.jpg", type: "image" };
+  const { tempId } = client.send({ conversationId: TALK, type: "file", media: [MEDIA, elsewhere], tempId: "t" });
+  assert.deepEqual(server.socket.sent.find(({ type }) => type === "message.send").payload.media, [{ uploadId: ID }, elsewhere]);
+  assert.deepEqual(client.drafts.find((draft) => draft.tempId === tempId).media, [MEDIA, elsewhere], "shown while it waits");
+});
+
 test("bytes are sent again when the network fails, and completion is asked again until it is ready", async () => {
   const { client, clock, paths } = uploadServer({
     put: [null, [503, error("unavailable", true)], [204]],
