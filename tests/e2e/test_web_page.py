@@ -324,6 +324,22 @@ async def test_from_a_part_in_the_middle_the_newest_are_one_step_away(
     await expect(tab.message("line 90")).to_have_count(1)
 
 
+async def test_where_uploads_are_not_offered_nothing_can_be_attached(tabs: Tabs) -> None:
+    one, other = names()
+    await tabs.open(other)
+    alice = await tabs.blank()
+
+    def without_uploads(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        server.on_message(lambda text: route.send(str(text).replace('"upload"', '"other"')))
+
+    await alice.page.route_web_socket(re.compile("/chat/ws"), without_uploads)
+    await alice.visit(tabs.address(user=one, **{"with": other}))
+    await alice.say("no file")
+    await expect(alice.message("no file").get_by_role("img", name="Delivered")).to_be_visible()
+    await expect(alice.find("#attach")).to_be_hidden()
+
+
 FAKE_PUSH = """
   // A push service can't be reached from here: this browser's subscription lives in localStorage instead.
   const encode = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");

@@ -15,6 +15,7 @@ export function showComposer({ client, model, actions }) {
   let shownId = null;
   let composing = null;
 
+  const takesFiles = () => client.features.includes("upload");
   const fit = () => {
     text.style.height = "auto";
     text.style.height = `${text.scrollHeight}px`;
@@ -46,7 +47,7 @@ export function showComposer({ client, model, actions }) {
   };
 
   takeFiles((files) => {
-    if (model.openId && !text.disabled) attachments.add(model.openId, files);
+    if (model.openId && !text.disabled && takesFiles()) attachments.add(model.openId, files);
   });
   /** What is answered or edited: the text of the old message comes into the field, and leaves it when the change is given up. */
   const showComposing = (isOther) => {
@@ -65,6 +66,7 @@ export function showComposer({ client, model, actions }) {
     const conversation = model.openConversation;
     const isBlocked = conversation !== null && model.blocked.has(model.peer(conversation).username);
     text.disabled = byId("attach").disabled = isBlocked;
+    byId("attach").hidden = !takesFiles();
     text.placeholder = isBlocked ? "Unblock to write" : "Message";
     const isOther = shownId !== model.openId;
     showComposing(isOther);
