@@ -26,6 +26,7 @@ from shared.directory import Directory
 from shared.features import announce_forever
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
+from shared.priority import stand_back
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.features import served_by
 from shared.redis import Partitions, open_partitions
@@ -155,6 +156,7 @@ async def main() -> int:
     settings = load(MediaSettings)
     configure_logging(settings, "media")
     configure_tracing(settings, "media")
+    stand_back(settings.upload_niceness)
     signer = settings.signer()
     assert signer is not None  # the settings have checked it
     pool = await postgres.open_pool(

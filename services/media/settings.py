@@ -60,6 +60,13 @@ class MediaSettings(UploadSettings):
         "for a clean one, 406 or 422 for another. Until it answers, an upload is not ready.",
     )
     upload_scanner_seconds: float = Field(60, gt=0, le=100, description="Limit for one answer of the scanner.")
+    upload_niceness: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="How far media stands back for the chat's processes on one machine (nice); its workers do so further. "
+        "In containers their weights decide: `cpu_shares`, `requests.cpu`.",
+    )
     upload_sweep_seconds: float = Field(10, gt=0, description="How often what nobody needs is looked for.")
 
     @field_validator("upload_store_options", "upload_scanner_url", mode="before")

@@ -39,6 +39,7 @@ from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor, serve_until
+from shared.priority import stand_back
 from shared.protocol.requests import notifier_request_decoder
 from shared.protocol.topology import (
     NOTIFIER_DEAD,
@@ -197,6 +198,7 @@ async def main() -> int:
     settings = load(NotifierSettings)
     configure_logging(settings, "notifier")
     configure_tracing(settings, "notifier")
+    stand_back(settings.push_niceness)
     pool = await postgres.open_pool(
         settings.database_url, size=settings.database_pool_size, application_name=settings.instance
     )

@@ -68,6 +68,13 @@ class NotifierSettings(ServiceSettings):
     )
     push_timeout_seconds: float = Field(5, gt=0, le=60, description="Limit for one request to a push service.")
     push_concurrency: int = Field(100, ge=1, le=1000, description="Requests under way to one push service.")
+    push_niceness: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="How far the notifier stands back for the chat's processes on one machine (nice). In containers "
+        "their weights decide: `cpu_shares`, `requests.cpu`.",
+    )
     push_attempts: int = Field(6, ge=1, le=20, description="Requests for one notification before it is given up.")
 
     @field_validator("push_allowed_hosts")

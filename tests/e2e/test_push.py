@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
+import psutil
 import pytest
 
 from tests.e2e.conftest import Pair
@@ -139,6 +140,12 @@ async def test_a_push_that_waits_follows_edits_and_deletions(push: PushService, 
     async with asyncio.timeout(30):
         while await traces(stack, f"a secret {mark}"):  # noqa: ASYNC110 - a store can only be asked
             await asyncio.sleep(0.2)
+
+
+async def test_the_notifier_and_media_stand_back_for_the_chat(stack: Stack) -> None:
+    chat = psutil.Process(stack.pid("gateway-1")).nice()
+    for name in ("notifier-1", "media-1"):
+        assert psutil.Process(stack.pid(name)).nice() == min(19, chat + 10)
 
 
 async def test_a_window_that_nobody_looks_at_doesn_t_hold_back_a_push(push: PushService, people: People) -> None:

@@ -1,14 +1,14 @@
 """`python -m tools.bench.uploads`: how fast uploads and downloads are, what memory they take, and what they cost the chat.
 
 Against a running stack without quotas: `CHAT_UPLOAD_MAX_BYTES=209715200 CHAT_UPLOADS_PER_HOUR=0 CHAT_UPLOAD_BYTES_PER_DAY=0
-CHAT_MESSAGES_PER_MINUTE=0 make up`. The load runs in a process of its own, below the chat in priority.
+CHAT_MESSAGES_PER_MINUTE=0 make up`. The clients of the load stand for other machines: their process has the lowest priority
+(nice 19). What it can take beside the chat is what is left of the cores.
 """
 
 import asyncio
 import contextlib
 import io
 import os
-import statistics
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,9 +17,10 @@ from typing import Final
 
 import httpx
 import psutil
-from chat_client import ChatClient
 from PIL import Image
 
+from tools.bench.beside import RECEIVER, compare
+from tools.bench.other_machine import is_other_machine, on_other_machine
 from tools.chatctl.target import processes, url_of
 from tools.devtoken import mint
 
@@ -29,24 +30,26 @@ MANY: Final = 50
 PIECE_BYTES: Final = 256 * 1024
 LOADERS: Final = 8
 PICTURE_SIDE: Final = 2000
-PROBE_SECONDS: Final = 20
-PAUSE_SECONDS: Final = 0.05
-ROUNDS: Final = 3
+UNDER_WAY_SECONDS: Final = 3
+"""After so long the first pictures are being looked into."""
 SAMPLE_SECONDS: Final = 0.05
 UNTYPED: Final = "application/octet-stream"
 LOAD: Final = "load"
+MEASURES: Final = ("transfers", "beside")
 
 
 async def main() -> None:
-    """Measure everything, or be the load."""
-    if sys.argv[1:] == [LOAD]:
-        os.nice(19)
+    """Measure what is named (`transfers`, `beside`; everything without a name), or be the load."""
+    wanted = sys.argv[1:] or MEASURES
+    if LOAD in wanted:
+        is_other_machine()
         await load()
-        return
-    async with uploader() as (http, conversation):
-        await transfers(http, conversation, 1, LARGE_BYTES)
-        await transfers(http, conversation, MANY, LARGE_BYTES)
-    await beside()
+    if "transfers" in wanted:
+        async with uploader() as (http, conversation):
+            await transfers(http, conversation, 1, LARGE_BYTES)
+            await transfers(http, conversation, MANY, LARGE_BYTES)
+    if "beside" in wanted:
+        await compare("uploads", pictures)
 
 
 async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size: int) -> None:
@@ -69,36 +72,12 @@ async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size
     )
 
 
-async def beside() -> None:
-    """The time from `message.send` to its acknowledgement, alone and beside a full load of pictures, in turn."""
-    alone: list[float] = []
-    loaded: list[float] = []
-    for _ in range(ROUNDS):
-        alone += await probe()
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tools.bench.uploads", LOAD)
-        try:
-            await asyncio.sleep(3)
-            loaded += await probe()
-        finally:
-            process.terminate()
-            await process.wait()
-    for name, times in (("alone", alone), ("beside uploads", loaded)):
-        cut = statistics.quantiles(times, n=100)
-        print(f"ack {name}: p50 {cut[49] * 1000:.1f} ms, p99 {cut[98] * 1000:.1f} ms of {len(times)}", flush=True)
-
-
-async def probe() -> list[float]:
-    """Seconds of each acknowledgement of a steady sender."""
-    times: list[float] = []
-    async with ChatClient(url_of(None), lambda: mint("bench-probe")) as client:
-        conversation = (await client.rest.open_conversation(username="bench-receiver"))["id"]
-        end = time.monotonic() + PROBE_SECONDS
-        while time.monotonic() < end:
-            began = time.monotonic()
-            await client.send(conversation, "text", "probe")
-            times.append(time.monotonic() - began)
-            await asyncio.sleep(PAUSE_SECONDS)
-    return times
+@asynccontextmanager
+async def pictures() -> AsyncIterator[None]:
+    """A full load of pictures while the block runs."""
+    async with on_other_machine("tools.bench.uploads", LOAD):
+        await asyncio.sleep(UNDER_WAY_SECONDS)
+        yield
 
 
 async def load() -> None:
@@ -119,11 +98,11 @@ async def load() -> None:
 async def uploader() -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     """A client of one user, and a conversation to upload for."""
     url = url_of(None)
-    receiver = {"Authorization": f"Bearer {mint('bench-receiver')}"}
+    receiver = {"Authorization": f"Bearer {mint(RECEIVER)}"}
     headers = {"Authorization": f"Bearer {mint('bench-uploader')}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=300) as http:
         await http.get("/chat/users/me", headers=receiver)
-        answer = await http.post("/chat/conversations", json={"username": "bench-receiver"})
+        answer = await http.post("/chat/conversations", json={"username": RECEIVER})
         yield http, answer.raise_for_status().json()["id"]
 
 

@@ -1,5 +1,6 @@
 """The project's own processes: the services, and the development server."""
 
+import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -27,6 +28,8 @@ def environment(plan: Plan, home: Home, urls: Mapping[str, str], inherited: Mapp
         "CHAT_VAPID_PRIVATE_KEY": vapid.private_key(home),
         "CHAT_PUBLIC_URL": f"http://127.0.0.1:{plan.port}",
         "CHAT_UPLOAD_SIGNING_KEYS": home.secret("uploads"),
+        # All share this machine: files that are looked into leave half of its cores to the chat.
+        "CHAT_UPLOAD_WORKERS": str(max(1, (os.cpu_count() or 1) // 2)),
         "CHAT_UPLOAD_STORE": f"file://{home.data('uploads')}",
         "CHAT_WEBHOOK_SECRET": LOCAL_WEBHOOK_SECRET,
     }

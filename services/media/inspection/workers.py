@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 TASKS_OF_A_WORKER: Final = 200
 """After so many files a worker is replaced: what leaks in a decoder ends there."""
-NICENESS: Final = 10
+NICENESS: Final = 5
+"""Of a worker, on top of that of media itself: a picture waits for a transfer, and both for the chat."""
 OPEN_FILES: Final = 64
 STOP_SECONDS: Final = 5
 

@@ -1,0 +1,44 @@
+"""How far a process stands back, seen in a process of its own: no priority can be taken back."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AUTOGROUP = Path("/proc/self/autogroup")
+SHOW = """
+import os, pathlib, subprocess, sys
+from shared.priority import stand_back
+stand_back({niceness})
+file = pathlib.Path("/proc/self/autogroup")
+child = subprocess.run([sys.executable, "-c", "import os; print(os.nice(0))"], capture_output=True, text=True, check=True)
+print(os.nice(0), child.stdout.strip(), file.read_text().split()[-1] if file.exists() else "-")
+"""
+
+
+def shown(niceness: int, *, leads: bool) -> list[str]:
+    """Nice value, that of a child, and that of the session."""
+    command = [sys.executable, "-c", SHOW.format(niceness=niceness)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=leads)
+    return done.stdout.split()
+
+
+@pytest.fixture
+def ours() -> tuple[str, str]:
+    """The present values: of this process and of a new session."""
+    process, _, session = shown(0, leads=True)
+    return process, session
+
+
+def test_a_process_and_what_it_starts_stand_back(ours: tuple[str, str]) -> None:
+    process, _ = ours
+    more = str(min(19, int(process) + 7))
+    assert shown(7, leads=True)[:2] == [more, more]
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="needs Linux with autogroups")
+def test_a_leader_takes_its_session_along_and_nobody_else_does(ours: tuple[str, str]) -> None:
+    assert shown(7, leads=True)[2] == "7"
+    assert shown(7, leads=False)[2] == Path("/proc/self/autogroup").read_text(encoding="ascii").split()[-1]
+    assert shown(0, leads=True)[2] == ours[1]

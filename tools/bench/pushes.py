@@ -1,0 +1,178 @@
+"""`python -m tools.bench.pushes`: 10,000 pushes that are due at once: their rate, the notifier's memory, what they cost the chat.
+
+Against a running stack whose notifier may post to the push service that this program plays:
+`CHAT_PUSH_ALLOWED_HOSTS=http://127.0.0.1:18999 CHAT_MESSAGES_PER_MINUTE=0 make up`. That service stands for other machines: its
+process has the lowest priority (nice 19).
+"""
+
+import asyncio
+import base64
+import os
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aio_pika
+import asyncpg
+import httpx
+import psutil
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from shared.protocol import relay
+from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import NOTIFIER_UNDELIVERED
+from tools.bench.beside import compare
+from tools.bench.other_machine import is_other_machine, on_other_machine
+from tools.chatctl.target import backend_url, processes, url_of
+from tools.devtoken import mint
+
+CROWD: Final = 10_000
+BATCH: Final = 200
+PORT: Final = 18_999
+ORIGIN: Final = f"http://127.0.0.1:{PORT}"
+SERVICE: Final = "service"
+TRIES: Final = 200
+POLL_SECONDS: Final = 0.1
+MIB: Final = 1024 * 1024
+INSERT: Final = """
+INSERT INTO notifier.subscriptions (id, user_id, endpoint, p256dh, auth, key_id, token_issued_at)
+SELECT gen_random_uuid(), new.user_id, $2 || '/push/' || new.user_id, s.p256dh, s.auth, s.key_id, s.token_issued_at
+FROM unnest($1::uuid[]) AS new (user_id), notifier.subscriptions AS s WHERE s.endpoint = $3
+"""
+DELETE: Final = "DELETE FROM notifier.subscriptions WHERE starts_with(endpoint, $1)"
+
+
+async def main() -> None:
+    """Measure, or be the push service."""
+    if sys.argv[1:] == [SERVICE]:
+        is_other_machine()
+        await serve()
+    connection = await asyncpg.connect(backend_url("database", "CHAT_DATABASE_URL"))
+    try:
+        async with on_other_machine("tools.bench.pushes", SERVICE):
+            await taken()
+            users = await subscribe(connection)
+            await compare(f"{CROWD} pushes", lambda: crowd(users))
+    finally:
+        await connection.execute(DELETE, ORIGIN)
+        await connection.close()
+
+
+async def subscribe(connection: asyncpg.Connection) -> list[str]:
+    """A browser for each of the crowd; returns the users' ids. The first comes through the API, the others are like it."""
+    first = f"{ORIGIN}/push/first"
+    point = (
+        ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    )
+    keys = {"p256dh": base64url(point), "auth": base64url(os.urandom(16))}
+    headers = {"Authorization": f"Bearer {mint('bench-pushed')}"}
+    async with httpx.AsyncClient(base_url=url_of(None), headers=headers) as http:
+        answer = await http.put("/chat/push/subscriptions", json={"endpoint": first, "keys": keys})
+        answer.raise_for_status()
+    users = [str(uuid.uuid4()) for _ in range(CROWD)]
+    await connection.execute(INSERT, users, ORIGIN, first)
+    return users
+
+
+@asynccontextmanager
+async def crowd(users: list[str]) -> AsyncIterator[asyncio.Event]:
+    """A push for each user, all due now. The event is set when the last one came; then rate and memory are printed."""
+    before, base, began = await taken(), resident(), time.monotonic()
+    await report(users)
+    over = asyncio.Event()
+
+    async def watch() -> None:
+        most = base
+        while (sent := await taken() - before) < CROWD:
+            most = max(most, resident())
+            await asyncio.sleep(POLL_SECONDS)
+        took = time.monotonic() - began
+        rate = f"{sent} pushes in {took:.1f} s, {sent / took:.0f} a second"
+        print(f"{rate}; notifier {base:.0f} MiB at rest, {most:.0f} MiB at most", flush=True)
+        over.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield over
+        await watching
+    finally:
+        watching.cancel()
+
+
+async def report(users: list[str]) -> None:
+    """Publish what messaging publishes of messages that no connection took, when their delay is over."""
+    connection = await aio_pika.connect(backend_url("amqp", "CHAT_AMQP_URL"))
+    async with connection, connection.channel() as channel:
+        for first in range(0, len(users), BATCH):
+            batch = relay.UndeliveredBatch([undelivered(user) for user in users[first : first + BATCH]])
+            message = aio_pika.Message(msgpack_encoder.encode(batch), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+            await channel.default_exchange.publish(message, NOTIFIER_UNDELIVERED.name)
+
+
+def undelivered(receiver_id: str) -> relay.Undelivered:
+    """A message of now."""
+    message_id, conversation_id, sender_id = (str(uuid.uuid4()) for _ in range(3))
+    return relay.Undelivered(
+        message_id=message_id,
+        conversation_id=conversation_id,
+        seq=1,
+        sender_id=sender_id,
+        sender_username="bench",
+        receiver_id=receiver_id,
+        type="text",
+        preview="Hello there!",
+        created_at_ms=time.time_ns() // 1_000_000,
+    )
+
+
+async def serve() -> None:
+    """Take pushes, and say how many there were. Never returns."""
+    count = 0
+
+    async def push(request: web.Request) -> web.Response:
+        nonlocal count
+        await request.read()
+        count += 1
+        return web.Response(status=201)
+
+    async def counted(_request: web.Request) -> web.Response:
+        return web.json_response(count)
+
+    app = web.Application()
+    app.router.add_post("/push/{token}", push)
+    app.router.add_get("/count", counted)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", PORT).start()
+    await asyncio.Event().wait()
+
+
+async def taken() -> int:
+    """How many pushes the service has taken. Waits for it to start. Raises httpx.TransportError when it doesn't."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for _ in range(TRIES):
+            try:
+                return int((await http.get(f"{ORIGIN}/count")).json())
+            except httpx.TransportError:
+                await asyncio.sleep(POLL_SECONDS)
+        return int((await http.get(f"{ORIGIN}/count")).json())
+
+
+def base64url(data: bytes) -> str:
+    """Without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def resident() -> float:
+    """MiB that the notifiers have in memory."""
+    pids = [process.pid for process in processes() if process.name.startswith("notifier-")]
+    return float(sum(psutil.Process(pid).memory_info().rss for pid in pids) / MIB)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
