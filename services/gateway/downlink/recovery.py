@@ -1,10 +1,12 @@
 """Connections that may have missed something read it from their users' inboxes, unasked and without being closed."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.gateway.downlink.replay_pace import ReplayPace
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from services.gateway.session.hub import Hub
 from services.gateway.uplink.presence import PresencePublisher
@@ -36,14 +38,19 @@ class Recovery:
         self._registry = registry
         self._partitions = partitions
         self._waiting: dict[Connection, None] = {}
+        self.pace = ReplayPace()
+        self.paced: dict[Connection, asyncio.TimerHandle] = {}
         self._opening: set[str] = set()
         self._any_waiting = asyncio.Event()
 
     def ask(self, connection: "Connection") -> None:
-        """Recover one connection, which holds its deliveries back meanwhile."""
+        """Recover one connection, which holds its deliveries back meanwhile. Later, when its user has read much of late."""
         connection.inbox.hold()
-        self._waiting[connection] = None
-        self._any_waiting.set()
+        wait = self.pace.wait(connection.user_id, time.monotonic())
+        if not wait:
+            self._ask_now(connection)
+        elif connection not in self.paced:
+            self.paced[connection] = asyncio.get_running_loop().call_later(wait, self._on_paced, connection)
 
     def hold_all(self, partition: int) -> None:
         """The link to one server was cut: its users' connections hold their deliveries until `ask_all`."""
@@ -102,6 +109,16 @@ class Recovery:
                 for start in range(0, len(connections), BATCH):
                     await self._renew(connections[start : start + BATCH])
 
+    def _ask_now(self, connection: "Connection") -> None:
+        self._waiting[connection] = None
+        self._any_waiting.set()
+
+    def _on_paced(self, connection: "Connection") -> None:
+        """The user may read on, unless other connections of theirs have read meanwhile."""
+        del self.paced[connection]
+        if not connection.closed:
+            self.ask(connection)
+
     async def _renew(self, connections: "list[Connection]") -> None:
         try:
             gone = await self._registry.renew([(connection.user_id, connection.id) for connection in connections])
@@ -127,6 +144,7 @@ class Recovery:
             await asyncio.sleep(RETRY_SECONDS)
             return
         for connection, recovery_result in zip(connections, found, strict=True):
+            self.pace.count(connection.user_id, sum(map(len, recovery_result.events)), time.monotonic())
             self._resume(connection, recovery_result)
 
     def _resume(self, connection: "Connection", recovery_result: RecoveryResult) -> None:

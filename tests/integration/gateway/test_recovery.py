@@ -1,5 +1,6 @@
 """`?cursor=`: everything that was missed, or nothing and the truth about it."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -7,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from services.gateway.downlink import link, recovery
+from services.gateway.downlink.replay_pace import BYTES_A_SECOND, BYTES_AT_ONCE
 from services.gateway.registry import connections
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from shared.protocol import keys, limits, relay
@@ -14,6 +16,9 @@ from shared.redis import open_partitions
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
+
+TIMER_SECONDS = 0.01
+"""The event loop's timers may be early by its clock's resolution."""
 
 
 @asynccontextmanager
@@ -249,6 +254,25 @@ async def test_what_is_published_while_the_inbox_is_read_comes_once(
     live = await behind.deliver([gateway], identity(alice))
     await until(lambda: live.json in [one.text for one in socket.received])
     assert [one.text for one in socket.received if "message.new" in one.text] == [*expected, live.json]
+
+
+async def test_a_user_who_has_read_much_reads_on_later_and_misses_nothing(
+    gateway: RunningGateway, behind: Backend, alice: str, bob: str
+) -> None:
+    """Others don't wait; what comes live meanwhile stands at its place."""
+    socket, other = await gateway.connect(alice), await gateway.connect(bob)
+    process = gateway.process
+    read_bytes = BYTES_AT_ONCE + BYTES_A_SECOND
+    process.dispatcher.recovery.pace.count(identity(alice), read_bytes, began := time.monotonic())
+    expected = [(await behind.append(identity(alice))).json for _ in range(3)]
+    process.dispatcher.recovery.ask_all(0)
+    theirs = await behind.deliver([gateway], identity(bob))
+    await other.expect("message.new")
+    expected.append((await behind.deliver([gateway], identity(alice))).json)
+    await until(lambda: len(socket.of_type("message.new")) >= len(expected))
+    assert time.monotonic() - began >= 1 - TIMER_SECONDS
+    assert [one.text for one in socket.received if "message.new" in one.text] == expected
+    assert [one.text for one in other.received if "message.new" in one.text] == [theirs.json]
 
 
 @pytest.fixture
