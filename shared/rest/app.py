@@ -1,4 +1,4 @@
-"""A FastAPI app as every service has it: errors of the contract, bounded bodies, health."""
+"""A FastAPI app as every service has it: errors of the contract, bounded bodies and queries, health."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from shared.rest.concurrency import ConcurrencyLimit
 from shared.rest.errors import BugCatcher, ErrorBody, add_error_handlers
 from shared.rest.health import Health, add_health
 from shared.rest.origins import OriginGate
+from shared.rest.query_limit import QueryLimit
 from shared.rest.rate_limit import HEADERS, RateLimitHeaders
 from shared.rest.turns import RATE_FACTOR, TokenTurns
 
@@ -73,6 +74,8 @@ def create_app(
     if bounds.user_rate:
         app.add_middleware(TokenTurns, per_second=bounds.user_rate * RATE_FACTOR)
     app.add_middleware(RateLimitHeaders)
+    # Before anything takes a query apart.
+    app.add_middleware(QueryLimit)
     app.add_middleware(
         CORSMiddleware,
         **_cors_origins(allowed_origins),

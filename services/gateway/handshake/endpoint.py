@@ -31,6 +31,7 @@ from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import TRANSIENT_ERRORS, RedisError
 from shared.rest.errors import error_response
+from shared.rest.query_limit import query_fault
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,9 @@ class WebSocketEndpoint:
 
     async def judge(self, request: Request | WebSocket) -> AcceptedHandshake:
         """Whether `request` may connect, as far as it says itself. Raises ProtocolError with the HTTP status to answer."""
+        fault = query_fault(request.scope["query_string"])
+        if fault is not None:
+            raise ProtocolError(ErrorCode.VALIDATION_ERROR, fault)
         handshake_request = read_request(request.headers, request.query_params, query_token=self._settings.query_token)
         # First the token: who has none must not use up the handshakes of those who have one.
         await self._token_check.fetch_key(handshake_request)

@@ -76,6 +76,18 @@ async def test_two_tokens_that_differ(gateway: RunningGateway, alice: str, bob: 
     assert refusal.body["error"]["code"] == "validation_error"
 
 
+@pytest.mark.parametrize(
+    "query", [{"x": "y" * 9_000}, {f"x{number}": "" for number in range(200)}], ids=["bytes", "parameters"]
+)
+async def test_a_query_that_takes_long_to_read_is_refused_unread(
+    gateway: RunningGateway, alice: str, query: dict[str, str]
+) -> None:
+    """Whoever asks: who that is may stand in the query."""
+    refusal = await refused(gateway.url, mint(alice), query=query)
+    assert refusal.status == 400
+    assert "query" in refusal.body["error"]["message"]
+
+
 async def test_a_full_gateway_says_when_to_come_back(start_gateway: StartGateway, alice: str, bob: str) -> None:
     gateway = await start_gateway(max_connections=1)
     first = await gateway.connect(alice)
