@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.origins import origin_fault
 from shared.postgres.address import parse as parse_database_url
+from shared.protocol import limits
 from shared.protocol.limits import MAX_URL_CHARACTERS
 from shared.protocol.topology import MOST_COMMAND_QUEUES
 from shared.rabbitmq.hosts import split_hosts
@@ -92,6 +93,13 @@ class ServiceSettings(BaseSettings):
         le=1024,
         description="Redis Cluster: into how many hash slots users and conversations fall, in every service the same number. "
         "To change it loses what Redis holds, as FLUSHALL does. Without a cluster there is one partition.",
+    )
+    inbox_seconds: int = Field(
+        limits.INBOX_SECONDS,
+        ge=3600,
+        le=limits.INBOX_SECONDS,
+        description="How long recovery can replay an event: a user's inbox ends so long after its last event or connection. "
+        "The same for gateway and messaging.",
     )
     allowed_origins: CommaList = Field(
         default_factory=list,

@@ -83,7 +83,9 @@ class Process:
             error_replies=error_replies,
             linger=linger,
         )
-        self.registry = ConnectionRegistry(self.partitions, self.gateway_id, settings.connections_per_user)
+        self.registry = ConnectionRegistry(
+            self.partitions, self.gateway_id, settings.connections_per_user, settings.inbox_seconds
+        )
         self.undelivered = UndeliveredTracker(
             self.registry, self.publisher, Previews(self.partitions), settings.push_delay_seconds
         )

@@ -130,6 +130,7 @@ class Messaging:
             settings.max_deferral_seconds,
             settings.inbox_events,
             settings.inbox_bytes,
+            settings.inbox_seconds,
         )
         self._repair = UnreadRepair(self._counts, settings.unread_sample_seconds)
         handlers = Handlers(

@@ -86,10 +86,12 @@ class ConnectionRegistry:
         partitions: Partitions,
         gateway_id: str,
         connections_per_user: int = limits.MAX_CONNECTIONS_PER_USER,
+        inbox_seconds: int = limits.INBOX_SECONDS,
     ) -> None:
         self._partitions = partitions
         self._gateway_id = gateway_id
         self._connections_per_user = connections_per_user
+        self._inbox_seconds = inbox_seconds
         self._attaching: list[list[_Attachment]] = [[] for _ in range(len(partitions))]
         self._any_attaching = [asyncio.Event() for _ in range(len(partitions))]
         self._gone: list[tuple[str, str]] = []
@@ -148,7 +150,7 @@ class ConnectionRegistry:
         Items are (user id, connection id); the answer holds places in them. Raises redis' errors.
         """
         client = self._partitions.of(items[0][0])
-        gone = await _renew(client, msgpack_encoder.encode(items), ROUTE_SECONDS, limits.INBOX_SECONDS)
+        gone = await _renew(client, msgpack_encoder.encode(items), ROUTE_SECONDS, self._inbox_seconds)
         return [place - 1 for place in gone]
 
     def detach(self, user_id: str, connection_id: str) -> None:
@@ -183,7 +185,7 @@ class ConnectionRegistry:
             items = [item for item in batch if item[0] in wanted]
             try:
                 body = msgpack_encoder.encode(items)
-                await _detach(self._partitions.at(index), self._gateway_id, body, limits.INBOX_SECONDS)
+                await _detach(self._partitions.at(index), self._gateway_id, body, self._inbox_seconds)
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 # A route that stays is removed by the first delivery that finds nobody here.
                 log.warning("routes.not_removed", count=len(items), error=repr(error))
@@ -212,7 +214,7 @@ class ConnectionRegistry:
             self._gateway_id,
             msgpack_encoder.encode(items),
             most,
-            limits.INBOX_SECONDS,
+            self._inbox_seconds,
             ROUTE_SECONDS,
             int(CloseCode.REPLACED),
             random.getrandbits(31),

@@ -21,7 +21,6 @@ _FANOUT: Final = Script(
     "services.messaging.fanout", "shared.redis:epoch", "services.messaging.stores:rebuilding", "fanout"
 )
 _TURN: Final = Script("services.messaging.fanout", "turn")
-_SECONDS: Final = (limits.INBOX_SECONDS, limits.LAST_MESSAGE_SECONDS)
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
 OUTDATED: Final = 3
@@ -52,13 +51,14 @@ class Fanout:
         max_deferral_seconds: float,
         inbox_events: int = limits.INBOX_EVENTS,
         inbox_bytes: int = limits.INBOX_BYTES,
+        inbox_seconds: int = limits.INBOX_SECONDS,
     ) -> None:
         self.processed = ProcessedBatches(partitions)
         self.eraser = InboxEraser(partitions)
         self._partitions = partitions
         self._rebuild = rebuild
         self._max_deferral_seconds = max_deferral_seconds
-        self._limits = (inbox_events, *_SECONDS)
+        self._limits = (inbox_events, inbox_seconds, limits.LAST_MESSAGE_SECONDS)
         self._memory = (MAX_BATCHES, MAX_SECONDS, inbox_bytes)
 
     def effects(self, trace: str = "") -> CycleEffects:

@@ -197,6 +197,15 @@ async def test_an_operator_says_how_many_connections_a_user_may_have(
     assert len(await behind.routes(identity(alice))) == number - replaced
 
 
+async def test_an_operator_says_how_long_an_inbox_lasts(
+    start_gateway: StartGateway, behind: Backend, alice: str
+) -> None:
+    gateway = await start_gateway(inbox_seconds=3_600)
+    await gateway.connect(alice)
+    for prefix in (keys.INBOX, keys.INBOX_OFFSET):
+        assert 0 < await behind.redis.ttl(keys.key(prefix, identity(alice))) <= 3_600
+
+
 async def test_what_a_dead_gateway_left_replaces_nobody(gateway: RunningGateway, behind: Backend, alice: str) -> None:
     sockets = [await gateway.connect(alice) for _ in range(5)]
     left: dict[Any, str] = {str(uuid_utils.uuid7()): "dead-gateway" for _ in range(limits.MAX_CONNECTIONS_PER_USER - 5)}

@@ -123,6 +123,16 @@ async def test_an_operator_says_how_many_events_an_inbox_keeps(
     assert len(await entries(partitions, talk.other)) <= 200
 
 
+async def test_an_operator_says_how_long_an_inbox_lasts(
+    replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
+) -> None:
+    replica.fanout._limits = Fanout(partitions, replica.rebuilds.of_cycle, 1, inbox_seconds=100)._limits
+    await run(replica, gateway, talk.send(talk.one))
+    client = partitions.of(talk.other.id).client
+    for prefix in (keys.INBOX, keys.INBOX_OFFSET):
+        assert 0 < await client.ttl(keys.key(prefix, talk.other.id)) <= 100
+
+
 async def test_an_inbox_is_bounded_and_ends(
     replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
