@@ -1,7 +1,7 @@
--- ARGV: user ids. Returns [index of the user in ARGV, gateway…]… of those with a live connection, each gateway once.
+-- ARGV[1]: msgpack list of user ids. Returns [place of the user in it, gateway…]… of those with a live connection, each gateway once.
 
 local results = {}
-for i, user in ipairs(ARGV) do
+for i, user in ipairs(cmsgpack.unpack(ARGV[1])) do
   local gateways = redis.call('HVALS', '{{ROUTES}}' .. user)
   if #gateways > 0 then
     local found, known = { i }, {}
