@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tools.bench.target import Target, read_target
 from tools.stack.stack import Stack as LocalStack
 
 
@@ -45,6 +46,11 @@ class Stack:
     def amqp_url(self) -> str:
         """The system's own virtual host."""
         return self._setting("CHAT_AMQP_URL")
+
+    @property
+    def target(self) -> Target:
+        """The system as tools that measure it know it."""
+        return read_target(self._local.home.path / "stack.json")
 
     def names(self, service: str) -> list[str]:
         """The living processes of a service: `gateway` gives `gateway-1`, `gateway-2`."""

@@ -12,25 +12,33 @@ from tools.abuse.attacker import Order
 from tools.abuse.honest import Honest
 from tools.abuse.memory import Memory
 from tools.abuse.row import Row
-from tools.bench.latency import summarize
+from tools.bench.latency import Latency, summarize
 from tools.bench.target import Target
 
 PREPARE_SECONDS: Final = 120
 STOP_SECONDS: Final = 30
 SETTLE_SECONDS: Final = 1.0
 ALONE_SHARE: Final = 0.5
-"""Of the time of an attack: as there are many attacks, all the times without one are long together."""
+"""Of the time of an attack: as there are many attacks, there are many times without one."""
 
 
 class Measurement:
-    """Measures attacks one after the other. `alone`: the acknowledgements of all the time without an attack, in seconds."""
+    """Measures attacks one after the other."""
 
     def __init__(self, target: Target, honest: Honest, seconds: float) -> None:
         self._target = target
         self._honest = honest
         self._seconds = seconds
         self._memory = Memory(target.processes)
-        self.alone: list[float] = []
+        self._alone: list[Latency] = []
+
+    @property
+    def alone(self) -> Latency | None:
+        """What the honest pairs wait without an attack: of all the times without one the median, by the 99th percentile.
+
+        What else goes on at times, on a machine that isn't ours alone, so neither excuses an attack nor is laid to it.
+        """
+        return sorted(self._alone, key=lambda latency: latency.p99)[len(self._alone) // 2] if self._alone else None
 
     async def measure(self, attack: Attack) -> Row:
         """Prepare an attack, measure without and with it. Raises RuntimeError when it can't be carried out."""
@@ -53,7 +61,9 @@ class Measurement:
 
     async def _beside(self, attack: Attack, process: Process) -> Row:
         await asyncio.sleep(SETTLE_SECONDS)
-        self.alone += await self._honest.acknowledged(self._seconds * ALONE_SHARE)
+        alone = summarize(await self._honest.acknowledged(self._seconds * ALONE_SHARE))
+        if alone is not None:
+            self._alone.append(alone)
         before = self._memory.now()
         assert process.stdin is not None
         async with self._memory.watched():

@@ -27,7 +27,7 @@ def tables(results: Results) -> str:
     """Both tables in Markdown."""
     rows = "".join(map(_row, results.rows))
     memory = "".join(_memory(kind, results.rows) for kind in _kinds(results.rows))
-    return f"{HEAD}{rows}\n{MEMORY_HEAD}{memory}"
+    return f"{HEAD}{rows}\n{MEMORY_HEAD}{memory}\n{_lost(results)}"
 
 
 def write(results: Results, document: Path = DOCUMENT) -> None:
@@ -38,6 +38,12 @@ def write(results: Results, document: Path = DOCUMENT) -> None:
     if not begin or not end:
         raise ValueError(f"{document} lacks the marks that show where the tables stand")
     document.write_text(f"{before}{BEGIN}\n\n{tables(results)}\n{END}{after}", encoding="utf-8")
+
+
+def _lost(results: Results) -> str:
+    faults = [fault for fault in results.faults if "ratio" not in fault]
+    verdict = "; ".join(faults) or "none was lost, doubled or out of order"
+    return f"The honest pairs had {results.acknowledged:,} messages acknowledged in that run; {verdict}.\n"
 
 
 def _row(row: Row) -> str:

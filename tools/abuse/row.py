@@ -34,13 +34,17 @@ class Row(msgspec.Struct):
 
 
 class Results(msgspec.Struct):
-    """Rows of one run, or of several that each did a part. `machine`: what it ran on; `faults`: what must not be."""
+    """Rows of one run, or of several that each did a part. `machine`: what it ran on; `faults`: what must not be.
+
+    `acknowledged`: messages of the honest pairs, over all of the run.
+    """
 
     rows: list[Row] = []
     faults: list[str] = []
     machine: dict[str, str] = {}
+    acknowledged: int = 0
 
     def merge(self, newer: "Results") -> "Results":
         """These results, with what a newer run measured again."""
         rows = {row.attack: row for row in self.rows} | {row.attack: row for row in newer.rows}
-        return Results(list(rows.values()), newer.faults, newer.machine)
+        return Results(list(rows.values()), newer.faults, newer.machine, newer.acknowledged)

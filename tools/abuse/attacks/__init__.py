@@ -3,9 +3,10 @@
 from typing import Final
 
 from tools.abuse.attack import Attack
-from tools.abuse.attacks import connections, events, replays, requests, social
+from tools.abuse.attacks import connections, controls, events, replays, requests, social
 
 ATTACKS: Final[tuple[Attack, ...]] = (
+    *controls.ATTACKS,
     *events.ATTACKS,
     *replays.ATTACKS,
     *social.ATTACKS,

@@ -1,5 +1,6 @@
 """What comes over open sockets: large, many, changing, malformed."""
 
+import asyncio
 import itertools
 import secrets
 from collections.abc import AsyncIterator
@@ -17,6 +18,9 @@ NOT_STORED_URL: Final = "https://media.example/" + "🙂" * 2_000
 """Ten of them make a frame of 80 KB."""
 AT_ONCE: Final = 300
 """More than what a connection has waiting (256)."""
+SPENT_MESSAGES: Final = 690
+SPENT_AT_ONCE: Final = 115
+ANSWER_SECONDS: Final = 60
 BLANKS: Final = "\u200b\u2060\u3164\u2800" * 1_000
 MARKS: Final = "a" + "\u0301" * 3_999
 ISOLATES: Final = "\u202e\u2066" * 2_000
@@ -54,29 +58,48 @@ def _message(hostile: Hostile, **fields: Any) -> dict[str, Any]:
     return {"conversationId": hostile.conversation_id, "type": "text", "tempId": temp_id, **fields}
 
 
-def _large(hostile: Hostile, url: str = MEDIA_URL) -> dict[str, Any]:
+def large_message(hostile: Hostile, url: str = MEDIA_URL) -> dict[str, Any]:
+    """The payload of a `message.send` nearly as large as an event may be."""
     media = [{"url": url, "type": "image"} for _ in range(10)]
     return _message(hostile, type="image", content="x" * LARGE_CHARACTERS, media=media)
+
+
+async def spend_burst(hostile: Hostile) -> None:
+    """Use up what may be sent at once, but for the usual 30: the honest pairs need far more than that here."""
+    sender = await hostile.greeted()
+    for start in range(0, SPENT_MESSAGES, SPENT_AT_ONCE):
+        for _ in range(SPENT_AT_ONCE):
+            await hostile.send(sender, "message.send", **_message(hostile, content="x"))
+        await answered(hostile, sender, start + SPENT_AT_ONCE)
+    hostile.told.clear()
+    sender.cut()
+
+
+async def answered(hostile: Hostile, sender: Listener, count: int) -> None:
+    """Wait until so many messages of a connection are stored or refused. Raises TimeoutError."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        while len(sender.seqs) + hostile.told["rate_limit_exceeded"] < count:
+            await sender.heard()
 
 
 async def large_events(hostile: Hostile) -> None:
     """Messages of 24 KB over ten sockets, twice as many as are allowed."""
     await hostile.socket(name=hostile.partner)
     async for _, socket in _connected(hostile, 24):
-        await hostile.send(socket, "message.send", **_large(hostile))
+        await hostile.send(socket, "message.send", **large_message(hostile))
 
 
 async def too_large_events(hostile: Hostile) -> None:
     """Messages of 80 KB, which are refused, 50 a second."""
     async for _, socket in _connected(hostile, 50):
-        await hostile.send(socket, "message.send", **_large(hostile, NOT_STORED_URL))
+        await hostile.send(socket, "message.send", **large_message(hostile, NOT_STORED_URL))
 
 
 async def many_waiting(hostile: Hostile) -> None:
     """300 messages of 24 KB at once on each of ten sockets, again and again."""
     async for _, socket in _connected(hostile, 5):
         for _ in range(AT_ONCE):
-            await hostile.send(socket, "message.send", **_large(hostile))
+            await hostile.send(socket, "message.send", **large_message(hostile))
 
 
 async def oversized_frames(hostile: Hostile) -> None:
@@ -182,9 +205,9 @@ RATE: Final = frozenset({"rate_limit_exceeded"})
 INVALID: Final = frozenset({"validation_error"})
 
 ATTACKS: Final = (
-    Attack("large-events", large_events),
+    Attack("large-events", large_events, prepare=spend_burst),
     Attack("too-large-events", too_large_events, INVALID),
-    Attack("many-waiting", many_waiting, RATE),
+    Attack("many-waiting", many_waiting, RATE, spend_burst),
     Attack("oversized-frames", oversized_frames, frozenset({"close 1009"})),
     Attack("unknown-frames", unknown_frames, frozenset({"close 1008"})),
     Attack("malformed-frames", malformed_frames, INVALID),
@@ -194,7 +217,7 @@ ATTACKS: Final = (
     Attack("typing", typing, RATE),
     Attack("receipts", receipts, RATE),
     Attack("changes", changes),
-    Attack("repeated-sends", repeated_sends, frozenset({"duplicate_temp_id"})),
+    Attack("repeated-sends", repeated_sends, frozenset({"duplicate_temp_id"}), spend_burst),
     Attack("blocks", blocks, RATE),
     Attack("repeated-blocks", repeated_blocks, RATE),
     Attack("unknown-names", no_friends, frozenset({"user_not_found", "rate_limit_exceeded"})),

@@ -2,19 +2,17 @@
 
 import asyncio
 import itertools
-import secrets
 import socket as sockets
 from typing import Final
 from urllib.parse import urlsplit
 
 from tools.abuse.attack import Attack
-from tools.abuse.attacks.events import LARGE_CHARACTERS, MEDIA_URL, SOCKETS
+from tools.abuse.attacks.events import SOCKETS, answered, large_message
 from tools.abuse.hostile import Hostile, ticks
 from tools.abuse.listener import Listener
 
 FILLING_MESSAGES: Final = 150
 """Of 24 KB each: nearly as much as an inbox holds (4 MiB)."""
-FILL_SECONDS: Final = 60
 RECEIVE_BYTES: Final = 4096
 SLOW_BYTES_A_SECOND: Final = 20_000
 SLOW_STEPS: Final = 5
@@ -26,32 +24,18 @@ async def fill_inbox(hostile: Hostile) -> None:
     """Fill the account's inbox, and keep the cursor of its first event."""
     sender = await hostile.greeted()
     await _send_large(hostile, sender)
-    await _answers(hostile, sender, 1)
+    await answered(hostile, sender, 1)
     hostile.cursor = sender.cursor
     for _ in range(FILLING_MESSAGES):
         await _send_large(hostile, sender)
-    await _answers(hostile, sender, 1 + FILLING_MESSAGES)
+    await answered(hostile, sender, 1 + FILLING_MESSAGES)
     hostile.told.clear()
     sender.cut()
 
 
-async def _answers(hostile: Hostile, sender: Listener, count: int) -> None:
-    async with asyncio.timeout(FILL_SECONDS):
-        while len(sender.seqs) + hostile.told["rate_limit_exceeded"] < count:
-            await sender.heard()
-
-
 async def _send_large(hostile: Hostile, sender: Listener) -> None:
     """A message of 24 KB, when the socket has taken the one before."""
-    await hostile.send(
-        sender,
-        "message.send",
-        conversationId=hostile.conversation_id,
-        type="image",
-        content="x" * LARGE_CHARACTERS,
-        media=[{"url": MEDIA_URL, "type": "image"} for _ in range(10)],
-        tempId=secrets.token_hex(8),
-    )
+    await hostile.send(sender, "message.send", **large_message(hostile))
 
 
 async def old_cursors(hostile: Hostile) -> None:

@@ -1,0 +1,66 @@
+"""One hostile account beside honest pairs: they lose nothing, and what it makes processes hold is bounded.
+
+The short form of `make abuse`, which measures how long the honest pairs wait. How long is not asked here: the machine is shared.
+"""
+
+import secrets
+from dataclasses import replace
+from typing import Final
+
+from tests.support.stack import Stack
+from tools.abuse.attack import Attack, nothing
+from tools.abuse.attacker import carry_out, prepared
+from tools.abuse.attacks import ATTACKS
+from tools.abuse.attacks.events import spend_burst
+from tools.abuse.honest import Honest
+from tools.abuse.memory import Memory
+from tools.bench.people import rest_of
+
+PAIRS: Final = 10
+MESSAGES_A_SECOND: Final = 8.0
+"""Of all pairs together: each sender stays within the usual budget (30 at once, and one in two seconds)."""
+ATTACK_SECONDS: Final = 1.5
+MOST_GROWTH_BYTES: Final = 128 * 1024 * 1024
+"""Of all replicas of one kind, over all attacks: a replay of ten whole inboxes at once would be 40 MiB, their copies more."""
+NAMES: Final = (
+    "large-events",
+    "many-waiting",
+    "unknown-frames",
+    "malformed-frames",
+    "old-cursors",
+    "blocks",
+    "history-readers",
+    "presence-ids",
+    "hostile-bodies",
+)
+
+
+async def test_honest_pairs_lose_nothing_and_memory_stays_bounded(stack: Stack) -> None:
+    """Every message of theirs is acknowledged, received once, and in order, as history has it."""
+    target = stack.target
+    async with rest_of(target) as rest:
+        honest = await Honest.gather(target, rest, f"honest-{secrets.token_hex(3)}", PAIRS, MESSAGES_A_SECOND)
+        honest.start()
+        memory = Memory(target.processes)
+        before = memory.now()
+        async with memory.watched():
+            for attack in chosen():
+                hostile = await prepared(attack, target, honest.names)
+                told = await carry_out(attack, hostile, ATTACK_SECONDS)
+                # What it is told depends on how much it gets done: there are tests for each limit.
+                assert told, f"{attack.name} was told nothing"
+            assert await honest.acknowledged(0.5)
+        verdict, errors = await honest.finish(rest)
+    assert verdict.faults == []
+    assert errors == {}
+    assert verdict.acknowledged == verdict.received > PAIRS
+    grown = {kind: memory.highest[kind] - size for kind, size in before.items()}
+    assert max(grown.values()) < MOST_GROWTH_BYTES, grown
+
+
+def chosen() -> list[Attack]:
+    """Those that take memory or turns, of each kind one or two."""
+    found = [attack for attack in ATTACKS if attack.name in NAMES]
+    assert len(found) == len(NAMES)
+    # Limits are the usual ones here: there is no larger burst to be used up first.
+    return [replace(attack, prepare=nothing) if attack.prepare is spend_burst else attack for attack in found]
