@@ -18,6 +18,10 @@ from tools.devtoken import mint
         ("blocks_per_minute", "block.add", {"username": "eve"}),
         ("blocks_per_minute", "block.remove", {"username": "eve"}),
         ("statuses_per_minute", "presence.set", {"status": "away"}),
+        ("changes_per_minute", "message.edit", {"seq": 1, "content": "hi"}),
+        ("changes_per_minute", "message.delete", {"seq": 1}),
+        ("changes_per_minute", "reaction.add", {"seq": 1, "emoji": "😀"}),
+        ("changes_per_minute", "reaction.remove", {"seq": 1, "emoji": "😀"}),
     ],
 )
 async def test_a_budget_counts_over_all_connections_and_gateways(
@@ -30,7 +34,7 @@ async def test_a_budget_counts_over_all_connections_and_gateways(
     payload: Any,
 ) -> None:
     gateways = [await start_gateway(**{setting: 3}) for _ in range(2)]
-    if event_type == "message.send":
+    if event_type.startswith(("message.", "reaction.")):
         payload = {**payload, "conversationId": conversation}
     for number in range(3):
         # Nobody answers here, and a connection has one batch under way: each says one thing.

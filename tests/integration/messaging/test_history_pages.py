@@ -1,13 +1,17 @@
 """Pages of history: every message once, in either direction, whatever the page size; as `messages_at` shows each message."""
 
+import json
 from typing import Literal
 
 import pytest
 
+from services.messaging.rest.history import Position, read_page
+from services.messaging.rest.schemas import HistoryQuery
 from services.messaging.stores.history import History, Part
 from services.messaging.stores.messages import Draft
 from services.messaging.stores.receipts import Mark
 from shared.postgres import Pool
+from shared.protocol import limits
 from tests.support.messaging import Replica, Talk
 
 LAST, CLEARED = 12, 3
@@ -94,6 +98,32 @@ async def test_a_page_shows_each_message_as_it_is_shown_alone(pool: Pool, replic
                 assert found.messages == alone[first - CLEARED : first - CLEARED + limit]
     assert sum(message.is_read for message in alone) > 3
     assert {message.read_at is None for message in alone} == {True, False}
+
+
+async def test_a_page_of_large_messages_has_fewer_of_them(pool: Pool, replica: Replica, talk: Talk) -> None:
+    """Whatever was asked for; the next pages have the others."""
+    content = "\U0001f642" * limits.MAX_CONTENT_CHARACTERS
+    count = 2 * limits.MAX_PAGE_BYTES // len(content.encode())
+    for start in range(0, count, 20):
+        numbers = range(start, min(start + 20, count))
+        await replica.messages.append(
+            [Draft(talk.send(talk.one, content, f"large {number}"), f"m{number}") for number in numbers]
+        )
+    seen: list[int] = []
+    query = HistoryQuery(afterSeq=0)
+    for way in (query, HistoryQuery()):
+        body = await read_page(History(pool), talk.one.id, talk.id, Position.of(way), limits.MAX_PAGE)
+        assert body is not None
+        assert len(body) < limits.MAX_PAGE_BYTES + 1_000
+    while True:
+        body = await read_page(History(pool), talk.one.id, talk.id, Position.of(query), limits.MAX_PAGE)
+        assert body is not None
+        page = json.loads(body)
+        seen += [item["seq"] for item in page["items"]]
+        if page["nextPage"] is None:
+            break
+        query = HistoryQuery(page=page["nextPage"])
+    assert seen == list(range(1, count + 1))
 
 
 async def test_only_participants_see_a_page(pool: Pool, replica: Replica, filled: Talk) -> None:

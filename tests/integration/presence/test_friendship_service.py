@@ -5,8 +5,11 @@ import uuid
 
 import pytest
 
+from services.presence.follow_store import MOST_FRIENDS, FollowStore
 from services.presence.friend_snapshot import SnapshotRequest
 from services.presence.rules import Close, Hold
+from services.presence.settings import PresenceSettings
+from shared.postgres import Pool
 from shared.protocol import keys, relay, server
 from shared.protocol.conversations import UserUpdatedPayload
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
@@ -303,3 +306,16 @@ async def test_friends_are_not_cached_under_an_old_version(
     await replica.friends.load(await replica.friends.versions([alice]))
     assert await partitions.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
     assert (await replica.friends.of([alice]))[alice].user_ids == []
+
+
+async def test_friends_beyond_the_cap_are_neither_told_nor_shown(pool: Pool, alice: str) -> None:
+    """Whoever has more friends than are told of a change: the same ones each time."""
+    store = FollowStore(pool, most_friends=2)
+    friends = sorted(str(uuid.uuid4()) for _ in range(4))
+    for friend in friends:
+        await store.follow(alice, friend)
+        await store.follow(friend, alice)
+    mutuals = await store.mutuals_of([alice, friends[3]])
+    assert mutuals[alice].friends == friends[:2]
+    assert mutuals[friends[3]].friends == [alice]
+    assert PresenceSettings.model_fields["max_friends"].default == MOST_FRIENDS == 5_000
