@@ -19,17 +19,15 @@ from services.admin.user_routes import UserRoutes
 from shared import postgres
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
-from shared.lifecycle import Supervisor, serve_until
+from shared.lifecycle import Supervisor
 from shared.media_hosts import MediaHosts
 from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_EVENTS, NOTIFIER_REQUESTS, PRESENCE_REQUESTS
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from shared.requests import Requester
-from shared.rest import KEEP_ALIVE_SECONDS, Bounds, Health, StreamHttpProtocol, create_app, demand
-from shared.settings import load
+from shared.rest import Bounds, Health, StreamHttpProtocol, create_app, demand
+from shared.service import database, http_server, read_settings, redis_partitions, serve
 from shared.store_clock import StoreClock
-from shared.telemetry import configure_logging, watch_loop_lag
-from shared.tracing import configure_tracing
 
 QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS, NOTIFIER_EVENTS)
 
@@ -61,7 +59,6 @@ class Admin:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("publisher", self._publisher.run())
@@ -91,20 +88,14 @@ class Admin:
         app.add_middleware(AuditTrail, pool=self._pool)
         app.state.service_tokens = self._tokens
         app.include_router(self._router)
-        settings = self._settings
-        return uvicorn.Config(
-            app,
-            host=settings.http_host,
-            port=settings.http_port,
-            http=StreamHttpProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
+        return http_server(app, self._settings, StreamHttpProtocol)
 
     async def drain(self) -> None:
         """Become unready."""
         self._stopping = True
+
+    async def aclose(self) -> None:
+        """Nothing: pool and partitions are closed by whoever opened them."""
 
     async def _check_amqp(self) -> None:
         if not self._publisher.ready:
@@ -113,19 +104,6 @@ class Admin:
 
 async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
-    settings = load(AdminSettings)
-    configure_logging(settings, "admin")
-    configure_tracing(settings, "admin")
-    pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
-    )
-    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
-    admin = Admin(settings, pool, partitions)
-    supervisor = Supervisor()
-    admin.start(supervisor)
-    try:
-        return await serve_until(admin.http(), supervisor, admin.drain)
-    finally:
-        await supervisor.stop()
-        await partitions.aclose()
-        await postgres.close_pool(pool)
+    settings = read_settings(AdminSettings, "admin")
+    async with database(settings) as pool, redis_partitions(settings) as partitions:
+        return await serve(Admin(settings, pool, partitions))

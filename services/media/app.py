@@ -24,19 +24,17 @@ from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.features import announce_forever
-from shared.lifecycle import Supervisor, serve_until
+from shared.lifecycle import Supervisor
 from shared.postgres import Pool
 from shared.priority import stand_back
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.features import served_by
-from shared.redis import Partitions, open_partitions
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, StreamHttpProtocol, create_app, demand
+from shared.redis import Partitions
+from shared.rest import Authenticator, Bounds, Health, StreamHttpProtocol, create_app, demand
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
-from shared.settings import load
+from shared.service import database, http_server, read_settings, redis_partitions, serve
 from shared.store_clock import StoreClock
-from shared.telemetry import configure_logging, watch_loop_lag
-from shared.tracing import configure_tracing
 from shared.uploads import UploadSigner
 from shared.uploads.signing import MEDIA_PATH
 
@@ -72,7 +70,6 @@ class Media:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
@@ -84,16 +81,7 @@ class Media:
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
-        host, port = self._settings.http_host, self._settings.http_port
-        return uvicorn.Config(
-            self.app,
-            host=host,
-            port=port,
-            http=StreamHttpProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
+        return http_server(self.app, self._settings, StreamHttpProtocol)
 
     async def drain(self) -> None:
         """Become unready; the server finishes the requests under way."""
@@ -152,24 +140,10 @@ async def _on_store_away(_request: Request, _error: Exception) -> JSONResponse:
 
 
 async def main() -> int:
-    """Run media until SIGTERM. Returns the exit status."""
-    settings = load(MediaSettings)
-    configure_logging(settings, "media")
-    configure_tracing(settings, "media")
+    """Run until SIGTERM; returns the exit status."""
+    settings = read_settings(MediaSettings, "media")
     stand_back(settings.upload_niceness)
     signer = settings.signer()
     assert signer is not None  # the settings have checked it
-    pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
-    )
-    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
-    media = Media(settings, pool, partitions, signer)
-    supervisor = Supervisor()
-    media.start(supervisor)
-    try:
-        return await serve_until(media.http(), supervisor, media.drain)
-    finally:
-        await supervisor.stop()
-        await media.aclose()
-        await partitions.aclose()
-        await postgres.close_pool(pool)
+    async with database(settings) as pool, redis_partitions(settings) as partitions:
+        return await serve(Media(settings, pool, partitions, signer))

@@ -49,7 +49,7 @@ from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.features import announce_forever
-from shared.lifecycle import Supervisor, serve_until
+from shared.lifecycle import Supervisor
 from shared.postgres import Pool
 from shared.protocol.features import served_by
 from shared.protocol.requests import MessagingRequest, messaging_request_decoder
@@ -62,15 +62,13 @@ from shared.protocol.topology import (
     command_queues,
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from shared.redis.previews import Previews
 from shared.requests import Responder
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
+from shared.rest import Authenticator, Bounds, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
-from shared.settings import load
+from shared.service import database, http_server, read_settings, redis_partitions, serve
 from shared.store_clock import StoreClock
-from shared.telemetry import configure_logging, watch_loop_lag
-from shared.tracing import configure_tracing
 from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
@@ -163,7 +161,6 @@ class Messaging:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
@@ -219,15 +216,7 @@ class Messaging:
             RateLimit.of_service(settings, self._partitions, "messaging"),
         )
         add_paths(app, settings, self._rest_pool, self._partitions, self._fanout, self._outgoing)
-        return uvicorn.Config(
-            app,
-            host=settings.http_host,
-            port=settings.http_port,
-            http=HttpProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
+        return http_server(app, self._settings)
 
     async def drain(self) -> None:
         """Become unready, and finish the cycle under way."""
@@ -278,26 +267,10 @@ class Messaging:
 
 async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
-    settings = load(Settings)
-    configure_logging(settings, "messaging")
-    configure_tracing(settings, "messaging")
-    pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance, hints=HINTS
-    )
-    rest_pool = await postgres.open_pool(
-        settings.database_url,
-        size=settings.rest_database_pool_size,
-        application_name=f"{settings.instance}-rest",
-        hints=LIST_HINTS,
-    )
-    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
-    messaging = Messaging(settings, pool, partitions, rest_pool)
-    supervisor = Supervisor()
-    messaging.start(supervisor)
-    try:
-        return await serve_until(messaging.http(), supervisor, messaging.drain)
-    finally:
-        await supervisor.stop()
-        await messaging.aclose()
-        await partitions.aclose()
-        await asyncio.gather(postgres.close_pool(pool), postgres.close_pool(rest_pool))
+    settings = read_settings(Settings, "messaging")
+    async with (
+        database(settings, hints=HINTS) as pool,
+        database(settings, use="rest", size=settings.rest_database_pool_size, hints=LIST_HINTS) as rest_pool,
+        redis_partitions(settings) as partitions,
+    ):
+        return await serve(Messaging(settings, pool, partitions, rest_pool))

@@ -38,7 +38,7 @@ from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
-from shared.lifecycle import Supervisor, serve_until
+from shared.lifecycle import Supervisor
 from shared.priority import stand_back
 from shared.protocol.requests import notifier_request_decoder
 from shared.protocol.topology import (
@@ -52,14 +52,12 @@ from shared.protocol.topology import (
     Queue,
 )
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from shared.requests import Responder
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
+from shared.rest import Authenticator, Bounds, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
-from shared.settings import load
+from shared.service import database, http_server, read_settings, redis_partitions, serve
 from shared.store_clock import StoreClock
-from shared.telemetry import configure_logging, watch_loop_lag
-from shared.tracing import configure_tracing
 from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
@@ -107,7 +105,6 @@ class Notifier:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
@@ -125,16 +122,7 @@ class Notifier:
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
-        host, port = self._settings.http_host, self._settings.http_port
-        return uvicorn.Config(
-            self.app,
-            host=host,
-            port=port,
-            http=HttpProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
+        return http_server(self.app, self._settings)
 
     async def drain(self) -> None:
         """Become unready, and finish the requests under way."""
@@ -194,25 +182,11 @@ class Notifier:
 
 
 async def main() -> int:
-    """Run the notifier until SIGTERM. Returns the exit status."""
-    settings = load(NotifierSettings)
-    configure_logging(settings, "notifier")
-    configure_tracing(settings, "notifier")
+    """Run until SIGTERM; returns the exit status."""
+    settings = read_settings(NotifierSettings, "notifier")
     stand_back(settings.push_niceness)
-    pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
-    )
-    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
-    notifier = Notifier(settings, pool, partitions)
-    supervisor = Supervisor()
-    notifier.start(supervisor)
-    try:
-        return await serve_until(notifier.http(), supervisor, notifier.drain)
-    finally:
-        await supervisor.stop()
-        await notifier.aclose()
-        await partitions.aclose()
-        await postgres.close_pool(pool)
+    async with database(settings) as pool, redis_partitions(settings) as partitions:
+        return await serve(Notifier(settings, pool, partitions))
 
 
 def _consumer(settings: NotifierSettings, queue: Queue, *dead: Queue) -> Consumer:

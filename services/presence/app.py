@@ -30,18 +30,16 @@ from shared import postgres, rabbitmq
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
 from shared.directory import Directory
-from shared.lifecycle import Supervisor, serve_until
+from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
 from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from shared.requests import Responder
-from shared.rest import KEEP_ALIVE_SECONDS, Authenticator, Bounds, Health, HttpProtocol, create_app, demand
+from shared.rest import Authenticator, Bounds, Health, create_app, demand
 from shared.rest.rate_limit import RateLimit
-from shared.settings import load
+from shared.service import database, http_server, read_settings, redis_partitions, serve
 from shared.store_clock import StoreClock
-from shared.telemetry import configure_logging, watch_loop_lag
-from shared.tracing import configure_tracing
 from shared.webhooks.events import EventPublisher
 
 log = structlog.get_logger(__name__)
@@ -123,7 +121,6 @@ class Presence:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("clock", self._clock.run())
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
@@ -144,16 +141,7 @@ class Presence:
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
-        settings = self._settings
-        return uvicorn.Config(
-            self.app(),
-            host=settings.http_host,
-            port=settings.http_port,
-            http=HttpProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
+        return http_server(self.app(), self._settings)
 
     def app(self) -> FastAPI:
         """The REST interface."""
@@ -193,6 +181,9 @@ class Presence:
         except TimeoutError:
             log.warning("drain.incomplete")
 
+    async def aclose(self) -> None:
+        """Nothing: pool and partitions are closed by whoever opened them."""
+
     async def _check_amqp(self) -> None:
         if not (self._commands_link.ready and self._renewals_link.ready):
             raise BrokerUnavailable("not consuming")
@@ -207,20 +198,7 @@ class Presence:
 
 
 async def main() -> int:
-    """Run presence until SIGTERM. Returns the exit status."""
-    settings = load(PresenceSettings)
-    configure_logging(settings, "presence")
-    configure_tracing(settings, "presence")
-    pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
-    )
-    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
-    presence = Presence(settings, pool, partitions)
-    supervisor = Supervisor()
-    presence.start(supervisor)
-    try:
-        return await serve_until(presence.http(), supervisor, presence.drain)
-    finally:
-        await supervisor.stop()
-        await partitions.aclose()
-        await postgres.close_pool(pool)
+    """Run until SIGTERM; returns the exit status."""
+    settings = read_settings(PresenceSettings, "presence")
+    async with database(settings) as pool, redis_partitions(settings) as partitions:
+        return await serve(Presence(settings, pool, partitions))

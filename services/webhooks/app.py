@@ -9,13 +9,11 @@ from services.webhooks.endpoint import Endpoint
 from services.webhooks.intake import Intake
 from services.webhooks.settings import WebhooksSettings
 from shared import postgres
-from shared.lifecycle import Supervisor, serve_until
+from shared.lifecycle import Supervisor
 from shared.protocol.topology import WEBHOOK_EVENTS, WEBHOOK_EVENTS_DEAD
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.rest import KEEP_ALIVE_SECONDS, Health, HttpProtocol, create_app, demand
-from shared.settings import load
-from shared.telemetry import configure_logging, watch_loop_lag
-from shared.tracing import configure_tracing
+from shared.rest import Health, create_app, demand
+from shared.service import database, http_server, read_settings, serve
 from shared.webhooks.outbox import Outbox
 
 PREFETCH: Final = 200
@@ -42,7 +40,6 @@ class Webhooks:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("loop lag", watch_loop_lag())
         supervisor.start("database watch", self._database.run())
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("events link", self._consumer.run())
@@ -63,23 +60,14 @@ class Webhooks:
                 self._database.notes,
             ),
         )
-        settings = self._settings
-        return uvicorn.Config(
-            app,
-            host=settings.http_host,
-            port=settings.http_port,
-            http=HttpProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
+        return http_server(app, self._settings)
 
     async def drain(self) -> None:
         """Become unready, and let the posts under way end."""
         self._stopping = True
         await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
 
-    async def release(self) -> None:
+    async def aclose(self) -> None:
         """After the last post: let other replicas go on."""
         for endpoint in self._endpoints:
             await endpoint.release()
@@ -91,18 +79,6 @@ class Webhooks:
 
 async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
-    settings = load(WebhooksSettings)
-    configure_logging(settings, "webhooks")
-    configure_tracing(settings, "webhooks")
-    pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
-    )
-    webhooks = Webhooks(settings, pool)
-    supervisor = Supervisor()
-    webhooks.start(supervisor)
-    try:
-        return await serve_until(webhooks.http(), supervisor, webhooks.drain)
-    finally:
-        await supervisor.stop()
-        await webhooks.release()
-        await postgres.close_pool(pool)
+    settings = read_settings(WebhooksSettings, "webhooks")
+    async with database(settings) as pool:
+        return await serve(Webhooks(settings, pool))

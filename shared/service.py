@@ -1,0 +1,99 @@
+"""What a service's process begins and ends with: settings, logs and traces, its connections, its tasks and its HTTP server.
+
+settings = read_settings(PresenceSettings, "presence")
+async with database(settings) as pool, redis_partitions(settings) as partitions:
+return await serve(Presence(settings, pool, partitions))
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+import uvicorn
+
+from shared import postgres
+from shared.lifecycle import Supervisor, serve_until
+from shared.redis import Partitions, open_partitions
+from shared.rest import KEEP_ALIVE_SECONDS, HttpProtocol
+from shared.settings import ServiceSettings, load
+from shared.telemetry import configure_logging, watch_loop_lag
+from shared.tracing import configure_tracing
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+class Service(Protocol):
+    """One replica of a service, put together. Nothing runs before `start`."""
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+
+    def http(self) -> uvicorn.Config:
+        """The HTTP server's configuration."""
+
+    async def drain(self) -> None:
+        """Become unready, and finish what is in hand."""
+
+    async def aclose(self) -> None:
+        """After the last task has ended: let go of what only this service has."""
+
+
+def read_settings(kind: type[S], name: str) -> S:
+    """The settings of the service `name`; logs and traces begin. Ends the process when a setting is wrong, and says which."""
+    settings = load(kind)
+    configure_logging(settings, name)
+    configure_tracing(settings, name)
+    return settings
+
+
+@asynccontextmanager
+async def database(
+    settings: ServiceSettings, *, use: str = "", size: int | None = None, hints: Mapping[str, str] | None = None
+) -> AsyncIterator[postgres.Pool]:
+    """A pool of `size` connections (else `database_pool_size`); PostgreSQL lists them under the instance's name and `use`."""
+    pool = await postgres.open_pool(
+        settings.database_url,
+        size=size or settings.database_pool_size,
+        application_name=f"{settings.instance}-{use}" if use else settings.instance,
+        hints=hints,
+    )
+    try:
+        yield pool
+    finally:
+        await postgres.close_pool(pool)
+
+
+@asynccontextmanager
+async def redis_partitions(settings: ServiceSettings) -> AsyncIterator[Partitions]:
+    """The partitions of Redis."""
+    partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
+    try:
+        yield partitions
+    finally:
+        await partitions.aclose()
+
+
+def http_server(app: Any, settings: ServiceSettings, protocol: type[asyncio.Protocol] = HttpProtocol) -> uvicorn.Config:
+    """An ASGI application at the settings' address."""
+    return uvicorn.Config(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        http=protocol,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+
+
+async def serve(service: Service) -> int:
+    """Run until SIGTERM, or until a task fails. Returns the exit status."""
+    supervisor = Supervisor()
+    supervisor.start("loop lag", watch_loop_lag())
+    service.start(supervisor)
+    try:
+        return await serve_until(service.http(), supervisor, service.drain)
+    finally:
+        await supervisor.stop()
+        await service.aclose()
