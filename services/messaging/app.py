@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any
 
 import structlog
 import uvicorn
@@ -16,6 +16,7 @@ from services.messaging.fanout.conversation_announcer import ConversationAnnounc
 from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
+from services.messaging.links import Links
 from services.messaging.moderation import moderator_of
 from services.messaging.profile_changes import ProfileChanges
 from services.messaging.rest.paths import add_paths
@@ -53,15 +54,7 @@ from shared.lifecycle import Supervisor
 from shared.postgres import Pool
 from shared.protocol.features import served_by
 from shared.protocol.requests import MessagingRequest, messaging_request_decoder
-from shared.protocol.topology import (
-    FORMER_SIGNALS,
-    MESSAGING_CHANGES,
-    MESSAGING_REQUESTS,
-    MESSAGING_SIGNALS,
-    QUEUES,
-    command_queues,
-)
-from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
+from shared.rabbitmq import Consumer
 from shared.redis import Partitions
 from shared.redis.previews import Previews
 from shared.requests import Responder
@@ -73,8 +66,25 @@ from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
 
-SIGNAL_PREFETCH: Final = 64
-REQUEST_PREFETCH: Final = 8
+
+class Stores:
+    """What commands read and write in PostgreSQL and Redis."""
+
+    def __init__(self, settings: Settings, pool: Pool, partitions: Partitions, clock: StoreClock) -> None:
+        self.outbox = Outbox(settings.webhook_urls)
+        self.directory = Directory(pool)
+        self.conversations = Conversations(pool, self.outbox)
+        self.messages = Messages(pool, settings.signer(), self.outbox)
+        self.system_messages = SystemMessages(pool, self.outbox)
+        self.changes = Changes(pool, settings.edit_window_seconds, self.outbox)
+        self.receipts = Receipts(pool, clock, self.outbox)
+        self.blocks = Blocks(pool, partitions, self.outbox)
+        self.reports = Reports(pool, self.outbox)
+        self.people = People(pool, self.directory)
+        self.expiry = Expiry(pool, settings.retention_days, settings.retention_round_seconds, self.outbox)
+        self.views = ConversationViews(pool, settings.signer())
+        self.counts = UnreadCounts(pool, partitions)
+        self.indicators = TypingIndicators(pool, partitions, clock)
 
 
 class Messaging:
@@ -85,79 +95,31 @@ class Messaging:
         self._pool = pool
         self._rest_pool = rest_pool
         self._partitions = partitions
+        self._stopping = False
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._revocations = Revocations(pool, partitions)
-        self._stopping = False
         self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
-        self._publisher = Publisher(settings.amqp_url, settings.instance, QUEUES)
-        self._commands_link = Consumer(
-            settings.amqp_url,
-            settings.instance,
-            command_queues(settings.command_queues),
-            prefetch=settings.command_prefetch,
-            also=QUEUES,
-        )
-        self._changes_link = Consumer(
-            settings.amqp_url,
-            f"{settings.instance}.changes",
-            MESSAGING_CHANGES,
-            prefetch=settings.command_prefetch,
-        )
-        self._signals_link = Consumer(
-            settings.amqp_url,
-            f"{settings.instance}.signals",
-            MESSAGING_SIGNALS,
-            prefetch=SIGNAL_PREFETCH,
-            former=[FORMER_SIGNALS],
-        )
-        self._directory = Directory(pool)
         self._moderator = moderator_of(settings, partitions)
-        outbox = Outbox(settings.webhook_urls)
-        self._conversations = Conversations(pool, outbox)
-        self._messages = Messages(pool, settings.signer(), outbox)
-        self._blocks = Blocks(pool, partitions, outbox)
-        self._system_messages = SystemMessages(pool, outbox)
-        self._reports = Reports(pool, outbox)
-        self._counts = UnreadCounts(pool, partitions)
-        self._indicators = TypingIndicators(pool, partitions, self._clock)
-        self._rebuilds = UnreadRebuilds(self._counts)
-        self._fanout = Fanout(
-            partitions,
-            self._rebuilds.of_cycle,
-            settings.max_deferral_seconds,
-            settings.inbox_events,
-            settings.inbox_bytes,
-            settings.inbox_seconds,
-        )
-        self._repair = UnreadRepair(self._counts, settings.unread_sample_seconds)
-        handlers = Handlers(
-            self._messages,
-            Receipts(pool, self._clock, outbox),
-            self._blocks,
-            self._indicators,
-            self._directory,
-            Changes(pool, settings.edit_window_seconds, outbox),
-        )
-        views = ConversationViews(pool, settings.signer())
-        announcer = handlers.announcer = ConversationAnnouncer(views, self._fanout, self._counts, partitions)
-        expiry = Expiry(pool, settings.retention_days, settings.retention_round_seconds, outbox)
-        self._retention = Retention(expiry, partitions, self._fanout, announcer)
         self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
-        self._outgoing = OutgoingEvents(self._publisher, Previews(partitions), settings.push_delay_seconds)
-        cycle = Cycle(handlers, self._fanout, self._indicators, self._outgoing, self._repair, self._failpoints)
+        self._links = Links(settings)
+        self._outgoing = OutgoingEvents(self._links.publisher, Previews(partitions), settings.push_delay_seconds)
+        self._stores = Stores(settings, pool, partitions, self._clock)
+        self._rebuilds = UnreadRebuilds(self._stores.counts)
+        self._repair = UnreadRepair(self._stores.counts, settings.unread_sample_seconds)
+        self._fanout = self._new_fanout()
+        self._announcer = ConversationAnnouncer(self._stores.views, self._fanout, self._stores.counts, partitions)
+        self._handlers = self._new_handlers()
         # A cycle keeps nothing, so that the consumers of both queues don't wait for each other.
-        self._commands = self._command_consumer(self._commands_link, cycle)
-        self._changes = self._command_consumer(self._changes_link, cycle)
-        self._requests_link = Consumer(
-            settings.amqp_url,
-            f"{settings.instance}.requests",
-            MESSAGING_REQUESTS,
-            prefetch=REQUEST_PREFETCH,
-            also=QUEUES,
+        self._cycle = Cycle(
+            self._handlers, self._fanout, self._stores.indicators, self._outgoing, self._repair, self._failpoints
         )
-        self._requests = self._responder(handlers, cycle)
-        self._signals = SignalConsumer(self._signals_link, self._indicators, self._fanout)
+        self._commands = self._command_consumer(self._links.commands)
+        self._changes = self._command_consumer(self._links.changes)
+        self._signals = SignalConsumer(self._links.signals, self._stores.indicators, self._fanout)
+        self._requests = self._responder()
+        self._retention = Retention(self._stores.expiry, partitions, self._fanout, self._announcer)
+        self._profiles = ProfileChanges(self._stores.directory, self._stores.people, self._outgoing)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
@@ -165,12 +127,8 @@ class Messaging:
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
-        supervisor.start("publisher", self._publisher.run())
+        self._links.start(supervisor)
         supervisor.start("outgoing", self._outgoing.run())
-        supervisor.start("commands link", self._commands_link.run())
-        supervisor.start("changes link", self._changes_link.run())
-        supervisor.start("signals link", self._signals_link.run())
-        supervisor.start("requests link", self._requests_link.run())
         supervisor.start("commands", self._commands.run())
         supervisor.start("requests", self._requests.run())
         supervisor.start("changes", self._changes.run())
@@ -180,8 +138,7 @@ class Messaging:
         supervisor.start("features", self._announce_features())
         if self._settings.retention_days:
             supervisor.start("retention", self._retention.run())
-        profiles = ProfileChanges(self._directory, People(self._pool, self._directory), self._outgoing)
-        supervisor.start("profiles", profiles.run())
+        supervisor.start("profiles", self._profiles.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
@@ -192,7 +149,7 @@ class Messaging:
                 {
                     "postgres": lambda: postgres.ping(self._pool),
                     "redis": self._partitions.ping,
-                    "amqp": self._check_amqp,
+                    "amqp": self._links.check,
                 },
                 {
                     "stopping": demand(lambda: not self._stopping, "shutting down"),
@@ -227,20 +184,44 @@ class Messaging:
         except TimeoutError:
             log.warning("drain.incomplete")
 
-    def _responder(self, handlers: Handlers, cycle: Cycle) -> Responder[MessagingRequest]:
+    def _new_fanout(self) -> Fanout:
+        settings = self._settings
+        return Fanout(
+            self._partitions,
+            self._rebuilds.of_cycle,
+            settings.max_deferral_seconds,
+            settings.inbox_events,
+            settings.inbox_bytes,
+            settings.inbox_seconds,
+        )
+
+    def _new_handlers(self) -> Handlers:
+        stores = self._stores
+        handlers = Handlers(
+            stores.messages, stores.receipts, stores.blocks, stores.indicators, stores.directory, stores.changes
+        )
+        handlers.announcer = self._announcer
+        return handlers
+
+    def _command_consumer(self, link: Consumer) -> CommandConsumer:
+        dead_letters = DeadLetters(self._links.publisher)
+        most = self._settings.max_cycle_commands
+        return CommandConsumer(link, self._cycle, dead_letters, self._failpoints, most, self._moderator)
+
+    def _responder(self) -> Responder[MessagingRequest]:
         """Who answers the server API's requests: beside the commands, as another replica would be."""
-        data = UserData(self._pool, Outbox(self._settings.webhook_urls))
+        stores, handlers, fanout, cycle = self._stores, self._handlers, self._fanout, self._cycle
+        data = UserData(self._pool, stores.outbox)
         requests = PlatformRequests(
-            PlatformConversations(self._conversations, self._messages),
-            Sends(self._conversations, self._messages, self._system_messages, handlers, self._fanout, cycle),
-            PlatformReports(self._reports),
+            PlatformConversations(stores.conversations, stores.messages),
+            Sends(stores.conversations, stores.messages, stores.system_messages, handlers, fanout, cycle),
+            PlatformReports(stores.reports),
             Imports(self._pool, self._partitions),
-            Erasure(self._partitions, data, self._blocks, handlers, self._fanout, cycle),
-            Export(data, self._messages),
+            Erasure(self._partitions, data, stores.blocks, handlers, fanout, cycle),
+            Export(data, stores.messages),
         )
-        return Responder(
-            self._requests_link, self._partitions, messaging_request_decoder, requests.handle, clock=self._clock
-        )
+        link = self._links.requests
+        return Responder(link, self._partitions, messaging_request_decoder, requests.handle, clock=self._clock)
 
     def _announce_features(self) -> Coroutine[Any, Any, None]:
         """Say what this replica serves: uploads only where it can sign their URLs."""
@@ -249,20 +230,10 @@ class Messaging:
             served.discard("upload")
         return announce_forever(self._partitions, "messaging", self._settings.instance, served)
 
-    def _command_consumer(self, link: Consumer, cycle: Cycle) -> CommandConsumer:
-        dead_letters = DeadLetters(self._publisher)
-        most = self._settings.max_cycle_commands
-        return CommandConsumer(link, cycle, dead_letters, self._failpoints, most, self._moderator)
-
     async def aclose(self) -> None:
         """Close the connections to the moderation hook."""
         if self._moderator is not None:
             await self._moderator.aclose()
-
-    async def _check_amqp(self) -> None:
-        links = (self._publisher, self._commands_link, self._changes_link, self._signals_link)
-        if not all(link.ready for link in links):
-            raise BrokerUnavailable("not consuming")
 
 
 async def main() -> int:
