@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 
 from services.gateway import open_files
+from services.gateway.dispatcher import Dispatcher
 from services.gateway.downlink.delivery import Deliverer
 from services.gateway.downlink.link import DownlinkSubscriber
 from services.gateway.downlink.recovery import Recovery
@@ -27,7 +28,6 @@ from services.gateway.transport.http_protocol import HttpProtocol, listen
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
-from services.gateway.uplink.dispatcher import Dispatcher
 from services.gateway.uplink.error_replies import ErrorReplies
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher

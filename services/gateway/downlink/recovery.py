@@ -2,19 +2,17 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from services.gateway.downlink.replay_pace import ReplayPace
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
+from services.gateway.session.connection import Connection
 from services.gateway.session.hub import Hub
 from services.gateway.uplink.presence import PresencePublisher
 from shared.protocol.closing import CloseCode
 from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
-
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +41,7 @@ class Recovery:
         self._opening: set[str] = set()
         self._any_waiting = asyncio.Event()
 
-    def ask(self, connection: "Connection") -> None:
+    def ask(self, connection: Connection) -> None:
         """Recover one connection, which holds its deliveries back meanwhile. Later, when its user has read much of late."""
         connection.inbox.hold()
         wait = self.pace.wait(connection.user_id, time.monotonic())
@@ -80,7 +78,7 @@ class Recovery:
                 self.ask(connection)
         return bool(affected)
 
-    def on_opened(self, connection: "Connection") -> None:
+    def on_opened(self, connection: Connection) -> None:
         """The connection is open: recover it if that was asked for all meanwhile."""
         if connection.id in self._opening:
             self._opening.remove(connection.id)
@@ -109,11 +107,11 @@ class Recovery:
                 for start in range(0, len(connections), BATCH):
                     await self._renew(connections[start : start + BATCH])
 
-    def _ask_now(self, connection: "Connection") -> None:
+    def _ask_now(self, connection: Connection) -> None:
         self._waiting[connection] = None
         self._any_waiting.set()
 
-    def _on_paced(self, connection: "Connection") -> None:
+    def _on_paced(self, connection: Connection) -> None:
         """The user may read on, unless other connections of theirs have read meanwhile."""
         del self.paced[connection]
         if not connection.closed:
@@ -147,7 +145,7 @@ class Recovery:
             self.pace.count(connection.user_id, sum(map(len, recovery_result.events)), time.monotonic())
             self._resume(connection, recovery_result)
 
-    def _resume(self, connection: "Connection", recovery_result: RecoveryResult) -> None:
+    def _resume(self, connection: Connection, recovery_result: RecoveryResult) -> None:
         if connection.closed:
             # It went while we registered it again.
             self._registry.detach(connection.user_id, connection.id)

@@ -5,13 +5,14 @@ import math
 import time
 from collections import deque
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 import structlog
 
 from services.gateway import metrics
 from services.gateway.registry.connections import ConnectionRegistry
+from services.gateway.session.connection import Connection
 from shared.protocol import relay, server
 from shared.protocol.bodies import bodies_of
 from shared.protocol.topology import NOTIFIER_UNDELIVERED, NOTIFIER_WAITING
@@ -19,9 +20,6 @@ from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
 from shared.redis import RedisError
 from shared.redis.previews import Previews
-
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +95,7 @@ class UndeliveredTracker:
         """True when every report is sent."""
         return self._all_sent.is_set()
 
-    def written(self, connection: "Connection", text: bytes) -> None:
+    def written(self, connection: Connection, text: bytes) -> None:
         """A message was written to `connection`."""
         unseen = connection.unseen
         if unseen is None:
@@ -108,7 +106,7 @@ class UndeliveredTracker:
         if len(unseen) > MAX_UNSEEN or sum(len(kept) for _, kept in unseen) > MAX_UNSEEN_BYTES:
             del unseen[0]
 
-    def replayed(self, connection: "Connection", events: list[bytes]) -> None:
+    def replayed(self, connection: Connection, events: list[bytes]) -> None:
         """Events that `connection` had missed were written to it; its handshake came before, so it says nothing."""
         for event in events:
             if event.startswith(_BEGINNING) and all(event != text for _, text in connection.unseen or ()):
@@ -161,7 +159,7 @@ class UndeliveredTracker:
 
     def _collect(
         self,
-        connection: "Connection",
+        connection: Connection,
         unseen: list[tuple[float, bytes]],
         now: float,
         due: "dict[bytes, list[Connection]]",

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway import metrics
+from services.gateway.dispatcher import Dispatcher
 from services.gateway.handshake.admission import Admission
 from services.gateway.handshake.request import SUBPROTOCOL, TokenCheck, read_request
 from services.gateway.rate_limit import Rate, RateLimit
@@ -22,7 +23,6 @@ from services.gateway.session.rules import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.transport.upgrade import EXTENSION
 from services.gateway.transport.websocket_protocol import GatewayProtocol
-from services.gateway.uplink.dispatcher import Dispatcher
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations, refuse_until
 from shared.media_hosts import MediaHosts

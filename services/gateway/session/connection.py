@@ -3,17 +3,20 @@
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 
 from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
 from services.gateway.session.actions import Action, Close, PauseReading, Pong, Reply
-from services.gateway.session.heartbeat import Deadlines
+from services.gateway.session.command_queue import CommandQueue
+from services.gateway.session.deadlines import Deadlines
+from services.gateway.session.gateway import Gateway
 from services.gateway.session.inbox_follower import InboxFollower
 from services.gateway.session.rules import Session
 from services.gateway.session.transient_gate import TransientGate
+from services.gateway.session.typing_state import TypingState
 from services.gateway.transport.frames import Burst, text_frame
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.auth import Principal
@@ -21,23 +24,18 @@ from shared.protocol.closing import CloseCode
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, error_event
 
-if TYPE_CHECKING:
-    from services.gateway.uplink.batches import CommandQueue
-    from services.gateway.uplink.dispatcher import Dispatcher
-    from services.gateway.uplink.typing_tracker import TypingState
-
 log = structlog.get_logger(__name__)
 
 
 class Connection:
     """One socket of one user. Implements `websocket_protocol.Listener`.
 
-    It carries out what its session decides, and hands commands on to the dispatcher.
+    It carries out what its session decides, and hands commands on to its gateway.
     """
 
     __slots__ = (
-        "_dispatcher",
         "_gate",
+        "_gateway",
         "_protocol",
         "began_ms",
         "close_code",
@@ -52,8 +50,8 @@ class Connection:
         "user_id",
     )
 
-    def __init__(self, dispatcher: "Dispatcher", session: Session, principal: Principal) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, gateway: "Gateway[Connection]", session: Session, principal: Principal) -> None:
+        self._gateway = gateway
         self._protocol: GatewayProtocol | None = None
         self._gate: TransientGate | None = TransientGate()
         self.session = session
@@ -64,7 +62,7 @@ class Connection:
         self.issued_at = principal.issued_at
         """When the client's token was issued, Unix seconds."""
         self.deadlines = Deadlines(time.monotonic(), principal.expires_at)
-        self.inbox = InboxFollower(self, dispatcher)
+        self.inbox = InboxFollower(self)
         self.close_code: CloseCode | None = None
         """The code that this gateway closes the connection with, once it does."""
         self.commands: CommandQueue | None = None
@@ -180,6 +178,24 @@ class Connection:
         if self._protocol is not None:
             self._protocol.close_with(code)
 
+    # --- what its inbox asks for: `InboxOwner` -------------------------------------------------------------------------------
+
+    def read_inbox(self) -> None:
+        """Have what follows the last entry read."""
+        self._gateway.read_inbox(self)
+
+    def note_unseen(self, message: bytes) -> None:
+        """A `message.new` is on its way."""
+        self._gateway.note_unseen(self, message)
+
+    def note_replayed(self, events: list[bytes]) -> None:
+        """These events were written from the inbox."""
+        self._gateway.note_replayed(self, events)
+
+    def repeat_presence(self) -> None:
+        """Have a new `status.bulk` sent."""
+        self._gateway.repeat_presence(self)
+
     # --- up: what the protocol reports -------------------------------------------------------------------------------------
 
     def on_text(self, data: bytes) -> None:
@@ -207,15 +223,15 @@ class Connection:
         """A pong: renew the user's lease."""
         self.deadlines.pong_at = time.monotonic()
         self._show_life()
-        self._dispatcher.presence.renew(self)
+        self._gateway.renew_lease(self)
 
     def on_paused(self) -> None:
         """The peer reads too slowly: it has a deadline from now."""
-        self._dispatcher.heartbeat.plan(self)
+        self._gateway.plan_check(self)
 
     def on_drained(self) -> None:
         """The peer has taken everything: it gets what was left out."""
-        self._dispatcher.heartbeat.plan(self)
+        self._gateway.plan_check(self)
         if self._protocol is not None:
             self.inbox.on_drained(self._protocol.send_buffer)
 
@@ -225,7 +241,7 @@ class Connection:
         if clean:
             # A close handshake is a sign of life as well.
             self._show_life()
-        self._dispatcher.on_lost(self, code, clean)
+        self._gateway.on_lost(self, code, clean)
 
     def _show_life(self) -> None:
         """Somebody is there, and has seen what was written, unless the client last said that nobody looks."""
@@ -237,7 +253,7 @@ class Connection:
     def _carry_out(self, action: Action, now: float) -> None:
         carry_out = _OWN_ACTIONS.get(type(action))
         if carry_out is None:
-            self._dispatcher.dispatch(self, action, now)
+            self._gateway.dispatch(self, action, now)
         else:
             carry_out(self, action)
 
@@ -246,7 +262,7 @@ class Connection:
 
     def _pong(self, pong: Pong) -> None:
         self.send(pong.text)
-        self._dispatcher.presence.renew(self)
+        self._gateway.renew_lease(self)
 
     def _close(self, close: Close) -> None:
         self.close(close.code)

@@ -3,42 +3,18 @@
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from services.gateway.session.connection import Connection
 from services.gateway.transport.send_buffer import WRITE_SECONDS
 from shared.protocol import limits, payloads, server
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import instant_of_ms, json_encoder
 
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
-
 TICK_SECONDS: Final = 0.25
 """How exact deadlines are kept."""
 LOOK_SECONDS: Final = 1.0
 """How often a connection is looked at whose peer doesn't read as fast as we write."""
-
-
-class Deadlines:
-    """When one connection was pinged, when it answered, and when its token ends.
-
-    Monotonic seconds; `expires_at` is Unix seconds.
-    """
-
-    __slots__ = ("check_tick", "expires_at", "expiry_announced", "ping_at", "pong_at", "taken_at")
-
-    def __init__(self, now: float, expires_at: float) -> None:
-        self.ping_at = self.pong_at = self.taken_at = now
-        """`pong_at`: the last sign of life; `taken_at`: when the peer was last seen to take bytes that waited for it."""
-        self.check_tick = 0
-        """The tick in which the heartbeat looks at the connection next."""
-        self.expires_at = expires_at
-        self.expiry_announced = False
-
-    def renew_token(self, expires_at: float) -> None:
-        """The client has a newer token."""
-        self.expires_at = expires_at
-        self.expiry_announced = False
 
 
 class Timetable:
@@ -48,13 +24,13 @@ class Timetable:
         self._ticks: dict[int, list[Connection]] = {}
         self._swept = 0
 
-    def plan(self, connection: "Connection", at: float) -> None:
+    def plan(self, connection: Connection, at: float) -> None:
         """Look at `connection` at `at` (monotonic seconds), or in the first sweep after it."""
         tick = max(math.ceil(at / TICK_SECONDS), self._swept + 1)
         connection.deadlines.check_tick = tick
         self._ticks.setdefault(tick, []).append(connection)
 
-    def due(self, now: float) -> list["Connection"]:
+    def due(self, now: float) -> list[Connection]:
         """The connections whose time has come, each once; those planned anew meanwhile are not."""
         newest = math.floor(now / TICK_SECONDS)
         if not self._swept:
@@ -79,7 +55,7 @@ class Heartbeat:
         self._wall_clock = wall_clock
         self._timetable = Timetable()
 
-    def plan(self, connection: "Connection") -> None:
+    def plan(self, connection: Connection) -> None:
         """Look at the connection, which is open, at its next deadline. Call it again when a deadline has moved nearer."""
         now, wall, deadlines = time.monotonic(), self._wall_clock(), connection.deadlines
         notice = 0 if deadlines.expiry_announced else limits.TOKEN_EXPIRING_SECONDS
@@ -94,7 +70,7 @@ class Heartbeat:
             if not connection.closed:
                 self._check(connection, now)
 
-    def _check(self, connection: "Connection", now: float) -> None:
+    def _check(self, connection: Connection, now: float) -> None:
         deadlines = connection.deadlines
         left = deadlines.expires_at - self._wall_clock()
         if connection.took_any():
@@ -112,7 +88,7 @@ class Heartbeat:
                 deadlines.ping_at = now
             self.plan(connection)
 
-    def _announce_end(self, connection: "Connection", left: float) -> None:
+    def _announce_end(self, connection: Connection, left: float) -> None:
         """Send `auth.expiring` once, when the token ends in less than a minute; `status.bulk` comes first."""
         deadlines = connection.deadlines
         if left <= limits.TOKEN_EXPIRING_SECONDS and not deadlines.expiry_announced and connection.has_bulk:

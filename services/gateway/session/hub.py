@@ -1,12 +1,9 @@
 """The connections of this gateway, by user and by id."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from services.gateway import metrics
-
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
+from services.gateway.session.connection import Connection
 
 
 class Hub:
@@ -19,17 +16,17 @@ class Hub:
     def __len__(self) -> int:
         return len(self.by_id)
 
-    def __iter__(self) -> Iterator["Connection"]:
+    def __iter__(self) -> Iterator[Connection]:
         """A snapshot: connections may come and go meanwhile."""
         return iter(list(self.by_id.values()))
 
-    def add(self, connection: "Connection") -> None:
+    def add(self, connection: Connection) -> None:
         """Hold `connection`."""
         self.by_id[connection.id] = connection
         self._by_user[connection.user_id] = (*self._by_user.get(connection.user_id, ()), connection)
         metrics.CONNECTIONS.set(len(self.by_id))
 
-    def remove(self, connection: "Connection") -> bool:
+    def remove(self, connection: Connection) -> bool:
         """Let `connection` go. False when it wasn't held."""
         if self.by_id.pop(connection.id, None) is None:
             return False
@@ -41,6 +38,6 @@ class Hub:
         metrics.CONNECTIONS.set(len(self.by_id))
         return True
 
-    def of_user(self, user_id: str) -> Sequence["Connection"]:
+    def of_user(self, user_id: str) -> Sequence[Connection]:
         """The user's connections here; none is no error."""
         return self._by_user.get(user_id, ())

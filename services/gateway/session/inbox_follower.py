@@ -1,6 +1,6 @@
 """The durable events of one connection: live ones, and those of the inbox, in one order and without repeats."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
@@ -8,9 +8,21 @@ from services.gateway.session.inbox_position import InboxPosition
 from services.gateway.transport.frames import Burst, text_frame
 from services.gateway.transport.send_buffer import SendBuffer
 
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
-    from services.gateway.uplink.dispatcher import Dispatcher
+
+class InboxOwner(Protocol):
+    """The connection whose events these are."""
+
+    def read_inbox(self) -> None:
+        """Have what follows the last entry read; it comes by `InboxFollower.go_on`."""
+
+    def note_unseen(self, message: bytes) -> None:
+        """A `message.new` is on its way to the peer, which has not confirmed it."""
+
+    def note_replayed(self, events: list[bytes]) -> None:
+        """These events were written from the inbox."""
+
+    def repeat_presence(self) -> None:
+        """Have a new `status.bulk` sent."""
 
 
 class InboxFollower(InboxPosition):
@@ -19,12 +31,11 @@ class InboxFollower(InboxPosition):
     What a slow peer has no room for is left in the inbox. It is read in parts, each when the peer has taken the one before.
     """
 
-    __slots__ = ("_connection", "_dispatcher")
+    __slots__ = ("_owner",)
 
-    def __init__(self, connection: "Connection", dispatcher: "Dispatcher") -> None:
+    def __init__(self, owner: InboxOwner) -> None:
         super().__init__()
-        self._connection = connection
-        self._dispatcher = dispatcher
+        self._owner = owner
 
     def deliver(self, send_buffer: SendBuffer | None, burst: Burst) -> None:
         """Write live events that the client doesn't have; hold them when one before them is missing.
@@ -41,7 +52,7 @@ class InboxFollower(InboxPosition):
                 self._write(send_buffer, burst)
         elif first > self.offset:
             self.hold(events)
-            self._dispatcher.recovery.ask(self._connection)
+            self._owner.read_inbox()
         elif last > self.offset:
             newer = [event for event in events if event.offset > self.offset]
             self.deliver(send_buffer, Burst.framed(newer))
@@ -56,7 +67,7 @@ class InboxFollower(InboxPosition):
         if recovery_result.more or self.behind:
             self.fall_behind()
             if send_buffer.paused_at is None:
-                self._dispatcher.recovery.ask(self._connection)
+                self._owner.read_inbox()
             return
         for event in self.release():
             self.deliver(send_buffer, Burst.framed([event]))
@@ -65,7 +76,7 @@ class InboxFollower(InboxPosition):
     def on_drained(self, send_buffer: SendBuffer) -> None:
         """The peer has taken everything that was written: it gets what was left out."""
         if self.behind:
-            self._dispatcher.recovery.ask(self._connection)
+            self._owner.read_inbox()
         else:
             self._repeat_presence_if_shed(send_buffer)
 
@@ -75,7 +86,7 @@ class InboxFollower(InboxPosition):
             metrics.EVENTS_OUT.counts["replayed"] += len(events)
             # A part of an inbox is about what the transport holds, and that is empty.
             send_buffer.write_at_once(b"".join(map(text_frame, events)))
-            self._dispatcher.undelivered.replayed(self._connection, events)
+            self._owner.note_replayed(events)
         self.move_to(recovery_result.offset, recovery_result.tag)
 
     def _write(self, send_buffer: SendBuffer, burst: Burst) -> None:
@@ -93,9 +104,9 @@ class InboxFollower(InboxPosition):
         """A push is due for messages that the peer doesn't confirm, written or not."""
         for event, text in zip(burst.events, burst.texts, strict=True):
             if event.notifiable:
-                self._dispatcher.undelivered.written(self._connection, text)
+                self._owner.note_unseen(text)
 
     def _repeat_presence_if_shed(self, send_buffer: SendBuffer) -> None:
         """A peer that has caught up without some presence events gets a new `status.bulk`."""
         if self.held is None and send_buffer.take_shed():
-            self._dispatcher.presence.repeat([self._connection])
+            self._owner.repeat_presence()

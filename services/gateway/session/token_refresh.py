@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from services.gateway.registry.users import UserRegistration
+from services.gateway.session.connection import Connection
 from services.gateway.session.heartbeat import Heartbeat
 from shared.auth import Principal, TokenError, TokenVerifier
 from shared.auth.revocations import Revocations
@@ -14,9 +15,6 @@ from shared.protocol import client, payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
 from shared.redis import TRANSIENT_ERRORS, RedisError
-
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +39,7 @@ class TokenRefresh:
         self._waiting: deque[tuple[Connection, str]] = deque()
         self._any_waiting = asyncio.Event()
 
-    def ask(self, connection: "Connection", token: str) -> None:
+    def ask(self, connection: Connection, token: str) -> None:
         """Verify `token` soon, and answer `connection`."""
         if len(self._waiting) >= MAX_WAITING:
             _refuse(connection, ErrorCode.INTERNAL_ERROR)
@@ -57,7 +55,7 @@ class TokenRefresh:
             while self._waiting:
                 await self._answer(*self._waiting.popleft())
 
-    async def _answer(self, connection: "Connection", token: str) -> None:
+    async def _answer(self, connection: Connection, token: str) -> None:
         try:
             principal = await self._verify(connection, token)
         except TokenError as error:
@@ -69,7 +67,7 @@ class TokenRefresh:
         else:
             self._accept(connection, principal)
 
-    async def _verify(self, connection: "Connection", token: str) -> Principal:
+    async def _verify(self, connection: Connection, token: str) -> Principal:
         await self._verifier.fetch_key_of(token)
         principal = self._verifier.verify(token)
         if principal.user_id != connection.user_id:
@@ -77,7 +75,7 @@ class TokenRefresh:
         await self._revocations.check(principal)
         return principal
 
-    def _accept(self, connection: "Connection", principal: Principal) -> None:
+    def _accept(self, connection: Connection, principal: Principal) -> None:
         connection.renew(principal)
         self._user_registration.register_soon(principal)
         if not connection.closed:
@@ -86,5 +84,5 @@ class TokenRefresh:
         connection.send(json_encoder.encode(server.AuthRefreshed(ends)))
 
 
-def _refuse(connection: "Connection", code: ErrorCode) -> None:
+def _refuse(connection: Connection, code: ErrorCode) -> None:
     connection.send(json_encoder.encode(error_event(code, ref=_REFERENCE)))

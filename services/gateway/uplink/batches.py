@@ -6,13 +6,12 @@ A connection has at most one batch under way; what it says meanwhile waits with 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from services.gateway import metrics
+from services.gateway.session.command_queue import CommandQueue
+from services.gateway.session.connection import Connection
 from shared.protocol import limits, relay
-
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
 
 MAX_WAITING: Final = limits.MAX_COMMANDS_PER_BATCH
 """Commands of one connection that may wait for its batch under way."""
@@ -26,41 +25,6 @@ BYTES_PER_CHARACTER: Final = 4
 """UTF-8's longest."""
 ANSWER_SECONDS: Final = 10.0
 """A command without answer for so long is given up: its outcome is unknown."""
-
-
-class CommandQueue:
-    """The commands of one connection: those that wait, and the batch that has the earlier ones. Monotonic seconds."""
-
-    __slots__ = ("batch_id", "batched_since", "changes", "waiting", "waiting_bytes", "waiting_since")
-
-    def __init__(self) -> None:
-        self.waiting: list[relay.Command] = []
-        self.waiting_bytes = 0
-        self.waiting_since = 0.0
-        """When the first of them came."""
-        self.changes = False
-        """A waiting command goes by the queue of changes, and so all of them do."""
-        self.batch_id: int | None = None
-        """The batch that is under way, or None."""
-        self.batched_since = 0.0
-        """When the first command in it came."""
-
-    @property
-    def busy(self) -> bool:
-        """True while a command waits for its answer."""
-        return self.batch_id is not None or bool(self.waiting)
-
-    def clear(self) -> list[relay.Command]:
-        """Take out what waits."""
-        commands, self.waiting = self.waiting, []
-        self.waiting_bytes, self.changes = 0, False
-        return commands
-
-    def move_to(self, batch_id: int) -> list[relay.Command]:
-        """Put what waits into a batch: returns it."""
-        commands = self.clear()
-        self.batch_id, self.batched_since = batch_id, self.waiting_since
-        return commands
 
 
 @dataclass(slots=True)
@@ -95,7 +59,7 @@ class Batches:
         """True when a batch could be formed."""
         return bool(self._ready)
 
-    def add(self, connection: "Connection", command: relay.Command, now: float) -> bool:
+    def add(self, connection: Connection, command: relay.Command, now: float) -> bool:
         """Let `command` wait for the connection's next batch. False when too many wait already."""
         queue = connection.commands
         if queue is None:

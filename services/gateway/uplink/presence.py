@@ -5,11 +5,12 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from services.gateway import metrics
+from services.gateway.session.connection import Connection
 from services.gateway.session.hub import Hub
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from shared.protocol import relay
@@ -17,9 +18,6 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.store_clock import StoreClock
-
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +111,7 @@ class PresencePublisher:
         self._again_at = time.monotonic() + RESTORE_SECONDS
         self.repeat(connections)
 
-    def renew(self, connection: "Connection") -> None:
+    def renew(self, connection: Connection) -> None:
         """Renew the connection's lease soon: it has shown that it lives."""
         self._alive[connection] = None
         self._any_alive.set()

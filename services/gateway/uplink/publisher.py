@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.gateway import metrics
+from services.gateway.session.connection import Connection
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.batches import Batch, Batches
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
@@ -25,7 +26,6 @@ from shared.tracing import headers_of, name_ids, span
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from services.gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class CommandPublisher:
         """True when every command is answered."""
         return self._batches.idle
 
-    def submit(self, connection: "Connection", command: relay.Command, now: float) -> None:
+    def submit(self, connection: Connection, command: relay.Command, now: float) -> None:
         """Send a command of `connection` with the next batch that may have it."""
         if self._batches.add(connection, command, now):
             self._wake()

@@ -4,41 +4,20 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 from services.gateway import metrics
+from services.gateway.session.connection import Connection
+from services.gateway.session.typing_state import Indicator, TypingState
 from shared.protocol import limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_SIGNALS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
-
 MAX_WAITING: Final = 512
 """Signals that may wait for the broker; more are dropped, for a late one is of no use."""
 MAX_CONVERSATIONS: Final = 16
 """Conversations that one connection may type in at once."""
-
-
-class Indicator(NamedTuple):
-    """One conversation that a connection types in. Monotonic seconds; `stamp` is the `at_ms` of its last signal."""
-
-    sent_at: float
-    ends_at: float
-    stamp: int
-
-
-@dataclass(slots=True)
-class TypingState:
-    """What one connection types: made with its first typing event.
-
-    `ended`: the conversation that its client or a message ended last, and when (monotonic seconds).
-    """
-
-    indicators: dict[str, Indicator] = field(default_factory=dict)
-    ended: tuple[str, float] = ("", 0.0)
 
 
 class TypingTracker:
@@ -53,7 +32,7 @@ class TypingTracker:
         self._active: set[Connection] = set()
         self._stamp = 0
 
-    def on_signal(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
+    def on_signal(self, connection: Connection, signal: relay.Typing, now: float) -> None:
         """The client says that its user began or ended to type."""
         state = connection.typing
         if state is None:
@@ -72,14 +51,14 @@ class TypingTracker:
         state.indicators[signal.conversation_id] = Indicator(sent_at, now + limits.TYPING_SECONDS, signal.at_ms)
         self._active.add(connection)
 
-    def stop(self, connection: "Connection", conversation_id: str, now: float, asker: str = "") -> None:
+    def stop(self, connection: Connection, conversation_id: str, now: float, asker: str = "") -> None:
         """The user no longer types: its message was sent, or connection `asker` says so."""
         state = connection.typing
         if state is not None and conversation_id in state.indicators:
             state.ended = (conversation_id, now)
             self._end(connection, state, conversation_id, self._next_stamp(), asker)
 
-    def stop_all(self, connection: "Connection") -> None:
+    def stop_all(self, connection: Connection) -> None:
         """The connection is gone. Another device of the user may type on."""
         state = connection.typing
         if state is not None:
@@ -107,7 +86,7 @@ class TypingTracker:
             except (BrokerUnavailable, *TRANSIENT_ERRORS):
                 metrics.SIGNALS_DROPPED.inc(len(signals))
 
-    def _on_stop(self, connection: "Connection", state: TypingState, signal: relay.Typing, now: float) -> None:
+    def _on_stop(self, connection: Connection, state: TypingState, signal: relay.Typing, now: float) -> None:
         """An end where nothing began is sent as well, for it may need an answer; unless it repeats another."""
         conversation_id = signal.conversation_id
         if conversation_id in state.indicators:
@@ -120,7 +99,7 @@ class TypingTracker:
             self._enqueue(signal)
 
     def _end(
-        self, connection: "Connection", state: TypingState, conversation_id: str, at_ms: int, asker: str = ""
+        self, connection: Connection, state: TypingState, conversation_id: str, at_ms: int, asker: str = ""
     ) -> None:
         del state.indicators[conversation_id]
         self._enqueue(relay.Typing(connection.user_id, conversation_id, False, at_ms, asker))

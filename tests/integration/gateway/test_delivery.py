@@ -10,7 +10,7 @@ import uuid_utils
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from services.gateway.uplink.dispatcher import BULK_SECONDS
+from services.gateway.dispatcher import BULK_SECONDS
 from shared.auth.revocations import Revocations
 from shared.postgres import open_pool
 from shared.protocol import keys, limits, relay

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from services.gateway.uplink import presence as gateway_presence
 from services.gateway.uplink import typing_tracker
-from services.messaging import app as messaging_app
+from services.messaging import links as messaging_links
 from services.messaging import profile_changes
 from services.messaging.settings import Settings
 from services.notifier import app as notifier_app
@@ -64,8 +64,8 @@ LARGEST: list[tuple[Queue, msgspec.Struct]] = [
 PREFETCHES = [
     (topology.MESSAGING_COMMANDS, Settings.model_fields["command_prefetch"].default),
     (topology.MESSAGING_CHANGES, Settings.model_fields["command_prefetch"].default),
-    (topology.MESSAGING_SIGNALS, messaging_app.SIGNAL_PREFETCH),
-    (topology.MESSAGING_REQUESTS, messaging_app.REQUEST_PREFETCH),
+    (topology.MESSAGING_SIGNALS, messaging_links.SIGNAL_PREFETCH),
+    (topology.MESSAGING_REQUESTS, messaging_links.REQUEST_PREFETCH),
     (topology.PRESENCE_COMMANDS, presence_app.PREFETCH),
     (topology.PRESENCE_RENEWALS, presence_app.PREFETCH),
     (topology.NOTIFIER_UNDELIVERED, notifier_app.PREFETCH),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.gateway.session import heartbeat as module
-from services.gateway.session.heartbeat import TICK_SECONDS, Deadlines, Heartbeat
+from services.gateway.session.deadlines import Deadlines
+from services.gateway.session.heartbeat import TICK_SECONDS, Heartbeat
 from shared.protocol.closing import CloseCode
 
 START = 1000.0

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.uplink.batches import ANSWER_SECONDS, COMMAND_BYTES, MAX_BYTES, MAX_WAITING, Batches, CommandQueue
+from services.gateway.session.command_queue import CommandQueue
+from services.gateway.uplink.batches import ANSWER_SECONDS, COMMAND_BYTES, MAX_BYTES, MAX_WAITING, Batches
 from shared.protocol import limits, relay
 from shared.protocol.codec import msgpack_encoder
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from services.gateway.uplink.typing_tracker import TypingState, TypingTracker
+from services.gateway.session.typing_state import TypingState
+from services.gateway.uplink.typing_tracker import TypingTracker
 from shared.protocol import relay
 
 CONVERSATION = "44444444-4444-4444-8444-444444444444"

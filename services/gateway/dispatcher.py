@@ -1,11 +1,14 @@
-"""The parts that connections work with: hands each command to its owner, and takes an ended connection out of all of them."""
+"""The parts that connections work with: hands each command to its owner, and takes an ended connection out of all of them.
+
+It is the `session.gateway.Gateway` that connections need.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 
@@ -14,6 +17,7 @@ from services.gateway.downlink.recovery import Recovery
 from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.registry.connections import ConnectionRegistry
 from services.gateway.session.actions import Action, RefreshToken, SetActive
+from services.gateway.session.connection import Connection
 from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
 from services.gateway.session.token_refresh import TokenRefresh
@@ -24,9 +28,6 @@ from shared.features import OfferedFeatures
 from shared.protocol import relay
 from shared.protocol.closing import CloseCode
 from shared.store_clock import StoreClock
-
-if TYPE_CHECKING:
-    from services.gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class Dispatcher:
     clock: StoreClock
     features: OfferedFeatures
 
-    def dispatch(self, connection: "Connection", command: Action, now: float) -> None:
+    def dispatch(self, connection: Connection, command: Action, now: float) -> None:
         """Hand a command on. `now` is monotonic seconds."""
         if type(command) is relay.SendMessage:
             if connection.typing is not None:
@@ -70,14 +71,14 @@ class Dispatcher:
         else:
             _OWNERS[type(command)](self, connection, command, now)
 
-    def on_opened(self, connection: "Connection", status: str) -> None:
+    def on_opened(self, connection: Connection, status: str) -> None:
         """The client has its `connection.success`, and all that it missed. `status`: the availability it came with, or ''."""
         self.heartbeat.plan(connection)
         self.recovery.on_opened(connection)
         self.presence.connected(connection.user_id, connection.id, status)
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.release_transients)
 
-    def on_lost(self, connection: "Connection", code: int | None, clean: bool) -> None:
+    def on_lost(self, connection: Connection, code: int | None, clean: bool) -> None:
         """The connection ended. `code`: its close code, if there is one; `clean`: by a close handshake of the peer."""
         if not self.hub.remove(connection):
             return
@@ -87,6 +88,30 @@ class Dispatcher:
         self.typing_tracker.stop_all(connection)
         self.registry.detach(connection.user_id, connection.id)
         self.presence.disconnected(connection.user_id, connection.id, clean=clean or code in ENDINGS)
+
+    def renew_lease(self, connection: Connection) -> None:
+        """The peer lives."""
+        self.presence.renew(connection)
+
+    def plan_check(self, connection: Connection) -> None:
+        """The connection's deadlines have changed."""
+        self.heartbeat.plan(connection)
+
+    def read_inbox(self, connection: Connection) -> None:
+        """Have what the connection lacks read from its user's inbox."""
+        self.recovery.ask(connection)
+
+    def note_unseen(self, connection: Connection, message: bytes) -> None:
+        """A `message.new` is on its way to the peer, which has not confirmed it."""
+        self.undelivered.written(connection, message)
+
+    def note_replayed(self, connection: Connection, events: list[bytes]) -> None:
+        """These events were written from the inbox."""
+        self.undelivered.replayed(connection, events)
+
+    def repeat_presence(self, connection: Connection) -> None:
+        """Have a new `status.bulk` sent."""
+        self.presence.repeat([connection])
 
     async def sweep_forever(self) -> None:
         """Check the deadlines of all connections. Never returns."""
@@ -100,23 +125,23 @@ class Dispatcher:
 
     # --- one for each kind of command --------------------------------------------------------------------------------------
 
-    def _submit(self, connection: "Connection", command: relay.Command, now: float) -> None:
+    def _submit(self, connection: Connection, command: relay.Command, now: float) -> None:
         self.uplink.submit(connection, command, now)
 
-    def _typing(self, connection: "Connection", signal: relay.Typing, now: float) -> None:
+    def _typing(self, connection: Connection, signal: relay.Typing, now: float) -> None:
         self.typing_tracker.on_signal(connection, signal, now)
 
-    def _status(self, _connection: "Connection", command: relay.SetStatus, _now: float) -> None:
+    def _status(self, _connection: Connection, command: relay.SetStatus, _now: float) -> None:
         self.presence.status_set(command)
 
-    def _set_active(self, connection: "Connection", state: SetActive, _now: float) -> None:
+    def _set_active(self, connection: Connection, state: SetActive, _now: float) -> None:
         self.registry.set_active(connection.user_id, connection.id, active=state.active)
 
-    def _refresh(self, connection: "Connection", refresh: RefreshToken, _now: float) -> None:
+    def _refresh(self, connection: Connection, refresh: RefreshToken, _now: float) -> None:
         self.token_refresh.ask(connection, refresh.token)
 
 
-_OWNERS: Final[dict[type[Any], Callable[[Dispatcher, "Connection", Any, float], None]]] = {
+_OWNERS: Final[dict[type[Any], Callable[[Dispatcher, Connection, Any, float], None]]] = {
     relay.MarkRead: Dispatcher._submit,
     relay.MarkDelivered: Dispatcher._submit,
     relay.SetBlock: Dispatcher._submit,

@@ -1,0 +1,38 @@
+"""The commands of one connection, on their way to a batch."""
+
+from shared.protocol import relay
+
+
+class CommandQueue:
+    """The commands of one connection: those that wait, and the batch that has the earlier ones. Monotonic seconds."""
+
+    __slots__ = ("batch_id", "batched_since", "changes", "waiting", "waiting_bytes", "waiting_since")
+
+    def __init__(self) -> None:
+        self.waiting: list[relay.Command] = []
+        self.waiting_bytes = 0
+        self.waiting_since = 0.0
+        """When the first of them came."""
+        self.changes = False
+        """A waiting command goes by the queue of changes, and so all of them do."""
+        self.batch_id: int | None = None
+        """The batch that is under way, or None."""
+        self.batched_since = 0.0
+        """When the first command in it came."""
+
+    @property
+    def busy(self) -> bool:
+        """True while a command waits for its answer."""
+        return self.batch_id is not None or bool(self.waiting)
+
+    def clear(self) -> list[relay.Command]:
+        """Take out what waits."""
+        commands, self.waiting = self.waiting, []
+        self.waiting_bytes, self.changes = 0, False
+        return commands
+
+    def move_to(self, batch_id: int) -> list[relay.Command]:
+        """Put what waits into a batch: returns it."""
+        commands = self.clear()
+        self.batch_id, self.batched_since = batch_id, self.waiting_since
+        return commands
