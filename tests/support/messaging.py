@@ -31,7 +31,7 @@ from services.messaging.stores.unread_repair import UnreadRepair
 from services.messaging.typing_indicators.indicators import Indicator, TypingIndicators
 from shared.directory import Directory
 from shared.postgres import Pool
-from shared.protocol import keys, relay
+from shared.protocol import keys, limits, relay
 from shared.protocol.relay import BlockChanged, Command, CommandBatch
 from shared.redis import Partitions
 from shared.store_clock import StoreClock
@@ -149,6 +149,7 @@ class Replica:
         partitions: Partitions,
         max_deferral_seconds: float = SECONDS,
         edit_window_seconds: float = 86_400,
+        inbox_events: int = limits.INBOX_EVENTS,
     ) -> None:
         self.pool = pool
         self.partitions = partitions
@@ -160,7 +161,7 @@ class Replica:
         self.counts = UnreadCounts(pool, partitions)
         self.indicators = TypingIndicators(pool, partitions, clock)
         self.rebuilds = UnreadRebuilds(self.counts)
-        self.fanout = Fanout(partitions, self.rebuilds.of_cycle, max_deferral_seconds)
+        self.fanout = Fanout(partitions, self.rebuilds.of_cycle, max_deferral_seconds, inbox_events)
         self.recorded = RecordedEvents()
         directory = Directory(pool)
         self.changes = Changes(pool, edit_window_seconds)

@@ -14,7 +14,6 @@ from services.messaging.cycle import Cycle
 from services.messaging.failpoints import Failpoints
 from services.messaging.fanout import processed_batches
 from services.messaging.fanout.cycle_effects import CycleEffects
-from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from shared.postgres import Pool
 from shared.protocol import keys, limits
@@ -117,7 +116,7 @@ async def test_a_recreated_inbox_never_reuses_offsets(
 async def test_an_operator_says_how_many_events_an_inbox_keeps(
     replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
-    replica.fanout._limits = Fanout(partitions, replica.rebuilds.of_cycle, 1, inbox_events=100)._limits
+    replica = Replica(replica.pool, partitions, inbox_events=100)
     for _ in range(3):
         await run(replica, gateway, *(talk.send(talk.one) for _ in range(200)))
     assert len(await entries(partitions, talk.other)) <= 200

@@ -14,11 +14,17 @@ all. Without full sorts it reads the index in order, which costs users with few 
 
 _PACKAGE: Final = "services.messaging.stores"
 _QUOTE_AND_REACTIONS: Final = load_sql(_PACKAGE, "quote_and_reactions")
+_CHOSEN_CONVERSATIONS: Final = load_sql(_PACKAGE, "chosen_conversations")
 
 
 def _load_showing(name: str) -> str:
     """A statement that shows messages, with the columns that all such statements have."""
     return load_sql(_PACKAGE, name).replace("{{QUOTE_AND_REACTIONS}}", _QUOTE_AND_REACTIONS.rstrip())
+
+
+def _load_listing(name: str) -> str:
+    """A statement that lists conversations; all such statements end alike."""
+    return load_sql(_PACKAGE, name).replace("{{CHOSEN_CONVERSATIONS}}", _CHOSEN_CONVERSATIONS.rstrip())
 
 
 APPEND: Final = load_sql(_PACKAGE, "append")
@@ -45,8 +51,8 @@ APPLY_BLOCK: Final = load_sql(_PACKAGE, "apply_block")
 BLOCKS: Final = load_sql(_PACKAGE, "blocks")
 BLOCKS_OF_USER: Final = load_sql(_PACKAGE, "blocks_of_user")
 REVISIONS_OF_USER: Final = load_sql(_PACKAGE, "revisions_of_user")
-CONVERSATION_LIST: Final = load_sql(_PACKAGE, "conversation_list")
-CONVERSATION_MOVES: Final = load_sql(_PACKAGE, "conversation_moves")
+CONVERSATION_LIST: Final = _load_listing("conversation_list")
+CONVERSATION_MOVES: Final = _load_listing("conversation_moves")
 CONVERSATION_SETTINGS: Final = load_sql(_PACKAGE, "conversation_settings")
 CLEAR: Final = load_sql(_PACKAGE, "clear")
 PINNED: Final = load_sql(_PACKAGE, "pinned")

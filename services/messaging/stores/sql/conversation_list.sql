@@ -40,11 +40,5 @@ WITH snapshot AS MATERIALIZED (
     ) mine
     ORDER BY place DESC, updated_at DESC, id DESC
     LIMIT $9
-), chosen AS (
-    (SELECT * FROM scanned WHERE $8::boolean IS NULL OR fits = $8 ORDER BY position LIMIT $2)
-    UNION ALL
-    (SELECT * FROM scanned WHERE position = $9 AND fits <> $8)
-)
-SELECT c.id::text, c.place, c.updated_at, $8 IS NULL OR c.fits = $8 AS fits, c.position = $9 AS last_scanned, s.xmin, s.at
-FROM chosen c, snapshot s
-ORDER BY c.position
+),
+{{CHOSEN_CONVERSATIONS}}
