@@ -8,19 +8,18 @@ ARG BASE_IMAGE=python:3.11-slim
 
 FROM ${BASE_IMAGE} AS packages
 WORKDIR /build
-COPY pyproject.toml requirements.lock README.md LICENSE ./
-# The project itself stays out of site-packages (no package directory is here yet): this layer changes only with the lock.
-# The lock is a constraint, so that its exact versions hold and its development tools stay out.
+COPY deploy/image/*.lock ./
+# Exact versions, whose hashes pip checks (`make lock`). The project itself stays out of site-packages.
 RUN python -m venv --without-pip /venv \
- && pip --python /venv/bin/python install --no-cache-dir \
-      --constraint requirements.lock ".[notifier,media,webhooks,messaging,tracing]"
+ && pip --python /venv/bin/python install --no-cache-dir --no-deps --require-hashes --requirement services.lock
 
 FROM packages AS migrations-packages
-RUN pip --python /venv/bin/python install --no-cache-dir --constraint requirements.lock ".[migrations]"
+RUN pip --python /venv/bin/python install --no-cache-dir --no-deps --require-hashes --requirement migrations.lock
 
 FROM packages AS chatctl-packages
 COPY clients/python clients/python
-RUN pip --python /venv/bin/python install --no-cache-dir --constraint requirements.lock ".[chatctl]" ./clients/python
+RUN pip --python /venv/bin/python install --no-cache-dir --no-deps --require-hashes --requirement chatctl.lock \
+ && pip --python /venv/bin/python install --no-cache-dir --no-deps ./clients/python
 
 # Code and user, without packages: each image below takes those that it needs, once.
 FROM ${BASE_IMAGE} AS code

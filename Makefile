@@ -75,6 +75,9 @@ sbom: install ## list what the services' image holds, with licences; its SBOM (C
 	@mkdir -p build
 	@$(BIN)/python -m tools.supply_chain build/sbom.json
 
+lock: install-tests ## give each version of requirements.lock its hashes, and write what each image installs
+	@$(BIN)/python -m tools.supply_chain.locks
+
 audit: install ## look every locked package up among known vulnerabilities (pip-audit; needs PyPI's own API)
 	@test -x .local/audit/bin/pip-audit || ($(PYTHON) -m venv .local/audit && .local/audit/bin/pip install --quiet pip-audit==2.10.1)
 	.local/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
@@ -101,4 +104,4 @@ clean-data: ## stop everything, and delete its data
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run up down status token test test-unit check fuzz autobahn coverage test-containers faults clusters chaos abuse bench sbom audit format docs install install-tests clean-data help
+.PHONY: run up down status token test test-unit check fuzz autobahn coverage test-containers faults clusters chaos abuse bench sbom lock audit format docs install install-tests clean-data help

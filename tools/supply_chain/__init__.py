@@ -3,4 +3,5 @@
 distributions   the closure of what an extra needs, as it is installed
 licences        what a distribution may be licensed under to be shipped
 sbom            the CycloneDX document
+locks           the hashes of every version, and what each image installs
 """

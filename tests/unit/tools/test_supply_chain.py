@@ -1,8 +1,10 @@
 """What is shipped is known, licensed for it, and no more than a service needs."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.unit.deploy.manifests import ROOT
 from tools.docs.configuration import SERVICES as SETTINGS
 from tools.supply_chain.distributions import SERVICES, components
 from tools.supply_chain.licences import is_allowed
+from tools.supply_chain.locks import IMAGES, LOCK, image_locks
 from tools.supply_chain.sbom import document
 
 IMAGE = components()
@@ -33,10 +36,20 @@ def test_expressions_are_understood(licence: str) -> None:
 
 def test_the_image_holds_what_the_dockerfile_installs() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    (extras,) = (
-        line for line in dockerfile.splitlines() if line.strip().startswith("--constraint") and "tracing" in line
-    )
-    assert set(extras.partition("[")[2].partition("]")[0].split(",")) == set(SERVICES)
+    installed = re.findall(r"--no-deps --require-hashes --requirement (\S+)\.lock", dockerfile)
+    assert installed == list(IMAGES)
+
+
+@pytest.mark.parametrize("path", sorted(image_locks()), ids=lambda path: path.stem)
+def test_images_install_what_the_lock_says(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == image_locks()[path], "run `make lock`"
+
+
+def test_each_version_of_the_lock_has_hashes() -> None:
+    text = LOCK.read_text(encoding="utf-8")
+    pinned = re.findall(r"^[\w.-]+==", text, re.MULTILINE)
+    assert len(pinned) > 100
+    assert len(re.findall(r"^[\w.-]+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(pinned)
 
 
 def test_services_have_neither_what_migrates_nor_what_operators_need() -> None:
@@ -47,8 +60,7 @@ def test_services_have_neither_what_migrates_nor_what_operators_need() -> None:
 
 
 def test_versions_are_those_of_the_lock() -> None:
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    locked = dict(line.split("==") for line in lines if "==" in line)
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
     assert {one.name: one.version for one in IMAGE} == {one.name: locked[one.name] for one in IMAGE}
 
 
