@@ -150,6 +150,7 @@ class Replica:
         max_deferral_seconds: float = SECONDS,
         edit_window_seconds: float = 86_400,
         inbox_events: int = limits.INBOX_EVENTS,
+        inbox_seconds: int = limits.INBOX_SECONDS,
     ) -> None:
         self.pool = pool
         self.partitions = partitions
@@ -161,7 +162,13 @@ class Replica:
         self.counts = UnreadCounts(pool, partitions)
         self.indicators = TypingIndicators(pool, partitions, clock)
         self.rebuilds = UnreadRebuilds(self.counts)
-        self.fanout = Fanout(partitions, self.rebuilds.of_cycle, max_deferral_seconds, inbox_events)
+        self.fanout = Fanout(
+            partitions,
+            self.rebuilds.of_cycle,
+            max_deferral_seconds,
+            inbox_events=inbox_events,
+            inbox_seconds=inbox_seconds,
+        )
         self.recorded = RecordedEvents()
         directory = Directory(pool)
         self.changes = Changes(pool, edit_window_seconds)

@@ -125,7 +125,7 @@ async def test_an_operator_says_how_many_events_an_inbox_keeps(
 async def test_an_operator_says_how_long_an_inbox_lasts(
     replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
-    replica.fanout._limits = Fanout(partitions, replica.rebuilds.of_cycle, 1, inbox_seconds=100)._limits
+    replica = Replica(replica.pool, partitions, inbox_seconds=100)
     await run(replica, gateway, talk.send(talk.one))
     client = partitions.of(talk.other.id).client
     for prefix in (keys.INBOX, keys.INBOX_OFFSET):
