@@ -10,8 +10,8 @@ errors         what can go wrong
 
 from shared.rabbitmq.consumer import Consumer, acknowledge, reject
 from shared.rabbitmq.dead_letters import dead_letter
-from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable
-from shared.rabbitmq.frames import Delivery, MessageFrames, Refused, Unroutable
+from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable, Refused, Unroutable
+from shared.rabbitmq.frames import Delivery, MessageFrames
 from shared.rabbitmq.hosts import split_hosts
 from shared.rabbitmq.link import Link
 from shared.rabbitmq.publisher import Publisher

@@ -2,6 +2,8 @@
 
 TRANSIENT_ERRORS      the same publish may succeed later
 BrokerUnavailable     nothing was sent: there is no connection, or the broker blocks publishers
+Refused               the broker didn't take a message
+  Unroutable          because there is no such queue
 """
 
 import asyncio
@@ -17,6 +19,14 @@ TRANSIENT_ERRORS: Final = (AMQPError, OSError, TimeoutError)
 
 class BrokerUnavailable(Exception):
     """There is no connection to publish on right now, or the broker blocks publishers."""
+
+
+class Refused(AMQPError):
+    """The broker didn't take a message: the queue is full, or there is none."""
+
+
+class Unroutable(Refused):
+    """There is no such queue now: whoever declares it may publish again."""
 
 
 @contextmanager

@@ -10,11 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-import aiormq.connection
-from aiormq.exceptions import AMQPError
-from yarl import URL
-
 from shared.protocol.topology import DELIVERY_COUNT_HEADER
+from shared.rabbitmq.errors import Refused, Unroutable
 from shared.rabbitmq.wire import (
     ACK,
     BASIC,
@@ -44,14 +41,6 @@ from shared.rabbitmq.wire import (
 
 SIGN_OF_LIFE_SECONDS: Final = 1.0
 """aiormq takes a connection for dead when it sees no frame of it, so it is shown one at least so often."""
-
-
-class Refused(AMQPError):
-    """The broker didn't take a message: the queue is full, or there is none."""
-
-
-class Unroutable(Refused):
-    """There is no such queue now: whoever declares it may publish again."""
 
 
 class Delivery:
@@ -303,22 +292,3 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         if now - self._shown_at >= SIGN_OF_LIFE_SECONDS:
             self._shown_at = now
             super().data_received(HEARTBEAT_FRAME)
-
-
-class Transport(aiormq.connection.TransportFactory):
-    """Connects as aiormq does, with `MessageFrames` below it. Makes one connection."""
-
-    def __init__(self) -> None:
-        self.frames: MessageFrames
-
-    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open the connection. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        tls: aiormq.connection.SSLContextProvider = kwargs.pop("ssl_context_provider")
-        context = await tls.get_context() if url.scheme == "amqps" else None
-        reader = asyncio.StreamReader(loop=loop)
-        self.frames = MessageFrames(reader)
-        transport, _ = await loop.create_connection(
-            lambda: self.frames, url.host or "", url.port or 0, ssl=context, **kwargs
-        )
-        return reader, asyncio.StreamWriter(transport, self.frames, reader, loop)

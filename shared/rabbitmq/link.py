@@ -12,10 +12,12 @@ from typing import Any, Final
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.connection import SSLContextProvider, TransportFactory
 from pydantic import SecretStr
+from yarl import URL
 
 from shared.rabbitmq.errors import TRANSIENT_ERRORS, translate_errors
-from shared.rabbitmq.frames import MessageFrames, Transport
+from shared.rabbitmq.frames import MessageFrames
 from shared.rabbitmq.hosts import split_hosts
 
 log = structlog.get_logger(__name__)
@@ -29,12 +31,31 @@ CLOSE_SECONDS: Final = 1
 MAX_BACKOFF_SECONDS: Final = 3
 
 
+class _Transport(TransportFactory):
+    """Connects as aiormq does, with `MessageFrames` below it. Makes one connection."""
+
+    def __init__(self) -> None:
+        self.frames: MessageFrames
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open the connection. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        tls: SSLContextProvider = kwargs.pop("ssl_context_provider")
+        context = await tls.get_context() if url.scheme == "amqps" else None
+        reader = asyncio.StreamReader(loop=loop)
+        self.frames = MessageFrames(reader)
+        transport, _ = await loop.create_connection(
+            lambda: self.frames, url.host or "", url.port or 0, ssl=context, **kwargs
+        )
+        return reader, asyncio.StreamWriter(transport, self.frames, reader, loop)
+
+
 class _Connection(aio_pika.Connection):
     """aio-pika's, with `MessageFrames` below it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.below = self.kwargs["transport_factory"] = Transport()
+        self.below = self.kwargs["transport_factory"] = _Transport()
 
 
 class Opened:

@@ -7,8 +7,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from shared.protocol.topology import Queue
-from shared.rabbitmq.errors import BrokerUnavailable
-from shared.rabbitmq.frames import Unroutable
+from shared.rabbitmq.errors import BrokerUnavailable, Unroutable
 from shared.rabbitmq.link import Link, Opened
 from shared.rabbitmq.queues import declare_each
 

@@ -14,7 +14,7 @@ from pamqp.common import FieldTable
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from shared.rabbitmq import Delivery, MessageFrames
+from shared.rabbitmq import Delivery, MessageFrames, Refused
 from shared.rabbitmq import frames as amqp
 
 CHANNEL = 1
@@ -143,7 +143,7 @@ async def test_confirms_settle_what_they_name() -> None:
     wire.frames.data_received(encode(commands.Basic.Ack(2), commands.Basic.Nack(3)))
     await asyncio.sleep(0)
     assert [each.done() for each in publishes] == [False, True, True, False, False, False]
-    with pytest.raises(amqp.Refused):
+    with pytest.raises(Refused):
         await publishes[2]
     wire.frames.data_received(encode(commands.Basic.Ack(5, multiple=True)))
     await asyncio.gather(publishes[0], publishes[1], publishes[3], publishes[4])
@@ -168,7 +168,7 @@ async def test_a_returned_message_is_refused_although_it_is_confirmed() -> None:
         )
     )
     await publishes[0]
-    with pytest.raises(amqp.Refused, match="no such queue"):
+    with pytest.raises(Refused, match="no such queue"):
         await publishes[1]
 
 
