@@ -31,9 +31,9 @@ token: install ## print a development token: make token USER=alice
 test: install-tests ## run every test against real PostgreSQL, RabbitMQ and Redis (ARGS="-k name", TEST_PROCESSES=1)
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
-# Without the tests of deploy/ and of the JavaScript client, whose checkers and Node.js take longer than all others together.
+# Without what takes longer than all others together: the checkers of deploy/, Node.js, sqlfluff, and a process for each image.
 test-unit: install-tests ## run the unit tests of the Python code: no servers
-	$(BIN)/pytest -n $(TEST_PROCESSES) tests/unit --ignore=tests/unit/deploy --ignore=tests/unit/clients $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) tests/unit $(addprefix --ignore=tests/unit/,deploy clients lint tools/test_supply_chain.py) $(ARGS)
 
 check: install-tests ## format, lint, types, imports, generated documents, then every test: what CI runs
 	$(BIN)/ruff format --check .
