@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import asyncpg
 import msgspec
 
 from services.messaging.stores.message_rows import NO_RECEIPT, Profile, Receipt, message_of, sender_of
@@ -19,6 +18,8 @@ AT_ONCE: Final = 50
 """Conversations read by one statement: with the largest last messages they are below 2 MiB."""
 _OWN_COLUMNS: Final = 23
 """Of a row: those behind them are the last message's, in the order of `message_of`."""
+_OWN_PROFILE: Final = _OWN_COLUMNS - 5
+"""The column with the asking user's profile."""
 
 
 _profile_decoder: Final = msgspec.json.Decoder(Profile)
@@ -40,13 +41,17 @@ class ConversationViews:
         views: list[Conversation] = []
         for first in range(0, len(conversation_ids), AT_ONCE):
             rows = await self._pool.fetch(CONVERSATION_VIEWS, user_id, conversation_ids[first : first + AT_ONCE])
-            if rows:
-                own, now = _own(user_id, rows[0]["own"]), datetime.now(UTC)
-                views += [self._view(row, own, now) for row in rows]
+            views += self.views(user_id, [tuple(row) for row in rows])
         return views
 
-    def _view(self, row: asyncpg.Record, own: Sender, now: datetime) -> Conversation:
-        columns = list(row)
+    def views(self, user_id: str, rows: Sequence[tuple[Any, ...]]) -> list[Conversation]:
+        """The conversations of rows of `conversation_views.sql`."""
+        if not rows:
+            return []
+        own, now = _own(user_id, rows[0][_OWN_PROFILE]), datetime.now(UTC)
+        return [self._view(list(row), own, now) for row in rows]
+
+    def _view(self, columns: list[Any], own: Sender, now: datetime) -> Conversation:
         (
             conversation_id,
             last_seq,

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from services.messaging.conversation_views import ConversationViews
+from services.messaging.conversation_views import AT_ONCE, ConversationViews
 from services.messaging.rest.history import Position, read_page
 from services.messaging.rest.schemas import HistoryQuery, ListQuery
-from services.messaging.stores.conversation_list import ConversationList, Filters, decode, encode
+from services.messaging.stores.conversation_list import FIRST, ConversationList, Filters, ListPage, decode, encode
 from services.messaging.stores.history import History
 from shared.auth import Principal
 from shared.protocol import limits
@@ -43,11 +43,18 @@ class Reads:
         filters = Filters(query.archived, query.unread, query.pinned)
         limit, page = query.limit, decode(query.page)
         while True:
-            ids, following = await self._lists.page(user.user_id, filters, limit, page)
-            body = json_encoder.encode(await self.views.of(user.user_id, ids))
+            body, following = await self._part(user.user_id, filters, limit, page)
             if limit == 1 or len(body) <= limits.MAX_PAGE_BYTES:
                 return page_of([body], encode(following))
             limit = max(1, limit // 4)
+
+    async def _part(self, user_id: str, filters: Filters, limit: int, page: ListPage) -> tuple[bytes, ListPage | None]:
+        """A page of the list as JSON, and the next one."""
+        if page == FIRST and filters.unread is None and limit <= AT_ONCE:
+            rows, following = await self._lists.first_shown(user_id, filters, limit)
+            return json_encoder.encode(self.views.views(user_id, rows)), following
+        ids, following = await self._lists.page(user_id, filters, limit, page)
+        return json_encoder.encode(await self.views.of(user_id, ids)), following
 
     async def _list(self, user: Principal, _nothing: str, query: ListQuery) -> bytes:
         return await self.list(user, query)

@@ -1,11 +1,11 @@
 """A user's list of conversations, in pages that lose nothing while conversations move."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
-from services.messaging.stores.sql import CONVERSATION_LIST, CONVERSATION_MOVES
+from services.messaging.stores.sql import CONVERSATION_LIST, CONVERSATION_MOVES, SHOWN_LIST
 from shared.postgres import Pool
 from shared.protocol.codec import Uuid, is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
@@ -71,6 +71,10 @@ class _Row(NamedTuple):
     last_scanned: bool
     xmin: int
     at: datetime
+    position: int
+
+
+_LIST_COLUMNS: Final = len(_Row._fields)
 
 
 class _Part(NamedTuple):
@@ -100,6 +104,19 @@ class ConversationList:
             return part.ids, None
         return await self._with_moved(user_id, filters, limit, part.ids, page.snapshot)
 
+    async def first_shown(
+        self, user_id: str, filters: Filters, limit: int
+    ) -> tuple[list[tuple[Any, ...]], ListPage | None]:
+        """The first page with what is shown of its conversations: columns as `ConversationViews.views` takes them.
+
+        For a list that isn't filtered by unread messages, whose page may have to look further.
+        """
+        beginning = (user_id, limit + 1, *filters.places, *_BEYOND_ALL, None, limit + 1)
+        rows = [tuple(row) for row in await self._pool.fetch(SHOWN_LIST, *beginning)]
+        part = _part_of([_Row(*row[:_LIST_COLUMNS]) for row in rows], limit, filtered=False)
+        following = None if part.end is None else ListPage(part.end, None, part.snapshot)
+        return [row[_LIST_COLUMNS:] for row in rows[:limit]], following
+
     async def _with_moved(
         self, user_id: str, filters: Filters, limit: int, ids: list[str], since: Snapshot
     ) -> tuple[list[str], ListPage | None]:
@@ -128,18 +145,23 @@ class ConversationList:
                 *(() if since is None else (since.xmin, _time(since.at_us))),
             )
         ]
-        fitting = [row for row in rows if row.fits]
-        shown = fitting[:limit]
-        end = None
-        if len(fitting) > limit:
-            end = shown[-1]
-        elif filtered and rows and rows[-1].last_scanned:
-            end = rows[-1]
-        return _Part(
-            [row.conversation_id for row in shown],
-            None if end is None else Place(end.place, _microseconds(end.updated_at), end.conversation_id),
-            Snapshot(rows[0].xmin, _microseconds(rows[0].at)) if rows else None,
-        )
+        return _part_of(rows, limit, filtered=filtered)
+
+
+def _part_of(rows: list[_Row], limit: int, *, filtered: bool) -> _Part:
+    """What the rows of a statement mean for a page of `limit` conversations."""
+    fitting = [row for row in rows if row.fits]
+    shown = fitting[:limit]
+    end = None
+    if len(fitting) > limit:
+        end = shown[-1]
+    elif filtered and rows and rows[-1].last_scanned:
+        end = rows[-1]
+    return _Part(
+        [row.conversation_id for row in shown],
+        None if end is None else Place(end.place, _microseconds(end.updated_at), end.conversation_id),
+        Snapshot(rows[0].xmin, _microseconds(rows[0].at)) if rows else None,
+    )
 
 
 def encode(page: ListPage | None) -> str | None:

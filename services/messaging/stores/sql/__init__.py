@@ -27,6 +27,12 @@ def _load_listing(name: str) -> str:
     return load_sql(_PACKAGE, name).replace("{{CHOSEN_CONVERSATIONS}}", _CHOSEN_CONVERSATIONS.rstrip())
 
 
+def _views(page: str, conversations: str) -> str:
+    """What is shown of conversations: of those that are named, or of a page of a list, with its columns."""
+    text = _load_showing("conversation_views")
+    return text.replace("{{PAGE}}", page).replace("{{CONVERSATIONS}}", conversations)
+
+
 APPEND: Final = load_sql(_PACKAGE, "append")
 APPEND_SYSTEM: Final = load_sql(_PACKAGE, "append_system")
 TAKE_DOWN_SYSTEM: Final = load_sql(_PACKAGE, "take_down_system")
@@ -43,7 +49,7 @@ HISTORY: Final = _load_showing("history")
 UNREAD: Final = load_sql(_PACKAGE, "unread")
 UNREAD_PART: Final = load_sql(_PACKAGE, "unread_part")
 CONVERSATIONS: Final = load_sql(_PACKAGE, "conversations")
-CONVERSATION_VIEWS: Final = _load_showing("conversation_views")
+CONVERSATION_VIEWS: Final = _views("", "unnest($2::uuid[]) WITH ORDINALITY AS w (id, position)")
 CREATE_CONVERSATION: Final = load_sql(_PACKAGE, "create_conversation")
 FIND_BLOCK: Final = load_sql(_PACKAGE, "find_block")
 SET_BLOCK: Final = load_sql(_PACKAGE, "set_block")
@@ -53,6 +59,10 @@ BLOCKS_OF_USER: Final = load_sql(_PACKAGE, "blocks_of_user")
 REVISIONS_OF_USER: Final = load_sql(_PACKAGE, "revisions_of_user")
 CONVERSATION_LIST: Final = _load_listing("conversation_list")
 CONVERSATION_MOVES: Final = _load_listing("conversation_moves")
+SHOWN_LIST: Final = _views(
+    "w.id, w.place, w.updated_at, w.fits, w.last_scanned, w.xmin, w.at, w.position,", f"(\n{CONVERSATION_LIST}\n) AS w"
+)
+"""A part of a list with what is shown of each conversation: one round trip instead of two."""
 CONVERSATION_SETTINGS: Final = load_sql(_PACKAGE, "conversation_settings")
 CLEAR: Final = load_sql(_PACKAGE, "clear")
 PINNED: Final = load_sql(_PACKAGE, "pinned")

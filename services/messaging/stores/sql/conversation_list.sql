@@ -4,7 +4,7 @@
 -- $8 whether there is something unread, or null for any; $9 how many to look at: with $8, few of them may fit
 --
 -- One row for each conversation: id, place, updated_at, whether it fits $8, whether it is the last that was looked at because of $9,
--- and of this statement's snapshot the xmin and the time.
+-- of this statement's snapshot the xmin and the time, and its place in the list.
 -- With $8, the last one that was looked at is returned too when there are more.
 --
 -- The index has the places and the ten minutes of `updated_at` in order, so that only the rows of the same ten minutes are sorted: the planner

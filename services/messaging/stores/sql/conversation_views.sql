@@ -1,12 +1,13 @@
 -- Conversations as one of their participants sees them, each with its last message; no row for one that is not the user's.
--- $1 user, $2 conversations
+-- $1 user, $2 conversations; or, as a page of the user's list, the parameters of conversation_list.sql, whose columns come first
 --
 -- How far the other side is, as far as this user may see it: marks that were made while a block stood are the other's own
 -- affair. When
 -- the last message was read and delivered: by its receiver's mark that has its seq, for no mark is beyond the last message.
 -- The other side has no mark where its row says 0. What few messages have is looked up in CASE, so that the others don't pay
 -- for it; a quote as history.sql says.
-SELECT c.id::text, c.last_seq, c.first_seq, c.updated_at,
+SELECT {{PAGE}}
+       c.id::text, c.last_seq, c.first_seq, c.updated_at,
        CASE WHEN is_low THEN c.unread_low ELSE c.unread_high END AS unread,
        CASE WHEN is_low THEN c.muted_low_until ELSE c.muted_high_until END AS muted_until,
        CASE WHEN is_low THEN c.archived_low ELSE c.archived_high END AS archived,
@@ -28,8 +29,8 @@ SELECT c.id::text, c.last_seq, c.first_seq, c.updated_at,
        m.seq, m.id::text AS message_id, m.sender_id::text, m.type, m.content, m.media, m.created_at,
        m.reply_to, m.metadata, m.edited_at, m.deleted_at,
 {{QUOTE_AND_REACTIONS}}
-FROM unnest($2::uuid[]) WITH ORDINALITY AS w (id, position)
-CROSS JOIN LATERAL (SELECT * FROM messaging.conversations WHERE id = w.id AND $1::uuid IN (user_low, user_high) LIMIT 1) c
+FROM {{CONVERSATIONS}}
+CROSS JOIN LATERAL (SELECT * FROM messaging.conversations WHERE id = w.id::uuid AND $1::uuid IN (user_low, user_high) LIMIT 1) c
 CROSS JOIN LATERAL (
     SELECT $1::uuid = c.user_low AS is_low,
            CASE WHEN $1::uuid = c.user_low THEN c.user_high ELSE c.user_low END AS other_id,
