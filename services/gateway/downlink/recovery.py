@@ -55,6 +55,7 @@ class Recovery:
         for connection in self._hub:
             if not connection.closed and self._partitions.index_of(connection.user_id) == partition:
                 connection.inbox.hold()
+                connection.allowance = None
 
     def ask_all(self, partition: int, *, lost_data: bool = False) -> bool:
         """Recover all whose users' inboxes lie on one server: its link was cut, or (`lost_data`) it lost its data.

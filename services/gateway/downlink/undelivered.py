@@ -13,6 +13,7 @@ import structlog
 from services.gateway import metrics
 from services.gateway.registry.connections import ConnectionRegistry
 from services.gateway.session.connection import Connection
+from services.gateway.session.unseen import UnseenMessages
 from shared.protocol import relay, server
 from shared.protocol.bodies import bodies_of
 from shared.protocol.topology import NOTIFIER_UNDELIVERED, NOTIFIER_WAITING
@@ -27,9 +28,6 @@ PROBE_SECONDS: Final = 1.5
 """An idle connection is asked by a ping this long after a message was written to it."""
 PROBE_PART: Final = 0.3
 """… or after this part of the push delay, when that is less."""
-MAX_UNSEEN: Final = 64
-MAX_UNSEEN_BYTES: Final = 256 * 1024
-"""Messages remembered for one connection, and their size; the newest count."""
 MAX_REPORTS: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 REPORT_BATCH: Final = 200
@@ -99,17 +97,14 @@ class UndeliveredTracker:
         """A message was written to `connection`."""
         unseen = connection.unseen
         if unseen is None:
-            connection.unseen = [(time.monotonic(), text)]
+            unseen = connection.unseen = UnseenMessages()
             self._watched[connection] = False
-            return
-        unseen.append((time.monotonic(), text))
-        if len(unseen) > MAX_UNSEEN or sum(len(kept) for _, kept in unseen) > MAX_UNSEEN_BYTES:
-            del unseen[0]
+        unseen.add(text, time.monotonic())
 
     def replayed(self, connection: Connection, events: list[bytes]) -> None:
         """Events that `connection` had missed were written to it; its handshake came before, so it says nothing."""
         for event in events:
-            if event.startswith(_BEGINNING) and all(event != text for _, text in connection.unseen or ()):
+            if event.startswith(_BEGINNING) and event not in (connection.unseen or ()):
                 self.written(connection, event)
 
     def no_connection(self, event: relay.DurableEvent) -> None:
@@ -140,7 +135,7 @@ class UndeliveredTracker:
                 del self._watched[connection]
             elif probed:
                 self._collect(connection, unseen, now, due)
-            elif now - unseen[0][0] >= self._probe:
+            elif now - unseen.since >= self._probe:
                 self._watched[connection] = True
                 connection.ping()
         self._report_due(due)
@@ -150,7 +145,7 @@ class UndeliveredTracker:
         self._queue = NOTIFIER_WAITING
         due: dict[bytes, list[Connection]] = {}
         for connection in list(self._watched):
-            self._collect(connection, connection.unseen or [], math.inf, due)
+            self._collect(connection, connection.unseen or UnseenMessages(), math.inf, due)
         self._report_due(due)
 
     def _report_due(self, due: "dict[bytes, list[Connection]]") -> None:
@@ -160,13 +155,13 @@ class UndeliveredTracker:
     def _collect(
         self,
         connection: Connection,
-        unseen: list[tuple[float, bytes]],
+        unseen: UnseenMessages,
         now: float,
         due: "dict[bytes, list[Connection]]",
     ) -> None:
         """Move the connection's overdue messages to `due`; what is younger stays watched."""
-        while unseen and now - unseen[0][0] >= self._delay:
-            due.setdefault(unseen.pop(0)[1], []).append(connection)
+        while unseen and now - unseen.since >= self._delay:
+            due.setdefault(unseen.pop(), []).append(connection)
             self._watched[connection] = False
         if not unseen:
             connection.unseen = None

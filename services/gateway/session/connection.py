@@ -14,9 +14,11 @@ from services.gateway.session.command_queue import CommandQueue
 from services.gateway.session.deadlines import Deadlines
 from services.gateway.session.gateway import Gateway
 from services.gateway.session.inbox_follower import InboxFollower
+from services.gateway.session.message_allowance import MessageAllowance
 from services.gateway.session.rules import Session
 from services.gateway.session.transient_gate import TransientGate
 from services.gateway.session.typing_state import TypingState
+from services.gateway.session.unseen import UnseenMessages
 from services.gateway.transport.frames import Burst, text_frame
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.auth import Principal
@@ -37,6 +39,7 @@ class Connection:
         "_gate",
         "_gateway",
         "_protocol",
+        "allowance",
         "began_ms",
         "close_code",
         "commands",
@@ -65,13 +68,15 @@ class Connection:
         self.inbox = InboxFollower(self)
         self.close_code: CloseCode | None = None
         """The code that this gateway closes the connection with, once it does."""
+        self.allowance: MessageAllowance | None = None
+        """What is known of the user's message budget. `uplink.command_rate_limit` gives it."""
         self.commands: CommandQueue | None = None
         """Made with the first command. `uplink.batches` fills and empties it."""
         self.typing: TypingState | None = None
         """Made with the first typing event. `uplink.typing_tracker` keeps it."""
-        self.unseen: list[tuple[float, bytes]] | None = None
-        """Each `message.new` written since the peer's last sign of life, and when (monotonic seconds). What an inactive client
-        shows by signs of life is that it runs, not that somebody looks."""
+        self.unseen: UnseenMessages | None = None
+        """What was written since the peer's last sign of life. What an inactive client shows by signs of life is that it runs,
+        not that somebody looks."""
 
     # --- state ---------------------------------------------------------------------------------------------------------
 
@@ -120,6 +125,8 @@ class Connection:
 
     def deliver(self, burst: Burst) -> None:
         """Write durable events that follow one another, except those that the client has."""
+        if self.allowance is not None and not self.allowance.covers(burst.texts):
+            self.allowance = None
         self.inbox.deliver(None if self._protocol is None else self._protocol.send_buffer, burst)
 
     def send(self, text: bytes) -> None:

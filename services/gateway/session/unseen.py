@@ -1,0 +1,44 @@
+"""The messages that were written to one connection since it last showed a sign of life."""
+
+from collections import deque
+from typing import Final
+
+MAX_MESSAGES: Final = 64
+MAX_BYTES: Final = 256 * 1024
+
+
+class UnseenMessages:
+    """Each `message.new`, and when it was written (monotonic seconds), oldest first. Bounded: the newest count.
+
+    Its size is kept, not summed up: a message more is no look at all of them.
+    """
+
+    __slots__ = ("_bytes", "_messages")
+
+    def __init__(self) -> None:
+        self._messages: deque[tuple[float, bytes]] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __contains__(self, text: bytes) -> bool:
+        return any(kept == text for _, kept in self._messages)
+
+    @property
+    def since(self) -> float:
+        """When the oldest one was written. There must be one."""
+        return self._messages[0][0]
+
+    def add(self, text: bytes, now: float) -> None:
+        """A message was written."""
+        self._messages.append((now, text))
+        self._bytes += len(text)
+        while len(self._messages) > 1 and (len(self._messages) > MAX_MESSAGES or self._bytes > MAX_BYTES):
+            self.pop()
+
+    def pop(self) -> bytes:
+        """Take out the oldest one."""
+        _, text = self._messages.popleft()
+        self._bytes -= len(text)
+        return text
