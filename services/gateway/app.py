@@ -72,8 +72,8 @@ class Process:
         self.user_registration = UserRegistration(Directory(pool))
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)
-        budgets = UserBudgets(self.partitions, settings.budgets)
-        rate_limit = CommandRateLimit(budgets, error_replies)
+        self.budgets = budgets = UserBudgets(self.partitions, settings.budgets)
+        rate_limit = CommandRateLimit(budgets, error_replies, self.hub)
         linger = BatchLinger(settings.uplink_pause_seconds)
         self.uplink = CommandPublisher(
             self.gateway_id,
@@ -139,6 +139,7 @@ class Process:
         for partition in range(len(self.partitions)):
             supervisor.start("attach", self.registry.attach_forever(partition))
         dispatcher = self.dispatcher
+        supervisor.start("budgets", self.budgets.settle_forever())
         supervisor.start("user registration", self.user_registration.run())
         supervisor.start("detach", dispatcher.registry.run())
         supervisor.start("recovery", dispatcher.recovery.run())

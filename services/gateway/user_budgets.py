@@ -1,6 +1,7 @@
 """How much each user may do, over all connections and gateways: counted in Redis, asked once for many users."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -14,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 MINUTE_MS: Final = 60_000
 ANSWER_SECONDS: Final = 1.0
+SETTLE_SECONDS: Final = 0.1
+"""How long it may take until Redis knows what was let pass without asking."""
 
 _take = Script("services.gateway", "take_budgets")
 
@@ -30,17 +33,20 @@ class Budget(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """How many are allowed now, and in how many seconds the next one would be."""
+    """How many are allowed now, and in how many seconds the next one would be, and all of the budget again."""
 
     allowed: int
     retry_after: float
+    whole_after: float
 
 
 _AT_ONCE: Final = {Budget.STATUSES: 10}
 """Where fewer than a minute's may come at once: each status is told to all friends."""
 
-Wanted = Mapping[tuple[str, Budget], int]
-"""(user id, budget) → how many."""
+Spender = tuple[str, Budget]
+"""(user id, budget)"""
+Wanted = Mapping[Spender, int]
+"""How many of each."""
 
 
 class UserBudgets:
@@ -49,31 +55,64 @@ class UserBudgets:
     def __init__(self, partitions: Partitions, per_minute: Mapping[Budget, int]) -> None:
         self._partitions = partitions
         self._per_minute = {budget: count for budget, count in per_minute.items() if count}
+        self._owed: Counter[Spender] = Counter()
+        self._any_owed = asyncio.Event()
+        self.era = 0
+        """Grows when Redis didn't count what it was told: whatever was known of the budgets before is void."""
 
     def limits(self, budget: Budget) -> bool:
         """True when the budget is limited at all."""
         return budget in self._per_minute
 
-    async def take(self, wanted: Wanted) -> dict[tuple[str, Budget], Verdict | None]:
+    def pace(self, budget: Budget) -> tuple[float, int]:
+        """Of a limited budget: seconds until one more is allowed, and how many are at once."""
+        most = self._per_minute[budget]
+        return MINUTE_MS / most / 1000, min(most, _AT_ONCE.get(budget, most))
+
+    def charge(self, user_id: str, budget: Budget, count: int) -> None:
+        """So many were let pass without asking: Redis counts them with what is asked next, or soon (`settle_forever`)."""
+        self._owed[user_id, budget] += count
+        self._any_owed.set()
+
+    async def settle_forever(self) -> None:
+        """Have Redis count what was let pass without asking. Never returns."""
+        while True:
+            await self._any_owed.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+            self._any_owed.clear()
+            await self.take(dict.fromkeys(self._owed, 0))
+
+    async def take(self, wanted: Wanted) -> dict[Spender, Verdict | None]:
         """Take from limited budgets as much as is there. None where Redis is away."""
-        found: dict[tuple[str, Budget], Verdict | None] = {}
+        if len(self._partitions) == 1:
+            return await self._ask(0, wanted) if wanted else {}
+        found: dict[Spender, Verdict | None] = {}
         groups = self._partitions.split({user for user, _ in wanted})
-        for group in await asyncio.gather(*(self._ask(index, set(users), wanted) for index, users in groups.items())):
+        for group in await asyncio.gather(
+            *(self._ask(index, _of_users(wanted, set(users))) for index, users in groups.items())
+        ):
             found.update(group)
         return found
 
-    async def _ask(self, index: int, users: set[str], wanted: Wanted) -> dict[tuple[str, Budget], Verdict | None]:
-        asked = [key for key in wanted if key[0] in users]
+    async def _ask(self, index: int, wanted: Wanted) -> dict[Spender, Verdict | None]:
         items = []
-        for user, budget in asked:
-            most = self._per_minute[budget]
+        for (user, budget), count in wanted.items():
+            interval, most = self.pace(budget)
             # The key of messages is older than the other budgets.
             key = user if budget is Budget.MESSAGES else f"{budget}:{user}"
-            items.append((key, wanted[user, budget], MINUTE_MS / most, min(most, _AT_ONCE.get(budget, most))))
+            items.append((key, count, interval * 1000, most, self._owed.pop((user, budget), 0)))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answers = await _take(self._partitions.at(index), msgpack_encoder.encode(items))
         except (*TRANSIENT_ERRORS, RedisError) as error:
-            log.warning("budgets.unavailable", users=len(users), error=repr(error))
-            return dict.fromkeys(asked)
-        return {key: Verdict(allowed, wait_ms / 1000) for key, (allowed, wait_ms) in zip(asked, answers, strict=True)}
+            log.warning("budgets.unavailable", users=len(items), error=repr(error))
+            self.era += 1
+            return dict.fromkeys(wanted)
+        return {
+            spender: Verdict(allowed, wait_ms / 1000, whole_ms / 1000)
+            for spender, (allowed, wait_ms, whole_ms) in zip(wanted, answers, strict=True)
+        }
+
+
+def _of_users(wanted: Wanted, users: set[str]) -> Wanted:
+    return {spender: count for spender, count in wanted.items() if spender[0] in users}

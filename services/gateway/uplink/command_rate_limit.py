@@ -3,11 +3,16 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
+from services.gateway.session.hub import Hub
+from services.gateway.session.message_allowance import MessageAllowance
 from services.gateway.uplink.error_replies import ErrorReplies
-from services.gateway.user_budgets import Budget, UserBudgets, Verdict
+from services.gateway.user_budgets import Budget, Spender, UserBudgets, Verdict
 from shared.protocol import relay
+
+Sender: TypeAlias = tuple[str, str]
+"""(user id, connection id)"""
 
 C = TypeVar("C", bound=relay.Command | relay.SetStatus)
 
@@ -24,40 +29,82 @@ _BUDGETS: Final[dict[type[Any], Budget | None]] = {
 class CommandRateLimit:
     """Refuses commands beyond their users' budgets.
 
+    Messages pass without a question to Redis while the allowance that their connection knows of is enough for them.
+
     Without Redis there is neither a count nor a way for the answer to come back (acknowledgements come down by its
     pub/sub), so limited commands are refused with `send_failed`, at once.
     """
 
-    def __init__(self, budgets: UserBudgets, error_replies: ErrorReplies) -> None:
+    def __init__(self, budgets: UserBudgets, error_replies: ErrorReplies, hub: Hub) -> None:
         self._budgets = budgets
         self._error_replies = error_replies
+        self._connections = hub.by_id
 
     async def admit(self, commands: list[C]) -> list[C]:
         """The commands that may go on, in order; the others are answered here."""
-        wanted: Counter[tuple[str, Budget]] = Counter()
+        wanted: Counter[Spender] = Counter()
+        sends: Counter[Sender] = Counter()
         for command in commands:
             budget = self._budget_of(command)
-            if budget is not None:
+            if budget is Budget.MESSAGES:
+                sends[command.user_id, command.connection_id] += 1
+            elif budget is not None:
                 wanted[command.user_id, budget] += 1
+        known = self._spend_known(sends, time.monotonic()) if sends else set()
+        for sender, count in sends.items():
+            if sender not in known:
+                wanted[sender[0], Budget.MESSAGES] += count
         if not wanted:
             return commands
         verdicts = await self._budgets.take(wanted)
+        asked = {sender: count for sender, count in sends.items() if sender not in known}
+        self._keep_allowances(asked, wanted, verdicts)
         if all(verdict is not None and verdict.allowed >= wanted[key] for key, verdict in verdicts.items()):
             return commands
-        return self._sort_out(commands, verdicts)
+        return self._sort_out(commands, known, verdicts)
+
+    def _spend_known(self, sends: Mapping[Sender, int], now: float) -> set[Sender]:
+        """Those (user, connection) whose messages pass without a question."""
+        known: set[Sender] = set()
+        interval, most = self._budgets.pace(Budget.MESSAGES)
+        for sender, count in sends.items():
+            connection = self._connections.get(sender[1])
+            allowance = None if connection is None else connection.allowance
+            if (
+                allowance is not None
+                and allowance.era == self._budgets.era
+                and allowance.spend(count, now, interval, most)
+            ):
+                self._budgets.charge(sender[0], Budget.MESSAGES, count)
+                known.add(sender)
+        return known
+
+    def _keep_allowances(
+        self, asked: Mapping[Sender, int], wanted: Mapping[Spender, int], verdicts: Mapping[Spender, Verdict | None]
+    ) -> None:
+        """Let the connections that were asked for know what is left; those that were refused ask again."""
+        now = time.monotonic()
+        for (user_id, connection_id), count in asked.items():
+            connection = self._connections.get(connection_id)
+            if connection is not None:
+                verdict = verdicts[user_id, Budget.MESSAGES]
+                if verdict is None or verdict.allowed < wanted[user_id, Budget.MESSAGES]:
+                    connection.allowance = None
+                else:
+                    connection.allowance = MessageAllowance(count, now + verdict.whole_after, self._budgets.era)
 
     def _budget_of(self, command: relay.Command | relay.SetStatus) -> Budget | None:
         budget = _BUDGETS.get(type(command), Budget.CHANGES)
         return budget if budget is not None and self._budgets.limits(budget) else None
 
-    def _sort_out(self, commands: list[C], verdicts: Mapping[tuple[str, Budget], Verdict | None]) -> list[C]:
+    def _sort_out(self, commands: list[C], known: set[Sender], verdicts: Mapping[Spender, Verdict | None]) -> list[C]:
         """Refuse what goes beyond the verdicts; a user's first commands are the ones that pass."""
         now = time.monotonic()
         passed: list[C] = []
-        used: Counter[tuple[str, Budget]] = Counter()
+        used: Counter[Spender] = Counter()
         for command in commands:
             budget = self._budget_of(command)
-            if budget is None:
+            if budget is None or (budget is Budget.MESSAGES and (command.user_id, command.connection_id) in known):
                 passed.append(command)
                 continue
             verdict = verdicts[command.user_id, budget]

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from shared.protocol import relay
-from shared.protocol.topology import PRESENCE_COMMANDS
-from tests.support.gateway import Backend, RunningGateway, StartGateway
-from tests.support.sockets import refused
+from services.gateway import user_budgets
+from shared.protocol import keys, relay
+from shared.protocol.topology import MESSAGING_COMMANDS, PRESENCE_COMMANDS
+from tests.support.gateway import Backend, RunningGateway, StartGateway, eventually, identity
+from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
 
 
@@ -47,6 +48,67 @@ async def test_a_budget_counts_over_all_connections_and_gateways(
         error = await socket.expect_error("rate_limit_exceeded", type=event_type)
         assert error["error"]["retryable"] is True
         assert 0 < error["error"]["retryAfter"] <= 20
+
+
+async def say(behind: Backend, gateway: RunningGateway, socket: RawSocket, conversation: str) -> None:
+    """A message that passes, and whose batch ends."""
+    await socket.send("message.send", type="text", content="hi", conversationId=conversation)
+    batch = await behind.take(MESSAGING_COMMANDS, relay.command_batch_decoder)
+    await behind.publish(gateway, completed=[batch.batch_id])
+
+
+async def full_at_ms(behind: Backend, username: str) -> int:
+    """When the user's message budget is whole again, as Redis has it."""
+    return int(await behind.redis.get(keys.key(keys.RATE, identity(username))) or 0)
+
+
+async def refuses(socket: RawSocket, conversation: str) -> None:
+    await socket.send("message.send", type="text", content="hi", conversationId=conversation)
+    await socket.expect_error("rate_limit_exceeded", type="message.send")
+
+
+async def test_half_of_the_messages_pass_without_asking_redis_and_all_are_counted(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_budgets, "SETTLE_SECONDS", 3600)
+    gateway = await start_gateway(messages_per_minute=6)
+    socket = await gateway.connect(alice)
+    counted = []
+    for _ in range(4):
+        await say(behind, gateway, socket, conversation)
+        counted.append(await full_at_ms(behind, alice))
+    assert [ms - counted[0] for ms in counted] == [0, 0, 0, 30_000]
+    for _ in range(2):
+        await say(behind, gateway, socket, conversation)
+    await refuses(socket, conversation)
+
+
+async def test_redis_soon_counts_what_passed_without_asking(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    gateway = await start_gateway(messages_per_minute=6)
+    socket = await gateway.connect(alice)
+    await say(behind, gateway, socket, conversation)
+    first = await full_at_ms(behind, alice)
+    await say(behind, gateway, socket, conversation)
+
+    async def counted() -> bool:
+        return await full_at_ms(behind, alice) == first + 10_000
+
+    await eventually(counted)
+
+
+async def test_messages_by_another_gateway_end_what_a_connection_knows(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    here, there = [await start_gateway(messages_per_minute=6) for _ in range(2)]
+    socket, other = await here.connect(alice), await there.connect(alice)
+    await say(behind, here, socket, conversation)
+    for _ in range(5):
+        await say(behind, there, other, conversation)
+        await behind.deliver([here, there], identity(alice), text='{"type":"message.sent","payload":{}}')
+        await socket.expect("message.sent")
+    await refuses(socket, conversation)
 
 
 async def test_statuses_within_the_budget_reach_presence(
