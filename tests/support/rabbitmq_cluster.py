@@ -1,6 +1,7 @@
 """Three nodes of RabbitMQ on this machine, in one cluster, and power over each of them."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tools.stack.starter import Starter
 
 NODES = (1, 2, 3)
 STEP_SECONDS = 60
+METRICS = "rabbitmq_prometheus"
+"""The plugin that tells Prometheus."""
 COOKIE = "test-cluster-of-three"
 SETTINGS = """\
 cluster_formation.peer_discovery_backend = classic_config
@@ -30,10 +33,14 @@ cluster_partition_handling = pause_minority
 
 @dataclass
 class RabbitCluster:
-    """`url` names all nodes, `ports` are where each takes connections. A node is named by its number."""
+    """`url` names all nodes, `ports` are where each takes connections. A node is named by its number.
+
+    `metrics_ports`: where each tells Prometheus, if they were started so.
+    """
 
     url: str
     ports: Sequence[int]
+    metrics_ports: Sequence[int]
     _programs: Mapping[int, Program]
     _processes: Processes
     _starter: Starter
@@ -51,6 +58,17 @@ class RabbitCluster:
         """Start a node; returns when it takes connections."""
         await self._starter.launch(self._programs[node])
         await self._starter.await_ready(self._programs[node])
+
+    async def begin_anew(self) -> None:
+        """Lose every volume: end all nodes, delete their data, and start an empty cluster of them."""
+        for name in self._programs:
+            if self._processes.find(self._programs[name].name) is not None:
+                await self.kill(name)
+            await asyncio.to_thread(shutil.rmtree, self._programs[name].environment["RABBITMQ_MNESIA_BASE"])
+        first, *others = self._programs
+        await self.start(first)
+        await asyncio.gather(*(self.start(name) for name in others))
+        await self.control(first, "await_online_nodes", str(len(self._programs)), "--timeout", "60")
 
     async def may_go(self, node: int) -> None:
         """Wait until no queue would lose its majority without this node: an operator asks before taking one down.
@@ -71,6 +89,10 @@ class RabbitCluster:
 
         await eventually(dispensable, STEP_SECONDS)
 
+    def environment(self, node: int) -> Mapping[str, str]:
+        """What RabbitMQ's tools need to find a node."""
+        return self._programs[node].environment
+
     async def control(self, node: int, *arguments: str) -> None:
         """Run `rabbitmqctl` on a node."""
         server = self._programs[node]
@@ -78,18 +100,27 @@ class RabbitCluster:
 
 
 @asynccontextmanager
-async def rabbitmq_cluster(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[RabbitCluster]:
-    """Start a cluster in `folder`, and stop it afterwards. Raises StackError."""
+async def rabbitmq_cluster(
+    folder: Path, environment: Mapping[str, str], *, metrics: bool = False
+) -> AsyncIterator[RabbitCluster]:
+    """Start a cluster in `folder`, and stop it afterwards; with `metrics`, each node tells Prometheus. Raises StackError."""
     home = Home(folder)
     ports, processes = PortBook(home), Processes(home, tied=True)
     starter = Starter(home, processes, Console(quiet=True))
     prefix = f"chat{ports.port('rabbitmq-epmd')}-"
-    servers = {}
+    servers, metrics_ports = {}, []
     for number in NODES:
         name = f"rabbitmq-{number}"
         own = (ports.port(name), ports.port("rabbitmq-epmd"), ports.port(f"{name}/distribution"))
+        settings = SETTINGS.format(prefix=prefix)
+        if metrics:
+            metrics_ports.append(ports.port(f"{name}/metrics"))
+            settings += f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {metrics_ports[-1]}\n"
         servers[number] = RabbitMQ(
-            home, own, name, node=f"{prefix}{number}@localhost", settings=SETTINGS.format(prefix=prefix)
+            *(home, own, name),
+            node=f"{prefix}{number}@localhost",
+            settings=settings,
+            plugin=METRICS if metrics else "",
         )
     programs = {number: server.programs(environment) for number, server in servers.items()}
     mapper = programs[NODES[0]][0]
@@ -106,7 +137,9 @@ async def rabbitmq_cluster(folder: Path, environment: Mapping[str, str]) -> Asyn
         listening = [ports.port(f"rabbitmq-{number}") for number in NODES]
         hosts = ",".join(f"127.0.0.1:{port}" for port in listening)
         brokers_of = {number: brokers[-1] for number, brokers in programs.items()}
-        cluster = RabbitCluster(f"amqp://guest:guest@{hosts}/", listening, brokers_of, processes, starter)
+        cluster = RabbitCluster(
+            f"amqp://guest:guest@{hosts}/", listening, metrics_ports, brokers_of, processes, starter
+        )
         # One cluster, not three brokers.
         await cluster.control(NODES[0], "await_online_nodes", str(len(NODES)), "--timeout", "60")
         yield cluster

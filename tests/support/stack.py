@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tools.bench.target import Target, read_target
+from tools.stack.home import Home
 from tools.stack.stack import Stack as LocalStack
 
 
@@ -60,6 +61,15 @@ class Stack:
     def direct_url(self, name: str) -> str:
         """A process without the load balancer: one gateway of several, or what isn't routed, such as `/metrics`."""
         return f"http://127.0.0.1:{self._local.processes.get(name).port}"
+
+    @property
+    def home(self) -> Home:
+        """Where its files are."""
+        return self._local.home
+
+    async def migrate(self) -> None:
+        """Bring the database to the newest schema."""
+        await self._local.migrate()
 
     def pid(self, name: str) -> int:
         """The id of a living process."""

@@ -25,13 +25,21 @@ LIBRARIES = ("compiler", "crypto", "mnesia", "os_mon", "syntax_tools", "xmerl", 
 class RabbitMQ:
     """The broker `name` in `home`, and the Erlang port mapper (epmd) that it can't start without.
 
-    `node`: its name among Erlang nodes. `settings`: lines that its configuration has besides.
+    `node`: its name among Erlang nodes. `settings`: lines that its configuration has besides. `plugin`: one to enable.
     """
 
     def __init__(
-        self, home: Home, ports: tuple[int, int, int], name: str = "rabbitmq", *, node: str = NODE, settings: str = ""
+        self,
+        home: Home,
+        ports: tuple[int, int, int],
+        name: str = "rabbitmq",
+        *,
+        node: str = NODE,
+        settings: str = "",
+        plugin: str = "",
     ) -> None:
         self._name = name
+        self._plugin = plugin
         self._node = node
         self._settings = settings
         self._data = home.data(name)
@@ -109,10 +117,11 @@ class RabbitMQ:
             (self._data / folder).mkdir(parents=True, exist_ok=True)
         configuration = CONFIGURATION.format(port=self._port) + self._settings
         (self._data / "rabbitmq.conf").write_text(configuration, encoding="utf-8")
-        (self._data / "enabled_plugins").write_text("[].\n", encoding="utf-8")
+        (self._data / "enabled_plugins").write_text(f"[{self._plugin}].\n", encoding="utf-8")
         for link in (self._data / "plugins").iterdir():
             link.unlink()
-        for plugin in _all_plugins().glob("rabbit-[0-9]*"):
+        # A plugin needs others, which only the broker knows.
+        for plugin in _all_plugins().glob("*-[0-9]*" if self._plugin else "rabbit-[0-9]*"):
             (self._data / "plugins" / plugin.name).symlink_to(plugin)
 
 

@@ -1,0 +1,42 @@
+"""Alerts that can't be brought about on one machine, and commands of pages that can't be run there; each with the reason."""
+
+from typing import Final
+
+NOT_CAUSED: Final = {
+    "ChatBackupOld": "the metric is CloudNativePG's, which needs a cluster of Kubernetes",
+    "ChatDiskFull": "the metric is the kubelet's, of volumes in a cluster of Kubernetes",
+    "ChatPresenceDropped": "100,000 clients would have to come or go while RabbitMQ is away",
+}
+"""promtool raises these with made-up samples (deploy/prometheus/rules.test.yml)."""
+
+NOT_RUN: Final = {
+    "kubectl": "needs a cluster of Kubernetes",
+    "docker": "tests/containers runs Docker Compose",
+    "nslookup": "the DNS of containers",
+    "haproxy": "the configuration's path is the operator's own; tests/unit/deploy checks the shipped one so",
+    "timedatectl": "the machine's own clock",
+    "chronyc": "the machine's own clock",
+}
+"""Programs that commands of pages begin with."""
+
+NOT_SEEN_YET: Final = frozenset(
+    {
+        "`maxmemory` is hardly more than Redis uses",
+        "`maxmemory-policy` is allkeys-lru, and Redis is full",
+        "Redis' replica is killed",
+        "a standby of PostgreSQL stops replaying while messages are stored",
+        "PostgreSQL's standby is killed",
+        "`archive_command` fails",
+        "RabbitMQ's memory limit is below what it uses, while people write",
+        "one of three nodes of RabbitMQ is killed",
+        "two of three nodes of RabbitMQ are killed",
+        "all nodes of RabbitMQ are killed and lose their volumes",
+        "the schema is one migration behind",
+        "the folder of uploads is gone",
+        "the virus scanner takes 12 s",
+        "messaging is stopped, and the probe runs",
+        "no probe runs any more",
+        "HAProxy shows a certificate that ends in a day",
+    }
+)
+"""Conditions that were written and not run as a whole yet: the table in docs/alerts.md lacks them."""
