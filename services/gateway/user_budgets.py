@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 MINUTE_MS: Final = 60_000
 ANSWER_SECONDS: Final = 1.0
-SETTLE_SECONDS: Final = 0.1
+SETTLE_SECONDS: Final = 0.02
 """How long it may take until Redis knows what was let pass without asking."""
 
 _take = Script("services.gateway", "take_budgets")
@@ -33,11 +33,15 @@ class Budget(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """How many are allowed now, and in how many seconds the next one would be, and all of the budget again."""
+    """How many are allowed now, and in how many seconds the next one would be, and all of the budget again.
+
+    `alone`: all connections of the user are at one gateway; looked at for messages only.
+    """
 
     allowed: int
     retry_after: float
     whole_after: float
+    alone: bool
 
 
 _AT_ONCE: Final = {Budget.STATUSES: 10}
@@ -99,8 +103,8 @@ class UserBudgets:
         for (user, budget), count in wanted.items():
             interval, most = self.pace(budget)
             # The key of messages is older than the other budgets.
-            key = user if budget is Budget.MESSAGES else f"{budget}:{user}"
-            items.append((key, count, interval * 1000, most, self._owed.pop((user, budget), 0)))
+            key, who = (user, user) if budget is Budget.MESSAGES else (f"{budget}:{user}", "")
+            items.append((key, count, interval * 1000, most, self._owed.pop((user, budget), 0), who))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answers = await _take(self._partitions.at(index), msgpack_encoder.encode(items))
@@ -109,8 +113,8 @@ class UserBudgets:
             self.era += 1
             return dict.fromkeys(wanted)
         return {
-            spender: Verdict(allowed, wait_ms / 1000, whole_ms / 1000)
-            for spender, (allowed, wait_ms, whole_ms) in zip(wanted, answers, strict=True)
+            spender: Verdict(allowed, wait_ms / 1000, whole_ms / 1000, bool(alone))
+            for spender, (allowed, wait_ms, whole_ms, alone) in zip(wanted, answers, strict=True)
         }
 
 

@@ -1,8 +1,20 @@
 -- How much of their budgets users may take now: the generic cell rate algorithm, one number for each user and budget.
--- ARGV: 1 msgpack list of {key behind the prefix, wanted, ms for one, most at once, owed}
+-- ARGV: 1 msgpack list of {key behind the prefix, wanted, ms for one, most at once, owed, user or ''}
 -- owed: what was let pass before this was asked. It counts even if it goes beyond the budget: then what comes later waits for it.
--- Returns for each item {how many are allowed, ms until the next one would be, ms until the budget is whole again}. What is refused
--- takes nothing.
+-- user: whose routes are looked at.
+-- Returns for each item {how many are allowed, ms until the next one would be, ms until the budget is whole again, 1 if the user's
+-- routes all lead to one gateway}. What is refused takes nothing.
+
+local function is_on_one_gateway(user)
+  local gateways = user == '' and {} or redis.call('HVALS', '{{ROUTES}}' .. user)
+  for _, gateway in ipairs(gateways) do
+    if gateway ~= gateways[1] then
+      return 0
+    end
+  end
+  return #gateways > 0 and 1 or 0
+end
+
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local results = {}
@@ -15,6 +27,6 @@ for i, item in ipairs(cmsgpack.unpack(ARGV[1])) do
     full_at = full_at + allowed * interval
     redis.call('SET', key, string.format('%.0f', full_at), 'PX', math.max(1, math.ceil(full_at - now)))
   end
-  results[i] = {allowed, math.max(0, math.ceil(full_at + interval - now - burst * interval)), math.ceil(full_at - now)}
+  results[i] = {allowed, math.max(0, math.ceil(full_at + interval - now - burst * interval)), math.ceil(full_at - now), is_on_one_gateway(item[6])}
 end
 return results

@@ -125,7 +125,7 @@ class Connection:
 
     def deliver(self, burst: Burst) -> None:
         """Write durable events that follow one another, except those that the client has."""
-        if self.allowance is not None and not self.allowance.covers(burst.texts):
+        if self.allowance is not None and not self.allowance.covers(burst):
             self.allowance = None
         self.inbox.deliver(None if self._protocol is None else self._protocol.send_buffer, burst)
 

@@ -29,7 +29,7 @@ _BUDGETS: Final[dict[type[Any], Budget | None]] = {
 class CommandRateLimit:
     """Refuses commands beyond their users' budgets.
 
-    Messages pass without a question to Redis while the allowance that their connection knows of is enough for them.
+    Messages pass without a question to Redis while the allowance that is known of their user is enough for them.
 
     Without Redis there is neither a count nor a way for the answer to come back (acknowledgements come down by its
     pub/sub), so limited commands are refused with `send_failed`, at once.
@@ -38,7 +38,7 @@ class CommandRateLimit:
     def __init__(self, budgets: UserBudgets, error_replies: ErrorReplies, hub: Hub) -> None:
         self._budgets = budgets
         self._error_replies = error_replies
-        self._connections = hub.by_id
+        self._hub = hub
 
     async def admit(self, commands: list[C]) -> list[C]:
         """The commands that may go on, in order; the others are answered here."""
@@ -57,8 +57,7 @@ class CommandRateLimit:
         if not wanted:
             return commands
         verdicts = await self._budgets.take(wanted)
-        asked = {sender: count for sender, count in sends.items() if sender not in known}
-        self._keep_allowances(asked, wanted, verdicts)
+        self._keep_allowances({user_id for user_id, _ in sends.keys() - known}, sends, wanted, verdicts)
         if all(verdict is not None and verdict.allowed >= wanted[key] for key, verdict in verdicts.items()):
             return commands
         return self._sort_out(commands, known, verdicts)
@@ -68,7 +67,7 @@ class CommandRateLimit:
         known: set[Sender] = set()
         interval, most = self._budgets.pace(Budget.MESSAGES)
         for sender, count in sends.items():
-            connection = self._connections.get(sender[1])
+            connection = self._hub.by_id.get(sender[1])
             allowance = None if connection is None else connection.allowance
             if (
                 allowance is not None
@@ -80,18 +79,22 @@ class CommandRateLimit:
         return known
 
     def _keep_allowances(
-        self, asked: Mapping[Sender, int], wanted: Mapping[Spender, int], verdicts: Mapping[Spender, Verdict | None]
+        self,
+        asked: set[str],
+        sends: Mapping[Sender, int],
+        wanted: Mapping[Spender, int],
+        verdicts: Mapping[Spender, Verdict | None],
     ) -> None:
-        """Let the connections that were asked for know what is left; those that were refused ask again."""
+        """Note what is left to the users who were asked for. Who was refused, or is at other gateways too, is asked for again."""
         now = time.monotonic()
-        for (user_id, connection_id), count in asked.items():
-            connection = self._connections.get(connection_id)
-            if connection is not None:
-                verdict = verdicts[user_id, Budget.MESSAGES]
-                if verdict is None or verdict.allowed < wanted[user_id, Budget.MESSAGES]:
-                    connection.allowance = None
-                else:
-                    connection.allowance = MessageAllowance(count, now + verdict.whole_after, self._budgets.era)
+        for user_id in asked:
+            spender = user_id, Budget.MESSAGES
+            verdict, allowance = verdicts[spender], None
+            if verdict is not None and verdict.alone and verdict.allowed >= wanted[spender]:
+                sent = sum(count for sender, count in sends.items() if sender[0] == user_id)
+                allowance = MessageAllowance(sent, now + verdict.whole_after, self._budgets.era)
+            for connection in self._hub.of_user(user_id):
+                connection.allowance = allowance
 
     def _budget_of(self, command: relay.Command | relay.SetStatus) -> Budget | None:
         budget = _BUDGETS.get(type(command), Budget.CHANGES)

@@ -67,44 +67,59 @@ async def refuses(socket: RawSocket, conversation: str) -> None:
     await socket.expect_error("rate_limit_exceeded", type="message.send")
 
 
-async def test_half_of_the_messages_pass_without_asking_redis_and_all_are_counted(
+async def test_a_quarter_of_the_messages_passes_without_asking_redis_and_all_are_counted(
     start_gateway: StartGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_budgets, "SETTLE_SECONDS", 3600)
-    gateway = await start_gateway(messages_per_minute=6)
-    socket = await gateway.connect(alice)
+    gateway = await start_gateway(messages_per_minute=12)
+    sockets = [await gateway.connect(alice) for _ in range(2)]
     counted = []
-    for _ in range(4):
-        await say(behind, gateway, socket, conversation)
+    for number in range(4):
+        await say(behind, gateway, sockets[number % 2], conversation)
         counted.append(await full_at_ms(behind, alice))
-    assert [ms - counted[0] for ms in counted] == [0, 0, 0, 30_000]
-    for _ in range(2):
-        await say(behind, gateway, socket, conversation)
-    await refuses(socket, conversation)
+    assert [ms - counted[0] for ms in counted] == [0, 0, 0, 15_000]
+    for number in range(8):
+        await say(behind, gateway, sockets[number % 2], conversation)
+    await refuses(sockets[0], conversation)
+    await refuses(sockets[1], conversation)
 
 
 async def test_redis_soon_counts_what_passed_without_asking(
     start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
 ) -> None:
-    gateway = await start_gateway(messages_per_minute=6)
+    gateway = await start_gateway(messages_per_minute=12)
     socket = await gateway.connect(alice)
     await say(behind, gateway, socket, conversation)
     first = await full_at_ms(behind, alice)
     await say(behind, gateway, socket, conversation)
 
     async def counted() -> bool:
-        return await full_at_ms(behind, alice) == first + 10_000
+        return await full_at_ms(behind, alice) == first + 5_000
 
     await eventually(counted)
 
 
-async def test_messages_by_another_gateway_end_what_a_connection_knows(
+async def test_redis_is_asked_for_each_message_of_who_is_at_two_gateways(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_budgets, "SETTLE_SECONDS", 3600)
+    here, there = [await start_gateway(messages_per_minute=12) for _ in range(2)]
+    socket, _ = await here.connect(alice), await there.connect(alice)
+    counted = []
+    for _ in range(3):
+        await say(behind, here, socket, conversation)
+        counted.append(await full_at_ms(behind, alice))
+    assert [ms - counted[0] for ms in counted] == [0, 5_000, 10_000]
+
+
+async def test_messages_by_another_gateway_end_what_this_one_knows(
     start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
 ) -> None:
-    here, there = [await start_gateway(messages_per_minute=6) for _ in range(2)]
-    socket, other = await here.connect(alice), await there.connect(alice)
+    here, there = [await start_gateway(messages_per_minute=12) for _ in range(2)]
+    socket = await here.connect(alice)
     await say(behind, here, socket, conversation)
-    for _ in range(5):
+    other = await there.connect(alice)
+    for _ in range(11):
         await say(behind, there, other, conversation)
         await behind.deliver([here, there], identity(alice), text='{"type":"message.sent","payload":{}}')
         await socket.expect("message.sent")
