@@ -15,7 +15,7 @@ from shared.rabbitmq.queues import declare_each, exists
 
 log = structlog.get_logger(__name__)
 
-ACKNOWLEDGE_SECONDS: Final = 0.02
+ACKNOWLEDGE_SECONDS: Final = 0.05
 """How long what is done may wait to be acknowledged together: for a quorum queue each acknowledgement is a write to disk."""
 SUSPECT_DELIVERIES: Final = 2
 """What was delivered so often, and never settled, may be what its consumers die of."""

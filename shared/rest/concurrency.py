@@ -37,6 +37,8 @@ class ConcurrencyLimit:
                 self._room.release()
 
     async def _enter(self) -> bool:
+        if not self._room.locked():
+            return await self._room.acquire()
         if self._waiting >= MAX_WAITING:
             return False
         self._waiting += 1
