@@ -3,7 +3,7 @@
 address       what a URL says
 session       one connection, to a host that answers and can write
 pool          connections of one replica
-kept          a connection of a pool that is kept between statements
+kept          connections of a pool that are kept between statements
 condition     what a service must know of its database
 statements    the `.sql` files
 errors        which errors pass
@@ -12,7 +12,7 @@ errors        which errors pass
 from shared.postgres.address import Address, AddressError, parse
 from shared.postgres.condition import DatabaseWatch
 from shared.postgres.errors import TRANSIENT_ERRORS
-from shared.postgres.kept import KeptConnection
+from shared.postgres.kept import KeptConnections
 from shared.postgres.pool import Lent, Pool, close_pool, open_pool, ping
 from shared.postgres.session import STATEMENT_SECONDS, Connection, connect
 from shared.postgres.statements import load_sql
@@ -24,7 +24,7 @@ __all__ = [
     "AddressError",
     "Connection",
     "DatabaseWatch",
-    "KeptConnection",
+    "KeptConnections",
     "Lent",
     "Pool",
     "close_pool",

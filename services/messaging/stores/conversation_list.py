@@ -6,11 +6,13 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 
 from services.messaging.stores.sql import CONVERSATION_LIST, CONVERSATION_MOVES, SHOWN_LIST
-from shared.postgres import Pool
+from shared.postgres import KeptConnections, Pool
 from shared.protocol.codec import Uuid, is_uuid
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import decode_page, encode_page
 
+AT_ONCE: Final = 2
+"""Connections that are kept for lists."""
 SCANNED: Final = 1_000
 """Conversations that one page with a filter by unread messages looks at; it may be short then, or empty, and the list goes on."""
 
@@ -89,7 +91,7 @@ class ConversationList:
     """The lists of all users. Raises what asyncpg raises."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self._connections = KeptConnections(pool, AT_ONCE)
 
     async def page(
         self, user_id: str, filters: Filters, limit: int, page: ListPage
@@ -112,7 +114,7 @@ class ConversationList:
         For a list that isn't filtered by unread messages, whose page may have to look further.
         """
         beginning = (user_id, limit + 1, *filters.places, *_BEYOND_ALL, None, limit + 1)
-        rows = [tuple(row) for row in await self._pool.fetch(SHOWN_LIST, *beginning)]
+        rows = [tuple(row) for row in await self._connections.fetch(SHOWN_LIST, *beginning)]
         part = _part_of([_Row(*row[:_LIST_COLUMNS]) for row in rows], limit, filtered=False)
         following = None if part.end is None else ListPage(part.end, None, part.snapshot)
         return [row[_LIST_COLUMNS:] for row in rows[:limit]], following
@@ -134,7 +136,7 @@ class ConversationList:
         filtered = filters.unread is not None
         rows = [
             _Row(*row)
-            for row in await self._pool.fetch(
+            for row in await self._connections.fetch(
                 CONVERSATION_LIST if since is None else CONVERSATION_MOVES,
                 user_id,
                 limit + 1,

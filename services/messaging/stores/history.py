@@ -8,7 +8,7 @@ import msgspec
 
 from services.messaging.stores.message_rows import NO_RECEIPT, Profile, Receipt, message_of
 from services.messaging.stores.sql import HISTORY
-from shared.postgres import Pool
+from shared.postgres import KeptConnections, Pool
 from shared.protocol.codec import instant_of_ms
 from shared.protocol.payloads import Message
 from shared.uploads import UploadSigner
@@ -51,6 +51,8 @@ class Part(NamedTuple):
     last_seq: int
 
 
+AT_ONCE: Final = 2
+"""Connections that are kept for pages."""
 _head_decoder: Final = msgspec.json.Decoder(Head)
 _Line = tuple[list[int], list[str]]
 
@@ -59,7 +61,7 @@ class History:
     """The histories of all conversations. Raises what asyncpg raises."""
 
     def __init__(self, pool: Pool, signer: UploadSigner | None = None) -> None:
-        self._pool = pool
+        self._connections = KeptConnections(pool, AT_ONCE)
         self._signer = signer
 
     async def page(
@@ -69,7 +71,7 @@ class History:
 
         `way`: the page holds what comes after `seq`, before it (None: the newest), or around it.
         """
-        rows = await self._pool.fetch(HISTORY, user_id, conversation_id, way, seq, limit, most)
+        rows = await self._connections.fetch(HISTORY, user_id, conversation_id, way, seq, limit, most)
         if not rows:
             return None
         head = _head_decoder.decode(rows[0]["head"])

@@ -14,7 +14,7 @@ from services.messaging.stores.attaching import Executor, append_with_uploads
 from services.messaging.stores.message_rows import NO_MEDIA, Receipt, message_of, sender_of
 from services.messaging.stores.sql import APPEND, MESSAGES_AT
 from services.messaging.stores.webhook_events import message_created
-from shared.postgres import KeptConnection, Pool
+from shared.postgres import KeptConnections, Pool
 from shared.protocol.codec import instant
 from shared.protocol.payloads import Message, has_uploads
 from shared.protocol.relay import SendMessage
@@ -35,7 +35,7 @@ class Messages:
         self._pool = pool
         self._signer = signer
         self._outbox = outbox
-        self._kept = KeptConnection(pool)
+        self._kept = KeptConnections(pool)
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
         """Append `drafts` in one statement, and say of each, in order, what became of it.
