@@ -21,6 +21,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_EVENTS
 from shared.rabbitmq import Publisher
 from shared.redis import Partitions
+from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,8 @@ LOOK_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 2.0
 AWAY_SECONDS: Final = 2.0
 """For so long PostgreSQL isn't asked again after it didn't answer."""
+FEW: Final = 200
+"""While fewer users than these are revoked, each look brings all of them, and nobody else is asked about."""
 KEPT_USERS: Final = 50_000
 """Users whose answer a replica keeps, until the next revocation of anybody: some 10 MB."""
 WITHOUT_TIME: Final = "Tokens of this user were revoked, and this one has no iat claim: issue tokens with iat"
@@ -54,6 +57,8 @@ class Revocations:
         self._pool = pool
         self._partitions = partitions
         self._version: int | None = None
+        self._all_revoked: frozenset[str] | None = None
+        """As of the last look; None when there are too many, or nobody has looked."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._asked: dict[str, asyncio.Future[float | None]] = {}
         self._asking: asyncio.Task[None] | None = None
@@ -63,10 +68,16 @@ class Revocations:
         """Look for new revocations, of anybody. Never returns."""
         while True:
             try:
-                self._version = await self._pool.fetchval(_NEWEST, timeout=ANSWER_SECONDS)
+                await self._look()
             except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
                 log.info("revocations.not_seen", error=repr(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            await next_tick(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        row = await self._pool.fetchrow(_NEWEST, FEW, timeout=ANSWER_SECONDS)
+        assert row is not None
+        self._version = row["newest"]
+        self._all_revoked = frozenset(row["users"]) if len(row["users"]) < FEW else None
 
     async def revoke(self, user_id: str, keep_seconds: int | None) -> float:
         """Refuse the user's current tokens, for `keep_seconds` or for ever, and have gateways close its connections.
@@ -77,6 +88,7 @@ class Revocations:
         revoked_ms: int = await self._pool.fetchval(_REVOKE, user_id, keep_seconds, LOCK)
         since = revoked_ms / 1000
         self._known.pop(user_id, None)
+        self._all_revoked = None
         partition = self._partitions.of(user_id)
         await partition.client.set(partition.key(keys.REVOKED, user_id), f"{since:.3f}", ex=keep_seconds)
         order = relay.CloseOrder(CloseCode.TOKEN_EXPIRED, user_id, issued_before=since)
@@ -109,6 +121,8 @@ class Revocations:
         known = self._known.get(user_id)
         if known is not None and known.version == self._version:
             return known.since
+        if self._all_revoked is not None and user_id not in self._all_revoked:
+            return None
         if time.monotonic() >= self._away_until:
             answer = self._asked.get(user_id)
             if answer is None:
