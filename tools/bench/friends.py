@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from functools import partial
 from itertools import permutations
 from typing import Final
@@ -60,19 +61,22 @@ class Circle:
         peer.send(b'{"type":"presence.set","payload":{"status":"%s"}}' % STATUSES[turn % 2].encode())
 
 
-async def run(bench: Bench) -> Outcome:
-    """Make circles of friends, connect all, and let one after the other change."""
+async def run(bench: Bench, absent: int = 0, circle_count: int = CIRCLES) -> Outcome:
+    """Make circles of friends, connect all, and let one after the other change.
+
+    `absent`: how many friends more everybody has who are not connected.
+    """
     name = bench.target.name
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
     chance = random.Random(SEED)  # noqa: S311 - the same arrivals in each run
     async with rest_of(bench.target) as rest:
-        circles = [await _gather(bench, rest, number) for number in range(CIRCLES)]
+        circles = [await _gather(bench, rest, number, absent) for number in range(circle_count)]
     everybody = [peer for circle in circles for peer in circle.peers]
     turn = 0
 
     def act(intended_at: float) -> None:
         nonlocal turn
-        circles[turn % CIRCLES].act(intended_at)
+        circles[turn % circle_count].act(intended_at)
         turn += 1
 
     async with bench.stages.timed(f"{name}, friends: measuring", seconds + DRAIN_SECONDS):
@@ -86,7 +90,7 @@ async def run(bench: Bench) -> Outcome:
     count = sum(circle.sent for circle in circles)
     heard = sum(circle.heard for circle in circles)
     return Outcome(
-        scenario="friends",
+        scenario=f"friends, {absent} absent" if absent else "friends",
         target=name,
         unit="change",
         count=count,
@@ -98,12 +102,14 @@ async def run(bench: Bench) -> Outcome:
     )
 
 
-async def _gather(bench: Bench, rest: Rest, number: int) -> Circle:
+async def _gather(bench: Bench, rest: Rest, number: int, absent: int) -> Circle:
     """A circle of new users."""
     names = [f"{bench.prefix('friends')}-{number}-{n}" for n in range(FRIENDS + 1)]
     users = await together(partial(rest.call, name, "GET", "/chat/users/me") for name in names)
     ids = [str(user["id"]) for user in users]
-    await befriend(bench.target, list(permutations(ids, 2)))
+    strangers = [str(uuid.uuid4()) for _ in range(absent)]
+    mutual = [(one, other) for one in ids for other in strangers]
+    await befriend(bench.target, [*permutations(ids, 2), *mutual, *((other, one) for one, other in mutual)])
     circle = Circle([Peer(name) for name in names])
     for peer, user_id in zip(circle.peers, ids, strict=True):
         circle.know(peer, user_id)
