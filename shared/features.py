@@ -3,7 +3,6 @@
 So while a deployment is upgraded, or a service is missing, no client sees a feature that only a part of it can serve.
 """
 
-import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -12,6 +11,7 @@ import structlog
 
 from shared.protocol.features import FEATURES, SERVERS
 from shared.redis import Partitions, RedisError, Script, is_transient
+from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ async def announce_forever(partitions: Partitions, service: str, instance: str, 
     """Say again and again what this replica serves. Never returns."""
     while True:
         await _try(partitions, service, f"{instance} {','.join(sorted(features))}")
-        await asyncio.sleep(PERIOD_SECONDS)
+        await next_tick(PERIOD_SECONDS)
 
 
 class OfferedFeatures:
@@ -41,7 +41,7 @@ class OfferedFeatures:
         """Ask again and again. Never returns."""
         while True:
             await self.refresh()
-            await asyncio.sleep(PERIOD_SECONDS)
+            await next_tick(PERIOD_SECONDS)
 
     async def refresh(self) -> None:
         """Ask what is served."""

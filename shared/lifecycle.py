@@ -9,12 +9,13 @@ import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 import uvicorn
 import uvloop
+
+from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
 
@@ -80,10 +81,15 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Renew the `Date` header until `stop`."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DATE_SECONDS):
-                    await self._stopping.wait()
+        async with asyncio.TaskGroup() as tasks:
+            renewing = tasks.create_task(self._renew_date())
+            await self._stopping.wait()
+            renewing.cancel()
+
+    async def _renew_date(self) -> None:
+        while True:
+            await self.on_tick(0)
+            await next_tick(DATE_SECONDS)
 
     def install_signal_handlers(self) -> None:
         """Leave signals to `serve_until`."""

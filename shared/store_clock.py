@@ -4,7 +4,6 @@ Times that one process stamps and another compares come from here: when a connec
 a token has ended. A machine's own clock is right for durations, which are monotonic, and for what only people read.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -13,6 +12,7 @@ import structlog
 
 from shared import telemetry
 from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
+from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class StoreClock:
                 await self.compare()
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 log.info("clock.unknown", error=repr(error))
-            await asyncio.sleep(PERIOD_SECONDS)
+            await next_tick(PERIOD_SECONDS)
 
     async def compare(self) -> None:
         """Compare them now. Raises RedisError, OSError or TimeoutError."""

@@ -4,7 +4,6 @@ Logs are one JSON object a line on stderr, with event names such as `connection.
 are redacted wherever they might appear, uvicorn's own lines included.
 """
 
-import asyncio
 import logging
 import re
 import sys
@@ -15,6 +14,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.settings import ServiceSettings
+from shared.ticks import next_tick
 
 _TOKEN: Final = re.compile(r"""(token=|token["']?: ?["']|bearer[ .]+)[^\s&,;"']+""", re.IGNORECASE)
 
@@ -93,6 +93,6 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
 async def watch_loop_lag(period_seconds: float = 1.0) -> None:
     """Observe how late the event loop is. Never returns."""
     while True:
-        due = time.monotonic() + period_seconds
-        await asyncio.sleep(period_seconds)
+        due = await next_tick(period_seconds)
+        # libuv's time is that at which it woke up: what ran since is lag, too.
         LOOP_LAG.observe(max(0.0, time.monotonic() - due))

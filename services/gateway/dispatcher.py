@@ -114,8 +114,10 @@ class Dispatcher:
         self.presence.repeat([connection])
 
     async def sweep_forever(self) -> None:
-        """Check the deadlines of all connections. Never returns."""
+        """Check the deadlines of all connections, while there are any, or something that they left. Never returns."""
         while True:
+            if self.uplink.idle and not self.undelivered.watching:
+                await self.hub.occupied.wait()
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
             self.heartbeat.sweep(now)

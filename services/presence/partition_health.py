@@ -8,6 +8,7 @@ import structlog
 
 from shared.redis import Partition, Partitions, RedisError
 from shared.retry import TRANSIENT_ERRORS, is_transient
+from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
 
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 ANSWER_SECONDS: Final = 2.0
 """A partition that takes longer to answer counts as away."""
-PROBE_SECONDS: Final = 0.5
+PROBE_SECONDS: Final = 1.0
 
 
 class PartitionHealth:
@@ -42,7 +43,7 @@ class PartitionHealth:
     async def watch(self, resend: Callable[[], Awaitable[None]]) -> None:
         """Probe partitions that are away, and call `resend` when one is back. Never returns."""
         while True:
-            await asyncio.sleep(PROBE_SECONDS)
+            await next_tick(PROBE_SECONDS)
             back = [index for index in list(self._away) if await self._answers(index)]
             self._away.difference_update(back)
             if back or not self._away:

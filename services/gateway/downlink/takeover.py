@@ -6,7 +6,6 @@ come back meanwhile, or said that they have them. Presence hears that the connec
 closed since are offline soon.
 """
 
-import asyncio
 from typing import Final
 
 import structlog
@@ -15,6 +14,7 @@ from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.uplink.presence import PresencePublisher
 from shared.protocol import keys
 from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
+from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class Takeover:
     async def run(self) -> None:
         """Look again and again. Never returns."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await next_tick(LOOK_SECONDS)
             for partition in range(len(self._partitions)):
                 try:
                     while await self._take_page(partition):

@@ -33,7 +33,8 @@ class Timetable:
     def due(self, now: float) -> list[Connection]:
         """The connections whose time has come, each once; those planned anew meanwhile are not."""
         newest = math.floor(now / TICK_SECONDS)
-        if not self._swept:
+        if newest - self._swept > len(self._ticks):
+            # The first sweep, or the first after nobody was here.
             ticks = sorted(tick for tick in self._ticks if tick <= newest)
         else:
             ticks = [tick for tick in range(self._swept + 1, newest + 1) if tick in self._ticks]

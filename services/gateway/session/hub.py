@@ -1,5 +1,6 @@
 """The connections of this gateway, by user and by id."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 
 from services.gateway import metrics
@@ -12,6 +13,8 @@ class Hub:
     def __init__(self) -> None:
         self.by_id: dict[str, Connection] = {}
         self._by_user: dict[str, tuple[Connection, ...]] = {}
+        self.occupied = asyncio.Event()
+        """Set while it holds any connection."""
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -25,6 +28,7 @@ class Hub:
         self.by_id[connection.id] = connection
         self._by_user[connection.user_id] = (*self._by_user.get(connection.user_id, ()), connection)
         metrics.CONNECTIONS.set(len(self.by_id))
+        self.occupied.set()
 
     def remove(self, connection: Connection) -> bool:
         """Let `connection` go. False when it wasn't held."""
@@ -36,6 +40,8 @@ class Hub:
         else:
             del self._by_user[connection.user_id]
         metrics.CONNECTIONS.set(len(self.by_id))
+        if not self.by_id:
+            self.occupied.clear()
         return True
 
     def of_user(self, user_id: str) -> Sequence[Connection]:
