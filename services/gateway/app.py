@@ -28,6 +28,7 @@ from services.gateway.transport.http_protocol import HttpProtocol, listen
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
+from services.gateway.uplink.direct_presence import DirectPresence
 from services.gateway.uplink.error_replies import ErrorReplies
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher
@@ -93,9 +94,9 @@ class Process:
             self.hub,
             self.publisher,
             rate_limit,
+            direct=DirectPresence(self.partitions, self.clock.now_ms),
             gateway_id=self.gateway_id,
             clock=self.clock,
-            renewal_seconds=settings.renewal_seconds,
         )
         self.takeover = Takeover(
             self.partitions, self.gateway_id, self.undelivered, presence, settings.push_delay_seconds
@@ -148,7 +149,7 @@ class Process:
         supervisor.start("presence", dispatcher.presence.run())
         supervisor.start("statuses", dispatcher.presence.admit_statuses_forever())
         supervisor.start("presence repeats", dispatcher.presence.repeat_forever())
-        supervisor.start("leases", dispatcher.presence.renew_forever())
+        supervisor.start("leases", dispatcher.presence.renew_forever(self.settings.renewal_seconds))
         supervisor.start("lease renewal on pong", dispatcher.presence.renew_alive_forever())
         supervisor.start("undelivered", dispatcher.undelivered.run())
         supervisor.start("takeover", self.takeover.run())

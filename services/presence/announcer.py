@@ -31,7 +31,7 @@ ATTEMPTS: Final = 5
 MAX_UNSENT: Final = 50_000
 """Users with an unsent status, because the partition of a friend is away. A new connection gets a later snapshot anyway."""
 
-_PUBLISH: Final = Script("services.presence", "state", "publish")
+_PUBLISH: Final = Script("services.presence", "state", "events", "publish")
 
 _PLACE: Final = "%s"
 

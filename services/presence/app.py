@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from services.presence.announcer import Announcer
 from services.presence.consumer import BatchConsumer, Lane, split_commands, split_renewals
+from services.presence.direct_script import DirectScript
 from services.presence.follow_store import FollowStore
 from services.presence.friend_cache import FriendCache
 from services.presence.friend_snapshot import FriendSnapshots
@@ -85,6 +86,7 @@ class Presence:
             self._webhooks = WebhookQueue(EventPublisher(self._publisher, enabled=True))
         self._announcer = Announcer(partitions, self._friends, self._health, self._webhooks)
         leases = Leases(partitions, timing, self._clock.now_ms)
+        self._direct_script = DirectScript(partitions, leases, leases.clock, tells_webhooks=self._webhooks is not None)
         self._friendships = FriendshipService(
             self._follows, self._friends, self._announcer, self._statuses, leases.clock
         )
@@ -130,6 +132,7 @@ class Presence:
         supervisor.start("requests link", self._requests_link.run())
         supervisor.start("publisher", self._publisher.run())
         supervisor.start("renewal feed", self._feed.run())
+        supervisor.start("direct script", self._direct_script.run())
         if self._webhooks is not None:
             supervisor.start("webhooks", self._webhooks.run())
         supervisor.start("commands", self._commands.run())

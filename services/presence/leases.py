@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from services.presence.rules import Change, Timing
 from shared.protocol.codec import msgpack_encoder
@@ -18,7 +18,7 @@ USERS_PER_CALL: Final = 500
 """Bounds how long one script keeps a Redis server busy: a user costs it some 5 µs."""
 
 _BEGIN: Final = Script("services.presence", "begin")
-_LEASES: Final = Script("services.presence", "state", "leases")
+_LEASES: Final = Script("services.presence", "state", "lease_rules", "leases")
 _OVERDUE: Final = Script("services.presence", "state", "overdue")
 
 
@@ -42,19 +42,28 @@ class Outcome:
     members: list[str] | None
 
 
+class Swept(NamedTuple):
+    """What a sweep did. `more`: there may be more to do. `next_at`: when there is, Unix milliseconds, None when nothing waits."""
+
+    more: bool
+    outcomes: list[Outcome]
+    next_at: float | None
+
+
 class Leases:
     """Runs the rules inside Redis, where the state is."""
 
     def __init__(self, partitions: Partitions, timing: Timing, clock: Clock = system_clock) -> None:
         self._partitions = partitions
         self._retry_ms = timing.retry_ms
-        self._durations = (
+        self.durations = (
             timing.lease_ms,
             timing.grace_ms,
             timing.retry_ms,
             timing.renewals_missing_ms,
             timing.renewal_wait_ms,
         )
+        """In milliseconds, as `begin_rules` of `lua/lease_rules.lua` takes them."""
         self.clock = clock
 
     async def begin(self, server: int) -> None:
@@ -71,16 +80,21 @@ class Leases:
             for first in range(0, len(users), USERS_PER_CALL):
                 part = users[first : first + USERS_PER_CALL]
                 calls.append(self._run(index, [(user, changes[user], user in want_friends) for user in part]))
-        return [outcome for _, outcomes in await asyncio.gather(*calls) for outcome in outcomes]
+        return [outcome for _, outcomes, _ in await asyncio.gather(*calls) for outcome in outcomes]
 
-    async def sweep(self, server: int, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
+    @property
+    def soonest_seconds(self) -> float:
+        """A lease or an announcement that begins now is due no sooner, unless the grace of lost connections is 0."""
+        _, grace_ms, retry_ms, *_ = self.durations
+        return min(grace_ms, retry_ms) / 1000
+
+    async def sweep(self, server: int, most: int, *, listening: bool) -> Swept:
         """Remove expired leases of up to `most` users on a partition. Each lease is removed by one caller only.
 
         `listening`: this replica consumes renewals. While no replica does, leases don't expire.
-        Returns whether there may be more, and the outcomes.
         """
-        swept, outcomes = await self._run(server, [], most, listening)
-        return swept >= most, outcomes
+        swept, outcomes, next_at = await self._run(server, [], most, listening)
+        return Swept(swept >= most, outcomes, None if next_at is None else float(next_at))
 
     async def overdue(self, server: int, most: int) -> list[Outcome]:
         """Up to `most` changes that were not announced in time. No other caller gets them until they are due again."""
@@ -89,10 +103,10 @@ class Leases:
 
     async def _run(
         self, index: int, users: Iterable[tuple[str, list[Change], bool]], sweep: int = 0, listening: bool = False
-    ) -> tuple[int, list[Outcome]]:
-        job = (self.clock(), self._durations, list(users), sweep, listening)
-        swept, rows = await _LEASES(self._partitions.at(index), msgpack_encoder.encode(job))
-        return swept, [_outcome(row) for row in rows]
+    ) -> tuple[int, list[Outcome], bytes | None]:
+        job = (self.clock(), self.durations, list(users), sweep, listening)
+        swept, rows, next_at = await _LEASES(self._partitions.at(index), msgpack_encoder.encode(job))
+        return swept, [_outcome(row) for row in rows], next_at
 
 
 def _outcome(row: list[Any]) -> Outcome:

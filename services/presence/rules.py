@@ -1,7 +1,7 @@
 """The rules of presence that don't need the state in Redis, as pure functions, and the changes that they are about.
 
-`lua/leases.lua` applies changes to the state, atomically. `tests/support/presence_model.py` holds the same rules in Python; a
-test compares the two. All times are Unix milliseconds.
+`lua/lease_rules.lua` applies changes to the state, atomically. `tests/support/presence_model.py` holds the same rules in
+Python; a test compares the two. All times are Unix milliseconds.
 """
 
 from dataclasses import dataclass

@@ -19,4 +19,4 @@ class PresenceSettings(ServiceSettings):
     max_friends: int = Field(
         5_000, gt=0, le=100_000, description="Friends of one user who see its status, and whose statuses it sees."
     )
-    friends_cache_seconds: int = Field(300, gt=0, description="How long a user's friends are kept in Redis.")
+    friends_cache_seconds: int = Field(3_600, gt=0, description="How long a user's friends are kept in Redis.")

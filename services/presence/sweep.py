@@ -16,6 +16,8 @@ from shared.retry import TRANSIENT_ERRORS, retry_until_available
 log = structlog.get_logger(__name__)
 
 USERS_PER_SWEEP: Final = 500
+LONGEST_SECONDS: Final = 2.0
+"""A server that has lost the leases is to be noticed soon."""
 
 
 class Sweep:
@@ -29,12 +31,13 @@ class Sweep:
         self._announcer = announcer
         self._period = period_seconds
         self._listening = listening
+        self._next_at: float | None = None
 
     async def run(self) -> None:
         """Sweep until cancelled. Jitter keeps replicas apart."""
         await retry_until_available("begin sweeping", lambda: self._leases.begin(self._partition))
         while True:
-            await asyncio.sleep(self._period * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(self._pause())
             try:
                 await self.once()
             except (*TRANSIENT_ERRORS, RedisError) as error:
@@ -45,12 +48,22 @@ class Sweep:
         """Do everything that is due. Outcomes whose announcement fails are announced as overdue later."""
         more = True
         while more:
-            more, ended = await self._leases.sweep(self._partition, USERS_PER_SWEEP, listening=self._listening())
+            more, ended, self._next_at = await self._leases.sweep(
+                self._partition, USERS_PER_SWEEP, listening=self._listening()
+            )
             metrics.EXPIRED.inc(len(ended))
             await self._announce(ended)
+        if self._next_at is None or self._next_at > self._leases.clock():
+            return
         overdue = await self._leases.overdue(self._partition, USERS_PER_SWEEP)
         metrics.OVERDUE.inc(len(overdue))
         await self._announce(overdue)
+
+    def _pause(self) -> float:
+        """Until something is due, but not so long that a lease that begins meanwhile could be."""
+        shortest, longest = self._period, min(self._leases.soonest_seconds, LONGEST_SECONDS)
+        wanted = longest if self._next_at is None else (self._next_at - self._leases.clock()) / 1000
+        return max(shortest, min(wanted, longest)) * random.uniform(0.5, 1.0)  # noqa: S311
 
     async def _announce(self, outcomes: list[Outcome]) -> None:
         await self._announcer.announce(outcomes, await self._announcer.friends_of(outcomes))

@@ -101,6 +101,8 @@ LEASES_RESTORING: Final = "presence:restoring"
 LEASES_RESTORING_MS: Final = 8_000
 ANNOUNCEMENTS: Final = "presence:announcements"
 """sorted set: user id → when its transition is announced again unless somebody did, Unix ms."""
+DIRECT_PRESENCE: Final = "presence:direct"
+"""string: `relay.DirectPresence`, the script with which gateways may carry out presence commands themselves; expires soon."""
 CLOSED_CONNECTIONS: Final = "closed:"
 """string `closed:{connectionId}`: tombstone on the user's server, so that a late connect or renewal raises no ghost;
 the value says until when, Unix ms."""

@@ -243,6 +243,17 @@ class PresenceBatch(Relayed):
     commands: list[PresenceCommand]
 
 
+class DirectPresence(Relayed):
+    """A script of presence that Redis has loaded, and that a gateway may run on its commands instead of sending them.
+
+    Its arguments are `settings` as they are, now in Unix milliseconds, and a `PresenceBatch` without blocks and profiles. It
+    returns the places of commands that presence must carry out.
+    """
+
+    sha: str
+    settings: bytes
+
+
 class LeaseRenewal(Relayed):
     """These connections of a gateway live: (user id, connection id). At most 800 in one."""
 
@@ -424,6 +435,7 @@ _COMMAND_KINDS: Final = frozenset(str(kind.__struct_config__.tag) for kind in ge
 command_batch_decoder: Final = msgspec.msgpack.Decoder(CommandBatch)
 signal_batch_decoder: Final = msgspec.msgpack.Decoder(SignalBatch)
 presence_batch_decoder: Final = msgspec.msgpack.Decoder(PresenceBatch)
+direct_presence_decoder: Final = msgspec.msgpack.Decoder(DirectPresence)
 lease_renewal_decoder: Final = msgspec.msgpack.Decoder(LeaseRenewal)
 undelivered_batch_decoder: Final = msgspec.msgpack.Decoder(UndeliveredBatch)
 notifier_event_batch_decoder: Final = msgspec.msgpack.Decoder(NotifierEventBatch)

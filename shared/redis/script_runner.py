@@ -31,8 +31,10 @@ class ScriptRunner:
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
 
-    async def run(self, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
+    async def run(self, sha: str, text: str | None, arguments: tuple[Argument, ...]) -> Any:
         """Run the script of this SHA-1 with these as ARGV; `text` is sent when the server doesn't have it.
+
+        Without a text that is NoScriptError.
 
         Tried a second time on a new connection when the first one breaks or its server is not the master, so it may run
         twice. Raises RedisError.
@@ -56,10 +58,12 @@ class ScriptRunner:
         if self._connection is not None:
             self._connection.abort()
 
-    async def _run(self, connection: Connection, sha: str, text: str, arguments: tuple[Argument, ...]) -> Any:
+    async def _run(self, connection: Connection, sha: str, text: str | None, arguments: tuple[Argument, ...]) -> Any:
         try:
             return await connection.ask("EVALSHA", sha, *self._keys, *arguments)
         except NoScriptError:
+            if text is None:
+                raise
             return await connection.ask("EVAL", text, *self._keys, *arguments)
 
     async def _usable(self) -> Connection:

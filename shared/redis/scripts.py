@@ -53,10 +53,15 @@ class Script:
 
     async def __call__(self, partition: Partition, *args: Argument) -> Any:
         """Run with `args` as ARGV. Raises RedisError."""
+        return await partition.scripts.run(*self._filled_for(partition), args)
+
+    def sha_on(self, partition: Partition) -> str:
+        """The SHA-1 by which a partition's server knows the script, once it has run there."""
+        return self._filled_for(partition)[0]
+
+    def _filled_for(self, partition: Partition) -> tuple[str, str]:
         filled = self._filled.get((partition.tag, partition.clustered))
-        if filled is None:
-            filled = self._fill(partition.tag, clustered=partition.clustered)
-        return await partition.scripts.run(*filled, args)
+        return filled or self._fill(partition.tag, clustered=partition.clustered)
 
     def _fill(self, tag: str, *, clustered: bool) -> tuple[str, str]:
         """The script's SHA-1 and text for a partition."""

@@ -45,7 +45,7 @@ class FakeClock:
 async def sweep(leases: Leases, most: int, *, listening: bool) -> tuple[bool, list[Outcome]]:
     """`Leases.sweep` of both partitions."""
     answers = [await leases.sweep(server, most, listening=listening) for server in range(2)]
-    return any(more for more, _ in answers), [outcome for _, outcomes in answers for outcome in outcomes]
+    return any(swept.more for swept in answers), [outcome for swept in answers for outcome in swept.outcomes]
 
 
 class Sweeps:

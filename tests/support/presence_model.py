@@ -1,4 +1,4 @@
-"""The rules of presence in Python: what `services/presence/lua/leases.lua` must do, to compare it with.
+"""The rules of presence in Python: what `services/presence/lua/lease_rules.lua` must do, to compare it with.
 
 All times are Unix milliseconds, except `seen`: Unix seconds, as in the contract's key.
 """

@@ -13,6 +13,7 @@ from services.gateway import metrics
 from services.gateway.session.connection import Connection
 from services.gateway.session.hub import Hub
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
+from services.gateway.uplink.direct_presence import DirectPresence, Report
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
@@ -41,7 +42,7 @@ RESTORE_SECONDS: Final = 7.0
 
 
 class PresencePublisher:
-    """Sends presence its commands, in order and confirmed, and renews leases."""
+    """Carries presence commands out or sends them, in order and confirmed, and renews leases."""
 
     def __init__(
         self,
@@ -49,19 +50,19 @@ class PresencePublisher:
         publisher: Publisher,
         rate_limit: CommandRateLimit,
         *,
+        direct: DirectPresence,
         gateway_id: str,
         clock: StoreClock,
-        renewal_seconds: float,
     ) -> None:
         self._hub = hub
         self._clock = clock
+        self._direct = direct
         self._rate_limit = rate_limit
         self._statuses: deque[relay.SetStatus] = deque(maxlen=MAX_STATUSES)
         self._any_status = asyncio.Event()
         self._publisher = publisher
         self._gateway_id = gateway_id
-        self._renewal_seconds = renewal_seconds
-        self._waiting: deque[relay.PresenceCommand] = deque()
+        self._waiting: deque[Report] = deque()
         self._any_waiting = asyncio.Event()
         self._sending = False
         self._again: dict[Connection, None] = {}
@@ -140,17 +141,17 @@ class PresencePublisher:
                     self._enqueue(command)
 
     async def run(self) -> None:
-        """Publish what waits, again and again until the broker has it. Never returns."""
+        """Carry out or publish what waits, again and again until that is done. Never returns."""
         while True:
             await self._any_waiting.wait()
             self._any_waiting.clear()
             while self._waiting:
                 await self._send()
 
-    async def renew_forever(self) -> None:
+    async def renew_forever(self, period_seconds: float) -> None:
         """Renew the leases of all connections, `RENEWALS` in a message. Never returns."""
         while True:
-            await asyncio.sleep(self._renewal_seconds)
+            await asyncio.sleep(period_seconds)
             connections = iter(self._hub)
             while batch := list(islice(connections, RENEWALS)):
                 await self._renew(batch)
@@ -180,7 +181,9 @@ class PresencePublisher:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         self._sending = True
         try:
-            await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch(batch)))
+            batch = await self._direct.carry_out(batch)
+            if batch:
+                await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch([*batch])))
         except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
             log.warning("presence.not_told", commands=len(self._waiting) + len(batch), error=repr(error))
             self._waiting.extendleft(reversed(batch))
@@ -188,13 +191,13 @@ class PresencePublisher:
         finally:
             self._sending = False
 
-    def _enqueue(self, command: relay.PresenceCommand) -> None:
+    def _enqueue(self, command: Report) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._give_up(self._waiting.popleft())
         self._waiting.append(command)
         self._any_waiting.set()
 
-    def _give_up(self, command: relay.PresenceCommand) -> None:
+    def _give_up(self, command: Report) -> None:
         metrics.PRESENCE_DROPPED.inc()
         connection = self._hub.by_id.get(command.connection_id) if isinstance(command, relay.Connected) else None
         if connection is not None:

@@ -1,8 +1,8 @@
--- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
+-- Follows state.lua and events.lua, which have its functions: `effective`, `seen`, `begin_events`, `absent`, `tell`, `timely`,
+-- `collect_bulk`, `flush`.
 -- Publish users' statuses to friends. A status is read and published in one step, on the user's own server: so events about a
 -- user reach each gateway in the order in which they became true, whichever replica publishes them.
 -- ARGV[1]: msgpack [templates, announcements, bulks, seconds that a version of a friend list is kept]
--- templates: [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], with `%s` as place holders.
 -- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], mode, [viewer, now] or nil].
 --   With an announcement (its due time, else ''): published once, by the replica that holds the latest.
 --   With a version: only while the user's friend list is the one that the receivers were chosen from.
@@ -13,41 +13,7 @@
 -- status of a friend can't be known. Nor is somebody said to be offline then, unless that has just become true.
 
 local templates, announcements, bulks, VERSION_SECONDS = unpack(cmsgpack.unpack(ARGV[1]))
-local STATUSES, EVENTS, BULK = unpack(templates)
-
--- RFC 3339 of Unix seconds, as JSON. Days to a date: Howard Hinnant, «chrono-Compatible Low-Level Date Algorithms», civil_from_days.
-local function instant(seconds)
-  if not seconds then
-    return 'null'
-  end
-  local z = math.floor(seconds / 86400) + 719468
-  local era = math.floor(z / 146097)
-  local doe = z - era * 146097
-  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
-  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-  local mp = math.floor((5 * doy + 2) / 153)
-  local month = mp < 10 and mp + 3 or mp - 9
-  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
-  local day, time = doy - math.floor((153 * mp + 2) / 5) + 1, seconds % 86400
-  return string.format(
-    '"%04d-%02d-%02dT%02d:%02d:%02d.000Z"', year, month, day, math.floor(time / 3600), math.floor(time % 3600 / 60), time % 60
-  )
-end
-
-local known = {}
-local function described(user)
-  local text = known[user]
-  if not text then
-    text = string.format(STATUSES[effective(user)], user, instant(seen(user)))
-    known[user] = text
-  end
-  return text
-end
-
--- The user as seen by a viewer behind a block: offline since the block began, or never seen when that time isn't known.
-local function absent(user, viewer)
-  return string.format(STATUSES.offline, user, instant(tonumber(redis.call('HGET', '{{ABSENCES}}' .. user, viewer) or nil)))
-end
+begin_events(templates)
 
 -- Store since when a viewer sees the user as offline. False when a block had stored it already.
 local function begin_block(user, viewer, now, offline)
@@ -58,43 +24,12 @@ local function begin_block(user, viewer, now, offline)
   return redis.call('HSETNX', '{{ABSENCES}}' .. user, viewer, at or '') == 1
 end
 
-local outgoing = {}
-local function downlink(gateway)
-  local found = outgoing[gateway]
-  if not found then
-    found = { transient_events = {}, connection_events = {} }
-    outgoing[gateway] = found
-  end
-  return found
-end
-
-local function tell(user, gateways, text)
-  for gateway, receivers in pairs(gateways) do
-    local transient_events = downlink(gateway).transient_events
-    transient_events[#transient_events + 1] = relay.TransientEvent{user_ids = receivers, text = text, about = user}
-  end
-end
-
 local function hide(user, gateways)
   for gateway, receivers in pairs(gateways) do
     for _, receiver in ipairs(receivers) do
       tell(user, { [gateway] = { receiver } }, string.format(EVENTS.offline, absent(user, receiver)))
     end
   end
-end
-
--- The events of an announcement that are true now. When a later announcement has overtaken it, that one publishes the rest.
-local function timely(kinds, offline, latest)
-  local chosen = {}
-  for _, kind in ipairs(kinds) do
-    if (kind == 'offline') == offline and (latest or kind == 'online') then
-      chosen[#chosen + 1] = kind
-    end
-  end
-  if latest and #chosen == 0 then
-    chosen[1] = offline and 'offline' or 'online'
-  end
-  return chosen
 end
 
 local function claim(user, announcement)
@@ -108,7 +43,7 @@ local function claim(user, announcement)
   return latest
 end
 
-local stale, withheld, known_absent = {}, {}, knows_absent()
+local stale, withheld = {}, {}
 for i, entry in ipairs(announcements) do
   local user, kinds, announcement, version, gateways, mode, block = unpack(entry)
   local offline = effective(user) == 'offline'
@@ -130,32 +65,11 @@ for i, entry in ipairs(announcements) do
   end
 end
 
-local function send_bulk(bulk)
-  local gateway, connection, viewer, users, hidden, parts = unpack(bulk)
-  local texts = {}
-  for i, user in ipairs(users) do
-    if not known_absent and effective(user) == 'offline' then
-      return false
-    end
-    texts[i] = described(user)
-  end
-  for _, user in ipairs(hidden) do
-    texts[#texts + 1] = absent(user, viewer)
-  end
-  local connection_events = downlink(gateway).connection_events
-  local text = string.format(BULK, table.concat(texts, ','))
-  connection_events[#connection_events + 1] = relay.ConnectionEvent{connection_id = connection, text = text, bulk_parts = parts}
-  return true
-end
-
 for i, bulk in ipairs(bulks) do
-  if not send_bulk(bulk) then
+  if not collect_bulk(unpack(bulk)) then
     withheld[#withheld + 1] = i - 1
   end
 end
 
-for gateway, found in pairs(outgoing) do
-  local body = relay.Downlink{transient_events = found.transient_events, connection_events = found.connection_events}
-  redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(body))
-end
+flush()
 return { stale, withheld }

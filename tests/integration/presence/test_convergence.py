@@ -26,13 +26,15 @@ from hypothesis.stateful import (
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from services.gateway.uplink.direct_presence import DirectPresence, Report
+from services.presence.direct_script import DirectScript
 from services.presence.handlers import Cycle
 from services.presence.leases import Leases
 from services.presence.rules import RANK
 from shared import postgres
 from shared.protocol import relay
 from shared.protocol.payloads import Status
-from shared.redis import Partitions
+from shared.redis import Partitions, open_partitions
 from shared.retry import retry_until_available
 from tests.support.fuzzing import scaled
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
@@ -91,6 +93,13 @@ class World:
         self.gateways = gateways
         self.waiting: list[list[relay.PresenceCommand]] = []
         self.renewed_at = self.clock.now
+        self.direct: DirectPresence | None = None
+        self.carried_out = 0
+
+    async def lend_script(self, partitions: Partitions) -> None:
+        """From now on gateways carry out what they can by themselves."""
+        await DirectScript(partitions, self.replicas[0].leases, self.clock, tells_webhooks=False).lend()
+        self.direct = DirectPresence(partitions, self.clock)
 
     def any_replica(self, chance: random.Random) -> Replica:
         """The broker gives a message to one of them."""
@@ -99,7 +108,13 @@ class World:
     async def deliver(self, replica: Replica, batches: list[list[relay.PresenceCommand]]) -> None:
         """A replica handles one batch after the other, as its consumer does."""
         for batch in batches:
-            await retry_until_available("test", partial(replica.handle, *batch))
+            left = batch
+            reports = [command for command in batch if isinstance(command, Report)]
+            if self.direct is not None and len(reports) == len(batch):
+                left = [*await self.direct.carry_out(reports)]
+                self.carried_out += len(batch) - len(left)
+            if left:
+                await retry_until_available("test", partial(replica.handle, *left))
 
     async def deliver_all(self, chance: random.Random) -> None:
         """Everything that waits is handled, in any order: replicas overtake one another."""
@@ -145,6 +160,9 @@ class Convergence(RuleBasedStateMachine):
     runner: asyncio.Runner
     database_url: str
     redis_url: str
+    is_direct = False
+    """Whether gateways have the script of presence, which needs a Redis of one partition."""
+    carried_out = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +187,7 @@ class Convergence(RuleBasedStateMachine):
     async def _open(self) -> None:
         self.pool = await postgres.open_pool(SecretStr(self.database_url), size=4, application_name="test")
         await self.pool.execute("TRUNCATE presence.follows, presence.blocks")
-        self.partitions = two_partitions(self.redis_url)
+        self.partitions = open_partitions(self.redis_url) if self.is_direct else two_partitions(self.redis_url)
         for client in clients(self.partitions):
             await client.flushdb()
         for server in range(len(self.partitions)):
@@ -178,8 +196,11 @@ class Convergence(RuleBasedStateMachine):
         gateways = Gateways(self.partitions, self.listener)
         await gateways.start()
         self.world = World(self.pool, self.partitions, gateways)
+        if self.is_direct:
+            await self.world.lend_script(self.partitions)
 
     async def _close(self) -> None:
+        type(self).carried_out += self.world.carried_out
         await self.world.gateways.stop()
         await self.listener.aclose()
         await self.partitions.aclose()
@@ -356,9 +377,12 @@ class Convergence(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-def test_convergence(database_url: str, redis_url: str) -> None:
+@pytest.mark.parametrize("direct", [False, True], ids=["by the queue", "by gateways"])
+def test_convergence(database_url: str, redis_url: str, direct: bool) -> None:
     class Machine(Convergence):
         """The machine with this test's servers."""
+
+        is_direct = direct
 
     Machine.database_url = database_url
     Machine.redis_url = redis_url
@@ -372,3 +396,4 @@ def test_convergence(database_url: str, redis_url: str) -> None:
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
             ),
         )
+    assert (Machine.carried_out > 0) == direct

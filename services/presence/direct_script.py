@@ -1,0 +1,63 @@
+"""Lends gateways the script with which they carry out commands themselves, while that is right."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from services.presence.announcer import TEMPLATES
+from services.presence.leases import Clock, Leases
+from services.presence.routes import RECEIVERS_PER_CALL
+from shared.protocol import keys, limits, relay
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import Partitions, RedisError, Script
+from shared.retry import TRANSIENT_ERRORS
+
+log = structlog.get_logger(__name__)
+
+LEND_SECONDS: Final = 10.0
+KEPT_SECONDS: Final = 30
+"""When no replica has renewed the loan for so long, gateways send everything to the queue again."""
+
+_DIRECT: Final = Script("services.presence", "state", "lease_rules", "events", "direct")
+
+
+class DirectScript:
+    """Keeps the script loaded, and says in Redis how it is called.
+
+    Only where one script reaches everything that a command may need, in a Redis of one partition; and not while webhooks are
+    told who comes and goes, which a script can't (docs/decisions/0042-gateways-run-a-script-of-presence.md).
+    """
+
+    def __init__(self, partitions: Partitions, leases: Leases, clock: Clock, *, tells_webhooks: bool) -> None:
+        self._partitions = partitions
+        self._clock = clock
+        self._lends = len(partitions) == 1 and not tells_webhooks
+        self._settings = msgpack_encoder.encode(
+            (TEMPLATES, leases.durations, limits.STATUS_BULK_CHUNK, RECEIVERS_PER_CALL)
+        )
+
+    async def run(self) -> None:
+        """Lend it again and again, or withdraw what another replica, of other settings, has lent. Never returns."""
+        while True:
+            try:
+                await self.renew()
+            except (*TRANSIENT_ERRORS, RedisError) as error:
+                log.info("direct_script.not_lent", error=repr(error))
+            await asyncio.sleep(LEND_SECONDS)
+
+    async def renew(self) -> None:
+        """Lend or withdraw it, once. Raises RedisError."""
+        await (self.lend() if self._lends else self.withdraw())
+
+    async def withdraw(self) -> None:
+        """From now on the script does nothing, wherever gateways have it from. Raises RedisError."""
+        partition = self._partitions.at(0)
+        await partition.client.delete(partition.key(keys.DIRECT_PRESENCE))
+
+    async def lend(self) -> None:
+        """Load the script, by running it on nothing, and say so. Raises RedisError."""
+        partition = self._partitions.at(0)
+        await _DIRECT(partition, self._settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([])))
+        loan = relay.DirectPresence(_DIRECT.sha_on(partition), self._settings)
+        await partition.client.set(partition.key(keys.DIRECT_PRESENCE), msgpack_encoder.encode(loan), ex=KEPT_SECONDS)
