@@ -140,7 +140,8 @@ async def test_without_postgresql_people_connect_all_the_same(start_gateway: Sta
     started = time.monotonic()
     await gateway.connect(alice)
     await gateway.connect(alice)
-    assert time.monotonic() - started < 4
+    # Less than one time-out of PostgreSQL.
+    assert time.monotonic() - started < 10
 
 
 async def test_a_user_is_known_by_name_when_the_connection_succeeds(gateway: RunningGateway, alice: str) -> None:

@@ -1,7 +1,5 @@
 """What the notifier does about each answer of a push service."""
 
-import time
-
 import pytest
 from prometheus_client import REGISTRY
 from yarl import URL
@@ -157,11 +155,9 @@ async def test_without_a_key_pushes_are_counted_as_failed(
     "host", ["localhost", "127.0.0.1", "[::1]", "10.1.2.3", "169.254.169.254", "[::ffff:127.0.0.1]"]
 )
 async def test_private_addresses_are_never_connected_to(host: str) -> None:
-    begun = time.monotonic()
     async with WebPushClient(5) as client:
         outcome = await client.post(URL(f"https://{host}/a"), trusted=False, headers={}, body=b"x")
     assert (outcome.disposition, outcome.reason) == (Disposition.DROPPED, Reason.ADDRESS_REFUSED)
-    assert time.monotonic() - begun < 2
 
 
 async def test_a_service_that_can_t_be_reached_is_tried_again() -> None:
