@@ -10,6 +10,7 @@ from redis.exceptions import NoScriptError
 from services.gateway import metrics
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
+from shared.protocol.topology import PRESENCE_COMMANDS
 from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
 from shared.tracing import name_ids, span
 
@@ -68,7 +69,8 @@ class DirectPresence:
 
     async def _run(self, loan: relay.DirectPresence, commands: Sequence[Report]) -> list[Report]:
         arguments = (loan.settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([*commands])))
-        with span("presence.commands", "client") as traced:
+        # Named as the span that presence makes of the commands that it gets.
+        with span(PRESENCE_COMMANDS.name, "client") as traced:
             name_ids(traced, user_ids=(command.user_id for command in commands))
             places = await self._partitions.at(0).scripts.run(loan.sha, None, arguments)
         return [commands[place] for place in sorted(places)]
