@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from shared.lifecycle import Supervisor, run, serve_until
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import Health, create_app
 from tools.devtoken import LOCAL_SECRET, mint
@@ -88,13 +89,14 @@ def build(settings: DevserverSettings) -> FastAPI:
     return app
 
 
-def main() -> None:
-    """Serve until a signal."""
+async def main() -> int:
+    """Serve until a signal; returns the exit status."""
     settings = DevserverSettings()
-    uvicorn.run(
+    config = uvicorn.Config(
         build(settings), host=settings.http_host, port=settings.http_port, log_level="warning", access_log=False
     )
+    return await serve_until(config, Supervisor())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

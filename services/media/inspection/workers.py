@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from typing import Final, NoReturn
 
 import structlog
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from services.media import metrics
 from services.media.inspection.inspector import Inspected, Task, inspect, warm
@@ -27,6 +27,9 @@ NICENESS: Final = 5
 """Of a worker, on top of that of media itself: a picture waits for a transfer, and both for the chat."""
 OPEN_FILES: Final = 64
 STOP_SECONDS: Final = 5
+LOOK_SECONDS: Final = 0.5
+"""How soon a worker that died or took too long is noticed. Pebble's pool has two threads that wake so often, by default ten times
+a second, for as long as the process lives."""
 
 
 class Workers:
@@ -34,6 +37,7 @@ class Workers:
 
     def __init__(self, count: int, max_bytes: int, seconds: float) -> None:
         self._seconds = seconds
+        CONSTS.sleep_unit = LOOK_SECONDS
         self._pool = ProcessPool(
             max_workers=count,
             max_tasks=TASKS_OF_A_WORKER,
