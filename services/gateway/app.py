@@ -46,10 +46,9 @@ from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import TRANSIENT_ERRORS, RedisError, open_partitions
 from shared.redis.previews import Previews
 from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
-from shared.settings import load
+from shared.service import read_settings
 from shared.store_clock import StoreClock
-from shared.telemetry import configure_logging, watch_loop_lag
-from shared.tracing import configure_tracing
+from shared.telemetry import watch_loop_lag
 
 log = structlog.get_logger(__name__)
 
@@ -75,14 +74,13 @@ class Process:
         error_replies = ErrorReplies(self.hub)
         self.budgets = budgets = UserBudgets(self.partitions, settings.budgets)
         rate_limit = CommandRateLimit(budgets, error_replies, self.hub)
-        linger = BatchLinger(settings.uplink_pause_seconds)
         self.uplink = CommandPublisher(
             self.gateway_id,
             self.publisher,
             self._queues,
             rate_limit,
             error_replies=error_replies,
-            linger=linger,
+            linger=BatchLinger(settings.uplink_pause_seconds),
         )
         self.registry = ConnectionRegistry(
             self.partitions, self.gateway_id, settings.connections_per_user, settings.inbox_seconds
@@ -101,8 +99,16 @@ class Process:
         self.takeover = Takeover(
             self.partitions, self.gateway_id, self.undelivered, presence, settings.push_delay_seconds
         )
+        self.dispatcher = self._new_dispatcher(presence)
+        self.admission = Admission(
+            self.hub, budgets, max_connections or settings.max_connections, settings.handshakes_per_second
+        )
+        self.downlinks = self._new_downlinks()
+
+    def _new_dispatcher(self, presence: PresencePublisher) -> Dispatcher:
+        settings = self.settings
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds, self.clock.now)
-        self.dispatcher = Dispatcher(
+        return Dispatcher(
             hub=self.hub,
             uplink=self.uplink,
             registry=self.registry,
@@ -115,11 +121,11 @@ class Process:
             features=OfferedFeatures(self.partitions),
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
         )
-        self.admission = Admission(
-            self.hub, budgets, max_connections or settings.max_connections, settings.handshakes_per_second
-        )
+
+    def _new_downlinks(self) -> list[DownlinkSubscriber]:
+        """One for each partition of Redis."""
         deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
-        self.downlinks = [
+        return [
             DownlinkSubscriber(self.partitions, partition, self.gateway_id, deliverer, self.dispatcher.recovery)
             for partition in range(len(self.partitions))
         ]
@@ -223,9 +229,7 @@ def server_config(process: Process) -> uvicorn.Config:
 
 async def main() -> int:
     """Run a gateway until SIGTERM; returns the exit status."""
-    settings = load(GatewaySettings)
-    configure_logging(settings, SERVICE)
-    configure_tracing(settings, SERVICE)
+    settings = read_settings(GatewaySettings, SERVICE)
     # Three lines for each handshake, the query with the token among them.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     max_connections = open_files.connections_that_fit(

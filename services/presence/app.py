@@ -49,6 +49,23 @@ PREFETCH: Final = 1_000
 """Unacknowledged messages. Those for a Redis partition that is away wait here, and must leave room for the others."""
 
 
+PUBLISHED_TO: Final = (
+    topology.PRESENCE_DEAD,
+    topology.PRESENCE_RENEWALS,
+    topology.WEBHOOK_EVENTS_DEAD,
+    topology.WEBHOOK_EVENTS,
+)
+
+
+def timing_of(settings: PresenceSettings) -> Timing:
+    """The settings' seconds as the milliseconds that rules take."""
+    return Timing(
+        lease_ms=round(settings.lease_seconds * 1000),
+        grace_ms=round(settings.offline_grace_seconds * 1000),
+        retry_ms=round(settings.announce_retry_seconds * 1000),
+    )
+
+
 class Presence:
     """Everything between the queues, the clients and Redis, put together; nothing runs before `start`."""
 
@@ -59,27 +76,14 @@ class Presence:
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
         self._revocations = Revocations(pool, partitions)
         self._stopping = False
-        timing = Timing(
-            lease_ms=round(settings.lease_seconds * 1000),
-            grace_ms=round(settings.offline_grace_seconds * 1000),
-            retry_ms=round(settings.announce_retry_seconds * 1000),
-        )
+        timing = timing_of(settings)
         self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
         self._follows = FollowStore(pool, settings.max_friends)
         self._friends = FriendCache(partitions, self._follows, settings.friends_cache_seconds)
         self._statuses = Statuses(partitions)
         self._health = PartitionHealth(partitions)
-        self._publisher = Publisher(
-            settings.amqp_url,
-            settings.instance,
-            [
-                topology.PRESENCE_DEAD,
-                topology.PRESENCE_RENEWALS,
-                topology.WEBHOOK_EVENTS_DEAD,
-                topology.WEBHOOK_EVENTS,
-            ],
-        )
+        self._publisher = Publisher(settings.amqp_url, settings.instance, PUBLISHED_TO)
         self._feed = RenewalFeed(self._publisher, settings.instance, timing)
         self._webhooks: WebhookQueue | None = None
         if settings.webhook_urls:
@@ -94,23 +98,8 @@ class Presence:
         handlers = Handlers(leases, self._announcer, self._snapshots, self._friendships)
         self._commands_link = self._consumer(topology.PRESENCE_COMMANDS, topology.PRESENCE_DEAD)
         self._renewals_link = self._consumer(topology.PRESENCE_RENEWALS, former=[topology.FORMER_RENEWALS])
-        dead_letter = partial(rabbitmq.dead_letter, self._publisher, topology.PRESENCE_DEAD)
-        self._commands = BatchConsumer(
-            "commands",
-            self._commands_link,
-            relay.presence_batch_decoder,
-            partial(split_commands, partitions),
-            handlers.handle,
-            dead_letter,
-        )
-        self._renewals = BatchConsumer(
-            "renewals",
-            self._renewals_link,
-            relay.lease_renewal_decoder,
-            self._split_renewals,
-            handlers.renew,
-            dead_letter,
-        )
+        self._commands = self._new_commands(handlers)
+        self._renewals = self._new_renewals(handlers)
         self._requests_link = self._consumer(topology.PRESENCE_REQUESTS)
         requests = Requests(partitions, self._follows, self._friends, self._announcer, self._statuses)
         self._requests = Responder(
@@ -120,6 +109,18 @@ class Presence:
             Sweep(leases, self._announcer, partition, settings.sweep_seconds, lambda: self._feed.works)
             for partition in range(len(partitions))
         ]
+
+    def _new_commands(self, handlers: Handlers) -> BatchConsumer[relay.PresenceBatch]:
+        split = partial(split_commands, self._partitions)
+        decoder = relay.presence_batch_decoder
+        return BatchConsumer("commands", self._commands_link, decoder, split, handlers.handle, self._dead_letter)
+
+    def _new_renewals(self, handlers: Handlers) -> BatchConsumer[relay.LeaseRenewal]:
+        split, decoder = self._split_renewals, relay.lease_renewal_decoder
+        return BatchConsumer("renewals", self._renewals_link, decoder, split, handlers.renew, self._dead_letter)
+
+    async def _dead_letter(self, message: rabbitmq.Delivery, reason: str) -> None:
+        await rabbitmq.dead_letter(self._publisher, topology.PRESENCE_DEAD, message, reason)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
