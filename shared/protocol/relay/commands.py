@@ -1,0 +1,175 @@
+"""What gateways have messaging do: commands in batches, and typing signals."""
+
+from typing import Any, Final, get_args
+
+import msgspec
+
+from shared.protocol.payloads import has_uploads
+from shared.protocol.relay.base import Relayed
+
+
+class SendMessage(Relayed, tag_field="kind", tag="send"):
+    """Store a message and deliver it. `media` is the JSON text of the list, checked, or None.
+
+    `reply_to`: the seq of the quoted message. `metadata`: the JSON text of an object, checked, or None.
+    `rejected`: why moderation refuses it; messaging sets it for itself.
+    """
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    type: str
+    content: str | None
+    media: str | None
+    temp_id: str | None
+    reply_to: int | None = None
+    metadata: str | None = None
+    rejected: str | None = None
+
+
+class MarkRead(Relayed, tag_field="kind", tag="read"):
+    """The user has read everything up to `seq` (None: all that the user could see at `at_ms`).
+
+    `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways.
+    """
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int | None
+    at_ms: int = 0
+
+
+class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
+    """A device of the user has everything up to `seq`. Unless its client is `active`, that holds back no push."""
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int
+    active: bool = True
+
+
+class SetBlock(Relayed, tag_field="kind", tag="block"):
+    """Block (`blocked` true) or unblock the user of this name, or, with `by_id`, of this id.
+
+    `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways. Of two about the same pair, the later counts,
+    whichever is handled last.
+    """
+
+    user_id: str
+    connection_id: str
+    username: str
+    blocked: bool
+    at_ms: int = 0
+    by_id: bool = False
+
+
+class EditMessage(Relayed, tag_field="kind", tag="edit"):
+    """Replace the content of an own message. `rejected`: as in `SendMessage`."""
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int
+    content: str
+    temp_id: str | None
+    rejected: str | None = None
+
+
+class DeleteMessage(Relayed, tag_field="kind", tag="delete"):
+    """Delete an own message for everybody."""
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int
+    temp_id: str | None
+
+
+class SetReaction(Relayed, tag_field="kind", tag="reaction"):
+    """Put an emoji on a message (`active` true), or take it back.
+
+    `at_ms`: Unix ms when the gateway took the frame. Of two about the same emoji, the later counts, whichever is handled last.
+    """
+
+    user_id: str
+    connection_id: str
+    conversation_id: str
+    seq: int
+    emoji: str
+    active: bool
+    temp_id: str | None
+    at_ms: int = 0
+
+
+Change = EditMessage | DeleteMessage | SetReaction
+"""A command that changes a stored message."""
+Command = SendMessage | MarkRead | MarkDelivered | SetBlock | EditMessage | DeleteMessage | SetReaction
+
+
+def needs_changes_queue(command: Command) -> bool:
+    """True for a command that version 0.1.0 doesn't know, and for what takes longer than messages do: a change of a block.
+
+    Version 0.1.0 would store a send with an upload as it came, without what the upload is.
+    """
+    if isinstance(command, SendMessage):
+        newer = command.reply_to is not None or command.metadata is not None or command.type == "custom"
+        return newer or has_uploads(command.media)
+    return not isinstance(command, MarkRead | MarkDelivered)
+
+
+class CommandBatch(Relayed):
+    """What one gateway had to say at once. `batch_id` comes back in `Downlink.completed` when all of it is done.
+
+    A connection's commands stand in the order in which they came, and it has no other batch under way.
+
+    `again`: it may have been stored before, and nobody been told. Whoever handles it sets this.
+    """
+
+    gateway_id: str
+    batch_id: int
+    commands: list[Command]
+    again: bool = False
+
+
+ENDS_NOTHING: Final = 1
+"""`Typing.at_ms` of an end that was told before anything began: who asked hears when the conversation is none of theirs."""
+
+
+class Typing(Relayed):
+    """The user began (`active`) or ended to type in a conversation.
+
+    `at_ms`: Unix ms by the gateway's clock, rising with each signal; of an end by silence, that of the last beginning.
+    An end counts for all that began up to then. `connection_id`: the connection that asked; '' when the gateway ends it
+    by itself.
+    """
+
+    user_id: str
+    conversation_id: str
+    active: bool
+    at_ms: int = 0
+    connection_id: str = ""
+
+
+class SignalBatch(Relayed):
+    """Typing signals of one gateway; lost when nobody takes them within two seconds."""
+
+    signals: list[Typing]
+    gateway_id: str = ""
+
+
+def is_newer(body: bytes) -> bool:
+    """True for a batch of commands that has the shape of one, but a kind of command that this version doesn't know."""
+    try:
+        _gateway_id, _batch_id, commands, *_ = msgspec.msgpack.decode(body, type=list[Any])
+        kinds = {command[0] for command in commands}
+    except (msgspec.MsgspecError, ValueError, TypeError, IndexError, KeyError, UnicodeDecodeError):
+        return False
+    return all(isinstance(kind, str) for kind in kinds) and not kinds <= _COMMAND_KINDS
+
+
+_COMMAND_KINDS: Final = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Command))
+
+command_batch_decoder: Final = msgspec.msgpack.Decoder(CommandBatch)
+signal_batch_decoder: Final = msgspec.msgpack.Decoder(SignalBatch)

@@ -1,0 +1,90 @@
+"""What the notifier is told, by others and by itself: messages that nobody seems to have got, mutes, retries."""
+
+from typing import Final
+
+import msgspec
+
+from shared.protocol.relay.base import Relayed
+
+MAX_PREVIEW_CHARACTERS: Final = 400
+"""Code points of a message's text that go with a notification: room for 100 characters as a reader counts them."""
+
+
+class Undelivered(Relayed):
+    """A stored message that its receiver may not have got.
+
+    `preview`: the first `MAX_PREVIEW_CHARACTERS` of the content. While the message waits at the broker, these are in Redis
+    (`keys.PREVIEW`), where a deletion reaches them; `push.NEW_MESSAGE` stands for them here. `silent_connections`: the
+    connections that it was written to and that showed no sign of life since; empty when there was no connection at all.
+    `sender_name`: the display name; empty in messages of older replicas. A system message has no sender: `sender_id` and both
+    names are empty.
+    """
+
+    message_id: str
+    conversation_id: str
+    seq: int
+    sender_id: str
+    sender_username: str
+    receiver_id: str
+    type: str
+    preview: str
+    created_at_ms: int
+    silent_connections: list[str] = []
+    sender_name: str = ""
+
+
+class UndeliveredBatch(Relayed):
+    """Undelivered messages. Messaging sends them to wait for the push delay; gateways have waited already."""
+
+    messages: list[Undelivered]
+
+
+class ConversationMuted(Relayed, tag_field="kind", tag="muted"):
+    """The user gets no pushes for a conversation until `until_ms` (Unix ms; None: no longer muted).
+
+    `version` rises with each change of the same user and conversation, such as Unix ms of the commit: the highest counts.
+    """
+
+    user_id: str
+    conversation_id: str
+    until_ms: int | None
+    version: int
+
+
+class PushRevoked(Relayed, tag_field="kind", tag="revoked"):
+    """The user's devices that were registered with a token issued up to `issued_until` (Unix seconds) get no more pushes."""
+
+    user_id: str
+    issued_until: float
+
+
+NotifierEvent = ConversationMuted | PushRevoked
+
+
+class NotifierEventBatch(Relayed):
+    """Events for the notifier, in the queue `topology.NOTIFIER_EVENTS`."""
+
+    events: list[NotifierEvent]
+
+
+class PushRetry(Relayed):
+    """A notification of one message to one push subscription that is still owed.
+
+    `attempts`: requests made so far. `deferrals`: how often it was put off without a request.
+    """
+
+    message: Undelivered
+    subscription_id: str
+    attempts: int
+    deferrals: int
+
+
+class PushRetryBatch(Relayed):
+    """Retries that are due at the same time."""
+
+    retries: list[PushRetry]
+
+
+undelivered_batch_decoder: Final = msgspec.msgpack.Decoder(UndeliveredBatch)
+notifier_event_batch_decoder: Final = msgspec.msgpack.Decoder(NotifierEventBatch)
+push_retry_batch_decoder: Final = msgspec.msgpack.Decoder(PushRetryBatch)
