@@ -193,7 +193,9 @@ app = FastAPI(lifespan=lifespan)
 async def sign_in(token: str) -> str:
     """The user of a token, stored as the token says."""
     claims = jwt.decode(token, os.environ["CHAT_JWT_SECRET"], algorithms=["HS256"])
-    await chat.pool.execute(SIGN_IN, claims["sub"], claims.get("preferred_username", claims["sub"]))
+    # Of a new user's first requests at once, one stores the user.
+    with suppress(asyncpg.UniqueViolationError):
+        await chat.pool.execute(SIGN_IN, claims["sub"], claims.get("preferred_username", claims["sub"]))
     return str(claims["sub"])
 
 
