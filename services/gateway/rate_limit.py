@@ -48,10 +48,10 @@ class Flood:
         self._second = 0
         self._times = 0
 
-    def exceeded(self, now: float) -> bool:
-        """Count one more at `now` (monotonic seconds). True when that is too many."""
+    def exceeded(self, now: float, weight: int = 1) -> bool:
+        """Count one more at `now` (monotonic seconds), or as many as `weight` says. True when that is too many."""
         second = int(now)
         if second != self._second:
             self._second, self._times = second, 0
-        self._times += 1
+        self._times += weight
         return self._times > self._most

@@ -28,12 +28,15 @@ from shared.protocol.stored_event import size_fault
 TOO_MANY_EVENTS: Final = "Too many events"
 MAX_REFUSALS: Final = 100
 """Frames over a rate that are answered within a second before the client has to wait."""
+REFUSED_BYTES: Final = 2_560
+"""A frame over a rate counts once more for each so many bytes: to read 24 KB and refuse them costs as much as to take them."""
 
 
 class Session:
     """What one connection may say, and what that means. `now` is monotonic seconds."""
 
     __slots__ = (
+        "_frame_bytes",
         "_media_hosts",
         "_rate_limit",
         "_refusals",
@@ -59,12 +62,14 @@ class Session:
         self._rate_limit = rate_limit
         self._media_hosts = media_hosts
         self._unknown_frames = 0
+        self._frame_bytes = 0
         self._refusals = Flood(MAX_REFUSALS)
         self._refused_until = 0.0
         self.active = True
 
     def on_frame(self, data: bytes, now: float) -> tuple[Action, ...]:
         """What to do about a text frame."""
+        self._frame_bytes = len(data)
         try:
             frame = client.frame_decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -86,9 +91,9 @@ class Session:
         """The user's message allowance is used up: sends until then are refused without asking again."""
         self._refused_until = now + retry_after
 
-    def refuses_too_often(self, now: float) -> bool:
-        """A frame was refused because there are too many. True when the client goes on and on with them."""
-        return self._refusals.exceeded(now)
+    def refuses_too_often(self, now: float, size: int) -> bool:
+        """A frame of `size` bytes was refused because there are too many. True when the client goes on and on with them."""
+        return self._refusals.exceeded(now, 1 + size // REFUSED_BYTES)
 
     # --- rules, one for each type -------------------------------------------------------------------------------------
 
@@ -240,7 +245,7 @@ class Session:
         retry_after = math.ceil(wait * 1000) / 1000
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference)
         reply = Reply(json_encoder.encode(event))
-        return (reply, PauseReading()) if self.refuses_too_often(now) else (reply,)
+        return (reply, PauseReading()) if self.refuses_too_often(now, self._frame_bytes) else (reply,)
 
 
 _RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]]]] = {

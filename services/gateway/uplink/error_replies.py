@@ -6,6 +6,7 @@ from typing import Final
 
 from services.gateway import metrics
 from services.gateway.session.hub import Hub
+from services.gateway.uplink.batches import bytes_of
 from services.gateway.user_budgets import Budget
 from shared.protocol import limits, relay
 from shared.protocol.codec import json_encoder
@@ -35,7 +36,7 @@ class ErrorReplies:
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference_of(command))
         self._reply(command, event)
         connection = self._hub.by_id.get(command.connection_id)
-        if connection is not None and connection.session.refuses_too_often(time.monotonic()):
+        if connection is not None and connection.session.refuses_too_often(time.monotonic(), bytes_of(command)):
             connection.pause_reading()
 
     def rate_limited(

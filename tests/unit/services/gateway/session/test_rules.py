@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.gateway.rate_limit import Rate, RateLimit
 from services.gateway.session.actions import Action, Close, PauseReading, Pong, RefreshToken, Reply, SetActive
-from services.gateway.session.rules import MAX_REFUSALS, Session
+from services.gateway.session.rules import MAX_REFUSALS, REFUSED_BYTES, Session
 from shared.media_hosts import MediaHosts
 from shared.protocol import client, limits, relay
 from shared.protocol.closing import CloseCode
@@ -276,6 +276,21 @@ def test_who_goes_on_sending_too_much_is_not_read_for_a_while() -> None:
     for data in (send(), ping, b"nonsense"):
         assert held.on_frame(data, 100.0)[1] == PauseReading()
     assert len(held.on_frame(send(), 101.0)) == 1
+
+
+def test_large_frames_that_are_refused_end_the_reading_sooner() -> None:
+    """In a second no more than 256 KB of them are taken apart."""
+    held = session()
+    held.refuse_sends(60.0, 100.0)
+    large = send(
+        content="x" * limits.MAX_CONTENT_CHARACTERS,
+        media=[{"url": "https://media.example/" + "x" * 2_000, "type": "image"}] * 10,
+    )
+    most = MAX_REFUSALS * REFUSED_BYTES // len(large)
+    answers = [held.on_frame(large, 100.0) for _ in range(most + 1)]
+    assert PauseReading() not in answers[most // 2]
+    assert answers[-1][1:] == (PauseReading(),)
+    assert len(held.on_frame(large, 101.0)) == 1
 
 
 def test_sends_are_refused_locally_until_the_allowance_is_back() -> None:
