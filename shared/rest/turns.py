@@ -21,19 +21,40 @@ BYTES_A_SECOND: Final = 2 * 1024 * 1024
 """Of answers: a large one puts the next turns off."""
 MAX_CHARGE_SECONDS: Final = 1.0
 """… by so much at most: what is larger was written as a stream, at the client's own speed."""
+READS_AT_ONCE: Final = 4
+"""Reads of one token that are under way: so many answers of unknown size are made before the size of the first one counts."""
+
+
+class _Reads:
+    """The reads of one token that are under way or wait for a place.
+
+    `charged_until` (monotonic seconds): when what was answered is paid for.
+    """
+
+    __slots__ = ("charged_until", "count", "places")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.places = asyncio.Semaphore(READS_AT_ONCE)
+        self.charged_until = 0.0
+
+    def charge(self, seconds: float, now: float) -> None:
+        """Put off those that wait for a place."""
+        self.charged_until = max(self.charged_until, now) + seconds
 
 
 class TokenTurns:
     """Lets `per_second` requests of one `Authorization` header begin; the others wait, and too many get 429.
 
     By the bytes of the header, before anything is checked: what an invented token uses up is its own. Who asks for more than
-    they may costs no more than a look here.
+    they may costs no more than a look here. `READS_AT_ONCE` GET requests of a header are under way at most.
     """
 
     def __init__(self, app: ASGIApp, per_second: float) -> None:
         self._app = app
         # A token is a number here, whatever its length.
         self._pace = Pace(per_second, AT_ONCE, MAX_WAIT_SECONDS)
+        self._reads: dict[int, _Reads] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
@@ -45,9 +66,29 @@ class TokenTurns:
             return
         if wait > 0:
             await asyncio.sleep(wait)
-        await self._app(scope, receive, send if token is None else self._charged(hash(token), send))
+        if token is None:
+            await self._app(scope, receive, send)
+        elif scope["method"] == "GET":
+            await self._read(hash(token), scope, receive, send)
+        else:
+            await self._app(scope, receive, self._charged(hash(token), None, send))
 
-    def _charged(self, token: int, send: Send) -> Send:
+    async def _read(self, token: int, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a GET request go on when it has a place, and the answers before it are paid for."""
+        reads = self._reads.setdefault(token, _Reads())
+        reads.count += 1
+        try:
+            async with reads.places:
+                put_off = reads.charged_until - time.monotonic()
+                if put_off > 0:
+                    await asyncio.sleep(put_off)
+                await self._app(scope, receive, self._charged(token, reads, send))
+        finally:
+            reads.count -= 1
+            if not reads.count:
+                del self._reads[token]
+
+    def _charged(self, token: int, reads: _Reads | None, send: Send) -> Send:
         """`send`, whose last message is when a token is charged for the bytes of its answer."""
         size = 0
 
@@ -55,7 +96,10 @@ class TokenTurns:
             nonlocal size
             size += len(message.get("body", b""))
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                self._pace.charge(token, min(size / BYTES_A_SECOND, MAX_CHARGE_SECONDS))
+                seconds = min(size / BYTES_A_SECOND, MAX_CHARGE_SECONDS)
+                self._pace.charge(token, seconds)
+                if reads is not None:
+                    reads.charge(seconds, time.monotonic())
             await send(message)
 
         return counted

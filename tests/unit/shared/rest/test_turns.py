@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from shared.rest import turns
-from shared.rest.turns import AT_ONCE, TokenTurns
+from shared.rest.turns import AT_ONCE, READS_AT_ONCE, TokenTurns
 
 PER_SECOND = 50.0
 
@@ -51,3 +51,29 @@ async def test_large_answers_put_the_next_turns_off() -> None:
         others = time.monotonic() - began
         assert (await one.get("/")).status_code == 200
         assert time.monotonic() - began > turns.MAX_CHARGE_SECONDS * 0.9 - others
+
+
+async def test_few_reads_of_a_token_are_under_way_and_the_next_wait_for_their_size() -> None:
+    """However many are asked for at once: what their answers weigh isn't known before."""
+    began: list[str] = []
+    finish = asyncio.Event()
+
+    async def slow_answer(scope: Scope, receive: Receive, send: Send) -> None:
+        began.append(scope["path"])
+        await finish.wait()
+        await large_answer(scope, receive, send)
+
+    app = TokenTurns(slow_answer, 1_000.0)
+    async with client_of(app) as one, client_of(app, "other") as other:
+        mine = [asyncio.create_task(one.get("/mine")) for _ in range(READS_AT_ONCE + 1)]
+        changed = asyncio.create_task(one.put("/mine, changed"))
+        others = asyncio.create_task(other.get("/other's"))
+        while not {"/mine, changed", "/other's"} <= set(began):
+            await asyncio.sleep(0)
+        assert began.count("/mine") == READS_AT_ONCE
+        released = time.monotonic()
+        finish.set()
+        for answers in (*mine, changed, others):
+            assert (await answers).status_code == 200
+    assert began.count("/mine") == READS_AT_ONCE + 1
+    assert time.monotonic() - released > READS_AT_ONCE * turns.MAX_CHARGE_SECONDS * 0.9
