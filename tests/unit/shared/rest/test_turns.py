@@ -56,10 +56,12 @@ async def test_large_answers_put_the_next_turns_off() -> None:
 async def test_few_reads_of_a_token_are_under_way_and_the_next_wait_for_their_size() -> None:
     """However many are asked for at once: what their answers weigh isn't known before."""
     began: list[str] = []
-    finish = asyncio.Event()
+    all_began, finish = asyncio.Event(), asyncio.Event()
 
     async def slow_answer(scope: Scope, receive: Receive, send: Send) -> None:
         began.append(scope["path"])
+        if len(began) == READS_AT_ONCE + 2:
+            all_began.set()
         await finish.wait()
         await large_answer(scope, receive, send)
 
@@ -68,8 +70,7 @@ async def test_few_reads_of_a_token_are_under_way_and_the_next_wait_for_their_si
         mine = [asyncio.create_task(one.get("/mine")) for _ in range(READS_AT_ONCE + 1)]
         changed = asyncio.create_task(one.put("/mine, changed"))
         others = asyncio.create_task(other.get("/other's"))
-        while not {"/mine, changed", "/other's"} <= set(began):
-            await asyncio.sleep(0)
+        await all_began.wait()
         assert began.count("/mine") == READS_AT_ONCE
         released = time.monotonic()
         finish.set()
