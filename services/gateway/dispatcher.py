@@ -71,11 +71,11 @@ class Dispatcher:
         else:
             _OWNERS[type(command)](self, connection, command, now)
 
-    def on_opened(self, connection: Connection, status: str) -> None:
+    def on_opened(self, connection: Connection, status: str, *, friends_cached: bool) -> None:
         """The client has its `connection.success`, and all that it missed. `status`: the availability it came with, or ''."""
         self.heartbeat.plan(connection)
         self.recovery.on_opened(connection)
-        self.presence.connected(connection.user_id, connection.id, status)
+        self.presence.connected(connection.user_id, connection.id, status, friends_cached=friends_cached)
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.release_transients)
 
     def on_lost(self, connection: Connection, code: int | None, clean: bool) -> None:

@@ -148,7 +148,7 @@ class WebSocketEndpoint:
         elif connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
             metrics.HANDSHAKES.labels("accepted").inc()
             log.debug("connection.opened", connection_id=connection.id, user_id=connection.user_id)
-            self._dispatcher.on_opened(connection, accepted.status)
+            self._dispatcher.on_opened(connection, accepted.status, friends_cached=recovery_result.friends_cached)
         else:
             self._withdraw(connection)
 

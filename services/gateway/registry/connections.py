@@ -46,7 +46,8 @@ class RecoveryResult:
 
     `recovered`: the inbox holds everything since the cursor (True), it doesn't (False), or nobody asked (None). `cursor` is
     the id of the last entry that was read; `events` are ready JSON texts, oldest first; with `more`, others follow them.
-    `revoked_at`: tokens of the user that were issued up to then (Unix seconds) are refused.
+    `revoked_at`: tokens of the user that were issued up to then (Unix seconds) are refused. `friends_cached`: presence has
+    the user's friends at hand.
     """
 
     recovered: bool | None
@@ -54,6 +55,7 @@ class RecoveryResult:
     events: list[bytes]
     revoked_at: float | None = None
     more: bool = False
+    friends_cached: bool = False
 
     @property
     def offset(self) -> int:
@@ -222,9 +224,14 @@ class ConnectionRegistry:
         )
         found = [
             RecoveryResult(
-                _RESULTS[flag], last.decode(), texts, None if revoked is None else float(revoked), bool(more)
+                _RESULTS[flag],
+                last.decode(),
+                texts,
+                None if revoked is None else float(revoked),
+                bool(more),
+                bool(friends_cached),
             )
-            for flag, last, texts, revoked, more in answer
+            for flag, last, texts, revoked, more, friends_cached in answer
         ]
         for recovery_result in found:
             if recovery_result.recovered is not None:

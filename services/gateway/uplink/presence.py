@@ -64,6 +64,8 @@ class PresencePublisher:
         self._gateway_id = gateway_id
         self._waiting: deque[Report] = deque()
         self._any_waiting = asyncio.Event()
+        self._for_presence: set[str] = set()
+        """Connections whose waiting `Connected` is not tried here."""
         self._sending = False
         self._again: dict[Connection, None] = {}
         self._any_again = asyncio.Event()
@@ -76,8 +78,13 @@ class PresencePublisher:
         """True when presence has been told everything."""
         return not self._waiting and not self._sending
 
-    def connected(self, user_id: str, connection_id: str, status: str = "") -> None:
-        """A connection lives; presence answers it with `status.bulk`. `status`: the availability that it came with, or ''."""
+    def connected(self, user_id: str, connection_id: str, status: str = "", *, friends_cached: bool = True) -> None:
+        """A connection lives; presence answers it with `status.bulk`. `status`: the availability that it came with, or ''.
+
+        While its user's friends are not cached only presence can carry that out: it is not tried here.
+        """
+        if not friends_cached:
+            self._for_presence.add(connection_id)
         self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms(), status))
 
     def disconnected(self, user_id: str, connection_id: str, *, clean: bool) -> None:
@@ -181,7 +188,7 @@ class PresencePublisher:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         self._sending = True
         try:
-            batch = await self._direct.carry_out(batch)
+            batch = await self._carry_out(batch)
             if batch:
                 await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch([*batch])))
         except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
@@ -191,6 +198,17 @@ class PresencePublisher:
         finally:
             self._sending = False
 
+    async def _carry_out(self, batch: list[Report]) -> list[Report]:
+        """Carry out what can be. Returns what presence must do."""
+        queued: list[Report] = []
+        tried: list[Report] = []
+        for each in batch:
+            is_cold = isinstance(each, relay.Connected) and each.connection_id in self._for_presence
+            (queued if is_cold else tried).append(each)
+        self._for_presence.difference_update(each.connection_id for each in queued)
+        metrics.PRESENCE_COMMANDS.labels("queue").inc(len(queued))
+        return [*queued, *(await self._direct.carry_out(tried) if tried else ())]
+
     def _enqueue(self, command: Report) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._give_up(self._waiting.popleft())
@@ -199,6 +217,7 @@ class PresencePublisher:
 
     def _give_up(self, command: Report) -> None:
         metrics.PRESENCE_DROPPED.inc()
+        self._for_presence.discard(command.connection_id)
         connection = self._hub.by_id.get(command.connection_id) if isinstance(command, relay.Connected) else None
         if connection is not None:
             self.repeat([connection])

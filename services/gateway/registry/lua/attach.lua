@@ -5,7 +5,8 @@
 --       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag,
 --       8 bytes of event texts after which a page of an inbox ends
 -- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the last entry that was read, {event texts},
--- Unix seconds up to which tokens of the user are revoked, or nil, 1 when there are more entries after that one, else 0}.
+-- Unix seconds up to which tokens of the user are revoked, or nil, 1 when there are more entries after that one, else 0,
+-- 1 when the user's friends are cached, else 0}.
 local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])
 local most, inbox_seconds, route_seconds = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local close_code, page_bytes = tonumber(ARGV[6]), tonumber(ARGV[8])
@@ -136,6 +137,7 @@ for i, item in ipairs(items) do
     texts, read, more = page_after(user, cursor, last)
   end
   local revoked = redis.call('GET', '{{REVOKED}}' .. user)
-  results[i] = {cursor == '' and -1 or texts and 1 or 0, read or last, texts or {}, revoked, more and 1 or 0}
+  local friends_cached = redis.call('EXISTS', '{{FRIENDS}}' .. user)
+  results[i] = {cursor == '' and -1 or texts and 1 or 0, read or last, texts or {}, revoked, more and 1 or 0, friends_cached}
 end
 return results
