@@ -49,3 +49,16 @@ def test_where_is_names_functions_that_are_there() -> None:
 @pytest.mark.parametrize("queue", [queue.name for queue in QUEUES if queue.name.endswith(".dead")])
 def test_operations_names_each_queue_of_dead_letters(queue: str) -> None:
     assert f"`{queue}`" in (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+def test_decisions_are_numbered_once_and_called_by_their_numbers() -> None:
+    """Also where another document links to one: «[decision 7](decisions/0007-…)»."""
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    assert [
+        page.name for page in pages if not page.read_text(encoding="utf-8").startswith(f"# {int(page.name[:4])}. ")
+    ] == []
+    links = re.compile(r"\[(?:decision )?(\d+)\]\((?:docs/|\.\./|\.)*(?:decisions/)?(\d{4})-")
+    named = [match for path in DOCUMENTS for match in links.findall(path.read_text(encoding="utf-8"))]
+    assert len(named) > 20
+    assert [pair for pair in named if int(pair[0]) != int(pair[1])] == []
