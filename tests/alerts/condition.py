@@ -31,6 +31,7 @@ class Condition:
 
         Raises TimeoutError when one doesn't, and what the commands raise.
         """
+        await watched.seen_whole()
         watched.followed.clear()
         async with asynccontextmanager(self.body)(watched):
             for alert, labels in self.alerts.items():

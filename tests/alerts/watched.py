@@ -91,6 +91,10 @@ class Watched:
 
         await eventually(changed, FIRE_SECONDS)
 
+    async def seen_whole(self) -> None:
+        """Wait until Prometheus has seen every process well: an alert may ask what there was before. Raises TimeoutError."""
+        await eventually(lambda: self.prometheus.has("min(up) == 1"), FIRE_SECONDS)
+
     async def settled(self) -> list[str]:
         """The alerts that fire when each process has been seen for as long as the longest window; none should."""
 
