@@ -42,6 +42,10 @@ class Prometheus:
         data = await self._get("alerts")
         return [alert["labels"] for alert in data["alerts"] if alert["state"] == "firing"]
 
+    async def sees_all(self) -> bool:
+        """Whether every target has been asked, and answered last time."""
+        return all(target["health"] == "up" for target in (await self._get("targets"))["activeTargets"])
+
     async def has(self, query: str) -> bool:
         """Whether a query finds anything."""
         return bool((await self._get("query", query=query))["result"])

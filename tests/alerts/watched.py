@@ -93,7 +93,7 @@ class Watched:
 
     async def seen_whole(self) -> None:
         """Wait until Prometheus has seen every process well: an alert may ask what there was before. Raises TimeoutError."""
-        await eventually(lambda: self.prometheus.has("min(up) == 1"), FIRE_SECONDS)
+        await eventually(self.prometheus.sees_all, FIRE_SECONDS)
 
     async def settled(self) -> list[str]:
         """The alerts that fire when each process has been seen for as long as the longest window; none should."""
