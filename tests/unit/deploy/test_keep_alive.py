@@ -21,4 +21,7 @@ def test_a_connection_to_a_service_ends_with_the_clients() -> None:
 
 @pytest.mark.parametrize("app", APPS, ids=lambda path: path.parent.name)
 def test_every_service_keeps_idle_connections_so_long(app: Path) -> None:
-    assert "timeout_keep_alive=KEEP_ALIVE_SECONDS" in app.read_text(encoding="utf-8")
+    """Each makes its server by `shared.service.http_server`, or, as the gateway, by itself."""
+    made_here = app if "uvicorn.Config(" in (text := app.read_text(encoding="utf-8")) else ROOT / "shared/service.py"
+    assert made_here == app or "http_server(" in text
+    assert "timeout_keep_alive=KEEP_ALIVE_SECONDS" in made_here.read_text(encoding="utf-8")
