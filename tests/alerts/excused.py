@@ -18,6 +18,3 @@ NOT_RUN: Final = {
     "chronyc": "the machine's own clock",
 }
 """Programs that commands of pages begin with."""
-
-NOT_SEEN_YET: Final = frozenset({"Redis' replica is killed"})
-"""Conditions that were written and not run as a whole yet: the table in docs/alerts.md lacks them."""

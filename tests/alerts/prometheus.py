@@ -43,8 +43,9 @@ class Prometheus:
         return [alert["labels"] for alert in data["alerts"] if alert["state"] == "firing"]
 
     async def sees_all(self) -> bool:
-        """Whether every target has been asked, and answered last time."""
-        return all(target["health"] == "up" for target in (await self._get("targets"))["activeTargets"])
+        """Whether every target has been asked, and answered last time. A Prometheus that just began knows none yet."""
+        targets = (await self._get("targets"))["activeTargets"]
+        return bool(targets) and all(target["health"] == "up" for target in targets)
 
     async def has(self, query: str) -> bool:
         """Whether a query finds anything."""
