@@ -3,24 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from shared.tracing import use_tracer
 from tests.integration.media.conftest import Conversation, Running
+from tests.support.spans import kept_spans
 from tests.support.uploads import File, picture
 
 
 @pytest.fixture
 def exported() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    use_tracer(provider.get_tracer("test"))
-    yield exporter
-    use_tracer(None)
+    with kept_spans() as exporter:
+        yield exporter
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import pytest
 
@@ -25,180 +27,152 @@ async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
     await opened.aclose()
 
 
+@dataclass
+class Scene:
+    """A replica of presence and the gateways; `watching` is a connected friend of `user`."""
+
+    partitions: Partitions
+    replica: Replica
+    gateways: Gateways
+    clock: FakeClock
+    watching: Device
+    user: str
+
+    @cached_property
+    def direct(self) -> DirectPresence:
+        """The commands' way in one gateway."""
+        return self.another_gateway()
+
+    def another_gateway(self) -> DirectPresence:
+        """The way in a gateway that knows of no script yet."""
+        return DirectPresence(self.partitions, self.clock)
+
+    def script(self, *, tells_webhooks: bool = False) -> DirectScript:
+        """Of the replica."""
+        return DirectScript(self.partitions, self.replica.leases, self.clock, tells_webhooks=tells_webhooks)
+
+    async def carry_out(self, *commands: Report) -> list[Report]:
+        """In the gateway. Returns those that are left to presence."""
+        return await self.direct.carry_out(commands)
+
+    async def plugged(self, gateway: str) -> Device:
+        """A device of `user` that presence itself has connected: the user's friends are cached since."""
+        device = await self.gateways.plug(Device(self.user, gateway))
+        await self.replica.handle(device.connected(self.clock.now))
+        await self.gateways.sync()
+        device.take()
+        return device
+
+
 @pytest.fixture
-def direct(partitions: Partitions, clock: FakeClock) -> DirectPresence:
-    return DirectPresence(partitions, clock)
-
-
-async def lend(partitions: Partitions, replica: Replica, clock: FakeClock) -> None:
-    await DirectScript(partitions, replica.leases, clock, tells_webhooks=False).lend()
-
-
-async def carry_out(direct: DirectPresence, *commands: Report) -> list[Report]:
-    return await direct.carry_out(commands)
-
-
-async def plugged(gateways: Gateways, replica: Replica, clock: FakeClock, user: str, gateway: str) -> Device:
-    """A device that presence itself has connected: the user's friends are cached since."""
-    device = await gateways.plug(Device(user, gateway))
-    await replica.handle(device.connected(clock.now))
-    await gateways.sync()
-    device.take()
-    return device
-
-
-async def test_a_status_reaches_friends_and_own_connections_at_once(
+def scene(
     partitions: Partitions,
     replica: Replica,
     gateways: Gateways,
     clock: FakeClock,
-    direct: DirectPresence,
     watching: Device,
     friends: tuple[str, str],
-) -> None:
-    device = await plugged(gateways, replica, clock, friends[0], "gateway-1")
-    await lend(partitions, replica, clock)
-    watching.take()
-    assert await carry_out(direct, device.chose("busy", clock.now)) == []
-    await gateways.sync()
-    (told,) = watching.take()
+) -> Scene:
+    return Scene(partitions, replica, gateways, clock, watching, friends[0])
+
+
+async def test_a_status_reaches_friends_and_own_connections_at_once(scene: Scene) -> None:
+    device = await scene.plugged("gateway-1")
+    await scene.script().lend()
+    scene.watching.take()
+    assert await scene.carry_out(device.chose("busy", scene.clock.now)) == []
+    await scene.gateways.sync()
+    (told,) = scene.watching.take()
     assert isinstance(told, server.UserStatusChanged)
     assert (told.payload.user_id, told.payload.status) == (device.user_id, "busy")
     (own,) = device.take()
     assert own == told
     # Nothing is left for the sweep to announce again.
-    assert await partitions.at(0).client.zcard(keys.ANNOUNCEMENTS) == 0
+    assert await scene.partitions.at(0).client.zcard(keys.ANNOUNCEMENTS) == 0
 
 
-async def test_the_same_status_again_is_answered_to_its_sender_alone(
-    partitions: Partitions,
-    replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    direct: DirectPresence,
-    watching: Device,
-    friends: tuple[str, str],
-) -> None:
-    device = await plugged(gateways, replica, clock, friends[0], "gateway-1")
-    await lend(partitions, replica, clock)
-    watching.take()
-    assert await carry_out(direct, device.chose("online", clock.now)) == []
-    await gateways.sync()
+async def test_the_same_status_again_is_answered_to_its_sender_alone(scene: Scene) -> None:
+    device = await scene.plugged("gateway-1")
+    await scene.script().lend()
+    scene.watching.take()
+    assert await scene.carry_out(device.chose("online", scene.clock.now)) == []
+    await scene.gateways.sync()
     assert [type(event) for event in device.take()] == [server.UserStatusChanged]
-    assert watching.take() == []
+    assert scene.watching.take() == []
 
 
-async def test_a_device_comes_and_goes(
-    partitions: Partitions,
-    replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    direct: DirectPresence,
-    watching: Device,
-    friends: tuple[str, str],
-) -> None:
+async def test_a_device_comes_and_goes(scene: Scene) -> None:
     """It gets its friends' statuses, and they hear of it, as by presence itself."""
-    first = await plugged(gateways, replica, clock, friends[0], "gateway-1")
-    await replica.handle(first.disconnected(clock.now, clean=True))
-    await gateways.unplug(first)
-    await lend(partitions, replica, clock)
-    await gateways.sync()
-    watching.take()
-    again = await gateways.plug(Device(friends[0], "gateway-1"))
-    busy = relay.Connected(again.user_id, again.connection_id, again.gateway_id, clock.now, "busy")
-    assert await carry_out(direct, busy) == []
-    await gateways.sync()
+    first = await scene.plugged("gateway-1")
+    await scene.replica.handle(first.disconnected(scene.clock.now, clean=True))
+    await scene.gateways.unplug(first)
+    await scene.script().lend()
+    await scene.gateways.sync()
+    scene.watching.take()
+    again = await scene.gateways.plug(Device(scene.user, "gateway-1"))
+    busy = relay.Connected(again.user_id, again.connection_id, again.gateway_id, scene.clock.now, "busy")
+    assert await scene.carry_out(busy) == []
+    await scene.gateways.sync()
     (bulk,) = again.take()
     assert isinstance(bulk, server.StatusBulk)
-    assert [(user.user_id, user.status) for user in bulk.payload.users] == [(watching.user_id, "online")]
+    assert [(user.user_id, user.status) for user in bulk.payload.users] == [(scene.watching.user_id, "online")]
     assert again.parts == [1]
-    online, status = watching.take()
+    online, status = scene.watching.take()
     assert isinstance(online, server.UserOnline)
     assert isinstance(status, server.UserStatusChanged)
     assert online.payload == status.payload
     assert status.payload.status == "busy"
-    assert await carry_out(direct, again.disconnected(clock.now, clean=True)) == []
-    await gateways.sync()
-    assert [type(event) for event in watching.take()] == [server.UserOffline]
+    assert await scene.carry_out(again.disconnected(scene.clock.now, clean=True)) == []
+    await scene.gateways.sync()
+    assert [type(event) for event in scene.watching.take()] == [server.UserOffline]
 
 
-async def test_a_snapshot_shows_what_changed_with_the_same_call(
-    partitions: Partitions,
-    replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    direct: DirectPresence,
-    watching: Device,
-    friends: tuple[str, str],
-) -> None:
-    first = await plugged(gateways, replica, clock, friends[0], "gateway-2")
-    await lend(partitions, replica, clock)
-    second = await gateways.plug(Device(first.user_id, "gateway-2"))
-    assert await carry_out(direct, second.connected(clock.now), watching.chose("away", clock.now)) == []
-    await gateways.sync()
-    assert second.view[watching.user_id].status == "away"
+async def test_a_snapshot_shows_what_changed_with_the_same_call(scene: Scene) -> None:
+    first = await scene.plugged("gateway-2")
+    await scene.script().lend()
+    second = await scene.gateways.plug(Device(first.user_id, "gateway-2"))
+    assert await scene.carry_out(second.connected(scene.clock.now), scene.watching.chose("away", scene.clock.now)) == []
+    await scene.gateways.sync()
+    assert second.view[scene.watching.user_id].status == "away"
 
 
-async def test_who_is_not_cached_is_left_to_presence(
-    partitions: Partitions,
-    replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    direct: DirectPresence,
-    watching: Device,
-    friends: tuple[str, str],
-) -> None:
+async def test_who_is_not_cached_is_left_to_presence(scene: Scene) -> None:
     """In the order of the commands, with those of others carried out."""
-    await lend(partitions, replica, clock)
-    stranger = await gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
-    left: list[Report] = [stranger.connected(clock.now), stranger.chose("busy", clock.now)]
-    assert await carry_out(direct, left[0], watching.chose("away", clock.now), left[1]) == left
+    await scene.script().lend()
+    stranger = await scene.gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
+    left: list[Report] = [stranger.connected(scene.clock.now), stranger.chose("busy", scene.clock.now)]
+    assert await scene.carry_out(left[0], scene.watching.chose("away", scene.clock.now), left[1]) == left
 
 
 async def test_commands_with_too_many_friends_are_left_to_presence(
-    partitions: Partitions,
-    replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    watching: Device,
-    monkeypatch: pytest.MonkeyPatch,
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script that looked at all of them would hold Redis up."""
     monkeypatch.setattr(direct_script, "RECEIVERS_PER_CALL", 1)
-    await lend(partitions, replica, clock)
-    commands = [watching.chose(status, clock.now) for status in ("busy", "away")]
-    assert await DirectPresence(partitions, clock).carry_out(commands) == commands[1:]
+    await scene.script().lend()
+    commands = [scene.watching.chose(status, scene.clock.now) for status in ("busy", "away")]
+    assert await scene.another_gateway().carry_out(commands) == commands[1:]
 
 
-async def test_nothing_is_carried_out_without_the_script(
-    partitions: Partitions,
-    replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    watching: Device,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_nothing_is_carried_out_without_the_script(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Presence does not lend it, or Redis has forgotten it."""
-    command = watching.chose("busy", clock.now)
-    assert await DirectPresence(partitions, clock).carry_out([command]) == [command]
-    await lend(partitions, replica, clock)
-    await partitions.at(0).client.script_flush()
-    direct = DirectPresence(partitions, clock)
-    assert await direct.carry_out([command]) == [command]
+    command = scene.watching.chose("busy", scene.clock.now)
+    assert await scene.another_gateway().carry_out([command]) == [command]
+    await scene.script().lend()
+    await scene.partitions.at(0).client.script_flush()
+    assert await scene.carry_out(command) == [command]
     monkeypatch.setattr(direct_presence, "LOOK_SECONDS", 0)
-    await lend(partitions, replica, clock)
-    assert await DirectPresence(partitions, clock).carry_out([command]) == []
+    await scene.script().lend()
+    assert await scene.another_gateway().carry_out([command]) == []
 
 
-async def test_it_is_withdrawn_while_webhooks_are_told(
-    partitions: Partitions, replica: Replica, clock: FakeClock, direct: DirectPresence, watching: Device
-) -> None:
+async def test_it_is_withdrawn_while_webhooks_are_told(scene: Scene) -> None:
     """At once, though gateways have it still."""
-    await lend(partitions, replica, clock)
-    assert await direct.carry_out([watching.chose("away", clock.now)]) == []
-    await DirectScript(partitions, replica.leases, clock, tells_webhooks=True).renew()
-    command = watching.chose("busy", clock.now)
-    assert await direct.carry_out([command]) == [command]
+    await scene.script().lend()
+    assert await scene.carry_out(scene.watching.chose("away", scene.clock.now)) == []
+    await scene.script(tells_webhooks=True).renew()
+    command = scene.watching.chose("busy", scene.clock.now)
+    assert await scene.carry_out(command) == [command]
 
 
 async def test_it_is_not_lent_where_friends_may_lie_elsewhere(redis_url: str, clock: FakeClock) -> None:

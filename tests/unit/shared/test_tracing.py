@@ -4,22 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
 from shared.tracing import HEADER, headers_of, parent_of, span, traceparent_of, use_tracer
+from tests.support.spans import kept_spans
 
 
 @pytest.fixture
 def exported() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    use_tracer(provider.get_tracer("test"))
-    yield exporter
-    use_tracer(None)
+    with kept_spans() as exporter:
+        yield exporter
 
 
 def test_off_means_no_span() -> None:

@@ -6,14 +6,11 @@ import httpx
 import pytest
 import structlog
 from fastapi import FastAPI
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.rest.app import create_app
 from shared.rest.health import Health
 from shared.rest.request_id import HEADER
-from shared.tracing import use_tracer
+from tests.support.spans import kept_spans
 
 
 @pytest.fixture
@@ -72,16 +69,10 @@ async def test_a_page_may_send_and_read_it(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_request_is_a_span_of_the_callers_trace(client: httpx.AsyncClient) -> None:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    use_tracer(provider.get_tracer("test"))
-    try:
-        trace = "0af7651916cd43dd8448eb211c80319c"
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    with kept_spans() as exporter:
         await client.get("/named", headers={HEADER: "mine", "traceparent": f"00-{trace}-b7ad6b7169203331-01"})
         await client.get("/nowhere", headers={"traceparent": "nonsense"})
-    finally:
-        use_tracer(None)
     first, second = exporter.get_finished_spans()
     assert first.name == "GET request"
     assert first.context is not None
