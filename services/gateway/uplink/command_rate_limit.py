@@ -87,12 +87,14 @@ class CommandRateLimit:
     ) -> None:
         """Note what is left to the users who were asked for. Who was refused, or is at other gateways too, is asked for again."""
         now = time.monotonic()
+        sent: Counter[str] = Counter()
+        for (user_id, _), count in sends.items():
+            sent[user_id] += count
         for user_id in asked:
             spender = user_id, Budget.MESSAGES
             verdict, allowance = verdicts[spender], None
             if verdict is not None and verdict.alone and verdict.allowed >= wanted[spender]:
-                sent = sum(count for sender, count in sends.items() if sender[0] == user_id)
-                allowance = MessageAllowance(sent, now + verdict.whole_after, self._budgets.era)
+                allowance = MessageAllowance(sent[user_id], now + verdict.whole_after, self._budgets.era)
             for connection in self._hub.of_user(user_id):
                 connection.allowance = allowance
 
