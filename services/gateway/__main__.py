@@ -1,4 +1,4 @@
-"""`python -m services.gateway`."""
+"""Entry point of `python -m services.gateway`."""
 
 from services.gateway.app import main
 from shared.lifecycle import run

@@ -1,4 +1,4 @@
-"""The gateway's process: its parts put together, its start and its stop in order."""
+"""The gateway's process: builds its parts, and starts and stops them in order."""
 
 import logging
 import time
@@ -123,7 +123,7 @@ class Process:
         )
 
     def _new_downlinks(self) -> list[DownlinkSubscriber]:
-        """One for each partition of Redis."""
+        """Return one subscriber for each partition of Redis."""
         deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
         return [
             DownlinkSubscriber(self.partitions, partition, self.gateway_id, deliverer, self.dispatcher.recovery)
@@ -167,12 +167,12 @@ class Process:
         return all(part.idle for part in (self.uplink, self.dispatcher.presence, self.registry, self.undelivered))
 
     async def check_broker(self) -> None:
-        """Raises BrokerUnavailable when commands can't be sent."""
+        """Raise BrokerUnavailable when commands can't be sent."""
         if not self.publisher.ready:
             raise BrokerUnavailable("no connection to publish on")
 
     async def check_downlinks(self) -> None:
-        """Raises RuntimeError when deliveries don't come to this gateway, although Redis answers."""
+        """Raise RuntimeError when Redis answers, but deliveries don't reach this gateway."""
         if all(downlink.up for downlink in self.downlinks):
             return
         try:
@@ -183,7 +183,7 @@ class Process:
 
 
 def server_config(process: Process) -> uvicorn.Config:
-    """HTTP and WebSocket as the gateway serves them."""
+    """Return uvicorn's configuration for the gateway's HTTP and WebSocket endpoints."""
     settings = process.settings
     app = create_app(
         SERVICE,
@@ -230,7 +230,7 @@ def server_config(process: Process) -> uvicorn.Config:
 async def main() -> int:
     """Run a gateway until SIGTERM; returns the exit status."""
     settings = read_settings(GatewaySettings, SERVICE)
-    # Three lines for each handshake, the query with the token among them.
+    # websockets logs three lines for each handshake, and one of them shows the query with the token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     max_connections = open_files.connections_that_fit(
         settings.max_connections, fixed="max_connections" in settings.model_fields_set

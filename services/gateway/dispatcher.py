@@ -1,6 +1,6 @@
-"""The parts that connections work with: hands each command to its owner, and takes an ended connection out of all of them.
+"""The gateway's parts as connections use them: hands each command to its owner, and removes an ended connection from every part.
 
-It is the `session.gateway.Gateway` that connections need.
+`Dispatcher` implements `session.gateway.Gateway`.
 """
 
 import asyncio
@@ -39,16 +39,16 @@ NOTABLE: Final = frozenset(
     {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.INTERNAL_ERROR, CloseCode.OVERLOADED}
     | {CloseCode.SLOW_CONSUMER, CloseCode.PONG_TIMEOUT}
 )
-"""Close codes that an operator may want to know of."""
+"""Close codes that are logged, because an operator may want to see them."""
 ENDINGS: Final = frozenset(
     {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.TOKEN_EXPIRED, CloseCode.REPLACED}
 )
-"""Close codes after which the user is gone at once; after all others a client comes back within the grace."""
+"""Close codes after which the user goes offline at once. After all others the user has the grace period to reconnect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """The parts that connections work with."""
+    """The gateway's parts as connections use them."""
 
     hub: Hub
     uplink: CommandPublisher
@@ -63,7 +63,7 @@ class Dispatcher:
     features: OfferedFeatures
 
     def dispatch(self, connection: Connection, command: Action, now: float) -> None:
-        """Hand a command on. `now` is monotonic seconds."""
+        """Hand a command to its owner. `now` is monotonic seconds."""
         if type(command) is relay.SendMessage:
             if connection.typing is not None:
                 self.typing_tracker.stop(connection, command.conversation_id, now)
@@ -72,7 +72,10 @@ class Dispatcher:
             _OWNERS[type(command)](self, connection, command, now)
 
     def on_opened(self, connection: Connection, status: str, *, friends_cached: bool) -> None:
-        """The client has its `connection.success`, and all that it missed. `status`: the availability it came with, or ''."""
+        """Announce a client that has `connection.success` and all missed events.
+
+        `status`: its first availability, or ''.
+        """
         self.heartbeat.plan(connection)
         self.recovery.on_opened(connection)
         self.presence.connected(connection.user_id, connection.id, status, friends_cached=friends_cached)
@@ -90,7 +93,7 @@ class Dispatcher:
         self.presence.disconnected(connection.user_id, connection.id, clean=clean or code in ENDINGS)
 
     def renew_lease(self, connection: Connection) -> None:
-        """The peer lives."""
+        """Renew the lease: the peer gave a sign of life."""
         self.presence.renew(connection)
 
     def plan_check(self, connection: Connection) -> None:
@@ -98,23 +101,23 @@ class Dispatcher:
         self.heartbeat.plan(connection)
 
     def read_inbox(self, connection: Connection) -> None:
-        """Have what the connection lacks read from its user's inbox."""
+        """Read from the user's inbox, soon, what the connection has missed."""
         self.recovery.ask(connection)
 
     def note_unseen(self, connection: Connection, message: bytes) -> None:
-        """A `message.new` is on its way to the peer, which has not confirmed it."""
+        """Watch a `message.new` that was sent to the peer and is not confirmed yet."""
         self.undelivered.written(connection, message)
 
     def note_replayed(self, connection: Connection, events: list[bytes]) -> None:
-        """These events were written from the inbox."""
+        """Watch the messages among these events, which were written from the inbox."""
         self.undelivered.replayed(connection, events)
 
     def repeat_presence(self, connection: Connection) -> None:
-        """Have a new `status.bulk` sent."""
+        """Ask presence to send a new `status.bulk`."""
         self.presence.repeat([connection])
 
     async def sweep_forever(self) -> None:
-        """Check the deadlines of all connections, while there are any, or something that they left. Never returns."""
+        """Check deadlines while there are connections, or unfinished work of ended ones. Never returns."""
         while True:
             if self.uplink.idle and not self.undelivered.watching:
                 await self.hub.occupied.wait()

@@ -1,4 +1,4 @@
-"""An orderly end: no new clients, the old ones sent away little by little, everything in hand finished."""
+"""An orderly end: refuse new clients, close connections little by little, finish all work under way."""
 
 import asyncio
 import random
@@ -17,12 +17,12 @@ log = structlog.get_logger(__name__)
 
 STEP_SECONDS: Final = 0.2
 ANSWER_SECONDS: Final = 10.0
-"""How long commands in flight may take once their connections are the only ones left."""
+"""How long the drain waits for commands in flight when only their connections are left."""
 FINISH_SECONDS: Final = 5.0
 
 
 class Drain:
-    """Sends everybody away over some time. `quiet` says whether everything in hand is finished."""
+    """Closes all connections, spread over some time. `quiet` says whether all work under way is finished."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Drain:
         log.info("drain.finished", idle=self._quiet(), seconds=round(time.monotonic() - started, 3))
 
     async def _close_in_batches(self, until: float) -> None:
-        """Close connections in random order, evenly until the end; those with commands under way come last."""
+        """Close connections in random order, evenly spread until `until`; those with commands under way come last."""
         while len(self._hub) and (left := until - time.monotonic()) > 0:
             steps = max(1, round(left / STEP_SECONDS))
             idle = [connection for connection in self._hub if not connection.busy]

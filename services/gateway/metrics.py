@@ -1,4 +1,7 @@
-"""Every metric of the gateway. What is counted for each message is a `Tally`: a dict update instead of a locked counter."""
+"""Every metric of the gateway.
+
+Counters that every message updates are a `Tally`: a dict update instead of a counter with a lock.
+"""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -22,11 +25,11 @@ class Tally(Collector):
         REGISTRY.register(self)
 
     def describe(self) -> Iterable[Metric]:
-        """The family without samples."""
+        """Return the metric family without samples."""
         return [CounterMetricFamily(self._name, self._help, labels=[self._label])]
 
     def collect(self) -> Iterator[Metric]:
-        """The counts now."""
+        """Return the current counts."""
         family = CounterMetricFamily(self._name, self._help, labels=[self._label])
         for value, count in self.counts.items():
             family.add_metric([value], count)
@@ -48,11 +51,11 @@ class LatencyTally(Collector):
         self._sum += seconds
 
     def describe(self) -> Iterable[Metric]:
-        """The family without samples."""
+        """Return the metric family without samples."""
         return [HistogramMetricFamily(self._name, self._help)]
 
     def collect(self) -> Iterator[Metric]:
-        """The buckets now, cumulative as Prometheus wants them."""
+        """Return the current buckets, cumulative as Prometheus wants them."""
         buckets: list[tuple[str, float]] = []
         total = 0
         for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):

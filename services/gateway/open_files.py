@@ -9,13 +9,13 @@ import structlog
 log = structlog.get_logger(__name__)
 
 OTHER_FILES: Final = 200
-"""Backends' connections, HTTP requests, logs."""
+"""Descriptors for connections to backends, HTTP requests and logs."""
 
 
 def connections_that_fit(wanted: int, *, fixed: bool) -> int:
-    """Raise the soft limit to what `wanted` connections need; returns how many fit below the hard limit.
+    """Raise the soft limit to what `wanted` connections need, and return how many fit below the hard limit.
 
-    Exits with 2 when the operator named the number (`fixed`) and it can't be had.
+    Exits with status 2 when the operator set the number (`fixed`) and the limit doesn't allow it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + OTHER_FILES

@@ -1,4 +1,4 @@
-"""How often something may happen: the generic cell rate algorithm (ITU-T I.371, annex A), one number of state."""
+"""Rate limits by the generic cell rate algorithm (ITU-T I.371, annex A), whose state is one number."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ BURST_SECONDS: Final = 3.0
 
 
 class Rate:
-    """So many a second, and `BURST_SECONDS` worth of it at once. 0 a second means: as many as you like."""
+    """A number for each second, with a burst of `BURST_SECONDS` worth of it. 0 means no limit."""
 
     __slots__ = ("interval", "tolerance")
 
@@ -16,7 +16,7 @@ class Rate:
 
 
 class RateLimit:
-    """One user of a rate."""
+    """The state of one user of a rate."""
 
     __slots__ = ("_full_at", "_rate")
 
@@ -25,13 +25,13 @@ class RateLimit:
         self._full_at = 0.0
 
     def take(self, now: float) -> float:
-        """Take one: 0 when that is allowed, else the seconds until it would be."""
+        """Take one. Returns 0 when it is allowed, else the seconds until it would be."""
         rate = self._rate
         if not rate.interval:
             return 0.0
         full_at = max(self._full_at, now)
         wait = full_at - now - rate.tolerance
-        # A burst ends on a multiple of the interval, which floats only approach.
+        # A burst ends at a multiple of the interval, which floats can't represent exactly.
         if wait > 1e-9:
             return wait
         self._full_at = full_at + rate.interval
@@ -39,7 +39,7 @@ class RateLimit:
 
 
 class Flood:
-    """Tells when something happens more than `most` times within a second."""
+    """Detects that something happens more than `most` times within a second."""
 
     __slots__ = ("_most", "_second", "_times")
 
@@ -49,7 +49,7 @@ class Flood:
         self._times = 0
 
     def exceeded(self, now: float, weight: int = 1) -> bool:
-        """Count one more at `now` (monotonic seconds), or as many as `weight` says. True when that is too many."""
+        """Count `weight` events at `now` (monotonic seconds). True when there are too many."""
         second = int(now)
         if second != self._second:
             self._second, self._times = second, 0

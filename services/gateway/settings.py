@@ -10,18 +10,18 @@ from shared.protocol import limits
 from shared.settings import Limit
 
 RENEWALS_PER_LEASE: Final = 3
-"""A lease outlives two lost renewals: one renewed just before its end flaps."""
+"""A lease survives two lost renewals. With fewer, a late renewal would show the user offline for a moment."""
 MAX_RENEWAL_SECONDS: Final = 20.0
 
 
 MAX_PER_MINUTE: Final = 100_000
-"""Budgets are counted by the millisecond: 0 is the way to have no limit."""
+"""Budgets are counted by the millisecond, so a larger number has no meaning. 0 means no limit."""
 
 PerMinute = Annotated[int, Field(ge=0, le=MAX_PER_MINUTE)]
 
 
 class GatewaySettings(MediaHostSettings):
-    """What one gateway is told."""
+    """The settings of one gateway."""
 
     query_token: bool = Field(True, description="Accept the token in `?token=`.")
     messages_per_minute: PerMinute = Field(30, description="`message.send` a minute for each user; 0 = no limit.")
@@ -68,7 +68,7 @@ class GatewaySettings(MediaHostSettings):
 
     @property
     def budgets(self) -> dict[Budget, int]:
-        """Budget → how many a minute for each user; 0 = no limit."""
+        """Return budget → how many a minute for each user; 0 = no limit."""
         return {
             Budget.MESSAGES: self.messages_per_minute,
             Budget.CHANGES: self.changes_per_minute,

@@ -1,4 +1,4 @@
-"""How much each user may do, over all connections and gateways: counted in Redis, asked once for many users."""
+"""Budgets of users over all connections and gateways. Redis counts them, and one call asks for many users."""
 
 import asyncio
 from collections import Counter
@@ -16,13 +16,13 @@ log = structlog.get_logger(__name__)
 MINUTE_MS: Final = 60_000
 ANSWER_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = 0.02
-"""How long it may take until Redis knows what was let pass without asking."""
+"""How long it may take until Redis counts what was allowed without asking."""
 
 _take = Script("services.gateway", "take_budgets")
 
 
 class Budget(StrEnum):
-    """What is counted; the value names it in metrics, and in Redis' keys."""
+    """What is counted. The value is its name in metrics and in Redis keys."""
 
     MESSAGES = "messages"
     CHANGES = "changes"
@@ -33,9 +33,9 @@ class Budget(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """How many are allowed now, and in how many seconds the next one would be, and all of the budget again.
+    """How many are allowed now, the seconds until the next one would be, and the seconds until the whole budget is there again.
 
-    `alone`: all connections of the user are at one gateway; looked at for messages only.
+    `alone`: all connections of the user are at one gateway; checked for messages only.
     """
 
     allowed: int
@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
 
 
 _AT_ONCE: Final = {Budget.STATUSES: 10}
-"""Where fewer than a minute's may come at once: each status is told to all friends."""
+"""Budgets with a burst smaller than a whole minute's: each change of status goes to all friends."""
 
 Spender = tuple[str, Budget]
 """(user id, budget)"""
@@ -54,7 +54,7 @@ Wanted = Mapping[Spender, int]
 
 
 class UserBudgets:
-    """So many a minute for each user, of most budgets all at once, refilled steadily. 0 a minute: as many as it likes."""
+    """A number for each user and minute, refilled steadily. Most budgets allow all of it at once. 0 means no limit."""
 
     def __init__(self, partitions: Partitions, per_minute: Mapping[Budget, int]) -> None:
         self._partitions = partitions
@@ -62,24 +62,24 @@ class UserBudgets:
         self._owed: Counter[Spender] = Counter()
         self._any_owed = asyncio.Event()
         self.era = 0
-        """Grows when Redis didn't count what it was told: whatever was known of the budgets before is void."""
+        """Increases when Redis failed to count what was allowed: all that was known of the budgets before is then invalid."""
 
     def limits(self, budget: Budget) -> bool:
         """True when the budget is limited at all."""
         return budget in self._per_minute
 
     def pace(self, budget: Budget) -> tuple[float, int]:
-        """Of a limited budget: seconds until one more is allowed, and how many are at once."""
+        """Return of a limited budget: the seconds until one more is allowed, and the size of the burst."""
         most = self._per_minute[budget]
         return MINUTE_MS / most / 1000, min(most, _AT_ONCE.get(budget, most))
 
     def charge(self, user_id: str, budget: Budget, count: int) -> None:
-        """So many were let pass without asking: Redis counts them with what is asked next, or soon (`settle_forever`)."""
+        """Charge what was allowed without asking. Redis counts it with the next call, or soon (`settle_forever`)."""
         self._owed[user_id, budget] += count
         self._any_owed.set()
 
     async def settle_forever(self) -> None:
-        """Have Redis count what was let pass without asking. Never returns."""
+        """Have Redis count what was allowed without asking. Never returns."""
         while True:
             await self._any_owed.wait()
             await asyncio.sleep(SETTLE_SECONDS)
@@ -87,7 +87,7 @@ class UserBudgets:
             await self.take(dict.fromkeys(self._owed, 0))
 
     async def take(self, wanted: Wanted) -> dict[Spender, Verdict | None]:
-        """Take from limited budgets as much as is there. None where Redis is away."""
+        """Take from limited budgets as much as there is. The verdict is None where Redis is away."""
         if len(self._partitions) == 1:
             return await self._ask(0, wanted) if wanted else {}
         found: dict[Spender, Verdict | None] = {}
@@ -102,7 +102,7 @@ class UserBudgets:
         items = []
         for (user, budget), count in wanted.items():
             interval, most = self.pace(budget)
-            # The key of messages is older than the other budgets.
+            # The key of messages has another form, because it is older than the other budgets.
             key, who = (user, user) if budget is Budget.MESSAGES else (f"{budget}:{user}", "")
             items.append((key, count, interval * 1000, most, self._owed.pop((user, budget), 0), who))
         try:

@@ -1,4 +1,4 @@
-"""What comes down: each `relay.Downlink` to the connections that it is for."""
+"""Delivery: hands each `relay.Downlink` to the connections that it names."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -21,7 +21,7 @@ _user_of: Final = attrgetter("user_id")
 
 
 class Deliverer:
-    """Hands out downlinks. No task, no lock, no parsing of events: this runs for every message."""
+    """Delivers downlinks. It runs for every message, so it uses no task and no lock, and doesn't parse events."""
 
     def __init__(self, hub: Hub, uplink: CommandPublisher, undelivered: UndeliveredTracker) -> None:
         self._hub = hub
@@ -29,7 +29,7 @@ class Deliverer:
         self._undelivered = undelivered
 
     def on_downlink(self, body: bytes) -> str | None:
-        """Deliver one downlink; returns its nonce. One that can't be read is logged and dropped."""
+        """Deliver one downlink, and return its nonce. A downlink that can't be decoded is logged and dropped."""
         try:
             downlink = relay.downlink_decoder.decode(body)
         except msgspec.DecodeError as error:

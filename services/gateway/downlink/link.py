@@ -1,4 +1,7 @@
-"""The links that deliveries come by: a subscription on each partition of Redis, watched for silent death and lost data."""
+"""The subscriptions that deliveries come through, one on each partition of Redis.
+
+Each is watched: a half-open connection, a changed master and a Redis that lost its data are all noticed.
+"""
 
 import asyncio
 import time
@@ -18,9 +21,9 @@ from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 log = structlog.get_logger(__name__)
 
 NONCE_SECONDS: Final = 5.0
-"""How often a link is tried with a message to ourselves."""
+"""How often the gateway tests a link by publishing a message to itself."""
 LINK_TIMEOUT_SECONDS: Final = 15.0
-"""A link on which that message hasn't come back for so long is half-open: it is dropped."""
+"""When that message hasn't come back for this long, the link is half-open and is dropped."""
 LIVENESS_SECONDS: Final = 60
 RETRY_SECONDS: Final = 0.5
 
@@ -28,7 +31,7 @@ _alive = Script("services.gateway.downlink", "shared.redis:epoch", "alive")
 
 
 class DownlinkSubscriber:
-    """The link to one partition. Whenever it was cut, or Redis may have lost data, all connections are recovered."""
+    """The link to one partition. After it was cut, or when Redis may have lost data, all its connections are recovered."""
 
     def __init__(
         self, partitions: Partitions, partition: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery
@@ -43,10 +46,10 @@ class DownlinkSubscriber:
         self._epoch = b""
         self._heard_at = 0.0
         self.up = False
-        """True while deliveries come through."""
+        """True while deliveries arrive."""
 
     async def run(self) -> None:
-        """Hold the link, and make it again when it breaks. Never returns."""
+        """Hold the link, and subscribe again when it breaks. Never returns."""
         while True:
             try:
                 await self._hold()
@@ -55,7 +58,7 @@ class DownlinkSubscriber:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _hold(self) -> None:
-        """One life of the link."""
+        """Subscribe, and deliver until the link breaks."""
         subscription = await self._partition.subscribe(
             self._on_message, self._topic, self._partition.key(keys.GATEWAYS)
         )
@@ -73,11 +76,11 @@ class DownlinkSubscriber:
         finally:
             self.up = False
             subscription.abort()
-            # What comes by the next link may not be what follows: it waits until the inboxes have been read.
+            # Events were lost between this link and the next one: new events wait until the inboxes have been read.
             self._recovery.hold_all(self._partition.index)
 
     async def _prove(self) -> None:
-        """See that earlier messages to ourselves came, that Redis still knows us, and that it has lost nothing."""
+        """Check that earlier messages to ourselves arrived, that Redis still knows this gateway, and that it has lost no data."""
         if time.monotonic() - self._heard_at > LINK_TIMEOUT_SECONDS:
             raise TimeoutError("the link delivers nothing")
         if not await self._say_alive():
@@ -85,9 +88,9 @@ class DownlinkSubscriber:
             self._recover(lost_data=True)
 
     async def _say_alive(self) -> bool:
-        """Renew our entry, and send ourselves a message. False: Redis didn't have the entry, or may have lost others.
+        """Renew this gateway's entry, and publish a message to it. False: Redis didn't have the entry, or may have lost data.
 
-        Raises TimeoutError when nobody is subscribed: the master of now is another one than that of our subscription.
+        Raises TimeoutError when the message had no subscriber: the subscription is on a server that is no longer the master.
         """
         known, subscribers, epoch = await _alive(
             self._partition, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS, self._proof

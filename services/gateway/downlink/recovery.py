@@ -1,4 +1,4 @@
-"""Connections that may have missed something read it from their users' inboxes, unasked and without being closed."""
+"""Recovery: reads from the users' inboxes what open connections may have missed. Clients needn't reconnect for it."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 100
 RETRY_SECONDS: Final = 0.5
 RENEWAL_SECONDS: Final = ROUTE_SECONDS / 4
-"""How often Redis is told to keep the routes and inboxes of live connections."""
+"""How often the TTL of live connections' routes and inboxes is extended."""
 
 
 class Recovery:
-    """Looks up what is missing, in batches. Also registers routes anew, which a restarted Redis may have lost.
+    """Reads what is missing, in batches. Also registers routes again, because a restarted Redis may have lost them.
 
-    Inboxes don't hold presence events: where these were missed, presence is asked for everything again.
+    Inboxes don't hold presence events: when some were missed, presence is asked for a new `status.bulk`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Recovery:
         self._any_waiting = asyncio.Event()
 
     def ask(self, connection: Connection) -> None:
-        """Recover one connection, which holds its deliveries back meanwhile. Later, when its user has read much of late."""
+        """Recover one connection, which holds its deliveries meanwhile. It waits first when its user has just read a lot."""
         connection.inbox.hold()
         wait = self.pace.wait(connection.user_id, time.monotonic())
         if not wait:
@@ -58,12 +58,11 @@ class Recovery:
                 connection.allowance = None
 
     def ask_all(self, partition: int, *, lost_data: bool = False) -> bool:
-        """Recover all whose users' inboxes lie on one server: its link was cut, or (`lost_data`) it lost its data.
+        """Recover all connections of users whose inboxes lie on one server: its link was cut, or (`lost_data`) it lost its data.
 
-        False: nobody is there.
-
-        Friends of everybody may live on that server. Connections that are opening may have read their inboxes before: they
-        follow when they are open.
+        Returns False when there are none. Every connection here gets a new `status.bulk`, because its friends may lie on that
+        server. Connections that are still opening may have read their inboxes too early: they are recovered as soon as they are
+        open.
         """
         if lost_data:
             self._presence.restore(self._hub)
@@ -80,13 +79,13 @@ class Recovery:
         return bool(affected)
 
     def on_opened(self, connection: Connection) -> None:
-        """The connection is open: recover it if that was asked for all meanwhile."""
+        """Recover a connection that was still opening when `ask_all` was called."""
         if connection.id in self._opening:
             self._opening.remove(connection.id)
             self.ask(connection)
 
     async def run(self) -> None:
-        """Recover as asked. Never returns."""
+        """Recover the connections that were asked for. Never returns."""
         while True:
             await self._any_waiting.wait()
             self._any_waiting.clear()
@@ -98,7 +97,7 @@ class Recovery:
                     await self._recover(connections)
 
     async def renew_forever(self) -> None:
-        """Keep routes and inboxes of live connections from ending. Never returns."""
+        """Extend the TTL of live connections' routes and inboxes. Never returns."""
         while True:
             await asyncio.sleep(RENEWAL_SECONDS)
             by_partition: dict[int, list[Connection]] = {}
@@ -113,7 +112,7 @@ class Recovery:
         self._any_waiting.set()
 
     def _on_paced(self, connection: Connection) -> None:
-        """The user may read on, unless other connections of theirs have read meanwhile."""
+        """Continue after a wait, unless the user's other connections have used up the budget again."""
         del self.paced[connection]
         if not connection.closed:
             self.ask(connection)
@@ -122,7 +121,7 @@ class Recovery:
         try:
             gone = await self._registry.renew([(connection.user_id, connection.id) for connection in connections])
         except (*TRANSIENT_ERRORS, RedisError) as error:
-            # Routes outlive several renewals; when the server comes back, its link recovers everybody.
+            # Routes survive several missed renewals. When the server is back, its link recovers all connections.
             log.warning("routes.not_renewed", connections=len(connections), error=repr(error))
             return
         for place in gone:
@@ -133,7 +132,7 @@ class Recovery:
         items = [(connection.user_id, connection.id, connection.inbox.cursor) for connection in connections]
         for connection in connections:
             self._waiting.pop(connection, None)
-            # An earlier recovery may have let events pass since this one was asked for.
+            # An earlier recovery may have released events after this one was asked for.
             connection.inbox.begin_reading()
         try:
             found = await self._registry.resume(items)
@@ -148,7 +147,7 @@ class Recovery:
 
     def _resume(self, connection: Connection, recovery_result: RecoveryResult) -> None:
         if connection.closed:
-            # It went while we registered it again.
+            # The connection ended while it was registered again.
             self._registry.detach(connection.user_id, connection.id)
         elif recovery_result.recovered:
             connection.resume(recovery_result)

@@ -6,33 +6,34 @@ BYTES_A_SECOND: Final = 1024 * 1024
 BYTES_AT_ONCE: Final = 2 * 1024 * 1024
 """Most inboxes are far smaller: a user with several devices gets them all at once."""
 MANY_USERS: Final = 1_000
-"""So many are remembered before those who may read at once again are forgotten."""
+"""Above this number, users who may read at once again are forgotten."""
 
 
 class ReplayPace:
     """Counts the bytes that this gateway reads for each user: `BYTES_AT_ONCE`, refilled with `BYTES_A_SECOND`.
 
-    What is read may exceed what is left by one part: it is paid for before the next. `now` is monotonic seconds.
+    A part may exceed the remaining budget; the next part then waits until the budget is positive again. `now` is monotonic
+    seconds.
     """
 
     def __init__(self) -> None:
         self._paid_at: dict[str, float] = {}
-        """User → when everything that was read is paid for."""
+        """User → the time at which the budget covers everything that was read."""
         self._many = MANY_USERS
 
     def __len__(self) -> int:
-        """How many users are remembered."""
+        """Return how many users are remembered."""
         return len(self._paid_at)
 
     def count(self, user_id: str, size: int, now: float) -> None:
-        """Bytes were read."""
+        """Charge `size` bytes that were read."""
         if size:
             self._paid_at[user_id] = max(self._paid_at.get(user_id, now), now) + size / BYTES_A_SECOND
             if len(self._paid_at) > self._many:
                 self._forget(now)
 
     def wait(self, user_id: str, now: float) -> float:
-        """Seconds until the user's next part may be read; 0 at once."""
+        """Return the seconds until the user's next part may be read, or 0."""
         return max(0.0, self._paid_at.get(user_id, now) - now - BYTES_AT_ONCE / BYTES_A_SECOND)
 
     def _forget(self, now: float) -> None:

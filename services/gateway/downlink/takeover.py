@@ -1,9 +1,9 @@
-"""Gateways that died without a word: another one reports what their connections may not have got.
+"""Takeover of gateways that were killed: another gateway reports the messages that their clients may not have got.
 
-A gateway keeps in its memory which messages wait for a sign of life (`undelivered`). When it is killed, another one takes over
-the connections that it held: the messages of its last seconds count as unseen. The notifier drops those whose receivers have
-come back meanwhile, or said that they have them. Presence hears that the connections are lost, so that users who came back and
-closed since are offline soon.
+A gateway remembers in memory which messages its clients have not confirmed yet (`undelivered`). When it is killed, another
+gateway takes over its connections, and treats the messages of its last seconds as unseen. The notifier drops those whose
+receivers have reconnected or confirmed them meanwhile. Presence is told that the connections are lost. Without that, a user who
+reconnected and then closed would stay online too long.
 """
 
 from typing import Final
@@ -22,15 +22,15 @@ LOOK_SECONDS: Final = 5.0
 PAGE: Final = 100
 """Connections taken over at once."""
 EVENTS: Final = 16
-"""Events looked at for each: a device shows the newest messages of a few conversations, not all."""
+"""Events read for each connection: a device shows the newest messages of a few conversations, not all."""
 CLOCK_SECONDS: Final = 1.0
-"""Messages have PostgreSQL's time, signs of life have Redis'."""
+"""Tolerance between two clocks: messages have PostgreSQL's time, signs of life have Redis' time."""
 
 _take_over = Script("services.gateway.downlink", "take_over")
 
 
 class Takeover:
-    """Looks for dead gateways. Every living one does; each connection is taken over by one of them."""
+    """Looks for dead gateways. Every live gateway does; each connection is taken over by exactly one."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Takeover:
         self._before_seconds = push_delay_seconds + CLOCK_SECONDS
 
     async def run(self) -> None:
-        """Look again and again. Never returns."""
+        """Look at regular intervals. Never returns."""
         while True:
             await next_tick(LOOK_SECONDS)
             for partition in range(len(self._partitions)):

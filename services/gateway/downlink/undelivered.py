@@ -1,4 +1,4 @@
-"""Messages that were written to a connection which has shown no sign of life since: the notifier pushes those as well."""
+"""Messages that were written to a connection without a sign of life since then. They are reported to the notifier, for a push."""
 
 import asyncio
 import math
@@ -25,9 +25,9 @@ from shared.redis.previews import Previews
 log = structlog.get_logger(__name__)
 
 PROBE_SECONDS: Final = 1.5
-"""An idle connection is asked by a ping this long after a message was written to it."""
+"""An idle connection gets a ping this long after a message was written to it."""
 PROBE_PART: Final = 0.3
-"""… or after this part of the push delay, when that is less."""
+"""The same as a part of the push delay; the shorter one counts."""
 MAX_REPORTS: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 REPORT_BATCH: Final = 200
@@ -61,7 +61,7 @@ class _MessageNew(msgspec.Struct):
 
 _decoder: Final = msgspec.json.Decoder(_MessageNew)
 _BEGINNING: Final = f'{{"type":"{server.MessageNew.__struct_config__.tag}"'.encode()
-"""Of the text of every `message.new`."""
+"""The text of every `message.new` begins with this."""
 
 
 class UndeliveredTracker:
@@ -85,7 +85,7 @@ class UndeliveredTracker:
 
     @property
     def watching(self) -> int:
-        """How many connections were written to and have not been heard of since."""
+        """Return how many connections got a message and have given no sign of life since."""
         return len(self._watched)
 
     @property
@@ -94,7 +94,7 @@ class UndeliveredTracker:
         return self._all_sent.is_set()
 
     def written(self, connection: Connection, text: bytes) -> None:
-        """A message was written to `connection`."""
+        """Watch a message that was written to `connection`."""
         unseen = connection.unseen
         if unseen is None:
             unseen = connection.unseen = UnseenMessages()
@@ -102,20 +102,20 @@ class UndeliveredTracker:
         unseen.add(text, time.monotonic())
 
     def replayed(self, connection: Connection, events: list[bytes]) -> None:
-        """Events that `connection` had missed were written to it; its handshake came before, so it says nothing."""
+        """Watch missed events that were written to `connection`. Its handshake came before them, so it is no sign of life."""
         for event in events:
             if event.startswith(_BEGINNING) and event not in (connection.unseen or ()):
                 self.written(connection, event)
 
     def no_connection(self, event: relay.DurableEvent) -> None:
-        """An event came for a user without a connection here: its route is stale."""
+        """Report an event for a user without a connection here, and remove the stale route."""
         self._stale.append(event)
         self._wake()
 
     def inherited(self, user_id: str, connection_id: str, text: bytes, since: float) -> None:
-        """An event of a user, as it stands in the inbox, that a gateway which died may have written to a connection.
+        """Report an event of the inbox that a dead gateway may have written to a connection.
 
-        Counts when it is a message that was made after `since` (Unix s).
+        Ignores everything but messages that were created after `since` (Unix seconds).
         """
         if text.startswith(_BEGINNING):
             message = _read(text + b"}")
@@ -127,7 +127,7 @@ class UndeliveredTracker:
         await self._all_sent.wait()
 
     def sweep(self, now: float) -> None:
-        """Ask who is idle, and report what was not seen within the push delay: never before the connection was asked."""
+        """Ping idle connections, and report what was not seen within the push delay, but never before a ping was sent."""
         due: dict[bytes, list[Connection]] = {}
         for connection, probed in list(self._watched.items()):
             unseen = connection.unseen
@@ -141,7 +141,7 @@ class UndeliveredTracker:
         self._report_due(due)
 
     def give_up(self) -> None:
-        """The process ends: report all that was not seen. It waits at the broker, for its clients may come back elsewhere."""
+        """Report all unseen messages, because the process ends. Each push is still delayed: clients may reconnect elsewhere."""
         self._queue = NOTIFIER_WAITING
         due: dict[bytes, list[Connection]] = {}
         for connection in list(self._watched):

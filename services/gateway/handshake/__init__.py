@@ -1,1 +1,1 @@
-"""The opening handshake: who asks, whether they may connect, and the endpoint that answers."""
+"""The opening handshake. `request` reads and checks token and origin, `admission` keeps the limits, `endpoint` answers."""

@@ -1,4 +1,4 @@
-"""Who is let in: how many connections, how many handshakes of a user and of all, and nobody while the gateway drains."""
+"""Admission: limits connections, handshakes of one user, and handshakes of all. A gateway that drains admits nobody."""
 
 import asyncio
 from typing import Final
@@ -12,12 +12,12 @@ from shared.protocol.limits import MAX_CONNECTIONS_PER_USER
 
 BURST_SECONDS: Final = 2.0
 RESERVED: Final = 0.5
-"""The part of the burst that is kept for clients with a cursor: they reconnect, and cost less than cold ones."""
+"""The share of the burst that is kept for clients with a cursor: they reconnect, and cost less than new ones."""
 RETRY_SECONDS: Final = 5.0
 USER_HANDSHAKES_PER_SECOND: Final = 10.0
-"""As many at once as a user may have connections; what comes faster waits."""
+"""A user's burst is as large as the limit of connections; faster handshakes wait."""
 MAX_WAIT_SECONDS: Final = 5.0
-"""The budget of a minute ends before."""
+"""Longest wait for one user's turn. A user's budget for a minute is used up before waits get longer."""
 
 
 class Admission:
@@ -55,7 +55,7 @@ class Admission:
             metrics.RATE_LIMITED.labels(Budget.HANDSHAKES).inc()
             message = "Too many connections were opened in a minute"
             raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=verdict.retry_after)
-        # Nor may they come all at once, each with a replay, and with news for friends.
+        # They must not come all at once either: each costs a replay and presence events.
         wait = min(self._pace.wait(user_id, now), MAX_WAIT_SECONDS)
         if wait:
             await asyncio.sleep(wait)

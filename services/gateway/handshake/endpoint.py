@@ -1,4 +1,4 @@
-"""`/chat/ws`: from an upgrade request to a live connection, and the same verdict for a plain GET."""
+"""`/chat/ws`: turns an upgrade request into a live connection, and answers a plain GET with the same verdict."""
 
 import asyncio
 import time
@@ -41,7 +41,10 @@ OPENING_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class AcceptedHandshake:
-    """Somebody who may connect. `cursor` is what the client has seen last, or None; `status` its availability, or ''."""
+    """A request that may connect.
+
+    `cursor`: the last event that the client has seen, or None; `status`: its availability, or ''.
+    """
 
     principal: Principal
     cursor: str | None
@@ -50,7 +53,7 @@ class AcceptedHandshake:
 
 
 class WebSocketEndpoint:
-    """Lets clients in."""
+    """Answers handshakes."""
 
     def __init__(
         self,
@@ -72,12 +75,15 @@ class WebSocketEndpoint:
         self._media_hosts = MediaHosts(settings.media_allowed_hosts)
 
     async def judge(self, request: Request | WebSocket) -> AcceptedHandshake:
-        """Whether `request` may connect, as far as it says itself. Raises ProtocolError with the HTTP status to answer."""
+        """Check what `request` itself says.
+
+        Raises ProtocolError, with the HTTP status of the response, when it may not connect.
+        """
         fault = query_fault(request.scope["query_string"])
         if fault is not None:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, fault)
         handshake_request = read_request(request.headers, request.query_params, query_token=self._settings.query_token)
-        # First the token: who has none must not use up the handshakes of those who have one.
+        # The token comes first: requests without one must not use up the handshakes of others.
         await self._token_check.fetch_key(handshake_request)
         principal = self._token_check.check(handshake_request)
         await self._admission.admit(principal.user_id, time.monotonic(), returning=handshake_request.cursor is not None)
@@ -85,7 +91,7 @@ class WebSocketEndpoint:
         return AcceptedHandshake(principal, handshake_request.cursor, subprotocol, handshake_request.status)
 
     async def verdict(self, request: Request) -> None:
-        """What an upgrade would be told. Raises ProtocolError."""
+        """Raise the ProtocolError with which an upgrade would be refused, if it would."""
         accepted = await self.judge(request)
         try:
             await self._revocations.check(accepted.principal)
@@ -93,7 +99,7 @@ class WebSocketEndpoint:
             raise _unavailable(error) from None
 
     async def admit(self, websocket: WebSocket) -> None:
-        """Serve an upgrade request: a live connection, or an HTTP response that says why not."""
+        """Answer an upgrade request with a live connection, or with an HTTP response that says why not."""
         try:
             accepted = await self.judge(websocket)
             async with asyncio.timeout(OPENING_SECONDS):
@@ -106,7 +112,7 @@ class WebSocketEndpoint:
             await self._open(websocket, accepted, connection, recovery_result)
 
     async def _register(self, accepted: AcceptedHandshake) -> tuple[Connection, RecoveryResult]:
-        """Make the connection known everywhere, and read what its client missed."""
+        """Register the connection here and in Redis, and read what its client missed."""
         principal = accepted.principal
         session = Session(
             principal.user_id,
@@ -116,7 +122,8 @@ class WebSocketEndpoint:
             self._dispatcher.clock.now,
         )
         connection = Connection(self._dispatcher, session, principal)
-        # Deliveries may come as soon as the route stands, before its script's answer: the hub must know whom for.
+        # Deliveries may come as soon as Redis has the route, before the script's answer: the hub must already have the
+        # connection.
         self._dispatcher.hub.add(connection)
         try:
             recovery_result = await self._dispatcher.registry.attach(principal.user_id, connection.id, accepted.cursor)
@@ -142,7 +149,7 @@ class WebSocketEndpoint:
             self._withdraw(connection)
             raise
         if connection.close_code is not None:
-            # An order came while it opened: it was replaced or revoked.
+            # An order to close came while the connection opened: it was replaced, or its token was revoked.
             self._withdraw(connection)
             await websocket.close(connection.close_code)
         elif connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
@@ -158,7 +165,7 @@ class WebSocketEndpoint:
             self._dispatcher.registry.detach(connection.user_id, connection.id)
 
     def _welcome(self, accepted: AcceptedHandshake, connection: Connection, recovery_result: RecoveryResult) -> bytes:
-        # A client that leaves before its replay has come must not take the replay for read.
+        # A client that leaves before it got its replay must not count it as read.
         replayed_from = accepted.cursor if recovery_result.recovered else None
         payload = payloads.ConnectionSuccessPayload(
             user_id=connection.user_id,
@@ -180,26 +187,26 @@ def _unavailable(error: Exception) -> ProtocolError:
 
 
 def _whole(seconds: float) -> float:
-    """54 rather than 54.0 where that is the same."""
+    """Return an int where that is the same number: 54 instead of 54.0."""
     return int(seconds) if seconds.is_integer() else seconds
 
 
 def refusal(error: ProtocolError) -> JSONResponse:
-    """The HTTP response to a refused handshake, counted."""
+    """Return the HTTP response to a refused handshake, and count it."""
     reason = error.reason if isinstance(error, TokenError) else error.event.error.message
     log.info("handshake.refused", code=error.code, reason=reason)
     metrics.HANDSHAKES.labels(error.code).inc()
     response = error_response(error)
     if error.code is ErrorCode.VALIDATION_ERROR:
-        # A handshake isn't a body that could be unprocessable: the request itself is wrong.
+        # 422 is for bodies. A handshake has none: the request itself is wrong, so it is 400.
         response.status_code = 400
     return response
 
 
 def add_websocket(app: FastAPI, endpoint: WebSocketEndpoint) -> ASGIApp:
-    """Add `/chat/ws`, for plain requests; returns the app to serve, which takes upgrades of this path past all middleware.
+    """Add `/chat/ws` for plain requests. Returns the app to serve, which takes upgrades of this path past all middleware.
 
-    The middleware is for HTTP, and the framework's way to a WebSocket cost as much as the token's signature.
+    The middleware is for HTTP, and the framework's path to a WebSocket costs as much as the check of the token's signature.
     """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,7 +217,7 @@ def add_websocket(app: FastAPI, endpoint: WebSocketEndpoint) -> ASGIApp:
 
     @app.get(PATH, include_in_schema=False)
     async def verdict(request: Request) -> Response:
-        """What an upgrade would be told: a browser can't read a failed handshake."""
+        """Answer as an upgrade would be answered, for browsers, which can't read the response to a failed handshake."""
         try:
             await endpoint.verdict(request)
         except ProtocolError as error:

@@ -1,4 +1,4 @@
-"""Who wants to connect, from the request alone: its token from three places, its origin, its cursor, its availability."""
+"""Reads a handshake's request: the token (from one of three places), the origin, the cursor and the availability."""
 
 from dataclasses import dataclass
 from typing import Final, get_args
@@ -19,9 +19,9 @@ _UNKNOWN_STATUS: Final = f"status: one of {', '.join(sorted(_STATUSES))}"
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRequest:
-    """A request to connect, before its token is verified. `token` is None when it carries none.
+    """A request to connect, before its token is verified.
 
-    `status`: the availability with which the device comes, '' when it says none.
+    `token` is None when it carries none. `status`: the availability that the device states, or ''.
     """
 
     token: str | None
@@ -32,8 +32,9 @@ class HandshakeRequest:
 
 
 def read_request(headers: Headers, query: QueryParams, *, query_token: bool) -> HandshakeRequest:
-    """Take an upgrade request apart. Raises ProtocolError (validation_error) when it carries two different tokens,
-    or an availability that there is not.
+    """Parse an upgrade request.
+
+    Raises ProtocolError (validation_error) when it carries two different tokens, or an unknown availability.
     """
     offered = [part.strip() for value in headers.getlist("sec-websocket-protocol") for part in value.split(",")]
     tokens = {part[len(_BEARER_SUBPROTOCOL) :] for part in offered if part.startswith(_BEARER_SUBPROTOCOL)}
@@ -71,9 +72,10 @@ class TokenCheck:
             await self._verifier.fetch_key_of(handshake_request.token)
 
     def check(self, handshake_request: HandshakeRequest) -> Principal:
-        """Who asks. Raises ProtocolError (forbidden) for a foreign origin, TokenError for a bad or missing token.
+        """Return the principal.
 
-        Before there is a key to verify with it is ProtocolError (unavailable).
+        Raises ProtocolError (forbidden) for a foreign origin, TokenError for a bad or missing token, and ProtocolError
+        (unavailable) while there is no key to verify with.
         """
         if handshake_request.origin is not None and not self._origins.allows(handshake_request.origin):
             raise ProtocolError(ErrorCode.FORBIDDEN)

@@ -1,7 +1,7 @@
 -- How much of their budgets users may take now: the generic cell rate algorithm, one number for each user and budget.
 -- ARGV: 1 msgpack list of {key behind the prefix, wanted, ms for one, most at once, owed, user or ''}
--- owed: what was let pass before this was asked. It counts even if it goes beyond the budget: then what comes later waits for it.
--- user: whose routes are looked at.
+-- owed: what was allowed before without asking. It counts even beyond the budget; what comes later then waits for it.
+-- user: the user whose routes are checked.
 -- Returns for each item {how many are allowed, ms until the next one would be, ms until the budget is whole again, 1 if the user's
 -- routes all lead to one gateway}. What is refused takes nothing.
 

@@ -1,1 +1,1 @@
-"""What the gateway tells the rest of the system of its connections: their routes in Redis, and their users in the directory."""
+"""What the gateway records about its connections for other services: their routes in Redis, and their users in the directory."""

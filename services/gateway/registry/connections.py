@@ -1,4 +1,4 @@
-"""Where users can be reached, and what waits for them: routes and inboxes in Redis, each change one script call."""
+"""Routes (which gateway holds a connection) and inboxes in Redis. Each change is one script call."""
 
 import asyncio
 import random
@@ -19,14 +19,13 @@ from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 log = structlog.get_logger(__name__)
 
 ROUTE_SECONDS: Final = 3600
-"""Routes outlive their gateway for this long; deliveries to a dead one remove them much sooner. `Recovery` renews those of
-live connections."""
+"""TTL of routes, which `Recovery` extends while connections live. Deliveries to a dead gateway remove its routes much sooner."""
 ATTACH_BATCH: Final = 50
 PAGE_BYTES: Final = 64 * 1024
-"""An inbox is read in parts of about this size, each when the socket has taken the one before."""
+"""An inbox is read in parts of about this size. Each is read when the socket has taken the part before it."""
 DETACH_BATCH: Final = 500
 INACTIVE_SECONDS: Final = 24 * 3600
-"""A connection that is inactive for longer counts as active again, until a message is written to it: that is reported."""
+"""A connection that is inactive for longer counts as active again, until a message that is written to it gets reported."""
 RETRY_SECONDS: Final = 1.0
 
 _CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,19}", re.ASCII)
@@ -44,10 +43,10 @@ _renew = Script("services.gateway.registry", "renew")
 class RecoveryResult:
     """The next part of what an inbox holds after a cursor.
 
-    `recovered`: the inbox holds everything since the cursor (True), it doesn't (False), or nobody asked (None). `cursor` is
-    the id of the last entry that was read; `events` are ready JSON texts, oldest first; with `more`, others follow them.
-    `revoked_at`: tokens of the user that were issued up to then (Unix seconds) are refused. `friends_cached`: presence has
-    the user's friends at hand.
+    `recovered`: the inbox holds everything since the cursor (True), it doesn't (False), or the client gave no cursor (None).
+    `cursor` is the id of the last entry that was read. `events` are complete JSON texts, oldest first; `more` says that others
+    follow. `revoked_at`: tokens of the user that were issued up to this time (Unix seconds) are refused. `friends_cached`: Redis
+    has the user's friends.
     """
 
     recovered: bool | None
@@ -59,16 +58,16 @@ class RecoveryResult:
 
     @property
     def offset(self) -> int:
-        """The place of `cursor` in the inbox."""
+        """The offset of `cursor` in the inbox."""
         return int(self.cursor.partition("-")[0])
 
     @property
     def tag(self) -> str:
-        """What tells the entry of `cursor` from others that may have had its place."""
+        """The tag of `cursor`: it distinguishes the entry from one of another epoch with the same offset."""
         return self.cursor.partition("-")[2]
 
     def revokes(self, issued_at: float) -> bool:
-        """True when a token of the user that was issued at `issued_at` (Unix seconds) is refused."""
+        """Return True when the user's token issued at `issued_at` (Unix seconds) is refused."""
         return self.revoked_at is not None and issued_at <= self.revoked_at
 
 
@@ -106,10 +105,10 @@ class ConnectionRegistry:
         return not self._gone and not self._states
 
     async def attach(self, user_id: str, connection_id: str, cursor: str | None) -> RecoveryResult:
-        """Register a new connection, evict the user's oldest beyond the limit, and read the inbox. Raises redis' errors.
+        """Register a new connection, evict the user's oldest ones beyond the limit, and read the inbox. Raises redis.RedisError.
 
-        A cursor that we can't have given is answered with `recovered` False. Connections that come while a script runs
-        go together with the next: `attach_forever` does it.
+        A cursor that no gateway can have sent is answered with `recovered` False. Connections that come while a script runs go
+        together into the next call, by `attach_forever`.
         """
         asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else _NO_CURSOR)
         partition = self._partitions.index_of(user_id)
@@ -140,38 +139,39 @@ class ConnectionRegistry:
                 arrival.done.set_result(recovery_result)
 
     async def resume(self, items: Sequence[tuple[str, str, str]]) -> list[RecoveryResult]:
-        """Register connections again, whose users share a server, and read the next part of what each has missed.
+        """Register connections again, and read the next part of what each has missed.
 
-        Items are (user id, connection id, cursor or ''). Raises redis' errors.
+        Items are (user id, connection id, cursor or ''); their users share a partition. Raises redis.RedisError.
         """
         return await self._run_attach(items, 0)
 
     async def renew(self, items: Sequence[tuple[str, str]]) -> list[int]:
-        """Let routes and inboxes of connections live on, whose users share a server; says which have no route any more.
+        """Extend the TTL of connections' routes and inboxes; returns which have no route any more.
 
-        Items are (user id, connection id); the answer holds places in them. Raises redis' errors.
+        Items are (user id, connection id); their users share a partition. The result holds indexes of items. Raises
+        redis.RedisError.
         """
         client = self._partitions.of(items[0][0])
         gone = await _renew(client, msgpack_encoder.encode(items), ROUTE_SECONDS, self._inbox_seconds)
         return [place - 1 for place in gone]
 
     def detach(self, user_id: str, connection_id: str) -> None:
-        """Remove a route soon; `run` does it."""
+        """Have `run` remove a route soon."""
         self._gone.append((user_id, connection_id))
         self._states.pop((user_id, connection_id), None)
         self._any_change.set()
 
     def set_active(self, user_id: str, connection_id: str, *, active: bool) -> None:
-        """Remember, soon, whether the client of a connection is active. Of several changes the last one counts."""
+        """Have `run` store whether a connection's client is active. The last of several changes counts."""
         self._states[user_id, connection_id] = active
         self._any_change.set()
 
     async def prune(self, user_id: str) -> None:
-        """Remove the user's routes to this gateway, which holds none of its connections. Raises redis' errors."""
+        """Remove the user's routes to this gateway, which holds none of the user's connections. Raises redis.RedisError."""
         await _prune(self._partitions.of(user_id), self._gateway_id, user_id, str(uuid_utils.uuid7()))
 
     async def run(self) -> None:
-        """Write changes of states, and remove routes as connections go, in batches. Never returns."""
+        """Store changed states, and remove routes of ended connections, in batches. Never returns."""
         while True:
             await self._any_change.wait()
             self._any_change.clear()
@@ -180,7 +180,7 @@ class ConnectionRegistry:
                 await self.flush()
 
     async def flush(self) -> None:
-        """Remove the routes that wait for it, or wait a second when a server is away."""
+        """Remove the routes in the queue, or wait a second when a server is away."""
         batch, self._gone = self._gone[:DETACH_BATCH], self._gone[DETACH_BATCH:]
         for index, users in self._partitions.split({user for user, _ in batch}).items():
             wanted = set(users)
@@ -189,12 +189,12 @@ class ConnectionRegistry:
                 body = msgpack_encoder.encode(items)
                 await _detach(self._partitions.at(index), self._gateway_id, body, self._inbox_seconds)
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                # A route that stays is removed by the first delivery that finds nobody here.
+                # A route that is left is removed by the first delivery that finds no connection here.
                 log.warning("routes.not_removed", count=len(items), error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _write_states(self) -> None:
-        """Write the states that changed, or wait a second when a server is away."""
+        """Store the states that changed, or wait a second when a server is away."""
         batch, self._states = self._states, {}
         for index, users in self._partitions.split({user for user, _ in batch}).items():
             wanted = set(users)
@@ -202,7 +202,8 @@ class ConnectionRegistry:
             try:
                 await _set_active(self._partitions.at(index), msgpack_encoder.encode(states), INACTIVE_SECONDS)
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                # Until then the notifier takes them for what they were; what is written to inactive ones is reported anyway.
+                # Until then the notifier sees the old state. Messages that are written to inactive connections are reported
+                # anyway.
                 log.warning("states.not_written", count=len(states), error=repr(error))
                 for user, connection, active in states:
                     self._states.setdefault((user, connection), active)

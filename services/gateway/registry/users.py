@@ -1,4 +1,4 @@
-"""Users made known to the directory as they connect, so that others find them by name at once."""
+"""Registers users in the directory when they connect, so that others find them by name at once."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ RETRY_SECONDS: Final = 2.0
 
 
 class UserRegistration:
-    """Natural batches of users: who connects while one statement runs goes with the next."""
+    """Batches users: those who connect while a statement runs go into the next one."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -31,7 +31,7 @@ class UserRegistration:
         self._away_until = 0.0
 
     async def register(self, principal: Principal) -> None:
-        """Wait until the directory knows the user, or for a second. Without PostgreSQL people can connect all the same."""
+        """Wait until the directory has the user, or for a second. Users can connect without PostgreSQL."""
         if self._known.knows(principal):
             return
         done = self.register_soon(principal)
@@ -39,7 +39,7 @@ class UserRegistration:
             await asyncio.wait([done], timeout=WAIT_SECONDS)
 
     def register_soon(self, principal: Principal) -> asyncio.Future[None]:
-        """Make a user known soon; done when the directory knows, or when too many wait already."""
+        """Register a user soon. The future is done when the directory has the user, or when too many wait already."""
         known = self._waiting.get(principal.user_id)
         done = asyncio.get_running_loop().create_future() if known is None else known[1]
         if known is None and len(self._waiting) >= MAX_WAITING:
@@ -50,7 +50,7 @@ class UserRegistration:
         return done
 
     async def run(self) -> None:
-        """Store who waits. Never returns."""
+        """Store the waiting users. Never returns."""
         while True:
             await self._any_waiting.wait()
             self._any_waiting.clear()
@@ -76,7 +76,7 @@ class UserRegistration:
                 done.set_result(None)
 
     async def _store_alone(self, principal: Principal) -> None:
-        """One user whose claims can't be stored must not keep the others out."""
+        """Store users one by one: a user whose claims can't be stored must not fail the others."""
         try:
             await self._directory.ensure(principal)
         except (*postgres.TRANSIENT_ERRORS, asyncpg.PostgresError) as error:

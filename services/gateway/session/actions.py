@@ -1,4 +1,4 @@
-"""What a session decides about a frame; the connection carries it out."""
+"""Actions: what a session decides about a frame, and the connection carries out."""
 
 from dataclasses import dataclass
 
@@ -29,19 +29,19 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """Send this event's JSON to the connection, whose client has said that it lives."""
+    """Answer a client's `ping`: send this event's JSON."""
 
     text: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PauseReading:
-    """Read nothing from the connection for a while: it goes on sending what is refused."""
+    """Stop reading from the connection for a while, because the client keeps sending frames that are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetActive:
-    """The client's window is in use, or no longer."""
+    """The client says whether the user looks at it."""
 
     active: bool
 

@@ -1,10 +1,10 @@
-"""The commands of one connection, on their way to a batch."""
+"""Commands of one connection that wait for a batch, or are in one."""
 
 from shared.protocol import relay
 
 
 class CommandQueue:
-    """The commands of one connection: those that wait, and the batch that has the earlier ones. Monotonic seconds."""
+    """The commands of one connection: those that wait, and the batch with the earlier ones. Times are monotonic seconds."""
 
     __slots__ = ("batch_id", "batched_since", "changes", "waiting", "waiting_bytes", "waiting_since")
 
@@ -12,13 +12,13 @@ class CommandQueue:
         self.waiting: list[relay.Command] = []
         self.waiting_bytes = 0
         self.waiting_since = 0.0
-        """When the first of them came."""
+        """When the first waiting command came."""
         self.changes = False
-        """A waiting command goes by the queue of changes, and so all of them do."""
+        """A waiting command needs the changes queue; then all of them go there."""
         self.batch_id: int | None = None
         """The batch that is under way, or None."""
         self.batched_since = 0.0
-        """When the first command in it came."""
+        """When the first command in that batch came."""
 
     @property
     def busy(self) -> bool:
@@ -26,13 +26,13 @@ class CommandQueue:
         return self.batch_id is not None or bool(self.waiting)
 
     def clear(self) -> list[relay.Command]:
-        """Take out what waits."""
+        """Remove and return the waiting commands."""
         commands, self.waiting = self.waiting, []
         self.waiting_bytes, self.changes = 0, False
         return commands
 
     def move_to(self, batch_id: int) -> list[relay.Command]:
-        """Put what waits into a batch: returns it."""
+        """Move the waiting commands to a batch, and return them."""
         commands = self.clear()
         self.batch_id, self.batched_since = batch_id, self.waiting_since
         return commands

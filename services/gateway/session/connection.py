@@ -61,7 +61,7 @@ class Connection:
         self.id = session.connection_id
         self.user_id = session.user_id
         self.began_ms = int(session.wall_clock() * 1000)
-        """When the connection was made, Unix ms by Redis' clock."""
+        """When the connection began, Unix ms by Redis' clock."""
         self.issued_at = principal.issued_at
         """When the client's token was issued, Unix seconds."""
         self.deadlines = Deadlines(time.monotonic(), principal.expires_at)
@@ -69,14 +69,16 @@ class Connection:
         self.close_code: CloseCode | None = None
         """The code that this gateway closes the connection with, once it does."""
         self.allowance: MessageAllowance | None = None
-        """What is known of the user's message budget. `uplink.command_rate_limit` gives it."""
+        """What is known of the user's message budget. `uplink.command_rate_limit` sets it."""
         self.commands: CommandQueue | None = None
-        """Made with the first command. `uplink.batches` fills and empties it."""
+        """Created with the first command. `uplink.batches` fills and empties it."""
         self.typing: TypingState | None = None
-        """Made with the first typing event. `uplink.typing_tracker` keeps it."""
+        """Created with the first typing event. `uplink.typing_tracker` maintains it."""
         self.unseen: UnseenMessages | None = None
-        """What was written since the peer's last sign of life. What an inactive client shows by signs of life is that it runs,
-        not that somebody looks."""
+        """Messages that were written since the peer's last sign of life.
+
+        An inactive client's signs of life don't count: they show that it runs, not that somebody looks.
+        """
 
     # --- state ---------------------------------------------------------------------------------------------------------
 
@@ -139,7 +141,7 @@ class Connection:
     def send_transient(self, frame: bytes, about: str = "") -> None:
         """Write an event that may be shed; before `status.bulk` it waits.
 
-        An event about another user's presence (`about`) doesn't wait: the bulk, which is read later, contains it.
+        An event about user `about`'s presence is dropped instead of waiting: the bulk is read later and contains it.
         """
         if self._gate is not None:
             if about in ("", self.user_id):
@@ -149,7 +151,10 @@ class Connection:
             self._protocol.send_buffer.write_transient(frame)
 
     def send_bulk(self, text: bytes, parts: int) -> None:
-        """Write one of the `parts` of `status.bulk`. While the peer is behind it is dropped: it gets a new one afterwards."""
+        """Write one of the `parts` of `status.bulk`.
+
+        It is dropped while the peer is behind, because the peer gets a new one afterwards.
+        """
         if self._protocol is None:
             return
         if not self.inbox.replayed or self._protocol.send_buffer.full:
@@ -188,7 +193,7 @@ class Connection:
     # --- what its inbox asks for: `InboxOwner` -------------------------------------------------------------------------------
 
     def read_inbox(self) -> None:
-        """Have what follows the last entry read."""
+        """Ask for the entries after the last one that was read."""
         self._gateway.read_inbox(self)
 
     def note_unseen(self, message: bytes) -> None:
@@ -216,14 +221,14 @@ class Connection:
         self._show_life()
 
     def on_binary(self) -> None:
-        """A whole binary message, which the contract doesn't know."""
+        """A whole binary message; the protocol has none."""
         now = time.monotonic()
         self._show_life()
         for action in self.session.on_binary(now):
             self._carry_out(action, now)
 
     def on_ping(self) -> None:
-        """A ping, which is answered already. The heartbeat counts pongs alone: those show that the peer reads."""
+        """A ping, which is answered already. The heartbeat counts only pongs: they show that the peer reads."""
         self._show_life()
 
     def on_pong(self) -> None:
@@ -237,7 +242,7 @@ class Connection:
         self._gateway.plan_check(self)
 
     def on_drained(self) -> None:
-        """The peer has taken everything: it gets what was left out."""
+        """The peer has read everything: send the events that were left out."""
         self._gateway.plan_check(self)
         if self._protocol is not None:
             self.inbox.on_drained(self._protocol.send_buffer)
@@ -251,7 +256,7 @@ class Connection:
         self._gateway.on_lost(self, code, clean)
 
     def _show_life(self) -> None:
-        """Somebody is there, and has seen what was written, unless the client last said that nobody looks."""
+        """Take what was written as seen, unless the client said last that it is inactive."""
         if self.session.active:
             self.unseen = None
 
@@ -278,7 +283,7 @@ class Connection:
         self.pause_reading()
 
     def _answer_bug(self) -> None:
-        """A fault of ours in handling a frame: the client may send it again, and the log says why it failed."""
+        """Answer a frame that failed by an error of ours: the client may send it again, and the log says why it failed."""
         error_id = uuid.uuid4().hex
         log.exception("frame.failed", error_id=error_id, connection_id=self.id, user_id=self.user_id)
         self.send(json_encoder.encode(error_event(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")))
@@ -290,4 +295,4 @@ _OWN_ACTIONS: Final[dict[type[Any], Callable[[Connection, Any], None]]] = {
     Close: Connection._close,
     PauseReading: Connection._pause_reading,
 }
-"""What the connection does itself; every other action is a command."""
+"""Actions that the connection carries out itself; every other action is a command."""

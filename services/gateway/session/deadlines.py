@@ -1,4 +1,4 @@
-"""When something is due of one connection."""
+"""Deadlines of one connection."""
 
 
 class Deadlines:
@@ -13,7 +13,7 @@ class Deadlines:
         self.ping_at = self.pong_at = self.taken_at = now
         """`pong_at`: the last sign of life; `taken_at`: when the peer was last seen to take bytes that waited for it."""
         self.check_tick = 0
-        """The tick in which the heartbeat looks at the connection next."""
+        """The tick in which the heartbeat next checks the connection."""
         self.expires_at = expires_at
         self.expiry_announced = False
 

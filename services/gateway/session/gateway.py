@@ -9,28 +9,28 @@ C_contra = TypeVar("C_contra", contravariant=True)
 
 
 class Gateway(Protocol[C_contra]):
-    """What connections ask of the gateway that holds them. `Dispatcher` is it."""
+    """What connections ask of the gateway that holds them. `Dispatcher` implements it."""
 
     def dispatch(self, connection: C_contra, command: Action, now: float) -> None:
-        """Hand a command on. `now` is monotonic seconds."""
+        """Hand a command to its owner. `now` is monotonic seconds."""
 
     def on_lost(self, connection: C_contra, code: int | None, clean: bool) -> None:
         """The connection ended. `code`: its close code, if there is one; `clean`: by a close handshake of the peer."""
 
     def renew_lease(self, connection: C_contra) -> None:
-        """The peer lives."""
+        """Renew the lease: the peer gave a sign of life."""
 
     def plan_check(self, connection: C_contra) -> None:
         """The connection's deadlines have changed."""
 
     def read_inbox(self, connection: C_contra) -> None:
-        """Have what the connection lacks read from its user's inbox."""
+        """Read from the user's inbox, soon, what the connection has missed."""
 
     def note_unseen(self, connection: C_contra, message: bytes) -> None:
-        """A `message.new` is on its way to the peer, which has not confirmed it."""
+        """Watch a `message.new` that was sent to the peer and is not confirmed yet."""
 
     def note_replayed(self, connection: C_contra, events: list[bytes]) -> None:
-        """These events were written from the inbox."""
+        """Watch the messages among these events, which were written from the inbox."""
 
     def repeat_presence(self, connection: C_contra) -> None:
-        """Have a new `status.bulk` sent."""
+        """Ask presence to send a new `status.bulk`."""

@@ -1,4 +1,4 @@
-"""Deadlines of connections: pings, pongs, tokens that end, writes that hang. One sweep for all instead of timers."""
+"""Deadlines of connections: pings, pongs, expiring tokens, writes that hang. One sweep checks all; there are no timers."""
 
 import math
 import time
@@ -12,29 +12,29 @@ from shared.protocol.closing import CloseCode
 from shared.protocol.codec import instant_of_ms, json_encoder
 
 TICK_SECONDS: Final = 0.25
-"""How exact deadlines are kept."""
+"""Resolution of the deadlines."""
 LOOK_SECONDS: Final = 1.0
-"""How often a connection is looked at whose peer doesn't read as fast as we write."""
+"""How often a connection is checked while its peer reads more slowly than we write."""
 
 
 class Timetable:
-    """Connections by the tick in which they are to be looked at."""
+    """Connections by the tick in which they are checked next."""
 
     def __init__(self) -> None:
         self._ticks: dict[int, list[Connection]] = {}
         self._swept = 0
 
     def plan(self, connection: Connection, at: float) -> None:
-        """Look at `connection` at `at` (monotonic seconds), or in the first sweep after it."""
+        """Check `connection` at `at` (monotonic seconds), or in the first sweep after it."""
         tick = max(math.ceil(at / TICK_SECONDS), self._swept + 1)
         connection.deadlines.check_tick = tick
         self._ticks.setdefault(tick, []).append(connection)
 
     def due(self, now: float) -> list[Connection]:
-        """The connections whose time has come, each once; those planned anew meanwhile are not."""
+        """Return the connections that are due, each once, without those that were planned again meanwhile."""
         newest = math.floor(now / TICK_SECONDS)
         if newest - self._swept > len(self._ticks):
-            # The first sweep, or the first after nobody was here.
+            # The first sweep, or the first since there was no connection.
             ticks = sorted(tick for tick in self._ticks if tick <= newest)
         else:
             ticks = [tick for tick in range(self._swept + 1, newest + 1) if tick in self._ticks]
@@ -57,16 +57,16 @@ class Heartbeat:
         self._timetable = Timetable()
 
     def plan(self, connection: Connection) -> None:
-        """Look at the connection, which is open, at its next deadline. Call it again when a deadline has moved nearer."""
+        """Check an open connection at its next deadline. Call it again when a deadline has moved nearer."""
         now, wall, deadlines = time.monotonic(), self._wall_clock(), connection.deadlines
         notice = 0 if deadlines.expiry_announced else limits.TOKEN_EXPIRING_SECONDS
         due = [deadlines.pong_at + self._pong_seconds, now + deadlines.expires_at - wall - notice]
-        # A peer that doesn't read gets no ping: it is seen whether it takes what was written.
+        # A peer that doesn't read gets no ping. Instead, it must take bytes that were written.
         due.append(deadlines.ping_at + self._ping_seconds if connection.paused_at is None else now + LOOK_SECONDS)
         self._timetable.plan(connection, min(due))
 
     def sweep(self, now: float) -> None:
-        """Do what is due."""
+        """Check the connections that are due."""
         for connection in self._timetable.due(now):
             if not connection.closed:
                 self._check(connection, now)
@@ -75,7 +75,7 @@ class Heartbeat:
         deadlines = connection.deadlines
         left = deadlines.expires_at - self._wall_clock()
         if connection.took_any():
-            # Its pongs wait behind what it reads: bytes that it takes show that it lives.
+            # Its pongs come after all that it still has to read. Bytes that it takes show that it is alive.
             deadlines.taken_at = deadlines.pong_at = now
         if left <= 0:
             connection.close(CloseCode.TOKEN_EXPIRED)
@@ -90,7 +90,7 @@ class Heartbeat:
             self.plan(connection)
 
     def _announce_end(self, connection: Connection, left: float) -> None:
-        """Send `auth.expiring` once, when the token ends in less than a minute; `status.bulk` comes first."""
+        """Send `auth.expiring` once, when the token expires in less than a minute; `status.bulk` comes first."""
         deadlines = connection.deadlines
         if left <= limits.TOKEN_EXPIRING_SECONDS and not deadlines.expiry_announced and connection.has_bulk:
             deadlines.expiry_announced = True

@@ -14,24 +14,24 @@ class Hub:
         self.by_id: dict[str, Connection] = {}
         self._by_user: dict[str, tuple[Connection, ...]] = {}
         self.occupied = asyncio.Event()
-        """Set while it holds any connection."""
+        """Set while there is any connection."""
 
     def __len__(self) -> int:
         return len(self.by_id)
 
     def __iter__(self) -> Iterator[Connection]:
-        """A snapshot: connections may come and go meanwhile."""
+        """Iterate over a snapshot: connections may come and go meanwhile."""
         return iter(list(self.by_id.values()))
 
     def add(self, connection: Connection) -> None:
-        """Hold `connection`."""
+        """Add `connection`."""
         self.by_id[connection.id] = connection
         self._by_user[connection.user_id] = (*self._by_user.get(connection.user_id, ()), connection)
         metrics.CONNECTIONS.set(len(self.by_id))
         self.occupied.set()
 
     def remove(self, connection: Connection) -> bool:
-        """Let `connection` go. False when it wasn't held."""
+        """Remove `connection`. False when it wasn't there."""
         if self.by_id.pop(connection.id, None) is None:
             return False
         left = tuple(other for other in self._by_user[connection.user_id] if other is not connection)
@@ -45,5 +45,5 @@ class Hub:
         return True
 
     def of_user(self, user_id: str) -> Sequence[Connection]:
-        """The user's connections here; none is no error."""
+        """Return the user's connections here, if any."""
         return self._by_user.get(user_id, ())

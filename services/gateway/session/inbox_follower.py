@@ -1,4 +1,4 @@
-"""The durable events of one connection: live ones, and those of the inbox, in one order and without repeats."""
+"""Brings live events and events of the inbox to one connection, in order and without repeats."""
 
 from typing import Protocol
 
@@ -13,22 +13,22 @@ class InboxOwner(Protocol):
     """The connection whose events these are."""
 
     def read_inbox(self) -> None:
-        """Have what follows the last entry read; it comes by `InboxFollower.go_on`."""
+        """Ask for the entries after the last one that was read. They arrive by `InboxFollower.go_on`."""
 
     def note_unseen(self, message: bytes) -> None:
-        """A `message.new` is on its way to the peer, which has not confirmed it."""
+        """Watch a `message.new` that was sent to the peer and is not confirmed yet."""
 
     def note_replayed(self, events: list[bytes]) -> None:
-        """These events were written from the inbox."""
+        """Watch the messages among these events, which were written from the inbox."""
 
     def repeat_presence(self) -> None:
-        """Have a new `status.bulk` sent."""
+        """Ask presence to send a new `status.bulk`."""
 
 
 class InboxFollower(InboxPosition):
     """Writes events as the peer takes them.
 
-    What a slow peer has no room for is left in the inbox. It is read in parts, each when the peer has taken the one before.
+    Events for which a slow peer has no room stay in the inbox. It is read in parts, each when the peer has taken the one before.
     """
 
     __slots__ = ("_owner",)
@@ -58,9 +58,9 @@ class InboxFollower(InboxPosition):
             self.deliver(send_buffer, Burst.framed(newer))
 
     def go_on(self, send_buffer: SendBuffer, recovery_result: RecoveryResult) -> None:
-        """Write what was read from the inbox; then read its next part, or write what was held meanwhile."""
+        """Write what was read from the inbox. Then ask for its next part, or write the live events that were held."""
         if recovery_result.events and send_buffer.paused_at is not None:
-            # It is read again when the peer has taken what it has.
+            # The inbox is read again when the peer has taken everything.
             self.fall_behind()
             return
         self._replay(send_buffer, recovery_result)
@@ -74,7 +74,7 @@ class InboxFollower(InboxPosition):
         self._repeat_presence_if_shed(send_buffer)
 
     def on_drained(self, send_buffer: SendBuffer) -> None:
-        """The peer has taken everything that was written: it gets what was left out."""
+        """The peer has read everything that was written: send the events that were left out."""
         if self.behind:
             self._owner.read_inbox()
         else:
@@ -84,13 +84,13 @@ class InboxFollower(InboxPosition):
         events = recovery_result.events
         if events:
             metrics.EVENTS_OUT.counts["replayed"] += len(events)
-            # A part of an inbox is about what the transport holds, and that is empty.
+            # A part of an inbox is about as large as the transport's buffer, which is empty now.
             send_buffer.write_at_once(b"".join(map(text_frame, events)))
             self._owner.note_replayed(events)
         self.move_to(recovery_result.offset, recovery_result.tag)
 
     def _write(self, send_buffer: SendBuffer, burst: Burst) -> None:
-        """Write events as far as there is room."""
+        """Write as many events as there is room for."""
         count = send_buffer.write_durable(burst.frames)
         if count:
             newest = burst.events[count - 1]
@@ -101,12 +101,12 @@ class InboxFollower(InboxPosition):
         self._remember_unseen(burst)
 
     def _remember_unseen(self, burst: Burst) -> None:
-        """A push is due for messages that the peer doesn't confirm, written or not."""
+        """Watch messages, whether they were written or not: one that the peer doesn't confirm needs a push."""
         for event, text in zip(burst.events, burst.texts, strict=True):
             if event.notifiable:
                 self._owner.note_unseen(text)
 
     def _repeat_presence_if_shed(self, send_buffer: SendBuffer) -> None:
-        """A peer that has caught up without some presence events gets a new `status.bulk`."""
+        """Ask for a new `status.bulk` when the peer has caught up and presence events were shed."""
         if self.held is None and send_buffer.take_shed():
             self._owner.repeat_presence()

@@ -1,4 +1,4 @@
-"""How far a connection has followed its user's inbox, and what is held back while the inbox is read."""
+"""How far a connection has read its user's inbox, and the live events that are held while it is read."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,13 +8,13 @@ from shared.protocol.inbox import EPOCH_DIGITS
 
 MAX_HELD: Final = 256
 MAX_HELD_BYTES: Final = 256 * 1024
-"""Of events that are held back; beyond either, they are dropped and read from the inbox."""
+"""Limit of held events, beside their number. Beyond either, they are dropped, and read from the inbox later."""
 
 
 class InboxPosition:
     """The last inbox entry that was written to a connection.
 
-    Events are held from the start, and again whenever one is missing, until the inbox has been read.
+    Live events are held from the start, and whenever one is missing, until the inbox has been read.
     """
 
     __slots__ = ("_held_bytes", "behind", "held", "offset", "replayed", "tag")
@@ -26,26 +26,29 @@ class InboxPosition:
         """Events that wait until the inbox has been read; None while events pass through."""
         self._held_bytes = 0
         self.behind = False
-        """Events were left out, or not read yet: the inbox has to be read on, once the peer has taken what was written."""
+        """True when events were left out or not read yet.
+
+        The inbox is read again as soon as the peer has taken what was written.
+        """
         self.replayed = False
-        """The client has everything that it had missed before it connected."""
+        """True when the client has everything that it missed before it connected."""
 
     @property
     def cursor(self) -> str:
-        """The id of that entry."""
+        """The id of the last entry that was written."""
         return f"{self.offset}-{self.tag}"
 
     def move_to(self, offset: int, tag: str) -> None:
-        """The client has everything up to this entry."""
+        """Note that the client has everything up to this entry."""
         self.offset = offset
         self.tag = tag
 
     def follows(self, event: relay.DurableEvent) -> bool:
-        """Whether an event is the one after that entry: of another epoch, the same offsets are other events."""
+        """Return whether `event` is the next one. In another epoch the same offsets mean other events."""
         return event.offset == self.offset + 1 and event.tag[:EPOCH_DIGITS] == self.tag[:EPOCH_DIGITS]
 
     def hold(self, events: Sequence[relay.DurableEvent] = ()) -> bool:
-        """Hold events back from now on, `events` first. False when they were dropped: the inbox has them."""
+        """Hold events from now on, `events` first. False when they were dropped; the inbox has them."""
         if self.held is None:
             self.held = []
         if self.behind:
@@ -58,19 +61,19 @@ class InboxPosition:
         return True
 
     def fall_behind(self) -> None:
-        """Leave out what comes until the inbox is read again."""
+        """Leave out live events until the inbox is read again."""
         self.held = []
         self._held_bytes = 0
         self.behind = True
 
     def begin_reading(self) -> None:
-        """The inbox is read from here on: it holds everything that was dropped before."""
+        """Note that a read of the inbox begins: it returns everything that was dropped before."""
         if self.held is None:
             self.held = []
         self.behind = False
 
     def release(self) -> Sequence[relay.DurableEvent]:
-        """Let events pass through. Returns what was held."""
+        """Stop holding events. Returns those that were held."""
         held, self.held = self.held, None
         self._held_bytes = 0
         self.replayed = True

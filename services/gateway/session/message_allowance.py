@@ -1,6 +1,6 @@
-"""What a gateway knows of a user's message budget: most sends pass by that, and Redis isn't asked.
+"""What a gateway knows of a user's message budget. With it, most sends pass without asking Redis.
 
-docs/decisions/0041-sends-that-redis-is-not-asked-about.md says why that is right.
+docs/decisions/0041-sends-that-redis-is-not-asked-about.md says why that is correct.
 """
 
 from typing import Final
@@ -9,17 +9,17 @@ from services.gateway.transport.frames import Burst
 from shared.protocol import server
 
 _SENT: Final = f'{{"type":"{server.MessageSent.__struct_config__.tag}"'.encode()
-"""The beginning of every `message.sent`, which all connections of a sender get."""
+"""Every `message.sent` begins with this; all connections of a sender get it."""
 SHARE: Final = 0.25
-"""Of the budget, this much passes without a question."""
+"""This share of the budget passes without asking."""
 
 
 class MessageAllowance:
-    """The budget as Redis told it, less what was sent here since. All connections that the user has here share it.
+    """The budget that Redis returned, minus what was sent here since. The user's connections at this gateway share it.
 
-    It holds as long as nobody else spends of the budget: every message of the user comes down to each of the user's
-    connections as `message.sent`, and one that was not sent here ends it. `era`: of the counts in Redis (`UserBudgets.era`).
-    Seconds are monotonic.
+    It is valid as long as no other gateway spends from the budget. Each message of the user comes down to all the user's
+    connections as `message.sent`; one that was not sent here ends the allowance. `era`: the era of the counts in Redis
+    (`UserBudgets.era`). Times are monotonic seconds.
     """
 
     __slots__ = ("_expected", "_offset", "_whole_at", "era")
@@ -31,7 +31,7 @@ class MessageAllowance:
         self.era = era
 
     def spend(self, count: int, now: float, interval: float, most: int) -> bool:
-        """Send `count` without asking. False, and nothing is spent, when more than `SHARE` of the budget would be used.
+        """Spend `count` without asking. Returns False, and spends nothing, when more than `SHARE` of the budget would be used.
 
         `interval`: seconds until one more is allowed; `most`: how many are allowed at once.
         """
@@ -43,7 +43,7 @@ class MessageAllowance:
         return True
 
     def covers(self, burst: Burst) -> bool:
-        """Events come down, to each connection: whether all that were sent among them were sent here."""
+        """Return whether every `message.sent` among these events belongs to a message that was sent here."""
         last = burst.events[-1].offset
         if last > self._offset:
             self._offset = last

@@ -1,4 +1,4 @@
-"""What an error names of the frame that it answers."""
+"""Error references: the ids of a frame that the error about it repeats."""
 
 import json
 from typing import Any, Final
@@ -7,13 +7,13 @@ from shared.protocol import client, limits
 from shared.protocol.errors import ErrorReference
 
 _MAX_LENIENT_BYTES: Final = 64 * 1024
-"""A frame that is no JSON to us is read again for its reference, unless it is longer than this."""
+"""A frame that our decoder refuses is parsed again for its reference, unless it is longer than this."""
 TYPES: Final[dict[type[Any], str]] = {frame: name for name, frame in client.FRAMES.items()}
 """Frame → its event type."""
 
 
 def reference_to(frame: client.ClientFrame) -> ErrorReference:
-    """What names a valid frame to its sender."""
+    """Return the reference of a valid frame."""
     payload: Any = frame.payload
     return ErrorReference(
         TYPES[type(frame)], getattr(payload, "temp_id", None), getattr(payload, "conversation_id", None)
@@ -21,7 +21,7 @@ def reference_to(frame: client.ClientFrame) -> ErrorReference:
 
 
 def reference_in(envelope: client.Envelope) -> ErrorReference:
-    """What names a refused frame to its sender: only what it said itself, in bounds."""
+    """Return the reference of a refused frame: only ids that the frame states, and only within their limits."""
     payload = envelope.payload if isinstance(envelope.payload, dict) else {}
     return ErrorReference(
         envelope.type[: limits.MAX_TEMP_ID_CHARACTERS],
@@ -31,9 +31,10 @@ def reference_in(envelope: client.Envelope) -> ErrorReference:
 
 
 def lenient_reference(data: bytes) -> ErrorReference | None:
-    """What names a frame that is JSON by its grammar, but holds a lone surrogate or a number that nothing can hold.
+    """Return the reference of a frame that is JSON by its grammar, but holds a lone surrogate or too large a number.
 
-    RFC 8259 (sections 6 and 8.2) leaves both to the reader. msgspec refuses the whole frame; its sender shall know which.
+    RFC 8259 (sections 6 and 8.2) leaves both to the parser. msgspec refuses the whole frame; the sender should still learn which
+    frame it was.
     """
     if len(data) > _MAX_LENIENT_BYTES:
         return None
@@ -48,7 +49,7 @@ def lenient_reference(data: bytes) -> ErrorReference | None:
 
 
 def _short(value: Any) -> str | None:
-    """`value` if it is a text that we would take as an id."""
+    """Return `value` if it is a valid id."""
     if not isinstance(value, str) or len(value) > limits.MAX_TEMP_ID_CHARACTERS:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The rules of one connection, without I/O: a frame and the time in, what is to be done out."""
+"""The rules of one connection, without I/O: a frame and the time go in, actions come out. Text frames are parsed here."""
 
 import math
 from collections.abc import Callable
@@ -27,13 +27,13 @@ from shared.protocol.stored_event import size_fault
 
 TOO_MANY_EVENTS: Final = "Too many events"
 MAX_REFUSALS: Final = 100
-"""Frames over a rate that are answered within a second before the client has to wait."""
+"""Refusals within a second; above it, the client has to wait."""
 REFUSED_BYTES: Final = 2_560
-"""A frame over a rate counts once more for each so many bytes: to read 24 KB and refuse them costs as much as to take them."""
+"""A refused frame counts once more for each of these bytes: a refused frame of 24 KB costs as much to read as an accepted one."""
 
 
 class Session:
-    """What one connection may say, and what that means. `now` is monotonic seconds."""
+    """Decides what each frame of one connection means, and whether it is allowed. `now` is monotonic seconds."""
 
     __slots__ = (
         "_frame_bytes",
@@ -68,7 +68,7 @@ class Session:
         self.active = True
 
     def on_frame(self, data: bytes, now: float) -> tuple[Action, ...]:
-        """What to do about a text frame."""
+        """Parse a text frame, and return what to do about it."""
         self._frame_bytes = len(data)
         try:
             frame = client.frame_decoder.decode(data)
@@ -84,15 +84,15 @@ class Session:
         return _RULES[kind](self, frame, now)
 
     def on_binary(self, now: float) -> tuple[Action, ...]:
-        """What to do about a binary frame."""
+        """Return what to do about a binary frame."""
         return self._on_unknown(ErrorCode.VALIDATION_ERROR, "Binary frames are not part of the protocol", None, now)
 
     def refuse_sends(self, retry_after: float, now: float) -> None:
-        """The user's message allowance is used up: sends until then are refused without asking again."""
+        """Refuse sends for `retry_after` seconds without asking Redis again, because the user's budget is used up."""
         self._refused_until = now + retry_after
 
     def refuses_too_often(self, now: float, size: int) -> bool:
-        """A frame of `size` bytes was refused because there are too many. True when the client goes on and on with them."""
+        """Count a frame of `size` bytes that a rate limit refused. True when the client has sent too many of them."""
         return self._refusals.exceeded(now, 1 + size // REFUSED_BYTES)
 
     # --- rules, one for each type -------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Session:
         return relay.SetReaction(*place, payload.emoji, active, payload.temp_id, self._at_ms())
 
     def _at_ms(self) -> int:
-        """When the frame came, Unix ms by the clock that all gateways share."""
+        """Return when the frame came: Unix ms by Redis' clock, which all gateways share."""
         return int(self.wall_clock() * 1000)
 
     def _set_block(self, user: client.UserPayload, *, blocked: bool) -> relay.SetBlock:
@@ -199,7 +199,7 @@ class Session:
     # --- refusals --------------------------------------------------------------------------------------------------------
 
     def _on_malformed(self, data: bytes, reason: str, now: float) -> tuple[Action, ...]:
-        """Find out what the frame was meant to be."""
+        """Find out which error a frame that can't be decoded deserves, and its reference."""
         try:
             envelope = client.envelope_decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -221,7 +221,7 @@ class Session:
     def _on_unknown(
         self, code: ErrorCode, message: str, reference: ErrorReference | None, now: float
     ) -> tuple[Action, ...]:
-        """Answer a frame that is no object with a known `type`; too many of them in a row end the connection."""
+        """Answer a frame that isn't an object with a known `type`. Too many of them in a row end the connection."""
         self._unknown_frames += 1
         answer = self._refuse(code, message, reference, now)
         if self._unknown_frames >= limits.MAX_BAD_FRAMES_IN_A_ROW:

@@ -1,4 +1,4 @@
-"""`auth.refresh`: a newer token of the same subject takes the place of a connection's token."""
+"""`auth.refresh`: a newer token of the same subject replaces a connection's token."""
 
 import asyncio
 from collections import deque
@@ -23,7 +23,7 @@ _REFERENCE: Final = ErrorReference(server.event_type(client.AuthRefresh))
 
 
 class TokenRefresh:
-    """Verifies new tokens one after another, away from the connections' read path."""
+    """Verifies new tokens one after another, in a task of its own, so that no connection waits while it reads."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class TokenRefresh:
         self._any_waiting.set()
 
     async def run(self) -> None:
-        """Answer as requests come. Never returns."""
+        """Answer requests as they come. Never returns."""
         while True:
             await self._any_waiting.wait()
             self._any_waiting.clear()

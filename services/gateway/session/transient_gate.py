@@ -1,4 +1,4 @@
-"""Transient events that come before `status.bulk`, the snapshot of a new connection's friends: they wait for it."""
+"""Holds transient events that come before `status.bulk`, the snapshot of a new connection's friends."""
 
 from typing import Final
 
@@ -17,11 +17,11 @@ class TransientGate:
         """Frames that wait, oldest first."""
 
     def hold(self, frame: bytes) -> None:
-        """Let `frame` wait, or drop it when too many wait already."""
+        """Hold `frame`, or drop it when too many wait already."""
         if len(self.waiting) < MAX_WAITING:
             self.waiting.append(frame)
 
     def add_part(self, of_parts: int) -> bool:
-        """One of `of_parts` events was written. True when it was the last."""
+        """Count one of the `of_parts` events of `status.bulk`. True when it was the last."""
         self._parts += 1
         return self._parts >= of_parts

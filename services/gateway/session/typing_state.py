@@ -1,11 +1,11 @@
-"""What one connection types."""
+"""Typing state of one connection."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
 class Indicator(NamedTuple):
-    """One conversation that a connection types in. Monotonic seconds; `stamp` is the `at_ms` of its last signal."""
+    """One conversation in which the user types. Times are monotonic seconds; `stamp` is the `at_ms` of the last signal."""
 
     sent_at: float
     ends_at: float
@@ -14,9 +14,9 @@ class Indicator(NamedTuple):
 
 @dataclass(slots=True)
 class TypingState:
-    """What one connection types: made with its first typing event.
+    """Where the user types on one connection. Created with its first typing event.
 
-    `ended`: the conversation that its client or a message ended last, and when (monotonic seconds).
+    `ended`: the conversation in which typing ended last, and when (monotonic seconds).
     """
 
     indicators: dict[str, Indicator] = field(default_factory=dict)

@@ -8,9 +8,9 @@ MAX_BYTES: Final = 256 * 1024
 
 
 class UnseenMessages:
-    """Each `message.new`, and when it was written (monotonic seconds), oldest first. Bounded: the newest count.
+    """Each `message.new`, and when it was written (monotonic seconds), oldest first. Bounded: the oldest are dropped.
 
-    Its size is kept, not summed up: a message more is no look at all of them.
+    The total size is stored, so that adding a message doesn't take longer the more there are.
     """
 
     __slots__ = ("_bytes", "_messages")
@@ -27,18 +27,18 @@ class UnseenMessages:
 
     @property
     def since(self) -> float:
-        """When the oldest one was written. There must be one."""
+        """Return when the oldest one was written. There must be one."""
         return self._messages[0][0]
 
     def add(self, text: bytes, now: float) -> None:
-        """A message was written."""
+        """Add a message that was written."""
         self._messages.append((now, text))
         self._bytes += len(text)
         while len(self._messages) > 1 and (len(self._messages) > MAX_MESSAGES or self._bytes > MAX_BYTES):
             self.pop()
 
     def pop(self) -> bytes:
-        """Take out the oldest one."""
+        """Remove and return the oldest one."""
         _, text = self._messages.popleft()
         self._bytes -= len(text)
         return text

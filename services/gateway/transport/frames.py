@@ -1,4 +1,4 @@
-"""WebSocket frames (RFC 6455, section 5.2): cutting a byte stream of clients into them, and framing what we send."""
+"""WebSocket frames (RFC 6455, section 5.2): cuts clients' byte streams into frames, and frames what we send."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Self
@@ -10,7 +10,7 @@ FINAL_TEXT: Final = 0x81
 OPCODE_BITS: Final = 0x0F
 CLOSE: Final = 0x8
 UNFRAMED: Final = -1
-"""Stands for the first byte of a chunk that is no frame: the peer broke the protocol, and the parser will say how."""
+"""Replaces the first byte for a chunk that isn't a frame: the peer broke the protocol, and the parser will find the error."""
 
 _MASKED: Final = 0x80
 _SHORT_HEADERS: Final = tuple(bytes((FINAL_TEXT, length)) for length in range(126))
@@ -18,11 +18,11 @@ _LONG: Final = b"\x81\x7e"
 _LONGEST: Final = b"\x81\x7f"
 
 Piece = tuple[int, bytes, int]
-"""First byte, the whole frame, and where its payload begins; the four bytes before that are the mask."""
+"""(first byte, the whole frame, offset of its payload). The four bytes before the payload are the mask."""
 
 
 def text_frame(payload: bytes) -> bytes:
-    """`payload` (UTF-8) as one frame of a server, which isn't masked."""
+    """Return `payload` (UTF-8) as one unmasked text frame of a server."""
     length = len(payload)
     if length < 126:
         return _SHORT_HEADERS[length] + payload
@@ -32,7 +32,7 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class Burst(NamedTuple):
-    """Consecutive events of one user, their events as JSON, and as frames for all of the user's connections; never empty."""
+    """Consecutive events of one user: as decoded, as JSON, and as frames for all the user's connections. Never empty."""
 
     events: Sequence[relay.DurableEvent]
     texts: list[bytes]
@@ -40,16 +40,16 @@ class Burst(NamedTuple):
 
     @classmethod
     def framed(cls, events: Sequence[relay.DurableEvent]) -> Self:
-        """Frame `events` once."""
+        """Return `events` with their frames."""
         texts = [event.json.encode() for event in events]
         return cls(events, texts, list(map(text_frame, texts)))
 
 
 class FrameSplitter:
-    """Cuts what arrives into whole client frames. It looks at lengths only: what a frame means is for the parser.
+    """Cuts received bytes into whole client frames. It looks only at lengths; the parser decides what a frame means.
 
-    A frame that is longer than `max_bytes` or not masked is not waited for: it and all that follows passes through as
-    unframed chunks, so that the parser refuses it at once.
+    It doesn't wait for the rest of a frame that is longer than `max_bytes`, or not masked. Such a frame, and everything after it,
+    passes through in unframed chunks, so that the parser refuses it at once.
     """
 
     __slots__ = ("_max_bytes", "_needed", "_partial", "_passing")
@@ -61,11 +61,11 @@ class FrameSplitter:
         self._passing = False
 
     def feed(self, data: bytes) -> list[Piece]:
-        """The frames that `data` completes, in order."""
+        """Return the frames that `data` completes, in order."""
         if self._passing:
             return [(UNFRAMED, data, 0)]
         if self._partial is not None:
-            # Bytes are only collected until the frame is whole: one-byte segments must not cost a copy each.
+            # Bytes are appended until the frame is whole: a peer that sends single bytes must not cause a copy for each.
             self._partial += data
             if len(self._partial) < self._needed:
                 return []
@@ -91,7 +91,10 @@ class FrameSplitter:
         return pieces
 
     def _measure(self, data: bytes, position: int, end: int) -> tuple[int, int]:
-        """Where the payload of the frame at `position` starts and stops; without a whole header, how far that goes."""
+        """Return where the payload of the frame at `position` starts and stops.
+
+        With an incomplete header: where the header stops.
+        """
         if end - position < 2:
             return 0, position + 2
         second = data[position + 1]

@@ -1,4 +1,4 @@
-"""The listening socket, and HTTP connections until they become WebSockets: requests that take too long are cut off."""
+"""The listening socket, and HTTP connections until they become WebSockets. Requests that take too long are cut off."""
 
 import socket
 from typing import Final
@@ -10,16 +10,16 @@ from shared.rest import http_protocol
 from shared.rest.http_protocol import HEAD_END
 
 USER_TIMEOUT_MS: Final = 25_000
-"""What was sent and isn't acknowledged by the peer's kernel for so long ends the connection (RFC 5482)."""
+"""TCP user time-out (RFC 5482): when the peer's kernel acknowledges nothing for this long, the connection ends."""
 UNSENT_BYTES: Final = 128 * 1024
-"""What the kernel holds of one connection beyond what is on its way. By default it takes megabytes."""
+"""Most unsent bytes in the kernel for one connection (TCP_NOTSENT_LOWAT). The default allows megabytes."""
 BACKLOG: Final = 4096
 
 _VERSION_MESSAGE: Final = "WebSocket needs HTTP/1.1"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; accepted ones inherit its time-outs. Raises OSError."""
+    """Return a listening TCP socket, whose time-outs accepted sockets inherit. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,7 +36,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpProtocol(http_protocol.HttpProtocol):
-    """The HTTP protocol of every service, which becomes a WebSocket's."""
+    """The HTTP protocol of every service; here it hands upgrades over to the WebSocket protocol."""
 
     _received = b""
 
@@ -47,7 +47,7 @@ class HttpProtocol(http_protocol.HttpProtocol):
         self._received = b""
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the socket to the WebSocket protocol, with the frames that came in the packet of the request."""
+        """Hand the socket to the WebSocket protocol, with the frames that arrived together with the request."""
         self.stop_timers()
         if self.parser.get_http_version() != "1.1":
             # RFC 6455, section 4.2.1; uvicorn would answer 101.

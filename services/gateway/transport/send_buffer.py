@@ -1,4 +1,4 @@
-"""What a connection is to be sent: straight to the transport while that takes it, into a bounded backlog otherwise."""
+"""Sends frames of one connection: straight to the transport while it has room, into a bounded backlog otherwise."""
 
 import array
 import asyncio
@@ -12,16 +12,16 @@ from services.gateway import metrics
 from shared.protocol import limits
 
 WRITE_SECONDS: Final = 10.0
-"""A peer that takes nothing for so long while the transport is full is too slow."""
+"""A peer that takes nothing for this long while the transport is full is a slow consumer."""
 HIGH_WATER_BYTES: Final = 64 * 1024
-"""What the transport holds for a peer before it says `pause_writing`."""
+"""Bytes in the transport's buffer above which it calls `pause_writing`."""
 
 
 class SendBuffer:
     """Writes frames in order. Bounded: `HIGH_WATER_BYTES` in the transport, and here 256 events or 1 MiB.
 
-    When the backlog is full, transient events (typing, presence) are dropped first, then durable events are refused: they
-    stand in the inbox, and follow from there. What answers the client is always kept; its reader has to be paused.
+    When the backlog is full, transient events (typing, presence) are dropped first. Then durable events are refused: they are in
+    the inbox, and are read from there later. Answers to the client are always kept; reading from the client must pause instead.
     """
 
     __slots__ = ("_backlog", "_backlog_bytes", "_shed_any", "_taken", "_transport", "_written", "paused_at")
@@ -38,11 +38,11 @@ class SendBuffer:
 
     @property
     def full(self) -> bool:
-        """True when the backlog holds as much as it may."""
+        """True when the backlog has reached its limit."""
         return self._backlog is not None and not self._has_room(0)
 
     def write_durable(self, frames: list[bytes]) -> int:
-        """Send `frames`, or keep them. Returns how many found room, the first ones."""
+        """Send `frames` or keep them. Returns how many of the first ones found room."""
         sent = 0
         while self.paused_at is None and sent < len(frames):
             sent += self._write_some(frames, sent)
@@ -55,7 +55,7 @@ class SendBuffer:
         return len(frames)
 
     def write_direct(self, frame: bytes) -> bool:
-        """Send an answer to the client. False when the backlog is full: read no more from it until there is room."""
+        """Send an answer to the client. False when the backlog is full: stop reading from the client until there is room."""
         if self.paused_at is None:
             self._hand_over(frame)
             return True
@@ -72,7 +72,7 @@ class SendBuffer:
             self.count_shed()
 
     def write_at_once(self, frames: bytes) -> None:
-        """Send a part of a replay, which the transport holds however large it is: it must not be full already."""
+        """Send a part of a replay. The transport takes it whatever its size, so the transport must not be full already."""
         self._hand_over(frames)
 
     def pause(self, now: float) -> None:
@@ -93,7 +93,7 @@ class SendBuffer:
         return True
 
     def count_shed(self, count: int = 1) -> None:
-        """So many transient events were dropped."""
+        """Count transient events that were dropped."""
         metrics.EVENTS_SHED.inc(count)
         self._shed_any = self._shed_any or count > 0
 
@@ -103,9 +103,9 @@ class SendBuffer:
         return shed
 
     def took_any(self) -> bool | None:
-        """Whether the peer has acknowledged any bytes since the last call; None when it has everything.
+        """Return whether the peer has acknowledged any bytes since the last call; None when it has acknowledged everything.
 
-        What the kernel has accepted doesn't count: it takes megabytes for a peer that reads nothing.
+        Bytes that only our kernel has accepted don't count: it takes megabytes for a peer that reads nothing.
         """
         unacknowledged = self._transport.get_write_buffer_size() + self._kernel_bytes()
         taken = self._written - unacknowledged
@@ -113,7 +113,7 @@ class SendBuffer:
         return took if unacknowledged else None
 
     def _kernel_bytes(self) -> int:
-        """Bytes in the socket's queue that the peer's kernel has not acknowledged."""
+        """Return the bytes in the socket's send queue that the peer's kernel has not acknowledged."""
         socket = self._transport.get_extra_info("socket")
         if socket is None or socket.fileno() < 0:
             return 0
@@ -125,12 +125,12 @@ class SendBuffer:
         return count[0]
 
     def _write_some(self, frames: list[bytes], start: int) -> int:
-        """Hand one transport's fill of `frames` over with one write; returns how many."""
+        """Write as many `frames` as the transport's buffer holds, with one call; returns how many."""
         size, stop = 0, start
         while stop < len(frames) and (size == 0 or size + len(frames[stop]) <= HIGH_WATER_BYTES):
             size += len(frames[stop])
             stop += 1
-        # uvloop writes at once: each call is a system call, and wakes the balancer.
+        # uvloop writes at once: each call is a system call, and wakes the load balancer.
         self._hand_over(frames[start] if stop - start == 1 else b"".join(frames[start:stop]))
         return stop - start
 

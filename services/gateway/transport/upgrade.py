@@ -20,18 +20,18 @@ from shared.protocol.errors import ErrorCode, error_event
 log = structlog.get_logger(__name__)
 
 EXTENSION: Final = "chat.protocol"
-"""Where an ASGI scope's extensions hold the protocol of the connection."""
+"""The key in an ASGI scope's `extensions` under which the connection's protocol object is."""
 CLOSE_SECONDS: Final = 5.0
-"""A peer that doesn't end the connection within this time after a close frame is cut off."""
+"""A peer that doesn't end the connection within this time after a close frame is disconnected."""
 
 _VERSION_HEADER: Final = "Sec-WebSocket-Version"
 _VERSION: Final = "13"
 
 
 class UpgradeRules(ServerProtocol):
-    """The library's judgement of an upgrade request (RFC 6455, section 4.2.1), refused with the error object of the contract.
+    """websockets' checks of an upgrade request (RFC 6455, section 4.2.1), with refusals as the protocol's error objects.
 
-    The library's own refusals are plain text that repeats the header at fault, which may hold a token.
+    The library's own refusals are plain text that repeats the faulty header, which may contain a token.
     """
 
     def accept(self, request: Request) -> Response:
@@ -40,7 +40,10 @@ class UpgradeRules(ServerProtocol):
         return response if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS else self._explain(response)
 
     def _explain(self, response: Response) -> Response:
-        """Replace a refusal's text by the error object. A client of another version is told ours (section 4.2.2)."""
+        """Replace a refusal's text by the error object.
+
+        A client with another WebSocket version learns which one we speak (section 4.2.2).
+        """
         name = self.handshake_exc.name if isinstance(self.handshake_exc, InvalidHeader) else None
         if name == _VERSION_HEADER:
             response.status_code, response.reason_phrase = HTTPStatus.UPGRADE_REQUIRED, "Upgrade Required"
@@ -49,7 +52,7 @@ class UpgradeRules(ServerProtocol):
         message = f"{name} is missing or not valid" if name else "The upgrade request is not valid"
         response.body = json_encoder.encode(error_event(ErrorCode.VALIDATION_ERROR, message))
         for header, value in {"Content-Type": "application/json", "Content-Length": str(len(response.body))}.items():
-            # Assigning alone would add a second one.
+            # Assignment alone would add a second header.
             del response.headers[header]
             response.headers[header] = value
         log.info("handshake.refused", code=ErrorCode.VALIDATION_ERROR, reason=message)
@@ -58,7 +61,7 @@ class UpgradeRules(ServerProtocol):
 
 
 class UpgradeProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, mended where it concerns the handshake and the end of the socket."""
+    """uvicorn's protocol, with corrections to the handshake and to the end of the socket."""
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        # It has no state of its own. A second one instead of uvicorn's would cost each handshake 50 µs.
+        # `UpgradeRules` adds no state. Creating one beside uvicorn's object would cost each handshake 50 µs.
         self.conn.__class__ = UpgradeRules
         self._attached = False
         self._early = b""
@@ -88,7 +91,7 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Close a connection that the drain has left: the server stops."""
+        """Close a connection that the drain has left, because the server stops."""
         super().shutdown()
         self.abort_soon()
 
@@ -101,7 +104,7 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         self.transport.pause_reading()
 
     async def send(self, message: Any) -> None:
-        """ASGI's send. When the peer broke the protocol the application sees a lost connection; uvicorn calls it a bug."""
+        """ASGI's `send`. When the peer broke the protocol, the application sees a lost connection; uvicorn would report a bug."""
         if self._failed:
             raise ClientDisconnected
         await super().send(message)
@@ -109,7 +112,7 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     async def run_asgi(self) -> None:
-        """Run the application. Once a connection is attached it may end, and the socket lives on without it."""
+        """Run the application. It may end once a connection is attached; the socket stays open without it."""
         try:
             await self.app(self.scope, self.receive, self.send)
         except ClientDisconnected:
@@ -126,16 +129,16 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
             self.abort_soon()
 
     def keep_early(self, data: bytes) -> None:
-        """Frames that came with the upgrade request: they are handled once the connection is attached."""
+        """Keep frames that came with the upgrade request until the connection is attached."""
         self._early = data
 
     def abort_soon(self) -> None:
-        """Cut the peer off after `CLOSE_SECONDS`: `transport.close()` waits for a flush that may never come."""
+        """Disconnect the peer after `CLOSE_SECONDS`: `transport.close()` alone waits for a flush that may never end."""
         if self._abort_timer is None and not self.disconnected:
             self._abort_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     def _answer_unparsable(self) -> None:
-        """The library writes a 431 or 414 for a handshake that is too large; uvicorn forgets to send it."""
+        """Send the 431 or 414 that websockets writes for a handshake that is too large; uvicorn doesn't send it."""
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()

@@ -1,4 +1,4 @@
-"""The WebSocket protocol of the gateway: uvicorn's, with a short path for text frames, which are nearly all traffic.
+"""The WebSocket protocol of the gateway: uvicorn's, with a fast path for text frames, which are nearly all traffic.
 
 Until a connection is attached it is a plain ASGI WebSocket. Once the endpoint has attached a `Listener`, the ASGI
 application ends, whole text frames go straight to the listener, and what the gateway writes goes straight to the
@@ -22,7 +22,7 @@ from services.gateway.transport.send_buffer import HIGH_WATER_BYTES, SendBuffer
 from services.gateway.transport.upgrade import UpgradeProtocol
 
 MAX_CONTROL_FRAMES: Final = 20
-"""Pings and pongs a second; more is a flood."""
+"""Pings and pongs a second; more end the connection."""
 MAX_PARTS: Final = 1024
 """Fragments of messages a second before the peer has to wait, and of one message before they are joined."""
 READING_PAUSE_SECONDS: Final = 1.0
@@ -35,13 +35,13 @@ class Listener(Protocol):
         """A whole text message; `data` is valid UTF-8."""
 
     def on_binary(self) -> None:
-        """A whole binary message, which the contract doesn't know."""
+        """A whole binary message; the protocol has none."""
 
     def on_ping(self) -> None:
         """A ping, which is answered already."""
 
     def on_pong(self) -> None:
-        """A pong, whatever it answers."""
+        """A pong, solicited or not."""
 
     def on_paused(self) -> None:
         """The peer reads too slowly: nothing can be written now."""
@@ -54,7 +54,7 @@ class Listener(Protocol):
 
 
 class GatewayProtocol(UpgradeProtocol):
-    """One connection. Pass the class as `uvicorn.Config(ws=GatewayProtocol)`."""
+    """One socket. Pass the class as `uvicorn.Config(ws=GatewayProtocol)`."""
 
     def __init__(
         self,
@@ -82,17 +82,17 @@ class GatewayProtocol(UpgradeProtocol):
         self._listener = listener
         self._send_buffer = SendBuffer(self.transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
-        # An idle connection keeps nothing of its handshake: this is half of its memory.
+        # An idle connection drops what its handshake needed, which is half of its memory.
         del self.scope, self.request, self.response
         self.app = None
         if self._early:
-            # After `connection.success`, before anything that is read from now on.
+            # After `connection.success`, and before anything that is read from now on.
             self.loop.call_soon(self.data_received, b"")
         return True
 
     @property
     def send_buffer(self) -> SendBuffer:
-        """Where events are written. Only of an attached connection."""
+        """Where events are written. Only an attached connection has one."""
         assert self._send_buffer is not None
         return self._send_buffer
 
@@ -105,14 +105,14 @@ class GatewayProtocol(UpgradeProtocol):
         return True
 
     def pause_reading(self) -> None:
-        """Handle nothing of the peer for a second, and until there is room for answers: it sends more than it may."""
+        """Stop handling frames of a peer that sends too much: for a second, and until there is room for answers."""
         if not self._reading_paused and not self.transport.is_closing():
             self._reading_paused = True
             self.transport.pause_reading()
             self.loop.call_later(READING_PAUSE_SECONDS, self._read_on)
 
     def close_with(self, code: int) -> None:
-        """Begin the close handshake. The listener hears of the end at once; the socket goes within `CLOSE_SECONDS`."""
+        """Begin the close handshake. The listener learns of the end at once; the socket is closed within `CLOSE_SECONDS`."""
         if self.close_sent or self.transport.is_closing():
             return
         self.conn.send_close(code)
@@ -124,7 +124,7 @@ class GatewayProtocol(UpgradeProtocol):
     # --- what the transport reports ------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Cut what arrives into frames, and take each its way."""
+        """Cut received bytes into frames: text goes to the listener, everything else to the parser."""
         if not self.handshake_complete:
             super().data_received(data)
             return
@@ -179,7 +179,7 @@ class GatewayProtocol(UpgradeProtocol):
                 self._listener.on_binary()
 
     def handle_cont(self, event: Frame) -> None:
-        """A part of a message. Each takes far more memory than a byte that it holds."""
+        """A fragment of a message. Fragments are limited in number, because even a fragment of one byte takes much memory."""
         if len(self.frames) >= MAX_PARTS:
             self.frames = [b"".join(self.frames)]
         if self._listener is not None and self._parts.exceeded(self.loop.time()):
@@ -187,7 +187,7 @@ class GatewayProtocol(UpgradeProtocol):
         super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        """Write the pong, unless the peer doesn't read its pongs or sends a flood."""
+        """Answer with a pong, unless the peer doesn't read its pongs or sends too many pings."""
         if self._is_flood() or self.transport.is_closing() or not self.writable.is_set():
             self.conn.data_to_send()
             return
@@ -210,9 +210,9 @@ class GatewayProtocol(UpgradeProtocol):
         self._notify_lost(code, clean=True)
 
     def handle_parser_exception(self) -> None:
-        """The peer broke the protocol: it is told with a close frame, and only our side of the connection ends.
+        """The peer broke the protocol: send a close frame, and end only our side of the connection.
 
-        Closing both would reset the connection while what the peer sent lies unread, and the reset would overtake the frame.
+        Closing both sides while the peer's bytes are unread would send a reset, and the peer might never see the close frame.
         """
         assert self.conn.close_sent is not None
         code = int(self.conn.close_sent.code)
@@ -235,7 +235,7 @@ class GatewayProtocol(UpgradeProtocol):
             self.send_receive_event_to_app()
 
     def _parse(self, first: int, data: bytes) -> None:
-        """Leave a frame to websockets' parser."""
+        """Hand a frame to websockets' parser."""
         if first & frames.OPCODE_BITS == frames.CLOSE and first != frames.UNFRAMED:
             # A close frame may stand between the fragments of a message (RFC 6455, section 5.4); websockets refuses it.
             self.conn.current_size = None
@@ -247,7 +247,7 @@ class GatewayProtocol(UpgradeProtocol):
         self.handle_parser_exception()
 
     def _is_flood(self) -> bool:
-        """Count a control frame; a peer that sends too many is cut off."""
+        """Count a control frame; a peer that sends too many is disconnected."""
         if not self._control_frames.exceeded(self.loop.time()):
             return False
         self._notify_lost(None, clean=False)
@@ -255,7 +255,7 @@ class GatewayProtocol(UpgradeProtocol):
         return True
 
     def _read_on(self) -> None:
-        """The pause is over: first what had been read before it."""
+        """End the pause: first handle what was read before it."""
         if self.transport.is_closing():
             return
         if self._send_buffer is not None and self._send_buffer.full:

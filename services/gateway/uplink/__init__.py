@@ -1,1 +1,5 @@
-"""From a client's command to a message in the broker: batches, rate limits, error replies."""
+"""From a client's command to a message in the broker.
+
+`command_rate_limit` counts commands against budgets, `batches` collects them, `publisher` publishes batches, and `error_replies`
+answers commands that failed. `presence` reports connections and renews leases; `typing_tracker` sends typing signals.
+"""

@@ -1,6 +1,6 @@
-"""How long a batch waits to fill: not at all at rest, a few milliseconds under load, where wake-ups are most of the cost.
+"""How long a batch waits to fill: not at all when idle, a few milliseconds under load, where wake-ups are most of the cost.
 
-Only gateways wait. Messaging takes what is there: with cheap batches a second pause costs more latency than it saves CPU.
+Only gateways wait. Messaging takes what is there: a second pause would cost more latency than it saves CPU.
 """
 
 import math
@@ -8,13 +8,13 @@ from typing import Final
 
 MEMORY_SECONDS: Final = 0.5
 WORTHWHILE: Final = 2.5
-"""Commands that the longest pause must collect to be taken whole."""
+"""The longest pause is used when it collects this many commands on average."""
 SHORTEST_SECONDS: Final = 0.001
-"""Shorter pauses can't be had: uvloop's timers count milliseconds."""
+"""uvloop's timers count milliseconds, so shorter pauses aren't possible."""
 
 
 class BatchLinger:
-    """Follows the rate of commands with an exponential window, and says how long a pause pays."""
+    """Measures the rate of commands over an exponential window, and derives the pause that saves most."""
 
     __slots__ = ("_at", "_longest", "_recent")
 
@@ -24,15 +24,15 @@ class BatchLinger:
         self._at = 0.0
 
     def observe(self, commands: int, now: float) -> None:
-        """So many commands left in a batch."""
+        """Note that a batch with this many commands left."""
         self._recent = self._recent * math.exp((self._at - now) / MEMORY_SECONDS) + commands
         self._at = now
 
     def pause(self, now: float) -> float:
-        """Seconds to wait before the next batch.
+        """Return the seconds to wait before the next batch.
 
-        The longest pause where it collects `WORTHWHILE` commands or more on average, none where it collects one less, and
-        in proportion between.
+        It is the longest pause where that collects `WORTHWHILE` commands or more on average, none where it collects one
+        fewer, and proportional in between.
         """
         per_second = self._recent * math.exp((self._at - now) / MEMORY_SECONDS) / MEMORY_SECONDS
         seconds = self._longest * min(1.0, max(0.0, 1.0 + per_second * self._longest - WORTHWHILE))

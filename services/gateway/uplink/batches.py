@@ -1,6 +1,6 @@
-"""Which commands go together: the rules of batches, without I/O.
+"""Which commands go into one batch: rules without I/O.
 
-A connection has at most one batch under way; what it says meanwhile waits with it and leaves together, in order.
+A connection has at most one batch under way. Its later commands wait, and then leave together, in order.
 """
 
 from collections import deque
@@ -14,24 +14,24 @@ from services.gateway.session.connection import Connection
 from shared.protocol import limits, relay
 
 MAX_WAITING: Final = limits.MAX_COMMANDS_PER_BATCH
-"""Commands of one connection that may wait for its batch under way."""
+"""Commands of one connection that may wait while its batch is under way."""
 MAX_BYTES: Final = limits.MAX_BATCH_BYTES
-"""What the commands of one connection that wait, and a batch, may take."""
+"""Limit for the waiting commands of one connection, and for a batch."""
 COMMAND_BYTES: Final = 512
-"""Of a command without its texts: its ids, and a name of 64 characters."""
+"""Bytes of a command without its texts: its ids, and a name of 64 characters."""
 TEXTS: Final = ("content", "media", "metadata", "username")
 """Fields of commands that clients fill freely."""
 BYTES_PER_CHARACTER: Final = 4
-"""UTF-8's longest."""
+"""The most that UTF-8 needs."""
 ANSWER_SECONDS: Final = 10.0
-"""A command without answer for so long is given up: its outcome is unknown."""
+"""A command without an answer after this time is given up: its outcome is unknown."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """Commands that left together, and the queues that they came from. `at`: monotonic seconds.
+    """Commands that left together, and the connections' queues that they came from.
 
-    `changes`: it goes by the queue of changes.
+    `at`: monotonic seconds. `changes`: it goes to the changes queue.
     """
 
     id: int
@@ -42,7 +42,7 @@ class Batch:
 
 
 class Batches:
-    """The commands of all connections: waiting, or under way in a batch."""
+    """The commands of all connections that wait, or are under way in a batch."""
 
     def __init__(self) -> None:
         self._ready: deque[CommandQueue] = deque()
@@ -60,7 +60,7 @@ class Batches:
         return bool(self._ready)
 
     def add(self, connection: Connection, command: relay.Command, now: float) -> bool:
-        """Let `command` wait for the connection's next batch. False when too many wait already."""
+        """Queue `command` for the connection's next batch. False when too many wait already."""
         queue = connection.commands
         if queue is None:
             queue = connection.commands = CommandQueue()
@@ -77,7 +77,7 @@ class Batches:
         return True
 
     def take(self, now: float) -> Batch | None:
-        """Form the next batch, of whole connections that go by the same queue, oldest first; None when nothing waits."""
+        """Form the next batch from connections that use the same AMQP queue, oldest first. None when nothing waits."""
         members: list[CommandQueue] = []
         commands: list[relay.Command] = []
         ready, batch_id, size = self._ready, self._last_id + 1, 0
@@ -100,7 +100,7 @@ class Batches:
         return batch
 
     def complete(self, batch_ids: Iterable[int], now: float) -> None:
-        """Messaging is done with these batches; unknown ones were given up."""
+        """Complete batches that messaging has finished. Unknown ones were given up before."""
         for batch_id in batch_ids:
             batch = self.end(batch_id)
             if batch is not None:
@@ -108,7 +108,7 @@ class Batches:
                     metrics.ACK_LATENCY.observe(now - queue.batched_since)
 
     def end(self, batch_id: int) -> Batch | None:
-        """A batch is no longer under way: its connections' next commands may go. None when it had ended before."""
+        """End a batch, so that its connections' next commands may go. None when it had ended before."""
         batch = self._under_way.pop(batch_id, None)
         if batch is None:
             return None
@@ -120,7 +120,7 @@ class Batches:
         return batch
 
     def expire(self, now: float) -> list[relay.Command]:
-        """Give up, and return, what was not answered or could not even be sent in time."""
+        """Give up, and return, commands that were not answered or not even sent in time."""
         stale: list[relay.Command] = []
         for batch in list(self._under_way.values()):
             # Batches are numbered in the order in which they left.
@@ -135,7 +135,7 @@ class Batches:
 
 
 def bytes_of(command: relay.Command) -> int:
-    """At most how many bytes a command takes in a batch: ids and names in full, texts by their widest character."""
+    """Return an upper bound of a command's bytes in a batch: `BYTES_PER_CHARACTER` for each character of its texts."""
     size = COMMAND_BYTES
     for name in TEXTS:
         text = getattr(command, name, None)

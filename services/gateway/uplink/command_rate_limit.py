@@ -1,4 +1,4 @@
-"""Which commands may go on: each is counted against a budget of its user."""
+"""Limits commands: each is counted against a budget of its user."""
 
 import time
 from collections import Counter
@@ -23,16 +23,16 @@ _BUDGETS: Final[dict[type[Any], Budget | None]] = {
     relay.SetBlock: Budget.BLOCKS,
     relay.SetStatus: Budget.STATUSES,
 }
-"""Command → the budget that it is counted against; all others change messages."""
+"""Command → the budget that it is counted against; all others count against `Budget.CHANGES`."""
 
 
 class CommandRateLimit:
     """Refuses commands beyond their users' budgets.
 
-    Messages pass without a question to Redis while the allowance that is known of their user is enough for them.
+    Messages pass without asking Redis while their user's known allowance is enough.
 
-    Without Redis there is neither a count nor a way for the answer to come back (acknowledgements come down by its
-    pub/sub), so limited commands are refused with `send_failed`, at once.
+    Without Redis there is no count, and no way for the answer to come back (acknowledgements come by its pub/sub). So limited
+    commands are refused at once, with `send_failed`.
     """
 
     def __init__(self, budgets: UserBudgets, error_replies: ErrorReplies, hub: Hub) -> None:
@@ -41,7 +41,7 @@ class CommandRateLimit:
         self._hub = hub
 
     async def admit(self, commands: list[C]) -> list[C]:
-        """The commands that may go on, in order; the others are answered here."""
+        """Return the commands that are within budget, in order. The others are answered here."""
         wanted: Counter[Spender] = Counter()
         sends: Counter[Sender] = Counter()
         for command in commands:
@@ -63,7 +63,7 @@ class CommandRateLimit:
         return self._sort_out(commands, known, verdicts)
 
     def _spend_known(self, sends: Mapping[Sender, int], now: float) -> set[Sender]:
-        """Those (user, connection) whose messages pass without a question."""
+        """Return the senders whose messages pass without asking Redis."""
         known: set[Sender] = set()
         interval, most = self._budgets.pace(Budget.MESSAGES)
         for sender, count in sends.items():
@@ -85,7 +85,7 @@ class CommandRateLimit:
         wanted: Mapping[Spender, int],
         verdicts: Mapping[Spender, Verdict | None],
     ) -> None:
-        """Note what is left to the users who were asked for. Who was refused, or is at other gateways too, is asked for again."""
+        """Store what is left of the budgets, except for users who were refused or are connected to other gateways too."""
         now = time.monotonic()
         sent: Counter[str] = Counter()
         for (user_id, _), count in sends.items():

@@ -1,4 +1,4 @@
-"""Presence commands that this gateway carries out itself, with a script that presence lends it, instead of sending them."""
+"""Presence commands that this gateway carries out itself, with a Redis script that presence provides, instead of sending them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ Report = relay.Connected | relay.Disconnected | relay.SetStatus
 """What a gateway reports of its connections."""
 
 LOOK_SECONDS: Final = 5.0
-"""How often a gateway with commands looks whether presence lends the script."""
+"""How often a gateway with commands checks whether presence provides the script."""
 COMMANDS_PER_CALL: Final = 64
-"""Bounds how long one script keeps Redis busy: a command costs it some 20 µs, and 5 µs for each friend who hears of it."""
+"""Limits how long one script keeps Redis busy: a command costs about 20 µs, and 5 µs for each friend who is notified."""
 
 
 class DirectPresence:
-    """Runs presence's script on commands. The queue takes what the script leaves, and all while there is no script.
+    """Runs presence's script on commands. Commands that the script leaves go to the queue; without a script, all of them do.
 
     `clock`: Unix milliseconds.
     """
@@ -38,7 +38,7 @@ class DirectPresence:
         self._look_at = 0.0
 
     async def carry_out(self, commands: Sequence[Report]) -> list[Report]:
-        """Carry commands out. Returns those that presence must carry out, in order; it may repeat any of them."""
+        """Carry commands out. Returns those that presence must carry out, in order. Presence may safely repeat any command."""
         left: list[Report] = []
         for first in range(0, len(commands), COMMANDS_PER_CALL):
             left += await self._try(commands[first : first + COMMANDS_PER_CALL])
@@ -54,7 +54,7 @@ class DirectPresence:
             # Redis was restarted, or another server is the master now: presence will load the script again.
             self._loan = None
         except (*TRANSIENT_ERRORS, RedisError) as error:
-            # Presence holds what it gets until Redis is back. What the script has done is not done twice.
+            # Presence keeps what it gets until Redis is back. Commands that the script has applied are not applied twice.
             log.info("presence.not_direct", commands=len(commands), error=repr(error))
         return commands
 
@@ -69,7 +69,7 @@ class DirectPresence:
 
     async def _run(self, loan: relay.DirectPresence, commands: Sequence[Report]) -> list[Report]:
         arguments = (loan.settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([*commands])))
-        # Named as the span that presence makes of the commands that it gets.
+        # The same name as the span in which presence handles commands from its queue.
         with span(PRESENCE_COMMANDS.name, "client") as traced:
             name_ids(traced, user_ids=(command.user_id for command in commands))
             places = await self._partitions.at(0).scripts.run(loan.sha, None, arguments)

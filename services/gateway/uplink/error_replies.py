@@ -1,4 +1,4 @@
-"""Answers to commands that didn't get through."""
+"""Error answers to commands that failed."""
 
 import time
 from collections.abc import Iterable
@@ -17,20 +17,20 @@ _TOO_MANY_WAITING: Final = "Too many requests wait for an answer"
 
 
 class ErrorReplies:
-    """Tells connections why a command failed; those that have gone meanwhile hear nothing."""
+    """Tells connections why a command failed, unless they have ended meanwhile."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
     def send_failed(self, commands: Iterable[relay.Command | relay.SetStatus], reason: str) -> None:
-        """The outcome of these commands is unknown, or nothing could be sent."""
+        """Answer `send_failed`: the outcome of these commands is unknown, or they could not be sent."""
         for command in commands:
             metrics.COMMANDS_FAILED.labels(reason).inc()
             retry_after = limits.SEND_RETRY_SECONDS
             self._reply(command, error_event(ErrorCode.SEND_FAILED, retry_after=retry_after, ref=reference_of(command)))
 
     def overrun(self, command: relay.Command) -> None:
-        """The connection has too many commands waiting."""
+        """Refuse a command because the connection has too many waiting."""
         metrics.RATE_LIMITED.labels("waiting").inc()
         message = None if isinstance(command, relay.SendMessage) else _TOO_MANY_WAITING
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference_of(command))
@@ -42,7 +42,7 @@ class ErrorReplies:
     def rate_limited(
         self, command: relay.Command | relay.SetStatus, budget: Budget, retry_after: float, now: float
     ) -> None:
-        """The user's budget is used up for so many seconds."""
+        """Refuse a command because the user's budget is used up for `retry_after` seconds."""
         metrics.RATE_LIMITED.labels(budget).inc()
         message = None if budget is Budget.MESSAGES else f"Too many {budget} in a minute"
         retry_after = round(retry_after, 3)

@@ -1,4 +1,4 @@
-"""Tells presence that connections came, went, changed status, and still live."""
+"""Reports to presence which connections began, ended, changed status, and are still alive."""
 
 import asyncio
 import time
@@ -23,26 +23,26 @@ from shared.store_clock import StoreClock
 log = structlog.get_logger(__name__)
 
 MAX_WAITING: Final = 100_000
-"""Commands kept while the broker is away; beyond that the oldest go, and leases end by themselves."""
+"""Commands kept while the broker is away. Beyond that the oldest are dropped, and leases expire by themselves."""
 MAX_STATUSES: Final = 10_000
-"""Changes of availability that wait to be counted; beyond that the oldest go."""
+"""Changes of availability that wait to be counted. Beyond that the oldest are dropped."""
 BATCH: Final = 300
 """Commands in one AMQP message: `PRESENCE_COMMANDS.body_bytes` bounds them."""
 RENEWALS: Final = 800
-"""Connections in one: the same, of `PRESENCE_RENEWALS`."""
+"""Connections in one renewal: `PRESENCE_RENEWALS.body_bytes` bounds them."""
 ALIVE_SECONDS: Final = 1.0
-"""Connections that show life are collected for so long, and then renewed, all of them: presence waits for no more than 8 s."""
+"""Connections that gave a sign of life are collected for this time and renewed together. Presence waits for at most 8 s."""
 RETRY_SECONDS: Final = 0.5
-"""Between two attempts while the broker is away."""
+"""Pause between two attempts while the broker is away."""
 REPEATS: Final = 250
-"""Connections that are announced again within `REPEAT_SECONDS`, at most: each costs presence as much as a new one."""
+"""Most connections that are announced again within `REPEAT_SECONDS`: each costs presence as much as a new one."""
 REPEAT_SECONDS: Final = 0.5
 RESTORE_SECONDS: Final = 7.0
-"""Each gateway finds out within 5 s that Redis has forgotten it (`downlink.link`), and renews within one more."""
+"""Each gateway notices within 5 s that Redis has forgotten it (`downlink.link`), and renews its leases within one more."""
 
 
 class PresencePublisher:
-    """Carries presence commands out or sends them, in order and confirmed, and renews leases."""
+    """Carries presence commands out or publishes them, in order and with confirms, and renews leases."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class PresencePublisher:
         self._waiting: deque[Report] = deque()
         self._any_waiting = asyncio.Event()
         self._for_presence: set[str] = set()
-        """Connections whose waiting `Connected` is not tried here."""
+        """Connections whose waiting `Connected` presence itself must carry out."""
         self._sending = False
         self._again: dict[Connection, None] = {}
         self._any_again = asyncio.Event()
@@ -79,9 +79,9 @@ class PresencePublisher:
         return not self._waiting and not self._sending
 
     def connected(self, user_id: str, connection_id: str, status: str = "", *, friends_cached: bool = True) -> None:
-        """A connection lives; presence answers it with `status.bulk`. `status`: the availability that it came with, or ''.
+        """Report a connection; presence answers it with `status.bulk`. `status`: the availability that the client stated, or ''.
 
-        While its user's friends are not cached only presence can carry that out: it is not tried here.
+        When Redis doesn't have the user's friends, only presence can carry this out, so this gateway doesn't try.
         """
         if not friends_cached:
             self._for_presence.add(connection_id)
@@ -92,26 +92,26 @@ class PresencePublisher:
         self._enqueue(relay.Disconnected(user_id, connection_id, clean, self._clock.now_ms()))
 
     def doubted(self, user_id: str, connection_id: str) -> None:
-        """A connection of a gateway that died is lost, unless that gateway lives and renews it."""
+        """Report a connection of a dead gateway as lost, unless that gateway is alive and renews it."""
         self._enqueue(
             relay.Disconnected(user_id, connection_id, clean=False, at_ms=self._clock.now_ms(), certain=False)
         )
 
     def status_set(self, command: relay.SetStatus) -> None:
-        """A device's availability changed; presence gets it soon, within the user's budget."""
+        """Report a device's new availability soon, within the user's budget."""
         self._statuses.append(command)
         self._any_status.set()
 
     def repeat(self, connections: "Iterable[Connection]") -> None:
-        """Say soon that these connections live, again: they may have missed presence events, and get a new `status.bulk`."""
+        """Report these connections again, soon: they may have missed presence events, and get a new `status.bulk`."""
         self._again.update(dict.fromkeys(connections))
         if self._again:
             self._any_again.set()
 
     def restore(self, connections: "Iterable[Connection]") -> None:
-        """Redis may have lost the leases: renew them, and `repeat` when all other gateways have had time to do the same.
+        """Renew leases that Redis may have lost, and `repeat` when all other gateways have had time to do the same.
 
-        Else the new `status.bulk`s would show friends as offline whose gateways are a little later.
+        Without that wait, `status.bulk` would show friends offline whose gateways renew a little later.
         """
         connections = list(connections)
         for connection in connections:
@@ -120,12 +120,12 @@ class PresencePublisher:
         self.repeat(connections)
 
     def renew(self, connection: Connection) -> None:
-        """Renew the connection's lease soon: it has shown that it lives."""
+        """Renew the connection's lease soon, after a sign of life."""
         self._alive[connection] = None
         self._any_alive.set()
 
     async def repeat_forever(self) -> None:
-        """Announce connections again as asked, a few at a time, while the broker takes all else. Never returns."""
+        """Report connections again as `repeat` asked, a few at a time, while the broker takes everything else. Never returns."""
         while True:
             await self._any_again.wait()
             if self.idle and time.monotonic() >= self._again_at:
@@ -148,7 +148,7 @@ class PresencePublisher:
                     self._enqueue(command)
 
     async def run(self) -> None:
-        """Carry out or publish what waits, again and again until that is done. Never returns."""
+        """Carry out or publish waiting commands, and retry until that succeeds. Never returns."""
         while True:
             await self._any_waiting.wait()
             self._any_waiting.clear()
@@ -164,7 +164,10 @@ class PresencePublisher:
                 await self._renew(batch)
 
     async def renew_alive_forever(self) -> None:
-        """Renew the leases of connections that showed life, each `ALIVE_SECONDS`, `RENEWALS` in a message. Never returns."""
+        """Every `ALIVE_SECONDS`, renew the leases of connections that gave a sign of life, `RENEWALS` in a message.
+
+        Never returns.
+        """
         while True:
             await self._any_alive.wait()
             await asyncio.sleep(ALIVE_SECONDS)
@@ -199,7 +202,7 @@ class PresencePublisher:
             self._sending = False
 
     async def _carry_out(self, batch: list[Report]) -> list[Report]:
-        """Carry out what can be. Returns what presence must do."""
+        """Carry out what is possible here. Returns what presence must do."""
         queued: list[Report] = []
         tried: list[Report] = []
         for each in batch:

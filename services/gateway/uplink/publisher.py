@@ -1,6 +1,7 @@
-"""Commands on their way to messaging: natural batches, at most two publishes at a time.
+"""Publishes commands to messaging in batches, with at most two publishes at a time.
 
-What arrives while both are under way is the next batch: an idle gateway sends one command at once, a busy one dozens.
+Commands that arrive while both are under way form the next batch: an idle gateway sends one command at once, a busy one
+dozens.
 """
 
 import asyncio
@@ -62,14 +63,14 @@ class CommandPublisher:
         return self._batches.idle
 
     def submit(self, connection: Connection, command: relay.Command, now: float) -> None:
-        """Send a command of `connection` with the next batch that may have it."""
+        """Send a command of `connection` with its next batch."""
         if self._batches.add(connection, command, now):
             self._wake()
         else:
             self._error_replies.overrun(command)
 
     def complete(self, batch_ids: Iterable[int]) -> None:
-        """Messaging is done with these batches."""
+        """Complete batches that messaging has finished."""
         self._batches.complete(batch_ids, time.monotonic())
         self._wake()
 
@@ -99,7 +100,7 @@ class CommandPublisher:
     # --- parts ---------------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        """Wake a lane when something waits, unless one gathers a batch already."""
+        """Wake a publishing task when something waits, unless one collects a batch already."""
         if self._idle and not self._gathering and self._batches.waiting:
             self._gathering = True
             self._idle.popleft().set_result(None)
@@ -117,7 +118,7 @@ class CommandPublisher:
                 return
             metrics.BATCH_COMMANDS.observe(len(batch.commands))
             body = msgpack_encoder.encode(relay.CommandBatch(self._gateway_id, batch.id, batch.commands))
-            # Any queue will do: of one connection there is never more than one batch under way.
+            # Any queue keeps the order, because a connection never has more than one batch under way.
             queue = MESSAGING_CHANGES if batch.changes else self._queues[batch.id % len(self._queues)]
             waited = time.monotonic() - batch.members[0].batched_since
             with span("gateway.commands", "producer", seconds_ago=waited) as traced:
@@ -137,7 +138,7 @@ class CommandPublisher:
 
 
 def _name(traced: "Span", commands: Iterable[relay.Command]) -> None:
-    """Say on a span which users and conversations it is about, and by which temporary ids clients know the commands."""
+    """Record on a span the users, conversations and temporary ids of its commands."""
     commands = list(commands)
     name_ids(
         traced,

@@ -1,4 +1,4 @@
-"""Who types where on this gateway: repeats are dropped, and a missing `typing.stop` is made up for."""
+"""Tracks who types where on this gateway: drops repeats, and sends a `typing.stop` that a client left out."""
 
 import asyncio
 import math
@@ -15,7 +15,7 @@ from shared.protocol.topology import MESSAGING_SIGNALS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 
 MAX_WAITING: Final = 512
-"""Signals that may wait for the broker; more are dropped, for a late one is of no use."""
+"""Signals that may wait for the broker. More are dropped, because a late signal is useless."""
 MAX_CONVERSATIONS: Final = 16
 """Conversations that one connection may type in at once."""
 
@@ -33,7 +33,7 @@ class TypingTracker:
         self._stamp = 0
 
     def on_signal(self, connection: Connection, signal: relay.Typing, now: float) -> None:
-        """The client says that its user began or ended to type."""
+        """Handle a client's `typing.start` or `typing.stop`."""
         state = connection.typing
         if state is None:
             state = connection.typing = TypingState()
@@ -52,21 +52,21 @@ class TypingTracker:
         self._active.add(connection)
 
     def stop(self, connection: Connection, conversation_id: str, now: float, asker: str = "") -> None:
-        """The user no longer types: its message was sent, or connection `asker` says so."""
+        """End typing: the user's message was sent, or connection `asker` says so."""
         state = connection.typing
         if state is not None and conversation_id in state.indicators:
             state.ended = (conversation_id, now)
             self._end(connection, state, conversation_id, self._next_stamp(), asker)
 
     def stop_all(self, connection: Connection) -> None:
-        """The connection is gone. Another device of the user may type on."""
+        """End all typing of an ended connection. Another device of the user may still type."""
         state = connection.typing
         if state is not None:
             for conversation_id, indicator in list(state.indicators.items()):
                 self._end(connection, state, conversation_id, indicator.stamp)
 
     def sweep(self, now: float) -> None:
-        """End what was not repeated in time."""
+        """End typing that was not repeated in time."""
         for connection in list(self._active):
             state = connection.typing
             for conversation_id, indicator in list(state.indicators.items()) if state else ():
@@ -87,7 +87,7 @@ class TypingTracker:
                 metrics.SIGNALS_DROPPED.inc(len(signals))
 
     def _on_stop(self, connection: Connection, state: TypingState, signal: relay.Typing, now: float) -> None:
-        """An end where nothing began is sent as well, for it may need an answer; unless it repeats another."""
+        """Send an end even where nothing began, because it may need an answer, but not when it repeats another one."""
         conversation_id = signal.conversation_id
         if conversation_id in state.indicators:
             self.stop(connection, conversation_id, now, signal.connection_id)
@@ -107,7 +107,7 @@ class TypingTracker:
             self._active.discard(connection)
 
     def _next_stamp(self) -> int:
-        """Unix ms by Redis' clock, and more than the last: what one replica of messaging does after another can be told apart."""
+        """Return Unix ms by Redis' clock, always more than the last: replicas of messaging order signals by it."""
         self._stamp = max(self._stamp + 1, self._now_ms())
         return self._stamp
 

@@ -1,5 +1,5 @@
 -- Follows epoch.lua of shared.redis, which has `checked_epoch`, `known_epoch`, `epoch_of` and `tag_in`.
--- Say that a gateway lives, keep what is known of its connections, and send it a message by its own link.
+-- Record that a gateway is alive, extend what is stored about its connections, and publish a message to it on its own link.
 -- ARGV: 1 gateway id, 2 seconds that it counts as alive, 3 seconds that its connections are remembered, 4 the message or ''
 -- Returns {1, or 0 when it was not known: the server has lost its data, or others have taken the gateway for dead;
 -- how many subscribers got the message; the epoch of the inboxes}.

@@ -1,7 +1,7 @@
--- Take connections over from a gateway that died: their routes go, and what their users got last is returned.
--- ARGV: 1 the gateway that asks, 2 ms of silence that mean death, 3 most connections, 4 events for each
+-- Take connections over from a gateway that died: remove their routes, and return the last events of their users.
+-- ARGV: 1 the gateway that asks, 2 ms without a sign of life that mean death, 3 most connections, 4 events for each
 -- Returns nothing when no gateway is dead, else {its id, when it was last heard of (Unix ms), {{user, connection, {texts}}, …}}.
--- Texts are an inbox's, without their closing brace. What was returned is not returned again.
+-- Texts are as the inbox has them, without their closing brace. What was returned once is not returned again.
 local time = redis.call('TIME')
 local until_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2])
 local silent = redis.call('ZRANGEBYSCORE', '{{GATEWAYS_HEARD}}', '-inf', until_ms, 'WITHSCORES', 'LIMIT', 0, 2)
@@ -11,7 +11,7 @@ if not gateway then
   return {}
 end
 
--- Should it live after all, it finds itself forgotten and registers its connections again.
+-- If the gateway is alive after all, it notices that its entry is gone, and registers its connections again.
 redis.call('DEL', '{{GATEWAY}}' .. gateway)
 local held = redis.call('SPOP', '{{CONNECTIONS}}' .. gateway, ARGV[3])
 if #held == 0 then

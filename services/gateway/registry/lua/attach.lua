@@ -1,7 +1,7 @@
 -- Follows epoch.lua of shared.redis, which has `checked_epoch`, `known_epoch`, `epoch_of` and `tag_in`.
 -- Register routes of connections of one gateway, and read each user's inbox from the cursor its client has, in one step:
--- an event is either in what is returned here, or after it in the inbox, or published to a gateway that is known.
--- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or ''}, 3 most connections of a user (0: don't look),
+-- an event is either among those returned here, or later in the inbox, or published to the registered gateway.
+-- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or ''}, 3 most connections of a user (0: no limit),
 --       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag,
 --       8 bytes of event texts after which a page of an inbox ends
 -- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the last entry that was read, {event texts},
@@ -18,12 +18,12 @@ local function offset_of(id)
   return string.match(id, '^(%d+)-')
 end
 
--- An inbox without an entry of this epoch gets one without event, so that there is always a cursor.
+-- An inbox without an entry of this epoch gets an entry without event, so that there is always a cursor.
 local function anchor(user)
   local counter = '{{INBOX_OFFSET}}' .. user
   local offset = string.format('%.0f', redis.call('INCR', counter))
   if offset == '1' then
-    -- The first offset comes from the clock: an inbox that is made anew never repeats offsets.
+    -- The first offset comes from the clock, so an inbox that is created again never repeats offsets.
     local time = redis.call('TIME')
     offset = string.format('%.0f', (time[1] * 1000000 + time[2]) * 2)
     redis.call('SET', counter, offset)
@@ -43,8 +43,8 @@ local function newest(user)
   return anchor(user)
 end
 
--- True when entries follow one another without a gap from `cursor` to the end. Read only where the inbox has a gap at all: one
--- that lost its end got an entry beyond it (`anchor`).
+-- True when no entry is missing between `cursor` and the end. Called only for an inbox that has a gap: when its end was lost, an
+-- entry was added beyond it (`anchor`).
 local function is_whole(inbox, cursor, last)
   local first = redis.call('XRANGE', inbox, '-', '+', 'COUNT', 1)[1][1]
   if offset_of(last) - offset_of(first) + 1 == redis.call('XLEN', inbox) then
@@ -64,7 +64,7 @@ local function is_whole(inbox, cursor, last)
 end
 
 -- The texts after the cursor, up to a page, the id of the last entry read, and whether more follow; nil when the inbox doesn't
--- hold the cursor and everything since. A cursor that is unknown or too old costs no more than looking for it.
+-- hold the cursor and everything since. For a cursor that is unknown or too old, only the search costs anything.
 local function page_after(user, cursor, last)
   local inbox = '{{INBOX}}' .. user
   if not redis.call('XRANGE', inbox, cursor, cursor)[1] or not is_whole(inbox, cursor, last) then
@@ -91,8 +91,8 @@ local function page_after(user, cursor, last)
   return texts, read, read ~= last
 end
 
--- The user's connections, oldest first. Routes to a gateway that nobody listens for are nobody's connections, and go: one
--- that still lives will register its connections again.
+-- The user's connections, oldest first. Routes to a gateway without a subscription are removed: if it is alive, it will register
+-- its connections again.
 local function living(routes)
   local connections, all = {}, redis.call('HGETALL', routes)
   for i = 1, #all, 2 do

@@ -1,4 +1,4 @@
--- Remove routes of connections of one gateway that are gone. Their users' inboxes live on from now.
+-- Remove routes of one gateway's ended connections. The TTL of their users' inboxes starts again.
 -- ARGV: 1 gateway id, 2 msgpack list of {user, connection}, 3 seconds that inboxes live
 for _, item in ipairs(cmsgpack.unpack(ARGV[2])) do
   redis.call('HDEL', '{{ROUTES}}' .. item[1], item[2])

@@ -1,4 +1,4 @@
--- Remove routes of a user to a gateway that doesn't hold the user, unless they are newer than that observation.
+-- Remove a user's routes to a gateway that holds none of the user's connections, unless they were added after the gateway looked.
 -- ARGV: 1 gateway id, 2 user id, 3 a connection id made just now: ids sort by age
 local routes = '{{ROUTES}}' .. ARGV[2]
 local all = redis.call('HGETALL', routes)

@@ -1,6 +1,6 @@
--- Let what belongs to live connections live on: Redis forgets routes and inboxes whose time has passed.
+-- Extend the TTL of live connections' routes and inboxes.
 -- ARGV: 1 msgpack list of {user, connection}, 2 seconds that routes live, 3 seconds that inboxes live
--- Returns the places, from 1, of connections whose route is gone.
+-- Returns the indexes, from 1, of connections whose route is gone.
 local gone = {}
 for i, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local routes = '{{ROUTES}}' .. item[1]

@@ -1,5 +1,5 @@
--- Note whose client is in use and whose isn't.
--- ARGV: 1 msgpack list of {user, connection, active}, 2 seconds after which all that is known of a user's is forgotten
+-- Store which connections' clients are active (in use) and which aren't.
+-- ARGV: 1 msgpack list of {user, connection, active}, 2 TTL of a user's states in seconds
 for _, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local key = '{{INACTIVE}}' .. item[1]
   if item[3] then
