@@ -5,6 +5,7 @@ from typing import Final, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.media.inspection.sniffing import KNOWN_TYPES
+from services.media.inspection.workers import WALL_SECONDS
 from shared.settings import CommaList
 from shared.uploads import UploadSettings
 
@@ -49,7 +50,9 @@ class MediaSettings(UploadSettings):
     upload_worker_bytes: int = Field(
         1024 * MIB, ge=256 * MIB, description="Address space of one such process (RLIMIT_AS)."
     )
-    upload_worker_seconds: float = Field(20, gt=0, le=300, description="How long one file may take such a process.")
+    upload_worker_seconds: float = Field(
+        20, gt=0, le=WALL_SECONDS, description="CPU time of such a process for one file, in seconds."
+    )
     upload_max_pixels: int = Field(
         50_000_000, ge=1, le=200_000_000, description="Largest picture, in pixels: it is decoded as a whole."
     )

@@ -1,7 +1,8 @@
 """Sound and video: how long it takes, and of videos a poster and their size where ffmpeg is installed.
 
 Runs in a worker process (`workers`). Without ffmpeg the duration is read by tinytag, which is Python alone; of WebM it is
-then unknown.
+then unknown. Functions that start a program raise TimeoutError when it didn't come to an end: what is served of a file must not
+depend on how busy the machine was.
 """
 
 import json
@@ -15,7 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from tinytag import TinyTag, TinyTagException
 
-PROBE_SECONDS: Final = 8
+PROBE_SECONDS: Final = 25
+"""How long one run of a program may take: long, since on a busy machine it may wait for its CPU time (`_CPU_SECONDS`)."""
 MAX_DURATION_SECONDS: Final = 10 * 24 * 3600
 MIN_BITS_A_SECOND: Final = 250
 """A recording of fewer is longer by its header than it can be: speech codecs begin at 450."""
@@ -117,12 +119,14 @@ def _positive(value: Any) -> int | None:
 
 
 def _run(command: tuple[str, ...]) -> str | None:
-    """What a program prints, or None when it fails or takes too long."""
+    """What a program prints, or None when it fails or takes too much CPU time. Raises TimeoutError when it had too little."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed programs; the file is an argument, never a name that a user chose
             command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, preexec_fn=_limit_cpu
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{command[0]} did not end within {PROBE_SECONDS} s") from None
+    except OSError:
         return None
     return done.stdout if done.returncode == 0 else None
 

@@ -1,12 +1,14 @@
 """Worker processes that look into files: a fixed number, each bounded in memory and time, and below the chat in priority.
 
-A file that kills its worker, or keeps it too long, is refused; the next one finds a new worker (Pebble's pool does that, which
-the standard library's can't).
+A file that kills its worker is refused; the next one finds a new worker (Pebble's pool does that, which the standard library's
+can't). What counts against a file is the CPU time that it takes: on a busy machine a worker, which stands back for all others,
+may wait long for that, and no file is refused for it.
 """
 
 import asyncio
 import os
 import resource
+import signal
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from multiprocessing import get_context
@@ -18,6 +20,7 @@ from pebble import CONSTS, ProcessExpired, ProcessPool
 from services.media import metrics
 from services.media.inspection.inspector import Inspected, Task, inspect, warm
 from services.media.inspection.refusal import Refused
+from shared.protocol.errors import ErrorCode, ProtocolError
 
 log = structlog.get_logger(__name__)
 
@@ -27,16 +30,22 @@ NICENESS: Final = 5
 """Of a worker, on top of that of media itself: a picture waits for a transfer, and both for the chat."""
 OPEN_FILES: Final = 64
 STOP_SECONDS: Final = 5
+WALL_SECONDS: Final = 90
+"""How long a file may keep a worker, whatever it waits for; after that its client may try again."""
 LOOK_SECONDS: Final = 0.5
 """How soon a worker that died or took too long is noticed. Pebble's pool has two threads that wake so often, by default ten times
 a second, for as long as the process lives."""
 
 
 class Workers:
-    """`count` processes of at most `max_bytes` of address space, each with `seconds` for a file."""
+    """`count` processes of at most `max_bytes` of address space, each with `seconds` of CPU time for a file.
 
-    def __init__(self, count: int, max_bytes: int, seconds: float) -> None:
+    `wall_seconds`: how long one file may keep a process, however little CPU time it gets.
+    """
+
+    def __init__(self, count: int, max_bytes: int, seconds: float, wall_seconds: float = WALL_SECONDS) -> None:
         self._seconds = seconds
+        self._wall_seconds = wall_seconds
         CONSTS.sleep_unit = LOOK_SECONDS
         self._pool = ProcessPool(
             max_workers=count,
@@ -46,14 +55,18 @@ class Workers:
         )
 
     async def inspect(self, task: Task) -> Inspected:
-        """Look at a file in a worker. Raises Refused."""
+        """Look at a file in a worker. Raises Refused, or ProtocolError (unavailable) when no worker got to the end of it."""
         with metrics.INSPECTION_SECONDS.time():
-            future = self._pool.schedule(inspect, args=(task,), timeout=self._seconds)
+            future = self._pool.schedule(_inspect_within, args=(self._seconds, task), timeout=self._wall_seconds)
             try:
                 found: Inspected = await asyncio.wrap_future(future)
             except (TimeoutError, FutureTimeoutError):
-                _refuse("time", f"Looking into the file takes more than {self._seconds:g} s")
+                metrics.KILLED.labels("wall").inc()
+                log.warning("inspection.over_limit", limit="wall")
+                raise ProtocolError(ErrorCode.UNAVAILABLE) from None
             except ProcessExpired as error:
+                if error.exitcode == -signal.SIGPROF:
+                    _refuse("time", f"Looking into the file takes more than {self._seconds:g} s")
                 _refuse("memory", f"Looking into the file takes too much memory (status {error.exitcode})")
             except MemoryError:
                 _refuse("memory", "Looking into the file takes too much memory")
@@ -67,6 +80,18 @@ class Workers:
         """End the workers, whatever they do."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         await asyncio.to_thread(self._pool.join, STOP_SECONDS)
+
+
+def _inspect_within(seconds: float, task: Task) -> Inspected:
+    """Look at a file in this process, which SIGPROF ends when it has used `seconds` of CPU time (setitimer(2)).
+
+    Programs that it starts don't inherit the timer; they have a limit of their own.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        return inspect(task)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _refuse(limit: str, reason: str) -> NoReturn:

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from services.media.inspection.inspector import Inspected, Task
 from services.media.inspection.refusal import Refused
 from services.media.inspection.sniffing import KNOWN_TYPES
-from services.media.inspection.workers import Workers
+from services.media.inspection.workers import LOOK_SECONDS, Workers
+from shared.protocol.errors import ErrorCode, ProtocolError
 from tests.support.hostile_files import HOSTILE, LYING
 from tests.support.uploads import File, opened, picture
 
@@ -58,6 +60,33 @@ async def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_served(
             await inspect(hasty, tmp_path, File(picture(3000, 3000)))
     finally:
         await hasty.stop()
+
+
+async def test_a_worker_that_waits_for_a_core_refuses_no_file(tmp_path: Path) -> None:
+    seconds = 1.0
+    patient = Workers(1, MEMORY, seconds)
+    before = {child.pid for child in psutil.Process().children()}
+    try:
+        await patient.warm()
+        [worker] = [child for child in psutil.Process().children() if child.pid not in before]
+        worker.suspend()
+        looking = asyncio.create_task(inspect(patient, tmp_path, File(picture())))
+        # All of its time passes, and what the pool takes to see that, while it has no core.
+        await asyncio.wait([looking], timeout=2 * seconds + 2 * LOOK_SECONDS)
+        worker.resume()
+        assert (await looking).mime_type == "image/jpeg"
+    finally:
+        await patient.stop()
+
+
+async def test_a_worker_that_never_gets_a_core_is_given_up_and_the_client_may_try_again(tmp_path: Path) -> None:
+    impatient = Workers(1, MEMORY, SECONDS, wall_seconds=0.1)
+    try:
+        with pytest.raises(ProtocolError) as refusal:
+            await inspect(impatient, tmp_path, File(picture(3000, 3000)))
+        assert refusal.value.code is ErrorCode.UNAVAILABLE
+    finally:
+        await impatient.stop()
 
 
 async def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_one_is_served(tmp_path: Path) -> None:

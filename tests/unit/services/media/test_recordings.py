@@ -1,6 +1,7 @@
 """Recordings: how long they play and a poster where ffmpeg is installed, the duration alone where it isn't."""
 
 import asyncio
+import os
 import struct
 import subprocess
 from pathlib import Path
@@ -102,3 +103,16 @@ def test_a_playlist_makes_ffmpeg_read_nothing_else(tmp_path: Path) -> None:
     playlist.write_text(f"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/x\n#EXTINF:1,\nconcat:{secret}\n#EXT-X-ENDLIST\n")
     assert recordings.describe(playlist).duration_ms is None
     assert not recordings.poster(playlist, tmp_path / "poster.png")
+
+
+def test_a_program_that_gets_no_core_leaves_no_film_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A film whose strip was not finished must not be served as it came."""
+    slow = tmp_path / "ffmpeg"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(recordings, "PROBE_SECONDS", 0.1)
+    with pytest.raises(TimeoutError, match="ffmpeg"):
+        recordings.strip(tmp_path / "a.mp4", "video/mp4", tmp_path / "stripped")
