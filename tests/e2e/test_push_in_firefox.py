@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from services.notifier.webpush.base64url import encode
+from services.notifier.webpush.vapid import VapidKey
 from tests.support.autopush import Autopush, autopush
 from tests.support.firefox import Firefox, running_firefox
 from tests.support.people import People, Person, text_message
@@ -53,6 +55,11 @@ class Browser:
     def endpoints(self) -> set[str]:
         """The browser's subscriptions at its push service."""
         return {self.service.endpoint_of(channel) for channel in self.service.channels.values()}
+
+    @property
+    def keys(self) -> set[str]:
+        """The VAPID keys that the browser's subscriptions are bound to, base64url without padding."""
+        return {channel.key for channel in self.service.channels.values()}
 
     async def registered(self, person: Person) -> set[str]:
         """The person's subscriptions that the notifier knows."""
@@ -116,6 +123,39 @@ async def test_a_subscription_that_the_push_service_lost_is_made_again(browser: 
         return bool(browser.endpoints - before) and browser.endpoints <= known
 
     await eventually(is_renewed, SECONDS)
+
+
+async def test_a_subscription_of_the_old_key_goes_on_until_the_page_renews_it(browser: Browser, people: People) -> None:
+    alice, bob = people.make("alice"), people.make("bob")
+    conversation = await bob.conversation_with(alice)
+    await browser.subscribe(alice)
+    before, [old_key] = browser.endpoints, browser.keys
+    old, new = browser.stack.setting("CHAT_VAPID_PRIVATE_KEY"), VapidKey.generate()
+    socket, answered = await bob.connect(), len(browser.service.statuses)
+
+    async def say(text: str) -> None:
+        await socket.send("message.send", **text_message(conversation, text))
+        await socket.expect("message.sent")
+
+    async with browser.stack.settings("notifier-1", CHAT_VAPID_PRIVATE_KEY=f"{new.private_text()},{old}"):
+        # The push service answers 401 to any key but that of the subscription.
+        await browser.firefox.visit(browser.stack.url + AWAY)
+        await say("with the old key")
+        await browser.firefox.holds(f"(await {SHOWN}).some(({{ body }}) => body === 'with the old key')")
+        assert browser.endpoints == before
+
+        await browser.firefox.visit(f"{browser.stack.url}/?user={alice.username}")
+
+        async def is_renewed() -> bool:
+            return browser.keys == {encode(new.public)} and await browser.registered(alice) == browser.endpoints
+
+        await eventually(is_renewed, SECONDS)
+        assert browser.endpoints.isdisjoint(before)
+        assert encode(new.public) != old_key
+        await browser.firefox.visit(browser.stack.url + AWAY)
+        await say("with the new key")
+        await browser.firefox.holds(f"(await {SHOWN}).some(({{ body }}) => body === 'with the new key')")
+    assert browser.service.statuses[answered:] == [201, 201]
 
 
 async def test_leaving_ends_the_subscription(browser: Browser, people: People) -> None:
