@@ -31,10 +31,8 @@ class People:
         """At most `most` other users whose usernames begin with a text, by name."""
         if not is_storable(prefix):
             return []
-        key = username_key(prefix)
-        for special in ("\\", "%", "_"):
-            key = key.replace(special, "\\" + special)
-        return [Profile(**row) for row in await self._pool.fetch(FIND_USERS, user_id, key + "%", most)]
+        rows = await self._pool.fetch(FIND_USERS, user_id, username_key(prefix), most)
+        return [Profile(**row) for row in rows]
 
     async def recent_partners(self, user_id: str, most: int) -> Sequence[str]:
         """The other participants of at most `most` recently active conversations."""

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.messaging.stores import sql
-from services.messaging.stores.sql import HINTS
+from services.messaging.stores.sql import HINTS, LIST_HINTS
 from shared import postgres
 
 STATEMENTS = {
@@ -28,6 +28,14 @@ async def session(database_url: str) -> AsyncIterator[postgres.Pool]:
     await pool.close()
 
 
+@pytest.fixture(scope="module")
+async def reading(database_url: str) -> AsyncIterator[postgres.Pool]:
+    """The same for a session that REST requests use."""
+    pool = await postgres.open_pool(SecretStr(database_url), size=1, application_name="test", hints=LIST_HINTS)
+    yield pool
+    await pool.close()
+
+
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A plan's nodes, from the top."""
     yield plan
@@ -35,9 +43,8 @@ def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from nodes(part)
 
 
-@pytest.mark.parametrize("name", sorted(STATEMENTS))
-async def test_messages_are_looked_up_by_a_whole_key(session: postgres.Pool, name: str) -> None:
-    statement = STATEMENTS[name]
+async def planned(session: postgres.Pool, statement: str) -> Mapping[str, Any]:
+    """The generic plan of a statement: its node at the top."""
     async with session.acquire() as connection:
         await connection.execute(f"PREPARE planned AS {statement}")
         try:
@@ -48,10 +55,27 @@ async def test_messages_are_looked_up_by_a_whole_key(session: postgres.Pool, nam
             text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned{nulls}")
         finally:
             await connection.execute("DEALLOCATE planned")
-    for node in nodes(json.loads(text)[0]["Plan"]):
+    plan: Mapping[str, Any] = json.loads(text)[0]["Plan"]
+    return plan
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+async def test_messages_are_looked_up_by_a_whole_key(session: postgres.Pool, name: str) -> None:
+    for node in nodes(await planned(session, STATEMENTS[name])):
         if node.get("Relation Name") != "messages" or node["Node Type"] in {"ModifyTable", "Tid Scan"}:
             continue
         if node["Index Name"] == "messages_pkey" and node["Scan Direction"] == "Backward":
             continue  # from the newest one on, until one fits
         column = KEYS[node["Index Name"]]
         assert f"{column} " in node["Index Cond"], f"{node['Index Name']} by {node['Index Cond']} alone"
+
+
+async def test_users_are_looked_up_by_a_range_of_names(reading: postgres.Pool) -> None:
+    """A generic plan makes no range of a pattern: it would read the names of all users when few begin with the text."""
+    plan = await planned(reading, sql.FIND_USERS)
+    (scan,) = [node for node in nodes(plan) if node.get("Relation Name") == "users"]
+    # In the order of the names, so that 20 of them are read and not all that begin so.
+    assert scan["Node Type"] == "Index Scan"
+    assert scan["Index Name"] == "users_folded_username"
+    assert "username_key >= " in scan["Index Cond"]
+    assert "username_key < " in scan["Index Cond"]
