@@ -44,18 +44,14 @@ class Person:
 
     async def live(self) -> None:
         """The whole day."""
-        reader = await Reader.connect(self._target.url, self._token)
         await self._pause(2.0)
         await self._connect()
-        await self._get(reader, "/chat/conversations?limit=30")
-        for _ in range(HISTORIES):
-            await self._get(reader, f"/chat/conversations/{self._conversation}/messages?limit=50")
+        await self._read(HISTORIES)
         for number in range(SENDS):
             await self._write(number)
             if number in RECONNECTS_AFTER:
-                await self._come_back(reader)
+                await self._come_back()
         await self._answered()
-        reader.close()
 
     def leave(self) -> None:
         """Break the connection."""
@@ -75,15 +71,24 @@ class Person:
             b'"tempId":"018f2c3a-77aa-7000-8000-%012d"}}' % (conversation, b"a text of a phone " * 5, number)
         )
 
-    async def _come_back(self, reader: Reader) -> None:
+    async def _come_back(self) -> None:
         """Lose the connection, and connect again with the last cursor. What is not recovered is read."""
         await self._answered()
         self._peer.cut()
         await asyncio.sleep(AWAY_SECONDS)
         await self._connect()
         if not self._recovered:
+            await self._read(1)
+
+    async def _read(self, histories: int) -> None:
+        """Read the list and some histories, over a connection of their own: a server may close one that is idle for seconds."""
+        reader = await Reader.connect(self._target.url, self._token)
+        try:
             await self._get(reader, "/chat/conversations?limit=30")
-            await self._get(reader, f"/chat/conversations/{self._conversation}/messages?limit=50")
+            for _ in range(histories):
+                await self._get(reader, f"/chat/conversations/{self._conversation}/messages?limit=50")
+        finally:
+            reader.close()
 
     async def _get(self, reader: Reader, path: str) -> None:
         status, body = await reader.get(path)
