@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import asyncpg
 import httpx
@@ -31,12 +31,15 @@ from tools.bench import (
     rows,
     saturated,
     storm,
+    traffic,
+    xmpp,
 )
-from tools.bench.bench import Bench
+from tools.bench.bench import Bench, Gather
+from tools.bench.ejabberd import ejabberd
 from tools.bench.limits import raise_open_files
 from tools.bench.outcome import Outcome, Run, save
 from tools.bench.stage import Stages
-from tools.bench.system import USUAL, baseline, system
+from tools.bench.system import HOME, USUAL, baseline, system
 from tools.bench.table import remarks, tables
 from tools.bench.target import Target
 from tools.stack.errors import StackError
@@ -45,7 +48,7 @@ from tools.stack.home import ROOT
 RESULTS: Final = ROOT / ".local" / "bench" / "results"
 PLOTS: Final = ROOT / "docs" / "performance"
 
-BREAKS: Final = (httpx.HTTPError, picows.WSError, asyncpg.PostgresError, OSError, TimeoutError)
+BREAKS: Final = (httpx.HTTPError, picows.WSError, asyncpg.PostgresError, OSError, EOFError, TimeoutError)
 """What a system that doesn't keep up does to a scenario."""
 
 Scenario = Callable[[Bench], Awaitable[Outcome]]
@@ -69,6 +72,10 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 }
 BASELINE: Final = ("nobody", "idle", "connect", "list", "saturated", "200", "2000", "friends", "history", "day")
 """What the hand-written app can do, too."""
+MESSAGES: Final[tuple[str, ...]] = ("saturated", "200", "2000")
+"""What another chat server can do."""
+PEERS: Final = {"ejabberd": ejabberd}
+"""Other chat servers, which speak XMPP."""
 REPLICAS: Final = (
     USUAL,
     {"GATEWAYS": "4", "MESSAGING": "2", "PRESENCE": "2", "NOTIFIER": "2"},
@@ -82,10 +89,13 @@ EXTRA: Final = ("baseline", "rows", "replicas")
 class Benchmark:
     """One run of the chosen scenarios."""
 
-    def __init__(self, console: Console, chosen: set[str], quick: bool) -> None:
+    def __init__(
+        self, console: Console, chosen: set[str], quick: bool, peer: Literal["ejabberd"] | None = None
+    ) -> None:
         self._console = console
         self._chosen = chosen
         self._quick = quick
+        self._peer = peer
         self.outcomes: list[Outcome] = []
         self.failures: list[str] = []
 
@@ -97,15 +107,23 @@ class Benchmark:
                 if "rows" in self._chosen:
                     for count in rows.QUICK_ROWS if self._quick else rows.ROWS:
                         await self._measure(target, f"{count} rows", partial(rows.run, rows=count))
-                if "baseline" in self._chosen:
-                    async with baseline(target) as app:
-                        await self._scenarios(app, [name for name in BASELINE if name in self._chosen])
+                await self._others(target)
         if "replicas" in self._chosen:
             await self._replicas()
 
-    async def _scenarios(self, target: Target, names: list[str]) -> None:
+    async def _others(self, beside: Target) -> None:
+        """What the system is compared with, on the same PostgreSQL."""
+        if "baseline" in self._chosen:
+            async with baseline(beside) as app:
+                await self._scenarios(app, [name for name in BASELINE if name in self._chosen])
+        if self._peer is not None:
+            async with PEERS[self._peer](beside, HOME) as other:
+                names = [name for name in MESSAGES if name in self._chosen]
+                await self._scenarios(other, names, xmpp.gather)
+
+    async def _scenarios(self, target: Target, names: list[str], gather: Gather = traffic.gather) -> None:
         for name in names:
-            await self._measure(target, f"{target.name}, {name}", SCENARIOS[name])
+            await self._measure(target, f"{target.name}, {name}", SCENARIOS[name], gather)
 
     async def _replicas(self) -> None:
         for replicas in REPLICAS:
@@ -113,11 +131,11 @@ class Benchmark:
                 name = f"replicas {'+'.join(replicas.values())}"
                 await self._measure(target, name, partial(saturated.run, scenario=name))
 
-    async def _measure(self, target: Target, name: str, scenario: Scenario) -> None:
+    async def _measure(self, target: Target, name: str, scenario: Scenario, gather: Gather = traffic.gather) -> None:
         """One scenario. One that breaks is a failure of the run, and no reason to leave out the others."""
         try:
             with Stages(self._console) as stages:
-                self._take(await scenario(Bench(target, stages, self._quick)))
+                self._take(await scenario(Bench(target, stages, self._quick, gather)))
         except BREAKS as error:
             self.failures.append(f"{name} broke off: {error!r}")
             self._console.print(f"[red]{self.failures[-1]}[/]")
@@ -136,6 +154,9 @@ def main(
     quick: Annotated[
         bool, typer.Option(help="Short windows, small crowds, no rows and replicas: two minutes.")
     ] = False,
+    peer: Annotated[
+        Literal["ejabberd"] | None, typer.Option(help="Another chat server that gets the same messages.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Where the JSON goes; by default .local/bench/results/<time>.json.")
     ] = None,
@@ -148,7 +169,7 @@ def main(
     if unknown := chosen - known:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose of {', '.join([*SCENARIOS, *EXTRA])}")
     raise_open_files()
-    benchmark = Benchmark(console, chosen, quick)
+    benchmark = Benchmark(console, chosen, quick, peer)
     at = datetime.datetime.now(datetime.UTC)
     try:
         uvloop.run(benchmark.run())

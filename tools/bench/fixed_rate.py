@@ -8,8 +8,7 @@ from tools.bench.latency import summarize
 from tools.bench.ledger import judge
 from tools.bench.outcome import Outcome
 from tools.bench.pacer import arrivals, pace
-from tools.bench.people import rest_of
-from tools.bench.traffic import Traffic, gather_pairs
+from tools.bench.traffic import Traffic
 from tools.bench.window import Window
 
 PAIRS: Final = 50
@@ -24,9 +23,8 @@ async def run(bench: Bench, rate: float) -> Outcome:
     scenario = f"{rate:.0f}/s"
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
     chance = random.Random(SEED)  # noqa: S311 - the same arrivals in each run
-    async with rest_of(bench.target) as rest:
-        pairs = await gather_pairs(bench.target, rest, bench.prefix(f"r{rate:.0f}"), PAIRS)
-        traffic = Traffic(pairs)
+    async with bench.gather(bench.target, bench.prefix(f"r{rate:.0f}"), PAIRS) as gathering:
+        traffic = Traffic(gathering.pairs)
         async with bench.stages.timed(f"{bench.target.name}, {scenario}: warming up", WARM_SECONDS):
             await pace(arrivals(rate, WARM_SECONDS, chance), traffic.send_next)
         async with bench.stages.timed(f"{bench.target.name}, {scenario}: measuring", seconds):
@@ -37,7 +35,7 @@ async def run(bench: Bench, rate: float) -> Outcome:
         async with bench.stages.timed(f"{bench.target.name}, {scenario}: checking", 1):
             # What was sent before the window closed and is still under way belongs to the latencies, too.
             await traffic.finish()
-            verdict = judge([pair.account for pair in pairs], await traffic.histories(rest))
+            verdict = judge([pair.account for pair in traffic.pairs], await gathering.read_stored(traffic))
     traffic.close()
     count = len(traffic.acks)
     return Outcome(

@@ -8,6 +8,9 @@ import msgspec
 
 MAX_EXAMPLES: Final = 5
 
+Stored = dict[str, list[tuple[int, int]]]
+"""Account's name → (number, seq) of each message of this run, by seq."""
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """Counts, and what is wrong: empty `faults` means that all is well."""
@@ -38,8 +41,8 @@ class Account:
         return self.sent - len(self.acknowledged) - self.refused
 
 
-def judge(accounts: Sequence[Account], stored: dict[str, list[tuple[int, int]]]) -> Verdict:
-    """Compare what peers saw with what history holds. `stored`: account's name → (number, seq) by seq, of this run."""
+def judge(accounts: Sequence[Account], stored: Stored) -> Verdict:
+    """Compare what peers saw with what history holds."""
     faults: list[str] = []
     for account in accounts:
         history = stored.get(account.name, [])

@@ -9,7 +9,7 @@ from tools.bench import saturated
 from tools.bench.bench import Bench
 from tools.bench.outcome import Outcome
 from tools.bench.people import rest_of
-from tools.bench.traffic import Pair, gather_pairs
+from tools.bench.traffic import Gathering, Pair, gather_pairs
 
 ROWS: Final = (1_000, 100_000, 1_000_000)
 """How many there are, for each outcome."""
@@ -27,7 +27,7 @@ async def run(bench: Bench, rows: int) -> Outcome:
             await _execute(bench, "seed", rows, [pair.account.name for pair in pairs])
             await _settle(bench)
         _start_after(pairs, rows)
-        return await saturated.chat(bench, rest, pairs, name)
+        return await saturated.chat(bench, Gathering.over(rest, pairs), name)
 
 
 def _start_after(pairs: list[Pair], rows: int) -> None:

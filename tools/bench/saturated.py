@@ -7,8 +7,7 @@ from tools.bench.bench import Bench
 from tools.bench.latency import summarize
 from tools.bench.ledger import judge
 from tools.bench.outcome import Outcome
-from tools.bench.people import Rest, rest_of
-from tools.bench.traffic import Pair, Traffic, gather_pairs
+from tools.bench.traffic import Gathering, Traffic
 from tools.bench.window import Window
 
 PAIRS: Final = 50
@@ -20,16 +19,15 @@ QUICK_SECONDS: Final = 4.0
 
 async def run(bench: Bench, scenario: str = "saturated") -> Outcome:
     """Make pairs, and have them chat as fast as they can."""
-    async with rest_of(bench.target) as rest:
-        pairs = await gather_pairs(bench.target, rest, bench.prefix(scenario), PAIRS)
-        return await chat(bench, rest, pairs, scenario)
+    async with bench.gather(bench.target, bench.prefix(scenario), PAIRS) as gathering:
+        return await chat(bench, gathering, scenario)
 
 
-async def chat(bench: Bench, rest: Rest, pairs: list[Pair], scenario: str) -> Outcome:
+async def chat(bench: Bench, gathering: Gathering, scenario: str) -> Outcome:
     """Warm up, measure, drain, check; the pairs' connections are broken at the end."""
     what = f"{bench.target.name}, {scenario}"
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
-    traffic = Traffic(pairs, OUTSTANDING)
+    traffic = Traffic(gathering.pairs, OUTSTANDING)
     async with bench.stages.timed(f"{what}: warming up", WARM_SECONDS):
         traffic.start()
         await sleep(WARM_SECONDS)
@@ -37,7 +35,7 @@ async def chat(bench: Bench, rest: Rest, pairs: list[Pair], scenario: str) -> Ou
         outcome = await _measure(bench, traffic, scenario, seconds)
     async with bench.stages.timed(f"{what}: checking", seconds):
         await traffic.finish()
-        outcome.verdict = judge([pair.account for pair in pairs], await traffic.histories(rest))
+        outcome.verdict = judge([pair.account for pair in traffic.pairs], await gathering.read_stored(traffic))
     outcome.errors = dict(traffic.errors)
     traffic.close()
     return outcome

@@ -7,7 +7,7 @@ from rich.table import Table
 from tools.bench.latency import Latency
 from tools.bench.outcome import Outcome
 
-KINDS = ("gateway", "messaging", "presence", "notifier", "postgres", "redis", "rabbitmq", "haproxy", "app")
+KINDS = ("gateway", "messaging", "presence", "notifier", "postgres", "redis", "rabbitmq", "haproxy", "app", "ejabberd")
 """Columns, in the order of a message's way."""
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from tools.bench.ledger import Account
+from tools.bench.ledger import Account, Stored
 from tools.bench.peer import Peer, SeenEvent
-from tools.bench.people import Rest, together, token_of
+from tools.bench.people import Rest, rest_of, together, token_of
 from tools.bench.target import Target
 
 FILLER: Final = "the quick brown fox jumps over the lazy dog and the dog does not mind at all"
@@ -35,9 +38,10 @@ class Pair:
         number = self.account.sent
         self.account.sent += 1
         self.intended_at.append(intended_at)
-        self.sender.send(
-            b'%s%016d %s","tempId":"018f2c3a-77aa-7000-8000-%012d"}}' % (self._head, number, self._filler, number)
-        )
+        self._write(number, b"%016d %s" % (number, self._filler))
+
+    def _write(self, number: int, text: bytes) -> None:
+        self.sender.send(b'%s%s","tempId":"018f2c3a-77aa-7000-8000-%012d"}}' % (self._head, text, number))
 
 
 class Traffic:
@@ -81,7 +85,7 @@ class Traffic:
                 seen, since = len(self.acks) + len(self.receipts), time.perf_counter()
             await asyncio.sleep(0.05)
 
-    async def histories(self, rest: Rest) -> dict[str, list[tuple[int, int]]]:
+    async def histories(self, rest: Rest) -> Stored:
         """What is stored of each conversation."""
         calls = [partial(rest.history, pair.receiver.name, pair.account) for pair in self.pairs]
         stored = await together(calls)
@@ -116,6 +120,26 @@ class Traffic:
             number = int(payload.message.content[:16])
             pair.account.received.append((number, payload.message.seq))
             self.receipts.append(time.perf_counter() - pair.intended_at[number])
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Pairs that are ready to chat, and how to read what the server has stored of their traffic."""
+
+    pairs: list[Pair]
+    read_stored: Callable[[Traffic], Awaitable[Stored]]
+
+    @classmethod
+    def over(cls, rest: Rest, pairs: list[Pair]) -> "Gathering":
+        """Pairs whose histories are read over REST."""
+        return cls(pairs, lambda traffic: traffic.histories(rest))
+
+
+@asynccontextmanager
+async def gather(target: Target, prefix: str, count: int) -> AsyncIterator[Gathering]:
+    """`count` new pairs of a system that speaks this protocol."""
+    async with rest_of(target) as rest:
+        yield Gathering.over(rest, await gather_pairs(target, rest, prefix, count))
 
 
 async def gather_pairs(target: Target, rest: Rest, prefix: str, count: int) -> list[Pair]:

@@ -22,6 +22,7 @@ UNITS = {
     "redis-server": "redis-server",
     "rabbitmq-server": "rabbitmq-server",
     "haproxy": "haproxy",
+    "ejabberd": "ejabberd",
 }
 """Package → the systemd unit that it would start at every boot."""
 
