@@ -14,7 +14,9 @@ RIGHT: Final = 70
 BAR: Final = 22
 GAP: Final = 12
 TOP: Final = 64
-COLOURS: Final = ("#4269d0", "#efb118", "#97bbf5", "#9c6b4e", "#3ca951", "#ff725c", "#a463f2", "#6cc5b0", "#9498a0")
+COLOURS: Final = (
+    "#4269d0", "#efb118", "#97bbf5", "#9c6b4e", "#3ca951", "#ff725c", "#a463f2", "#6cc5b0", "#9498a0", "#ff8ab7",
+)  # fmt: skip
 """One for each kind, far enough apart for most kinds of colour blindness."""
 FONT: Final = 'font-family="system-ui, sans-serif" font-size="12"'
 
