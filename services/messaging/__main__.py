@@ -1,4 +1,4 @@
-"""`python -m services.messaging`."""
+"""Entry point of `python -m services.messaging`."""
 
 from services.messaging.app import main
 from shared.lifecycle import run

@@ -1,4 +1,4 @@
-"""The composition root of messaging: its parts, its start and its stop, in order."""
+"""The composition root of messaging: builds its parts, and starts and stops them in order."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -88,7 +88,7 @@ class Stores:
 
 
 class Messaging:
-    """One replica of messaging, put together. Nothing runs before `start`."""
+    """One replica of messaging, with all its parts. Nothing runs before `start`."""
 
     def __init__(self, settings: Settings, pool: Pool, partitions: Partitions, rest_pool: Pool) -> None:
         self._settings = settings
@@ -110,7 +110,7 @@ class Messaging:
         self._fanout = self._new_fanout()
         self._announcer = ConversationAnnouncer(self._stores.views, self._fanout, self._stores.counts, partitions)
         self._handlers = self._new_handlers()
-        # A cycle keeps nothing, so that the consumers of both queues don't wait for each other.
+        # A cycle object has no state of its own, so the consumers of both queues don't wait for each other.
         self._cycle = Cycle(
             self._handlers, self._fanout, self._stores.indicators, self._outgoing, self._repair, self._failpoints
         )
@@ -176,7 +176,7 @@ class Messaging:
         return http_server(app, self._settings)
 
     async def drain(self) -> None:
-        """Become unready, and finish the cycle under way."""
+        """Report not ready, and finish the cycle under way."""
         self._stopping = True
         try:
             async with asyncio.timeout(self._settings.shutdown_seconds / 2):
@@ -209,7 +209,7 @@ class Messaging:
         return CommandConsumer(link, self._cycle, dead_letters, self._failpoints, most, self._moderator)
 
     def _responder(self) -> Responder[MessagingRequest]:
-        """Who answers the server API's requests: beside the commands, as another replica would be."""
+        """Return the consumer of the server API's requests. It runs beside the command consumers, as another replica would."""
         stores, handlers, fanout, cycle = self._stores, self._handlers, self._fanout, self._cycle
         data = UserData(self._pool, stores.outbox)
         requests = PlatformRequests(
@@ -224,7 +224,7 @@ class Messaging:
         return Responder(link, self._partitions, messaging_request_decoder, requests.handle, clock=self._clock)
 
     def _announce_features(self) -> Coroutine[Any, Any, None]:
-        """Say what this replica serves: uploads only where it can sign their URLs."""
+        """Announce the features of this replica: uploads only where it can sign their URLs."""
         served = served_by("messaging")
         if self._settings.signer() is None:
             served.discard("upload")

@@ -26,7 +26,7 @@ _REFUSALS: Final = {
         f"emoji: at most {limits.MAX_REACTIONS_PER_USER} different ones on a message; take one back first",
     ),
 }
-"""Verdicts of the store that are no error codes: how they are answered."""
+"""Error code and message for the store's verdicts that aren't error codes themselves."""
 
 
 class ChangeHandlers:
@@ -36,7 +36,7 @@ class ChangeHandlers:
         self._changes = changes
 
     async def edit(self, requests: Sequence[Request[EditMessage]], effects: CycleEffects) -> None:
-        """Edit messages and announce it."""
+        """Edit messages, and announce the edits."""
         with metrics.EDIT_SECONDS.time():
             results = await self._changes.edit([(edit, key_of(batch, place, edit)) for batch, place, edit in requests])
         for (batch, _, command), result in zip(requests, results, strict=True):
@@ -47,7 +47,7 @@ class ChangeHandlers:
         metrics.count_verdicts("edit", (result.verdict for result in results))
 
     async def delete(self, requests: Sequence[Request[DeleteMessage]], effects: CycleEffects) -> list[str]:
-        """Delete messages and announce it. Returns the verdict on each."""
+        """Delete messages, and announce the deletions. Returns the verdict on each."""
         with metrics.DELETE_SECONDS.time():
             results = await self._changes.delete([command for _, _, command in requests])
         for (batch, _, command), result in zip(requests, results, strict=True):
@@ -59,7 +59,7 @@ class ChangeHandlers:
         return [result.verdict for result in results]
 
     async def react(self, requests: Sequence[Request[SetReaction]], effects: CycleEffects) -> None:
-        """Set reactions or take them back, and announce it."""
+        """Set or remove reactions, and announce the changes."""
         with metrics.REACT_SECONDS.time():
             results = await self._changes.react([command for _, _, command in requests])
         for (batch, _, command), result in zip(requests, results, strict=True):

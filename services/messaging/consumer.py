@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 ALL: Final = 1_000_000
 MAX_CYCLE_BYTES: Final = 1024 * 1024
-"""A cycle takes no further batch when it holds so many bytes: what it stores and sends is a few times as much."""
+"""A cycle takes no further batch above this size, because what it stores and sends is a few times as large."""
 
 
 class Taken(NamedTuple):
@@ -34,7 +34,7 @@ class Taken(NamedTuple):
 
 
 class CommandConsumer:
-    """Runs one cycle after the other. A batch that can't be handled is dead-lettered."""
+    """Runs one cycle after another. A batch that can't be handled is dead-lettered."""
 
     def __init__(
         self,
@@ -67,12 +67,15 @@ class CommandConsumer:
                     await self._run_cycle(taken)
 
     async def drain(self) -> None:
-        """Wait for the current cycle and start no other. The broker gives the batches that wait here to another replica."""
+        """Wait for the current cycle, and start no other.
+
+        The broker redelivers the batches that still wait here to another replica.
+        """
         await self._working.acquire()
         self._consumer.acknowledge_done()
 
     async def _more(self) -> None:
-        """Wait for AMQP messages, or for one that was with the moderator."""
+        """Wait for AMQP messages, or for one that the moderation hook has judged."""
         if self._moderator is None:
             await self._decode(await self._consumer.take(ALL))
             return
@@ -84,13 +87,13 @@ class CommandConsumer:
         finally:
             judged.cancel()
             if not arrived.done():
-                # Taking is one step: what is cancelled has taken nothing.
+                # `take` is one step: when it is cancelled, it has taken nothing.
                 arrived.cancel()
         if arrived.done() and not arrived.cancelled():
             await self._decode(arrived.result())
 
     async def _judge(self, moderator: Moderator, taken: Taken) -> None:
-        """Let the moderator look at a batch; others go on meanwhile. A gateway never has two of one connection under way."""
+        """Have a batch moderated, while others go on. Order is kept: a connection never has two batches under way."""
         try:
             await moderator.judge(taken.batch)
         except Exception:
@@ -100,7 +103,7 @@ class CommandConsumer:
         self._judged.set()
 
     async def _decode(self, messages: list[Delivery]) -> None:
-        """Decode `messages` and let them wait for a cycle."""
+        """Decode `messages`, and queue them for a cycle."""
         for message in messages:
             try:
                 batch = command_batch_decoder.decode(message.body)
@@ -112,7 +115,7 @@ class CommandConsumer:
         metrics.REDELIVERED.inc(sum(message.redelivered for message in messages))
 
     async def _set_aside(self, message: Delivery, reason: str) -> None:
-        """Get rid of a batch that can't be read here: a newer replica may, else it is dead."""
+        """Remove a batch that can't be decoded here: leave it to a newer replica that can, or dead-letter it."""
         if is_newer(message.body) and await retry_until_available(
             "hand on", lambda: self._dead_letters.hand_on(message)
         ):
@@ -148,7 +151,7 @@ class CommandConsumer:
         metrics.CYCLE_SECONDS.observe(now - started)
 
     async def _handle(self, taken: list[Taken], trace: str | None) -> None:
-        """Handle batches. If they fail for good, handle each alone, and dead-letter those that fail again."""
+        """Handle batches. If they fail permanently, handle each alone, and dead-letter those that fail again."""
         batches = [batch for _, batch in taken]
         try:
             await retry_until_available("commands", lambda: self._cycle.run(batches, trace))
@@ -162,14 +165,14 @@ class CommandConsumer:
             return
         self._failpoints.reach(Failpoint.BEFORE_ACK)
         if self._moderator is not None:
-            # Batches leave the moderator in any order.
+            # Moderation returns batches in any order.
             for message, _ in taken:
                 acknowledge(message)
             return
-        # Cycles come one after the other: everything older is settled.
+        # Cycles run one after another, so everything older is acknowledged.
         self._consumer.done(taken[-1].message)
 
 
 def _was_handled(message: Delivery) -> bool:
-    """True when it may have been handled in part: it was delivered before, or came back from the dead letters."""
+    """True when it may have been handled in part: it was redelivered, or moved back from the dead-letter queue."""
     return message.redelivered or message.names(DEAD_REASON_HEADER) or message.names(DEATH_HEADER)

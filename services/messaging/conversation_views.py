@@ -15,9 +15,9 @@ from shared.protocol.payloads import Message, Sender
 from shared.uploads import UploadSigner
 
 AT_ONCE: Final = 50
-"""Conversations read by one statement: with the largest last messages they are below 2 MiB."""
+"""Most conversations in one statement: even with the largest last messages, the result is below 2 MiB."""
 _OWN_COLUMNS: Final = 23
-"""Of a row: those behind them are the last message's, in the order of `message_of`."""
+"""Columns of the conversation in a row. The last message's columns follow, in the order of `message_of`."""
 _OWN_PROFILE: Final = _OWN_COLUMNS - 5
 """The column with the asking user's profile."""
 
@@ -33,11 +33,11 @@ class ConversationViews:
         self._signer = signer
 
     async def find(self, user_id: str, conversation_id: str) -> Conversation | None:
-        """The conversation, or None when there is none or the user has no part in it."""
+        """Return the conversation, or None when there is none or the user isn't a participant."""
         return next(iter(await self.of(user_id, [conversation_id])), None)
 
     async def of(self, user_id: str, conversation_ids: Sequence[str]) -> list[Conversation]:
-        """These conversations, in order, without those that are not the user's."""
+        """Return these conversations, in order, without those in which the user isn't a participant."""
         views: list[Conversation] = []
         for first in range(0, len(conversation_ids), AT_ONCE):
             rows = await self._pool.fetch(CONVERSATION_VIEWS, user_id, conversation_ids[first : first + AT_ONCE])
@@ -45,7 +45,7 @@ class ConversationViews:
         return views
 
     def views(self, user_id: str, rows: Sequence[tuple[Any, ...]]) -> list[Conversation]:
-        """The conversations of rows of `conversation_views.sql`."""
+        """Return the conversations of rows of `conversation_views.sql`."""
         if not rows:
             return []
         own, now = _own(user_id, rows[0][_OWN_PROFILE]), datetime.now(UTC)
@@ -97,7 +97,7 @@ class ConversationViews:
             return None
         read_seq, read_at, delivered_seq, delivered_at, own_read_at, own_delivered_at = marks
         if sender_id != own.id:
-            # From the other participant, or from the system, whose messages have both for receivers.
+            # The message is from the other participant, or from the system, whose messages both participants receive.
             receipt = _receipt(own_read_at, own_delivered_at)
         else:
             receipt = _receipt(read_at if read_seq == seq else None, delivered_at if delivered_seq == seq else None)
@@ -105,7 +105,7 @@ class ConversationViews:
 
 
 def _own(user_id: str, text: str | None) -> Sender:
-    """The asking user's profile, of its JSON."""
+    """Return the requesting user's profile, from its JSON."""
     return sender_of(user_id, None, None, None) if text is None else _profile_decoder.decode(text).sender()
 
 

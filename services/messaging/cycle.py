@@ -1,4 +1,4 @@
-"""A cycle takes batches of commands through the stores, and then sends what came of them to everyone concerned."""
+"""A cycle applies batches of commands to the stores, and then sends the results to everyone concerned."""
 
 import time
 import uuid
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class Cycle:
-    """Stores batches of commands, fans out their events, and publishes what other services must know, in this order."""
+    """Stores batches of commands, fans out their events, and publishes events for other services, in this order."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class Cycle:
         self._failpoints = failpoints
 
     async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
-        """Handle `batches` in order, as part of a trace. Can be run again with the same ones after any failure.
+        """Handle `batches` in order, as part of a trace. After any failure it can be run again with the same batches.
 
-        When another replica has announced a later change of one of the messages, all are read again: stored commands are
-        repetitions then, and show what stands.
+        When another replica has announced a later change of one of the messages, everything is handled again: stored commands
+        then count as repetitions, and their events show the current state.
         """
         while True:
             try:
@@ -86,7 +86,7 @@ class Cycle:
         await self.publish(effects, trace)
 
     async def publish(self, effects: CycleEffects, trace: str | None = None) -> None:
-        """Send what came of stored commands to everyone concerned. Raises RedisError; repeating it does no harm."""
+        """Send the results of stored commands to everyone concerned. Raises RedisError; repeating it is harmless."""
         started = time.monotonic()
         with span("messaging.fanout", "client", trace):
             undelivered, ended = await self._fanout.deliver(effects)
@@ -110,15 +110,16 @@ class Cycle:
             )
 
     async def _unfinished(self, batches: Sequence[CommandBatch]) -> Sequence[CommandBatch]:
-        """Those batches that were not processed completely before."""
+        """Return the batches that were not processed completely before."""
         if not any(batch.again for batch in batches):
             return batches
         known = await self._fanout.processed.find(batch for batch in batches if batch.again)
         return [batch for batch in batches if (batch.gateway_id, batch.batch_id) not in known]
 
     async def _handle(self, statement: Statement, effects: CycleEffects) -> None:
-        """Handle the commands of one statement. If it fails for good, handle them one by one: a bad command must not fail
-        its neighbours.
+        """Handle the commands of one statement.
+
+        If it fails permanently, handle them one by one, so that one bad command doesn't fail the others.
         """
         try:
             await self._apply(statement, effects)
@@ -155,7 +156,7 @@ class Cycle:
 
 
 def _name(traced: "Span", batches: Sequence[CommandBatch], effects: CycleEffects) -> None:
-    """Say on a span which users, conversations and messages it is about."""
+    """Record on a span the users, conversations and messages that it is about."""
     commands = [command for batch in batches for command in batch.commands]
     name_ids(
         traced,
@@ -166,6 +167,6 @@ def _name(traced: "Span", batches: Sequence[CommandBatch], effects: CycleEffects
 
 
 def _mark_again(batches: Iterable[CommandBatch]) -> None:
-    """From now on, these batches may be stored."""
+    """Mark these batches as possibly stored."""
     for batch in batches:
         batch.again = True

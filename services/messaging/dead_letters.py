@@ -1,4 +1,4 @@
-"""Dead letters: batches that can't be handled are kept in a queue of their own, with the reason, for an operator."""
+"""Dead letters: batches that can't be handled go to a queue of their own, with the reason, for an operator."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from shared.rabbitmq import Delivery, Publisher, acknowledge, dead_letter
 
 WAIT_SECONDS: Final = 5.0
 MAX_WAITS: Final = 720
-"""An hour, which an upgrade may take."""
+"""One hour in all, because a rolling upgrade may take that long."""
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +22,9 @@ class DeadLetters:
         self._publisher = publisher
 
     async def hand_on(self, message: Delivery) -> bool:
-        """Let a newer replica have a batch with commands that this version doesn't know, after a wait. False: it was handed on
-        so often that there is none.
+        """Leave a batch with commands that this version doesn't know to a newer replica, after a wait.
+
+        False when that was done so often that there can be none.
         """
         waits = int(message.headers.get(WAITS_HEADER, 0)) + 1
         if waits > MAX_WAITS:

@@ -1,4 +1,4 @@
-"""Failpoints: steps where a test makes the process die, to show that nothing is lost or doubled. Off in production."""
+"""Failpoints: steps at which a test kills the process, to show that nothing is lost or duplicated. Off in production."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """A step of a cycle, right after which the process can be killed."""
+    """A step of a cycle. The process can be killed right after it."""
 
     BEFORE_COMMIT = "before_commit"
     AFTER_COMMIT = "after_commit"
@@ -21,6 +21,6 @@ class Failpoints:
         self._chosen = chosen
 
     def reach(self, point: Failpoint) -> None:
-        """The cycle has reached this point."""
+        """Kill the process if this is the chosen point."""
         if point is self._chosen:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -59,10 +59,10 @@ class Handlers:
         self._directory = directory
         self.changes = ChangeHandlers(changes)
         self.announcer: ConversationAnnouncer | None = None
-        """Set by whoever has the fan-out, through which it announces."""
+        """Set by `app`, because it needs the fan-out."""
 
     def refuse_rejected(self, batches: Iterable[CommandBatch], effects: CycleEffects) -> None:
-        """Answer what moderation rejected, with its reason."""
+        """Answer commands that moderation rejected, with its reason."""
         for batch in batches:
             for command in batch.commands:
                 if isinstance(command, SendMessage | EditMessage) and command.rejected is not None:
@@ -70,9 +70,9 @@ class Handlers:
                     effects.refuse(requester, ErrorCode.NOT_ALLOWED, reference_of(command), command.rejected)
 
     async def send(self, requests: Sequence[Request[SendMessage]], effects: CycleEffects) -> list[Appended]:
-        """Append messages and announce them. A repeated message is answered to its sender alone.
+        """Append messages and announce them.
 
-        Returns what became of each.
+        A repeated message is answered only to its sender. Returns the result of each.
         """
         with metrics.APPEND_SECONDS.time():
             appended = await self._messages.append(
@@ -112,7 +112,7 @@ class Handlers:
     async def mark(self, requests: Sequence[Request[MarkRead | MarkDelivered]], effects: CycleEffects) -> None:
         """Move marks, one for each (conversation, user), and announce the moves.
 
-        For a redelivered batch they are announced even where nothing moves now.
+        For a redelivered batch, marks are announced even when they don't move now.
         """
         requests = await self._bound(requests)
         marks: dict[tuple[str, str], Mark] = {}
@@ -141,7 +141,7 @@ class Handlers:
     async def _bound(
         self, requests: Sequence[Request[MarkRead | MarkDelivered]]
     ) -> Sequence[Request[MarkRead | MarkDelivered]]:
-        """`requests`, in which a late «read all» is bounded by what its reader could see when it was asked for."""
+        """Return `requests` with a late «read all» limited to the messages that its reader could see when it was sent."""
         late = {
             place: (command.conversation_id, command.at_ms)
             for place, (_, _, command) in enumerate(requests)
@@ -156,7 +156,7 @@ class Handlers:
         return bounded
 
     async def block(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:
-        """Block or unblock by username: the users side by side, each user's commands in order."""
+        """Block or unblock by username: different users concurrently, each user's commands in order."""
         by_user: dict[str, list[Request[SetBlock]]] = {}
         for request in requests:
             by_user.setdefault(request[2].user_id, []).append(request)
@@ -188,7 +188,7 @@ class Handlers:
         metrics.count_verdicts("block", ("repeated" if not block.changed else "set" if block.active else "lifted",))
 
     async def announce(self, effects: CycleEffects) -> None:
-        """Announce the conversations whose settings changed by themselves, to the users whose settings these are."""
+        """Announce conversations that a message changed (such as unarchived ones) to the users whose settings changed."""
         if self.announcer is not None:
             for user_id, conversation_id in effects.conversations:
                 await self.announcer.updated(user_id, conversation_id)
@@ -201,8 +201,10 @@ class Handlers:
     async def _read(
         self, requests: Sequence[Request[SendMessage]], appended: Sequence[Appended], *, for_receivers: bool = False
     ) -> dict[tuple[str, int], tuple[Message, int]]:
-        """(conversation, seq) → the message as it stands, and the version of its conversation: for messages that were sent
-        again, and for replies, whose quotes only the store knows. Each side sees no quote of what it has cleared.
+        """Return (conversation, seq) → (the current message, its conversation's version).
+
+        It reads messages that were sent again, and replies, whose quotes only the store knows. Neither side sees a quote of
+        messages that it has cleared.
         """
         places = [
             (result.receiver_id if for_receivers else send.user_id, send.conversation_id, result.seq)
@@ -216,8 +218,9 @@ class Handlers:
 
 
 def unannounced_places(requests: Sequence[Request[SendMessage]], appended: Sequence[Appended]) -> set[tuple[str, int]]:
-    """(conversation, seq) of messages that must be announced to their receivers although they were stored before: their batch
-    was redelivered. While a block stands, nothing is announced.
+    """Return (conversation, seq) of messages that were stored before and must still be announced to their receivers.
+
+    That is so when their batch was redelivered. While a block is in force, nothing is announced.
     """
     unannounced, stored_now = set(), set()
     for (batch, _, send), result in zip(requests, appended, strict=True):
@@ -229,14 +232,17 @@ def unannounced_places(requests: Sequence[Request[SendMessage]], appended: Seque
 
 
 def changed_by_itself(batch: CommandBatch, send: SendMessage, result: Appended) -> Sequence[str]:
-    """Users whose settings of the conversation this message changed. A redelivered batch may have changed them before."""
+    """Return the users whose settings of the conversation this message changed.
+
+    A redelivered batch may have changed them before.
+    """
     if result.verdict == "repeated" and batch.again:
         return send.user_id, result.receiver_id
     return result.unarchived or ()
 
 
 def merge(mark: Mark, command: MarkRead | MarkDelivered) -> Mark:
-    """The mark that covers both `mark` and `command`."""
+    """Return the mark that covers both `mark` and `command`."""
     if isinstance(command, MarkDelivered):
         return mark._replace(delivered_to=max(mark.delivered_to or 0, command.seq))
     seq = EVERYTHING if command.seq is None else command.seq

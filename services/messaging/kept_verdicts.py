@@ -1,7 +1,7 @@
 """Verdicts of the moderation hook, kept for a day under the message's idempotency key, so that a retry gets the same one.
 
-What a verdict says (a reason, a replacement) is sealed with a key that only the message itself gives: who sends it again can
-open it, and once the message is deleted nobody can.
+The text of a verdict (a reason, a replacement) is encrypted with a key that is derived from the message. So a sender who repeats
+the message can read it, and once the message is deleted nobody can.
 """
 
 import base64
@@ -27,7 +27,7 @@ Asked = tuple[Moderated, str]
 
 
 class Decision(msgspec.Struct, array_like=True, frozen=True):
-    """What is to be done with a message. `reason` is for its sender."""
+    """What to do with a message. `reason` is for its sender."""
 
     action: Literal["allow", "reject", "replace"]
     reason: str | None = None
@@ -35,7 +35,7 @@ class Decision(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Entry(msgspec.Struct, array_like=True, frozen=True):
-    """A decision in Redis. `body`: hash of what it was given for; `sealed`: the decision, empty for «allow»."""
+    """A decision in Redis. `body`: hash of the content that was judged; `sealed`: the encrypted decision, empty for «allow»."""
 
     body: bytes
     sealed: bytes = b""
@@ -53,7 +53,7 @@ class KeptVerdicts:
         self._partitions = partitions
 
     async def find(self, asked: Sequence[Asked]) -> list[Decision | None]:
-        """The decisions that were made before for the same keys and contents."""
+        """Return the earlier decisions for the same keys and contents, or None."""
         found: list[Decision | None] = [None] * len(asked)
         for index, places in self._by_partition(asked).items():
             partition = self._partitions.at(index)
@@ -64,7 +64,7 @@ class KeptVerdicts:
         return found
 
     async def keep(self, asked: Sequence[Asked], decisions: Sequence[Decision]) -> None:
-        """Keep a decision on each."""
+        """Store a decision on each."""
         for index, places in self._by_partition(asked).items():
             partition = self._partitions.at(index)
             entries: list[str | bytes] = []
@@ -73,7 +73,7 @@ class KeptVerdicts:
             await _KEEP(partition, str(KEPT_SECONDS), *entries)
 
     def _by_partition(self, asked: Sequence[Asked]) -> dict[int, list[int]]:
-        """Index of a partition → places in `asked`."""
+        """Return index of a partition → indexes in `asked`."""
         places: dict[int, list[int]] = defaultdict(list)
         for place, (command, _) in enumerate(asked):
             places[self._partitions.index_of(command.conversation_id)].append(place)
@@ -92,7 +92,7 @@ def _seal(decision: Decision, command: Moderated) -> _Entry:
 
 
 def _open(text: bytes | None, command: Moderated) -> Decision | None:
-    """The decision of an entry; None when there is none, or it was made of another content."""
+    """Return the decision of an entry; None when there is none, or it was about another content."""
     if text is None:
         return None
     entry, body = _entry_decoder.decode(text), _body(command)
@@ -110,7 +110,7 @@ def _hash(purpose: bytes, body: bytes) -> bytes:
 
 
 def _body(command: Moderated) -> bytes:
-    """What tells a repetition from a different message with the same key."""
+    """Return a hash that distinguishes a repetition from a different message with the same key."""
     parts: tuple[Any, ...] = (command.content,)
     if isinstance(command, SendMessage):
         parts = (command.type, command.content, command.media, command.metadata, command.reply_to)

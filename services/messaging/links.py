@@ -36,7 +36,7 @@ class Links:
         )
 
     def start(self, supervisor: Supervisor) -> None:
-        """Keep all connections."""
+        """Open all connections, and keep them open."""
         supervisor.start("publisher", self.publisher.run())
         supervisor.start("commands link", self.commands.run())
         supervisor.start("changes link", self.changes.run())
@@ -44,6 +44,6 @@ class Links:
         supervisor.start("requests link", self.requests.run())
 
     async def check(self) -> None:
-        """Raises BrokerUnavailable unless messages can come and go."""
+        """Raise BrokerUnavailable unless messages can be published and consumed."""
         if not all(link.ready for link in (self.publisher, self.commands, self.changes, self.signals)):
             raise BrokerUnavailable("not consuming")

@@ -1,4 +1,4 @@
-"""Every metric of messaging. Counted once a cycle, never for each message; label values are looked up at import."""
+"""Every metric of messaging. They are updated once a cycle, never for each message; label values are looked up at import."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable
@@ -20,7 +20,9 @@ CYCLE_SECONDS = Histogram(
 STATEMENT_SECONDS = Histogram(
     "chat_messaging_statement_seconds", "A round trip to PostgreSQL.", ["statement"], buckets=_SECONDS
 )
-FANOUT_SECONDS = Histogram("chat_messaging_fanout_seconds", "One delivery of an effects by Redis.", buckets=_SECONDS)
+FANOUT_SECONDS = Histogram(
+    "chat_messaging_fanout_seconds", "One delivery of a cycle's effects by Redis.", buckets=_SECONDS
+)
 QUEUE_SECONDS = Histogram(
     "chat_messaging_queue_seconds", "How long the oldest delivery of a cycle waited in this process.", buckets=_SECONDS
 )
@@ -63,6 +65,6 @@ BLOCK_SECONDS: Final = STATEMENT_SECONDS.labels("block")
 
 
 def count_verdicts(kind: str, verdicts: Iterable[str]) -> None:
-    """Count what became of the commands of one statement."""
+    """Count the verdicts of one statement's commands."""
     for verdict, count in Tally(verdicts).items():
         COMMANDS.labels(kind, verdict).inc(count)

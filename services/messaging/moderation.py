@@ -26,7 +26,7 @@ from shared.webhooks.signatures import Signer
 log = structlog.get_logger(__name__)
 
 SECONDS: Final = 0.3
-"""The longest that a batch waits for the hook, its turn included."""
+"""Longest time that a batch waits for the hook, including the wait for its turn."""
 MOST_AT_ONCE: Final = 8
 MOST_ANSWER_BYTES: Final = 4 * 1024 * 1024
 MOST_REASON_CHARACTERS: Final = 500
@@ -35,7 +35,7 @@ REJECTED_REASON: Final = "This message is not allowed"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the hook says of one message."""
+    """The hook's verdict on one message."""
 
     id: str
     action: Literal["allow", "reject", "replace"]
@@ -48,7 +48,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class Moderator:
-    """The hook at `url`. `rejects_failures`: what a time-out, an error or a missing verdict means."""
+    """Asks the hook at `url`. `rejects_failures`: whether a time-out, an error or a missing verdict rejects the message."""
 
     def __init__(self, url: str, signer: Signer, partitions: Partitions, *, rejects_failures: bool) -> None:
         self._url = URL(url)
@@ -60,11 +60,11 @@ class Moderator:
 
     @staticmethod
     def concerns(batch: CommandBatch) -> bool:
-        """True when the hook has a say in something of the batch."""
+        """Return True when the batch has something that the hook must judge."""
         return any(isinstance(command, SendMessage | EditMessage) for command in batch.commands)
 
     async def judge(self, batch: CommandBatch) -> None:
-        """Ask about the batch's messages and edits; mark those that are rejected, and put in what replaces others."""
+        """Ask about the batch's messages and edits. Marks rejected ones, and puts replacements into others."""
         asked = [
             (command, key_of(batch, place, command))
             for place, command in enumerate(batch.commands)
@@ -82,7 +82,7 @@ class Moderator:
                 _apply(command, verdict)
 
     def fail(self, batch: CommandBatch) -> None:
-        """Do with all of a batch what a failure means."""
+        """Treat a whole batch as if the hook had failed."""
         for command in batch.commands:
             if isinstance(command, SendMessage | EditMessage):
                 _apply(command, self._on_failure)
@@ -93,7 +93,7 @@ class Moderator:
             await self._session.close()
 
     async def _ask(self, commands: Sequence[Moderated]) -> list[Decision]:
-        """The hook's verdict on each; that of a failure where it has none."""
+        """Return the hook's decision on each; a missing one counts as a failure."""
         names = [str(uuid4()) for _ in commands]
         try:
             async with asyncio.timeout(SECONDS), self._places:
@@ -136,7 +136,7 @@ def _apply(command: Moderated, verdict: Decision) -> None:
 
 
 def _fits(command: Moderated, content: str | None) -> bool:
-    """A replacement obeys the rules of a content: else it counts as a failure."""
+    """Return whether a replacement is a valid content. If not, it counts as a failure."""
     if content is None or len(content) > limits.MAX_CONTENT_CHARACTERS or "\0" in content:
         return False
     if isinstance(command, EditMessage):
@@ -150,7 +150,7 @@ def _bytes(text: str | None) -> bytes | None:
 
 
 def _shown(name: str, command: Moderated) -> dict[str, Any]:
-    """A message as the hook sees it."""
+    """Return a message as it is sent to the hook."""
     shown: dict[str, Any] = {
         "id": name,
         "conversationId": command.conversation_id,
@@ -170,7 +170,7 @@ def _shown(name: str, command: Moderated) -> dict[str, Any]:
 
 
 def moderator_of(settings: Settings, partitions: Partitions) -> Moderator | None:
-    """The hook that `settings` name, if any."""
+    """Return the moderator for the hook in `settings`, if there is one."""
     if settings.moderation_url is None:
         return None
     signer = Signer(settings.signing_secrets)

@@ -1,4 +1,4 @@
-"""Passes changed profiles on to presence, which tells friends and partners. Whoever changed them: see decision 22."""
+"""Passes changed profiles on to presence, which tells friends and partners. Several services change profiles: see decision 22."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 PERIOD_SECONDS: Final = 1.0
 CHANGES_AT_ONCE: Final = 50
 PARTNERS: Final = 200
-"""Partners of the most recently active conversations who are told."""
+"""How many partners of the most recently active conversations are told."""
 
 
 class ProfileChanges:

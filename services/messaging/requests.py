@@ -1,4 +1,4 @@
-"""A command as a request of one connection: where its answer goes, and how an error names it."""
+"""A command as a request of one connection: who gets the answer, and its idempotency key."""
 
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -6,7 +6,7 @@ from shared.protocol.relay import Command, CommandBatch, EditMessage, SendMessag
 
 C = TypeVar("C")
 Request: TypeAlias = tuple[CommandBatch, int, C]
-"""A command with the batch that it came in, and its place there."""
+"""(batch, index of the command in it, the command)."""
 
 
 class Requester(NamedTuple):
@@ -17,13 +17,13 @@ class Requester(NamedTuple):
 
 
 def requester_of(batch: CommandBatch, command: Command) -> Requester:
-    """The connection that a command of this batch came from."""
+    """Return the connection that a command of this batch came from."""
     return Requester(batch.gateway_id, command.connection_id)
 
 
 def key_of(batch: CommandBatch, place: int, command: SendMessage | EditMessage) -> str:
-    """The idempotency key of a send or an edit: its `tempId`, or else its place in its batch.
+    """Return the idempotency key of a send or an edit: its `tempId`, or the gateway id, batch id and index.
 
-    Gateways take a new random id at each start, so that no client can guess the second kind.
+    Gateways take a new random id at each start, so no client can guess the second kind.
     """
     return command.temp_id or f"{batch.gateway_id}/{batch.batch_id}/{place}"

@@ -1,4 +1,4 @@
-"""Deletes messages that are older than `CHAT_RETENTION_DAYS`, a bounded batch after the other, behind live traffic."""
+"""Deletes messages that are older than `CHAT_RETENTION_DAYS`, in bounded batches, slowly enough not to delay live traffic."""
 
 import asyncio
 import time
@@ -18,16 +18,16 @@ from shared.retry import retry_until_available
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS: Final = 1.0
-"""Between two looks whether a round is due."""
+"""Pause between two checks whether a round is due."""
 PAUSE_SHARE: Final = 2.0
-"""After each step it rests for so many times as long as the step took: a third of one connection's time at most."""
+"""After each step it pauses for this many times the step's duration, so it uses at most a third of one connection's time."""
 SHORTEST_PAUSE_SECONDS: Final = 0.005
 
 _FORGET_LATEST: Final = Script("services.messaging.stores", "forget_latest")
 
 
 class Retention:
-    """The work of one replica. What it did is not undone by a crash: the next step, on any replica, goes on from there."""
+    """The work of one replica. After a crash, the next step on any replica continues from the last commit."""
 
     def __init__(
         self, expiry: Expiry, partitions: Partitions, fanout: Fanout, announcer: ConversationAnnouncer
@@ -39,7 +39,7 @@ class Retention:
         self._eraser = InboxEraser(partitions)
 
     async def run(self) -> None:
-        """Work. Never returns."""
+        """Delete expired messages. Never returns."""
         while True:
             started = time.monotonic()
             worked = await retry_until_available("retention", self.step)
@@ -65,7 +65,7 @@ class Retention:
         return not step.ended
 
     async def _follow(self, expired: Expired) -> None:
-        """Take the messages out of Redis, and tell those whose unread counts fell."""
+        """Remove the messages from Redis, and tell users whose unread counts fell."""
         conversation_id = expired.conversation_id
         gone = [DeletedMessage(conversation_id, seq, expired.at, expired.user_ids) for seq in expired.recent]
         await self._eraser.erase(gone)

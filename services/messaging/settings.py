@@ -13,7 +13,7 @@ from shared.webhooks.settings import SigningSettings
 
 
 class Settings(UploadSettings, SigningSettings):
-    """What messaging reads from the environment."""
+    """The settings of messaging."""
 
     moderation_url: AnyHttpUrl | None = Field(
         None, description="Hook that is asked about messages and edits before they are stored. Unset: nobody is asked."

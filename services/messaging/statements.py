@@ -1,4 +1,4 @@
-"""Cuts the commands of a cycle into lists that one handler call takes, so that each conversation keeps its order."""
+"""Splits the commands of a cycle into lists for one handler call each, so that each conversation keeps its order."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
@@ -21,11 +21,11 @@ Statement: TypeAlias = list[Request[Command]]
 
 _MARKS: Final = frozenset({MarkRead, MarkDelivered})
 _ORDER: Final[dict[type[Any], int]] = {SendMessage: 0, EditMessage: 1, DeleteMessage: 2, SetReaction: 3}
-"""Which kind goes first in a round."""
+"""The order of kinds in a round."""
 
 
 def segments(batches: Iterable[CommandBatch]) -> Iterator[Statement]:
-    """The commands of `batches`, in order, cut wherever changes of blocks begin or end."""
+    """Yield the commands of `batches`, in order, split wherever changes of blocks begin or end."""
     segment: Statement = []
     for batch in batches:
         for place, command in enumerate(batch.commands):
@@ -42,8 +42,9 @@ def segments(batches: Iterable[CommandBatch]) -> Iterator[Statement]:
 def statements(segment: Statement) -> Iterator[Statement]:
     """Split a segment into what one handler call can do.
 
-    Marks come first: whoever read «all» had not seen what is sent in the same cycle. Then the commands about each conversation
-    keep their order, in as few rounds of sends, edits, deletions and reactions as that takes: almost always one.
+    Marks come first, because a user who read «all» had not seen messages that are sent in the same cycle. The other commands
+    about each conversation keep their order, in as few rounds of sends, edits, deletions and reactions as possible: almost always
+    one.
     """
     if type(segment[0][2]) is SetBlock:
         return iter((segment,))
@@ -66,5 +67,5 @@ def _rounds(requests: Statement) -> list[Statement]:
 
 
 def _next_phase(earliest: int, kind: int) -> int:
-    """The first phase of this kind that is not before `earliest`. Each round has one phase of each kind."""
+    """Return the first phase of this kind that is not before `earliest`. Each round has one phase of each kind."""
     return earliest + (kind - earliest) % len(_ORDER)

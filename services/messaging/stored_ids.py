@@ -1,4 +1,4 @@
-"""Names what was stored, for traces and debug lines: how one message is followed (docs/operations.md, «Follow one message»)."""
+"""Records ids of stored messages in traces and debug lines (docs/operations.md, «Follow one message»)."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ STORED = ("new", "repeated")
 
 
 def note_stored(requests: Sequence[Request[SendMessage]], appended: Sequence[Appended], effects: CycleEffects) -> None:
-    """Keep the ids of appended messages with the cycle when it is traced, and log them where debug lines are wanted.
+    """Keep the ids of appended messages with the cycle when it is traced, and log them when debug lines are on.
 
-    Without either it does nothing: sends must not get dearer.
+    Without either it does nothing, so that sends don't cost more.
     """
     logs = debugging()
     if not (logs or effects.trace):

@@ -1,3 +1,5 @@
-"""From what a cycle did to what clients get: `event_builders` make events, `cycle_effects` collects them, `fanout` delivers
-them through Redis, `outgoing_events` publishes what other services must know.
+"""From the results of a cycle to events for clients.
+
+`event_builders` makes events, `cycle_effects` collects them, `fanout` delivers them through Redis, and `outgoing_events`
+publishes events for other services.
 """

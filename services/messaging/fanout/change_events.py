@@ -1,7 +1,7 @@
-"""Builds the events of changed messages, from what the stores answered.
+"""Builds the events of changed messages from the stores' results.
 
-A change goes to all devices of both participants. A repeated command is answered to the devices of its user alone, unless its
-batch was redelivered: then nobody may have heard of the change. While a block stands, the other side hears nothing.
+A change goes to all devices of both participants. A repeated command is answered only to the devices of its user, unless its
+batch was redelivered: then the change may not have been announced yet. While a block is in force, the other side gets nothing.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from shared.protocol.server import MessageDeleted, MessageUpdated, ReactionUpdat
 
 
 class Audience(NamedTuple):
-    """Who hears of a change: the user of the command, and the other participant if `other` is true."""
+    """Who is told of a change: the user of the command, and the other participant if `other` is true."""
 
     user_id: str
     other_id: str
@@ -28,13 +28,13 @@ class Audience(NamedTuple):
 
 
 def audience_of(command: Change, result: Edited | Deleted | Reacted, *, again: bool) -> Audience:
-    """Who hears of this result. `again`: the batch was redelivered."""
+    """Return who is told of this result. `again`: the batch was redelivered."""
     changed = result.verdict != "repeated"
     return Audience(command.user_id, result.other_id, (changed or again) and not result.blocked)
 
 
 def add_message_updated(effects: CycleEffects, edit: EditMessage, edited: Edited, *, again: bool) -> None:
-    """`message.updated`, with the content as it stands."""
+    """Add `message.updated`, with the current content."""
     audience = audience_of(edit, edited, again=again)
     edited_at = None if edited.edited_at is None else instant(edited.edited_at)
     payload = MessageUpdatedPayload(edit.conversation_id, edit.seq, edited.content, edited_at)
@@ -49,7 +49,7 @@ def add_message_updated(effects: CycleEffects, edit: EditMessage, edited: Edited
 
 
 def add_message_deleted(effects: CycleEffects, delete: DeleteMessage, deleted: Deleted, *, again: bool) -> None:
-    """`message.deleted`. The receiver's counts change even when a block hides the event."""
+    """Add `message.deleted`. The receiver's counts change even when a block hides the event."""
     audience = audience_of(delete, deleted, again=again)
     conversation_id, seq, version = delete.conversation_id, delete.seq, deleted.version
     payload = MessageDeletedPayload(conversation_id, seq, instant(deleted.deleted_at))
@@ -65,7 +65,7 @@ def add_message_deleted(effects: CycleEffects, delete: DeleteMessage, deleted: D
 
 
 def add_reaction_updated(effects: CycleEffects, reaction: SetReaction, reacted: Reacted, *, again: bool) -> None:
-    """`reaction.updated`, with what stands."""
+    """Add `reaction.updated`, with the current reaction."""
     audience = audience_of(reaction, reacted, again=again)
     payload = ReactionUpdatedPayload(
         reaction.conversation_id,
@@ -103,7 +103,7 @@ def _add(
     temp_id: str | None,
     version: int,
 ) -> None:
-    """Add an event for everyone in the audience; with the `tempId` of the command for its user."""
+    """Add an event for everyone in the audience. The command's user gets it with the command's `tempId`."""
     own = payload if temp_id is None else msgspec.structs.replace(payload, temp_id=temp_id)
     effects.events_for(audience.user_id).add(open_event(event(own)), NOBODY, version)  # type: ignore[arg-type]
     if audience.other:

@@ -1,4 +1,4 @@
-"""Announces what a user has set of a conversation, or that it was cleared, to all of the user's own connections."""
+"""Announces a user's settings of a conversation, or that it was cleared, to all of that user's connections."""
 
 import asyncio
 from typing import Final
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS: Final = 5
 DELIVERY_SECONDS: Final = 2.0
-"""How long a message that is stored may be on its way to inboxes; one that takes longer is of a replica that died."""
+"""Longest time between storing a message and its delivery to inboxes. If it takes longer, the replica has died."""
 
 _FORGET_HISTORY: Final = Script("services.messaging.fanout", "forget_history")
 
@@ -39,9 +39,9 @@ class ConversationAnnouncer:
         self._partitions = partitions
 
     async def updated(self, user_id: str, conversation_id: str) -> Conversation | None:
-        """Announce the conversation as it stands. Returns it, or None when the conversation is not the user's.
+        """Announce the current state of the conversation, and return it. None when the user isn't a participant.
 
-        When the settings changed again meanwhile, it is announced again: the last event always says what stands.
+        When the settings changed again meanwhile, they are announced again, so that the last event always has the current state.
         """
         view = await self._views.find(user_id, conversation_id)
         for _ in range(ATTEMPTS):
@@ -57,7 +57,7 @@ class ConversationAnnouncer:
         return view
 
     async def cleared(self, user_id: str, conversation_id: str, cleared: Cleared) -> None:
-        """Announce that everything up to a seq is hidden, and take that out of the inbox: no replay shows it."""
+        """Announce that everything up to a seq is hidden, and remove it from the inbox, so that no replay shows it."""
         await self._counts.clear(user_id, conversation_id, cleared.version)
         await self._wait_for_delivery(conversation_id, cleared.seq)
         event = open_event(ConversationCleared(ConversationClearedPayload(conversation_id, cleared.seq)))
@@ -67,7 +67,10 @@ class ConversationAnnouncer:
         await self._fanout.deliver(effects)
 
     async def _wait_for_delivery(self, conversation_id: str, seq: int) -> None:
-        """Wait until the messages up to `seq` are in the inboxes. Nothing is known of conversations that rested for long."""
+        """Wait until messages up to `seq` are in the inboxes.
+
+        Without recent messages, Redis has no entry to wait for.
+        """
         partition = self._partitions.of(conversation_id)
         key = partition.key(keys.DELIVERED, conversation_id)
         pause, waited = 0.005, 0.0

@@ -1,4 +1,4 @@
-"""All that one cycle does to the outside: events by user, answers by connection, completions by gateway."""
+"""The effects of one cycle: events by user, answers by connection, completions by gateway."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ class CycleEffects:
         self.trace = trace
         self.partitions = [PartitionEffects(trace, partitions.at(index).key) for index in range(len(partitions))]
         self.message_ids: list[str] = []
-        """Of what was appended; kept only where traces or debug lines are made of it."""
+        """Ids of appended messages. Collected only when traces or debug lines need them."""
         self.connection_events: list[str] = []
         self.completed: list[str | int] = []
         self.blocks: list[BlockChanged] = []
@@ -29,11 +29,11 @@ class CycleEffects:
 
     @property
     def has_more(self) -> bool:
-        """True when something is left to do after fan-out: for blocks, for inboxes, or for settings of conversations."""
+        """Return True when something is left to do after fan-out: for blocks, inboxes, or settings of conversations."""
         return bool(self.blocks or self.deleted or self.conversations)
 
     def take_conversations(self) -> list[PartitionEffects]:
-        """Move the latest messages and their changes, and nothing else, into new partition effects, which are returned."""
+        """Move only the latest messages and their changes into new partition effects, and return these."""
         conversations = [PartitionEffects(self.trace, partition.key) for partition in self.partitions]
         for taken, partition in zip(conversations, self.partitions, strict=True):
             taken.latest, partition.latest = partition.latest, {}
@@ -41,20 +41,20 @@ class CycleEffects:
         return conversations
 
     def partition_of(self, name: str) -> PartitionEffects:
-        """The effects on the server that holds the keys of a user or a conversation."""
+        """Return the effects on the partition that holds the keys of a user or a conversation."""
         return self.partitions[self._index_of(name)]
 
     def events_for(self, user_id: str) -> UserEvents:
-        """The events of this user."""
+        """Return the events of this user."""
         return self.partitions[self._index_of(user_id)].events_for(user_id)
 
     def refuse(self, requester: Requester, code: ErrorCode, ref: ErrorReference, message: str | None = None) -> None:
-        """Answer a command with an error, and its default message unless one is given."""
+        """Answer a command with an error. Without `message`, the code's default message is used."""
         text = json_encoder.encode(error_event(code, message, ref=ref)).decode()
         self.connection_events += (requester.gateway_id, requester.connection_id, text, "")
 
     def answer(self, requester: Requester, user_id: str, event: msgspec.Struct) -> None:
-        """Answer a command with an event, which the user's other connections get too."""
+        """Answer a command with an event, and send it to the user's other connections too."""
         self.connection_events += (
             requester.gateway_id,
             requester.connection_id,
@@ -63,5 +63,5 @@ class CycleEffects:
         )
 
     def complete(self, gateway_id: str, batch_id: int) -> None:
-        """All commands of the batch are answered."""
+        """Report to its gateway that all commands of the batch are answered."""
         self.completed += (gateway_id, batch_id)

@@ -1,4 +1,4 @@
-"""Builds the events that a cycle sends, from what the stores answered."""
+"""Builds the events that a cycle sends from the stores' results."""
 
 from typing import Final
 
@@ -39,21 +39,21 @@ from shared.protocol.server import (
 
 _BEFORE_BRACE: Final = -1
 _BEFORE_TOTAL: Final = -len("0}}}")
-"""Where fan-out continues an event: before its last brace, or before its unread total (0 until then)."""
+"""Where fan-out cuts an event to continue it: before its last brace, or before its unread total (which is 0 until then)."""
 
 
 def open_event(event: msgspec.Struct) -> bytes:
-    """The event's JSON without its last brace."""
+    """Return the event's JSON without its last brace."""
     return json_encoder.encode(event)[:_BEFORE_BRACE]
 
 
 def counted_event(event: MessageNew | MessageReadAck | MessageDeleted) -> bytes:
-    """The JSON of an event that ends with an unread total, without the total and what is behind it."""
+    """Return the JSON of an event up to its unread total, which is its last field."""
     return json_encoder.encode(event)[:_BEFORE_TOTAL]
 
 
 def message_of(send: SendMessage, appended: Appended) -> Message:
-    """A message that was just appended, without its sender."""
+    """Return a message that was just appended, without its sender."""
     media = appended.media or send.media
     return Message(
         id=appended.message_id,
@@ -72,7 +72,7 @@ def message_of(send: SendMessage, appended: Appended) -> Message:
 
 
 def add_message_sent(effects: CycleEffects, send: SendMessage, message: Message, version: int) -> None:
-    """`message.sent` to its sender. `version`: of the conversation when the message was read."""
+    """Add `message.sent` for the sender. `version`: the conversation's when the message was read."""
     text = open_event(MessageSent(MessageSentPayload(send.temp_id, message)))
     effects.events_for(send.user_id).add(text, NOBODY, version)
 
@@ -80,7 +80,7 @@ def add_message_sent(effects: CycleEffects, send: SendMessage, message: Message,
 def add_message_new(
     effects: CycleEffects, send: SendMessage, appended: Appended, message: Message, unread: int
 ) -> None:
-    """`message.new` to its receiver, who has `unread` messages in the conversation now."""
+    """Add `message.new` for the receiver, who now has `unread` messages in the conversation."""
     sender_id, receiver_id, conversation_id = send.user_id, appended.receiver_id, send.conversation_id
     new = MessageNew(MessageNewPayload(with_sender(message, appended), Unread(unread, 0)))
     count = Count(conversation_id, unread, appended.version)
@@ -93,14 +93,14 @@ def add_message_new(
 
 
 def with_sender(message: Message, appended: Appended) -> Message:
-    """The message with its sender's profile. A sender whose name was never seen is named by the id."""
+    """Return the message with its sender's profile. A sender whose name is unknown is named by the id."""
     sender_id = message.sender_id or ""
     sender = sender_of(sender_id, appended.username, appended.display_name, appended.avatar)
     return msgspec.structs.replace(message, sender=sender)
 
 
 def add_read_ack(effects: CycleEffects, read: MarkRead, marked: Marked) -> None:
-    """`message.read_ack` to every device of the reader."""
+    """Add `message.read_ack` for every device of the reader."""
     payload = MessageReadAckPayload(
         read.conversation_id, instant(marked.read_at), marked.read_seq, Unread(marked.unread, 0)
     )
@@ -109,10 +109,10 @@ def add_read_ack(effects: CycleEffects, read: MarkRead, marked: Marked) -> None:
 
 
 def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked, acknowledged: int) -> None:
-    """`message.delivered_update` and `message.read_update` to the other participant, if there is news for it.
+    """Add `message.delivered_update` and `message.read_update` for the other participant, where a mark moved.
 
-    Reading implies delivery, which is announced only when a device acknowledged it. `acknowledged`: the seq up to which an
-    active client reported delivery just now, or 0; an inactive client's report holds back no push.
+    Reading implies delivery. Delivery is announced only when a device acknowledged it. `acknowledged`: the seq up to which an
+    active client has just reported delivery, or 0. An inactive client's report doesn't stop a push.
     """
     conversation_id, user_id = mark.conversation_id, mark.user_id
     partition = effects.partition_of(user_id)
@@ -128,7 +128,7 @@ def add_mark_updates(effects: CycleEffects, mark: Mark, marked: Marked, acknowle
 
 
 def block_event(block: BlockSet, username: str) -> BlockAdded | BlockRemoved:
-    """`block.added` or `block.removed`, for the user who set it."""
+    """Return `block.added` or `block.removed`, for the user who blocked or unblocked."""
     at = instant(block.at)
     if block.active:
         return BlockAdded(BlockAddedPayload(username, at))
@@ -136,7 +136,7 @@ def block_event(block: BlockSet, username: str) -> BlockAdded | BlockRemoved:
 
 
 def add_system_message(effects: CycleEffects, send: SendMessage, message: Message, stored: SystemAppended) -> None:
-    """`message.new` to both participants, each with their own unread counts; nobody sent it, so no block hides it."""
+    """Add `message.new` for both participants, each with their own unread counts. It has no sender, so no block hides it."""
     for user_id, unread in ((stored.user_low, stored.unread_low), (stored.user_high, stored.unread_high)):
         new = MessageNew(MessageNewPayload(message, Unread(unread, 0)))
         appended = Appended(

@@ -24,24 +24,25 @@ _TURN: Final = Script("services.messaging.fanout", "turn")
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
 OUTDATED: Final = 3
-"""What the script answers. Any other answer: it waits for earlier messages."""
+"""The script's answers. Any other answer means that it waits for earlier messages."""
 
 Rebuild = Callable[[list[str]], Awaitable[Mapping[str, int]]]
-"""Puts the unread counts of these users into Redis, from PostgreSQL. Returns the totals of those whom it leaves for later."""
+"""Copies these users' unread counts from PostgreSQL to Redis. Returns the totals of the users whom it leaves for later."""
 
 
 class OutdatedError(Exception):
-    """Another replica has announced a later change of a message that is to be announced. It must be read again."""
+    """Another replica has announced a later change of a message than ours. The message must be read again."""
 
 
 class Fanout:
     """Delivers the effects of cycles. `rebuild` is called for users whose unread total is missing in Redis.
 
     A delivery waits, `max_deferral_seconds` at most, for another replica that has stored earlier messages of a
-    conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch is
-    redelivered behind ours, so waiting longer would not help: clients see the gap in `seq`.
+    conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch is redelivered
+    behind ours, so waiting longer would not help.
 
-    `processed` knows which batches were stored and announced. `eraser` takes deleted messages out of inboxes.
+    Clients then see the gap in `seq`. `processed` knows which batches were stored and announced. `eraser` removes deleted
+    messages from inboxes.
     """
 
     def __init__(
@@ -62,16 +63,15 @@ class Fanout:
         self._memory = (MAX_BATCHES, MAX_SECONDS, inbox_bytes)
 
     def effects(self, trace: str = "") -> CycleEffects:
-        """New, empty effects for these servers. Gateways continue the trace (a traceparent), if there is one."""
+        """Return new, empty effects for these partitions. Gateways continue `trace` (a traceparent), if there is one."""
         return CycleEffects(self._partitions, trace)
 
     async def deliver(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
-        """Deliver everything, the completions last. Raises RedisError, and
-        OutdatedError; calling it again repeats events, which receivers
-        drop by (conversation, seq), and counts nothing twice.
+        """Deliver everything, the completions last. Raises RedisError and OutdatedError.
 
-        Returns the messages that no gateway took, and the typing indicators that ended. When there are none, and
-        no block changed, the script remembers the batches as processed in the same step; with several servers it never does.
+        Calling it again repeats events, which receivers drop by (conversation, seq), and counts nothing twice. Returns the
+        messages that no gateway took, and the typing indicators that ended. With one server, and when nothing has to follow the
+        fan-out, the script records the batches as processed in the same step.
         """
         if len(effects.partitions) == 1:
             remember = not effects.has_more
@@ -81,8 +81,9 @@ class Fanout:
         return await self._deliver_apart(effects)
 
     async def _deliver_apart(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
-        """With several servers, a conversation and its users may live on different ones: wait for the turn, deliver to the
-        users, and then update the conversations.
+        """Deliver when a conversation and its users may lie on different servers.
+
+        It waits for the turn, delivers to the users, and then updates the conversations.
         """
         conversations = effects.take_conversations()
         await asyncio.gather(
@@ -152,7 +153,7 @@ class Fanout:
         return [message for message in found if message is not None], ended
 
     async def _reply(self, effects: CycleEffects) -> None:
-        """Answers and completions when there are several servers: only after all of them have delivered."""
+        """Send answers and completions when there are several servers: only after all of them have delivered."""
         downlinks: dict[str, relay.Downlink] = defaultdict(relay.Downlink)
         for gateway_id, connection_id, text, user_id in zip(*[iter(effects.connection_events)] * 4, strict=True):
             routes = {connection_id: gateway_id}
@@ -167,11 +168,11 @@ class Fanout:
         await asyncio.gather(*(self._publish(gateway_id, downlink) for gateway_id, downlink in downlinks.items()))
 
     async def _publish(self, gateway_id: str, downlink: relay.Downlink) -> None:
-        """Gateways hear every partition, so the replies of different gateways go by different ones."""
+        """Publish on any partition: gateways subscribe to every one, so replies to different gateways use different ones."""
         partition = self._partitions.of(gateway_id)
         await partition.publish(partition.key(keys.GATEWAY, gateway_id), msgpack_encoder.encode(downlink))
 
 
 def _text(value: bytes | str) -> str:
-    """What Redis answered, as text."""
+    """Return Redis' reply as text."""
     return value.decode() if isinstance(value, bytes) else value

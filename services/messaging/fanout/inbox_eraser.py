@@ -1,7 +1,7 @@
-"""Takes deleted messages and erased people out of inboxes: a replay shows them as they now stand.
+"""Removes deleted messages and erased people from inboxes, so that a replay shows their current state.
 
-What shows the message loses its content, a change of it becomes `message.deleted`, and a quote of it keeps `seq` alone. An entry
-of a stream can't be changed, and one that is removed leaves its bytes in the stream's node: the inbox is written anew.
+An event that shows the message loses the content, a change of it becomes `message.deleted`, and a quote of it keeps only `seq`.
+An entry of a stream can't be changed, and a removed one leaves its bytes in the stream's node. So the inbox is written again.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ _DELETED: Final = event_type(MessageDeleted)
 _CHANGES: Final = frozenset({event_type(MessageUpdated), event_type(ReactionUpdated)})
 _GONE: Final = ("replyTo", "metadata", "editedAt", "reactions")
 _COUNTED: Final = '"total":'
-"""How the text of an event ends whose unread total stands behind it."""
+"""The end of an event's text when its unread total is stored separately."""
 
 
 class InboxEraser:
@@ -32,7 +32,7 @@ class InboxEraser:
         self._partitions = partitions
 
     async def erase(self, deleted: Iterable[DeletedMessage]) -> None:
-        """Take these messages out of the inboxes of their users. Raises RedisError; repeating it changes nothing."""
+        """Remove these messages from the inboxes of their users. Raises RedisError; repeating it changes nothing."""
         by_user: dict[str, list[DeletedMessage]] = defaultdict(list)
         for message in deleted:
             for user_id in message.user_ids:
@@ -41,7 +41,7 @@ class InboxEraser:
             await self._erase(user_id, messages)
 
     async def erase_person(self, user_id: str, person_id: str) -> None:
-        """Take the profile of an erased person out of a user's inbox. Raises RedisError; repeating it changes nothing."""
+        """Remove the profile of an erased person from a user's inbox. Raises RedisError; repeating it changes nothing."""
         await self._rewrite(user_id, [(person_id, '"username":')], lambda event: _erase_person(event, person_id))
 
     async def _erase(self, user_id: str, messages: list[DeletedMessage]) -> None:
@@ -49,7 +49,7 @@ class InboxEraser:
         await self._rewrite(user_id, patterns, lambda event: _erase_messages(event, messages))
 
     async def _rewrite(self, user_id: str, patterns: Sequence[tuple[str, str]], change: Callable[[Any], Any]) -> None:
-        """Change the events whose texts hold the first and match the second of a pair in `patterns`."""
+        """Change events whose texts contain the first and match the second item of a pair in `patterns`."""
         partition = self._partitions.of(user_id)
         found = await _FIND(partition, user_id, msgpack_encoder.encode(patterns))
         replaced: list[str] = []
@@ -62,7 +62,7 @@ class InboxEraser:
 
 
 def _changed(text: str, change: Callable[[Any], Any]) -> str:
-    """The text of an inbox entry (an event up to its unread total, or to its last brace) with a change of its event."""
+    """Return the text of an inbox entry (an event up to its unread total, or to its last brace) with its event changed."""
     counted = text.endswith(_COUNTED)
     event = change(msgspec.json.decode(text + ("0}}}" if counted else "}")))
     encoded = json_encoder.encode(event).decode()
@@ -70,7 +70,7 @@ def _changed(text: str, change: Callable[[Any], Any]) -> str:
 
 
 def _erase_person(value: Any, person_id: str) -> Any:
-    """An event, or a part of it, in which the person's profile is that of an erased user."""
+    """Return an event, or a part of it, with the person's profile replaced by that of an erased user."""
     if isinstance(value, list):
         return [_erase_person(item, person_id) for item in value]
     if not isinstance(value, dict):
@@ -95,7 +95,7 @@ def _erase_event(event: dict[str, Any], message: DeletedMessage) -> dict[str, An
 
 
 def _erase_value(value: Any, message: DeletedMessage) -> Any:
-    """A payload, or a part of it, in which every object that shows the message or quotes it is replaced."""
+    """Return a payload, or a part of it, with every object replaced that shows or quotes the message."""
     if isinstance(value, list):
         return [_erase_value(item, message) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The latest message of a conversation in a cycle: what `last_msg:…` shows, and whose turn it is to be delivered."""
+"""The latest message of a conversation in a cycle: the content of `last_msg:…`, and the order of delivery."""
 
 from services.messaging.stores.messages import Appended
 from shared.protocol import keys
@@ -7,10 +7,10 @@ from shared.redis import Key
 
 
 class LatestMessage:
-    """The newest message of a conversation in this cycle, and which one must have been delivered before it.
+    """The newest message of a conversation in this cycle, and the seq before which all must have been delivered.
 
-    `follows`: the seq of the first new one, when the message before it is so young that another replica may be about to
-    deliver it; else 0. `key` makes whole keys of the conversation's partition.
+    `follows`: the seq of the cycle's first message, when the message before it is so recent that another replica may still be
+    delivering it; else 0. `key` makes whole keys of the conversation's partition.
     """
 
     __slots__ = ("_key", "follows", "message")
@@ -21,7 +21,7 @@ class LatestMessage:
         self.follows: int | None = None
 
     def add(self, message: Message, appended: Appended) -> None:
-        """Note a message of the conversation, and how it was stored."""
+        """Add a message of the conversation, with the result of storing it."""
         if message.seq > self.message.seq:
             self.message = message
         if self.follows is None and appended.verdict == "new":
@@ -29,11 +29,11 @@ class LatestMessage:
 
     @property
     def delivered_key(self) -> str:
-        """Where Redis remembers which message was delivered."""
+        """Return the key under which Redis has the newest delivered seq."""
         return self._key(keys.DELIVERED, self.message.conversation_id)
 
     def encode(self) -> tuple[str | int, ...]:
-        """What the fan-out script reads."""
+        """Return the fields in the order of the fan-out script."""
         message = self.message
         return (
             self._key(keys.LAST_MESSAGE, message.conversation_id),

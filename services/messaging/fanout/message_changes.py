@@ -1,4 +1,4 @@
-"""What changes of messages leave in Redis, laid out as the fan-out script reads it (`lua/fanout.lua`)."""
+"""Changes of messages to apply in Redis, in the layout of the fan-out script (`lua/fanout.lua`)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from shared.redis import Key
 
 
 class DeletedMessage(NamedTuple):
-    """A message whose text must leave the inboxes of these users."""
+    """A message whose content must be removed from the inboxes of these users."""
 
     conversation_id: str
     seq: int
@@ -17,7 +17,7 @@ class DeletedMessage(NamedTuple):
 
 
 class MessageChanges:
-    """The changes in one partition of Redis, whose whole keys `key` makes."""
+    """The changes in one partition of Redis. `key` makes full keys of that partition."""
 
     __slots__ = ("_key", "_last_contents", "_pushes", "_recounts", "_versions")
 
@@ -29,33 +29,33 @@ class MessageChanges:
         self._recounts: list[int] = []
 
     def show(self, user_id: str, conversation_id: str, seq: int, version: int) -> None:
-        """The user is shown a change: events that know an older version of the message are refused from now on."""
+        """Note that the user is shown a change. The script refuses events with an older version of the message from now on."""
         self._versions += (user_id, f"{conversation_id}:{seq}", version)
 
     def change_push(self, message_id: str, created_at: datetime, content: str | None) -> None:
-        """A push that waits shows this text; None: it is not sent."""
+        """Change the text of a push that waits. None: the push is not sent."""
         if created_at < datetime.now(UTC) - timedelta(seconds=keys.CHANGED_SECONDS):
             return
         text = keys.CHANGED_DELETED if content is None else keys.CHANGED_TEXT + content[: relay.MAX_PREVIEW_CHARACTERS]
         self._pushes += (self._key(keys.CHANGED, message_id), text, keys.CHANGED_SECONDS)
 
     def change_last(self, conversation_id: str, seq: int, version: int, message_id: str, content: str) -> None:
-        """If this is the conversation's last message, this is its content now."""
+        """Change the content of the conversation's last message, if it is this one."""
         key, versions = self._key(keys.LAST_MESSAGE, conversation_id), self._key(keys.MESSAGE_VERSIONS, conversation_id)
         self._last_contents += (key, versions, f"{conversation_id}:{seq}", version, message_id, content)
 
     def take_last_contents(self) -> "MessageChanges":
-        """Move the changes of last messages, and nothing else, into a new object."""
+        """Move only the changes of last messages into a new object."""
         taken = MessageChanges(self._key)
         taken._last_contents, self._last_contents = self._last_contents, []
         return taken
 
     def recount(self, counter: int, count: int, version: int) -> None:
-        """A counter changes without an event. `counter`: its place (`UnreadCounters.add`)."""
+        """Change a counter without an event. `counter`: its index (`UnreadCounters.add`)."""
         self._recounts += (counter, count, version)
 
     def encode(self) -> tuple[list[str | int] | list[int], ...]:
-        """What the fan-out script reads."""
+        """Return the changes in the layout of the fan-out script."""
         if not (self._versions or self._last_contents or self._recounts):
             return ()
         return self._versions, self._pushes, self._last_contents, self._recounts

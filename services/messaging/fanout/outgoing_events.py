@@ -35,11 +35,11 @@ MAX_MESSAGES: Final = 256
 PATIENCE_SECONDS: Final = 1.0
 POSTPONED_SECONDS: Final = 5.0
 MAX_BACKLOG: Final = 20_000
-"""Messages that wait for the broker, some 20 MB. Beyond, no push is sent for the newest: the messages themselves are stored."""
+"""Messages that wait for the broker, about 20 MB. Beyond that, the newest get no push; the messages themselves are stored."""
 
 
 def undelivered_of(message: AnnouncedMessage) -> relay.Undelivered:
-    """The event for the notifier about one message."""
+    """Return the notifier's event about one message."""
     send, appended = message
     return relay.Undelivered(
         message_id=appended.message_id,
@@ -66,7 +66,7 @@ class OutgoingEvents:
         self._any_backlog = asyncio.Event()
 
     async def undelivered(self, announced: Sequence[AnnouncedMessage], trace: str | None = None) -> None:
-        """Publish, with confirm; after 1 s without one the messages join the backlog: no push may hold up a cycle.
+        """Publish with confirm. After 1 s without one, the messages join the backlog, so that no push holds up a cycle.
 
         `trace`: the traceparent that the notifier continues.
         """
@@ -114,9 +114,11 @@ class OutgoingEvents:
         self._any_backlog.set()
 
     async def blocks(self, changes: Iterable[relay.BlockChanged]) -> None:
-        """Tell presence, with confirm; where its queue refuses or doesn't answer, let the broker keep it and try again.
+        """Publish to presence, with confirm.
 
-        So a queue that is full, or has lost its leader, holds up no cycle. Block changes have versions: their order is free.
+        When its queue refuses or doesn't answer, publish to a delay queue, from which the broker delivers it again. So a
+        queue that is full, or has lost its leader, holds up no cycle. Block changes have versions, so their order doesn't
+        matter.
         Raises what `Publisher.publish` raises.
         """
         body = msgpack_encoder.encode(relay.PresenceBatch(list(changes)))
@@ -128,9 +130,9 @@ class OutgoingEvents:
             await self._publisher.publish(PRESENCE_POSTPONED, body, expiration_seconds=POSTPONED_SECONDS)
 
     async def profile(self, change: relay.ProfileChanged) -> None:
-        """Tell presence, with confirm. Raises what `Publisher.publish` raises."""
+        """Publish a changed profile to presence, with confirm. Raises what `Publisher.publish` raises."""
         await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch([change])))
 
     async def muted(self, change: relay.ConversationMuted) -> None:
-        """Tell the notifier, with confirm. Raises what `Publisher.publish` raises."""
+        """Publish a mute to the notifier, with confirm. Raises what `Publisher.publish` raises."""
         await self._publisher.publish(NOTIFIER_EVENTS, msgpack_encoder.encode(relay.NotifierEventBatch([change])))

@@ -1,4 +1,4 @@
-"""What one cycle changes in one partition of Redis, laid out in flat lists for the fan-out script (`lua/fanout.lua`)."""
+"""The changes of one cycle in one partition of Redis, as flat lists in the layout of the fan-out script (`lua/fanout.lua`)."""
 
 from typing import Any
 
@@ -14,7 +14,10 @@ from shared.redis import Key
 
 
 class PartitionEffects:
-    """Changes of keys of one partition of Redis, whose whole keys `key` makes. `trace`: the traceparent of the cycle, or ''."""
+    """Changes in one partition of Redis.
+
+    `key` makes full keys of that partition. `trace`: the traceparent of the cycle, or ''.
+    """
 
     def __init__(self, trace: str, key: Key) -> None:
         self.trace = trace
@@ -28,33 +31,33 @@ class PartitionEffects:
 
     @property
     def empty(self) -> bool:
-        """True when there is nothing to deliver or to keep."""
+        """Return True when there is nothing to deliver or to store."""
         return not (self.users or self.progress or self.latest or self.changes.encode())
 
     def events_for(self, user_id: str) -> UserEvents:
-        """The events of this user."""
+        """Return the events of this user."""
         user = self.users.get(user_id)
         if user is None:
             user = self.users[user_id] = UserEvents(self.counters, user_id)
         return user
 
     def add_message(self, message: Message, appended: Appended) -> None:
-        """Note a message of a conversation whose keys live here."""
+        """Add a message of a conversation whose keys lie in this partition."""
         known = self.latest.get(message.conversation_id)
         if known is None:
             known = self.latest[message.conversation_id] = LatestMessage(message, self.key)
         known.add(message, appended)
 
     def announced(self) -> list[AnnouncedMessage | None]:
-        """The message that each event announces, or None, in the order in which the script numbers the events."""
+        """Return the message that each event announces, or None, in the script's numbering of events."""
         return [message for user in self.users.values() for message in user.announced]
 
     def texts(self) -> list[bytes]:
-        """The events' texts, in the order in which the script numbers them."""
+        """Return the events' texts, in the script's numbering."""
         return [text for user in self.users.values() for text in user.texts]
 
     def encode(self, tag: str, connection_events: list[str], completed: list[str | int]) -> bytes:
-        """The first argument of the fan-out script: everything but the texts."""
+        """Return the first argument of the fan-out script: everything but the texts."""
         events: list[Any] = []
         for user_id, user in self.users.items():
             events += (user_id, len(user.announced))

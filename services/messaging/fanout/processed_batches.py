@@ -1,8 +1,8 @@
-"""Which batches were processed completely, that is, stored and announced: redelivered, they need nothing more.
+"""Remembers which batches were processed completely (stored and announced). When redelivered, they need nothing more.
 
-A process may die between the fan-out and the acknowledgement. Without this memory, all events of its last cycle would be
-sent twice. The fan-out script remembers a batch itself, or `remember` does when something had to follow the fan-out.
-Forgetting costs repetitions, not messages.
+A process may die between the fan-out and the acknowledgement. Without this memory, all events of its last cycle would be sent
+twice. The fan-out script records a batch itself; `remember` does when something had to follow the fan-out. If Redis loses the
+records, events are repeated, but no message is lost.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from shared.protocol.relay import CommandBatch
 from shared.redis import Partitions
 
 MAX_BATCHES: Final = 4096
-"""The newest of each gateway that are remembered: half a minute under full load."""
+"""How many of the newest batches of each gateway are remembered: half a minute under full load."""
 MAX_SECONDS: Final = 3600
-"""How long a gateway that is silent is remembered."""
+"""How long the batches of a gateway that sends nothing are remembered."""
 
 
 class ProcessedBatches:
-    """Keeps their ids in Redis. Every method raises RedisError."""
+    """Keeps the ids of processed batches in Redis. Every method raises RedisError."""
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
 
     async def find(self, batches: Iterable[CommandBatch]) -> set[tuple[str, int]]:
-        """(gateway, batch) of those that were processed."""
+        """Return (gateway id, batch id) of those that were processed."""
         wanted = list(batches)
         newest = await asyncio.gather(*(self._newest(batch) for batch in wanted))
         return {
@@ -36,14 +36,14 @@ class ProcessedBatches:
         }
 
     async def remember(self, completed: Sequence[str | int]) -> None:
-        """These were processed: gateway, batch, gateway, batch …"""
+        """Record processed batches: gateway id, batch id, gateway id, batch id …"""
         by_gateway: dict[str, dict[str, str]] = {}
         for gateway_id, batch_id in zip(completed[::2], completed[1::2], strict=True):
             by_gateway.setdefault(str(gateway_id), {})[str(int(batch_id) % MAX_BATCHES)] = str(batch_id)
         await asyncio.gather(*(self._remember(gateway_id, batches) for gateway_id, batches in by_gateway.items()))
 
     async def _newest(self, batch: CommandBatch) -> int | None:
-        """The newest batch that was processed of those with the same number modulo `MAX_BATCHES`."""
+        """Return the newest processed batch whose number is the same modulo `MAX_BATCHES`."""
         partition = self._partitions.of(batch.gateway_id)
         key = partition.key(keys.PROCESSED_BATCHES, batch.gateway_id)
         newest = await partition.client.hget(key, str(batch.batch_id % MAX_BATCHES))

@@ -1,4 +1,4 @@
-"""The unread counters that a cycle changes, laid out as the fan-out script reads them (`lua/fanout.lua`)."""
+"""The unread counters that a cycle changes, in the layout of the fan-out script (`lua/fanout.lua`)."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ from shared.redis import Key
 
 
 class UnreadCounters:
-    """The unread counters that events change: keys and places, as the fan-out script reads them.
+    """The unread counters that events change: keys and indexes for the fan-out script.
 
-    `key` makes whole keys of the partition that they lie in.
+    `key` makes full keys of their partition.
     """
 
     __slots__ = ("_key", "flat", "supplied", "totals", "users")
@@ -22,19 +22,19 @@ class UnreadCounters:
         self.supplied: list[int] = []
 
     def add_total(self, user_id: str) -> int:
-        """The place, from 1, of a user's total."""
+        """Add a user's total, and return its index, from 1."""
         self.totals.append(self._key(keys.UNREAD_TOTAL, user_id))
         self.users.append(user_id)
         return len(self.totals)
 
     def supply(self, totals: Mapping[str, int]) -> None:
-        """Users' totals by PostgreSQL, whose counts are not in Redis yet: events show these, and change none."""
+        """Supply PostgreSQL's totals of users without counts in Redis. Events show these totals, and change no counter."""
         for place, user_id in enumerate(self.users, 1):
             if user_id in totals:
                 self.supplied += (place, totals[user_id])
 
     def add(self, user_id: str, conversation_id: str, total: int) -> int:
-        """The place, from 1, of a user's counter in a conversation, which is part of `total`."""
+        """Add a user's counter in a conversation, and return its index, from 1. It is part of the total with index `total`."""
         self.flat += (
             self._key(keys.UNREAD_CONVERSATION, user_id, conversation_id),
             self._key(keys.UNREAD_VERSION, user_id, conversation_id),

@@ -7,7 +7,7 @@ from services.messaging.stores.messages import Appended
 from shared.protocol.relay import SendMessage
 
 NOBODY = ""
-"""The other side of an event that concerns the user's own devices only: a block never hides it."""
+"""The peer of an event that concerns only the user's own devices. A block never hides such an event."""
 
 
 class Count(NamedTuple):
@@ -28,7 +28,8 @@ class AnnouncedMessage(NamedTuple):
 class UserEvents:
     """Events for one user, in order.
 
-    Refers to the counters and not to the whole partition: a reference cycle would leave all of it to the garbage collector.
+    It refers to the counters and not to the whole partition, because a reference cycle would leave all of it to the garbage
+    collector.
     """
 
     __slots__ = ("_counters", "_places", "_total", "announced", "events", "texts", "user_id")
@@ -43,18 +44,18 @@ class UserEvents:
         self.announced: list[AnnouncedMessage | None] = []
 
     def add(self, text: bytes, peer_id: str, version: int = 0) -> None:
-        """An event, without its closing brace. `peer_id`: who is on its other side.
+        """Add an event, without its closing brace. `peer_id`: the other participant.
 
-        `version`: of the conversation when the message that the event shows was read; 0: the event shows none.
+        `version`: the conversation's when the message in the event was read; 0 when the event shows no message.
         """
         self.texts.append(text)
         self.events += (peer_id, False, 0, 0, version)
         self.announced.append(None)
 
     def add_counted(self, text: bytes, peer_id: str, count: Count, announces: AnnouncedMessage | None = None) -> None:
-        """An event that ends with the user's unread total, and stops before it.
+        """Add an event that ends with the user's unread total. `text` stops before the total.
 
-        An event that announces a message is notifiable: a push notification may be sent for it.
+        An event that announces a message is notifiable: a push may be sent for it.
         """
         counter = self.counter(count.conversation_id)
         self.texts.append(text)
@@ -62,7 +63,7 @@ class UserEvents:
         self.announced.append(announces)
 
     def counter(self, conversation_id: str) -> int:
-        """The place of the user's counter in a conversation."""
+        """Return the index of the user's counter in a conversation."""
         return self._places.get(conversation_id) or self._new_counter(conversation_id)
 
     def _new_counter(self, conversation_id: str) -> int:

@@ -34,7 +34,7 @@ NEVER_SEEN = (
 
 
 class ConversationEndpoints:
-    """The paths below `/chat/conversations`. `announcer` and `outgoing` tell the user's devices and the notifier of changes."""
+    """The paths below `/chat/conversations`. `announcer` tells the user's devices of changes, `outgoing` the notifier."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class ConversationEndpoints:
         self.creations: RateLimit | None = None
 
     def add_to(self, router: APIRouter) -> None:
-        """Add the paths, as the contract lists them."""
+        """Add the paths, in the order of the protocol."""
         one, page = "/conversations/{conversation_id}", Page[ConversationBody]
         add: Any = router.add_api_route
         add("/conversations", self.create, methods=["POST"], status_code=201, response_model=ConversationBody)
@@ -63,7 +63,7 @@ class ConversationEndpoints:
         add(f"{one}/messages", self.history, methods=["GET"], response_model=Page[MessageBody])
 
     async def create(self, user: CurrentUser, body: NewConversation) -> Response:
-        """The direct conversation with another user: 201 when it is new, 200 when it stands."""
+        """Open the direct conversation with another user: 201 when it is new, 200 when it exists."""
         other = await self._other(body)
         if other.user_id == user.user_id:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, "A conversation needs another user than yourself")
@@ -75,7 +75,7 @@ class ConversationEndpoints:
     async def list(self, user: CurrentUser, query: Annotated[ListQuery, Query()]) -> Response:
         """The user's conversations: pinned ones first, then the newest first.
 
-        A conversation that moves up while the pages are read comes on a later page, if need be for a second time.
+        A conversation that moves up while the pages are read appears on a later page, even if it was on an earlier one.
         """
         return _json(await self._reads.list(user, query))
 
@@ -84,7 +84,7 @@ class ConversationEndpoints:
         return json_response(await self._find(user.user_id, conversation_id))
 
     async def change(self, user: CurrentUser, conversation_id: ConversationId, body: ConversationChange) -> Response:
-        """Mute, archive, pin or mark as unread, or take that back. All of the user's devices are told."""
+        """Mute, archive, pin or mark as unread, or undo that. All of the user's devices are told."""
         settings, own_id = body.settings, conversation_id.lower()
         try:
             changed_ms = await self._conversations.change(user.user_id, own_id, settings)
@@ -105,7 +105,7 @@ class ConversationEndpoints:
         return json_response(view)
 
     async def clear(self, user: CurrentUser, conversation_id: ConversationId) -> Response:
-        """«Delete for me»: hide everything up to now from the user, for good. The other participant notices nothing."""
+        """«Delete for me»: hide everything up to now from the user, permanently. The other participant is not told."""
         cleared = await self._conversations.clear(user.user_id, conversation_id.lower())
         if cleared is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)

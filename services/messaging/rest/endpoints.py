@@ -25,7 +25,7 @@ class Endpoints:
         self._counts = counts
 
     def router(self) -> APIRouter:
-        """The paths, as the contract lists them."""
+        """Return all paths, in the order of the protocol."""
         router = APIRouter(prefix="/chat")
         self._conversations.add_to(router)
         self._users.add_to(router)
@@ -33,10 +33,10 @@ class Endpoints:
         return router
 
     def direct(self) -> list[DirectRoute[Any]]:
-        """The reads that clients make all day, which go a shorter way."""
+        """Return the frequent reads, which bypass FastAPI's routing."""
         return self._reads.routes()
 
     async def unread(self, user: CurrentUser) -> UnreadBody:
-        """Unread messages, from PostgreSQL: all of them, and by conversation of the 1,000 newest that have any."""
+        """Count unread messages, from PostgreSQL: in all conversations, and in each of the 1,000 newest that have any."""
         total, counts = await self._counts.summary(user.user_id)
         return UnreadBody(total=total, conversations=counts)

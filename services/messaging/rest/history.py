@@ -14,7 +14,7 @@ from shared.rest.json import page_of
 _FORWARD: Final = "after"
 _BACKWARD: Final = "before"
 MESSAGES_AT_ONCE: Final = 50
-"""Messages read by one statement: with the largest message they are below 2 MiB."""
+"""Most messages in one statement: even with the largest messages, the result is below 2 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,10 @@ class Position:
 
     @classmethod
     def of(cls, query: HistoryQuery) -> Self:
-        """From a request; a page goes on where it was given out, so a client may repeat its first query with it.
+        """Return the position of a request.
 
-        Raises ProtocolError when several seqs are given, or the page wasn't given out by us.
+        A page token overrides the other parameters, so a client may repeat its first query with it. Raises ProtocolError when
+        several seqs are given, or the page token isn't ours.
         """
         given = [seq for seq in (query.afterSeq, query.beforeSeq, query.aroundSeq) if seq is not None]
         if len(given) > 1:
@@ -43,11 +44,11 @@ class Position:
 
     @property
     def way(self) -> Way:
-        """Which messages of `seq`'s neighbours the page holds."""
+        """Return on which side of `seq` the page's messages are."""
         return "around" if self.around else "after" if self.forward else "before"
 
     def next_page(self, seqs: range, cleared_seq: int, last_seq: int) -> str | None:
-        """The page after `seqs` in the same direction, or None when there is none. A page around a message has none."""
+        """Return the token of the page after `seqs` in the same direction, or None. A page around a message has no next one."""
         if not seqs or self.around:
             return None
         if self.forward:
@@ -58,9 +59,9 @@ class Position:
 async def read_page(
     history: History, user_id: str, conversation_id: str, position: Position, limit: int
 ) -> bytes | None:
-    """A page as JSON; None when the user has no such conversation.
+    """Return a page as JSON; None when the user has no such conversation.
 
-    A page of large messages has fewer of them: bytes are bounded, too.
+    A page of large messages has fewer of them, because its bytes are limited too.
     """
     while True:
         seen = await history.page(

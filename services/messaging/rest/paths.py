@@ -1,5 +1,6 @@
-"""Puts the paths of messaging together, with stores of their own: requests never wait for commands' connections, nor these for
-requests'.
+"""Builds the REST paths of messaging.
+
+They have their own stores and PostgreSQL connections, so that requests and commands never wait for each other's connections.
 """
 
 from typing import Final
@@ -39,7 +40,7 @@ MINUTE_SECONDS: Final = 60
 def add_paths(
     app: FastAPI, settings: Settings, pool: Pool, partitions: Partitions, fanout: Fanout, outgoing: OutgoingEvents
 ) -> None:
-    """Add all paths to `app`. `fanout` and `outgoing` tell the user's devices and the notifier of changes."""
+    """Add all paths to `app`. `fanout` tells the user's devices of changes, `outgoing` the notifier."""
     counts = UnreadCounts(pool, partitions)
     views = ConversationViews(pool, settings.signer())
     reads = Reads(ConversationList(pool), views, History(pool, settings.signer()))

@@ -1,4 +1,4 @@
-"""What clients read all day, as JSON: the list of conversations, and their histories."""
+"""The frequent reads as JSON: the list of conversations, and their histories."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from shared.rest.json import page_of
 
 
 class Reads:
-    """Each read becomes JSON once. Every method raises ProtocolError, and what asyncpg raises."""
+    """Answers the frequent reads. Every method returns JSON, and raises ProtocolError and what asyncpg raises."""
 
     def __init__(self, lists: ConversationList, views: ConversationViews, history: History) -> None:
         self._lists = lists
@@ -24,14 +24,14 @@ class Reads:
         self.views = views
 
     def routes(self) -> list[DirectRoute[Any]]:
-        """Their paths."""
+        """Return their routes."""
         return [
             DirectRoute(f"/chat/conversations/{UUID}/messages", HistoryQuery, self.history),
             DirectRoute("/chat/conversations", ListQuery, self._list),
         ]
 
     async def history(self, user: Principal, conversation_id: str, query: HistoryQuery) -> bytes:
-        """Messages by ascending seq."""
+        """Return messages by ascending seq."""
         position = Position.of(query)
         page = await read_page(self._history, user.user_id, conversation_id.lower(), position, query.limit)
         if page is None:
@@ -39,7 +39,7 @@ class Reads:
         return page
 
     async def list(self, user: Principal, query: ListQuery) -> bytes:
-        """The user's conversations."""
+        """Return the user's conversations."""
         filters = Filters(query.archived, query.unread, query.pinned)
         limit, page = query.limit, decode(query.page)
         while True:
@@ -49,7 +49,7 @@ class Reads:
             limit = max(1, limit // 4)
 
     async def _part(self, user_id: str, filters: Filters, limit: int, page: ListPage) -> tuple[bytes, ListPage | None]:
-        """A page of the list as JSON, and the next one."""
+        """Return a page of the list as JSON, and where the next one begins."""
         if page == FIRST and filters.unread is None and limit <= AT_ONCE:
             rows, following = await self._lists.first_shown(user_id, filters, limit)
             return json_encoder.encode(self.views.views(user_id, rows)), following

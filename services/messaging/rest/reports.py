@@ -29,7 +29,7 @@ class NewReport(BaseModel):
 
 
 class ReportMade(BaseModel):
-    """The report that was kept."""
+    """The report that was stored."""
 
     id: IdText
     conversationId: IdText
@@ -41,7 +41,7 @@ class ReportMade(BaseModel):
 
 
 class ReportEndpoints:
-    """What the path needs."""
+    """The path `/chat/reports`."""
 
     def __init__(self, conversations: Conversations, messages: Messages, reports: Reports) -> None:
         self._conversations = conversations
@@ -49,13 +49,13 @@ class ReportEndpoints:
         self._reports = reports
 
     def router(self) -> APIRouter:
-        """The path."""
+        """Return the path."""
         router = APIRouter(prefix="/chat")
         router.add_api_route("/reports", self.report, methods=["POST"], status_code=201)
         return router
 
     async def report(self, user: CurrentUser, body: NewReport) -> ReportMade:
-        """Report messages of a conversation of one's own. They are kept as they are now, for whoever looks at the report."""
+        """Report messages of one of the user's conversations. The report keeps a copy of them as they are now."""
         conversation_id = body.conversationId.lower()
         if await self._conversations.find(user.user_id, conversation_id) is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)

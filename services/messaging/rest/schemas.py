@@ -1,4 +1,4 @@
-"""What messaging's REST interface takes and gives. The names are the contract's."""
+"""Bodies of messaging's REST requests and responses. The names are those of the protocol."""
 
 # ruff: noqa: N815 - camel case is the contract's
 
@@ -53,7 +53,7 @@ class MediaBody(BaseModel):
 
 
 class ReplyBody(BaseModel):
-    """The quoted message as it was when the reply was sent; of a deleted one only `seq` and `deletedAt`."""
+    """The quoted message as it was when the reply was sent. Of a deleted message, only `seq` and `deletedAt`."""
 
     seq: int
     senderId: IdText | None = None
@@ -63,14 +63,14 @@ class ReplyBody(BaseModel):
 
 
 class ReactionBody(BaseModel):
-    """An emoji, and the users who reacted with it, in the order in which they did."""
+    """An emoji, and the users who reacted with it, in the order of their reactions."""
 
     emoji: str
     userIds: list[str]
 
 
 class MessageBody(BaseModel):
-    """A message, as in `message.new`. The fields behind `createdAt` are left out where they say nothing."""
+    """A message, as in `message.new`. The fields after `createdAt` are left out where they have no value."""
 
     id: IdText
     conversationId: IdText
@@ -92,14 +92,14 @@ class MessageBody(BaseModel):
 
 
 class ConversationParticipant(Participant):
-    """A participant, how far it has read, and how far its devices have everything. 0: nothing yet."""
+    """A participant, and the seqs up to which it has read, and its devices have received, everything. 0: nothing yet."""
 
     readSeq: int
     deliveredSeq: int
 
 
 class OwnState(BaseModel):
-    """What the asking user has set or done. Messages up to `clearedSeq` are hidden."""
+    """The requesting user's own settings and state. Messages up to `clearedSeq` are hidden."""
 
     mutedUntil: InstantText | None
     archived: bool
@@ -110,7 +110,7 @@ class OwnState(BaseModel):
 
 
 class ConversationBody(BaseModel):
-    """A direct conversation as the asking user sees it. Messages before `firstSeq` are expired."""
+    """A direct conversation as the requesting user sees it. Messages before `firstSeq` are expired."""
 
     id: IdText
     participants: list[ConversationParticipant]
@@ -123,7 +123,7 @@ class ConversationBody(BaseModel):
 
 
 class ListQuery(PageQuery):
-    """Which conversations. Without `archived`, archived ones are left out; `unread` counts those that are marked so."""
+    """Which conversations. Without `archived`, archived ones are left out. `unread` includes those that are marked as unread."""
 
     archived: bool = False
     unread: bool | None = None
@@ -131,7 +131,7 @@ class ListQuery(PageQuery):
 
 
 def _instant_or_none(value: object) -> object:
-    """A time is a text with a zone (RFC 3339): pydantic alone also takes numbers."""
+    """Refuse a time that isn't a text with a zone (RFC 3339): pydantic alone also accepts numbers."""
     if value is not None and not isinstance(value, str):
         raise ValueError("give a time with a zone, such as 2030-01-01T00:00:00.000Z, or null")
     return value
@@ -145,7 +145,7 @@ def _to_utc(at: datetime | None) -> datetime | None:
 
 
 class ConversationChange(BaseModel):
-    """What to change; what is left out stays. `mutedUntil` of null ends a mute."""
+    """Settings to change; those that are left out stay. `mutedUntil` of null ends a mute."""
 
     # A field that is misspelt must not look as if it had been changed.
     model_config = ConfigDict(extra="forbid")
@@ -164,7 +164,7 @@ class ConversationChange(BaseModel):
 
     @property
     def settings(self) -> SettingsChange:
-        """For the store."""
+        """Return the change for the store."""
         mute = "mutedUntil" in self.model_fields_set
         return SettingsChange(mute, self.mutedUntil, self.archived, self.pinned, self.markedUnread)
 
@@ -178,7 +178,7 @@ class HistoryQuery(PageQuery):
 
 
 class NewConversation(BaseModel):
-    """Whom to talk to: one of the two."""
+    """The other user, by name or by id."""
 
     username: str | None = Field(None, min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS, pattern=NO_NUL)
     userId: UuidText | None = None
@@ -198,14 +198,14 @@ class UnreadBody(BaseModel):
 
 
 class BlockBody(BaseModel):
-    """A user whom the asking one blocks."""
+    """A user whom the requesting user blocks."""
 
     username: str
     blockedAt: InstantText
 
 
 class UserQuery(BaseModel):
-    """Whom to find: the user with a name, or users whose names begin with a text."""
+    """Whom to find: the user with this name, or users whose names begin with a text."""
 
     username: str | None = Field(None, min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS)
     prefix: str | None = Field(None, max_length=limits.MAX_USERNAME_CHARACTERS)
@@ -234,7 +234,7 @@ def _allowed_avatar(url: str | None) -> str | None:
 
 
 class ProfileChange(BaseModel):
-    """What to change; what is left out stays. An avatar of null is none, a display name always is one."""
+    """Fields to change; those that are left out stay. `avatar` of null removes it; the display name can't be removed."""
 
     # A field that is misspelt must not look as if it had been changed.
     model_config = ConfigDict(extra="forbid")

@@ -20,7 +20,10 @@ from shared.rest.rate_limit import RateLimit
 
 
 class UserEndpoints:
-    """The paths of users. `searches`: how often a user may search; `by_prefix`: whether users are found by a part of a name."""
+    """The paths of users.
+
+    `searches`: how often a user may search; `by_prefix`: whether users are found by the start of a name.
+    """
 
     def __init__(self, directory: Directory, people: People, blocks: Blocks) -> None:
         self._directory = directory
@@ -30,7 +33,7 @@ class UserEndpoints:
         self.by_prefix = True
 
     def add_to(self, router: APIRouter) -> None:
-        """Add the paths, as the contract lists them."""
+        """Add the paths, in the order of the protocol."""
         add: Any = router.add_api_route
         add("/users", self.find, methods=["GET"], response_model=Page[Participant])
         add("/users/me", self.me, methods=["GET"])
@@ -38,7 +41,10 @@ class UserEndpoints:
         add("/blocks", self.blocked, methods=["GET"])
 
     async def find(self, user: CurrentUser, query: Annotated[UserQuery, Query()]) -> Response:
-        """The user with a name, or at most 20 other users whose names begin with a text. Blocked users don't see each other."""
+        """Find the user with a name, or at most 20 other users whose names begin with a text.
+
+        Blocked users don't find each other.
+        """
         if query.prefix is not None and not self.by_prefix:
             raise ProtocolError(ErrorCode.FORBIDDEN, "This deployment finds users by whole names only: give username")
         if self.searches is not None:
@@ -51,7 +57,7 @@ class UserEndpoints:
         return page_response([_profile(profile) for profile in found], None)
 
     async def me(self, user: CurrentUser) -> Participant:
-        """The user's own profile."""
+        """Return the user's own profile."""
         profile = await self._directory.find(user.user_id)
         if profile is None:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND)
@@ -68,7 +74,7 @@ class UserEndpoints:
         return Participant.of(profile)
 
     async def blocked(self, user: CurrentUser, query: PageParameters) -> Page[BlockBody]:
-        """Whom the user blocks, newest first."""
+        """List the users whom the user blocks, newest first."""
         after = None if query.page is None else _place_of(query.page)
         found = await self._blocks.of(user.user_id, query.limit + 1, after)
         shown = found[: query.limit]

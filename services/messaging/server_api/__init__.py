@@ -1,1 +1,1 @@
-"""What the server API asks of messaging: `requests` takes the questions, the other modules carry them out."""
+"""The server API's requests to messaging: `requests` dispatches them, the other modules carry them out."""

@@ -1,4 +1,4 @@
-"""Conversations as the platform sees them: of any two users, with all that is in them."""
+"""Conversations as the platform sees them: of any two users, with all messages."""
 
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
@@ -16,7 +16,7 @@ class PlatformConversations:
         self._messages = messages
 
     async def open(self, one: str, other: str) -> Opened:
-        """The conversation of two different users; made when it isn't there."""
+        """Return the conversation of two different users. It is created when it doesn't exist."""
         conversation_id, created = await self._conversations.create(one, other, by_platform=True)
         found = await self._conversations.find(one, conversation_id)
         assert found is not None
@@ -33,7 +33,7 @@ class PlatformConversations:
         return Opened(json_encoder.encode(shown).decode(), created)
 
     async def read(self, page: ReadMessages) -> MessagePage:
-        """A page of the messages. Raises ProtocolError when there is no such conversation."""
+        """Return a page of the messages. Raises ProtocolError when there is no such conversation."""
         span = await self._conversations.span(page.conversation_id)
         if span is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Erases what messaging has about a user, a bounded part with each request."""
+"""Erases what messaging stores about a user, a bounded part with each request."""
 
 import time
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from shared.redis import Partitions
 BATCH: Final = 100
 """Messages that one step deletes, or blocks that it lifts."""
 PART_SECONDS: Final = 1.0
-"""After this time a request begins no further step: its asker notes how far it came, and waits for 10 s at most."""
+"""After this time a request begins no further step. Its caller waits for 10 s at most, and stores how far it came."""
 _BLOCKS: Final = "blocks:"
-"""What stands before the last block that is done, in the pages behind the conversations."""
+"""Prefix of the position of the last block that is done. Blocks come after all conversations."""
 _OF_USER: Final = (
     keys.INBOX,
     keys.INBOX_OFFSET,
@@ -33,11 +33,11 @@ _OF_USER: Final = (
     keys.RATE,
     keys.INACTIVE,
 )
-"""Redis keys of messaging that hold something of one user."""
+"""Redis keys of messaging that hold data of one user."""
 
 
 class Erasure:
-    """Deletes a user's messages as the user would, so that the others' devices, counts and quotes follow."""
+    """Deletes a user's messages as the user would, so that the others' devices, counts and quotes are updated."""
 
     def __init__(
         self, partitions: Partitions, data: UserData, blocks: Blocks, handlers: Handlers, fanout: Fanout, cycle: Cycle
@@ -96,7 +96,7 @@ class Erasure:
         )
 
     async def _lift_blocks(self, user_id: str, after: str) -> Done:
-        """Lift blocks, so that nobody's conversations stay blocked; behind the last one, delete the rest."""
+        """Lift blocks, so that nobody's conversations stay blocked. After the last one, delete the rest."""
         found = await self._data.blocks(user_id, after, BATCH)
         for block in found:
             if block.active:

@@ -1,4 +1,4 @@
-"""Exports what messaging has about a user: own messages in full, of others only who and when."""
+"""Exports what messaging stores about a user: own messages in full; of other users' messages only sender and time."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar
@@ -21,13 +21,13 @@ from shared.protocol.payloads import Message
 from shared.protocol.requests import ExportPage
 
 BATCH: Final = 100
-"""Messages in one page: of 32 KiB each at most, they fit into an answer."""
+"""Messages in one page: at 32 KiB each at most, they fit into an answer."""
 
 R = TypeVar("R")
 
 
 class _Listed(Generic[R]):
-    """Rows of a user that are read page by page: `read` (user, position behind which to begin, how many), `show`, `position`."""
+    """Rows of a user that are read page by page: `read` takes (user, position to start after, how many)."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class _Listed(Generic[R]):
         self._position = position
 
     async def page(self, user_id: str, after: str) -> tuple[list[str], str]:
-        """The next lines, and the position of the last one; '' when there are no more."""
+        """Return the next lines, and the position of the last one; '' when there are no more."""
         rows = await self._read(user_id, after, BATCH)
         return [_line(self._show(row)) for row in rows], self._position(rows[-1]) if len(rows) == BATCH else ""
 
@@ -59,7 +59,7 @@ class Export:
         }
 
     async def page(self, user_id: str, page: str) -> ExportPage:
-        """Lines from behind `page`: a conversation and the seq that was exported last (0: all), or a list and a position."""
+        """Return the lines after `page`: a conversation and the seq that was exported last (0: all), or a list and a position."""
         place, _, position = page.partition(":")
         if place in self._lists:
             return await self._list_page(user_id, place, position)
@@ -74,7 +74,7 @@ class Export:
         return ExportPage(lines, f"{found.conversation_id}:{last}")
 
     async def _messages_page(self, user_id: str, found: UserConversation, after: int) -> tuple[list[str], int]:
-        """Lines of a conversation behind a seq, and the seq of the last one; 0 when there are no more."""
+        """Return a conversation's lines after a seq, and the seq of the last one; 0 when there are no more."""
         lines: list[str] = []
         if not after:
             lines.append(_line(_conversation(found, await self._data.settings(user_id, found.conversation_id))))
@@ -89,7 +89,7 @@ class Export:
         return lines, seqs[-1] if seqs[-1] < found.last_seq else 0
 
     async def _list_page(self, user_id: str, name: str, after: str) -> ExportPage:
-        """A page of a list; behind its last one the next list begins."""
+        """Return a page of a list; after its last page the next list begins."""
         lines, last = await self._lists[name].page(user_id, after)
         if last:
             return ExportPage(lines, f"{name}:{last}")
@@ -170,7 +170,7 @@ def _revision(revision: UserRevision) -> dict[str, Any]:
 
 
 def _message(message: Message, user_id: str) -> dict[str, Any]:
-    """The user's own message whole; of another's, who and when."""
+    """Return the user's own message in full; of another user's, only sender and time."""
     shown: dict[str, Any] = msgspec.json.decode(json_encoder.encode(message))
     if message.sender_id != user_id:
         shown = {name: shown[name] for name in ("id", "conversationId", "seq", "senderId", "createdAt")}

@@ -1,4 +1,4 @@
-"""Takes over the messages of an earlier system: silently, with their own times, in the order in which they are given."""
+"""Imports the messages of an earlier system: without events, with their own times, in the given order."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -15,12 +15,12 @@ from shared.protocol.requests import ImportedMessage
 from shared.redis import Partitions
 
 ATTEMPTS: Final = 8
-"""A live message with the same key may win the race for it; then it is found the next time."""
+"""Attempts to store. A live message with the same key may win the race; the next attempt then finds it."""
 _LOCK: Final = "SELECT FROM messaging.conversations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 
 
 class _Placed(NamedTuple):
-    """Where something of two users belongs, and when it was made."""
+    """The conversation that an imported item belongs to, and the item's time."""
 
     conversation_id: str
     low: str
@@ -34,14 +34,17 @@ class _Placed(NamedTuple):
 
 
 class Imports:
-    """Every method raises what asyncpg and redis raise, and may be repeated: what is there already is not new."""
+    """Imports conversations and messages.
+
+    Every method raises what asyncpg and redis raise. It may be repeated: items that exist already are reported as not new.
+    """
 
     def __init__(self, pool: Pool, partitions: Partitions) -> None:
         self._pool = pool
         self._partitions = partitions
 
     async def conversations(self, given: Sequence[tuple[str, str, int]]) -> list[bool]:
-        """Make conversations (users, Unix ms) where there are none. Says of each whether it is new."""
+        """Create missing conversations (users, Unix ms). Returns for each whether it is new."""
         placed = [_Placed.of((one, other), at_ms) for one, other, at_ms in given]
         made = await self._pool.fetch(IMPORT_CONVERSATIONS, *_conversation_columns(placed))
         fresh = {row["id"] for row in made}
@@ -52,7 +55,7 @@ class Imports:
         return result
 
     async def messages(self, messages: Sequence[ImportedMessage]) -> list[bool]:
-        """Store messages, and the conversations that they lack. Says of each whether it is new."""
+        """Store messages, and their conversations where missing. Returns for each message whether it is new."""
         placed = [_Placed.of(message.users, message.created_at_ms) for message in messages]
         names = [(at.conversation_id, m.sender_id, m.temp_id) for at, m in zip(placed, messages, strict=True)]
         first = {name: place for place, name in reversed(list(enumerate(names)))}
@@ -88,7 +91,7 @@ class Imports:
         return [row["is_new"] for row in rows]
 
     async def _forget_latest(self, conversation_ids: set[str]) -> None:
-        """Redis' copies of the last messages are void."""
+        """Delete Redis' copies of the conversations' last messages."""
         for index, names in self._partitions.split(conversation_ids).items():
             partition = self._partitions.at(index)
             copies = [partition.key(prefix, name) for name in names for prefix in (keys.LAST_MESSAGE, keys.DELIVERED)]
@@ -96,7 +99,7 @@ class Imports:
 
 
 def _conversation_columns(placed: Iterable[_Placed]) -> tuple[list[str], list[str], list[str], list[datetime]]:
-    """Ids, lower users, higher users, times; the first of each conversation counts."""
+    """Return the columns ids, lower users, higher users, times. Of several items of one conversation the first counts."""
     first: dict[str, _Placed] = {}
     for each in placed:
         first.setdefault(each.conversation_id, each)

@@ -8,7 +8,7 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import ListReports, ReportList, SetReportState
 
 MOST_BYTES = 2 * 1024 * 1024
-"""Of one page: a report keeps up to 100 messages of 32 KiB. At least one report is shown."""
+"""Largest page: a report may keep 100 messages of 32 KiB. A page always has at least one report."""
 
 
 class PlatformReports:
@@ -18,7 +18,7 @@ class PlatformReports:
         self._reports = reports
 
     async def page(self, asked: ListReports) -> ReportList:
-        """A page, newest first; it may end early where the reports are large."""
+        """Return a page, newest first. It has fewer reports where they are large."""
         at, _, report_id = asked.page.partition("|")
         after = (datetime.fromisoformat(at), report_id) if asked.page else None
         found = await self._reports.page(asked.state or None, after, asked.limit + 1)

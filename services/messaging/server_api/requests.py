@@ -1,4 +1,4 @@
-"""Takes the server API's requests to those who carry them out."""
+"""Dispatches the server API's requests to the objects that carry them out."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Sends messages for the platform: the same statement, events and pushes as for a client's command."""
+"""Sends messages for the platform, with the same statement, events and pushes as for a client's command."""
 
 from services.messaging.cycle import Cycle
 from services.messaging.fanout.change_events import add_message_deleted
@@ -34,9 +34,10 @@ class Sends:
         self._cycle = cycle
 
     async def send(self, send: SendMessage, again: bool) -> Sent:
-        """Store and announce; of a repeated `temp_id` the message as it stands. Raises ProtocolError for a refusal.
+        """Store and announce a message.
 
-        `again`: it may be stored already while its receiver wasn't told.
+        For a repeated `temp_id`, return the current message. Raises ProtocolError for a refusal. `again`: the message may be
+        stored already without having been announced.
         """
         if send.user_id == SYSTEM_USER:
             return await self._send_system(send, again)
@@ -47,7 +48,7 @@ class Sends:
             raise ProtocolError(ErrorCode(appended.verdict))
         await self._cycle.publish(effects)
         (message,) = await self._messages.at([(send.user_id, send.conversation_id, appended.seq)])
-        # A request that comes again may be the one that stored it.
+        # A redelivered request may be the one that stored it.
         created = appended.verdict == "new" or again
         return Sent(json_encoder.encode(message).decode(), created)
 

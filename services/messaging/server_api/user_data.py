@@ -100,7 +100,7 @@ class OwnSettings(NamedTuple):
 
 
 class UserRevision(NamedTuple):
-    """A former text of a message of the user, and when another one took its place."""
+    """An earlier text of one of the user's messages, and when it was replaced."""
 
     conversation_id: str
     seq: int
@@ -110,12 +110,12 @@ class UserRevision(NamedTuple):
 
     @property
     def position(self) -> str:
-        """Where it stands among the user's revisions."""
+        """Return its position among the user's revisions."""
         return f"{self.conversation_id}/{self.seq}/{self.key}"
 
 
 class UserBlock(NamedTuple):
-    """A block by or of the user, or one that was taken back."""
+    """A block by or of the user, in force or lifted."""
 
     blocker: str
     blocked: str
@@ -124,12 +124,12 @@ class UserBlock(NamedTuple):
 
     @property
     def position(self) -> str:
-        """Where it stands among the user's blocks."""
+        """Return its position among the user's blocks."""
         return f"{self.blocker}/{self.blocked}"
 
 
 class UserReaction(NamedTuple):
-    """A reaction of the user that stands."""
+    """A current reaction of the user."""
 
     seq: int
     emoji: str
@@ -137,7 +137,7 @@ class UserReaction(NamedTuple):
 
 
 class UserReport(NamedTuple):
-    """What the user reported."""
+    """A report by the user."""
 
     report_id: str
     conversation_id: str
@@ -148,7 +148,7 @@ class UserReport(NamedTuple):
 
 
 class UserUpload(NamedTuple):
-    """What the user uploaded."""
+    """An upload of the user."""
 
     upload_id: str
     conversation_id: str
@@ -167,7 +167,7 @@ class UserData:
         self._outbox = outbox
 
     async def conversation_after(self, user_id: str, conversation_id: str) -> UserConversation | None:
-        """The user's next conversation, in the order of their ids; after '' the first one."""
+        """Return the user's next conversation in the order of ids; after '', the first one."""
         row = await self._pool.fetchrow(_NEXT, user_id, conversation_id or FIRST)
         return None if row is None else UserConversation(*row)
 
@@ -177,43 +177,43 @@ class UserData:
         return None if row is None else UserConversation(*row)
 
     async def settings(self, user_id: str, conversation_id: str) -> OwnSettings:
-        """What the user set of a conversation that there is."""
+        """Return the user's settings of an existing conversation."""
         (row,) = await self._pool.fetch(_SETTINGS, conversation_id, user_id)
         return OwnSettings(*row)
 
     async def revisions(self, user_id: str, after: str, most: int) -> list[UserRevision]:
-        """The next former texts of the user's messages, behind the one whose `position` is `after`."""
+        """Return the next earlier texts of the user's messages, after the one whose `position` is `after`."""
         conversation_id, seq, key = (after or f"{FIRST}/0/").split("/", 2)
         rows = await self._pool.fetch(REVISIONS_OF_USER, user_id, conversation_id, int(seq), key, most)
         return [UserRevision(*row) for row in rows]
 
     async def own_messages(self, user_id: str, conversation_id: str, most: int) -> Sequence[int]:
-        """Seqs of the user's messages that are not deleted, the oldest first."""
+        """Return the seqs of the user's messages that are not deleted, oldest first."""
         return [row["seq"] for row in await self._pool.fetch(_OWN, conversation_id, user_id, most)]
 
     async def close(self, user_id: str, conversation_id: str) -> None:
-        """Nobody sends to the user there any more; what the user had set of it is gone."""
+        """Close a conversation: nobody can send to the user there, and the user's settings are deleted."""
         await self._pool.execute(_CLOSE, conversation_id, user_id)
 
     async def blocks(self, user_id: str, after: str, most: int) -> list[UserBlock]:
-        """The next blocks by and of the user, behind the one whose `position` is `after`."""
+        """Return the next blocks by and of the user, after the one whose `position` is `after`."""
         blocker, _, blocked = (after or f"{FIRST}/{FIRST}").partition("/")
         return [UserBlock(*row) for row in await self._pool.fetch(BLOCKS_OF_USER, user_id, blocker, blocked, most)]
 
     async def reactions(self, user_id: str, conversation_id: str, first: int, last: int) -> list[UserReaction]:
-        """The user's reactions to messages from `first` to `last`."""
+        """Return the user's reactions to messages from `first` to `last`."""
         return [UserReaction(*row) for row in await self._pool.fetch(_REACTIONS, conversation_id, first, last, user_id)]
 
     async def reports(self, user_id: str, after: str, most: int) -> list[UserReport]:
-        """The user's next reports, in the order of their ids."""
+        """Return the user's next reports, in the order of their ids."""
         return [UserReport(*row) for row in await self._pool.fetch(_REPORTS, user_id, after or FIRST, most)]
 
     async def uploads(self, user_id: str, after: str, most: int) -> list[UserUpload]:
-        """The user's next uploads, in the order of their ids."""
+        """Return the user's next uploads, in the order of their ids."""
         return [UserUpload(*row) for row in await claims.of_user(self._pool, user_id, after or FIRST, most)]
 
     async def forget(self, user_id: str) -> None:
-        """Delete the rest: blocks, reactions, what the user wrote in reports, and uploads; and tell webhooks."""
+        """Delete the rest (blocks, reactions, the user's texts in reports, uploads), and tell webhooks."""
         async with self._pool.acquire() as connection, connection.transaction():
             for statement in _FORGET:
                 await connection.execute(statement, user_id)

@@ -1,1 +1,1 @@
-"""What PostgreSQL keeps, one module for each kind, with the statements in `sql/`; and the copies of it in Redis."""
+"""The data in PostgreSQL, one module for each kind (statements in `sql/`), and its copies in Redis (scripts in `lua/`)."""

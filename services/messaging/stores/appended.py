@@ -1,4 +1,4 @@
-"""What is appended to a conversation, and what became of it."""
+"""Messages to append to a conversation, and the results."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,9 +9,9 @@ from shared.protocol.relay import SendMessage
 class Appended(NamedTuple):
     """The result of appending one message.
 
-    `verdict`: new, repeated, or the error code of a refusal; the fields after it count for the first two.
+    `verdict`: new, repeated, or the error code of a refusal; the other fields are valid for the first two.
 
-    `unread` is the receiver's count before the batch, `version` the conversation's after it. `blocked`: a block stands.
+    `unread` is the receiver's count before the batch, `version` the conversation's after it. `blocked`: a block is in force.
     `lively`: the message before the batch is younger than 5 seconds.
     """
 
@@ -28,13 +28,14 @@ class Appended(NamedTuple):
     display_name: str | None
     avatar: str | None
     unarchived: list[str] | None = None
-    """The participants out of whose archive the message took the conversation; None: of neither."""
+    """The participants for whom the message unarchived the conversation; None: for neither."""
     media: str | None = None
-    """The JSON text of the attachments as they go out, where it is not what was sent: uploads are described and signed."""
+    """The JSON text of the attachments for receivers, where it differs from what was sent: uploads get a description and signed
+    URLs."""
 
 
 class Draft(NamedTuple):
-    """A message to append, and the key by which its sender's second attempts in this conversation are known."""
+    """A message to append, and its idempotency key for this sender and conversation."""
 
     send: SendMessage
     key: str

@@ -1,4 +1,4 @@
-"""Messages that bring uploads: both are changed in one transaction, so that neither ever stands without the other."""
+"""Messages with uploads: one transaction stores the message and attaches its uploads."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,12 +24,12 @@ async def append_with_uploads(
     append: Callable[[Sequence[Draft]], Awaitable[list[Appended]]],
     signer: UploadSigner | None,
 ) -> list[Appended]:
-    """Take the uploads that `drafts` name, `append` the messages that got theirs, and say of all, in order, what became of them.
+    """Attach the uploads that `drafts` name, `append` the messages whose uploads are valid, and return the results in order.
 
     The caller holds the transaction. Without a signer there are no uploads here. Raises what asyncpg raises.
 
-    A message that was deleted has let go of its uploads. Sent again, it is a repetition as any other; whether its body is the
-    same can't be told any more.
+    A deleted message has no uploads any more. When it is sent again, it counts as a repetition, although its body can't be
+    compared.
     """
     resolved = await _resolve(connection, drafts, signer)
     deleted = await _deleted(connection, {place: drafts[place] for place, found in resolved.items() if found.refusal})
@@ -64,7 +64,7 @@ async def append_with_uploads(
 
 
 async def _resolve(connection: Connection, drafts: Sequence[Draft], signer: UploadSigner | None) -> dict[int, Resolved]:
-    """Place → what the uploads of the draft are, for drafts that name some."""
+    """Return index → the draft's uploads, for drafts that name some."""
     named = {
         place: Claim(draft.send.user_id, draft.send.conversation_id, draft.key, draft.send.media)
         for place, draft in enumerate(drafts)
@@ -76,7 +76,7 @@ async def _resolve(connection: Connection, drafts: Sequence[Draft], signer: Uplo
 
 
 async def _deleted(connection: Connection, drafts: Mapping[int, Draft]) -> set[int]:
-    """The places of drafts whose message stands and was deleted."""
+    """Return the indexes of drafts whose message was stored before and then deleted."""
     if not drafts:
         return set()
     places = list(drafts)
@@ -90,5 +90,5 @@ def _with_media(draft: Draft, found: Resolved) -> Draft:
 
 
 def _refused(code: ErrorCode) -> Appended:
-    """The fields after the verdict say nothing for a refusal."""
+    """Return the result of a refusal; the fields after the verdict have no meaning."""
     return Appended("", code, 0, _NEVER, "", 0, 0, False, False, None, None, None)

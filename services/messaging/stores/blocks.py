@@ -1,4 +1,4 @@
-"""Blocks: who blocks whom, in PostgreSQL; and a copy for gateways, in Redis, of who is on the other side of any block."""
+"""Blocks: who blocks whom, in PostgreSQL; and in Redis, for gateways, each user's peers of any block."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from shared.webhooks import NO_WEBHOOKS, Outbox
 
 
 class BlockSet(NamedTuple):
-    """A block, or its end, since `at`. Of two about the same pair the higher `version` is the later one.
+    """A block, or its end, since `at`.
 
-    `changed`: it was not so before.
+    Of two about the same pair, the one with the higher `version` is later. `changed`: the command changed the state.
     """
 
     blocked_id: str
@@ -26,14 +26,14 @@ class BlockSet(NamedTuple):
 
 
 class _Standing(NamedTuple):
-    """What stands between two users, and when that was asked for (Unix ms)."""
+    """The current state between two users, and when it was requested (Unix ms)."""
 
     issued_ms: int
     block: BlockSet
 
 
 class BlockedUser(NamedTuple):
-    """A user whom somebody blocks, and since when."""
+    """A blocked user, and since when."""
 
     user_id: str
     username: str
@@ -49,11 +49,12 @@ class Blocks:
         self._partitions = partitions
 
     async def set(self, blocker: str, blocked: str, *, active: bool, issued_ms: int = 0) -> BlockSet:
-        """Block or unblock. A repetition changes nothing, keeps the first time, and takes no transaction; so does a command that
-        was issued (`issued_ms`, Unix ms; 0: unknown) before the last one about this pair. Raises what asyncpg and redis raise.
+        """Block or unblock. Raises what asyncpg and redis raise.
 
-        Redis is told before the commit, under the pair's lock: changes of one pair reach it in the order of their commits.
-        A crash in between leaves the command unanswered, and it comes again.
+        A repetition changes nothing, keeps the first time, and needs no transaction. The same holds for a command that was issued
+        (`issued_ms`, Unix ms; 0: unknown) before the last one about this pair. Redis is updated before the commit, under the
+        pair's lock, so changes of one pair reach it in the order of their commits. After a crash in between, the command is
+        unanswered and is redelivered.
         """
         standing = await self._find(blocker, blocked)
         if standing is not None and (standing.block.active == active or 0 < issued_ms < standing.issued_ms):
@@ -69,7 +70,7 @@ class Blocks:
                 await self._outbox.write(connection, [told])
             await self._tell_gateways(pair, standing=stands)
         if changed is None:
-            # Another command was quicker: now its row stands.
+            # Another command was quicker: its row is the current one.
             return await self.set(blocker, blocked, active=active, issued_ms=issued_ms)
         return BlockSet(blocked, active, changed["version"], changed["changed_at"], changed=True)
 
@@ -81,7 +82,7 @@ class Blocks:
         return _Standing(issued_ms, BlockSet(blocked, active, version, changed_at, changed=False))
 
     async def of(self, blocker: str, limit: int, after: tuple[datetime, str] | None = None) -> list[BlockedUser]:
-        """At most `limit` of those whom the user blocks, newest first, from behind (since when, user id)."""
+        """Return at most `limit` of the users whom the user blocks, newest first, after the position (since when, user id)."""
         return [BlockedUser(*row) for row in await self._pool.fetch(BLOCKS, blocker, limit, *(after or (None, None)))]
 
     async def _tell_gateways(self, pair: Pair, *, standing: bool) -> None:

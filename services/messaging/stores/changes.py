@@ -15,7 +15,7 @@ from shared.uploads import claims
 from shared.webhooks import NO_WEBHOOKS, Outbox
 
 STALE: Final = "stale"
-"""The verdict of a row whose conversation changed while its statement waited: it is given again."""
+"""The verdict of a row whose conversation changed while the statement waited for its lock. The row is tried again."""
 
 _ENVELOPE_BYTES: Final = len('{"content":,"media":,"metadata":}')
 
@@ -26,7 +26,8 @@ R = TypeVar("R", "Edited", "Deleted", "Reacted")
 class Edited(NamedTuple):
     """The result of an edit. `verdict`: edited, repeated, or the reason of a refusal.
 
-    `content` and `edited_at` are what stands now. `version`: of the conversation, after the change. `blocked`: a block stands.
+    `content` and `edited_at` are the current ones. `version`: the conversation's after the change. `blocked`: the other side is
+    not told.
     """
 
     verdict: str
@@ -57,7 +58,10 @@ class Deleted(NamedTuple):
 
 
 class Reacted(NamedTuple):
-    """The result of a reaction. `verdict`: changed, repeated, or the reason of a refusal. `active`, since `at`: what stands."""
+    """The result of a reaction.
+
+    `verdict`: changed, repeated, or the reason of a refusal. `active`, since `at`: the current state.
+    """
 
     verdict: str
     active: bool
@@ -70,7 +74,7 @@ class Reacted(NamedTuple):
 class Changes:
     """Changes messages. Every method raises what asyncpg raises, and returns one result for each command, in order.
 
-    A command about a message that another one before it changes is given after that one.
+    Commands about the same message run one after another.
     """
 
     def __init__(self, pool: Pool, edit_window_seconds: float, outbox: Outbox = NO_WEBHOOKS) -> None:
@@ -97,7 +101,7 @@ class Changes:
         return await _in_rounds([command for command, _ in edits], run)
 
     async def delete(self, commands: Sequence[DeleteMessage]) -> list[Deleted]:
-        """Delete messages for everybody, and let go of their uploads in the same transaction."""
+        """Delete messages for everybody, and detach their uploads in the same transaction."""
 
         async def run(commands: Sequence[DeleteMessage]) -> list[Deleted]:
             told, gone = partial(messages_deleted, commands), partial(places_of_deleted, commands)
@@ -109,7 +113,7 @@ class Changes:
         return await _in_rounds(commands, run)
 
     async def react(self, commands: Sequence[SetReaction]) -> list[Reacted]:
-        """Set reactions, or take them back."""
+        """Set or remove reactions."""
 
         async def run(commands: Sequence[SetReaction]) -> list[Reacted]:
             rows = await self._pool.fetch(
@@ -130,7 +134,10 @@ def _places(commands: Sequence[C]) -> tuple[list[str], list[str], list[int]]:
 
 
 async def _in_rounds(commands: Sequence[C], run: Callable[[Sequence[C]], Awaitable[list[R]]]) -> list[R]:
-    """Give commands to statements that take each message once; stale ones, and what waits behind them, go on to the next."""
+    """Run commands in statements that have each message once.
+
+    Stale rows, and later commands about the same messages, go into the next.
+    """
     results: dict[int, R] = {}
     waiting = list(range(len(commands)))
     while waiting:
@@ -143,7 +150,7 @@ async def _in_rounds(commands: Sequence[C], run: Callable[[Sequence[C]], Awaitab
 
 
 def first_of_each_message(commands: Sequence[C]) -> list[int]:
-    """Places in `commands` of the first one about each message."""
+    """Return the indexes of the first command about each message."""
     seen: dict[tuple[str, int], int] = {}
     for place, command in enumerate(commands):
         seen.setdefault((command.conversation_id, command.seq), place)

@@ -1,4 +1,4 @@
-"""A user's list of conversations, in pages that lose nothing while conversations move."""
+"""A user's list of conversations, in pages that miss no conversation while conversations move."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NamedTuple
@@ -14,11 +14,14 @@ from shared.rest import decode_page, encode_page
 AT_ONCE: Final = 2
 """Connections that are kept for lists."""
 SCANNED: Final = 1_000
-"""Conversations that one page with a filter by unread messages looks at; it may be short then, or empty, and the list goes on."""
+"""Conversations that one page with a filter by unread messages reads.
+
+Such a page may be short or empty although the list goes on.
+"""
 
 
 class Filters(NamedTuple):
-    """Which conversations: those in the archive or the others, and of them those that are unread or pinned, or are not."""
+    """Which conversations: archived or not, and of these with or without unread messages, pinned or not."""
 
     archived: bool = False
     unread: bool | None = None
@@ -26,13 +29,13 @@ class Filters(NamedTuple):
 
     @property
     def places(self) -> tuple[int, int]:
-        """The least and the greatest place (migration 0011)."""
+        """Return the least and the greatest place (migration 0011)."""
         first = 2 if self.archived else 4
         return first + (self.pinned is True), first + (self.pinned is not False)
 
 
 class Place(msgspec.Struct, array_like=True, frozen=True):
-    """Where in the order a page ends. `at_us`: `updated_at` in Unix microseconds."""
+    """The position in the list at which a page ends. `at_us`: `updated_at` in Unix microseconds."""
 
     place: Annotated[int, msgspec.Meta(ge=0, le=5)]
     at_us: int
@@ -40,7 +43,7 @@ class Place(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Snapshot(msgspec.Struct, array_like=True, frozen=True):
-    """What a statement could see: all transactions below `xmin`, at a time in Unix microseconds."""
+    """A statement's snapshot: it saw all transactions below `xmin`. `at_us` is its time in Unix microseconds."""
 
     xmin: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     at_us: int
@@ -49,9 +52,9 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
 class ListPage(msgspec.Struct, array_like=True, frozen=True):
     """Where the next page begins.
 
-    The list is read in rounds. The first reads all conversations. Each later one reads those that changed since the snapshot
-    with which the round before it began (`since`): they may have moved up, past the pages that were read, or into this list.
-    `after`: the end of the last page of this round; `snapshot`: that with which this round began; both None where a round begins.
+    The list is read in rounds. The first reads all conversations. Each later one reads those that changed since the snapshot of
+    the round before (`since`), because these may have moved past the pages that were read, or into this list. `after`: the end of
+    this round's last page; `snapshot`: the one with which this round began. Both are None at the beginning of a round.
     """
 
     after: Place | None = None
@@ -62,7 +65,7 @@ class ListPage(msgspec.Struct, array_like=True, frozen=True):
 _decoder: Final = msgspec.json.Decoder(ListPage)
 FIRST: Final = ListPage()
 _BEYOND_ALL: Final = (32_767, datetime(9999, 1, 1, tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
-"""Values instead of nulls: «is null or» would keep PostgreSQL from using the index."""
+"""A position before the first row. With nulls instead, «is null or» would keep PostgreSQL from using the index."""
 
 
 class _Row(NamedTuple):
@@ -80,7 +83,7 @@ _LIST_COLUMNS: Final = len(_Row._fields)
 
 
 class _Part(NamedTuple):
-    """What one statement found. `end`: where it stopped, or None when there is no more."""
+    """The rows of one statement. `end`: where it stopped, or None when there is no more."""
 
     ids: list[str]
     end: Place | None
@@ -96,22 +99,24 @@ class ConversationList:
     async def page(
         self, user_id: str, filters: Filters, limit: int, page: ListPage
     ) -> tuple[list[str], ListPage | None]:
-        """At most `limit` ids of conversations, pinned ones first, then the newest first; and the next page, if there is one."""
+        """Return at most `limit` conversation ids, pinned ones first, then newest first; and where the next page begins, if
+        any.
+        """
         part = await self._part(user_id, filters, limit, page.after, page.since)
         snapshot = page.snapshot or part.snapshot
         if part.end is not None:
             return part.ids, ListPage(part.end, page.since, snapshot)
         if page.snapshot is None:
-            # The whole round was one statement: nothing moved in between.
+            # The whole round was one statement, so nothing moved in between.
             return part.ids, None
         return await self._with_moved(user_id, filters, limit, part.ids, page.snapshot)
 
     async def first_shown(
         self, user_id: str, filters: Filters, limit: int
     ) -> tuple[list[tuple[Any, ...]], ListPage | None]:
-        """The first page with what is shown of its conversations: columns as `ConversationViews.views` takes them.
+        """Return the first page with its conversations' contents, in the columns that `ConversationViews.views` takes.
 
-        For a list that isn't filtered by unread messages, whose page may have to look further.
+        It is for lists without a filter by unread messages: with one, a page may need more than one statement.
         """
         beginning = (user_id, limit + 1, *filters.places, *_BEYOND_ALL, None, limit + 1)
         rows = [tuple(row) for row in await self._connections.fetch(SHOWN_LIST, *beginning)]
@@ -122,7 +127,7 @@ class ConversationList:
     async def _with_moved(
         self, user_id: str, filters: Filters, limit: int, ids: list[str], since: Snapshot
     ) -> tuple[list[str], ListPage | None]:
-        """The last page of a round, and what fits of the next one."""
+        """Return the last page of a round, filled with the beginning of the next round."""
         room = limit - len(ids)
         moved = await self._part(user_id, filters, max(room, 1), None, since)
         if room == 0:
@@ -151,7 +156,7 @@ class ConversationList:
 
 
 def _part_of(rows: list[_Row], limit: int, *, filtered: bool) -> _Part:
-    """What the rows of a statement mean for a page of `limit` conversations."""
+    """Evaluate the rows of a statement for a page of `limit` conversations."""
     fitting = [row for row in rows if row.fits]
     shown = fitting[:limit]
     end = None
@@ -167,12 +172,12 @@ def _part_of(rows: list[_Row], limit: int, *, filtered: bool) -> _Part:
 
 
 def encode(page: ListPage | None) -> str | None:
-    """The page as clients pass it back."""
+    """Return the page token that clients send back."""
     return None if page is None else encode_page(msgspec.json.encode(page).decode())
 
 
 def decode(page: str | None) -> ListPage:
-    """The page that `encode` was given; the first one for None. Raises ProtocolError (validation_error) for anything else."""
+    """Decode a page token; None is the first page. Raises ProtocolError (validation_error) for anything else."""
     if page is None:
         return FIRST
     try:

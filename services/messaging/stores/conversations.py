@@ -1,4 +1,4 @@
-"""Direct conversations: one for each pair of users who ever wanted one, and what each side has set of it."""
+"""Direct conversations: at most one for each pair of users, with the settings of each side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ MAX_PINNED: Final = 20
 
 
 class Marks(NamedTuple):
-    """How far a participant has read, and how far its devices have everything."""
+    """The seqs up to which a participant has read, and its devices have received, everything."""
 
     read_seq: int
     delivered_seq: int
@@ -33,10 +33,10 @@ class Marks(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation as one of its participants sees it. `updated_at`: its last message, or when it was made.
+    """A conversation as one of its participants sees it. `updated_at`: the time of its last message, or of its creation.
 
-    `participants` stand in the order of their ids, and `marks` in theirs. The fields after `updated_at` are the user's own:
-    messages up to `cleared_seq` are hidden from it. Messages before `first_seq` are expired, for both.
+    `participants` are in the order of their ids, and `marks` in the same order. The fields after `updated_at` are the user's own:
+    messages up to `cleared_seq` are hidden from the user. Messages before `first_seq` are expired, for both.
     """
 
     conversation_id: str
@@ -55,12 +55,12 @@ class Conversation:
 
     @property
     def begins_behind(self) -> int:
-        """The user's history begins with the seq after this one: what is before was cleared, or is expired."""
+        """Return the seq after which the user's history begins. Messages up to it were cleared or are expired."""
         return max(self.cleared_seq, self.first_seq - 1)
 
 
 class SettingsChange(NamedTuple):
-    """What a user changes of a conversation; None leaves it. `muted_until` counts when `mute` is true."""
+    """Changes of a user's settings; None leaves a setting as it is. `muted_until` is used when `mute` is true."""
 
     mute: bool = False
     muted_until: datetime | None = None
@@ -103,9 +103,9 @@ class Conversations:
         self._outbox = outbox
 
     async def create(self, user_id: str, other_id: str, *, by_platform: bool = False) -> tuple[str, bool]:
-        """The id of the conversation of two different users, and whether it was made now.
+        """Return the id of the conversation of two different users, and whether it is new.
 
-        While it is empty, it is in the list of `user_id` alone, and in none when the platform makes it.
+        While it is empty, only `user_id` has it in the list; nobody has it when the platform creates it.
         """
         pair = pair_of(user_id, other_id)
         creator = None if by_platform else user_id
@@ -113,7 +113,7 @@ class Conversations:
             await lock(connection, pair)
             created = await connection.fetchval(CREATE_CONVERSATION, pair.conversation_id, *pair, creator)
             if created is None:
-                # A user who was erased and came back can be written to again.
+                # A user who was erased and returned can get messages again.
                 await connection.execute(_REVIVE, pair.conversation_id)
             if created is None and creator is not None:
                 await connection.execute(SHOW_EMPTY, pair.conversation_id, creator)
@@ -123,31 +123,31 @@ class Conversations:
         return pair.conversation_id, created is not None
 
     async def find(self, user_id: str, conversation_id: str) -> Conversation | None:
-        """The conversation, or None when there is none or the user has no part in it."""
+        """Return the conversation, or None when there is none or the user isn't a participant."""
         return next(iter(await self.of(user_id, [conversation_id])), None)
 
     async def of(self, user_id: str, conversation_ids: Sequence[str]) -> list[Conversation]:
-        """These conversations, in order, without those that are not the user's."""
+        """Return these conversations, in order, without those in which the user isn't a participant."""
         now = datetime.now(UTC)
         return [_conversation(row, now) for row in await self._pool.fetch(CONVERSATIONS, user_id, conversation_ids)]
 
     async def exists(self, user_id: str, other_id: str) -> bool:
-        """True when the two have a conversation already."""
+        """Return True when the two have a conversation already."""
         return await self.find(user_id, pair_of(user_id, other_id).conversation_id) is not None
 
     async def span(self, conversation_id: str) -> Span | None:
-        """Whose conversation it is and how far it goes; None when there is none."""
+        """Return a conversation's participants and range of seqs; None when there is none."""
         row = await self._pool.fetchrow(_SPAN, conversation_id)
         return None if row is None else Span(*row)
 
     async def change(self, user_id: str, conversation_id: str, change: SettingsChange) -> int | None:
-        """Change what the user has set. Returns when, in Unix ms, or None when the conversation is not the user's.
+        """Change the user's settings. Returns the time of the change in Unix ms, or None when the user isn't a participant.
 
         Raises TooManyPinned.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             if change.pinned:
-                # Two of the user's devices that pin at once count one after the other.
+                # When two of the user's devices pin at the same time, the second one sees the first one's pin.
                 await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 2))", user_id)
                 if await connection.fetchval(PINNED, user_id, conversation_id) >= MAX_PINNED:
                     raise TooManyPinned
@@ -155,7 +155,7 @@ class Conversations:
         return changed_ms
 
     async def clear(self, user_id: str, conversation_id: str) -> Cleared | None:
-        """Hide all messages up to now from the user, or return None when the conversation is not the user's."""
+        """Hide all messages up to now from the user. Returns None when the user isn't a participant."""
         row = await self._pool.fetchrow(CLEAR, user_id, conversation_id)
         return None if row is None else Cleared(*row)
 

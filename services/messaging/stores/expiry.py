@@ -1,7 +1,7 @@
-"""Expired messages in PostgreSQL: found by a walk over the conversations, and deleted in bounded batches.
+"""Deletes expired messages in PostgreSQL: walks over all conversations, and deletes in bounded batches.
 
-One row says how far the walk has come. A replica locks it for one batch, so replicas share the walk and none repeats another's
-work. What Redis must be told of a batch is committed with it, and is told by whoever comes next if this replica dies.
+One row stores how far the walk has come. A replica locks it for one batch, so replicas share the work. What must change in Redis
+is committed with the batch; if this replica dies, the next one applies it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -19,17 +19,17 @@ from shared.webhooks import Outbox
 
 FIRST: Final = "00000000-0000-0000-0000-000000000000"
 LOOKED_AT: Final = 1000
-"""Conversations that one step looks at."""
+"""Conversations that one step reads."""
 BATCH: Final = 200
-"""Messages that one transaction deletes: appends to the conversation wait for it."""
+"""Messages that one transaction deletes. Appends to the conversation wait for it."""
 _LOCK: Final = "SELECT FROM messaging.conversations WHERE id = $1::uuid FOR NO KEY UPDATE"
 
 
 class Expired(msgspec.Struct, frozen=True):
-    """A batch that was deleted: the messages from `first` to `last`.
+    """A deleted batch: the messages from `first` to `last`.
 
-    `unread`: of those participants whose unread count fell. `last_message`: the id of the conversation's last message, if it is
-    gone. `recent`: seqs that inboxes may still show.
+    `unread`: the new counts of participants whose unread count fell. `last_message`: the id of the conversation's last
+    message, if it was deleted. `recent`: seqs that inboxes may still show.
     """
 
     conversation_id: str
@@ -44,7 +44,7 @@ class Expired(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What a step did. `expired`: the batch whose traces in Redis are to go, then `settle`. `ended`: the round is complete."""
+    """The result of a step. `expired`: the batch to remove from Redis, before `settle`. `ended`: the round is complete."""
 
     expired: Expired | None
     ended: bool = False
@@ -60,7 +60,7 @@ class Expiry:
         self._outbox = outbox
 
     async def step(self) -> Step | None:
-        """Delete the next batch, or find that there is none nearby. None: another replica is at it, or the round is not due."""
+        """Delete the next batch, if the next conversations have one. None: another replica works on it, or no round is due."""
         async with self._pool.acquire() as connection, connection.transaction():
             state = await connection.fetchrow(CLAIM_RETENTION)
             if state is None:
@@ -74,7 +74,7 @@ class Expiry:
                 expired = await self._expire(connection, found["expired"], cutoff)
                 pending = None if expired is None else json_encoder.encode(expired).decode()
                 more = expired is not None and expired.last - expired.first + 1 == BATCH
-                # A full batch may have more behind it: the conversation is looked at again.
+                # After a full batch there may be more: the same conversation is read again.
                 await connection.execute(KEEP_RETENTION, state["after"] if more else found["expired"], pending, 0.0)
                 return Step(expired)
             if found["is_full"]:
@@ -84,7 +84,7 @@ class Expiry:
             return Step(None, ended=True)
 
     async def settle(self, expired: Expired) -> None:
-        """Redis has been told of this batch."""
+        """Record that Redis has been updated for this batch."""
         await self._pool.execute(
             "UPDATE messaging.retention SET pending = NULL WHERE pending->>'at' = $1 AND pending->>'conversation_id' = $2",
             expired.at,

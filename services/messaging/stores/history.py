@@ -17,7 +17,7 @@ Way = Literal["after", "before", "around"]
 
 
 class Mark(msgspec.Struct, array_like=True):
-    """Up to `seq` the participant has read everything, or its devices have it, since `at_ms` (Unix ms)."""
+    """A mark, set at `at_ms` (Unix ms): up to `seq` the participant has read, or its devices have received, everything."""
 
     is_low: bool
     read: bool
@@ -26,7 +26,7 @@ class Mark(msgspec.Struct, array_like=True):
 
 
 class Head(msgspec.Struct, array_like=True):
-    """What the messages of a page have in common: its seqs (`first` to `last`), the conversation's, and who takes part."""
+    """Common data of a page: its seqs (`first` to `last`), those of the conversation, and the participants."""
 
     first: int
     last: int
@@ -40,9 +40,9 @@ class Head(msgspec.Struct, array_like=True):
 
 
 class Part(NamedTuple):
-    """The messages of a page, or the first of them, and the page's place in the conversation.
+    """The messages of a page, or the first of them, and the page's position in the conversation.
 
-    `seqs`: all that the page shall have. Messages up to `cleared_seq` are hidden.
+    `seqs`: all seqs of the page. Messages up to `cleared_seq` are hidden.
     """
 
     messages: list[Message]
@@ -67,9 +67,9 @@ class History:
     async def page(
         self, user_id: str, conversation_id: str, way: Way, seq: int | None, limit: int, most: int
     ) -> Part | None:
-        """At most `most` messages of the page of `limit` messages that begins at `seq`; None without such a conversation.
+        """Return at most `most` messages of a page of `limit` messages; None when there is no such conversation.
 
-        `way`: the page holds what comes after `seq`, before it (None: the newest), or around it.
+        `way`: the page holds the messages after `seq`, before it (None: the newest ones), or around it.
         """
         rows = await self._connections.fetch(HISTORY, user_id, conversation_id, way, seq, limit, most)
         if not rows:
@@ -81,7 +81,7 @@ class History:
 
 
 class _Reader:
-    """Makes messages of the rows of one page."""
+    """Converts the rows of one page to messages."""
 
     def __init__(self, user_id: str, conversation_id: str, head: Head, signer: UploadSigner | None) -> None:
         self._user_id = user_id
@@ -97,18 +97,18 @@ class _Reader:
         self._signer = signer
 
     def message(self, row: asyncpg.Record) -> Message:
-        """The message of a row."""
+        """Return the message of a row."""
         _, *columns = row
         seq, sender_id = columns[0], columns[2]
         receipt = NO_RECEIPT
         if self._marks:
-            # A message of the system has both for receivers: each sees its own marks.
+            # Both participants receive a system message, and each sees its own marks.
             receiver = self._others.get(sender_id, self._user_id)
             receipt = Receipt(self._at(receiver, True, seq), self._at(receiver, False, seq))
         return message_of(columns, self._conversation_id, self._senders, receipt, self._signer)
 
     def _at(self, receiver: str, read: bool, seq: int) -> str | None:
-        """When the first mark at or beyond `seq` was made. Instants in UTC are in order as texts."""
+        """Return when the first mark at or after `seq` was set. Times in UTC sort as texts."""
         line = self._marks.get((receiver, read))
         if line is None:
             return None

@@ -1,4 +1,4 @@
-"""Messages as the statements that read many return them: plain columns first, then those that few messages have a value in."""
+"""Converts rows to messages: plain columns come first, then those that are null for most messages."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ _NOTHING_RARE: Final[list[Any]] = [None] * 6
 
 
 class Profile(msgspec.Struct, array_like=True):
-    """A user as the directory knows them. Names are None where no token of theirs was seen."""
+    """A user as the directory has them. Names are None when none of the user's tokens was seen."""
 
     id: str
     username: str | None
@@ -22,17 +22,17 @@ class Profile(msgspec.Struct, array_like=True):
     avatar: str | None
 
     def sender(self) -> Sender:
-        """The profile in a message: whose name was never seen is named by the id."""
+        """Return the profile as a message's sender. A sender whose name is unknown is named by the id."""
         return sender_of(self.id, self.username, self.display_name, self.avatar)
 
 
 def sender_of(user_id: str, username: str | None, display_name: str | None, avatar: str | None) -> Sender:
-    """A sender. One whose name was never seen is named by the id."""
+    """Return a sender. A sender whose name is unknown is named by the id."""
     return Sender(user_id, username or user_id, display_name or user_id, avatar)
 
 
 class Quoted(msgspec.Struct, array_like=True):
-    """What a reply quotes."""
+    """The message that a reply quotes."""
 
     sender_id: str
     type: Any
@@ -44,13 +44,13 @@ _quoted_decoder: Final = msgspec.json.Decoder(Quoted)
 
 
 class Receipt:
-    """When a message was read and delivered. Reading implies delivery: the earlier of the two counts for it."""
+    """When a message was read and delivered. Reading implies delivery, so the earlier time counts as the delivery."""
 
     __slots__ = ("delivered_at", "read_at")
 
     def __init__(self, read_at: str | None, delivered_at: str | None) -> None:
         self.read_at = read_at
-        # Instants in UTC are in order as texts.
+        # Times in UTC sort as texts.
         early = read_at is not None and (delivered_at is None or read_at < delivered_at)
         self.delivered_at = read_at if early else delivered_at
 
@@ -61,8 +61,8 @@ NO_RECEIPT: Final = Receipt(None, None)
 def message_of(
     columns: list[Any], conversation_id: str, senders: dict[str, Sender], receipt: Receipt, signer: UploadSigner | None
 ) -> Message:
-    """The message of `columns`: seq, id, sender, type, content, media and created_at; then reply_to, metadata, edited_at,
-    deleted_at, quoted and reactions, which are None for most.
+    """Return the message of `columns`: seq, id, sender, type, content, media and created_at; then reply_to, metadata, edited_at,
+    deleted_at, quoted and reactions, which are None for most messages.
     """
     seq, message_id, sender_id, kind, content, media, created_at = columns[:7]
     system = sender_id == SYSTEM_USER
@@ -85,14 +85,14 @@ def message_of(
 
 
 def media_of(text: str | None, signer: UploadSigner | None) -> msgspec.Raw:
-    """The attachments of a stored JSON text, with fresh URLs for uploads."""
+    """Return the attachments of a stored JSON text, with newly signed URLs for uploads."""
     if text is None:
         return NO_MEDIA
     return msgspec.Raw((text if signer is None else signer.sign_media(text)).encode())
 
 
 def raw_of(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
-    """A stored JSON text as it is, or nothing."""
+    """Return a stored JSON text unchanged, or UNSET."""
     return msgspec.UNSET if text is None else msgspec.Raw(text.encode())
 
 
@@ -104,7 +104,7 @@ def _rarities(
     quoted: str | None,
     reactions: str | None,
 ) -> tuple[Any, ...]:
-    """The fields of a message behind its sender."""
+    """Return the fields of a message after its sender."""
     return (
         msgspec.UNSET if reply_to is None else _reply(reply_to, quoted),
         raw_of(metadata),
@@ -116,7 +116,7 @@ def _rarities(
 
 def _reply(seq: int, quoted: str | None) -> ReplyTo:
     if quoted is None:
-        # The viewer has cleared what is quoted.
+        # The viewer has cleared the quoted message.
         return ReplyTo(seq)
     found = _quoted_decoder.decode(quoted)
     if found.deleted_ms is not None:

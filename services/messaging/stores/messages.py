@@ -1,4 +1,4 @@
-"""Messages in PostgreSQL: appended in batches, read by place."""
+"""Messages in PostgreSQL: appends them in batches, and reads them by (conversation, seq)."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,7 +25,7 @@ from shared.webhooks import NO_WEBHOOKS, Outbox
 __all__ = ["NO_MEDIA", "Appended", "Draft", "Messages", "distinct_rounds"]
 
 MAX_ATTEMPTS: Final = 64
-"""How often a batch is appended again after losing a race for a temp id. Each loss means that somebody else committed."""
+"""How often a batch is appended again after it lost a race for a temp id. Each loss means that another replica committed."""
 
 
 class Messages:
@@ -38,10 +38,10 @@ class Messages:
         self._kept = KeptConnections(pool)
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
-        """Append `drafts` in one statement, and say of each, in order, what became of it.
+        """Append `drafts` in one statement, and return the result of each, in order.
 
-        A repeated key gives the seq that its message has. When `drafts` itself repeats one, a second statement follows
-        with what was repeated. Messages with uploads take them in the same transaction. Raises what asyncpg raises.
+        A repeated key returns the seq of its message. When `drafts` itself repeats a key, a second statement takes the
+        repetitions. Uploads are attached in the same transaction. Raises what asyncpg raises.
         """
         if not any(has_uploads(draft.send.media) for draft in drafts):
             return await self._append_all(self._pool, drafts, MAX_ATTEMPTS)
@@ -51,7 +51,7 @@ class Messages:
         return await self._append_attaching(drafts)
 
     async def _append_attaching(self, drafts: Sequence[Draft]) -> list[Appended]:
-        """In one transaction, which takes the uploads and stores the messages. A lost race undoes all of it."""
+        """Attach the uploads and store the messages in one transaction. A lost race undoes all of it."""
         async with self._pool.acquire() as connection, connection.transaction():
             return await append_with_uploads(
                 connection, drafts, lambda taken: self._append_all(connection, taken, 1), self._signer
@@ -94,17 +94,20 @@ class Messages:
         return [Appended(message_id, *row) for message_id, row in zip(ids, rows, strict=True)]
 
     def _outgoing(self, send: SendMessage) -> SendMessage:
-        """The message as others see it: its uploads have URLs."""
+        """Return the message as others see it, with URLs for its uploads."""
         if self._signer is None or send.media is None or not has_uploads(send.media):
             return send
         return msgspec.structs.replace(send, media=self._signer.sign_media(send.media))
 
     async def at(self, places: Sequence[tuple[str, str, int]]) -> list[Message]:
-        """The messages at (viewer, conversation, seq), as the viewers may see them; places that are empty are left out."""
+        """Return the messages at (viewer, conversation, seq), as the viewers may see them. Missing ones are left out."""
         return [message for message, _ in await self.versions_at(places)]
 
     async def versions_at(self, places: Sequence[tuple[str, str, int]]) -> list[tuple[Message, int]]:
-        """As `at`, each with the version of its conversation when it was read: later changes have a higher one."""
+        """Do the same as `at`, with the version of each message's conversation when it was read.
+
+        Later changes have a higher version.
+        """
         if not places:
             return []
         viewers, conversations, seqs = zip(*places, strict=True)
@@ -113,14 +116,20 @@ class Messages:
 
 
 def _rarely_given(sends: Sequence[SendMessage]) -> tuple[list[int | None], list[str | None]]:
-    """Quoted seqs and metadata: empty when no message has any, so that plain messages pay nothing for them."""
+    """Return the columns of quoted seqs and of metadata.
+
+    They are empty when no message has any, so plain messages cost nothing more.
+    """
     if all(send.reply_to is None and send.metadata is None for send in sends):
         return [], []
     return [send.reply_to for send in sends], [send.metadata for send in sends]
 
 
 def distinct_rounds(drafts: Sequence[Draft]) -> list[list[int]]:
-    """Places in `drafts`, split so that no part has a (conversation, sender, key) twice; almost always one part."""
+    """Return the indexes of `drafts`, split so that no part has a (conversation, sender, key) twice.
+
+    There is almost always one part.
+    """
     rounds: list[list[int]] = [[]]
     seen: dict[tuple[str, str, str], int] = {}
     for place, (send, key) in enumerate(drafts):

@@ -1,4 +1,4 @@
-"""Receipts: how far each user has read, and how far their devices have everything."""
+"""Receipts: the seqs up to which each user has read, and their devices have received, everything."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ from shared.store_clock import StoreClock
 from shared.webhooks import NO_WEBHOOKS, Outbox
 
 LATE_MS: Final = 1_000
-"""A `message.read` without `seq` that waited longer may not cover what came meanwhile."""
+"""When a `message.read` without `seq` waited longer than this, it is limited to the messages that existed when it was sent."""
 EVERYTHING: Final = MAX_SAFE_INTEGER
-"""A seq beyond any: reading up to it is reading all there is."""
+"""A seq above all others: reading up to it means reading everything."""
 
 
 class Mark(NamedTuple):
-    """A request to move a user's marks in a conversation; None leaves one where it is.
+    """A request to move a user's marks in a conversation; None leaves a mark where it is.
 
     `again`: it may have been carried out before without being announced.
     """
@@ -35,13 +35,13 @@ class Mark(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """Where the marks stand now.
+    """The result of moving marks.
 
-    `verdict`: marked, or the error code of a refusal; the fields after it count for the first.
+    `verdict`: marked, or the error code of a refusal; the other fields are valid for the first.
 
-    `shows_read` and `shows_delivered`: something of the other participant's became read, delivered, and no block stands.
-    The same holds when the request is repeated and the mark already stood there: then the times are those of that move.
-    `unmarked`: the conversation was marked as unread, and no longer is.
+    `shows_read` and `shows_delivered`: a message of the other participant became read or delivered, and no block is in force.
+    They are also set when the request is a repetition; then the times are those of the first move. `unmarked`: the
+    conversation was marked as unread, and no longer is.
     """
 
     verdict: str
@@ -66,11 +66,11 @@ class Receipts:
         self._outbox = outbox
 
     def is_late(self, at_ms: int) -> bool:
-        """Whether a «read all» that was asked for at that time (Unix ms) may not cover what came meanwhile. 0: it may."""
+        """Return whether a «read all» that was sent at `at_ms` (Unix ms; 0: unknown) is too old to cover later messages."""
         return 0 < at_ms < self._clock.now_ms() - LATE_MS
 
     async def seen_at(self, reads: Sequence[tuple[str, int]]) -> list[int]:
-        """The seq of the last message that each conversation had at a time (Unix ms). Raises what asyncpg raises."""
+        """Return the seq of the last message that each conversation had at a time (Unix ms). Raises what asyncpg raises."""
         if not reads:
             return []
         conversations, times = zip(*reads, strict=True)
@@ -78,7 +78,7 @@ class Receipts:
         return [seq for (seq,) in await self._pool.fetch(SEEN_AT, conversations, at)]
 
     async def mark(self, marks: Sequence[Mark]) -> list[Marked]:
-        """Move marks forward, never back, at most to the last message; says of each, in order, where it stands.
+        """Move marks forward, never back, at most to the last message. Returns the result of each, in order.
 
         No (conversation, user) may be in `marks` twice. Raises what asyncpg raises.
         """

@@ -1,4 +1,4 @@
-"""Reports: messages that a user complained about, as they were then."""
+"""Reports of messages, with copies of the messages as they were at the time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _SET: Final = f"""
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What a user reports."""
+    """A new report of a user."""
 
     conversation_id: str
     reporter_id: str
@@ -43,14 +43,14 @@ class Complaint:
 
 
 class Reports:
-    """The table. Every method raises what asyncpg raises; reports are shown as the contract has them."""
+    """The table of reports. Every method raises what asyncpg raises, and returns reports in the shape of the protocol."""
 
     def __init__(self, pool: Pool, outbox: Outbox = NO_WEBHOOKS) -> None:
         self._pool = pool
         self._outbox = outbox
 
     async def add(self, complaint: Complaint, messages: Sequence[Message]) -> dict[str, Any]:
-        """Keep a report with its messages, and tell webhooks."""
+        """Store a report with its messages, and tell webhooks."""
         kept = json_encoder.encode(list(messages)).decode()
         given = (
             str(uuid7()),
@@ -72,7 +72,7 @@ class Reports:
         return shown(row)
 
     async def page(self, state: str | None, after: tuple[datetime, str] | None, most: int) -> list[dict[str, Any]]:
-        """Up to `most` reports, newest first, from behind the position (created_at, id)."""
+        """Return up to `most` reports, newest first, after the position (created_at, id)."""
         return [shown(row) for row in await self._pool.fetch(_LIST, state, *(after or (None, None)), most)]
 
     async def set_state(self, report_id: str, state: str) -> dict[str, Any] | None:
@@ -82,7 +82,7 @@ class Reports:
 
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:
-    """A report with its messages."""
+    """Return a report with its messages, in the shape of the protocol."""
     return {**_without_messages(row), "messages": msgspec.Raw(row["messages"].encode())}
 
 

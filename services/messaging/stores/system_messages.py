@@ -20,7 +20,7 @@ from shared.webhooks import NO_WEBHOOKS, Outbox
 class SystemAppended(NamedTuple):
     """The result of appending a system message. `verdict`: new, repeated, or the error code of a refusal.
 
-    The unread counts are those of the participants with the lower and the higher id, after the message.
+    The unread counts belong to the participants with the lower and the higher id, and include the message.
     """
 
     message_id: str

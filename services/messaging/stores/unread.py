@@ -1,4 +1,4 @@
-"""Unread counts: PostgreSQL has the truth. Redis has a copy, guarded by versions and rebuilt when it is missing."""
+"""Unread counts: PostgreSQL is the source of truth. Redis has a copy with versions, which is rebuilt when it is missing."""
 
 import asyncio
 import uuid
@@ -21,15 +21,15 @@ PART: Final = 100
 READ: Final = 20 * PART
 """Conversations in one query, while counts are rebuilt in parts."""
 PAUSE_SECONDS: Final = 0.01
-"""Between parts, so that a rebuild takes no more than a sixth of a Redis server."""
+"""Pause between parts, so that a rebuild uses at most a sixth of a Redis server."""
 FIRST: Final = "00000000-0000-0000-0000-000000000000"
-"""Before all ids of conversations."""
+"""Sorts before all conversation ids."""
 MAX_COUNTS: Final = 1_000
 """Conversations in one answer with unread counts."""
 
 
 class Difference(NamedTuple):
-    """A count that isn't the same in both places. `name` is a conversation, or `total`; None: Redis doesn't have it."""
+    """A count that differs between PostgreSQL and Redis. `name` is a conversation, or `total`; None: Redis doesn't have it."""
 
     name: str
     redis: int | None
@@ -50,9 +50,9 @@ class UnreadCounts:
         self._partitions = partitions
 
     async def rebuild(self, user_ids: Sequence[str], *, force: bool = False) -> None:
-        """Put the users' counts into Redis. Counts there of a newer version stay, unless `force` is given.
+        """Copy the users' counts to Redis. Counts with a newer version there stay, unless `force` is given.
 
-        A user with many conversations must not stop a Redis server: those come in parts, with pauses between them. Raises what
+        The counts of a user with many conversations are copied in parts with pauses, so that Redis isn't blocked. Raises what
         asyncpg and redis raise.
         """
         for user_id, known in (await self._known(user_ids, PART + 1)).items():
@@ -63,9 +63,9 @@ class UnreadCounts:
         metrics.REBUILT.inc(len(user_ids))
 
     async def rebuild_or_total(self, user_ids: Sequence[str]) -> dict[str, int]:
-        """Put the counts of those users into Redis who have few conversations, and return the totals of the others.
+        """Copy the counts of users with few conversations to Redis, and return the totals of the others.
 
-        Takes one query, and for each user one more or one short script. Raises what asyncpg and redis raise.
+        It needs one query, and for each user either one more query or one short script. Raises what asyncpg and redis raise.
         """
         totals: dict[str, int] = {}
         for user_id, known in (await self._known(user_ids, PART + 1)).items():
@@ -77,7 +77,7 @@ class UnreadCounts:
         return totals
 
     async def _rebuild_in_parts(self, user_id: str, *, force: bool) -> None:
-        """Rebuild a user's counts, unless somebody else does, or is quicker. What is delivered meanwhile tells the rebuild."""
+        """Rebuild a user's counts, unless another replica does. Deliveries meanwhile report their changes to the rebuild."""
         name, after = uuid.uuid4().hex, FIRST
         if not await _BEGIN(self._partitions.of(user_id), user_id, name, int(force)):
             return
@@ -103,28 +103,29 @@ class UnreadCounts:
         after: str = "",
         last: str = "",
     ) -> bool:
-        """Write a part of a user's counts. False when that is not to be done any more (`lua/unread.lua`)."""
+        """Write a part of a user's counts. False when the rebuild has become unnecessary (`lua/unread.lua`)."""
         flat = msgpack_encoder.encode([value for count in known for value in count])
         return bool(await _WRITE(self._partitions.of(user_id), user_id, flat, int(force), name, after, last))
 
     async def of(self, user_id: str) -> dict[str, int]:
-        """Conversation → unread messages, of the user's conversations that have any, from PostgreSQL."""
+        """Return conversation → unread messages, from PostgreSQL, for conversations that have any."""
         known = (await self._known([user_id]))[user_id]
         return {count.conversation_id: count.unread for count in known if count.unread}
 
     async def summary(self, user_id: str, most: int = MAX_COUNTS) -> tuple[int, dict[str, int]]:
-        """All unread messages, and conversation → unread messages of the `most` newest conversations that have any."""
+        """Return the number of all unread messages, and conversation → unread messages for the `most` newest that have any."""
         rows = await self._pool.fetch(UNREAD_SUMMARY, user_id, most)
         return rows[0]["total"], {row["id"]: row["unread"] for row in rows if row["id"] is not None}
 
     async def clear(self, user_id: str, conversation_id: str, version: int) -> None:
-        """The user has no unread messages in a conversation, by PostgreSQL's count of this version. Raises what redis raises."""
+        """Set the count of a conversation to 0 in Redis, with PostgreSQL's version of the count. Raises what redis raises."""
         await _CLEAR(self._partitions.of(user_id), user_id, conversation_id, version)
 
     async def compare(self, user_id: str) -> list[Difference]:
-        """Where Redis and PostgreSQL differ. While messages are under way they may, for a moment.
+        """Return where Redis and PostgreSQL differ.
 
-        A user whose total isn't in Redis has no copy there, and so none that is wrong.
+        They may differ for a moment while messages are under way. A user without a total in Redis has no copy there, and so
+        no difference.
         """
         known = (await self._known([user_id]))[user_id]
         partition = self._partitions.of(user_id)
@@ -147,7 +148,7 @@ class UnreadCounts:
         return found if total == real else [*found, Difference(TOTAL, total, real)]
 
     async def _known(self, user_ids: Sequence[str], most: int | None = None) -> dict[str, list[_Known]]:
-        """The counts of users, of at most so many conversations of each."""
+        """Return the counts of users, of at most `most` conversations each."""
         known: dict[str, list[_Known]] = {user_id: [] for user_id in user_ids}
         for user_id, *count in await self._pool.fetch(UNREAD, list(user_ids), most):
             known[user_id].append(_Known(*count))

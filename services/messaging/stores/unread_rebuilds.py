@@ -1,4 +1,4 @@
-"""Rebuilds the unread counts of users with many conversations, beside the cycles, which go on meanwhile."""
+"""Rebuilds the unread counts of users with many conversations in the background, while cycles go on."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from shared.retry import is_transient
 log = structlog.get_logger(__name__)
 
 MAX_WAITING: Final = 10_000
-"""Users who wait to be rebuilt. Beyond that, the next event for a user asks again."""
+"""Users who wait for a rebuild. A user beyond this limit is asked for again by the next event."""
 
 
 class UnreadRebuilds:
-    """One rebuild after the other. `of_cycle` is what a cycle asks for; `run` works through what that left."""
+    """Runs one rebuild after another. A cycle calls `of_cycle`; `run` does what that left."""
 
     def __init__(self, counts: UnreadCounts) -> None:
         self._counts = counts
@@ -24,9 +24,9 @@ class UnreadRebuilds:
         self._any_waiting = asyncio.Event()
 
     async def of_cycle(self, user_ids: Sequence[str]) -> dict[str, int]:
-        """Put the counts of users with few conversations into Redis. Of the others, return the totals, and rebuild them later.
+        """Copy the counts of users with few conversations to Redis.
 
-        Raises what asyncpg and redis raise.
+        Return the totals of the others, and rebuild them later. Raises what asyncpg and redis raise.
         """
         totals = await self._counts.rebuild_or_total(user_ids)
         for user_id in totals:
@@ -36,13 +36,13 @@ class UnreadRebuilds:
         return totals
 
     async def run(self) -> None:
-        """Rebuild whoever waits. Never returns."""
+        """Rebuild the waiting users. Never returns."""
         while True:
             await self._any_waiting.wait()
             await self.once()
 
     async def once(self) -> None:
-        """Rebuild those who wait. Who can't be rebuilt because a backend is away is left to the next event."""
+        """Rebuild the users who wait now. When a backend is away, a user is left to the next event."""
         while self._waiting:
             user_id = next(iter(self._waiting))
             try:

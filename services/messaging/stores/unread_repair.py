@@ -1,4 +1,4 @@
-"""Compares unread counts in Redis with PostgreSQL, for a sample of active users, and repairs what differs."""
+"""Compares unread counts in Redis with PostgreSQL, for a sample of active users, and repairs differences."""
 
 import asyncio
 import random
@@ -18,11 +18,11 @@ REMEMBERED_USERS: Final = 512
 USERS_OF_A_CYCLE: Final = 4
 USERS_OF_A_SAMPLE: Final = 16
 SETTLING_SECONDS: Final = 2.0
-"""A count that still differs after so long is wrong, and not just under way."""
+"""A count that still differs after this time is wrong; before, a message may just be under way."""
 
 
 class UnreadRepair:
-    """Samples among the users that `note` named lately."""
+    """Samples among the users that `note` was called for recently."""
 
     def __init__(self, counts: UnreadCounts, period_seconds: float, settling_seconds: float = SETTLING_SECONDS) -> None:
         self._counts = counts
@@ -31,7 +31,7 @@ class UnreadRepair:
         self._active: deque[str] = deque(maxlen=REMEMBERED_USERS)
 
     def note(self, user_ids: Iterable[str]) -> None:
-        """These users' counts have just changed; a few of them are remembered."""
+        """Note that these users' counts have just changed. A few of them are remembered."""
         self._active.extend(user_id for _, user_id in zip(range(USERS_OF_A_CYCLE), user_ids, strict=False))
 
     async def run(self) -> None:
@@ -55,7 +55,7 @@ class UnreadRepair:
         if suspects:
             await asyncio.sleep(self._settling_seconds)
         for user_id, before in suspects.items():
-            # Other differences than before mean that the user is still getting messages: no verdict yet.
+            # When the differences have changed, the user is still getting messages: no result yet.
             if await self._counts.compare(user_id) == before:
                 wrong += 1
                 metrics.DRIFT.inc()

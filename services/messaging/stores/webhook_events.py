@@ -1,4 +1,4 @@
-"""What webhooks are told of the stores' changes: made from the rows that a statement gave, in its transaction."""
+"""Builds the webhook events of the stores' changes, from the rows of a statement and in its transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from shared.webhooks import event
 
 
 def message_created(send: SendMessage, message_id: str, seq: int, created_at: datetime) -> WebhookEvent:
-    """A message was stored."""
+    """Return the event of a message that was stored."""
     data: dict[str, Any] = {
         "id": message_id,
         "conversationId": send.conversation_id,
@@ -34,13 +34,13 @@ def message_created(send: SendMessage, message_id: str, seq: int, created_at: da
 
 
 def conversation_created(conversation_id: str, user_ids: Sequence[str], created_at: datetime) -> WebhookEvent:
-    """A conversation was made."""
+    """Return the event of a new conversation."""
     data = {"conversationId": conversation_id, "userIds": list(user_ids), "createdAt": instant(created_at)}
     return event(EventType.CONVERSATION_CREATED, conversation_id, data)
 
 
 def messages_read(conversation_id: str, reader_id: str, seq: int, read_at: datetime) -> WebhookEvent:
-    """A user has read everything up to `seq`."""
+    """Return the event that a user has read everything up to `seq`."""
     data = {"conversationId": conversation_id, "readBy": reader_id, "seq": seq, "readAt": instant(read_at)}
     return event(EventType.MESSAGE_READ, conversation_id, data)
 
@@ -48,14 +48,14 @@ def messages_read(conversation_id: str, reader_id: str, seq: int, read_at: datet
 def block_changed(
     conversation_id: str, blocker_id: str, blocked_id: str, *, active: bool, at: datetime
 ) -> WebhookEvent:
-    """A user blocked another, or took the block back."""
+    """Return the event that a user blocked or unblocked another."""
     kind = EventType.BLOCK_ADDED if active else EventType.BLOCK_REMOVED
     data = {"blockerId": blocker_id, "blockedId": blocked_id, "at": instant(at)}
     return event(kind, conversation_id, data)
 
 
 def messages_updated(edits: Sequence[EditMessage], rows: Sequence[asyncpg.Record]) -> list[WebhookEvent]:
-    """Of the rows of `edit.sql`, those that changed something."""
+    """Return the events of the rows of `edit.sql` that changed something."""
     return [
         event(
             EventType.MESSAGE_UPDATED,
@@ -75,7 +75,7 @@ def messages_updated(edits: Sequence[EditMessage], rows: Sequence[asyncpg.Record
 
 
 def messages_deleted(deletions: Sequence[DeleteMessage], rows: Sequence[asyncpg.Record]) -> list[WebhookEvent]:
-    """Of the rows of `delete.sql`, those that changed something."""
+    """Return the events of the rows of `delete.sql` that changed something."""
     return [
         event(
             EventType.MESSAGE_DELETED,
@@ -93,7 +93,7 @@ def messages_deleted(deletions: Sequence[DeleteMessage], rows: Sequence[asyncpg.
 
 
 def places_of_deleted(deletions: Sequence[DeleteMessage], rows: Sequence[asyncpg.Record]) -> list[tuple[str, int]]:
-    """(conversation, seq) of what the rows of `delete.sql` deleted."""
+    """Return (conversation, seq) of the messages that the rows of `delete.sql` deleted."""
     return [
         (deletion.conversation_id, deletion.seq)
         for deletion, row in zip(deletions, rows, strict=True)
@@ -102,5 +102,5 @@ def places_of_deleted(deletions: Sequence[DeleteMessage], rows: Sequence[asyncpg
 
 
 def user_deleted(user_id: str) -> WebhookEvent:
-    """A user was erased."""
+    """Return the event that a user was erased."""
     return event(EventType.USER_DELETED, user_id, {"userId": user_id})

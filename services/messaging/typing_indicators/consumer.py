@@ -1,4 +1,4 @@
-"""Takes typing signals from their queue. They may be lost, so nothing is tried again."""
+"""Consumes typing signals from their queue. They may be lost, so nothing is retried."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ MAX_BATCHES = 64
 
 
 class SignalConsumer:
-    """Applies all waiting signals at once, and answers requests about foreign conversations with an error."""
+    """Applies all waiting signals at once. Signals about conversations of other users are answered with an error."""
 
     def __init__(self, consumer: Consumer, indicators: TypingIndicators, fanout: Fanout) -> None:
         self._consumer = consumer
@@ -47,7 +47,7 @@ class SignalConsumer:
                 log.exception("signals.failed", signals=len(signals))
 
     async def _refuse(self, outsiders: Iterable[Typing], batches: Iterable[SignalBatch]) -> None:
-        """Answer these requests: for their users there is no such conversation."""
+        """Answer these requests with the error that there is no such conversation."""
         gateways = {signal.connection_id: batch.gateway_id for batch in batches for signal in batch.signals}
         effects = self._fanout.effects()
         for signal in outsiders:

@@ -16,11 +16,11 @@ from shared.store_clock import StoreClock
 
 _TYPING: Final = Script("services.messaging.typing_indicators", "typing")
 REMEMBERED_MS: Final = 10_000
-"""How long Redis knows that an indicator is shown: well beyond the 3 s after which the gateway ends it."""
+"""How long Redis remembers that an indicator is shown: well beyond the 3 s after which the gateway ends it."""
 SHORTEST_MS: Final = 800
-"""Repeats sooner than this are swallowed. Gateways let one pass each second; here two devices of one typist meet."""
+"""Repeats within this time are dropped. Gateways pass one on each second; this limit also covers several devices of one user."""
 ANY_TIME: Final = 0
-"""An end that counts whenever the indicator began."""
+"""An end that is valid whenever the indicator began."""
 
 
 class Indicator(NamedTuple):
@@ -31,11 +31,11 @@ class Indicator(NamedTuple):
     receiver_id: str
 
     def key(self, make: Key) -> str:
-        """Where Redis remembers that it is shown. `make` makes whole keys of its receiver's partition."""
+        """Return the key under which Redis remembers that it is shown. `make` makes full keys of the receiver's partition."""
         return make(keys.TYPING, self.conversation_id, self.typist_id)
 
     def ended_key(self, make: Key) -> str:
-        """Where Redis remembers when it ended."""
+        """Return the key under which Redis remembers when it ended."""
         return make(keys.TYPING_ENDED, self.conversation_id, self.typist_id)
 
 
@@ -48,9 +48,10 @@ class TypingIndicators:
         self._partitions = partitions
 
     async def apply(self, signals: Iterable[Typing]) -> list[Typing]:
-        """Pass signals on to the other participants, unless a block stands. Returns those of outsiders, which go nowhere.
+        """Pass signals on to the other participants, unless a block is in force.
 
-        Neither does a beginning that has waited so long that its gateway has ended it.
+        Returns the signals of users who aren't participants; these are not passed on. A `typing.start` that waited so long
+        that its gateway has ended it is dropped.
         """
         now = self._clock.now_ms()
         too_old = now - limits.TYPING_SECONDS * 1000
@@ -70,11 +71,11 @@ class TypingIndicators:
         return outsiders
 
     async def end(self, indicators: Iterable[Indicator]) -> None:
-        """Tell the receivers of those that are shown that they ended."""
+        """End these indicators: tell the receivers to whom they are shown."""
         await self._change([(indicator, False, ANY_TIME) for indicator in indicators])
 
     async def end_between(self, one: str, other: str) -> None:
-        """End what two users are shown of each other."""
+        """End the indicators that two users see of each other."""
         conversation_id = pair_of(one, other).conversation_id
         await self.end([Indicator(conversation_id, one, other), Indicator(conversation_id, other, one)])
 

@@ -1,5 +1,5 @@
 -- Follows epoch.lua of shared.redis and rebuilding.lua of the stores, which have `known_epoch`, `tag_in` and `tell_rebuild`.
--- Deliver what one cycle of messaging has to say to the users of this server, all or nothing.
+-- Deliver the effects of one cycle of messaging to the users of this server, all or nothing.
 --
 -- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, connection_events, completed, changes, supplied}.
 -- Each but the first two is one flat list: a table for each record would cost more than all the rest.
@@ -7,10 +7,10 @@
 --   events         for each user: user, number of its events, then of each event
 --                  peer, notifiable, counter, count, version
 --                  where counter 0 means no unread count and a text without its closing brace; else the text ends before the
---                  unread total, and count and version are those of the counter. An event that shows a message always has the
+--                  unread total, and count and version are the counter's. An event that shows a message always has the
 --                  version of its conversation when the message was read
 --   totals         keys of unread totals
---   counters       count key, version key, place of the total in totals
+--   counters       count key, version key, index of the total in totals
 --   progress       key, conversation, seq: up to there the user's devices have everything
 --   typing         keys of typing indicators that end, if they are shown, with what is delivered here
 --   delivered      for each of last_messages, key of the newest seq that was delivered
@@ -18,21 +18,21 @@
 --   connection_events  gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
 --   changes        {} or {versions, pushes, last_contents, recounts}, each a flat list:
---     versions       user, `<conversation>:<seq>`, version: the user is shown this change of the message here
---     pushes         key, value, seconds: what a push that waits must know
+--     versions       user, `<conversation>:<seq>`, version: this call shows the user this change of the message
+--     pushes         key, value, seconds: what a push that still waits must take into account
 --     last_contents  last message's key, conversation's key of versions, `<conversation>:<seq>`, version, message id, content
 --     recounts       counter, count, version: counts that change without an event
---   supplied       place of a total, the total by PostgreSQL: shown when there is none here, while a rebuild is under way
+--   supplied       index of a total, PostgreSQL's total: shown when Redis has none, while a rebuild is under way
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
--- ARGV[6]: '1' to remember the batches as finished, if nothing has to follow; ARGV[7], ARGV[8]: how many, for how many seconds
+-- ARGV[6]: '1' to record the batches as processed, if nothing has to follow; ARGV[7], ARGV[8]: how many, for how many seconds
 -- ARGV[9]: bytes of texts kept in an inbox
--- ARGV[10] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes, so the texts come once, and
--- nothing is glued to them here: who reads an inbox or a delivery puts the unread total and the cursor behind them.
+-- ARGV[10] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes. So the texts are passed once,
+-- and the script appends nothing to them: readers of an inbox or a delivery append the unread total and the cursor.
 --
--- Returns {1, places of totals that are missing} and has done nothing; {2} and has done nothing, because messages before
--- these are stored but not delivered yet, and it may not overtake them; {3} and has done nothing, because users were shown a
--- later change of a message than an event here knows; or {0, numbers of the notifiable events that no
--- gateway took, typing keys that are shown}. All places and numbers begin at 1.
+-- Returns {0, numbers of the notifiable events that no gateway took, typing keys that are shown}. All other answers mean that
+-- nothing was done: {1, indexes of totals that are missing}; {2} when earlier messages are stored but not delivered yet, and may
+-- not be overtaken; {3} when users were shown a later change of a message than an event here has. Indexes and numbers
+-- begin at 1.
 
 local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, connection_events, completed, changes, supplied = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds, inbox_bytes = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
@@ -43,7 +43,7 @@ local UUID = 36
 local call = redis.call
 local format = string.format
 
--- Whether any user of the events has to do with a block, or was shown a change of a message lately: one command for the whole
+-- Whether any user of the events is part of a block, or was recently shown a change of a message: one command for the whole
 -- batch, which almost always says no.
 local function any_special()
     local names, position = {}, 1
@@ -91,8 +91,8 @@ if special and outdated() then
     return {3}
 end
 
--- The newest message that each conversation is known to have delivered. Another replica that has stored an earlier one than
--- ours and not delivered it yet leaves a gap.
+-- The newest delivered message of each conversation. There is a gap when another replica has stored an earlier message than ours
+-- and not delivered it yet.
 local delivered_seq = #delivered > 0 and call('MGET', unpack(delivered)) or delivered
 for i = 1, #delivered do
     local seq = tonumber(delivered_seq[i] or 0)
@@ -148,12 +148,12 @@ local function count_unread(counter, count, version)
         version_of[counter] = version
         changed[counter] = true
     end
-    -- The same version, unchanged: counted before. The event tells what it told then.
+    -- The same version: counted before. The event shows the same total as then.
     return rebuilding[place] or total
 end
 
--- The total keeps the lifetime that it was rebuilt with. A count that is made here outlives it; one that was there when the total was
--- rebuilt got a longer lifetime then, and keeps it. So no total ever lacks one of its parts, and no lifetime is written twice.
+-- The total keeps the TTL of its rebuild. A count that is created here lives longer; one that existed at the rebuild got a longer
+-- TTL then, and keeps it. So a total never lacks one of its parts, and no TTL is written twice.
 local function store_count(key, value, known)
     if known then
         call('SET', key, value, 'KEEPTTL')
@@ -177,7 +177,7 @@ local function store_unread()
     end
 end
 
--- What each gateway gets.
+-- The deliveries for each gateway.
 local downlinks = {}
 
 local function downlink(gateway)
@@ -202,8 +202,8 @@ local function deliveries_of(user)
     return deliveries, gateways
 end
 
--- The offset of the last of `count` new events, and whether the inbox is new. An inbox without an offset begins anew, beyond
--- any offset given before: no server gives two in a microsecond.
+-- The offset of the last of `count` new events, and whether the inbox is new. An inbox without an offset starts again, above all
+-- earlier offsets: no server assigns two in a microsecond.
 local function reserve(user, count)
     local key = '{{INBOX_OFFSET}}' .. user
     local last = call('INCRBY', key, count)
@@ -229,12 +229,13 @@ local function keep(stream, id, text, peer, total)
     end
 end
 
--- Keep the newest texts that together are within the bytes. All are looked at, so it happens once in so many bytes that came.
--- Small texts can't reach the bound by themselves, by their number: they count only where a large one came, `SMALL_EVENTS` together.
+-- Keep the newest texts whose total size is within the limit. It reads all entries, so it runs only once for each so many new
+-- bytes. Small texts alone can't reach the limit, because the number of entries is limited. They are counted only after a large
+-- one, `SMALL_EVENTS` together.
 local BYTES_STEP = inbox_bytes / 16
 local SMALL_EVENTS = 32
 local SMALL_BYTES = BYTES_STEP / 4 / SMALL_EVENTS
--- An inbox has more events than it shall by what one node of the stream holds.
+-- An inbox may exceed its number of events by what one node of the stream holds.
 if tonumber(inbox_events) == 0 or (inbox_events + 128) * SMALL_BYTES > inbox_bytes / 2 then
     SMALL_BYTES = -1
 end
@@ -277,7 +278,7 @@ local function bound_bytes(user, stream, large, last, count)
     end
 end
 
--- A block was set after the event was stored: the inbox keeps it, which hides it from who reads, and nobody gets it live.
+-- A block was set after the event was stored: the inbox keeps the event, readers skip it by its peer, and nobody gets it live.
 local function is_hidden(user, peer)
     return special and peer ~= '' and call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
 end
@@ -354,7 +355,7 @@ end
 for i = 1, #progress, 3 do
     if progress[i + 2] > tonumber(call('HGET', progress[i], progress[i + 1]) or 0) then
         call('HSET', progress[i], progress[i + 1], progress[i + 2])
-        -- Reading a lifetime costs less than writing it.
+        -- Reading a TTL costs less than writing it.
         if call('TTL', progress[i]) < {{PROGRESS_SECONDS}} / 2 then
             call('EXPIRE', progress[i], {{PROGRESS_SECONDS}})
         end
@@ -407,7 +408,7 @@ for gateway, content in pairs(downlinks) do
     end
 end
 
--- True when a gateway that lives has the user; routes to dead ones are removed.
+-- True when a live gateway has the user. Routes to dead gateways are removed.
 local function prune(user, gateways)
     local alive, stale = false, false
     for _, gateway in ipairs(gateways) do

@@ -1,9 +1,9 @@
--- Take a conversation's messages up to a seq out of a user's inbox: the event that the conversation was cleared stands in their places.
+-- Remove a conversation's messages up to a seq from a user's inbox: the event that the conversation was cleared replaces them.
 -- ARGV[1]: user; ARGV[2]: conversation; ARGV[3]: seq; ARGV[4]: JSON of the event, without its last brace
 -- Returns how many entries were replaced.
 --
--- Within a text of JSON every quotation mark is escaped, so these patterns find fields alone. An entry of a stream can't be changed:
--- the inbox is written anew, with the same ids.
+-- Within a JSON string every quotation mark is escaped, so these patterns find only fields. An entry of a stream can't be
+-- changed, so the inbox is written again, with the same ids.
 
 local key, conversation, cleared, event = '{{INBOX}}' .. ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local belongs = '"conversationId":"' .. conversation .. '"'

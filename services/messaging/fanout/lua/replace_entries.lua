@@ -1,4 +1,5 @@
--- Replace the texts of entries of a user's inbox. Ids, order and lifetime stay; entries that were trimmed meanwhile stay away.
+-- Replace the texts of entries of a user's inbox. Ids, order and TTL stay; entries that were trimmed meanwhile are not added
+-- again.
 -- ARGV[1]: user; ARGV[2]: msgpack of {entry id, text, entry id, text ...}
 
 local key, replaced = '{{INBOX}}' .. ARGV[1], cmsgpack.unpack(ARGV[2])

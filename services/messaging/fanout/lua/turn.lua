@@ -1,4 +1,4 @@
--- Whether it is these messages' turn to be delivered: 1, or 0 when one before them is stored but not delivered yet.
+-- Whether these messages may be delivered: 1, or 0 when an earlier one is stored but not delivered yet.
 -- ARGV[1]: msgpack of {keys of seqs delivered, for each the seq that directly follows what must have been delivered}
 
 local delivered, follows = unpack(cmsgpack.unpack(ARGV[1]))

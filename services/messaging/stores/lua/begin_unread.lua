@@ -1,6 +1,7 @@
--- Begin to rebuild a user's unread counts in parts. What is read from PostgreSQL from now on is right, or is told to the rebuild.
+-- Begin to rebuild a user's unread counts in parts. Every later change is either in what PostgreSQL returns, or reported to the
+-- rebuild.
 -- ARGV[1]: user; ARGV[2]: name of the rebuild; ARGV[3]: '1' to begin although there is a total, or another rebuild
--- Returns 1; or 0 when there is nothing to do, because the user has a total, or will get one.
+-- Returns 1; or 0 when the user has a total, or another rebuild is under way.
 
 local total, key = '{{UNREAD_TOTAL}}' .. ARGV[1], '{{UNREAD_REBUILD}}' .. ARGV[1]
 if ARGV[3] == '1' then

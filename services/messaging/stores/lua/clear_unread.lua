@@ -1,5 +1,5 @@
--- A user has no unread messages in a conversation any more. ARGV: user, conversation, version of that count
--- Without a total and a rebuild Redis counts nothing for a user: it will be rebuilt. A newer count stays.
+-- Set a user's unread count in a conversation to 0. ARGV: user, conversation, version of that count
+-- Without a total and a rebuild, Redis keeps no counts of the user, and nothing is done. A newer count stays.
 
 local total_key = '{{UNREAD_TOTAL}}' .. ARGV[1]
 local key = '{{UNREAD_CONVERSATION}}' .. ARGV[1] .. ':' .. ARGV[2]

@@ -1,4 +1,5 @@
--- Drop the copy of a conversation's last message if it is this one, which is gone. ARGV[1]: conversation; ARGV[2]: message id
+-- Delete the copy of a conversation's last message if it is this one, which was deleted. ARGV[1]: conversation; ARGV[2]: message
+-- id
 
 local key = '{{LAST_MESSAGE}}' .. ARGV[1]
 if redis.call('HGET', key, 'id') == ARGV[2] then

@@ -1,7 +1,7 @@
 -- A user's counts while they are rebuilt in parts, in the order of conversation ids (`unread.lua`).
 
--- A count changed from `before` to `after`, and the user has no total. A rebuild that has added the count up gets the difference; one
--- that has not is told to look at the conversation, which may be too new to be in what it has read.
+-- A count changed from `before` to `after` while the user has no total. A rebuild that has already added the count gets the
+-- difference. One that has not is told to read the conversation, because its data may be older than the conversation.
 local function tell_rebuild(user, conversation, before, after)
     local key = '{{UNREAD_REBUILD}}' .. user
     local done = redis.call('HGET', key, '{{UNREAD_REBUILD_END}}')

@@ -1,12 +1,12 @@
--- Put a part of a user's unread counts, as PostgreSQL has them, into the copy. The last part writes the total.
--- ARGV[1]: user; ARGV[2]: msgpack of {conversation, count, version, ...}, those of the user's conversations in this part that ever had a
--- message; ARGV[3]: '1': nothing stays; ARGV[4]: name of the rebuild (`begin_unread.lua`), '' for one of a single part
--- ARGV[5], ARGV[6]: the part holds conversations after the one and up to the other; '': from the first, and to the last
--- Returns 1; or 0 when there is a total, or this is not the user's rebuild any more: somebody was quicker, and has counted since.
+-- Copy a part of a user's unread counts from PostgreSQL. The last part writes the total.
+-- ARGV[1]: user; ARGV[2]: msgpack of {conversation, count, version, ...}, the user's conversations in this part that ever had a
+-- message; ARGV[3]: '1' to overwrite all counts; ARGV[4]: name of the rebuild (`begin_unread.lua`), '' for one of a single part
+-- ARGV[5], ARGV[6]: the part has the conversations after the first id and up to the second; '': no limit on that side
+-- Returns 1; or 0 when there is a total, or this is no longer the user's rebuild, because another one was quicker.
 --
--- A count of which Redis knows a newer version stays. A count that changed since the rebuild began is in the hash of the rebuild
--- (`rebuilding.lua`), with its conversation or within the sum.
--- The total ends some day, and all is read from PostgreSQL anew; its counts live longer.
+-- A count with a newer version in Redis stays. A count that changed since the rebuild began is in the rebuild's hash
+-- (`rebuilding.lua`), by its conversation or as a part of the sum. The total expires after some time, and then everything is read
+-- from PostgreSQL again. Its counts have a longer TTL.
 
 local user, known, force, name, after, last = ARGV[1], cmsgpack.unpack(ARGV[2]), ARGV[3] == '1', ARGV[4], ARGV[5], ARGV[6]
 local total_key, rebuild = '{{UNREAD_TOTAL}}' .. user, '{{UNREAD_REBUILD}}' .. user

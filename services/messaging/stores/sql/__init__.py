@@ -5,12 +5,17 @@ from typing import Final
 from shared.postgres import load_sql
 
 HINTS: Final = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "jit": "off"}
-"""Settings of the planner that suit these statements: each looks up a few rows by an index, and planning one anew costs more
-than running it. Without them a plan that was made while a table was small reads it whole for as long as the plan lives."""
+"""Planner settings for these statements: each looks up a few rows by an index, and planning costs more than running.
+
+Without them, a plan that was made while a table was small would go on reading the whole table.
+"""
 
 LIST_HINTS: Final = {**HINTS, "enable_sort": "off"}
-"""For the connections that read lists. A generic plan takes every user for an average one, with few conversations, and sorts them
-all. Without full sorts it reads the index in order, which costs users with few no more; incremental sorts stay allowed."""
+"""Planner settings for connections that read lists.
+
+A generic plan assumes an average user with few conversations, and sorts all of them. Without full sorts it reads the index in
+order, which isn't slower for users with few; incremental sorts stay allowed.
+"""
 
 _PACKAGE: Final = "services.messaging.stores"
 _QUOTE_AND_REACTIONS: Final = load_sql(_PACKAGE, "quote_and_reactions")
@@ -18,17 +23,17 @@ _CHOSEN_CONVERSATIONS: Final = load_sql(_PACKAGE, "chosen_conversations")
 
 
 def _load_showing(name: str) -> str:
-    """A statement that shows messages, with the columns that all such statements have."""
+    """Return a statement that shows messages, with the columns that all such statements share."""
     return load_sql(_PACKAGE, name).replace("{{QUOTE_AND_REACTIONS}}", _QUOTE_AND_REACTIONS.rstrip())
 
 
 def _load_listing(name: str) -> str:
-    """A statement that lists conversations; all such statements end alike."""
+    """Return a statement that lists conversations, with the ending that all such statements share."""
     return load_sql(_PACKAGE, name).replace("{{CHOSEN_CONVERSATIONS}}", _CHOSEN_CONVERSATIONS.rstrip())
 
 
 def _views(page: str, conversations: str) -> str:
-    """What is shown of conversations: of those that are named, or of a page of a list, with its columns."""
+    """Return a statement that shows conversations: given ones, or a page of a list with its columns."""
     text = _load_showing("conversation_views")
     return text.replace("{{PAGE}}", page).replace("{{CONVERSATIONS}}", conversations)
 
@@ -62,7 +67,7 @@ CONVERSATION_MOVES: Final = _load_listing("conversation_moves")
 SHOWN_LIST: Final = _views(
     "w.id, w.place, w.updated_at, w.fits, w.last_scanned, w.xmin, w.at, w.position,", f"(\n{CONVERSATION_LIST}\n) AS w"
 )
-"""A part of a list with what is shown of each conversation: one round trip instead of two."""
+"""A part of a list with the contents of its conversations: one round trip instead of two."""
 CONVERSATION_SETTINGS: Final = load_sql(_PACKAGE, "conversation_settings")
 CLEAR: Final = load_sql(_PACKAGE, "clear")
 PINNED: Final = load_sql(_PACKAGE, "pinned")

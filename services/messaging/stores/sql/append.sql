@@ -1,20 +1,20 @@
--- Append a batch of messages in one round trip and one commit. No (conversation, sender, key) may stand in it twice.
--- $1 message ids, $2 senders, $3 conversations, $4 keys, $5 types, $6 contents or null, $7 media (jsonb) or null,
--- $8 seqs of quoted messages or null, $9 metadata (jsonb) or null; these two may be shorter: what they lack is null
+-- Append a batch of messages in one round trip and one commit, and assign their seqs. No (conversation, sender, key) may be in it
+-- twice. $1 message ids, $2 senders, $3 conversations, $4 keys, $5 types, $6 contents or null, $7 media (jsonb) or null, $8 seqs
+-- of quoted messages or null, $9 metadata (jsonb) or null; these two may be shorter: what they lack is null
 --
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
 -- blocked, message_not_found), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread
 -- count before this batch, the conversation's version after it, whether a block stands, whether the message before this batch is
--- younger than 5 seconds, the sender's profile, and the participants out of whose archive the conversation came, or null.
+-- younger than 5 seconds, the sender's profile, and the participants for whom the conversation was unarchived, or null.
 --
--- Conversations are locked in the order of their ids, so that two replicas never wait for each other in a circle. After
+-- Conversations are locked in the order of their ids, so that two replicas never deadlock. After
 -- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):
--- seq, unread and block come from that row and are right. A message with the same key that was committed meanwhile
+-- seq, unread and block come from that row, so they are current. A message with the same key that was committed meanwhile
 -- isn't seen here; then the unique index refuses the statement, and it is run again.
 --
--- LATERAL … LIMIT 1 makes each look-up one of an index, whatever the planner believes of the tables' sizes: a plan that read a
--- table whole would be kept while the table grows. For the same reason a message is looked up with a range of one seq, in order:
--- while the table is empty, the other index by conversation costs no more for «seq = …», and reads the whole conversation.
+-- LATERAL … LIMIT 1 makes each look-up use an index, whatever sizes the planner assumes: a plan with a sequential scan would be
+-- kept while the table grows. For the same reason a message is looked up with a range of one seq, in order: while the table is
+-- empty, another index costs no more for «seq = …» by the planner's estimate, and that one reads the whole conversation.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[],

@@ -1,4 +1,4 @@
--- Append a message of the system, which is unread for both participants. A block doesn't hold it back.
+-- Append a message of the system, which is unread for both participants. A block doesn't stop it.
 -- $1 message id, $2 conversation, $3 key, $4 type, $5 content or null, $6 media (jsonb) or null, $7 quoted seq or null,
 -- $8 metadata (jsonb) or null, $9 the system's user id
 --

@@ -1,4 +1,4 @@
--- Make a pair's conversation know whether a block stands in either direction; says whether one does.
+-- Store in a pair's conversation whether a block is in force in either direction, and return it.
 -- $1 conversation, $2 and $3 the pair
 WITH standing AS MATERIALIZED (
     SELECT EXISTS (

@@ -1,4 +1,4 @@
--- Blocks by and of a user, the ended ones too: the next ones in the order of (blocker, blocked).
+-- Blocks by and of a user, including lifted ones: the next ones in the order of (blocker, blocked).
 -- $1 user, $2 and $3 the last block that was read, $4 how many
 SELECT blocker::text, blocked::text, active, changed_at
 FROM (

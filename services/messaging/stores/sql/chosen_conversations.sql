@@ -1,4 +1,5 @@
--- The end of `conversation_list.sql` and `conversation_moves.sql`: of what was looked at (`scanned`), what the caller gets.
+-- The end of `conversation_list.sql` and `conversation_moves.sql`: selects the rows for the caller from those that were read
+-- (`scanned`).
 chosen AS (
     (SELECT * FROM scanned WHERE $8::boolean IS NULL OR fits = $8 ORDER BY position LIMIT $2)
     UNION ALL

@@ -1,17 +1,17 @@
 -- A part of a user's list of conversations: pinned ones first, then the newest first.
 -- $1 user, $2 how many, $3 and $4 the least and the greatest place (migration 0011 says what these are)
--- $5, $6, $7 place, updated_at and id to continue after: beyond all for the beginning
--- $8 whether there is something unread, or null for any; $9 how many to look at: with $8, few of them may fit
+-- $5, $6, $7 place, updated_at and id to continue after: for the first page, values that sort before all
+-- $8 whether it must have unread messages, or null for any; $9 how many to read: with $8, few of them may fit
 --
--- One row for each conversation: id, place, updated_at, whether it fits $8, whether it is the last that was looked at because of $9,
--- of this statement's snapshot the xmin and the time, and its place in the list.
--- With $8, the last one that was looked at is returned too when there are more.
+-- One row for each conversation: id, place, updated_at, whether it fits $8, whether it is the last that was read because of $9,
+-- the xmin and the time of this statement's snapshot, and its position in the list. With $8, the last one that was read is
+-- returned too when there are more.
 --
--- The index has the places and the ten minutes of `updated_at` in order, so that only the rows of the same ten minutes are sorted: the planner
--- must not believe that a user has few rows and sort them all (`LIST_HINTS`).
+-- The index is ordered by place and by `updated_at` in steps of ten minutes, so only rows of the same ten minutes are sorted.
+-- Without `LIST_HINTS` the planner would assume that a user has few rows, and sort them all.
 WITH snapshot AS MATERIALIZED (
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
-           -- A transaction that is not over may have begun, and taken its time, up to a minute ago.
+           -- A transaction that is still running may have begun, and taken its timestamp, up to a minute ago.
            date_trunc('milliseconds', statement_timestamp()) - interval '1 minute' AS at
 ), scanned AS MATERIALIZED (
     SELECT id, place, updated_at, fits, row_number() OVER (ORDER BY place DESC, updated_at DESC, id DESC) AS position

@@ -2,13 +2,13 @@
 -- `conversation_list.sql`, and
 -- $10, $11 the snapshot: its xmin, and its time
 --
--- A row changed since a snapshot when the transaction that wrote it was not over then: `xmin` has 32 bits of its number. It is among those
--- that were active since, or among those that the user moved by hand since, which may be anywhere in the order (migration 0015).
--- Each place is looked up by itself: over several, the index has the ten minutes of `updated_at` in no order.
+-- A row has changed since a snapshot when the transaction that wrote it was still running then; `xmin` has 32 bits of its number.
+-- Such a row was active since, or the user moved it by hand since, so it may be anywhere in the order (migration 0015). Each
+-- place is looked up separately: over several places, the index isn't ordered by `updated_at`.
 WITH snapshot AS MATERIALIZED (
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
            pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax,
-           -- A transaction that is not over may have begun, and taken its time, up to a minute ago.
+           -- A transaction that is still running may have begun, and taken its timestamp, up to a minute ago.
            date_trunc('milliseconds', statement_timestamp()) - interval '1 minute' AS at
 ), places AS (
     SELECT place::smallint FROM generate_series($3::int, $4::int) AS place

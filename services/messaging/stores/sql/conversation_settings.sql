@@ -1,6 +1,6 @@
--- Change what a user has set of a conversation. One row, or none when the conversation is not the user's: when this was, in
--- Unix ms.
--- $1 user, $2 conversation, $3 set the mute?, $4 muted until or null, $5 archived, $6 pinned, $7 marked unread: null leaves it
+-- Change what a user has set of a conversation. One row, or none when the conversation is not the user's: the time of the change,
+-- in Unix ms. $1 user, $2 conversation, $3 set the mute?, $4 muted until or null, $5 archived, $6 pinned, $7 marked unread: null
+-- leaves it
 UPDATE messaging.conversations
 SET muted_low_until  = CASE WHEN user_low = $1 AND $3 THEN $4 ELSE muted_low_until END,
     muted_high_until = CASE WHEN user_high = $1 AND $3 THEN $4 ELSE muted_high_until END,

@@ -1,11 +1,10 @@
 -- Conversations as one of their participants sees them, each with its last message; no row for one that is not the user's.
 -- $1 user, $2 conversations; or, as a page of the user's list, the parameters of conversation_list.sql, whose columns come first
 --
--- How far the other side is, as far as this user may see it: marks that were made while a block stood are the other's own
--- affair. When
--- the last message was read and delivered: by its receiver's mark that has its seq, for no mark is beyond the last message.
--- The other side has no mark where its row says 0. What few messages have is looked up in CASE, so that the others don't pay
--- for it; a quote as history.sql says.
+-- The other side's marks are those that this user may see: marks that were set while a block was in force stay private.
+-- The last message was read and delivered at its receiver's mark with its seq, because no mark is after the last message.
+-- Where the other side's row says 0, it has no mark. Look-ups that few messages need are in CASE, so that the others don't
+-- cost more. Quotes are as in history.sql.
 SELECT {{PAGE}}
        c.id::text, c.last_seq, c.first_seq, c.updated_at,
        CASE WHEN is_low THEN c.unread_low ELSE c.unread_high END AS unread,

@@ -1,6 +1,6 @@
 -- Conversations as one of their participants sees them; no row for one that is not the user's. $1 user, $2 conversations
 --
--- How far the other side is, as far as this user may see it: marks that were made while a block stood are the other's own affair.
+-- The other side's marks are those that this user may see: marks that were set while a block was in force stay private.
 SELECT c.id::text, c.last_seq, c.first_seq, c.updated_at,
        CASE WHEN is_low THEN c.unread_low ELSE c.unread_high END AS unread,
        CASE WHEN is_low THEN c.muted_low_until ELSE c.muted_high_until END AS muted_until,

@@ -1,6 +1,6 @@
--- The direct conversation of two users, made when it isn't there: one row then, none when it stands. Run under the pair's
--- advisory lock, so that a block of either side is seen by one of the two statements. Only the creator sees it while it is empty.
--- $1 conversation, $2 the lower user id, $3 the higher one, $4 the creator
+-- Create the direct conversation of two users if it doesn't exist: one row when it is new, none when it exists. Run under the
+-- pair's advisory lock, so that a block of either side is seen by one of the two statements. Only the creator sees it while it is
+-- empty. $1 conversation, $2 the lower user id, $3 the higher one, $4 the creator
 INSERT INTO messaging.conversations (id, user_low, user_high, blocked, hidden_low, hidden_high, created_at, updated_at)
 SELECT $1::uuid, $2::uuid, $3::uuid,
        EXISTS (

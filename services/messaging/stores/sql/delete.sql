@@ -1,12 +1,12 @@
--- Delete messages for everybody, in one round trip and one commit. No (conversation, seq) may stand in it twice.
+-- Delete messages for everybody, in one round trip and one commit. No (conversation, seq) may be in it twice.
 -- $1 users, $2 conversations, $3 seqs
 --
 -- One row for each given row, in the given order: its verdict (deleted, repeated, stale, or an error code), when the message was
 -- deleted, its id and time, the other participant, that participant's unread count and whether this message was in it, the
 -- conversation's version, and whether a block stands.
 --
--- The row stays, without what was in it: `seq` has no gaps. Its hash stays too, so that a late retry of the send is known.
--- Stale rows as in edit.sql.
+-- The row stays, without its content, because `seq` has no gaps. Its hash stays too, so that a late retry of the send is
+-- recognised. Stale rows as in edit.sql.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS g (user_id, conversation_id, seq, position)

@@ -1,6 +1,6 @@
--- Which of these messages stand, and are deleted. $1 conversations, $2 senders, $3 keys: one of each for each message
+-- Which of these messages were stored and then deleted. $1 conversations, $2 senders, $3 keys: one of each for each message
 --
--- The places, from 1, of those that are. LATERAL … LIMIT 1 as in append.sql.
+-- Returns their indexes, from 1. LATERAL … LIMIT 1 as in append.sql.
 SELECT g.position
 FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS g (conversation_id, sender_id, key, position)
 CROSS JOIN LATERAL (

@@ -1,13 +1,13 @@
--- Replace the contents of messages, in one round trip and one commit. No (conversation, seq) may stand in it twice.
+-- Replace the contents of messages, in one round trip and one commit. No (conversation, seq) may be in it twice.
 -- $1 editors, $2 conversations, $3 seqs, $4 contents, $5 whether a content has no visible character, $6 idempotency keys,
 -- $7 seconds after which a message can no longer be edited (0: never), $8 most bytes of content, media and metadata as JSON
 --
 -- One row for each given row, in the given order: its verdict (edited, repeated, stale, or an error code; of two kinds of
--- not_allowed the one about time is too_late), the content as it stands, when it was edited, the message's id and time, the other
--- participant, the conversation's version, and whether the other side hears nothing of it.
+-- not_allowed the one about time is too_late), the current content, when it was edited, the message's id and time, the other
+-- participant, the conversation's version, and whether the other side must not be told.
 --
--- Locks as in append.sql. What was committed while this statement waited for the lock can't be seen: a row whose conversation
--- changed meanwhile is stale, nothing is done for it, and it is given again.
+-- Locks as in append.sql. The statement can't see what was committed while it waited for the lock: a row whose conversation
+-- changed meanwhile is stale, is not applied, and is tried again.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::boolean[], $6::text[]) WITH ORDINALITY
@@ -26,7 +26,7 @@ WITH given AS MATERIALIZED (
            m.id, m.type, m.content AS former, m.media, m.reply_to, m.metadata, m.sent_hash, m.created_at, m.edited_at,
            l.last_seq, l.version, l.blocked, GREATEST(l.now, m.edited_at + interval '1 millisecond') AS now,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
-           -- What the other side has cleared, it hears nothing of.
+           -- The other side isn't told of changes of messages that it has cleared.
            g.seq <= CASE WHEN g.user_id = l.user_low THEN l.cleared_high ELSE l.cleared_low END AS cleared,
            known.key IS NOT NULL AS known,
            CASE
@@ -38,7 +38,7 @@ WITH given AS MATERIALIZED (
                WHEN l.blocked THEN 'blocked'
                WHEN $7::float8 > 0 AND m.created_at < now() - make_interval(secs => $7::float8) THEN 'too_late'
                WHEN g.empty AND m.media IS NULL AND m.type <> 'custom' THEN 'empty'
-               -- `jsonb` as text has blanks that compact JSON has not.
+               -- The text of a `jsonb` has spaces that compact JSON doesn't have.
                WHEN octet_length(to_json(g.content)::text)
                    + COALESCE(octet_length(replace(replace(m.media::text, '", "', '","'), '": ', '":')), 0)
                    + COALESCE(octet_length(replace(replace(m.metadata::text, '", "', '","'), '": ', '":')), 0) > $8::bigint

@@ -1,14 +1,14 @@
--- Delete the expired beginning of a conversation's history, or so many messages of it, with what belongs to them.
+-- Delete the expired beginning of a conversation's history, or $3 messages of it, with all that belongs to them.
 -- Run while the conversation is locked, in a transaction. $1 conversation, $2 messages before this time are expired,
--- $3 how many messages at most, $4 what was in the inboxes before this time is gone from there
+-- $3 how many messages at most, $4 inboxes no longer have entries from before this time
 --
--- One row, none when nothing is expired: the first seq that is gone and the last one, the participants with their unread counts
--- and whether these changed, the conversation's version, the id of the last message if that is gone, and the seqs that
--- inboxes may still show: sent, edited, reacted to, or quoted since $4. An inbox holds 512 events, so quotes are looked for in
--- as many messages.
+-- One row, none when nothing is expired: the first deleted seq and the last one, the participants with their unread counts and
+-- whether these changed, the conversation's version, the id of the last message if it was deleted, and the seqs that inboxes may
+-- still show: sent, edited, reacted to, or quoted since $4. An inbox holds 512 events, so quotes are looked for in as many
+-- messages.
 --
--- Only the beginning goes: a message that is younger, as those of a late import are, keeps what is behind it.
--- Of each participant's marks the newest one that the other side sees stays: it says how far the participant has read.
+-- Only the beginning is deleted: a message that is younger (as those of a late import may be) keeps all messages after it.
+-- The newest of each participant's marks that the other side sees stays: it shows how far the participant has read.
 WITH conversation AS MATERIALIZED (
     SELECT * FROM messaging.conversations WHERE id = $1::uuid
 ), oldest AS MATERIALIZED (

@@ -1,17 +1,15 @@
 -- A page of a conversation's history as one of its participants sees it; no row when it is not the user's.
 -- $1 user, $2 conversation, $3 which way: 'after', 'before' or 'around' a seq, $4 the seq (null: the end), $5 messages in the
--- page,
--- $6 at most so many of them now
+-- page, $6 most messages to return now
 --
 -- One row for each message by ascending seq, or one without a message when the page is empty. The first row also has the `head`:
 -- JSON of [first seq and last seq of the page, cleared seq, last seq, participants with their profiles, marks]. For each
--- participant
--- and kind (read or not) these are the marks in the page and the first one beyond: which message was read when is told by the
--- first of the receiver's marks at or beyond its seq. Marks made while a block stood are the receiver's own affair.
+-- participant and kind (read or not) these are the marks in the page and the first one after it: the first of the receiver's
+-- marks at or after a message's seq tells when it was read. Marks that were set while a block was in force stay private.
 --
--- A deleted message has lost all but its place. A reply quotes the text that stood when it was sent: that of the first edit
--- behind which it stands, or else the one of now. Of a message that the viewer has cleared it quotes nothing but the seq.
--- The look-ups of what few messages have stand in CASE, so that the others don't pay for them. LIMIT 1 as in append.sql.
+-- A deleted message has only its seq and times. A reply quotes the text of the time when it was sent: that of the first edit
+-- after it, or else the current one. Of a message that the viewer has cleared, it quotes only the seq. Look-ups that few messages
+-- need are in CASE, so that the others don't cost more. LIMIT 1 as in append.sql.
 WITH mine AS MATERIALIZED (
     SELECT id, user_low, user_high, last_seq,
            GREATEST(CASE WHEN user_low = $1 THEN cleared_low ELSE cleared_high END, first_seq - 1) AS cleared_seq

@@ -1,4 +1,4 @@
--- Make conversations where there are none; a row for each new one.
+-- Create missing conversations. Returns a row for each new one.
 -- $1 ids, $2 lower users, $3 higher users, $4 when each was made: one of each, no id twice
 INSERT INTO messaging.conversations (id, user_low, user_high, blocked, created_at, updated_at)
 SELECT g.id, g.user_low, g.user_high,

@@ -1,6 +1,6 @@
--- Store messages with their own times, in the given order, silently: as read and delivered where nothing else is unread.
--- $1 message ids, $2 conversations, $3 senders, $4 keys, $5 types, $6 contents, $7 media, $8 metadata, $9 times: one of each
--- for each message; no (conversation, sender, key) twice. Run while the conversations are locked, in a transaction.
+-- Store messages with their own times, in the given order, without events. They count as read and delivered where nothing else is
+-- unread. $1 message ids, $2 conversations, $3 senders, $4 keys, $5 types, $6 contents, $7 media, $8 metadata, $9 times: one of
+-- each for each message; no (conversation, sender, key) twice. Run while the conversations are locked, in a transaction.
 --
 -- A row for each message, in the given order: whether it is new.
 WITH given AS MATERIALIZED (

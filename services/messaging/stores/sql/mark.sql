@@ -1,16 +1,15 @@
--- Move reading and delivery marks forward, for a batch, in one round trip and one commit. No (conversation, user) may
--- stand in it twice.
--- $1 conversations, $2 users, $3 read up to (null: not read), $4 delivered up to (null: not delivered); both are clamped.
--- $5 whether the row may have been given before, by somebody who died before telling what became of it
+-- Move read and delivery marks forward, for a batch, in one round trip and one commit. No (conversation, user) may be in it
+-- twice. $1 conversations, $2 users, $3 read up to (null: not read), $4 delivered up to (null: not delivered); both are clamped.
+-- $5 whether the row may have been applied before, by a replica that died before it announced the result
 --
 -- One row for each given row, in the given order: its verdict (marked, stale, conversation_not_found), where the marks stand,
 -- when the reading mark moved last, unread count and version, the other participant, which of its messages became
 -- read or delivered, unless a block stands, and whether the conversation was marked as unread, which reading ends.
 --
--- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted, and those committed or deleted while this
--- statement waited for the lock are not seen so: such a row is stale, nothing is changed for it, and it is given again.
+-- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted. That count misses what was committed
+-- or deleted while this statement waited for the lock: such a row is stale, is not applied, and is tried again.
 --
--- A row that may have been given before and moves nothing tells again what the last move told.
+-- A row that may have been applied before and moves nothing returns the result of the last move again.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[]) WITH ORDINALITY
@@ -39,7 +38,7 @@ WITH given AS MATERIALIZED (
            CASE WHEN g.user_id = l.user_low THEN l.cleared_low ELSE l.cleared_high END AS cleared,
            g.read_to IS NOT NULL AND CASE WHEN g.user_id = l.user_low THEN l.marked_low ELSE l.marked_high END AS unmarks,
            CASE WHEN g.user_id = l.user_low THEN l.delivered_low ELSE l.delivered_high END AS delivered_from,
-           -- LEAST passes over nulls, and a null stands for «not read».
+           -- LEAST ignores nulls, and null means «not read».
            CASE WHEN g.read_to IS NOT NULL THEN LEAST(g.read_to, l.last_seq) END AS read_to,
            LEAST(GREATEST(g.read_to, g.delivered_to), l.last_seq) AS delivered_to
     FROM given g
@@ -71,7 +70,7 @@ WITH given AS MATERIALIZED (
     FROM sides s
     WHERE found AND stale IS NOT TRUE
 ), told AS MATERIALIZED (
-    -- The last move of each mark that became news for the other side: it covers a message of theirs that the one before didn't.
+    -- The last move of each mark that the other side was told of: it covers a message of theirs that the move before didn't.
     SELECT s.position, r.read, r.at
     FROM sides s
     CROSS JOIN LATERAL (

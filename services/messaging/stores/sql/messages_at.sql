@@ -1,10 +1,10 @@
 -- Messages by place, as their viewers may see them.
 -- $1 viewers (participants), $2 conversations, $3 seqs: one of each for each message
 --
--- A deleted message has lost all but its place. Of a message that the viewer has cleared a reply quotes nothing but the seq.
+-- A deleted message has only its seq and times. Of a message that the viewer has cleared, a reply quotes only the seq.
 --
--- Read by the receiver at the first of its marks at or beyond the seq; marks made while a block stood are the receiver's
--- own affair. LATERAL … LIMIT 1 as in append.sql.
+-- The receiver read it at the first of its marks at or after the seq. Marks that were set while a block was in force stay
+-- private. LATERAL … LIMIT 1 as in append.sql.
 SELECT c.version, m.conversation_id::text, u.username, u.display_name, u.avatar, read.at AS read_at, delivered.at AS delivered_at,
        m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at, m.reply_to, m.metadata, m.edited_at, m.deleted_at,
 {{QUOTE_AND_REACTIONS}}
@@ -20,7 +20,7 @@ CROSS JOIN LATERAL (
     FROM messaging.conversations WHERE id = w.conversation_id LIMIT 1
 ) c
 CROSS JOIN LATERAL (
-    -- A message of the system has both for receivers: each sees its own marks.
+    -- Both participants receive a system message, and each sees its own marks.
     SELECT CASE m.sender_id WHEN c.user_low THEN c.user_high WHEN c.user_high THEN c.user_low ELSE w.viewer_id END AS id
 ) receiver
 LEFT JOIN LATERAL (SELECT username, display_name, avatar FROM directory.users WHERE id = m.sender_id LIMIT 1) u ON true

@@ -1,7 +1,7 @@
--- The next conversation whose oldest message is expired, among so many. $1 the last conversation that is done,
--- $2 messages before this time are expired, $3 how many conversations are looked at
+-- The next conversation whose oldest message is expired, among the next $3. $1 the last conversation that is done,
+-- $2 messages before this time are expired, $3 how many conversations are read
 --
--- One row: the conversation or null, the last one that was looked at or null at the end, and whether the look was full.
+-- One row: the conversation or null, the last one that was read or null at the end, and whether $3 were read.
 WITH looked AS MATERIALIZED (
     SELECT id, first_seq
     FROM messaging.conversations

@@ -1,6 +1,6 @@
--- Two columns of a statement that shows a message `m` to a viewer who cleared the history up to `cleared_seq`: what the message
--- quotes, and its reactions. A quote shows the text that stood when the reply was sent: that of the first edit behind which it
--- stands, or else the one of now. They stand in CASE, so that messages that have neither don't pay for them.
+-- Two columns of a statement that shows a message `m` to a viewer who cleared the history up to `cleared_seq`: its quote and its
+-- reactions. A quote shows the text of the time when the reply was sent: that of the first edit after it, or else the current
+-- one. Both are in CASE, so that messages without them don't cost more.
        CASE WHEN m.reply_to > cleared_seq THEN (
            SELECT jsonb_build_array(
                q.sender_id, q.type,

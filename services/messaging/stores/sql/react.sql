@@ -1,12 +1,12 @@
--- Set reactions or take them back, in one round trip and one commit. No (conversation, seq) may stand in it twice.
--- $1 users, $2 conversations, $3 seqs, $4 emoji, $5 whether the reaction is set, $6 when it was asked for (Unix ms),
+-- Set or remove reactions, in one round trip and one commit. No (conversation, seq) may be in it twice.
+-- $1 users, $2 conversations, $3 seqs, $4 emoji, $5 whether the reaction is set, $6 when it was requested (Unix ms),
 -- $7 most different emoji of one user on one message
 --
 -- One row for each given row, in the given order: its verdict (changed, repeated, stale, too_many, or an error code), whether
--- the reaction is set now and since when, the other participant, the conversation's version, and whether the other side hears
--- nothing of it.
+-- the reaction is set now and since when, the other participant, the conversation's version, and whether the other side must not
+-- be told.
 --
--- A command that was asked for before the one that was carried out last is a repetition. Stale rows as in edit.sql.
+-- A command that was requested before the last applied one counts as a repetition. Stale rows as in edit.sql.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::boolean[], $6::bigint[]) WITH ORDINALITY
@@ -24,7 +24,7 @@ WITH given AS MATERIALIZED (
     SELECT g.position, g.user_id, g.conversation_id, g.seq, g.emoji, g.active, g.issued_ms, m.reacted, m.place,
            l.version, l.blocked, l.now, r.active AS was_active, r.at,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
-           -- What the other side has cleared, it hears nothing of.
+           -- The other side isn't told of changes of messages that it has cleared.
            g.seq <= CASE WHEN g.user_id = l.user_low THEN l.cleared_high ELSE l.cleared_low END AS cleared,
            CASE
                WHEN l.id IS NULL OR g.user_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'

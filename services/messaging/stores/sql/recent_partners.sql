@@ -1,4 +1,4 @@
--- With whom a user talked of late, newest first, without those behind a block. $1 user, $2 how many
+-- The users with whom a user talked recently, newest first, without those with a block in either direction. $1 user, $2 how many
 SELECT partner::text
 FROM (
     (

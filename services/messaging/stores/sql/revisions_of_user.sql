@@ -1,4 +1,4 @@
--- Former texts of a user's messages that stand: the next ones in the order of (conversation, seq, key).
+-- Earlier texts of a user's messages that are not deleted: the next ones in the order of (conversation, seq, key).
 -- $1 user, $2, $3 and $4 the last one that was read, $5 how many
 SELECT r.conversation_id::text, r.seq, r.key, r.content, r.replaced_at
 FROM (

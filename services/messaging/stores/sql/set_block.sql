@@ -1,5 +1,5 @@
--- Block or unblock; one row when that changes something. A repetition changes nothing, and neither does a command that was issued
--- before the last one about these two. $1 blocker, $2 blocked, $3 active, $4 when it was issued (Unix ms; 0: unknown)
+-- Block or unblock. Returns one row when that changes something. A repetition changes nothing, and neither does a command that
+-- was issued before the last one about this pair. $1 blocker, $2 blocked, $3 active, $4 when it was issued (Unix ms; 0: unknown)
 INSERT INTO messaging.blocks AS b (blocker, blocked, active, changed_at, issued_ms)
 VALUES ($1, $2, $3, now(), $4)
 ON CONFLICT (blocker, blocked) DO UPDATE

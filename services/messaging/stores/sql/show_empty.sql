@@ -1,4 +1,4 @@
--- Who opens an empty conversation sees it from now on, as if it had made it. $1 conversation, $2 user
+-- A user who opens an empty conversation has it in the list from now on, as its creator has. $1 conversation, $2 user
 UPDATE messaging.conversations
 SET hidden_low = hidden_low AND user_low <> $2::uuid,
     hidden_high = hidden_high AND user_high <> $2::uuid,

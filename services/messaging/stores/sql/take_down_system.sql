@@ -1,7 +1,7 @@
--- Delete a message of the system. Both participants' unread counts fall, where it was unread.
+-- Delete a message of the system. Participants for whom it was unread get a lower unread count.
 -- $1 conversation, $2 seq, $3 the system's user id
 --
--- A row for each participant, as `delete.sql` gives it; none when there is no such message.
+-- Returns a row for each participant, in the columns of `delete.sql`; none when there is no such message.
 WITH locked AS MATERIALIZED (
     SELECT id, user_low, user_high, version, unread_low, unread_high,
            $2 > GREATEST(read_low, cleared_low) AS is_unread_low, $2 > GREATEST(read_high, cleared_high) AS is_unread_high,

@@ -1,4 +1,4 @@
--- Unread messages of users, in each of their conversations. $1 users, $2 at most so many conversations of each, or null for all
+-- Unread messages of users, in each of their conversations. $1 users, $2 most conversations of each, or null for all
 SELECT u.id::text AS user_id, c.id::text AS conversation_id,
        CASE WHEN c.user_low = u.id THEN c.unread_low ELSE c.unread_high END AS unread,
        c.version

@@ -1,14 +1,14 @@
--- Show and end typing indicators to users of this server.
+-- Show typing indicators to users of this server, and end them.
 -- ARGV[1]: msgpack of a flat list: key, key of its end, active, at (ms, see `relay.Typing`; 0: an end at any time), receiver,
--- typist, text; ARGV[2]: how long an indicator is remembered, ms; ARGV[3]: repeats sooner than this are swallowed, ms
+-- typist, text; ARGV[2]: how long an indicator is remembered, ms; ARGV[3]: repeats within this time are dropped, ms
 --
--- An end is told only to whom the beginning was shown, and only when nothing began after it, here or on another device.
--- Nothing begins while a block stands, or that an end has overtaken.
+-- An end is sent only to a user who was shown the beginning, and only when nothing began after it, here or on another device.
+-- Nothing begins while a block is in force, or when a later end has already arrived.
 
 local signals, remembered, shortest = cmsgpack.unpack(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local downlinks = {}
 
--- `since`: connections of the receiver that began later get nothing.
+-- `since`: connections of the receiver that began after this time get nothing.
 local function tell(receiver, text, since)
     local seen = {}
     for _, gateway in ipairs(redis.call('HVALS', '{{ROUTES}}' .. receiver)) do
