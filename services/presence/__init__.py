@@ -1,8 +1,8 @@
 """Presence: who is online, with which status, and which friends may see it.
 
 Gateways report connections and renew their leases over RabbitMQ (`consumer`). `handlers` turns reports into changes of leases
-(`leases`), which a script applies inside Redis, so that replicas share all state and hold none. What changed goes to friends
-once and in order (`announcer`); `sweep` finds leases that expired. A new connection gets the statuses of all friends
-(`friend_snapshot`). Follows and blocks are in PostgreSQL (`follow_store`), cached in Redis (`friend_cache`), and changed by
-`friendship_service`. `rest` holds the HTTP calls.
+(`leases`). A Redis script applies them (`lua/lease_rules.lua`, where leases also end), so that replicas share all state and hold
+none. `announcer` sends changes to friends, once and in order. `sweep` finds leases that expired. A new connection gets the
+statuses of all friends (`friend_snapshot`). Follows and blocks are in PostgreSQL (`follow_store`), cached in Redis
+(`friend_cache`), and changed by `friendship_service`. `rest` holds the HTTP calls.
 """

@@ -1,4 +1,4 @@
-"""`python -m services.presence`."""
+"""Entry point of `python -m services.presence`."""
 
 from services.presence.app import main
 from shared.lifecycle import run

@@ -1,4 +1,4 @@
-"""Announcements: which presence event goes to whom, through which gateways.
+"""Announcements: publishes presence events to the gateways of the users who must get them.
 
 Routes are read on the receivers' Redis partitions. Statuses are read on the partition of the user they are about, by the
 script that publishes them: `docs/decisions/0004-statuses-are-published-on-the-users-own-server.md` says why.
@@ -27,9 +27,9 @@ from shared.redis import Partition, Partitions, Script
 from shared.retry import is_transient
 
 ATTEMPTS: Final = 5
-"""How often a list of friends that keeps changing is read again. After that, the overdue announcements take over."""
+"""How often a friend list that keeps changing is read again. After that, the event is announced later, as overdue."""
 MAX_UNSENT: Final = 50_000
-"""Users with an unsent status, because the partition of a friend is away. A new connection gets a later snapshot anyway."""
+"""Most users with an unsent status, because a friend's partition is away. A new connection gets a later snapshot anyway."""
 
 _PUBLISH: Final = Script("services.presence", "state", "events", "publish")
 
@@ -63,19 +63,22 @@ def _make_templates() -> tuple[dict[str, str], dict[str, str], str]:
 
 TEMPLATES: Final = _make_templates()
 """JSON with `%s` where `lua/publish.lua` inserts what it reads: status → a user's status (user id, last seen); kind → event
-(status); `status.bulk` (statuses). It is made from the declared structs, so that the script repeats no name of the protocol.
+(status); `status.bulk` (statuses). The templates are built from the declared structs, so that the script doesn't repeat names of
+the protocol.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """An event about one user for others. Empty `kinds`: the event that fits the status. `due`: see `Outcome.announcement`.
+    """An event about one user for others.
+
+    Empty `kinds`: the script chooses the event by the status. `due`: see `Outcome.announcement`.
 
     `version`: publish only while it is the version of the user's friend list; None: always.
-    `mode`: "tell" publishes the true status. "hide" publishes that the user is offline. "block" starts what a block shows, unless
-    one stands already: cached friend lists of the user become void, the viewer sees the user as offline from now on, and
-    receivers that saw the user online are told.
-    `block`: the viewer, and the time at which the block became known, in Unix seconds.
+    `mode`: "tell" publishes the true status. "hide" publishes that the user is offline. "block" applies a new block, unless one
+    is in force already: cached friend lists of the user become invalid, the viewer sees the user as offline from now on, and
+    receivers that saw the user online are told. `block`: the viewer, and the time at which the block became known, in Unix
+    seconds.
     """
 
     user_id: str
@@ -133,7 +136,7 @@ class Announcer:
                 return
             friend_lists = await self._friends.of(announcement.user_id for announcement in stale)
             announcements = [_announcement(pending[user], friend_list) for user, friend_list in friend_lists.items()]
-            # A friend lost in between has seen the user online, and would see that for ever.
+            # A friend that was lost meanwhile has seen the user online, and would never see a change.
             lost = (
                 (each.user_id, set(each.receivers).difference(friend_lists[each.user_id].user_ids)) for each in stale
             )
@@ -141,7 +144,7 @@ class Announcer:
             announcements += [Announcement(user, sorted(friends), mode="hide") for user, friends in gone]
 
     async def friends_of(self, outcomes: Iterable[Outcome]) -> dict[str, FriendList]:
-        """User → friend list, for the users of some outcomes. Lists that an outcome lacks are read."""
+        """Return user → friend list for the users of some outcomes. Lists that an outcome lacks are read."""
         known: dict[str, FriendList] = {}
         missing: dict[str, str] = {}
         for outcome in outcomes:
@@ -156,7 +159,7 @@ class Announcer:
         await self.publish([Announcement(user, [user], ["status"]) for user in user_ids])
 
     async def publish(self, announcements: Sequence[Announcement]) -> list[Announcement]:
-        """Publish. Returns the announcements whose version is out of date; those were not published."""
+        """Publish announcements. Returns those with an outdated version, which were not published."""
         if not announcements:
             return []
         own = {self._partitions.index_of(each.user_id) for each in announcements}
@@ -176,7 +179,7 @@ class Announcer:
         return {bulk.connection_id for found, withheld in answers for bulk in (found if withheld is None else withheld)}
 
     async def resend(self) -> None:
-        """Publish what is unsent, with the statuses of now."""
+        """Publish the unsent announcements, with the current statuses."""
         for users in self._partitions.split(self._unsent).values():
             receivers = {user: self._unsent.pop(user) for user in users}
             try:
@@ -207,7 +210,7 @@ class Announcer:
             await publish_profile(self._partitions.of(change.user_id), change, gateways_of(sorted(receivers), routes))
 
     async def _send_parts(self, bulks: Sequence[Bulk], client: Partition) -> list[Bulk]:
-        """Those that were not sent."""
+        """Send bulks through one partition. Returns those that were not sent."""
         part: list[Bulk] = []
         withheld: list[Bulk] = []
         weight = 0
@@ -222,7 +225,7 @@ class Announcer:
         return withheld
 
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
-        """(partition, some of the announcements of its users), so that no call takes long."""
+        """Yield (partition index, a limited number of announcements of its users), so that no call takes long."""
         parts: dict[int, list[Announcement]] = {}
         weights: dict[int, int] = {}
         for each in announcements:
@@ -244,7 +247,7 @@ class Announcer:
         return [part[place] for place in stale]
 
     async def _routes(self, user_ids: Iterable[str], own: set[int]) -> tuple[dict[str, list[str]], set[int]]:
-        """User → gateways, of users with live connections; and the partitions that are away.
+        """Return user → gateways for users with live connections, and the partitions that are away.
 
         The `own` partitions hold the statuses to publish: when one of them fails, this raises what redis raises.
         """
@@ -263,7 +266,7 @@ class Announcer:
 def _unsent_announcements(
     receivers: Mapping[str, set[str]], friend_lists: Mapping[str, FriendList]
 ) -> list[Announcement]:
-    """What is unsent, for receivers who are still friends."""
+    """Return the unsent announcements for receivers who are still friends."""
     return [
         Announcement(user, sorted(unsent.intersection(friend_lists[user].user_ids)), version=friend_lists[user].version)
         for user, unsent in receivers.items()
@@ -277,7 +280,7 @@ def _announcement(outcome: Outcome, friend_list: FriendList) -> Announcement:
 
 
 def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
-    # Lua's arrays can't hold nil.
+    # Lua arrays can't contain nil.
     version = False if each.version is None else each.version
     return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.block)
 
@@ -285,6 +288,6 @@ def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
 async def _run(
     client: Partition, jobs: Sequence[tuple[object, ...]], bulks: Sequence[Bulk]
 ) -> tuple[list[int], list[int]]:
-    """Places of announcements that are out of date, and of bulks that were withheld."""
+    """Return the indexes of announcements with an outdated version, and of bulks that were not published."""
     stale, withheld = await _PUBLISH(client, msgpack_encoder.encode((TEMPLATES, jobs, bulks, VERSION_SECONDS)))
     return stale, withheld

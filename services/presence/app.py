@@ -1,4 +1,4 @@
-"""The presence process, put together; start and stop read in order."""
+"""The composition root of presence: builds its parts, and starts and stops them in order."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ from shared.webhooks.events import EventPublisher
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 1_000
-"""Unacknowledged messages. Those for a Redis partition that is away wait here, and must leave room for the others."""
+"""Unacknowledged AMQP messages. Those for a Redis partition that is away wait here, and must leave room for others."""
 
 
 PUBLISHED_TO: Final = (
@@ -58,7 +58,7 @@ PUBLISHED_TO: Final = (
 
 
 def timing_of(settings: PresenceSettings) -> Timing:
-    """The settings' seconds as the milliseconds that rules take."""
+    """Return the settings' durations in milliseconds, for the rules."""
     return Timing(
         lease_ms=round(settings.lease_seconds * 1000),
         grace_ms=round(settings.offline_grace_seconds * 1000),
@@ -67,7 +67,7 @@ def timing_of(settings: PresenceSettings) -> Timing:
 
 
 class Presence:
-    """Everything between the queues, the clients and Redis, put together; nothing runs before `start`."""
+    """One replica of presence, with all its parts. Nothing runs before `start`."""
 
     def __init__(self, settings: PresenceSettings, pool: postgres.Pool, partitions: Partitions) -> None:
         self._settings = settings
@@ -148,7 +148,7 @@ class Presence:
         return http_server(self.app(), self._settings)
 
     def app(self) -> FastAPI:
-        """The REST interface."""
+        """Return the REST interface."""
         health = Health(
             {"postgres": lambda: postgres.ping(self._pool), "redis": self._partitions.ping, "amqp": self._check_amqp},
             {
@@ -177,7 +177,7 @@ class Presence:
         await self._snapshots.resend()
 
     async def drain(self) -> None:
-        """Become unready, and finish the cycles in progress."""
+        """Report not ready, and finish the cycles in progress."""
         self._stopping = True
         try:
             async with asyncio.timeout(self._settings.shutdown_seconds / 2):
@@ -186,7 +186,7 @@ class Presence:
             log.warning("drain.incomplete")
 
     async def aclose(self) -> None:
-        """Nothing: pool and partitions are closed by whoever opened them."""
+        """Do nothing: pool and partitions are closed where they were opened."""
 
     async def _check_amqp(self) -> None:
         if not (self._commands_link.ready and self._renewals_link.ready):

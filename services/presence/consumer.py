@@ -1,4 +1,4 @@
-"""From AMQP messages to typed batches, handled in cycles. All that waits in one lane is the next cycle of that lane."""
+"""Decodes AMQP messages to batches, and handles these in cycles. All batches that wait in a lane form its next cycle."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ _SINGLE_PARTITION: Final[Lane] = (0,)
 
 
 def split_commands(partitions: Partitions, batch: relay.PresenceBatch) -> Mapping[Lane, relay.PresenceBatch]:
-    """Lane → its share of the commands, in order."""
+    """Return lane → its share of the commands, in order."""
     if len(partitions) == 1:
         return {_SINGLE_PARTITION: batch}
     shares: dict[Lane, relay.PresenceBatch] = {}
@@ -45,7 +45,7 @@ def split_commands(partitions: Partitions, batch: relay.PresenceBatch) -> Mappin
 
 
 def split_renewals(partitions: Partitions, renewal: relay.LeaseRenewal) -> Mapping[Lane, relay.LeaseRenewal]:
-    """Lane → its share of the connections."""
+    """Return lane → its share of the connections."""
     if len(partitions) == 1:
         return {_SINGLE_PARTITION: renewal}
     shares: dict[Lane, relay.LeaseRenewal] = {}
@@ -58,7 +58,7 @@ def split_renewals(partitions: Partitions, renewal: relay.LeaseRenewal) -> Mappi
 
 
 def users_of(batch: object) -> Iterator[str]:
-    """Whom the commands or renewals of a batch are about."""
+    """Yield the users of a batch's commands or renewals."""
     if isinstance(batch, relay.PresenceBatch):
         for command in batch.commands:
             yield command.blocker if isinstance(command, relay.BlockChanged) else command.user_id
@@ -72,7 +72,7 @@ def _lane(partitions: Partitions, *user_ids: str) -> Lane:
 
 @dataclass(slots=True)
 class AckCounter:
-    """An AMQP message, the number of lanes that have not done their share yet, and why it can't be handled, if it can't."""
+    """An AMQP message, the number of lanes that have not done their share yet, and the reason when it can't be handled."""
 
     message: rabbitmq.Delivery
     left: int
@@ -81,14 +81,14 @@ class AckCounter:
 
 Share = tuple[AckCounter, Batch]
 DeadLetter = Callable[[rabbitmq.Delivery, str], Awaitable[None]]
-"""Keeps a message that can't be handled, with the reason."""
+"""Stores a message that can't be handled, with the reason."""
 
 
 class BatchConsumer(Generic[Batch]):
     """Decodes the messages of one queue and splits them into lanes. Each lane handles its shares in order.
 
-    A message is acknowledged when all lanes have done their share. `split` returns a batch's share of each lane. What can't be
-    handled goes to `dead_letter`, with the reason.
+    A message is acknowledged when all lanes have done their share. `split` returns each lane's share of a batch. A message that
+    can't be handled goes to `dead_letter`, with the reason.
     """
 
     def __init__(
@@ -118,7 +118,10 @@ class BatchConsumer(Generic[Batch]):
                     await self._sort_in(message, tasks)
 
     async def drain(self) -> None:
-        """Wait for the cycles in progress. No other begins; messages taken since are redelivered to another replica."""
+        """Wait for the cycles in progress, and start no others.
+
+        The broker redelivers the remaining messages to another replica.
+        """
         self._draining = True
         await asyncio.gather(*(working.acquire() for working in self._working.values()))
 
@@ -163,7 +166,7 @@ class BatchConsumer(Generic[Batch]):
         await self._count_down([counter for counter, _ in taken])
 
     async def _count_down(self, counters: list[AckCounter]) -> None:
-        """One lane has done its share of these messages."""
+        """Note that one lane has done its share of these messages."""
         for counter in counters:
             counter.left -= 1
         for counter in counters:

@@ -1,4 +1,4 @@
-"""Lends gateways the script with which they carry out commands themselves, while that is right."""
+"""Provides gateways with the script to carry out commands themselves, while that is possible."""
 
 import asyncio
 from typing import Final
@@ -17,16 +17,16 @@ log = structlog.get_logger(__name__)
 
 LEND_SECONDS: Final = 10.0
 KEPT_SECONDS: Final = 30
-"""When no replica has renewed the loan for so long, gateways send everything to the queue again."""
+"""When no replica has renewed the entry for this long, gateways send everything to the queue again."""
 
 _DIRECT: Final = Script("services.presence", "state", "lease_rules", "events", "direct")
 
 
 class DirectScript:
-    """Keeps the script loaded, and says in Redis how it is called.
+    """Keeps the script loaded, and stores in Redis how to call it.
 
-    Only where one script reaches everything that a command may need, in a Redis of one partition; and not while webhooks are
-    told who comes and goes, which a script can't (docs/decisions/0042-gateways-run-a-script-of-presence.md).
+    That is possible when Redis has one partition, so that one script reaches all keys, and when no webhook asks for presence
+    events, which a script can't send (docs/decisions/0042-gateways-run-a-script-of-presence.md).
     """
 
     def __init__(self, partitions: Partitions, leases: Leases, clock: Clock, *, tells_webhooks: bool) -> None:
@@ -38,7 +38,7 @@ class DirectScript:
         )
 
     async def run(self) -> None:
-        """Lend it again and again, or withdraw what another replica, of other settings, has lent. Never returns."""
+        """Provide the script and renew it, or withdraw one that a replica with other settings provided. Never returns."""
         while True:
             try:
                 await self.renew()
@@ -47,16 +47,16 @@ class DirectScript:
             await asyncio.sleep(LEND_SECONDS)
 
     async def renew(self) -> None:
-        """Lend or withdraw it, once. Raises RedisError."""
+        """Provide or withdraw it once. Raises RedisError."""
         await (self.lend() if self._lends else self.withdraw())
 
     async def withdraw(self) -> None:
-        """From now on the script does nothing, wherever gateways have it from. Raises RedisError."""
+        """Withdraw the script: from now on it does nothing, even where a gateway still calls it. Raises RedisError."""
         partition = self._partitions.at(0)
         await partition.client.delete(partition.key(keys.DIRECT_PRESENCE))
 
     async def lend(self) -> None:
-        """Load the script, by running it on nothing, and say so. Raises RedisError."""
+        """Load the script by running it without commands, and store its entry. Raises RedisError."""
         partition = self._partitions.at(0)
         await _DIRECT(partition, self._settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([])))
         loan = relay.DirectPresence(_DIRECT.sha_on(partition), self._settings)

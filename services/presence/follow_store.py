@@ -32,12 +32,12 @@ class Relationship:
 
     @property
     def friends(self) -> bool:
-        """Friends are mutual follows without a block in either direction."""
+        """Return whether they are friends: mutual follows without a block in either direction."""
         return self.mutual and not self.blockers
 
 
 class Mutuals(NamedTuple):
-    """The mutual follows of one user: friends, and those behind a block, who are shown as offline since the block."""
+    """The mutual follows of one user: friends, and `absent` ones, who have a block and are shown as offline since then."""
 
     friends: list[str]
     absent: list[str]
@@ -54,7 +54,7 @@ class FollowStore:
         """Store a follow. Returns when it began, and whether it is new; repeating it changes nothing."""
         row = await self._pool.fetchrow(_FOLLOW, follower, followee)
         if row is None:
-            # Another request inserted the row after our snapshot was taken: it is visible now.
+            # Another request inserted the row after our snapshot: now it is visible.
             row = await self._pool.fetchrow(_FOLLOW, follower, followee)
         assert row is not None
         since: datetime = row["created_at"]
@@ -67,36 +67,36 @@ class FollowStore:
         )
 
     async def set_block(self, change: BlockChanged) -> bool:
-        """Store that a block began or ended. False when a newer version is known."""
+        """Store that a block began or ended. False when a newer version is stored."""
         row = await self._pool.fetchrow(_SET_BLOCK, change.blocker, change.blocked, change.active, change.version)
         return row is not None
 
     async def relationship(self, one: str, other: str) -> Relationship:
-        """The relationship of two users."""
+        """Return the relationship of two users."""
         row = await self._pool.fetchrow(_RELATIONSHIP, one, other)
         assert row is not None
         return Relationship(row["mutual"], frozenset(row["blockers"]))
 
     async def mutuals_of(self, user_ids: Iterable[str]) -> dict[str, Mutuals]:
-        """User → mutual follows; of a user with very many, those with the lowest ids."""
+        """Return user → mutual follows. Of a user with too many, those with the lowest ids."""
         mutuals = {user: Mutuals([], []) for user in user_ids}
         for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals), self._most_friends):
             (mutuals[user].absent if absent else mutuals[user].friends).append(friend)
         return mutuals
 
     async def friends_page(self, user_id: str, after: str | None, most: int) -> dict[str, bool]:
-        """Up to `most` mutual follows in the order of their ids, beginning after `after` → whether a block stands between."""
+        """Return up to `most` mutual follows, in the order of ids after `after` → whether there is a block."""
         rows = await self._pool.fetch(_FRIENDS_PAGE, user_id, after, most)
         return {row["friend_id"]: row["absent"] for row in rows}
 
     async def set_all(self, changes: Collection[FollowChange]) -> set[tuple[str, str]]:
-        """Store and delete many follows, each given once; repeating it changes nothing. Returns the new ones."""
+        """Store and delete many follows, each given once. Repeating it changes nothing. Returns the new ones."""
         columns = zip(*[(change.follower, change.followee, change.follows) for change in changes], strict=True)
         rows = await self._pool.fetch(_SET_FOLLOWS, *map(list, columns))
         return {(row["follower"], row["followee"]) for row in rows}
 
     async def mutual_pairs(self, pairs: Iterable[Sequence[str]]) -> list[tuple[str, str, bool]]:
-        """Of pairs of users, those who follow each other, and whether a block stands between them."""
+        """Return the pairs of users who follow each other, and whether there is a block between them."""
         listed = list(pairs)
         rows = await self._pool.fetch(_RELATIONSHIPS, [one for one, _ in listed], [other for _, other in listed])
         return [(row["one"], row["other"], row["blocked"]) for row in rows]
@@ -110,5 +110,5 @@ class FollowStore:
         return [row["other_id"] for row in await self._pool.fetch(_ERASE_BLOCKS, user_id, most)]
 
     async def export(self, user_id: str, after: Sequence[str | None], most: int) -> list[tuple[str, str, datetime]]:
-        """Up to `most` (follower, followee, since) of and by the user, in order, from behind the edge `after`."""
+        """Return up to `most` follows (follower, followee, since) of and by the user, in order, after the edge `after`."""
         return [tuple(row) for row in await self._pool.fetch(_EXPORT_FOLLOWS, user_id, *after, most)]

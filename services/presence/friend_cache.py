@@ -1,7 +1,7 @@
-"""Friend lists of users, cached in Redis beside their leases; PostgreSQL is the truth.
+"""Friend lists of users, cached in Redis beside their leases. PostgreSQL is the source of truth.
 
-Every change of a user's friends raises the user's version. A list read under an older version is neither cached nor used to
-publish: so a lost friend gets no more events, even from a replica that was about to publish one.
+Every change of a user's friends raises the user's version. A list that was read under an older version is neither cached nor used
+to publish. So a lost friend gets no more events, even from a replica that was about to publish one.
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from shared.protocol.codec import msgpack_encoder
 from shared.redis import Partitions, Script
 
 VERSION_SECONDS: Final = 3600
-"""How long a version is kept: much longer than a process holds a list that was read under it."""
+"""TTL of a version: much longer than a process keeps a list that was read under it."""
 
 _FRIENDS: Final = Script("services.presence", "state", "friends")
 _VERSIONS: Final = Script("services.presence", "versions")
 _REMEMBER: Final = Script("services.presence", "remember_friends")
 
 _ABSENT: Final = "-"
-"""Prefix of the id of a cached friend behind a block."""
+"""Prefix of the id of a cached friend with a block."""
 
 
 @dataclass(frozen=True, slots=True)
 class FriendList:
-    """A user's friends at a version, and the `absent`: friends behind a block, who get no events and are shown as offline."""
+    """A user's friends at a version. `absent`: friends with a block, who get no events and are shown as offline."""
 
     version: str
     user_ids: list[str]
@@ -36,7 +36,7 @@ class FriendList:
 
     @classmethod
     def from_members(cls, version: str, members: Iterable[str]) -> "FriendList":
-        """The list that was cached as `members`."""
+        """Return the list that was cached as `members`."""
         friend_list = cls(version, [])
         for member in members:
             if member.startswith(_ABSENT):
@@ -47,12 +47,12 @@ class FriendList:
 
     @property
     def members(self) -> list[str]:
-        """The list in the form that is cached."""
+        """Return the list in its cached form."""
         return [*self.user_ids, *(_ABSENT + user for user in self.absent)]
 
 
 class FriendCache:
-    """Reads friend lists, through the cache."""
+    """Reads friend lists through the cache."""
 
     def __init__(self, partitions: Partitions, follows: FollowStore, cache_seconds: int) -> None:
         self._partitions = partitions
@@ -60,7 +60,7 @@ class FriendCache:
         self._cache_seconds = cache_seconds
 
     async def of(self, user_ids: Iterable[str]) -> dict[str, FriendList]:
-        """User → friend list, from the cache where it is cached."""
+        """Return user → friend list, from the cache if possible."""
         groups = self._partitions.split(dict.fromkeys(user_ids))
         answers = await asyncio.gather(
             *(_FRIENDS(self._partitions.at(index), *users) for index, users in groups.items())
@@ -78,7 +78,10 @@ class FriendCache:
         return friend_lists | await self.load(missing)
 
     async def load(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
-        """User → friend list, of users that aren't cached, given the versions read before; caches what it reads."""
+        """Read the friend lists of uncached users from PostgreSQL, and cache them under the given versions.
+
+        Returns user → friend list.
+        """
         if not versions:
             return {}
         metrics.FRIENDS_LOADED.inc(len(versions))
@@ -98,7 +101,7 @@ class FriendCache:
         return friend_lists
 
     async def versions(self, user_ids: Iterable[str]) -> dict[str, str]:
-        """User → current version."""
+        """Return user → current version."""
         found: dict[str, str] = {}
         for index, users in self._partitions.split(dict.fromkeys(user_ids)).items():
             values: list[bytes | None] = await _VERSIONS(self._partitions.at(index), *users)
@@ -106,7 +109,7 @@ class FriendCache:
         return found
 
     async def forget(self, *user_ids: str) -> None:
-        """Raise the versions of users whose friends changed. Call it after the change is committed."""
+        """Raise the versions of users whose friends changed. Call it after the commit of the change."""
         for index, users in self._partitions.split(dict.fromkeys(user_ids)).items():
             partition = self._partitions.at(index)
             async with partition.client.pipeline(transaction=True) as pipe:

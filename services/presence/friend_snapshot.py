@@ -35,8 +35,9 @@ class FriendSnapshots:
     async def send(self, requests: Sequence[SnapshotRequest], friend_lists: Mapping[str, FriendList]) -> None:
         """Send snapshots, given the friend lists of all their users. Raises what redis and asyncpg raise.
 
-        A friend lost meanwhile may have been reported offline before the bulk that names it: its status is published again.
-        New friends are in the repeated bulk. Incomplete snapshots are sent again when the partition returns: `resend`.
+        A friend that was lost meanwhile may have been reported offline before the bulk with its status, so its status is
+        published again. New friends are in the repeated bulk. `resend` sends incomplete snapshots again when the partition is
+        back.
         """
         for _ in range(ATTEMPTS):
             if not requests:
@@ -70,7 +71,7 @@ class FriendSnapshots:
         self._unsent |= {request.connection_id: request for request in requests[:room]}
 
     async def _changed(self, friend_lists: Mapping[str, FriendList]) -> dict[str, FriendList]:
-        """The current lists of users whose list is out of date."""
+        """Return the current lists of users whose list is outdated."""
         versions = await self._friends.versions(friend_lists)
         changed = [user for user, friend_list in friend_lists.items() if versions[user] != friend_list.version]
         return await self._friends.of(changed) if changed else {}
@@ -78,7 +79,7 @@ class FriendSnapshots:
     def _bulks(
         self, requests: Sequence[SnapshotRequest], friend_lists: Mapping[str, FriendList]
     ) -> dict[int, list[Bulk]]:
-        """Partition index → bulks. A user without friends gets an empty one: clients wait for it."""
+        """Return partition index → bulks. A user without friends gets an empty bulk, because clients wait for it."""
         bulks: dict[int, list[Bulk]] = {}
         for request in requests:
             user, friend_list = request.user_id, friend_lists[request.user_id]
@@ -92,7 +93,7 @@ class FriendSnapshots:
         return bulks
 
     def _chunks(self, user_id: str, friends: list[str]) -> list[tuple[int, list[str]]]:
-        """(partition index, friends of one event)."""
+        """Return (partition index, friends of one event)."""
         size = limits.STATUS_BULK_CHUNK
         return [
             (index, users[first : first + size])

@@ -1,4 +1,4 @@
-"""FriendshipService that begin and end: who is told what of whom, at once."""
+"""Friendships that begin and end: publishes at once what both users see of each other."""
 
 from typing import Final, Literal
 
@@ -23,7 +23,7 @@ class FriendshipUnsettled(TimeoutError):
 class FriendshipService:
     """Changes follows and blocks, and publishes what both sides see of it. Every method may be repeated after a failure.
 
-    While a block stands between two users who follow each other, each sees the other as offline since the block.
+    While there is a block between two users who follow each other, each sees the other as offline since the block.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class FriendshipService:
         self._clock = clock
 
     async def introduce(self, one: str, other: str) -> Relationship:
-        """After `one` followed, or a block ended: friends are sent each other's status. Returns the relationship.
+        """After `one` followed, or a block ended: send friends each other's status.
 
-        Behind a block `one` is told that the other is offline; the other is told nothing.
+        Returns the relationship. With a block, `one` is told that the other is offline, and the other is told nothing.
         """
         await self._friends.forget(one, other)
         for _ in range(ATTEMPTS):
@@ -51,7 +51,7 @@ class FriendshipService:
         raise FriendshipUnsettled(f"{one} and {other}")
 
     async def check(self, one: str, other: str) -> Relationship:
-        """After a follow that stood already: does nothing unless a failure left the cached lists wrong."""
+        """After a repeated follow: does nothing, unless a failure has left the cached lists wrong."""
         relationship = await self._follows.relationship(one, other)
         if relationship.mutual and not await self._are_cached(one, other):
             return await self.introduce(one, other)
@@ -60,7 +60,7 @@ class FriendshipService:
     async def part(self, one: str, other: str, *, were_friends: bool) -> None:
         """After an unfollow: each sees the other go offline, and gets no more events about it.
 
-        Nothing happens when they were no friends before, unless a failure left the cached lists wrong.
+        Nothing happens when they weren't friends before, unless a failure has left the cached lists wrong.
         """
         if not were_friends and not await self._are_cached(one, other):
             return
@@ -78,7 +78,7 @@ class FriendshipService:
         )
 
     async def on_block(self, change: BlockChanged) -> None:
-        """After a block began or ended. Changes may come in any order and repeatedly."""
+        """Apply a block that began or ended. Changes may come in any order, and repeatedly."""
         if not await self._follows.set_block(change):
             return
         relationship = await self._follows.relationship(change.blocker, change.blocked)
@@ -91,7 +91,7 @@ class FriendshipService:
             await self.introduce(change.blocker, change.blocked)
 
     async def retell(self, one: str, other: str) -> None:
-        """Publish again what each may see of the other: friends the true status, others that the user is offline."""
+        """Publish again what each may see of the other: the true status for friends, offline for others."""
         for _ in range(ATTEMPTS):
             versions = await self._friends.versions((one, other))
             friends = (await self._follows.relationship(one, other)).friends
@@ -100,7 +100,7 @@ class FriendshipService:
         raise FriendshipUnsettled(f"{one} and {other}")
 
     async def _hide(self, one: str, other: str, *, live: bool) -> None:
-        """Show each to the other as offline from now on, unless a block stood before; `live` tells them at once."""
+        """Show each to the other as offline from now on, unless there was a block before. With `live`, they are told at once."""
         now = self._clock() // 1000
         await self._announcer.publish(
             [

@@ -1,4 +1,4 @@
-"""Handles what gateways and messaging report: connections, statuses, blocks, and lease renewals."""
+"""Handles the reports of gateways and messaging: connections, statuses, blocks, and lease renewals."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Cycle:
 
 
 class Handlers:
-    """Handles commands and renewals. Every call may be repeated, which is how failures are handled."""
+    """Handles commands and renewals. Every call may be repeated after a failure."""
 
     def __init__(
         self, leases: Leases, announcer: Announcer, snapshots: FriendSnapshots, friendships: FriendshipService
@@ -94,7 +94,7 @@ class Handlers:
         outcomes = await self._leases.advance(cycle.changes, want_friends)
         friend_lists = await self._announcer.friends_of(outcomes)
         await self._announcer.announce(outcomes, friend_lists)
-        # A changed status went to the user's own connections with the announcement.
+        # The announcement has already sent a changed status to the user's own connections.
         told = {outcome.user_id for outcome in outcomes if outcome.announcement and outcome.before != "offline"}
         await self._announcer.answer(cycle.answers - told)
         await self._snapshots.send(cycle.snapshots, friend_lists)
@@ -105,7 +105,7 @@ def _change(command: relay.Connected | relay.Disconnected | relay.SetStatus, now
     at_ms = rules.sign_of_life(command.at_ms, now)
     match command:
         case relay.Connected() if command.status in AVAILABILITIES:
-            # In one step: friends must not see the user online for a moment.
+            # One change, so that friends don't see the user online for a moment.
             return rules.Choose(command.connection_id, at_ms, AVAILABILITIES[command.status])
         case relay.Connected():
             return rules.Hold(command.connection_id, at_ms)

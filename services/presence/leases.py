@@ -1,4 +1,4 @@
-"""The leases of all connections, in Redis: changes go in, and transitions that friends must be told come out."""
+"""The leases of all connections, in Redis. Applies changes, and returns the transitions that friends must be told."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ Clock = Callable[[], int]
 """Now, in Unix milliseconds."""
 
 USERS_PER_CALL: Final = 500
-"""Bounds how long one script keeps a Redis server busy: a user costs it some 5 µs."""
+"""Limits how long one script keeps a Redis server busy: a user costs it about 5 µs."""
 
 _BEGIN: Final = Script("services.presence", "begin")
 _LEASES: Final = Script("services.presence", "state", "lease_rules", "leases")
@@ -23,7 +23,7 @@ _OVERDUE: Final = Script("services.presence", "state", "overdue")
 
 
 def system_clock() -> int:
-    """The clock of this machine."""
+    """Return the time of this machine."""
     return time.time_ns() // 1_000_000
 
 
@@ -43,7 +43,10 @@ class Outcome:
 
 
 class Swept(NamedTuple):
-    """What a sweep did. `more`: there may be more to do. `next_at`: when there is, Unix milliseconds, None when nothing waits."""
+    """The result of a sweep.
+
+    `more`: there may be more to do. `next_at`: when something is due next (Unix milliseconds); None when nothing waits.
+    """
 
     more: bool
     outcomes: list[Outcome]
@@ -51,7 +54,7 @@ class Swept(NamedTuple):
 
 
 class Leases:
-    """Runs the rules inside Redis, where the state is."""
+    """Runs the lease rules as scripts inside Redis, where the state is."""
 
     def __init__(self, partitions: Partitions, timing: Timing, clock: Clock = system_clock) -> None:
         self._partitions = partitions
@@ -63,11 +66,11 @@ class Leases:
             timing.renewals_missing_ms,
             timing.renewal_wait_ms,
         )
-        """In milliseconds, as `begin_rules` of `lua/lease_rules.lua` takes them."""
+        """Durations in milliseconds, as `begin_rules` of `lua/lease_rules.lua` takes them."""
         self.clock = clock
 
     async def begin(self, server: int) -> None:
-        """A replica starts: take what a partition has for all that there is. Raises RedisError."""
+        """Note at start that the present data of a partition is complete. Raises RedisError."""
         await _BEGIN(self._partitions.at(server))
 
     async def advance(self, changes: Mapping[str, list[Change]], want_friends: set[str]) -> list[Outcome]:
@@ -84,7 +87,7 @@ class Leases:
 
     @property
     def soonest_seconds(self) -> float:
-        """A lease or an announcement that begins now is due no sooner, unless the grace of lost connections is 0."""
+        """Return the shortest time in which a new lease or announcement can be due, unless the grace period is 0."""
         _, grace_ms, retry_ms, *_ = self.durations
         return min(grace_ms, retry_ms) / 1000
 
@@ -97,7 +100,7 @@ class Leases:
         return Swept(swept >= most, outcomes, None if next_at is None else float(next_at))
 
     async def overdue(self, server: int, most: int) -> list[Outcome]:
-        """Up to `most` changes that were not announced in time. No other caller gets them until they are due again."""
+        """Claim up to `most` changes that were not announced in time. No other caller gets them until they are due again."""
         rows = await _OVERDUE(self._partitions.at(server), self.clock(), self._retry_ms, most)
         return [_outcome(row) for row in rows]
 

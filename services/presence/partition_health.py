@@ -1,4 +1,4 @@
-"""Redis partitions that are away: users on other partitions don't wait for them."""
+"""Tracks Redis partitions that are away, so that users on other partitions don't wait for them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,14 +20,14 @@ PROBE_SECONDS: Final = 1.0
 
 
 class PartitionHealth:
-    """Which partitions are away. `watch` notices when one is back, and has the work done that had to wait."""
+    """Which partitions are away. `watch` notices when one is back, and then starts the work that had to wait."""
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
         self._away: set[int] = set()
 
     async def reach(self, index: int, work: Callable[[Partition], Awaitable[T]]) -> T | None:
-        """The result of `work` on a partition, or None when that is away. Raises the other errors of `work`."""
+        """Return the result of `work` on a partition, or None when it is away. Raises all other errors of `work`."""
         if index in self._away:
             return None
         try:

@@ -1,4 +1,4 @@
-"""`user.updated`: a profile that changed, published to gateways."""
+"""`user.updated`: publishes a changed profile to gateways."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from shared.protocol.server import UserUpdated
 from shared.redis import Partition
 
 _FOR_EVERYBODY: Final = ""
-"""It tells nothing that a later `status.bulk` would repeat."""
+"""For `about`: the event concerns no user's status, so it needn't be dropped before `status.bulk`."""
 
 
 async def publish_profile(

@@ -1,4 +1,4 @@
-"""Do lease renewals come through? While they can't, no lease may end: that would show everybody offline."""
+"""Checks that lease renewals arrive. While they don't, no lease may end, because everybody would go offline."""
 
 import asyncio
 import time
@@ -15,13 +15,13 @@ from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 log = structlog.get_logger(__name__)
 
 PROBES: Final = 4
-"""Probes in the time after which a missing one counts: each of several replicas gets a share of all probes."""
+"""Probes within the time after which renewals count as missing. It is more than one, because replicas share the probes."""
 
 
 class RenewalFeed:
-    """Publishes empty renewals beside those of the gateways, and watches that renewals arrive.
+    """Publishes empty renewals beside those of the gateways, and checks that renewals arrive.
 
-    A connection to the broker is not enough: during a memory or disk alarm it stands, and nobody can publish.
+    An open connection to the broker doesn't prove that: during a memory or disk alarm it stays open, but nobody can publish.
     """
 
     def __init__(self, publisher: Publisher, name: str, timing: Timing) -> None:
@@ -36,7 +36,7 @@ class RenewalFeed:
         return self._heard_at is not None and time.monotonic() - self._heard_at < self._missing_seconds
 
     def heard(self) -> None:
-        """A renewal has arrived, of a gateway or of any replica."""
+        """Note that a renewal has arrived, from a gateway or a replica."""
         self._heard_at = time.monotonic()
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""What the server API asks of presence: the follow graph in bulk, and the user's data for export and erasure."""
+"""The server API's requests to presence: changes of the follow graph in bulk, and a user's data for export and erasure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -18,7 +18,7 @@ from shared.redis import Partitions
 BATCH: Final = 1_000
 """Rows that one request erases or exports."""
 _OF_USER: Final = (keys.ONLINE, keys.STATUSES, keys.FRIENDS, keys.ABSENCES)
-"""Redis keys of presence that hold something of one user. A friend list's version stays: it says nothing, and expires."""
+"""Redis keys of presence that hold data of one user. A friend list's version stays: it holds no data of the user, and expires."""
 
 
 class Requests:
@@ -47,7 +47,10 @@ class Requests:
         return await self._export(request)
 
     async def _set_follows(self, request: SetFollows) -> list[bool]:
-        """Change the graph. Of two changes of one edge the later one counts. Says of each change whether it made an edge."""
+        """Change the graph.
+
+        Of two changes of one edge the later one counts. Returns for each change whether it created an edge.
+        """
         edges = {(change.follower, change.followee): change for change in request.changes}
         new = await self._follows.set_all(edges.values())
         await self._friends.forget(*{user for edge in edges for user in edge})
@@ -56,7 +59,7 @@ class Requests:
         return [(change.follower, change.followee) in new for change in request.changes]
 
     async def _announce(self, pairs: Iterable[tuple[str, ...]]) -> None:
-        """Tell friends each other's status; behind a block each hears that the other is offline."""
+        """Tell friends each other's status. With a block, each is told that the other is offline."""
         left = set(pairs)
         for _ in range(ATTEMPTS):
             versions = await self._friends.versions({user for pair in left for user in pair})
@@ -81,7 +84,7 @@ class Requests:
             await self._statuses.forget_block(user_id, other)
         partition = self._partitions.of(user_id)
         if await partition.client.zcard(partition.key(keys.LEASES, user_id)):
-            # The user's connections were closed a moment ago; what their end still writes goes next time.
+            # The user's connections were closed a moment ago. Keys that their end still writes are deleted by the next call.
             return True
         for prefix in _OF_USER:
             await partition.client.delete(partition.key(prefix, user_id))

@@ -19,14 +19,14 @@ from shared.rest import CurrentUser, Page, decode_page, encode_page
 from shared.rest.paging import PageParameters
 
 RESTORING_SECONDS: Final = keys.LEASES_RESTORING_MS / 1000 + 2
-"""For so long a list of friends waits until all of their statuses are known: the sweep notices within two seconds."""
+"""How long a list of friends waits until all statuses are known. The sweep notices lost data within two seconds."""
 ASK_AGAIN_SECONDS: Final = 0.5
 MAX_WAITING: Final = 32
-"""Lists of friends that wait at once."""
+"""How many lists of friends may wait at the same time."""
 
 
 class Endpoints:
-    """The stores behind the paths."""
+    """The paths of follows, friends and presence."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Endpoints:
         self._waiting = 0
 
     def router(self) -> APIRouter:
-        """The paths, as the contract lists them."""
+        """Return all paths, in the order of the protocol."""
         router = APIRouter(prefix="/chat", tags=["presence"])
         router.add_api_route("/follows/{username:path}", self.follow, methods=["PUT"])
         router.add_api_route("/follows/{username:path}", self.unfollow, methods=["DELETE"])
@@ -65,7 +65,7 @@ class Endpoints:
         return Follow.of(other, since, friend=relationship.mutual)
 
     async def unfollow(self, username: str, user: CurrentUser) -> Follow:
-        """Unfollow a user, by username or id. Both see each other offline from now on."""
+        """Unfollow a user, by username or id. From now on, both see each other offline."""
         other = await self._user(username)
         before = await self._follows.relationship(user.user_id, other.user_id)
         await self._follows.unfollow(user.user_id, other.user_id)
@@ -73,7 +73,10 @@ class Endpoints:
         return Follow.of(other, None, friend=False)
 
     async def friends(self, user: CurrentUser, query: PageParameters) -> Page[Friend]:
-        """Friends with their status, in the order of their ids. A friend behind a block is shown as offline since the block."""
+        """List friends with their status, in the order of their ids.
+
+        A friend with a block is shown as offline since the block.
+        """
         after = None if query.page is None else _uuid(decode_page(query.page), "page")
         found = await self._follows.friends_page(user.user_id, after, query.limit + 1)
         shown = list(found)[: query.limit]
@@ -83,10 +86,10 @@ class Endpoints:
         return Page(items=items, nextPage=encode_page(shown[-1]) if len(found) > query.limit else None)
 
     async def presence(self, user: CurrentUser, query: Annotated[PresenceQuery, Query()]) -> Page[PresenceStatus]:
-        """Statuses of those of some users who are friends, in the given order. Others are left out.
+        """Return the statuses of the given users who are friends, in the given order.
 
-        A friend behind a block is shown as offline since the block. For seconds after Redis has lost its data, friends who may
-        be online or not are left out, too.
+        Others are left out. A friend with a block is shown as offline since the block. For some seconds after Redis has lost
+        its data, friends whose status isn't known yet are left out too.
         """
         asked = [_uuid(text.lower(), "userId") for text in query.userId]
         friends = (await self._friends.of([user.user_id]))[user.user_id]
@@ -96,9 +99,10 @@ class Endpoints:
         return Page(items=[PresenceStatus.of(statuses[friend]) for friend in shown if friend in statuses])
 
     async def _known(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
-        """As `_seen_by`, of all of them. Waits while Redis has lost the leases, which gateways renew then.
+        """Return the same as `_seen_by`, for all users.
 
-        Raises ProtocolError (unavailable) when that takes too long, or too many wait already.
+        When Redis has lost the leases, it waits until gateways have renewed them. Raises ProtocolError (unavailable) when
+        that takes too long, or too many wait already.
         """
         statuses = await self._seen_by(user_id, shown)
         if len(statuses) == len(shown):
@@ -118,7 +122,7 @@ class Endpoints:
         return statuses
 
     async def _seen_by(self, user_id: str, shown: dict[str, bool]) -> dict[str, UserStatus]:
-        """Friend → status that the user sees, given which of them are behind a block."""
+        """Return friend → the status that the user sees. `shown` tells which friends have a block."""
         statuses = await self._statuses.of([friend for friend, blocked in shown.items() if not blocked])
         hidden = [friend for friend, blocked in shown.items() if blocked]
         return statuses | await self._statuses.behind_block(hidden, user_id)

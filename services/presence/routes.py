@@ -1,4 +1,4 @@
-"""Through which gateways users are reached, as gateways register it in Redis."""
+"""Reads from Redis which gateways hold connections of users."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.redis import Partition, Script
 
 RECEIVERS_PER_CALL: Final = 1_000
-"""Bounds how long one script keeps a Redis server busy, and all acknowledgements with it: a friend in a bulk costs it 3 µs."""
+"""Limits how long one script keeps a Redis server busy, which delays all acknowledgements: a friend in a bulk costs 3 µs."""
 
 _ROUTES: Final = Script("services.presence", "routes")
 
@@ -16,7 +16,7 @@ Gateways = dict[str, list[str]]
 
 
 async def read_routes(users: list[str], client: Partition) -> dict[str, list[str]]:
-    """User → gateways, of those users of one partition who have live connections. Raises RedisError."""
+    """Return user → gateways, for users of one partition who have live connections. Raises RedisError."""
     routes: dict[str, list[str]] = {}
     for first in range(0, len(users), RECEIVERS_PER_CALL):
         part = users[first : first + RECEIVERS_PER_CALL]
@@ -26,7 +26,7 @@ async def read_routes(users: list[str], client: Partition) -> dict[str, list[str
 
 
 def gateways_of(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gateways:
-    """Gateway → receivers, given the gateways of each."""
+    """Return gateway → receivers, from the gateways of each receiver."""
     gateways: Gateways = {}
     for receiver in receivers:
         for gateway in routes.get(receiver, ()):

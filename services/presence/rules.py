@@ -1,4 +1,4 @@
-"""The rules of presence that don't need the state in Redis, as pure functions, and the changes that they are about.
+"""The rules of presence that don't need the state in Redis, as pure functions; and the types of changes.
 
 `lua/lease_rules.lua` applies changes to the state, atomically. `tests/support/presence_model.py` holds the same rules in
 Python; a test compares the two. All times are Unix milliseconds.
@@ -12,9 +12,9 @@ import msgspec
 from shared.protocol.payloads import Status
 
 RANK: Final[dict[Status, int]] = {"offline": 0, "away": 1, "online": 2, "busy": 3}
-"""Of several devices the highest counts: busy > online > away."""
+"""Of several devices' statuses the highest counts: busy > online > away."""
 MAX_RENEWAL_AGE_MS: Final = 20_000
-"""A renewal is at most this old: its queue drops older ones. Bounds what a gateway's slow clock can do."""
+"""Older renewals have been dropped by their queue. This limits the effect of a gateway's slow clock."""
 
 Kind = Literal["online", "offline", "status"]
 """The event that reports a change to friends: `user.online`, `user.offline`, `user.status`."""
@@ -30,12 +30,14 @@ class Timing:
 
     @property
     def renewals_missing_ms(self) -> int:
-        """When no replica consumed renewals for this long, some of them may have been lost."""
+        """Return the time without consumed renewals after which some may have been lost."""
         return self.lease_ms // 6
 
     @property
     def renewal_wait_ms(self) -> int:
-        """After such a gap, how long gateways get to renew: they renew three times per lease, and this is a quarter more."""
+        """Return how long gateways get to renew after such a gap: a quarter more than the period of renewals (a third of a
+        lease).
+        """
         return self.lease_ms * 5 // 12
 
 
@@ -47,7 +49,7 @@ class Hold(msgspec.Struct, array_like=True, tag="hold", frozen=True):
 
 
 class Lose(msgspec.Struct, array_like=True, tag="lose", frozen=True):
-    """The connection was lost at `at_ms`: it counts until the grace ends, even if presence had not known it."""
+    """The connection was lost at `at_ms`: it counts until the grace ends, even if presence didn't know it before."""
 
     connection_id: str
     at_ms: int
@@ -69,7 +71,10 @@ class Choose(msgspec.Struct, array_like=True, tag="choose", frozen=True):
 
 
 class Doubt(msgspec.Struct, array_like=True, tag="doubt", frozen=True):
-    """The connection's gateway died, as far as others knew at `at_ms`: it counts until the grace ends, or a renewal comes."""
+    """Another gateway reported at `at_ms` that the connection's gateway died.
+
+    It counts until the grace ends, or longer if a renewal comes.
+    """
 
     connection_id: str
     at_ms: int
@@ -79,17 +84,17 @@ Change = Hold | Lose | Close | Choose | Doubt
 
 
 def sign_of_life(at_ms: int, now: int) -> int:
-    """When a connection was alive, by a gateway's clock that may be ahead of ours."""
+    """Return when a connection was alive. The gateway's clock may be ahead of ours."""
     return min(at_ms, now)
 
 
 def renewal(at_ms: int, now: int) -> int:
-    """When a renewed connection was alive, by a gateway's clock that may be ahead of ours, or far behind."""
+    """Return when a renewed connection was alive. The gateway's clock may be ahead of ours, or far behind."""
     return max(min(at_ms, now), now - MAX_RENEWAL_AGE_MS)
 
 
 def kinds_of(before: Status, after: Status) -> list[Kind]:
-    """The events that report a change to friends.
+    """Return the events that report a change to friends.
 
     When a user comes online and sets a status within one cycle, friends get both events, as in two cycles.
     """

@@ -1,4 +1,4 @@
-"""What presence's REST interface accepts and returns. The names are the contract's."""
+"""Bodies of presence's REST requests and responses. The names are those of the protocol."""
 
 # ruff: noqa: N815 - camel case is the contract's
 
@@ -25,7 +25,7 @@ class Follow(BaseModel):
 
     @classmethod
     def of(cls, profile: Profile, since: datetime | None, *, friend: bool) -> Self:
-        """A follow since a time, or none."""
+        """Return the body of a follow since a time, or of no follow."""
         return cls(
             userId=profile.user_id,
             username=profile.username,
@@ -45,12 +45,12 @@ class PresenceStatus(BaseModel):
 
     @classmethod
     def of(cls, status: UserStatus) -> Self:
-        """From Redis."""
+        """Return the body of a status."""
         return cls(userId=status.user_id, isOnline=status.is_online, status=status.status, lastSeen=status.last_seen)
 
 
 class Friend(PresenceStatus):
-    """A friend with profile."""
+    """A friend with profile and status."""
 
     username: str
     displayName: str
@@ -58,7 +58,7 @@ class Friend(PresenceStatus):
 
     @classmethod
     def with_profile(cls, profile: Profile, status: UserStatus) -> Self:
-        """A profile and a status of the same user."""
+        """Return the body of a user's profile and status."""
         return cls(
             **PresenceStatus.of(status).model_dump(),
             username=profile.username,
@@ -68,6 +68,6 @@ class Friend(PresenceStatus):
 
 
 class PresenceQuery(BaseModel):
-    """Whose presence."""
+    """Whose presence to return."""
 
     userId: list[str] = Field(min_length=1, max_length=limits.MAX_PRESENCE_QUERY)

@@ -6,7 +6,7 @@ from shared.settings import ServiceSettings
 
 
 class PresenceSettings(ServiceSettings):
-    """What presence reads from the environment."""
+    """The settings of presence."""
 
     lease_seconds: float = Field(60, gt=0, description="How long a connection counts as online without renewal.")
     offline_grace_seconds: float = Field(

@@ -1,4 +1,4 @@
-"""Users' statuses, as others see them."""
+"""Reads users' statuses, as others see them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ _STATUSES: Final = Script("services.presence", "state", "statuses")
 class Statuses:
     """Reads statuses from the users' Redis servers. Every method raises RedisError.
 
-    What a blocked pair sees of each other: offline since the block. `lua/publish.lua` stores that time when the block
-    begins, beside the time that it is taken from. The time is null after the server lost its data.
+    A blocked pair sees each other as offline since the block. `lua/publish.lua` stores that time when the block begins. It is
+    null after the server lost its data.
     """
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
 
     async def of(self, user_ids: Sequence[str]) -> dict[str, UserStatus]:
-        """User → status that friends see. Users of whom it can't be known now are left out."""
+        """Return user → the status that friends see. Users whose status can't be known now are left out."""
         groups = self._partitions.split(user_ids)
         answers = await asyncio.gather(
             *(_STATUSES(self._partitions.at(index), *users) for index, users in groups.items())
@@ -38,13 +38,13 @@ class Statuses:
         return statuses
 
     async def behind_block(self, user_ids: Sequence[str], viewer: str) -> dict[str, UserStatus]:
-        """User → status that `viewer` sees, of users that a block separates from it."""
+        """Return user → the status that `viewer` sees, for users with a block between them and `viewer`."""
         groups = self._partitions.split(user_ids)
         answers = await asyncio.gather(*(self._read_absences(index, users, viewer) for index, users in groups.items()))
         return {status.user_id: status for part in answers for status in part}
 
     async def forget_block(self, one: str, other: str) -> None:
-        """Delete what the two saw of each other, after the last block between them ended."""
+        """Delete the stored times of a blocked pair, after the last block between them ended."""
         for user, viewer in ((one, other), (other, one)):
             partition = self._partitions.of(user)
             await partition.client.hdel(partition.key(keys.ABSENCES, user), viewer)

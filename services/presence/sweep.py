@@ -1,4 +1,4 @@
-"""The sweep: removes expired leases, and announces changes that were not announced in time. Runs on every replica."""
+"""The sweep: ends expired leases, and announces changes that were not announced in time. It runs on every replica."""
 
 import asyncio
 import random
@@ -17,11 +17,11 @@ log = structlog.get_logger(__name__)
 
 USERS_PER_SWEEP: Final = 500
 LONGEST_SECONDS: Final = 2.0
-"""A server that has lost the leases is to be noticed soon."""
+"""Longest pause, so that a server that has lost the leases is noticed soon."""
 
 
 class Sweep:
-    """Sweeps one Redis partition: while that is away, the others are swept."""
+    """Sweeps one Redis partition. While it is away, the sweeps of the others go on."""
 
     def __init__(
         self, leases: Leases, announcer: Announcer, partition: int, period_seconds: float, listening: Callable[[], bool]
@@ -41,7 +41,7 @@ class Sweep:
             try:
                 await self.once()
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                # A fault in one user's keys must not stop the replica's other work.
+                # An error in one user's keys must not stop the replica's other work.
                 log.warning("sweep.failed", error=repr(error))
 
     async def once(self) -> None:
@@ -60,7 +60,7 @@ class Sweep:
         await self._announce(overdue)
 
     def _pause(self) -> float:
-        """Until something is due, but not so long that a lease that begins meanwhile could be."""
+        """Return the pause until something is due, but no longer than the time after which a new lease could be due."""
         shortest, longest = self._period, min(self._leases.soonest_seconds, LONGEST_SECONDS)
         wanted = longest if self._next_at is None else (self._next_at - self._leases.clock()) / 1000
         return max(shortest, min(wanted, longest)) * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,4 +1,4 @@
-"""Tells webhooks who came online and who went offline, before friends are told."""
+"""Sends webhook events for users who came online or went offline, before friends are told."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ MOST_WAITING: Final = 20_000
 """Events that wait while the broker is away; the oldest are dropped, and counted."""
 BATCH: Final = 500
 WAIT_SECONDS: Final = 0.5
-"""How long an announcement waits for the broker to have its event."""
+"""How long an announcement waits for the broker to confirm its event."""
 
 
 class WebhookQueue:
-    """Events of this replica's transitions, published in order. A transition that is announced again is told again."""
+    """Events of this replica's transitions, published in order. A transition that is announced again is published again."""
 
     def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
@@ -34,10 +34,11 @@ class WebhookQueue:
         self._late = False
 
     async def tell(self, outcomes: Iterable[Outcome]) -> None:
-        """Tell what changed between online and offline; away and busy are online.
+        """Publish changes between online and offline; away and busy count as online.
 
-        Returns when the broker has it: friends are told afterwards, so a transition whose replica dies before is announced by
-        another one, and told by that. While the broker is away nobody waits: then the events are in memory alone.
+        It returns when the broker has confirmed them. Friends are told afterwards, so when the replica dies before that, another
+        one announces the transition and publishes its event. While the broker is away nobody waits, and the events are only in
+        memory.
         """
         for outcome in outcomes:
             if (outcome.before == "offline") != (outcome.after == "offline"):

@@ -1,3 +1,3 @@
--- A replica starts: what is not there is not known to have been lost.
+-- A replica starts: mark the present data as complete, so that missing keys don't count as lost.
 redis.call('SET', '{{LEASES_KNOWN}}', '1', 'NX')
 return 1

@@ -1,10 +1,10 @@
 -- Follows state.lua, lease_rules.lua and events.lua, which have its functions.
--- Carry out what gateways report of connections, and tell friends, in one step, where that needs nothing but what lies here.
+-- Apply gateways' reports about connections, and tell friends, in one step, where that needs only data of this server.
 -- Gateways run this script themselves, by the SHA-1 that presence publishes (`keys.DIRECT_PRESENCE`); presence carries out the rest.
 -- ARGV[1]: the settings that presence published with it, msgpack [templates (`begin_events`), timing (`begin_rules`), how many
--- friends a user may have, how many friends of all commands together are looked at]. ARGV[2]: now, Unix ms.
+-- friends a user may have, how many friends of all commands together are read]. ARGV[2]: now, Unix ms.
 -- ARGV[3]: msgpack relay.PresenceBatch.
--- Returns the 0-based places of commands that presence must carry out, which may have been carried out in part: to do so again
+-- Returns the 0-based indexes of commands that presence must carry out. They may have been carried out in part; repeating that
 -- changes nothing.
 
 local templates, timing, most_of_one, most_of_all = unpack(cmsgpack.unpack(ARGV[1]))
@@ -15,7 +15,7 @@ begin_events(templates)
 local ABSENT = '-'
 local looked_at = 0
 
--- The user's friends, and those behind a block. Nil when they aren't cached here, or too many.
+-- The user's friends, and those with a block. Nil when they aren't cached here, or too many.
 local function friends_and_absent(user)
   -- An empty text marks a cached list.
   local count = redis.call('SCARD', '{{FRIENDS}}' .. user) - 1
@@ -34,7 +34,7 @@ local function friends_and_absent(user)
   return found, hidden
 end
 
--- gateway → those receivers who have connections there.
+-- gateway → the receivers with connections there.
 local function gateways_of(receivers)
   local gateways = {}
   for _, receiver in ipairs(receivers) do
@@ -90,11 +90,11 @@ local function publish(user, receivers, kinds)
   end
 end
 
--- Tell friends what changed, and the user's own connections what they asked for.
+-- Tell friends of the change, and answer the user's own connections.
 local function announce(user, found, before, after, changed, asked)
   texts_known[user] = nil
   if changed then
-    -- A transition that waits to be announced is overtaken by this one.
+    -- This transition replaces an earlier one that still waits to be announced.
     redis.call('ZREM', '{{ANNOUNCEMENTS}}', user)
     local kinds, receivers = kinds_of(before, after), found
     if kinds[1] == 'status' then
@@ -127,7 +127,7 @@ local function carry_out(place, command)
   return true
 end
 
--- Withdrawn meanwhile: presence must see to everything, as when webhooks are to be told.
+-- The script was withdrawn: presence must carry out everything, for instance because webhooks must be told.
 local is_lent = redis.call('EXISTS', '{{DIRECT_PRESENCE}}') == 1
 local left = {}
 for i, command in ipairs(commands) do
@@ -135,7 +135,7 @@ for i, command in ipairs(commands) do
     left[#left + 1] = i - 1
   end
 end
--- Snapshots come last: they are read after the events that go with them.
+-- Snapshots come last, so that they are read after the events of the same call.
 for _, bulk in ipairs(bulks) do
   if not collect_bulk(unpack(bulk, 2)) then
     left[#left + 1] = bulk[1]

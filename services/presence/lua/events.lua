@@ -1,7 +1,8 @@
 -- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
--- Presence events, for the scripts that publish them: they call `begin_events`, collect events for gateways, and then `flush`.
+-- Presence events, for the scripts that publish them. A script calls `begin_events`, collects events for gateways, and calls
+-- `flush`.
 
--- [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], with `%s` as place holders.
+-- [status → JSON of a user's status, kind → JSON of the event, JSON of `status.bulk`], with `%s` as placeholders.
 local STATUS_TEXTS, EVENTS, BULK, known_absent
 
 local function begin_events(templates)
@@ -38,7 +39,7 @@ local function described(user)
   return text
 end
 
--- The user as seen by a viewer behind a block: offline since the block began, or never seen when that time isn't known.
+-- The user as a viewer with a block sees it: offline since the block began, or never seen when that time isn't known.
 local function absent(user, viewer)
   return string.format(STATUS_TEXTS.offline, user, instant(tonumber(redis.call('HGET', '{{ABSENCES}}' .. user, viewer) or nil)))
 end
@@ -60,7 +61,7 @@ local function tell(user, gateways, text)
   end
 end
 
--- The events of an announcement that are true now. When a later announcement has overtaken it, that one publishes the rest.
+-- The events of an announcement that are still true. When there is a later announcement, that one publishes the rest.
 local function timely(kinds, offline, latest)
   local chosen = {}
   for _, kind in ipairs(kinds) do
@@ -74,7 +75,7 @@ local function timely(kinds, offline, latest)
   return chosen
 end
 
--- Collect one part of a connection's `status.bulk`: of `parts`, about friends and friends behind a block. False: a friend's status
+-- Collect one of the `parts` of a connection's `status.bulk`, with friends and friends with a block. False: a friend's status
 -- can't be known.
 local function collect_bulk(gateway, connection, viewer, users, hidden, parts)
   local texts = {}

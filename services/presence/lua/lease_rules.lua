@@ -1,11 +1,13 @@
 -- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
--- The rules of connections' leases, for the scripts that apply changes: they call `begin_rules`, and then `apply_changes`.
+-- The rules of connections' leases: how they begin, are renewed and end. A script that applies changes calls `begin_rules`, and
+-- then `apply_changes` for each user. Leases end in `expire`.
 -- `tests/support/presence_model.py` holds the same rules in Python.
 -- A change: ["hold" | "lose" | "close" | "doubt", connection, at ms] or ["choose", connection, at ms, status].
 
 local now, lease, grace, renewal_wait, trusted
 
--- The time from which an expired lease can be trusted: when no replica consumed renewals for a while, gateways get time to renew.
+-- The time from which an expired lease is reliable. When no replica consumed renewals for a while, gateways first get time to
+-- renew.
 local function listen(renewals_missing, listening)
   local known = redis.call('HMGET', '{{RENEWAL_FEED}}', 'heard', 'trusted')
   local ends = tonumber(known[2] or 0)
@@ -34,8 +36,8 @@ local function remember_closed(connection)
   redis.call('SET', '{{CLOSED_CONNECTIONS}}' .. connection, now + lease, 'PX', lease)
 end
 
--- A device that comes back after it was lost keeps its status while the lost connection counts, until it says another one: else
--- friends would see an absent user online for a moment. Such a status has the time 0.
+-- A device that reconnects keeps the status of its lost connection while that one still counts, until the device sets another
+-- one. Without this, friends would see a user who is away online for a moment. Such a status has the time 0.
 local function inherit(user, connection)
   local chosen, kept = redis.call('HGETALL', '{{STATUSES}}' .. user), nil
   for i = 1, #chosen, 2 do
@@ -58,7 +60,7 @@ local function end_inheritance(user)
   end
 end
 
--- Each returns the time at which the user was alive, or nil, and whether it ended an unknown connection.
+-- Each function returns the time of the sign of life, or nil, and whether it ended an unknown connection.
 local apply = {}
 
 function apply.hold(user, connection, at)
@@ -101,13 +103,14 @@ function apply.close(user, connection, at)
   return at, removed == 0 and not was_closed
 end
 
--- The gateway that holds the connection lost it, as far as others know. A renewal proves that it didn't, so this is no end.
+-- Another gateway reported that the connection's gateway died. A renewal would show that it didn't, so the lease is only
+-- shortened.
 function apply.doubt(user, connection, at)
   redis.call('ZADD', '{{LEASES}}' .. user, 'XX', 'LT', at + grace, connection)
   return nil, false
 end
 
--- Whether a gateway that lives says by Redis that it holds the connection. Then only its renewals don't come: the broker is away.
+-- Whether a live gateway has registered the connection in Redis. Then only its renewals are missing, because the broker is away.
 local function is_held(user, connection)
   local gateway = redis.call('HGET', '{{ROUTES}}' .. user, connection)
   local heard = gateway and redis.call('ZSCORE', '{{GATEWAYS_HEARD}}', gateway)
@@ -115,8 +118,8 @@ local function is_held(user, connection)
   return heard and time[1] * 1000 + time[2] / 1000 - tonumber(heard) < {{GATEWAY_DEAD_MS}}
 end
 
--- Remove expired leases, or extend them while they can't be trusted. Returns the latest end among the removed ones, and the end
--- of the first lease that still runs.
+-- End expired leases, or extend them while expiry isn't reliable. Returns the latest end among the removed ones, and the next end
+-- of a lease.
 local function expire(user)
   local key, last = '{{LEASES}}' .. user, nil
   while true do
@@ -141,7 +144,7 @@ local function expire(user)
   end
 end
 
--- Keep the last sign of life: with a TTL while online, without one afterwards.
+-- Store the last sign of life: with a TTL while online, without one afterwards.
 local function remember(user, at, last_end, before, after)
   local known = seen(user)
   if at and (not known or at > known) then
@@ -157,8 +160,8 @@ local function remember(user, at, last_end, before, after)
   end
 end
 
--- Apply changes to a user's connections, and remove expired leases. Returns the status before and after, and whether friends must
--- be told: also when the user is offline, and a connection ended that nobody knew of.
+-- Apply changes to a user's connections, and end expired leases. Returns the status before and after, and whether friends must be
+-- told. They must also be told when an unknown connection of an offline user ended.
 local function apply_changes(user, changes)
   local before, latest, stray = effective(user), nil, false
   for _, change in ipairs(changes) do

@@ -1,15 +1,16 @@
 -- Follows state.lua and lease_rules.lua, which have its functions: `begin_rules`, `apply_changes`, `friends`.
--- Apply changes to users' connections, remove expired leases, and return whose friends must be told, atomically.
+-- Apply changes to users' connections, end expired leases, and return whose friends must be told, all in one atomic step.
 -- ARGV[1]: msgpack [now, timing (`begin_rules`), [[user, [change…], wants friends]…], how many due users to sweep, whether the
 -- caller consumes renewals]
 -- Returns [how many were swept, [[user, status before, status after, announcement, friends' version, friends]…], when there is
--- something to sweep next] with the users that changed or want friends. The announcement (its due time, '' for none) stays until it is published, so that it survives its replica.
+-- something to sweep next] with the users that changed or want friends. The announcement (its due time, '' for none) stays until
+-- it is published, so another replica can publish it.
 
 local at, timing, users, sweep, listening = unpack(cmsgpack.unpack(ARGV[1]))
 local retry = timing[3]
 begin_rules(at, timing, listening)
 
--- Notice that the server has lost the leases.
+-- Detect that the server has lost the leases.
 if sweep > 0 and redis.call('EXISTS', '{{LEASES_KNOWN}}') == 0 then
   redis.call('SET', '{{LEASES_KNOWN}}', '1')
   redis.call('SET', '{{LEASES_RESTORING}}', '1', 'PX', {{LEASES_RESTORING_MS}})

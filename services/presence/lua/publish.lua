@@ -1,21 +1,21 @@
 -- Follows state.lua and events.lua, which have its functions: `effective`, `seen`, `begin_events`, `absent`, `tell`, `timely`,
 -- `collect_bulk`, `flush`.
--- Publish users' statuses to friends. A status is read and published in one step, on the user's own server: so events about a
--- user reach each gateway in the order in which they became true, whichever replica publishes them.
+-- Publish users' statuses to friends. A status is read and published in one step, on the user's own server. So events about a
+-- user reach each gateway in the right order, whichever replica publishes them.
 -- ARGV[1]: msgpack [templates, announcements, bulks, seconds that a version of a friend list is kept]
 -- An announcement: [user, [kind…], announcement, friends' version, gateway → [receiver…], mode, [viewer, now] or nil].
 --   With an announcement (its due time, else ''): published once, by the replica that holds the latest.
 --   With a version: only while the user's friend list is the one that the receivers were chosen from.
 --   Mode "tell": the true status. "hide": that the user is offline. "block": the viewer sees the user as offline from now on;
---   receivers that saw the user online are told. Where a block stands already, nothing is published.
--- A bulk: [gateway, connection, user, [friend…], [friend behind a block…], number of parts of the whole `status.bulk`].
--- Returns the 0-based indices of announcements whose version is out of date, and of bulks that were not published because the
--- status of a friend can't be known. Nor is somebody said to be offline then, unless that has just become true.
+--   receivers that saw the user online are told. When there is a block already, nothing is published.
+-- A bulk: [gateway, connection, user, [friend…], [friend with a block…], number of parts of the whole `status.bulk`].
+-- Returns the 0-based indexes of announcements with an outdated version, and of bulks that were not published because the status
+-- of a friend can't be known. In that state nobody is announced as offline either, unless that has just become true.
 
 local templates, announcements, bulks, VERSION_SECONDS = unpack(cmsgpack.unpack(ARGV[1]))
 begin_events(templates)
 
--- Store since when a viewer sees the user as offline. False when a block had stored it already.
+-- Store since when a viewer sees the user as offline. False when an earlier block has stored it already.
 local function begin_block(user, viewer, now, offline)
   local at = seen(user)
   if not offline then

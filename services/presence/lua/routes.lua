@@ -1,4 +1,4 @@
--- ARGV[1]: msgpack list of user ids. Returns [place of the user in it, gateway…]… of those with a live connection, each gateway once.
+-- ARGV[1]: msgpack list of user ids. Returns [index of the user, gateway…]… for users with a live connection, each gateway once.
 
 local results = {}
 for i, user in ipairs(cmsgpack.unpack(ARGV[1])) do

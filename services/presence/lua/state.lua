@@ -1,8 +1,8 @@
--- Reads of one user's state, for every script of presence. A script is this file followed by its own.
+-- Functions that read one user's state. Every script of presence begins with this file.
 
 local RANK = { offline = 0, away = 1, online = 2, busy = 3 }
 
--- The status that friends see: an expired lease counts until it is removed; friends are told at that moment.
+-- The status that friends see. An expired lease counts until it is removed; at that moment friends are told.
 -- Only leased connections have an entry in the hash; one without an entry is online.
 local function effective(user)
   local live = redis.call('ZCARD', '{{LEASES}}' .. user)
@@ -20,8 +20,7 @@ local function effective(user)
   return status
 end
 
--- Whether a user without a lease is offline. Not so while the server may have lost leases that gateways will renew: then only
--- who is online is known.
+-- Whether a user without a lease is offline. That is unknown while the server may have lost leases that gateways will renew.
 local function knows_absent()
   return redis.call('EXISTS', '{{LEASES_KNOWN}}') == 1 and redis.call('EXISTS', '{{LEASES_RESTORING}}') == 0
 end
@@ -31,8 +30,8 @@ local function seen(user)
   return tonumber(redis.call('GET', '{{ONLINE}}' .. user) or nil)
 end
 
--- The version of the user's friend list, and its cached members: false when they aren't cached. An empty text marks a cached list,
--- which may have no friends in it.
+-- The version of the user's friend list, and its cached members; false when they aren't cached. An empty text marks a cached
+-- list, because a list may have no friends.
 local function friends(user)
   local version = redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or ''
   local members = redis.call('SMEMBERS', '{{FRIENDS}}' .. user)

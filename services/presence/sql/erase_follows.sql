@@ -1,4 +1,4 @@
--- Delete some of the edges of a user, in either direction, and say who was on their other side. $1 user, $2 how many
+-- Delete some of the follows of a user, in either direction. Returns the users on the other side. $1 user, $2 how many
 DELETE FROM presence.follows
 WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM presence.follows WHERE follower = $1::uuid OR followee = $1::uuid LIMIT $2

@@ -1,4 +1,4 @@
--- A page of a user's edges in either direction. $1 user, $2 and $3 the edge before the page or nulls, $4 how many
+-- A page of a user's follows in either direction. $1 user, $2 and $3 the follow before the page or nulls, $4 how many
 SELECT follower::text, followee::text, created_at
 FROM presence.follows
 WHERE (follower = $1::uuid OR followee = $1::uuid)

@@ -1,4 +1,4 @@
--- Follow, or find the follow that stands: its first time counts. $1 follower, $2 followee
+-- Follow, or return the existing follow, which keeps its first time. $1 follower, $2 followee
 WITH inserted AS (
     INSERT INTO presence.follows (follower, followee) VALUES ($1::uuid, $2::uuid)
     ON CONFLICT DO NOTHING RETURNING created_at

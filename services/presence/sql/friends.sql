@@ -1,4 +1,4 @@
--- Mutual follows, and whether a block stands in either direction. $1 user ids, $2 how many of each user
+-- Mutual follows, and whether there is a block in either direction. $1 user ids, $2 how many of each user
 SELECT f.user_id, f.friend_id, f.absent
 FROM unnest($1::uuid[]) AS u (id)
 CROSS JOIN LATERAL (

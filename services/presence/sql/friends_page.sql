@@ -1,4 +1,4 @@
--- A page of a user's mutual follows, by id, and whether a block stands in either direction.
+-- A page of a user's mutual follows, in the order of ids, and whether there is a block in either direction.
 -- $1 user, $2 the id before the page or null, $3 how many
 SELECT a.followee::text AS friend_id,
        EXISTS (SELECT FROM presence.blocks k WHERE k.active AND k.blocker = a.follower AND k.blocked = a.followee)

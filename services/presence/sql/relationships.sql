@@ -1,4 +1,4 @@
--- Of pairs of users, those who follow each other, and whether a block in either direction stands between them.
+-- The pairs of users who follow each other, and whether there is a block in either direction.
 -- $1 ones, $2 others
 SELECT p.one::text, p.other::text,
        EXISTS (

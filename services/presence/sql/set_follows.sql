@@ -1,5 +1,5 @@
--- Make the graph have some edges, and not have some others. Repeating it changes nothing. A row for each new edge.
--- $1 followers, $2 followees, $3 whether the edge is to be: one of each for each edge, none given twice
+-- Store some follows, and delete others. Repeating it changes nothing. Returns a row for each new follow.
+-- $1 followers, $2 followees, $3 whether to store or delete it: one of each for each follow, no pair twice
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) AS g (follower, followee, follows)
 ), removed AS (
