@@ -1,4 +1,4 @@
-"""`python -m services.notifier`."""
+"""Entry point of `python -m services.notifier`."""
 
 from services.notifier.app import main
 from shared.lifecycle import run

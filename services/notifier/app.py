@@ -1,4 +1,4 @@
-"""The notifier's composition root: what there is, in which order it starts, and in which order it stops."""
+"""The composition root of the notifier: builds its parts, and starts and stops them in order."""
 
 import asyncio
 from functools import partial
@@ -63,11 +63,11 @@ from shared.webhooks import Outbox
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 8_000
-"""AMQP messages in hand: more than a few slow service queues hold (2,000 jobs each), so that others still get through."""
+"""Unacknowledged AMQP messages: more than some slow service queues hold (2,000 jobs each), so that others still get through."""
 
 
 class Notifier:
-    """Everything between the queues and the push services, put together; nothing runs before `start`."""
+    """One replica of the notifier, with all its parts. Nothing runs before `start`."""
 
     def __init__(self, settings: NotifierSettings, pool: postgres.Pool, partitions: Partitions) -> None:
         self._settings = settings
@@ -125,7 +125,7 @@ class Notifier:
         return http_server(self.app, self._settings)
 
     async def drain(self) -> None:
-        """Become unready, and finish the requests under way."""
+        """Report not ready, and finish the requests under way."""
         self._stopping = True
         await self._dispatcher.drain(self._settings.push_timeout_seconds + 1)
 
@@ -134,7 +134,7 @@ class Notifier:
         await asyncio.gather(self._web_client.aclose(), self._native.aclose())
 
     def _delivery(self) -> tuple[PushDispatcher, Handlers]:
-        """What stands between the consumers and the push services."""
+        """Build the parts between the consumers and the push services."""
         settings, tasks, ttl = self._settings, self._tasks, self._settings.push_ttl_seconds
         signer = VapidSigner(settings.vapid_subject)
         web = WebPushSender(self._web_client, self._allowed, self._keys, signer, ttl)

@@ -1,4 +1,4 @@
-"""From AMQP messages to push requests: takes them from a queue, decodes them, and acknowledges what is done."""
+"""Takes AMQP messages from a queue, decodes them to push requests, and acknowledges them when they are done."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -19,16 +19,16 @@ TAKE: Final = 64
 
 Decode = Callable[[bytes, AckCounter], list[PushRequest]]
 DeadLetter = Callable[[Delivery, str], Awaitable[None]]
-"""Keeps a message that can't be handled, with the reason."""
+"""Stores a message that can't be handled, with the reason."""
 
 
 def decode_undelivered(body: bytes, counter: AckCounter) -> list[PushRequest]:
-    """What messaging and gateways report. Raises msgspec.MsgspecError."""
+    """Decode a report of messaging or a gateway. Raises msgspec.MsgspecError."""
     return [PushRequest(message, counter) for message in relay.undelivered_batch_decoder.decode(body).messages]
 
 
 def decode_retries(body: bytes, counter: AckCounter) -> list[PushRequest]:
-    """What the notifier itself put off. Raises msgspec.MsgspecError."""
+    """Decode requests that the notifier itself deferred. Raises msgspec.MsgspecError."""
     return [
         PushRequest(retry.message, counter, retry.subscription_id, retry.attempts, retry.deferrals)
         for retry in relay.push_retry_batch_decoder.decode(body).retries
@@ -36,7 +36,10 @@ def decode_retries(body: bytes, counter: AckCounter) -> list[PushRequest]:
 
 
 class PushConsumer:
-    """Works on one queue. Never waits for a push service. What can't be read goes to `dead_letter`, with the reason."""
+    """Consumes one queue.
+
+    It never waits for a push service. A message that can't be decoded goes to `dead_letter`, with the reason.
+    """
 
     def __init__(self, consumer: Consumer, decode: Decode, handlers: Handlers, dead_letter: DeadLetter) -> None:
         self._consumer = consumer

@@ -1,4 +1,4 @@
-"""Whether a message that nobody seems to have got deserves a push: what is known of its receiver, and the rule."""
+"""Decides whether an undelivered message gets a push: what is known of its receiver (`Receivers`), and the rule (`decide`)."""
 
 import asyncio
 import time
@@ -18,14 +18,14 @@ from shared.retry import is_transient, retry_until_available
 log = structlog.get_logger(__name__)
 
 SILENCE_SECONDS: Final = 3600
-"""How long a connection that was silent counts as such for one message: longer than most retries take."""
+"""How long it is remembered that a connection was silent for one message: longer than most retries take."""
 AWAY_SECONDS: Final = 5.0
-"""How long a Redis server that failed is not asked again: its time-outs must not take up everybody's places."""
+"""How long a Redis server that failed is not asked again, so that its time-outs don't block other receivers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Unread messages of the receiver: in the conversation, and in all."""
+    """Unread messages of the receiver: in the conversation, and in all conversations."""
 
     conversation: int
     total: int
@@ -33,13 +33,13 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What is known of a message's receiver now.
+    """What is currently known of a message's receiver.
 
-    `has_up_to`: the seq up to which nothing in the conversation needs a push: a device has it, or the user has read it.
-    `blocked`: either side blocks the other. `reachable`: some connection is open whose client has not said that it is
-    inactive, and that hasn't been reported as silent since the message was written to it. `deleted`: the message was.
-    `text`: the beginning of its text as it stands, None when Redis doesn't know it. `revoked_until`: tokens that were issued up
-    to this instant (Unix seconds) are refused, and so are devices that were registered with them; 0 when there is none.
+    `has_up_to`: messages up to this seq need no push, because a device has them or the user has read them. `blocked`: either side
+    blocks the other. `reachable`: there is an open connection whose client isn't inactive, and which isn't reported as silent
+    since the message was written to it. `deleted`: the message was deleted. `text`: the beginning of its current text, None when
+    Redis doesn't have it. `revoked_until`: tokens that were issued up to this time (Unix seconds), and devices that were
+    registered with them, are refused; 0 when there is none.
     """
 
     has_up_to: int = 0
@@ -54,7 +54,7 @@ class Receiver:
 
 
 class Verdict(StrEnum):
-    """Push, or why not."""
+    """The decision: push, or the reason why not."""
 
     PUSH = "push"
     DELIVERED = "delivered"
@@ -70,11 +70,11 @@ class Verdict(StrEnum):
 
 
 SILENCED: Final = frozenset({Verdict.MUTED, Verdict.CONVERSATION_MUTED, Verdict.QUIET_HOURS})
-"""The receiver wanted no push."""
+"""Verdicts by which the receiver wants no push."""
 
 
 def decide(message: relay.Undelivered, receiver: Receiver, *, now: datetime, ttl_seconds: int) -> Verdict:
-    """What to do about `message` at `now` (UTC). Read implies delivered."""
+    """Decide about `message` at `now` (UTC). Read implies delivered."""
     verdict = Verdict.PUSH
     if now.timestamp() - message.created_at_ms / 1000 >= ttl_seconds:
         verdict = Verdict.EXPIRED
@@ -100,7 +100,7 @@ def _lasts(until: datetime | None, now: datetime) -> bool:
 
 
 class Receivers:
-    """What Redis and PostgreSQL know of receivers, for a whole batch in one round trip to each server."""
+    """Reads what Redis and PostgreSQL know of receivers: one round trip to each server for a whole batch."""
 
     def __init__(self, partitions: Partitions, settings: PushSettingsStore) -> None:
         self._partitions = partitions
@@ -109,13 +109,13 @@ class Receivers:
         self._away_until: dict[int, float] = {}
 
     def partition_of(self, message: relay.Undelivered) -> int:
-        """Which Redis server knows the receiver of a message."""
+        """Return the index of the Redis partition of a message's receiver."""
         return self._partitions.index_of(message.receiver_id)
 
     async def of(self, partition: int, messages: Sequence[relay.Undelivered]) -> list[Receiver] | None:
-        """The receiver of each message, in order, or None when Redis server `partition`, which knows them all, is away.
+        """Return the receiver of each message, in order; None when Redis partition `partition`, on which they all lie, is away.
 
-        Remembers the connections that the messages report as silent. Waits for PostgreSQL as long as that is away.
+        It stores which connections the messages report as silent. While PostgreSQL is away, it waits.
         """
         answers, settings = await asyncio.gather(self._ask(partition, messages), self._settings_of(messages))
         if answers is None:
@@ -131,7 +131,7 @@ class Receivers:
             arguments += [message.receiver_id, message.sender_id, message.conversation_id, message.message_id]
             arguments.append(",".join(message.silent_connections))
         if partition in self._away_until:
-            # One batch finds out whether the server is back; the others don't wait for its time-out.
+            # One batch tries whether the server is back; the others don't wait for its time-out.
             self._away_until[partition] = now + AWAY_SECONDS
         try:
             answers: list[Any] = await self._script(self._partitions.at(partition), *arguments)
@@ -167,5 +167,5 @@ def _receiver(answer: Sequence[Any], settings: PushSettings, muted_until: dateti
 
 
 def utc_now() -> datetime:
-    """The present instant."""
+    """Return the current time."""
     return datetime.now(UTC)

@@ -17,11 +17,11 @@ _DELETE_ALL: Final = "DELETE FROM notifier.devices WHERE user_id = $1::uuid"
 _PRUNE: Final = "DELETE FROM notifier.devices WHERE id = $1::uuid AND updated_at = $2"
 _REVOKE: Final = "DELETE FROM notifier.devices WHERE user_id = $1::uuid AND token_issued_at <= $2"
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))"
-"""One writer for each user: two at once could each see room for a twentieth."""
+"""One writer for each user. Two concurrent ones could each see 19 devices, and both add the twentieth."""
 
 
 class Platform(StrEnum):
-    """Whose push service a native device has."""
+    """The push service of a native device."""
 
     FCM = "fcm"
     APNS = "apns"
@@ -44,7 +44,7 @@ class Device:
 
 
 class Devices:
-    """The table. Every method raises what asyncpg raises."""
+    """The table of native devices. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -58,23 +58,23 @@ class Devices:
             await connection.execute(_DROP_OLDEST, device.user_id, limits.MAX_PUSH_SUBSCRIPTIONS)
 
     async def delete(self, user_id: str, platform: Platform, token: str) -> None:
-        """Forget a device of this user; nothing happens when it isn't one."""
+        """Delete a device of this user, if it is one."""
         await self._pool.execute(_DELETE, user_id, platform, token)
 
     async def delete_all(self, user_id: str) -> None:
-        """Forget all devices of this user."""
+        """Delete all devices of this user."""
         await self._pool.execute(_DELETE_ALL, user_id)
 
     async def prune(self, device: Device) -> None:
-        """Forget a device whose token its push service has ended, unless it was registered again meanwhile."""
+        """Delete a device whose token its push service has ended, unless it was registered again meanwhile."""
         await self._pool.execute(_PRUNE, device.id, device.updated_at)
 
     async def revoke(self, user_id: str, issued_until: datetime) -> None:
-        """Forget the devices that were registered with a token issued up to that instant."""
+        """Delete the devices that were registered with a token issued up to `issued_until`."""
         await self._pool.execute(_REVOKE, user_id, issued_until)
 
     async def of(self, user_ids: Iterable[str], platforms: Sequence[Platform]) -> dict[str, list[Device]]:
-        """User id → devices on these platforms, for those who have any."""
+        """Return user id → devices on these platforms, for users who have any."""
         found: dict[str, list[Device]] = {}
         for row in await self._pool.fetch(_OF, list(user_ids), list(platforms)):
             device = Device(**{**row, "platform": Platform(row["platform"])})

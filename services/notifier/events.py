@@ -1,4 +1,4 @@
-"""What other services tell of users: a conversation was muted, a user was revoked."""
+"""Consumes other services' events about users: a conversation was muted, a user's tokens were revoked."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +20,7 @@ TAKE: Final = 64
 
 
 class EventConsumer:
-    """Works on the queue of events, in order. Each event may come twice: applying one again changes nothing."""
+    """Consumes the queue of events, in order. Each event may come twice; applying one again changes nothing."""
 
     def __init__(self, consumer: Consumer, publisher: Publisher, settings: PushSettingsStore, targets: Targets) -> None:
         self._consumer = consumer
@@ -39,7 +39,7 @@ class EventConsumer:
                 for event in relay.notifier_event_batch_decoder.decode(delivery.body).events:
                     await retry_until_available("event", partial(self._apply, event))
             except Exception as error:
-                # What passes has been waited for: the rest is wrong for ever, such as an id that is no UUID.
+                # Transient errors were retried. What is left never succeeds, such as an id that isn't a UUID.
                 metrics.POISON.inc()
                 log.error("push.poison_event", error=str(error), bytes=len(delivery.body))
                 await dead_letter(self._publisher, NOTIFIER_EVENTS_DEAD, delivery, str(error))

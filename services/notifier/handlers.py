@@ -1,4 +1,4 @@
-"""What is done about push requests: the unwanted ones are dropped, the others become jobs, one for each device."""
+"""Handles push requests: drops unwanted ones, and makes jobs of the others, one for each device."""
 
 import asyncio
 from collections import defaultdict
@@ -20,17 +20,17 @@ from shared.retry import retry_until_available
 log = structlog.get_logger(__name__)
 
 GROUPS: Final = 8
-"""Groups of requests for one Redis server that may be in progress or wait; more hold up the consumer."""
+"""Groups of requests for one Redis server that may be in progress or wait. More make the consumer wait."""
 GROUP_SIZE: Final = 64
-"""Requests of one group: what Redis and PostgreSQL look up at once.
+"""Requests in one group, which Redis and PostgreSQL look up together.
 
-The consumer takes 64 AMQP messages with hundreds of requests each: one script for all would hold Redis for a tenth of a
-second, and every message of the chat with it. One of a millisecond delays nobody.
+The consumer takes 64 AMQP messages with hundreds of requests each. One script for all of them would block Redis, and so every
+chat message, for a tenth of a second. A script for one group takes a millisecond.
 """
 
 
 class Handlers:
-    """Turns push requests into jobs, and hands those to the dispatcher."""
+    """Turns push requests into jobs, and passes these to the dispatcher."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Handlers:
         self._turn: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def push(self, requests: Sequence[PushRequest]) -> None:
-        """Begin to handle `requests`; their counters say when they are done.
+        """Begin to handle `requests`. Their counters acknowledge the AMQP messages when they are done.
 
         Requests whose receivers share a Redis server are handled in order; those of one server don't wait for another's.
         """
@@ -82,7 +82,7 @@ class Handlers:
     def _wanted(
         self, requests: Sequence[PushRequest], receivers: Sequence[Receiver]
     ) -> list[tuple[PushRequest, Receiver]]:
-        """Those that deserve a push."""
+        """Return the requests that get a push, with their receivers."""
         now = utc_now()
         wanted = []
         for request, receiver in zip(requests, receivers, strict=True):

@@ -1,4 +1,4 @@
-"""What a notification says, and how small it has to be."""
+"""The text of a notification, and its limits of size."""
 
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -15,9 +15,9 @@ from shared.protocol.codec import json_encoder
 from shared.protocol.push import NEW_MESSAGE, Notification, NotificationData, UnreadCounts
 
 BODY_CHARACTERS: Final = 100
-"""Characters as a reader counts them: grapheme clusters (Unicode Standard Annex 29)."""
+"""Length of the body in characters as a reader counts them: grapheme clusters (Unicode Standard Annex 29)."""
 TOPIC_BYTES: Final = 24
-"""32 characters of base64url, the most that RFC 8030, section 5.4, allows."""
+"""Gives 32 characters of base64url, the most that RFC 8030, section 5.4, allows."""
 SENT_FILE: Final = "📎 Sent a file"
 SENT: Final = {
     "image": "📷 Sent a photo",
@@ -26,9 +26,9 @@ SENT: Final = {
     "file": SENT_FILE,
 }
 SYSTEM: Final = "system"
-"""Type of a message that the server sent by itself."""
+"""The type of system messages."""
 WITHOUT_TEXT: Final = {"text": SENT_FILE}
-"""Type → body where the message has no text. A text message without text carries only media; others are `NEW_MESSAGE`."""
+"""Type → body of a message without text. A text message without text has only media; all other types are `NEW_MESSAGE`."""
 
 _ISOLATES: Final = "\u2066\u2067\u2068\u2069"
 _DIRECTION_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e" + _ISOLATES)
@@ -36,7 +36,7 @@ _DIRECTION_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e" + _ISOLA
 
 
 def notification_of(message: relay.Undelivered, receiver: Receiver) -> Notification:
-    """The notification of a message, as the receiver wants it."""
+    """Return the notification of a message, according to the receiver's settings."""
     data = NotificationData(
         message.conversation_id,
         message.message_id,
@@ -49,14 +49,17 @@ def notification_of(message: relay.Undelivered, receiver: Receiver) -> Notificat
 
 
 def title_of(message: relay.Undelivered) -> str:
-    """Who sent it. A name can't turn the direction of the words around it."""
+    """Return the title, which names the sender. A name can't change the direction of the text around it."""
     if not message.sender_id:
         return NEW_MESSAGE
     return f"New message from {isolated(message.sender_username[: limits.MAX_USERNAME_CHARACTERS])}"
 
 
 def body_of(message: relay.Undelivered, text: str | None = None) -> str:
-    """The first 100 characters of a text; for anything else, what it is. `text`: the text by Redis, if that knows it."""
+    """Return the first 100 characters of a text, or the kind of any other message.
+
+    `text`: the current text in Redis, if it has one.
+    """
     if message.type in SENT:
         return SENT[message.type]
     text = message.preview if text is None else text
@@ -65,16 +68,16 @@ def body_of(message: relay.Undelivered, text: str | None = None) -> str:
 
 
 def isolated(name: str) -> str:
-    """`name`; in a first-strong isolate when it holds characters that change the direction of text (UAX 9, section 2.4)."""
+    """Return `name`, in a first-strong isolate when it has characters that change text direction (UAX 9, section 2.4)."""
     if _DIRECTION_CONTROLS.isdisjoint(name):
         return name
-    # An isolate of its own could end ours early; whatever else is open in it ends with ours.
+    # An isolate inside the name could end ours early. Everything else that it opens ends with ours.
     bare = "".join(character for character in name if character not in _ISOLATES)
     return f"\u2068{bare}\u2069"
 
 
 def fitted(notification: Notification, most_bytes: int) -> Notification:
-    """The notification, with names and body cut as far as its JSON has to be to take at most `most_bytes` (1,000 or more)."""
+    """Return the notification with names and body cut, so that its JSON has at most `most_bytes` (1,000 or more)."""
     for characters in (100, 40, 15):
         if len(json_encoder.encode(notification)) <= most_bytes:
             break
@@ -90,20 +93,20 @@ def fitted(notification: Notification, most_bytes: int) -> Notification:
 
 
 def topic_of(conversation_id: str, target_id: str) -> str:
-    """Names a conversation to a push service, which replaces an older notification with a newer one (RFC 8030, section 5.4).
+    """Return a conversation's topic: a push service replaces an older notification with the same one (RFC 8030, 5.4).
 
-    Differs for each device, so that push services can't tell by it who talks with whom. 32 characters.
+    It differs for each device, so that push services can't see from it who talks with whom. It has 32 characters.
     """
     return encode(blake2b(conversation_id.encode(), key=target_id.encode(), digest_size=TOPIC_BYTES).digest())
 
 
 def _cut(text: str, characters: int) -> str:
-    """The first grapheme clusters of a text, bounded in code points too: a cluster can be of any length."""
+    """Return the first grapheme clusters of a text. Their code points are limited too, because a cluster can be of any length."""
     return "".join(islice(grapheme.graphemes(text[: characters * 2]), characters))
 
 
 def _whole_characters(preview: str) -> Iterator[str]:
-    """The grapheme clusters of a preview, without the last one when the preview may have been cut inside it."""
+    """Yield the grapheme clusters of a preview, without the last one when the preview may have been cut inside it."""
     clusters = list(islice(grapheme.graphemes(preview), BODY_CHARACTERS + 1))
     was_cut = len(preview) >= relay.MAX_PREVIEW_CHARACTERS and len(clusters) <= BODY_CHARACTERS
     return iter(clusters[:-1] if was_cut and len(clusters) > 1 else clusters)

@@ -1,4 +1,4 @@
-"""The units of work: a push request is a message that is due, a push job is one notification of it to one device."""
+"""The units of work: a push request is a message that needs a push, a push job is its notification to one device."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from shared.tracing import parent_of
 
 
 class AckCounter:
-    """Acknowledges an AMQP message when all jobs that came of it are done.
+    """Acknowledges an AMQP message when all its jobs are done.
 
-    The count begins at one, for the consumer that unpacks the message, so that it can't reach zero meanwhile.
+    The count begins at one, for the consumer, so that it can't reach zero while the message is unpacked.
     """
 
     def __init__(self, delivery: Delivery) -> None:
@@ -22,7 +22,7 @@ class AckCounter:
 
     @property
     def trace(self) -> str | None:
-        """The context (a traceparent) that the AMQP message carries; None without one, and when tracing is off."""
+        """Return the trace context (a traceparent) of the AMQP message; None without one, and when tracing is off."""
         return parent_of(delivery.headers for delivery in (self._delivery,))
 
     def add(self) -> None:
@@ -30,7 +30,7 @@ class AckCounter:
         self._open += 1
 
     def done(self) -> None:
-        """One is done: sent, given up, or handed back to the broker. The last one acknowledges."""
+        """Count one job as done: sent, given up, or handed back to the broker. The last one acknowledges."""
         self._open -= 1
         if self._open == 0:
             acknowledge(self._delivery)
@@ -40,7 +40,7 @@ class AckCounter:
 class PushJob:
     """One notification: one message to one device of its receiver.
 
-    `attempts`: requests made for it before. `deferrals`: how often it was put off without a request.
+    `attempts`: earlier requests for it. `deferrals`: how often it was deferred without a request.
     """
 
     message: relay.Undelivered
@@ -50,7 +50,7 @@ class PushJob:
 
     @property
     def ids(self) -> dict[str, str]:
-        """What names this job in the log."""
+        """Return the ids of this job, for the log."""
         return {
             "message_id": self.message.message_id,
             "user_id": self.message.receiver_id,
@@ -58,17 +58,17 @@ class PushJob:
         }
 
     def after_attempt(self) -> relay.PushRetry:
-        """The same job after one more request."""
+        """Return the same job after one more request."""
         return relay.PushRetry(self.message, self.target.id, self.attempts + 1, self.deferrals)
 
     def after_deferral(self) -> relay.PushRetry:
-        """The same job, put off once more."""
+        """Return the same job, deferred once more."""
         return relay.PushRetry(self.message, self.target.id, self.attempts, self.deferrals + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """A message that is due for a push: to one device, or to each that its receiver has (None)."""
+    """A message that needs a push: to one device, or to all of the receiver's devices (None)."""
 
     message: relay.Undelivered
     counter: AckCounter
@@ -77,7 +77,7 @@ class PushRequest:
     deferrals: int = 0
 
     def jobs(self, targets: Iterable[Target]) -> list[PushJob]:
-        """The notifications that come of it."""
+        """Return its jobs."""
         return [
             PushJob(self.message, target, self.attempts, self.deferrals)
             for target in targets
@@ -85,7 +85,7 @@ class PushRequest:
         ]
 
     def after_deferral(self) -> relay.PushRetry | relay.Undelivered:
-        """The same request, put off once more: for one device, or for all."""
+        """Return the same request, deferred once more: for one device, or for all."""
         if self.target_id is None:
             return self.message
         return relay.PushRetry(self.message, self.target_id, self.attempts, self.deferrals + 1)
@@ -93,7 +93,7 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedJob:
-    """A job that was decided again just now, with what is known of the receiver, and the device as it is registered now."""
+    """A job that was just decided again, with the receiver's current state and the device's current registration."""
 
     job: PushJob
     target: Target

@@ -1,4 +1,4 @@
-"""The store of what users set about pushes, in PostgreSQL: preview, quiet hours, and what is muted."""
+"""The store of users' push settings, in PostgreSQL: preview, quiet hours, and mutes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ SELECT preview, time_zone, quiet_from, quiet_to, muted_until FROM notifier.push_
 """
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 2))"
-"""One writer for each user: the row may not be there yet, and can't be locked then."""
+"""One writer for each user. A row that doesn't exist yet can't be locked."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushSettings:
-    """A user's settings. Without `preview` a push says nothing of the content; until `muted_until` there is none."""
+    """A user's settings. Without `preview`, a push doesn't show the content. Until `muted_until` there are no pushes."""
 
     preview: bool = True
     quiet_hours: QuietHours | None = None
@@ -33,18 +33,18 @@ DEFAULTS: Final = PushSettings()
 
 
 class PushSettingsStore:
-    """The tables. Every method raises what asyncpg raises."""
+    """The tables of push settings. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def get(self, user_id: str) -> PushSettings:
-        """A user's settings."""
+        """Return a user's settings."""
         row = await self._pool.fetchrow(_GET, user_id)
         return DEFAULTS if row is None else _settings_of(row)
 
     async def change(self, user_id: str, change: Callable[[PushSettings], PushSettings]) -> PushSettings:
-        """Apply `change` to a user's settings, and return the result. Two changes at once don't undo each other."""
+        """Apply `change` to a user's settings, and return the result. Concurrent changes don't undo each other."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK, user_id)
             row = await connection.fetchrow(_GET, user_id)
@@ -55,13 +55,13 @@ class PushSettingsStore:
         return settings
 
     async def of(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[PushSettings, datetime | None]]:
-        """For each (user, conversation): the user's settings, and until when the user muted the conversation, or None."""
+        """Return for each (user, conversation) the user's settings, and until when the user muted the conversation, or None."""
         users, conversations = [user for user, _ in pairs], [conversation for _, conversation in pairs]
         rows = await self._pool.fetch(_OF, users, conversations)
         return [(_settings_of(row), row["conversation_muted_until"]) for row in rows]
 
     async def mute(self, event: relay.ConversationMuted) -> None:
-        """Mute a conversation of a user, or end that. An older version than the stored one changes nothing."""
+        """Mute or unmute a conversation of a user. An older version than the stored one changes nothing."""
         until = None if event.until_ms is None else _instant_of(event.until_ms)
         await self._pool.execute(_MUTE, event.user_id, event.conversation_id, until, event.version)
 

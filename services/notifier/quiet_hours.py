@@ -12,7 +12,7 @@ MINUTES_A_DAY: Final = 24 * 60
 
 @cache
 def time_zones() -> frozenset[str]:
-    """The names of the IANA time zones, with their links, as the package tzdata has them: the same on every machine."""
+    """Return the IANA time zone names, with links, from the package tzdata, so that they are the same everywhere."""
     return frozenset(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
 
 
@@ -20,7 +20,7 @@ def time_zones() -> frozenset[str]:
 class QuietHours:
     """From `start` (inclusive) to `end` (exclusive), minutes after local midnight; over midnight when `start` > `end`.
 
-    Raises ValueError for an unknown time zone, and when both are equal: that could mean always or never.
+    Raises ValueError for an unknown time zone, and when both are equal, which could mean always or never.
     """
 
     time_zone: str
@@ -36,7 +36,10 @@ class QuietHours:
             raise ValueError("from, to: must differ; to be left in peace all day, set mutedUntil")
 
     def cover(self, now: datetime) -> bool:
-        """True when the clock on the user's wall is in the span at `now` (with a time zone). Daylight saving time counts."""
+        """Return True when the user's local time at `now` (with a time zone) is in the span.
+
+        Daylight saving time is respected.
+        """
         local = now.astimezone(ZoneInfo(self.time_zone))
         minute = local.hour * 60 + local.minute
         if self.start < self.end:
@@ -45,7 +48,7 @@ class QuietHours:
 
 
 def minutes_of(text: str) -> int:
-    """Minutes after midnight of `HH:MM`. Raises ValueError for anything else."""
+    """Return the minutes after midnight of `HH:MM`. Raises ValueError for anything else."""
     hours, colon, minutes = text.partition(":")
     if len(text) != 5 or colon != ":" or not (text.isascii() and (hours + minutes).isdigit()):
         raise ValueError("must be HH:MM")
@@ -55,5 +58,5 @@ def minutes_of(text: str) -> int:
 
 
 def text_of(minutes: int) -> str:
-    """`HH:MM` of minutes after midnight."""
+    """Return `HH:MM` of minutes after midnight."""
     return f"{minutes // 60:02d}:{minutes % 60:02d}"

@@ -1,4 +1,4 @@
-"""What the server API asks of the notifier: all it has about a user, and to forget it."""
+"""The server API's requests to the notifier: export and erasure of a user's data."""
 
 import msgspec
 
@@ -17,7 +17,7 @@ class Requests:
         self._settings = settings
 
     async def handle(self, request: NotifierRequest, _again: bool) -> msgspec.Struct:
-        """Carry out one request, and return its answer. A user has so little here that one page holds it."""
+        """Carry out one request, and return its answer. One page holds all of a user's data."""
         if isinstance(request, EraseUser):
             await self._data.erase(request.user_id)
             return Done()

@@ -26,7 +26,7 @@ from shared.rest import CurrentUser
 
 
 class WebPushEndpoints:
-    """The VAPID key and the browsers of the user. Without VAPID keys, what needs one answers 503."""
+    """The paths of the VAPID key and of the user's browsers. Without VAPID keys, requests that need one get 503."""
 
     def __init__(self, subscriptions: Subscriptions, allowed: AllowList, keys: VapidKeys | None) -> None:
         self._subscriptions = subscriptions
@@ -42,11 +42,11 @@ class WebPushEndpoints:
         return router
 
     async def get_key(self, _user: CurrentUser) -> PublicKey:
-        """The VAPID key to subscribe with."""
+        """Return the VAPID key to subscribe with."""
         return PublicKey(publicKey=encode(_present(self._keys).current.public))
 
     async def put_subscription(self, user: CurrentUser, body: SubscriptionBody) -> None:
-        """Register this browser. Posted again, it is updated, and moved to the user that posts it."""
+        """Register this browser. When it is posted again, it is updated, and moved to the user who posts it."""
         keys = _present(self._keys)
         p256dh, auth = _parse(body, self._allowed)
         subscription = Subscription(
@@ -64,13 +64,13 @@ class WebPushEndpoints:
         metrics.SUBSCRIPTIONS.labels("put").inc()
 
     async def delete_subscription(self, user: CurrentUser, body: Annotated[EndpointBody | None, Body()] = None) -> None:
-        """Forget this browser, or without a body all browsers of the user. No error when there is none."""
+        """Delete this browser, or without a body all browsers of the user. It is no error when there is none."""
         await self._subscriptions.delete(user.user_id, None if body is None else body.endpoint)
         metrics.SUBSCRIPTIONS.labels("delete").inc()
 
 
 class DeviceEndpoints:
-    """The native devices of the user. They are stored also while their platform isn't set up."""
+    """The paths of the user's native devices. Devices are stored even while their platform isn't configured."""
 
     def __init__(self, devices: Devices, apns_topics: list[str]) -> None:
         self._devices = devices
@@ -84,7 +84,7 @@ class DeviceEndpoints:
         return router
 
     async def put_device(self, user: CurrentUser, body: DeviceBody) -> None:
-        """Register an app on this device. Posted again, it is updated, and moved to the user that posts it."""
+        """Register an app on this device. When it is posted again, it is updated, and moved to the user who posts it."""
         topics = self._apns_topics
         if body.platform is Platform.APNS and body.app is not None and topics and body.app not in topics:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"app: {body.app} is not an app of this server")
@@ -94,13 +94,13 @@ class DeviceEndpoints:
         metrics.SUBSCRIPTIONS.labels("put_device").inc()
 
     async def delete_device(self, user: CurrentUser, body: DeviceBody) -> None:
-        """Forget an app on this device. No error when it isn't one of the user's."""
+        """Delete an app on this device. It is no error when it isn't one of the user's."""
         await self._devices.delete(user.user_id, body.platform, body.token)
         metrics.SUBSCRIPTIONS.labels("delete_device").inc()
 
 
 class SettingsEndpoints:
-    """What the user set."""
+    """The paths of the user's settings."""
 
     def __init__(self, settings: PushSettingsStore) -> None:
         self._settings = settings
@@ -113,11 +113,11 @@ class SettingsEndpoints:
         return router
 
     async def get_settings(self, user: CurrentUser) -> SettingsBody:
-        """The user's settings."""
+        """Return the user's settings."""
         return SettingsBody.of(await self._settings.get(user.user_id))
 
     async def change_settings(self, user: CurrentUser, body: SettingsPatch) -> SettingsBody:
-        """Change what is given, and answer with all settings."""
+        """Change the given settings, and return all settings."""
         return SettingsBody.of(await self._settings.change(user.user_id, body.push.applied_to))
 
 
@@ -128,7 +128,7 @@ def _present(keys: VapidKeys | None) -> VapidKeys:
 
 
 def _parse(body: SubscriptionBody, allowed: AllowList) -> tuple[bytes, bytes]:
-    """p256dh and auth of a subscription that we can send to. Raises ProtocolError (validation_error)."""
+    """Return p256dh and auth of a subscription that we can send to. Raises ProtocolError (validation_error)."""
     try:
         allowed.parse(body.endpoint)
         p256dh, auth = _decode("p256dh", body.keys.p256dh), _decode("auth", body.keys.auth)

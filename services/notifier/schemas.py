@@ -51,7 +51,7 @@ InstantOrNull = Annotated[AwareDatetime | None, BeforeValidator(_text_only), Aft
 
 
 class PublicKey(BaseModel):
-    """What `pushManager.subscribe` takes as `applicationServerKey`."""
+    """The value for `applicationServerKey` of `pushManager.subscribe`."""
 
     publicKey: str = Field(description="Uncompressed P-256 point, base64url without padding.")  # noqa: N815
 
@@ -64,7 +64,7 @@ class SubscriptionKeys(BaseModel):
 
 
 class SubscriptionBody(BaseModel):
-    """A `PushSubscription` as browsers write it in JSON, and optionally the key that it was made with."""
+    """A `PushSubscription` in the browsers' JSON, and optionally the key that it was created with."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -90,7 +90,7 @@ class SubscriptionBody(BaseModel):
 
 
 class EndpointBody(BaseModel):
-    """Which subscription to forget."""
+    """Which subscription to delete."""
 
     endpoint: Endpoint
 
@@ -141,17 +141,17 @@ class QuietHoursBody(BaseModel):
         return self
 
     def quiet_hours(self) -> QuietHours:
-        """The span. Raises ValueError when it makes no sense."""
+        """Return the span. Raises ValueError when it isn't valid."""
         return QuietHours(self.timeZone, minutes_of(self.start), minutes_of(self.end))
 
     @classmethod
     def of(cls, quiet_hours: QuietHours) -> Self:
-        """The body of a span."""
+        """Return the body of a span."""
         return cls(timeZone=quiet_hours.time_zone, start=text_of(quiet_hours.start), end=text_of(quiet_hours.end))
 
 
 class PushSettingsBody(BaseModel):
-    """What a user set about pushes."""
+    """A user's push settings."""
 
     preview: bool = Field(description="False: a push says «New message», and nothing of the content.")
     quietHours: QuietHoursBody | None  # noqa: N815
@@ -165,7 +165,7 @@ class SettingsBody(BaseModel):
 
     @classmethod
     def of(cls, settings: PushSettings) -> Self:
-        """The body of a user's settings."""
+        """Return the body of a user's settings."""
         quiet, muted = settings.quiet_hours, settings.muted_until
         return cls(
             push=PushSettingsBody(
@@ -177,7 +177,7 @@ class SettingsBody(BaseModel):
 
 
 class PushSettingsPatch(BaseModel):
-    """What is to change. A field that isn't there stays as it is."""
+    """Settings to change. A field that is left out stays as it is."""
 
     # A field that is misspelt must not look as if it had been changed.
     model_config = ConfigDict(extra="forbid")
@@ -187,7 +187,7 @@ class PushSettingsPatch(BaseModel):
     mutedUntil: InstantOrNull = None  # noqa: N815
 
     def applied_to(self, settings: PushSettings) -> PushSettings:
-        """`settings` with the changes."""
+        """Return `settings` with the changes."""
         given = self.model_fields_set
         quiet = None if self.quietHours is None else self.quietHours.quiet_hours()
         return PushSettings(

@@ -20,14 +20,14 @@ PUSH_SERVICES: Final = (
     "*.push.apple.com",
     "*.notify.windows.com",
 )
-"""Where the browsers of today subscribe: Chromium (twice), Firefox, Safari, Edge."""
+"""The push services of current browsers: Chromium (two), Firefox, Safari, Edge."""
 
 
 _ORIGIN: Final = r"^https?://[^\s/?#]+$"
 
 
 class NotifierSettings(ServiceSettings):
-    """What the notifier reads from the environment."""
+    """The settings of the notifier."""
 
     vapid_private_key: SecretStr | None = Field(
         None,
@@ -85,12 +85,12 @@ class NotifierSettings(ServiceSettings):
 
     @property
     def has_local_subject(self) -> bool:
-        """True when the VAPID subject is nobody's contact: Apple refuses it."""
+        """Return True when the VAPID subject is on localhost, which Apple refuses."""
         return re.search(r"[@/]localhost\b", self.vapid_subject) is not None
 
     @model_validator(mode="after")
     def _real_contact(self) -> Self:
-        # Tokens of a key set come from a platform, which the local stack isn't.
+        # A key set (JWKS) means a real platform, and not the local stack.
         if self.vapid_private_key is not None and self.jwks_url is not None and self.has_local_subject:
             raise ValueError(
                 "CHAT_VAPID_SUBJECT must be a contact that push services can reach; Apple refuses localhost"
@@ -109,7 +109,7 @@ class NotifierSettings(ServiceSettings):
 
     @property
     def apns_signing_key(self) -> ApnsKey:
-        """The APNs key. Only with `apns_key`."""
+        """Return the APNs key. Call it only when `apns_key` is set."""
         assert self.apns_key is not None
         return ApnsKey(self.apns_key.get_secret_value(), self.apns_key_id, self.apns_team_id)
 

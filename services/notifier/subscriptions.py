@@ -19,12 +19,12 @@ _REVOKE: Final = """
 DELETE FROM notifier.subscriptions WHERE user_id = $1::uuid AND COALESCE(token_issued_at, updated_at) <= $2
 """
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
-"""One writer for each user: two at once could each see room for a twentieth."""
+"""One writer for each user. Two concurrent ones could each see 19 browsers, and both add the twentieth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Where a browser's push service takes messages, and the keys to encrypt them with.
+    """A browser's endpoint at its push service, and the keys to encrypt messages with.
 
     `p256dh` is 65 bytes, `auth` 16; `key_id` names the VAPID key that the subscription was made for. `token_issued_at`: of
     the JWT that registered it. `updated_at`: when it was registered last.
@@ -41,7 +41,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """The table. Every method raises what asyncpg raises."""
+    """The table of subscriptions. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -61,19 +61,19 @@ class Subscriptions:
             await connection.execute(_DROP_OLDEST, new.user_id, limits.MAX_PUSH_SUBSCRIPTIONS)
 
     async def delete(self, user_id: str, endpoint: str | None) -> None:
-        """Forget a browser of this user, or all (None); nothing happens when there is none."""
+        """Delete a browser of this user, or all (None), if there are any."""
         await self._pool.execute(_DELETE, user_id, endpoint)
 
     async def prune(self, subscription: Subscription) -> None:
-        """Forget a subscription that its push service has ended, unless it was registered again meanwhile."""
+        """Delete a subscription that its push service has ended, unless it was registered again meanwhile."""
         await self._pool.execute(_PRUNE, subscription.id, subscription.updated_at)
 
     async def revoke(self, user_id: str, issued_until: datetime) -> None:
-        """Forget the browsers that were registered with a token issued up to that instant."""
+        """Delete the browsers that were registered with a token issued up to `issued_until`."""
         await self._pool.execute(_REVOKE, user_id, issued_until)
 
     async def of(self, user_ids: Iterable[str]) -> dict[str, list[Subscription]]:
-        """User id → live subscriptions, for those who have any."""
+        """Return user id → live subscriptions, for users who have any."""
         found: dict[str, list[Subscription]] = {}
         for row in await self._pool.fetch(_OF, list(user_ids)):
             found.setdefault(row["user_id"], []).append(Subscription(**row))
@@ -81,10 +81,10 @@ class Subscriptions:
 
 
 def new_id() -> str:
-    """An id for a new subscription or device (UUIDv7)."""
+    """Return an id for a new subscription or device (UUIDv7)."""
     return str(uuid_utils.uuid7())
 
 
 def instant_of(unix_seconds: float) -> datetime:
-    """Unix seconds as an instant."""
+    """Return Unix seconds as a datetime in UTC."""
     return datetime.fromtimestamp(unix_seconds, UTC)

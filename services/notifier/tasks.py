@@ -1,4 +1,4 @@
-"""Tasks that come and go, such as one for each push job; one that fails ends nothing but itself."""
+"""Short-lived tasks, such as one for each push job. A task that fails doesn't affect others."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,7 +12,10 @@ log = structlog.get_logger(__name__)
 
 
 class TaskSet:
-    """Keeps tasks until they end. What they raise is a fault of ours: it is logged and counted, and the process lives on."""
+    """Keeps tasks until they end.
+
+    An exception of a task is an error of ours: it is logged and counted, and the process goes on.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()

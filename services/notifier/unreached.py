@@ -1,6 +1,6 @@
-"""Tells webhooks of messages whose receiver no push could reach: the platform may send its own.
+"""Tells webhooks of messages whose receiver no push could reach, so that the platform can send its own.
 
-The event has the message's content, so it goes into the outbox at once, where a deletion of the message finds it.
+The event contains the message's content, so it goes into the outbox at once, where a deletion of the message can find it.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ REMEMBER_SECONDS: Final = 86_400
 
 
 class Unreached:
-    """Notices when the last device of a receiver is given up. Waits while a backend is away."""
+    """Detects when the last device of a receiver is given up. It waits while a backend is away."""
 
     def __init__(self, partitions: Partitions, targets: Targets, pool: Pool, outbox: Outbox) -> None:
         self._partitions = partitions
@@ -31,11 +31,14 @@ class Unreached:
         self._outbox = outbox
 
     async def unsubscribed(self, message: relay.Undelivered) -> None:
-        """The receiver has no device."""
+        """Tell webhooks that the receiver has no device."""
         await self._publish(message, "no_subscription")
 
     async def gave_up(self, job: PushJob) -> None:
-        """One device won't get its notification. Tells webhooks when none of the receiver's others may still get it."""
+        """Note that one device won't get its notification.
+
+        Tells webhooks when no other device of the receiver can still get it.
+        """
         message = job.message
         failed = await retry_until_available("unreached", lambda: self._note(message, job.target.id))
         found = await retry_until_available("targets", lambda: self._targets.of([message.receiver_id]))
@@ -44,7 +47,7 @@ class Unreached:
             await self._publish(message, "push_failed")
 
     async def _note(self, message: relay.Undelivered, target_id: str) -> set[str]:
-        """Remember that the device failed. Returns all of the message that did."""
+        """Remember that the device failed. Returns all devices that failed for this message."""
         partition = self._partitions.of(message.receiver_id)
         key = partition.key(keys.UNREACHED, message.message_id)
         async with partition.client.pipeline(transaction=True) as pipe:

@@ -1,4 +1,4 @@
-"""All that the notifier's schema holds of a user, to be shown or erased."""
+"""All data of a user in the notifier's schema, for export and erasure."""
 
 from datetime import datetime
 from typing import Final
@@ -15,15 +15,15 @@ ORDER BY created_at
 
 
 class UserData:
-    """The tables. Every method raises what asyncpg raises."""
+    """The tables of the notifier, by user. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def erase(self, user_id: str) -> None:
-        """Forget the user's devices, settings and mutes. Pushes that still wait find no device and are not sent."""
+        """Delete the user's devices, settings and mutes. Pushes that still wait find no device, and are not sent."""
         await self._pool.execute(_ERASE, user_id)
 
     async def devices(self, user_id: str) -> list[tuple[str, str, datetime]]:
-        """(platform, endpoint or token, when it was first registered) of each device, oldest first."""
+        """Return (platform, endpoint or token, time of the first registration) of each device, oldest first."""
         return [tuple(row) for row in await self._pool.fetch(_DEVICES, user_id)]

@@ -1,1 +1,1 @@
-"""Delivery of push jobs: a bounded queue for each push service, claims, and what is done about each outcome."""
+"""Delivery of push jobs: a bounded queue for each push service, claims, and the handling of outcomes."""

@@ -1,4 +1,4 @@
-"""Claims: which replica sends a notification, so that a redelivered AMQP message leads to no second one."""
+"""Claims: decide which replica sends a notification, so that a redelivered AMQP message doesn't send a second one."""
 
 import asyncio
 from enum import StrEnum
@@ -8,9 +8,9 @@ from shared.protocol import keys
 from shared.redis import Partitions
 
 REDIS_COMMANDS: Final = 16
-"""Commands at once: the client has 64 connections to a server, and everybody else needs some of them."""
+"""Concurrent commands: the client has 64 connections to a server, and other parts need some of them."""
 MARGIN_SECONDS: Final = 5
-"""A claim outlives the time-out of its request by this much: the time to store the outcome."""
+"""A claim lives this much longer than the time-out of its request, so that there is time to store the outcome."""
 ACCEPTED_SECONDS: Final = 86_400
 
 
@@ -19,16 +19,16 @@ class Claim(StrEnum):
 
     MINE = "mine"
     SENDING = "sending"
-    """Another replica makes the request now, or died while it did, a few seconds ago."""
+    """Another replica is making the request, or died a few seconds ago while it did."""
     ACCEPTED = "accepted"
 
 
 class Claims:
     """One key for each (message, subscription): absent, `sending`, or `accepted`.
 
-    The claim of a replica that died expires. Two cases are left in which a notification is sent twice: the replica dies
-    between the push service's answer and `accept`, or the service accepts a request after its time-out. Then the device
-    shows the second notification in place of the first, since both have the same tag.
+    The claim of a replica that died expires. A notification can still be sent twice in two cases: when the replica dies between
+    the push service's answer and `accept`, and when the service accepts a request after its time-out. Then the second
+    notification replaces the first on the device, because both have the same tag.
     """
 
     def __init__(self, partitions: Partitions, request_seconds: float) -> None:
@@ -37,7 +37,7 @@ class Claims:
         self._sending_ms = round((request_seconds + MARGIN_SECONDS) * 1000)
 
     async def claim(self, user_id: str, message_id: str, subscription_id: str) -> Claim:
-        """Try to become the one that sends it. Raises what redis-py raises, as the other methods do."""
+        """Try to claim the notification. Raises what redis-py raises, as the other methods do."""
         partition = self._partitions.of(user_id)
         name = partition.key(keys.PUSHED, message_id, subscription_id)
         async with self._places:
@@ -45,14 +45,14 @@ class Claims:
         return Claim.MINE if before is None else Claim(before.decode())
 
     async def accept(self, user_id: str, message_id: str, subscription_id: str) -> None:
-        """The push service has it: it is never sent again."""
+        """Record that the push service accepted it, so that it is never sent again."""
         partition = self._partitions.of(user_id)
         name = partition.key(keys.PUSHED, message_id, subscription_id)
         async with self._places:
             await partition.client.set(name, Claim.ACCEPTED, ex=ACCEPTED_SECONDS)
 
     async def release(self, user_id: str, message_id: str, subscription_id: str) -> None:
-        """It wasn't accepted: the next attempt may claim it."""
+        """Release a claim after a failure: the next attempt may claim it."""
         partition = self._partitions.of(user_id)
         async with self._places:
             await partition.client.delete(partition.key(keys.PUSHED, message_id, subscription_id))

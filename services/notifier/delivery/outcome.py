@@ -1,4 +1,4 @@
-"""What a push service's answer means (RFC 8030, sections 5 to 8)."""
+"""The meaning of a push service's answer (RFC 8030, sections 5 to 8)."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Disposition(StrEnum):
-    """What becomes of a push job."""
+    """What to do with a push job."""
 
     ACCEPTED = "accepted"
     GONE = "gone"
@@ -17,16 +17,16 @@ class Disposition(StrEnum):
     DEFERRED = "deferred"
     """No request was made: try again later."""
     REPEATED = "repeated"
-    """The push service accepted it earlier: done."""
+    """The push service had accepted it before: done."""
     CANCELLED = "cancelled"
-    """It is no longer wanted: read, deleted, muted … meanwhile. `detail` is the verdict."""
+    """It is no longer wanted, because the message was read, deleted or muted meanwhile. `detail` is the verdict."""
     DROPPED = "dropped"
     KEY_FAULT = "key_fault"
-    """Our VAPID key or token was refused: the operator has to act, and the subscription stays."""
+    """Our VAPID key or token was refused. The operator must act; the subscription stays."""
 
 
 class Reason(StrEnum):
-    """Why a notification wasn't accepted; label of the metrics of failures, retries and deferrals."""
+    """Why a notification wasn't accepted. A label of the metrics of failures, retries and deferrals."""
 
     NONE = "none"
     GONE = "gone"
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one request. `retry_after_seconds` is what the service asked for, None if it didn't."""
+    """The result of one request. `retry_after_seconds`: the wait that the service asked for, or None."""
 
     disposition: Disposition
     reason: Reason = Reason.NONE
@@ -62,7 +62,7 @@ class Outcome:
 
 
 UNANSWERED: Final = {Reason.TIMEOUT, Reason.UNREACHABLE}
-"""Reasons that count against the service: a request was made, and the service didn't answer."""
+"""Reasons that count as failures of the service: a request was made, and the service didn't answer."""
 UNASKED: Final = {
     Reason.UNRESOLVED,
     Reason.ADDRESS_REFUSED,
@@ -71,7 +71,7 @@ UNASKED: Final = {
     Reason.KEY_UNSET,
     Reason.INTERNAL,
 }
-"""Reasons that say nothing about the service, since it got no request: users can invent hosts below an allowed domain."""
+"""Reasons that say nothing about the service, because it got no request. (Users can invent hosts below an allowed domain.)"""
 
 ACCEPTED = Outcome(Disposition.ACCEPTED)
 REPEATED = Outcome(Disposition.REPEATED)
@@ -82,11 +82,14 @@ BACKEND_AWAY = Outcome(Disposition.DEFERRED, Reason.BACKEND_AWAY)
 KEY_UNKNOWN = Outcome(Disposition.DEFERRED, Reason.KEY_UNKNOWN)
 KEY_UNSET = Outcome(Disposition.DROPPED, Reason.KEY_UNSET)
 FAULT = Outcome(Disposition.RETRY, Reason.INTERNAL)
-"""A fault of ours: it may lie in what came together at that moment."""
+"""An error of ours. It is retried, because it may depend on the moment."""
 
 
 def outcome_of(status: int, retry_after: str | None, now: datetime, detail: str = "") -> Outcome:
-    """What an HTTP answer means. `retry_after` is the header of that name, `detail` some of the body, for the log."""
+    """Return the meaning of an HTTP response.
+
+    `retry_after` is the header of that name, `detail` a part of the body for the log.
+    """
     detail = f"{status} {detail}".strip()
     if 200 <= status < 300:
         return ACCEPTED
@@ -104,7 +107,7 @@ def outcome_of(status: int, retry_after: str | None, now: datetime, detail: str 
 
 
 def retry_after_of(header: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks for, as a number or as a date (RFC 9110, section 10.2.3); else None."""
+    """Return the seconds of a `Retry-After` header, which is a number or a date (RFC 9110, section 10.2.3); else None."""
     if header is None:
         return None
     if header.isascii() and header.strip().isdigit():

@@ -1,4 +1,4 @@
-"""What is done about the outcome of a push job."""
+"""Handles the outcome of a push job."""
 
 import time
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ log = structlog.get_logger(__name__)
 
 
 KEY_DEFERRALS: Final = 12
-"""How often a job waits for a replica that knows its VAPID key, 10 min in all: longer than a rollout of keys takes."""
+"""How often a job waits for a replica that has its VAPID key: 10 min in all, longer than a rollout of keys takes."""
 
 
 class OutcomeHandler:
-    """Remembers what was accepted, forgets devices that ended, and lets failures wait for another try."""
+    """Records accepted jobs, deletes devices that ended, and schedules retries of failures."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class OutcomeHandler:
         self._most_attempts = most_attempts
 
     async def handle(self, job: PushJob, service: str, outcome: Outcome) -> None:
-        """Do what the outcome asks for. After this the AMQP message of the job may be acknowledged."""
+        """Handle an outcome. After that, the AMQP message of the job may be acknowledged."""
         match outcome.disposition:
             case Disposition.ACCEPTED:
                 await self._accepted(job, service)
@@ -65,7 +65,7 @@ class OutcomeHandler:
                 await self.give_up(job, outcome)
 
     async def defer(self, jobs: Sequence[PushJob], outcome: Outcome) -> None:
-        """Put jobs off without a request."""
+        """Defer jobs without a request."""
         metrics.DEFERRED.labels(outcome.reason).inc(len(jobs))
         by_wait: dict[int, list[relay.PushRetry]] = {}
         for job in jobs:
@@ -75,7 +75,7 @@ class OutcomeHandler:
             await self._retries.put(retries, wait)
 
     async def postpone(self, requests: Sequence[PushRequest]) -> None:
-        """Put requests off that nothing could be found out about: the Redis server of their receivers is away."""
+        """Postpone requests that could not be decided, because the Redis server of their receivers is away."""
         metrics.DEFERRED.labels(Reason.BACKEND_AWAY).inc(len(requests))
         messages: list[relay.Undelivered] = []
         by_wait: dict[int, list[relay.PushRetry]] = {}
@@ -90,7 +90,7 @@ class OutcomeHandler:
             await self._retries.put(retries, wait)
 
     async def give_up(self, job: PushJob, outcome: Outcome) -> None:
-        """The job won't be sent: count it, log why, and tell webhooks when it was the last hope."""
+        """Give a job up: count it, log why, and tell webhooks when it was the receiver's last device."""
         metrics.FAILED.labels(outcome.reason).inc()
         level = log.error if outcome.disposition is Disposition.KEY_FAULT else log.info
         level("push.given_up", reason=outcome.reason, detail=outcome.detail, **job.ids)
@@ -98,12 +98,12 @@ class OutcomeHandler:
             await self._unreached.gave_up(job)
 
     async def unsubscribed(self, message: relay.Undelivered) -> None:
-        """The receiver has no device: webhooks are told."""
+        """Tell webhooks that the receiver has no device."""
         if self._unreached is not None:
             await self._unreached.unsubscribed(message)
 
     async def _deferred(self, job: PushJob, outcome: Outcome) -> None:
-        """Put one job off. A key that this replica doesn't know may be one that another replica was started with."""
+        """Defer one job. Another replica may have the VAPID key that this one doesn't know."""
         if outcome.reason is Reason.KEY_UNKNOWN:
             if job.deferrals >= KEY_DEFERRALS:
                 await self.give_up(job, outcome)
@@ -136,5 +136,5 @@ class OutcomeHandler:
         except Exception as error:
             if not is_transient(error):
                 raise
-            # The claim ends by itself; a retry that comes before that is put off once more.
+            # The claim expires by itself. A retry that comes earlier is deferred once more.
             log.info("push.claim_kept", **job.ids)

@@ -1,4 +1,4 @@
-"""Makes the requests: each job in the queue of its push service, with what came of it handed to the outcome handler."""
+"""Sends jobs: puts each into the queue of its push service, makes the request, and passes the outcome on."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class PushDispatcher:
-    """Puts jobs into service queues, and works them off."""
+    """Puts jobs into service queues, and sends them."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class PushDispatcher:
         self._idle.set()
 
     def offer(self, job: PushJob, counter: AckCounter) -> Outcome | None:
-        """Take charge of a job (None), or say why it has to wait at the broker or can't be sent at all."""
+        """Accept a job and return None; or return why it must wait at the broker, or can't be sent at all."""
         try:
             queue = self._queues.get(self._senders.of(job.target).queue_of(job.target))
         except TargetRefused as error:
@@ -69,7 +69,7 @@ class PushDispatcher:
         return refusal
 
     async def drain(self, seconds: float) -> None:
-        """Begin no more requests, and wait for those under way. The broker redelivers the rest to another replica."""
+        """Start no more requests, and wait for those under way. The broker redelivers the rest to another replica."""
         self._stopping = True
         try:
             async with asyncio.timeout(seconds):
@@ -111,7 +111,7 @@ class PushDispatcher:
             if is_transient(error):
                 log.warning("push.backend_away", error=repr(error), **job.ids)
                 return BACKEND_AWAY
-            # One notification that can't be built must not stop the process, again and again, for all the others.
+            # A notification that can't be built must not stop the process, or it would do so again after each redelivery.
             log.exception("push.failed", **job.ids)
             return FAULT
         queue.learn(outcome)

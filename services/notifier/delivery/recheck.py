@@ -1,4 +1,4 @@
-"""The last decision, right before a request: a push may have waited for hours, and the world moved on."""
+"""The last decision, right before a request: a push may have waited for hours, and may no longer be wanted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Decided = ApprovedJob | Outcome
 
 
 class Recheck:
-    """Jobs that ask while a look-up runs share the next one. Each Redis server has look-ups of its own."""
+    """Jobs that ask while a look-up runs share the next one. Each Redis server has its own look-ups."""
 
     def __init__(self, tasks: TaskSet, receivers: Receivers, targets: Targets, ttl_seconds: int) -> None:
         self._tasks = tasks
@@ -27,7 +27,10 @@ class Recheck:
         self._waiting: dict[int, list[tuple[PushJob, asyncio.Future[Decided]]]] = {}
 
     async def check(self, job: PushJob) -> Decided:
-        """The job if it is still wanted, or what becomes of it. Raises what is no passing fault of a backend."""
+        """Return the approved job, or its outcome when it is no longer wanted.
+
+        Raises errors that aren't transient errors of a backend.
+        """
         partition = self._receivers.partition_of(job.message)
         future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(partition)
@@ -39,7 +42,7 @@ class Recheck:
         return await future
 
     async def _work(self, partition: int) -> None:
-        """Look up what waits, batch by batch, until nothing does."""
+        """Decide waiting jobs, batch by batch, until none waits."""
         while waiting := self._waiting[partition]:
             batch, self._waiting[partition] = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
             try:

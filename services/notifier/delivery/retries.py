@@ -1,4 +1,4 @@
-"""Jobs that wait at the broker for their next attempt, and how long they wait."""
+"""Retries: jobs that wait at the broker for their next attempt, and how long they wait."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -32,24 +32,26 @@ POSTPONED_SECONDS: Final = 5
 
 
 def after_attempt(attempts: int, retry_after_seconds: float | None) -> int:
-    """The wait after the `attempts`-th request failed: 5 s, 30 s, 2 min, 10 min, 1 h, and no less than the service asked for.
+    """Return the wait in seconds after the `attempts`-th request failed: 5 s, 30 s, 2 min, 10 min or 1 h.
 
-    A service that asks for more than the longest wait gets that.
+    It is at least what the service asked for, up to the longest wait.
     """
     steps = [wait for wait in WAITS if wait >= (retry_after_seconds or 0)] or [WAITS[-1]]
     return max(steps[0], WAITS[min(attempts, len(WAITS)) - 1])
 
 
 def after_deferral(deferrals: int, *, full: bool = False) -> int:
-    """The wait when no request was made: four short ones, in which a full queue empties, a claim ends or a service recovers;
-    then longer ones, up to 10 min. A service queue that was `full` is worked off: three times as many waits of each kind.
+    """Return the wait in seconds when no request was made.
+
+    There are four short waits, in which a full queue empties, a claim expires or a service recovers; then longer ones, up to 10
+    min. When the service queue was `full`, there are three times as many of each.
     """
     a_step = DEFERRALS_A_STEP * (3 if full else 1)
     return WAITS[min(deferrals // a_step, WAITS.index(LONGEST_DEFERRAL_SECONDS))]
 
 
 class Retries:
-    """Publishes jobs to the waiting queues. The broker moves them to the queue of retries, for any replica."""
+    """Publishes jobs to the delay queues. The broker moves them to the queue of retries, for any replica."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
@@ -62,7 +64,7 @@ class Retries:
             await retry_until_available("publish retries", publish)
 
     async def postpone(self, messages: Sequence[relay.Undelivered]) -> None:
-        """Publish messages that shall be looked at again as if they had just been reported."""
+        """Publish messages to be handled again as if they had just been reported."""
         for body in bodies_of(messages, relay.UndeliveredBatch, NOTIFIER_UNDELIVERED):
             publish = partial(self._publisher.publish, NOTIFIER_POSTPONED, body, expiration_seconds=POSTPONED_SECONDS)
             await retry_until_available("publish postponed", publish)

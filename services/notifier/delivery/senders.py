@@ -1,4 +1,4 @@
-"""What a way to devices has to offer: web push, FCM and APNs are such ways."""
+"""The interface of a way to devices: web push, FCM and APNs."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -13,14 +13,14 @@ class Sender(Protocol):
     """Sends single jobs."""
 
     def queue_of(self, target: Target) -> str:
-        """The name of the service queue that jobs for this device wait in. Raises TargetRefused when it gets none."""
+        """Return the name of the service queue of this device. Raises TargetRefused when nothing may be sent to it."""
 
     async def send(self, approved: ApprovedJob) -> Outcome:
         """Make one request, and return its outcome."""
 
 
 class Senders:
-    """The senders that are set up: one for browsers, and one for each native platform."""
+    """The configured senders: one for browsers, and one for each native platform."""
 
     def __init__(self, web: Sender, native: Mapping[Platform, Sender]) -> None:
         self._web = web
@@ -28,11 +28,11 @@ class Senders:
 
     @property
     def platforms(self) -> list[Platform]:
-        """The native platforms that are set up."""
+        """Return the configured native platforms."""
         return list(self._native)
 
     def of(self, target: Target) -> Sender:
-        """The sender for a device. Raises TargetRefused when its platform isn't set up."""
+        """Return the sender for a device. Raises TargetRefused when its platform isn't configured."""
         if not isinstance(target, Device):
             return self._web
         sender = self._native.get(target.platform)

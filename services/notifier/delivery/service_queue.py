@@ -1,4 +1,4 @@
-"""The queue of one push service: bounded, so that a slow service takes up its own places and nobody else's."""
+"""The queue of one push service. It is bounded, so that a slow service doesn't take the places of others."""
 
 import asyncio
 import time
@@ -12,14 +12,16 @@ from services.notifier.delivery.outcome import CIRCUIT_OPEN, QUEUE_FULL, UNANSWE
 from shared.outbound.circuit import Circuit
 
 NEW_HOSTS: Final = " (new hosts)"
-"""End of the name of a queue for hosts below a wildcard that have not answered yet: users can invent such hosts."""
+"""Suffix of the queue for hosts below a wildcard that have not answered yet, because users can invent such hosts."""
 WAITING_PER_PLACE: Final = 19
-"""Jobs that wait in memory for each place, some 14 KB each: what a replica sends in a few seconds, so that a crowd that waits 5 s
-at the broker finds room again."""
+"""Jobs that wait in memory for each place, about 14 KB each.
+
+A replica sends that many in a few seconds, so that jobs that waited 5 s at the broker find room again.
+"""
 
 
 class ServiceQueue:
-    """`places` requests at once; 19 times as many jobs wait for one; more go back to the broker."""
+    """At most `places` concurrent requests. 19 times as many jobs wait for a place; more go back to the broker."""
 
     def __init__(self, service: str, places: int) -> None:
         self.service = service
@@ -32,7 +34,7 @@ class ServiceQueue:
         self._circuit_open = metrics.CIRCUIT_OPEN.labels(service)
 
     def refusal(self) -> Outcome | None:
-        """Why no job may enter now, or None when one may."""
+        """Return why no job may enter now, or None when one may."""
         if not self.circuit.would_admit:
             return CIRCUIT_OPEN
         return QUEUE_FULL if self._entered >= self._capacity else None
@@ -42,11 +44,11 @@ class ServiceQueue:
         self._entered += 1
 
     def leave(self) -> None:
-        """The job of the caller is done."""
+        """Count one job less: it is done."""
         self._entered -= 1
 
     def learn(self, outcome: Outcome) -> None:
-        """Tell the circuit what came of a request that it admitted."""
+        """Tell the circuit breaker the outcome of a request that it admitted."""
         if outcome.reason in UNANSWERED:
             self.circuit.failed()
         elif outcome.reason not in UNASKED:
@@ -57,7 +59,8 @@ class ServiceQueue:
     async def place(self, target_id: str) -> AsyncIterator[None]:
         """Wait for the turn of this device, and then for one of the places.
 
-        On the device the newer notification replaces the older one, by tag and topic: sent at once, the older could come last.
+        On the device the newer notification replaces the older one (by tag and topic). Sent concurrently, the older one could
+        arrive last.
         """
         turn = self._turns.get(target_id)
         if turn is None:
@@ -68,7 +71,7 @@ class ServiceQueue:
 
 
 class ServiceQueues:
-    """The queues by name, made when they are first used. `places`: requests at once to one push service.
+    """The queues by name, created at their first use. `places`: concurrent requests to one push service.
 
     Names come from the operator's settings, so there are only a few.
     """
@@ -78,7 +81,7 @@ class ServiceQueues:
         self._queues: dict[str, ServiceQueue] = {}
 
     def get(self, name: str) -> ServiceQueue:
-        """The queue of this name. One for hosts that never answered has a tenth of the places."""
+        """Return the queue of this name. One for hosts that never answered has a tenth of the places."""
         queue = self._queues.get(name)
         if queue is None:
             places = max(1, self._places // 10) if name.endswith(NEW_HOSTS) else self._places

@@ -1,6 +1,6 @@
--- What is known of the receivers of some messages.
--- ARGV: how long silence is remembered, in seconds; then for each message: receiver, sender, conversation, message, and the
--- connections that were silent, with commas.
+-- Read what is known of the receivers of some messages.
+-- ARGV: TTL of reports of silent connections, in seconds; then for each message: receiver, sender, conversation, message, and the
+-- silent connections, with commas.
 -- Returns for each message: {seq that needs no push, or 0; blocked 0/1; reachable 0/1; what happened to the message, or nil;
 -- the text that the push shows, or nil; unread in the conversation, or nil; unread in all, or nil; tokens up to when are revoked, or nil}.
 local keep = tonumber(ARGV[1])
@@ -14,7 +14,8 @@ local function lives(gateway)
     return gateways[gateway]
 end
 
--- Every report is stored before the decision: of several gateways, the one that reports last finds that all were silent.
+-- Every report is stored before the decision, so that the last of several gateways to report sees that all connections were
+-- silent.
 local function silent_set(message, reported)
     local key = '{{SILENT}}' .. message
     local silent = {}

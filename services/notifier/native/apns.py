@@ -24,16 +24,19 @@ from shared.protocol.push import Notification
 
 QUEUE: Final = "apns"
 NOTIFICATION_BYTES: Final = 3_800
-"""Of the 4,096 that Apple takes; the rest is for the names of the fields."""
+"""Limit for the notification's texts. Apple accepts 4,096 bytes; the rest is for the names of the fields."""
 TOKEN_SECONDS: Final = 40 * 60
-"""APNs refuses tokens that are older than an hour, and new ones that come more often than every 20 minutes."""
+"""Age at which a token is replaced.
+
+APNs refuses tokens that are older than an hour, or that change more often than every 20 minutes.
+"""
 DEAD_TOKENS: Final = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregistered", "ExpiredToken"})
-"""Reasons that say that this token will never work again."""
+"""Reasons that mean that this device token will never work again."""
 KEY_FAULTS: Final = frozenset(
     {"ExpiredProviderToken", "InvalidProviderToken", "MissingProviderToken", "BadCertificate", "Forbidden"}
     | {"TopicDisallowed", "BadTopic", "MissingTopic", "BadCertificateEnvironment"}
 )
-"""Reasons that the operator has to act on."""
+"""Reasons on which the operator must act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class ApnsKey:
 
 
 class ApnsTokens:
-    """Makes provider tokens, one for 40 minutes. `now` gives Unix seconds."""
+    """Makes provider tokens, a new one every 40 minutes. `now` returns Unix seconds."""
 
     def __init__(self, key: ApnsKey, now: Callable[[], float] = time.time) -> None:
         self._key = key
@@ -55,7 +58,7 @@ class ApnsTokens:
         self._token = ""
 
     def get(self) -> str:
-        """A token that APNs takes now."""
+        """Return a token that APNs accepts now."""
         now = self._now()
         if now - self._issued_at >= TOKEN_SECONDS:
             claims = {"iss": self._key.team_id, "iat": int(now)}
@@ -96,7 +99,10 @@ class ApnsSender:
 
 
 def payload_of(notification: Notification) -> bytes:
-    """What the app gets: `aps` as Apple defines it («Generating a remote notification»), and `data` as web pushes have it."""
+    """Return the payload for the app:
+
+    `aps` as Apple defines it («Generating a remote notification»), and `data` as in web pushes.
+    """
     fitting = fitted(notification, NOTIFICATION_BYTES)
     payload = {
         "aps": {
@@ -111,7 +117,7 @@ def payload_of(notification: Notification) -> bytes:
 
 
 def outcome_of_response(response: httpx.Response) -> Outcome:
-    """What APNs' answer means. Its body names the reason."""
+    """Return the meaning of APNs' response. Its body names the reason."""
     if response.status_code == 200:
         return ACCEPTED
     reason, detail = str(json_object(response).get("reason", "")), detail_of(response)

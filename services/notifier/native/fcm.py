@@ -27,13 +27,13 @@ from shared.protocol.push import Notification
 QUEUE: Final = "fcm"
 SCOPES: Final = ("https://www.googleapis.com/auth/firebase.messaging",)
 NOTIFICATION_BYTES: Final = 3_800
-"""Of the 4,096 that FCM takes; the rest is for the names of the fields."""
+"""Limit for the notification's texts. FCM accepts 4,096 bytes; the rest is for the names of the fields."""
 RENEW_SECONDS: Final = 300
-"""A token with less validity left than this is replaced."""
+"""A token that expires within this time is replaced."""
 DEAD_TOKENS: Final = frozenset({"UNREGISTERED", "SENDER_ID_MISMATCH"})
-"""Error codes that say that this token will never work again with this project."""
+"""Error codes that mean that this device token will never work again with this project."""
 KEY_FAULTS: Final = frozenset({"THIRD_PARTY_AUTH_ERROR", "UNAUTHENTICATED", "PERMISSION_DENIED"})
-"""Codes that the operator has to act on."""
+"""Error codes on which the operator must act."""
 
 
 class FcmAccount:
@@ -53,7 +53,10 @@ class FcmAccount:
         self._renewal: asyncio.Task[None] | None = None
 
     async def token(self) -> str:
-        """An access token that FCM takes now. All who need a new one share one request. Raises GoogleAuthError."""
+        """Return an access token that FCM accepts now.
+
+        Concurrent callers share one request for a new one. Raises GoogleAuthError.
+        """
         if not self._lasts():
             if self._renewal is None or self._renewal.done():
                 self._renewal = asyncio.create_task(asyncio.to_thread(self._credentials.refresh, self._request))
@@ -102,7 +105,10 @@ class FcmSender:
 
 
 def message_of(notification: Notification, token: str, collapse_key: str, left_seconds: int) -> bytes:
-    """The request («REST resource: projects.messages»). `data` has the fields of web pushes, flat: FCM takes texts only."""
+    """Return the request's body («REST resource: projects.messages»).
+
+    `data` has the fields of web pushes, flat, because FCM accepts only texts.
+    """
     fitting = fitted(notification, NOTIFICATION_BYTES)
     data = fitting.data
     fields = {
@@ -125,7 +131,7 @@ def message_of(notification: Notification, token: str, collapse_key: str, left_s
 
 
 def outcome_of_response(response: httpx.Response) -> Outcome:
-    """What FCM's answer means («ErrorCode»). The body names the code, and for a malformed token the field."""
+    """Return the meaning of FCM's response («ErrorCode»). The body names the code, and for a malformed token the field."""
     if response.status_code == 200:
         return ACCEPTED
     error = json_object(response).get("error")
@@ -135,13 +141,13 @@ def outcome_of_response(response: httpx.Response) -> Outcome:
     if codes & KEY_FAULTS or response.status_code in {401, 403}:
         return Outcome(Disposition.KEY_FAULT, Reason.KEY_REFUSED, detail=detail)
     if response.status_code == 404:
-        # No such project: the tokens are not at fault.
+        # There is no such project. That is not an error of the device's token.
         return Outcome(Disposition.KEY_FAULT, Reason.KEY_REFUSED, detail=detail)
     return outcome_of(response.status_code, response.headers.get("retry-after"), utc_now(), detail)
 
 
 def _codes(error: Mapping[str, Any]) -> set[str]:
-    """The status of an error, the FCM code in its details, and the fields that it complains of."""
+    """Return the status of an error, the FCM code in its details, and the fields that it names as invalid."""
     codes = {str(error.get("status", ""))}
     details = error.get("details")
     for detail in details if isinstance(details, list) else []:

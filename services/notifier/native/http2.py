@@ -1,4 +1,4 @@
-"""HTTP to FCM and APNs: one pool of connections to each, whose failures are outcomes."""
+"""HTTP/2 client for FCM and APNs: one pool of connections to each. Failures are returned as outcomes."""
 
 import asyncio
 import ssl
@@ -12,13 +12,13 @@ from services.notifier.delivery.outcome import Disposition, Outcome, Reason
 DETAIL_CHARACTERS: Final = 200
 """How much of the body of a refusal is logged."""
 CONNECTIONS: Final = 4
-"""To one service: an HTTP/2 connection carries many requests at once."""
+"""Connections to one service. Few are enough, because an HTTP/2 connection carries many concurrent requests."""
 
 Interpret = Callable[[httpx.Response], Outcome]
 
 
 class NativeClient:
-    """Posts JSON by HTTP/2, which APNs demands and FCM speaks.
+    """Posts JSON by HTTP/2, which APNs requires and FCM supports.
 
     The operator names the origins, so their addresses are not checked. Trusts the system's certificates, or those that
     the environment variable `SSL_CERT_FILE` names.
@@ -42,7 +42,7 @@ class NativeClient:
         await self._client.aclose()
 
     async def post(self, path: str, headers: Mapping[str, str], body: bytes, interpret: Interpret) -> Outcome:
-        """Make one request. What the network or the service does wrong is in the outcome, never raised."""
+        """Make one request. Errors of the network or the service are in the outcome, never raised."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.post(path, headers=dict(headers), content=body)
@@ -54,12 +54,12 @@ class NativeClient:
 
 
 def detail_of(response: httpx.Response) -> str:
-    """What a refusal says, for the log."""
+    """Return the beginning of a refusal's body, for the log."""
     return f"{response.status_code} {response.text[:DETAIL_CHARACTERS]!r}"
 
 
 def json_object(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object in a response, or an empty one."""
+    """Return the JSON object in a response, or an empty one."""
     try:
         body = response.json()
     except ValueError:

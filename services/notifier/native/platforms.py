@@ -1,4 +1,4 @@
-"""The native platforms that the operator has set up."""
+"""The configured native platforms."""
 
 import asyncio
 

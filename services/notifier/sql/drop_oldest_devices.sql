@@ -1,4 +1,4 @@
--- Keep a user's native devices that were posted last. $1 user, $2 how many
+-- Keep only the native devices that a user registered last. $1 user, $2 how many
 DELETE FROM notifier.devices
 WHERE id IN (
     SELECT id FROM notifier.devices

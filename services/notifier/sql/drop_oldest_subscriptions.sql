@@ -1,4 +1,4 @@
--- Keep a user's subscriptions that were posted last. $1 user, $2 how many
+-- Keep only the subscriptions that a user registered last. $1 user, $2 how many
 DELETE FROM notifier.subscriptions
 WHERE id IN (
     SELECT id FROM notifier.subscriptions

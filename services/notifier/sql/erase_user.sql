@@ -1,4 +1,4 @@
--- Forget all about a user. $1 user
+-- Delete all data of a user. $1 user
 WITH devices AS (
     DELETE FROM notifier.devices WHERE user_id = $1::uuid
 ), settings AS (

@@ -1,4 +1,4 @@
--- Mute a conversation of a user, or end that, unless something newer is known.
+-- Mute or unmute a conversation of a user, unless a newer version is stored.
 -- $1 user, $2 conversation, $3 until when or null, $4 version
 INSERT INTO notifier.muted_conversations AS m (user_id, conversation_id, muted_until, version)
 VALUES ($1::uuid, $2::uuid, $3, $4)

@@ -1,4 +1,4 @@
-"""Which URLs may be posted to. Endpoints come from users: without a list they could send our requests anywhere."""
+"""The allow-list of URLs to post to. Endpoints come from users, who could otherwise direct our requests anywhere."""
 
 import re
 from collections.abc import Iterable
@@ -14,19 +14,22 @@ _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _ENDPOINT: Final = re.compile(
     rf"https?://({_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?([/?][!#-\[\]^-~]*)?", re.ASCII
 )
-"""A host in lower case, perhaps a port, and printable ASCII. Everything that URL parsers disagree about is left out: user
-information, blanks, quotes, backslashes, percent signs in the host, empty labels and ports."""
+"""A host in lower case, an optional port, and printable ASCII.
+
+Everything about which URL parsers disagree is refused: user information, spaces, quotes, backslashes, percent signs in the host,
+empty labels and ports.
+"""
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9][a-z0-9-]*")
 
 
 class EndpointRefused(TargetRefused):
-    """An endpoint that is not posted to. The text tells the client why."""
+    """The endpoint isn't allowed. The text tells the client why."""
 
 
 class AllowList:
     """Push services by host name, `*.domain`, or whole origin.
 
-    An origin (`http://127.0.0.1:9999`) is trusted as it is: its address isn't checked. Raises ValueError for anything else.
+    An origin (`http://127.0.0.1:9999`) is trusted: its address isn't checked. Raises ValueError for any other entry.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -37,7 +40,7 @@ class AllowList:
             self._add(entry.lower())
 
     def parse(self, endpoint: str) -> URL:
-        """`endpoint` as the URL that is posted to. Raises EndpointRefused."""
+        """Return `endpoint` as the URL to post to. Raises EndpointRefused."""
         if len(endpoint) > limits.MAX_URL_CHARACTERS:
             raise EndpointRefused(f"endpoint: longer than {limits.MAX_URL_CHARACTERS} characters")
         if _ENDPOINT.fullmatch(endpoint) is None:
@@ -53,7 +56,7 @@ class AllowList:
         return url
 
     def service_of(self, url: URL) -> str:
-        """The entry that allows `url`: one entry is one push service. Raises EndpointRefused."""
+        """Return the entry that allows `url`: one entry is one push service. Raises EndpointRefused."""
         if self.trusts(url):
             return str(url.origin())
         if url.scheme != "https" or url.port != 443:
@@ -67,11 +70,11 @@ class AllowList:
         raise EndpointRefused(f"endpoint: {host} is not an allowed push service")
 
     def is_wildcard(self, service: str) -> bool:
-        """True when users can invent hosts of this service."""
+        """Return True when users can invent hosts of this service."""
         return service.startswith("*.")
 
     def trusts(self, url: URL) -> bool:
-        """True when the operator named this very origin."""
+        """Return True when the operator named exactly this origin."""
         return str(url.origin()) in self._origins
 
     def _add(self, entry: str) -> None:

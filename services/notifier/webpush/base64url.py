@@ -8,12 +8,12 @@ _ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*={0,2}", re.ASCII)
 
 
 def encode(data: bytes) -> str:
-    """`data` as text without padding."""
+    """Return `data` as text without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def decode(text: str) -> bytes:
-    """The bytes of `text`, padded or not. Raises ValueError for characters outside the alphabet."""
+    """Return the bytes of `text`, padded or not. Raises ValueError for characters outside the alphabet."""
     if _ALPHABET.fullmatch(text) is None:
         raise ValueError("not base64url")
     bare = text.rstrip("=")

@@ -1,4 +1,4 @@
-"""Message encryption for web push (RFC 8291): only the browser that subscribed can read it, not its push service."""
+"""Message encryption for web push (RFC 8291): only the browser that subscribed can read a message, not its push service."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 CONTENT_ENCODING: Final = "aes128gcm"
 MAX_PLAINTEXT_BYTES: Final = 3_993
-"""RFC 8291, section 4: 4,096 bytes less the header of 86, the delimiter, and the tag of 16."""
+"""RFC 8291, section 4: 4,096 bytes minus the header of 86, the delimiter, and the tag of 16."""
 
 
 def check_keys(p256dh: bytes, auth: bytes) -> None:
@@ -30,7 +30,7 @@ def encrypt(
     sender_key: ec.EllipticCurvePrivateKey | None = None,
     salt: bytes | None = None,
 ) -> bytes:
-    """The body of a push: header and one record (RFC 8188). `sender_key` and `salt` are fresh unless a test gives them.
+    """Return the body of a push: header and one record (RFC 8188). `sender_key` and `salt` are random unless a test gives them.
 
     Raises ValueError for more than 3,993 bytes.
     """

@@ -1,4 +1,7 @@
-"""HTTP to push services. The URLs come from users: no redirects, no proxies, no cookies, public addresses only."""
+"""HTTP client for push services.
+
+The URLs come from users, so it allows no redirects, no proxies, no cookies, and only public addresses.
+"""
 
 import asyncio
 import ssl
@@ -35,7 +38,7 @@ class WebPushClient:
         await asyncio.gather(self._checked.close(), self._trusted.close())
 
     async def post(self, url: URL, *, trusted: bool, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Make one request. What the network or the service does wrong is in the outcome, never raised."""
+        """Make one request. Errors of the network or the service are in the outcome, never raised."""
         session = self._trusted if trusted else self._checked
         try:
             async with session.post(

@@ -1,4 +1,4 @@
-"""Sends jobs as web pushes: text, encryption, signature, request."""
+"""Sends jobs as web pushes: makes the text, encrypts and signs it, and makes the request."""
 
 import time
 from collections import OrderedDict
@@ -26,11 +26,11 @@ from services.notifier.webpush.vapid import VapidKeys, VapidSigner
 from shared.protocol.codec import json_encoder
 
 MAX_HOSTS: Final = 1_024
-"""Hosts below a wildcard that are remembered as push services that answer."""
+"""Hosts below a wildcard that are remembered because they have answered."""
 
 
 class WebPushSender:
-    """Sends to browsers. `keys` is None when the operator has set no VAPID key: then nothing is sent."""
+    """Sends to browsers. `keys` is None when the operator has set no VAPID key; then nothing is sent."""
 
     def __init__(
         self, client: WebPushClient, allowed: AllowList, keys: VapidKeys | None, signer: VapidSigner, ttl_seconds: int
@@ -43,10 +43,10 @@ class WebPushSender:
         self._answering: OrderedDict[str, None] = OrderedDict()
 
     def queue_of(self, target: Target) -> str:
-        """The push service of a browser. Raises EndpointRefused when it is no longer allowed.
+        """Return the push service of a browser. Raises EndpointRefused when it is no longer allowed.
 
-        Below a wildcard, hosts that have never answered share a queue of their own, so that invented ones, whose look-up
-        takes seconds, take no place from those that work.
+        Below a wildcard, hosts that have never answered share a separate queue. So invented hosts, whose look-up takes seconds,
+        take no places from working ones.
         """
         assert isinstance(target, Subscription)
         url = self._allowed.parse(target.endpoint)

@@ -1,4 +1,7 @@
-"""VAPID (RFC 8292): signatures that tell push services who sends. A subscription works only with the key it was made for."""
+"""VAPID (RFC 8292): signatures that identify the sender to push services.
+
+A subscription works only with the key that it was created for.
+"""
 
 import time
 from collections import OrderedDict
@@ -15,7 +18,7 @@ from services.notifier.webpush.base64url import decode, encode
 TOKEN_SECONDS: Final = 12 * 3600
 """RFC 8292, section 2: at most 24 hours."""
 RENEW_SECONDS: Final = 3600
-"""A token with less validity left than this is replaced, so that it is valid during the request even if a clock is wrong."""
+"""A token that expires within this time is replaced, so that it is valid during the request even if a clock is wrong."""
 SCALAR_BYTES: Final = 32
 ID_CHARACTERS: Final = 16
 MAX_ORIGINS: Final = 256
@@ -31,7 +34,7 @@ class VapidKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A key from base64url of its private scalar (32 bytes, big-endian). Raises ValueError."""
+        """Return a key from base64url of its private scalar (32 bytes, big-endian). Raises ValueError."""
         raw = decode(text)
         if len(raw) != SCALAR_BYTES:
             raise ValueError("a VAPID key is base64url of 32 bytes: `chatctl vapid` makes one")
@@ -40,22 +43,25 @@ class VapidKey:
 
     @classmethod
     def generate(cls) -> Self:
-        """A new key."""
+        """Return a new key."""
         private = ec.generate_private_key(ec.SECP256R1())
         return cls(private, private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
     @property
     def id(self) -> str:
-        """A short name, stored with each subscription. The first byte of every point is 4: 90 bits of it are the key's."""
+        """Return a short name, which is stored with each subscription.
+
+        Of its bits, 90 depend on the key, because the first byte of every point is 4.
+        """
         return encode(self.public)[:ID_CHARACTERS]
 
     def private_text(self) -> str:
-        """What `parse` takes."""
+        """Return the private key as text, for `parse`."""
         return encode(self.private.private_numbers().private_value.to_bytes(SCALAR_BYTES))
 
 
 class VapidKeys:
-    """The current key, and older ones whose subscriptions still stand."""
+    """The current key, and older ones that still have subscriptions."""
 
     def __init__(self, keys: list[VapidKey]) -> None:
         if not keys:
@@ -65,20 +71,20 @@ class VapidKeys:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Keys from their texts, with commas, the current one first. Raises ValueError."""
+        """Return keys from their texts, separated by commas, the current one first. Raises ValueError."""
         return cls([VapidKey.parse(part.strip()) for part in text.split(",") if part.strip()])
 
     def find(self, key_id: str) -> VapidKey | None:
-        """The key of this id, or None when it was taken out of the setting."""
+        """Return the key of this id, or None when it was removed from the setting."""
         return self._by_id.get(key_id)
 
     def find_by_public(self, public: bytes) -> VapidKey | None:
-        """The key with this uncompressed point, or None."""
+        """Return the key with this uncompressed point, or None."""
         return next((key for key in self._by_id.values() if key.public == public), None)
 
 
 class VapidSigner:
-    """Makes `Authorization` headers; a signature serves all requests to one origin for hours."""
+    """Makes `Authorization` headers. A signature is used for all requests to one origin for hours."""
 
     def __init__(self, subject: str, now: Callable[[], float] = time.time) -> None:
         self._subject = subject
@@ -86,14 +92,14 @@ class VapidSigner:
         self._headers: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
 
     def authorization(self, key: VapidKey, origin: str) -> str:
-        """`vapid t=<JWT>,k=<public key>` (RFC 8292, section 3) for requests to `origin`."""
+        """Return `vapid t=<JWT>,k=<public key>` (RFC 8292, section 3) for requests to `origin`."""
         now = self._now()
         expires_at, header = self._headers.pop((key.id, origin), (0.0, ""))
         if expires_at - now < RENEW_SECONDS:
             expires_at = now + TOKEN_SECONDS
             claims = {"aud": origin, "exp": int(expires_at), "sub": self._subject}
             header = str(Vapid02(key.private).sign(claims)["Authorization"])
-        # The last in the order was used last. Below a wildcard of the allow-list users can invent any number of origins.
+        # The last entry was used last. Below a wildcard of the allow-list, users can invent any number of origins.
         self._headers[(key.id, origin)] = (expires_at, header)
         while len(self._headers) > MAX_ORIGINS:
             self._headers.popitem(last=False)
