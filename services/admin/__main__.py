@@ -1,4 +1,4 @@
-"""`python -m services.admin`."""
+"""Entry point of `python -m services.admin`."""
 
 from services.admin.app import main
 from shared.lifecycle import run

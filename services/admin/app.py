@@ -1,4 +1,4 @@
-"""The admin process, put together; start and stop read in order."""
+"""The composition root of admin: builds its parts, and starts and stops them in order."""
 
 from typing import Final
 
@@ -33,7 +33,7 @@ QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS, NOTIF
 
 
 class Admin:
-    """The server API, put together; nothing runs before `start`."""
+    """One replica of the server API, with all its parts. Nothing runs before `start`."""
 
     def __init__(self, settings: AdminSettings, pool: postgres.Pool, partitions: Partitions) -> None:
         self._settings = settings
@@ -91,11 +91,11 @@ class Admin:
         return http_server(app, self._settings, StreamHttpProtocol)
 
     async def drain(self) -> None:
-        """Become unready."""
+        """Report not ready."""
         self._stopping = True
 
     async def aclose(self) -> None:
-        """Nothing: pool and partitions are closed by whoever opened them."""
+        """Do nothing: pool and partitions are closed where they were opened."""
 
     async def _check_amqp(self) -> None:
         if not self._publisher.ready:

@@ -1,7 +1,7 @@
-"""The audit log: who asked for what, about whom, when, and how it ended. Rows are only ever added.
+"""The audit log: who asked for what, about whom, when, and with which result. Rows are only added.
 
-A call has two rows: one before anything is done, and one with its result before the answer is sent. A call without the
-second one was cut off by a crash: nobody was told that it succeeded.
+A call has two rows: one before anything is done, and one with its result before the answer is sent. A call without the second row
+was interrupted by a crash, so its caller got no answer.
 """
 
 import time
@@ -20,12 +20,12 @@ log = structlog.get_logger(__name__)
 _WRITE: Final = load_sql("services.admin", "audit")
 PATHS: Final = "/chat/admin/"
 MOST_USERS: Final = 100
-"""User ids that a row names; a call about more says how many they are."""
+"""Most user ids in a row. A call about more users records their number."""
 MOST_PATH_CHARACTERS: Final = 1000
 
 
 class Call:
-    """One call, under way. `concern` says whom it is about, where the path doesn't."""
+    """A call under way. `concern` adds the users that it is about, when the path doesn't name them."""
 
     def __init__(self, pool: Pool, method: str, path: str) -> None:
         self._pool = pool
@@ -36,23 +36,23 @@ class Call:
         self._count = 0
 
     async def begin(self, subject: str) -> None:
-        """Write down who calls. Raises what asyncpg raises: what can't be written down isn't done."""
+        """Record the caller. Raises what asyncpg raises; a call that can't be recorded isn't carried out."""
         self._subject = subject
         await self._write(None)
 
     def concern(self, user_ids: Iterable[str]) -> None:
-        """The call is about these users."""
+        """Record that the call is about these users."""
         distinct = list(dict.fromkeys(user_ids))
         self._users, self._count = distinct[:MOST_USERS], len(distinct)
 
     async def end(self, status: int) -> None:
-        """Write down the result, of a call that began."""
+        """Record the result of a call that began."""
         if self._subject is None:
             return
         try:
             await self._write(status)
         except TRANSIENT_ERRORS as error:
-            # What was asked for is done; its first row stands, so it isn't forgotten.
+            # The call was carried out, and its first row records it.
             log.error("audit.result_lost", action=self._action, status=status, error=repr(error))
 
     async def _write(self, status: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Who may call: a service token, a JWT whose `scope` claim (RFC 8693, section 4.2) contains `chat.admin`."""
+"""Authentication of calls by a service token: a JWT whose `scope` claim (RFC 8693, section 4.2) contains `chat.admin`."""
 
 from typing import Annotated, Final
 
@@ -20,7 +20,7 @@ MOST_SUBJECT_CHARACTERS: Final = 255
 
 
 class ServiceTokens:
-    """Verifies service tokens. With a key set of their own, a user's token is known as such and forbidden, not unauthorized."""
+    """Verifies service tokens. When they have a separate key set, a valid user's token gets 403 and not 401."""
 
     def __init__(self, settings: AdminSettings, clock: StoreClock) -> None:
         self._users = TokenVerifier(settings, clock.now)
@@ -31,11 +31,11 @@ class ServiceTokens:
 
     @property
     def verifiers(self) -> list[TokenVerifier]:
-        """Whose key sets are to be kept fresh."""
+        """Return the verifiers whose key sets must be refreshed."""
         return [self._users] if self._own is None else [self._users, self._own]
 
     def caller_of(self, header: str | None) -> tuple[str, bool]:
-        """Whose token an `Authorization` header has, and whether it is a service's. Raises TokenError."""
+        """Return the `sub` of the token in an `Authorization` header, and whether it is a service token. Raises TokenError."""
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise TokenError("no bearer token", missing=True)
@@ -50,7 +50,7 @@ class ServiceTokens:
 
 
 def _scopes(claim: object) -> list[str]:
-    """RFC 8693 has one text with blanks; some issuers send a list."""
+    """Return the scopes of a claim. RFC 8693 has one text with spaces; some issuers send a list."""
     if isinstance(claim, str):
         return claim.split(" ")
     return [str(scope) for scope in claim] if isinstance(claim, list) else []
@@ -59,7 +59,7 @@ def _scopes(claim: object) -> list[str]:
 async def _calling_service(
     request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> str:
-    """Who calls, written into the audit log before anything is done or refused."""
+    """Return the caller, after recording it in the audit log, before anything is done or refused."""
     tokens: ServiceTokens = request.app.state.service_tokens
     try:
         subject, allowed = tokens.caller_of(request.headers.get("authorization"))
@@ -73,7 +73,7 @@ async def _calling_service(
 
 
 def call_of(request: Request) -> Call:
-    """The call that a request is, for what the audit log is to say of it."""
+    """Return a request's `Call`, to add to its entry in the audit log."""
     call: Call = request.scope["call"]
     return call
 

@@ -24,7 +24,7 @@ _FORWARD, _BACKWARD = "after", "before"
 
 
 class ConversationRoutes:
-    """What the paths need."""
+    """The paths of conversations and messages."""
 
     def __init__(self, directory: Directory, requester: Requester, media_hosts: MediaHosts) -> None:
         self._media_hosts = media_hosts
@@ -46,7 +46,7 @@ class ConversationRoutes:
     async def open(
         self, _caller: CallingService, request: Request, body: NewConversation, response: Response
     ) -> ConversationBody:
-        """The conversation of two users: 201 when it is new, 200 when it stands."""
+        """Open the conversation of two users: 201 when it is new, 200 when it exists."""
         one, other = body.userIds
         call_of(request).concern(body.userIds)
         if one == other:
@@ -78,7 +78,7 @@ class ConversationRoutes:
     async def read(
         self, _caller: CallingService, conversation_id: ConversationId, query: Annotated[HistoryQuery, Query()]
     ) -> Page[MessageBody]:
-        """Messages by ascending seq: behind `afterSeq`, the last ones before `beforeSeq`, or the newest."""
+        """Return messages by ascending seq: after `afterSeq`, the last ones before `beforeSeq`, or the newest."""
         if query.afterSeq is not None and query.beforeSeq is not None:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, "give afterSeq or beforeSeq, and not both")
         forward, seq = query.afterSeq is not None, query.afterSeq or query.beforeSeq or 0
@@ -90,7 +90,7 @@ class ConversationRoutes:
         return Page(items=items, nextPage=_page_after(items, forward, found))
 
     async def take_down(self, _caller: CallingService, conversation_id: ConversationId, seq: Seq) -> None:
-        """Take a message down: as if its sender deleted it for everybody. Repeating it is no error."""
+        """Take a message down, as if its sender deleted it for everybody. Repeating it is no error."""
         await self._requester.ask(MESSAGING_REQUESTS, TakeDown(conversation_id, seq), Done)
 
 
@@ -102,7 +102,7 @@ def _position_of(page: str) -> tuple[bool, int]:
 
 
 def _page_after(items: list[MessageBody], forward: bool, found: Messages) -> str | None:
-    """The page after these messages in the same direction, or None when there is none."""
+    """Return the token of the page after these messages in the same direction, or None."""
     if not items:
         return None
     if forward:

@@ -1,4 +1,4 @@
-"""Erases users: step by step, each a question to the service that owns the data, until it says that nothing is left."""
+"""Erases users step by step. Each step is a request to the service that owns the data, repeated until nothing is left."""
 
 import asyncio
 from dataclasses import replace
@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 ERASE: Final = "erase"
 """The kind of these jobs."""
 LOOK_SECONDS: Final = 1.0
-"""How often a replica without a job looks for one."""
+"""How often a replica without a job checks for one."""
 PAUSE_SECONDS: Final = 0.5
-"""Before the same question again, where the owner waits for something: connections that are closing."""
+"""Pause before a repeated request when the owner still waits, for instance for connections that are closing."""
 _OWNERS: Final[tuple[Queue, ...]] = (NOTIFIER_REQUESTS, MESSAGING_REQUESTS, PRESENCE_REQUESTS)
 
 
 class Eraser:
-    """Works on one job after the other. A job that is cut off goes on where it was, on any replica."""
+    """Runs one job after another. An interrupted job continues where it was, on any replica."""
 
     def __init__(
         self, jobs: Jobs, directory: Directory, revocations: Revocations, publisher: Publisher, requester: Requester
@@ -40,7 +40,7 @@ class Eraser:
         self._requester = requester
 
     async def run(self) -> None:
-        """Work. Never returns."""
+        """Run jobs. Never returns."""
         while True:
             try:
                 job = await self._jobs.claim()
@@ -54,9 +54,9 @@ class Eraser:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _work(self, job: Job) -> None:
-        """Carry a job out from where it stands."""
+        """Carry a job out, from its current step."""
         if job.step == 0:
-            # First of all: from here on neither old tokens nor senders reach the user.
+            # First step: from now on neither old tokens nor senders reach the user.
             since = await self._revocations.revoke(job.user_id, None)
             await end_pushes(self._publisher, job.user_id, since)
             await self._directory.erase(job.user_id)

@@ -1,4 +1,4 @@
-"""The lines of an import: one JSON object each, checked by the rules that the same thing has elsewhere."""
+"""The lines of an import: one JSON object each, checked by the same rules as in the rest of the API."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -40,7 +40,7 @@ class UserLine(msgspec.Struct, tag="user", tag_field="kind", rename="camel"):
 
 
 class FollowLine(msgspec.Struct, tag="follow", tag_field="kind", rename="camel"):
-    """An edge of the follow graph."""
+    """A follow."""
 
     follower: str
     followee: str
@@ -63,7 +63,7 @@ class ConversationLine(msgspec.Struct, tag="conversation", tag_field="kind", ren
 
     @property
     def created_at_ms(self) -> int:
-        """When it was made, Unix ms."""
+        """Return when it was created, Unix ms."""
         return _unix_ms(self.created_at)
 
 
@@ -89,7 +89,7 @@ class MessageLine(msgspec.Struct, tag="message", tag_field="kind", rename="camel
                 raise ValueError("senderId is none of userIds")
 
     def message(self, media_hosts: MediaHosts) -> ImportedMessage:
-        """For messaging. Raises msgspec.ValidationError or ValueError that says what is wrong."""
+        """Return the message for messaging. Raises msgspec.ValidationError or ValueError with a text that says what is wrong."""
         kind = "text" if self.type == SYSTEM_MESSAGE else self.type
         given = {"conversationId": _ANY_CONVERSATION, "type": kind, "content": self.content, "tempId": self.temp_id}
         payload = msgspec.convert({**given, "metadata": self.metadata}, MessageSendPayload) if not self.media else None

@@ -1,4 +1,4 @@
-"""Import: NDJSON, read as a stream, so that its length costs no memory."""
+"""Import of NDJSON, which is read as a stream, so that memory doesn't depend on its length."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,14 +15,14 @@ CONTENT_TYPE = "application/x-ndjson"
 
 
 class FailedLine(BaseModel):
-    """A line that couldn't be imported; counted from 1."""
+    """A line that couldn't be imported. Lines are counted from 1."""
 
     line: int
     error: str
 
 
 class ImportResult(BaseModel):
-    """How many lines were new, were there already, and failed; of these up to 1,000 are described."""
+    """How many lines were new, existed already, and failed. Up to 1,000 failed lines are described."""
 
     imported: int
     skipped: int
@@ -31,7 +31,7 @@ class ImportResult(BaseModel):
 
 
 class ImportRoutes:
-    """What the path needs."""
+    """The path of the import."""
 
     def __init__(self, importer: Importer) -> None:
         self._importer = importer
@@ -44,7 +44,10 @@ class ImportRoutes:
         return router
 
     async def import_lines(self, _caller: CallingService, request: Request) -> ImportResult:
-        """Import users, follows, conversations and messages, a JSON object a line. Repeating it, or some of it, does no harm."""
+        """Import users, follows, conversations and messages, one JSON object a line.
+
+        Repeating all or a part of it is harmless.
+        """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != CONTENT_TYPE:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"Content-Type must be {CONTENT_TYPE}")
@@ -65,7 +68,7 @@ class ImportRoutes:
 
 
 async def lines_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
-    """The lines of a stream, without their ends; None for one that is too long, of which nothing is kept."""
+    """Yield the lines of a stream, without line ends; None for a line that is too long, which isn't kept in memory."""
     rest, skipping = b"", False
     async for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

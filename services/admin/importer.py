@@ -1,4 +1,4 @@
-"""Imports lines in batches: neighbours of one kind go to their owner together."""
+"""Imports lines in batches: consecutive lines of one kind go to the service that owns them together."""
 
 import time
 from collections.abc import Sequence
@@ -25,18 +25,21 @@ from shared.protocol.topology import MESSAGING_REQUESTS, PRESENCE_REQUESTS
 from shared.requests import Requester
 
 BATCH_LINES: Final = 2_000
-"""Each batch is a commit: larger ones cost the disk less, and hold their conversations for longer, 0.4 s here."""
+"""Lines of one batch, which is one commit.
+
+Larger ones cost fewer writes, but lock their conversations for longer (0.4 s here).
+"""
 BATCH_BYTES: Final = 1024 * 1024
 BATCH_SECONDS: Final = 30
 MOST_FAILURES: Final = 1_000
-"""Failed lines that an answer describes; of more it says how many there were."""
+"""Most failed lines that an answer describes. It always has their number."""
 
 L = TypeVar("L", UserLine, FollowLine, ConversationLine, MessageLine)
 
 
 @dataclass(slots=True)
 class Result:
-    """What became of the lines so far. `failed`: number of the line (from 1) and what is wrong with it."""
+    """The result of the lines so far. `failed`: number of the line (from 1) and what is wrong with it."""
 
     imported: int = 0
     skipped: int = 0
@@ -44,19 +47,19 @@ class Result:
     failed: list[dict[str, Any]] = field(default_factory=list)
 
     def fail(self, line: int, error: str) -> None:
-        """A line fails alone."""
+        """Record that a line failed."""
         self.failures += 1
         if len(self.failed) < MOST_FAILURES:
             self.failed.append({"line": line, "error": error})
 
     def count(self, new: Sequence[bool]) -> None:
-        """Lines that are there now; those that were there before are skipped."""
+        """Count stored lines; those that existed before count as skipped."""
         self.imported += sum(new)
         self.skipped += len(new) - sum(new)
 
 
 class Batch:
-    """Lines that wait to be carried out together, all of one kind."""
+    """Lines of one kind that are carried out together."""
 
     def __init__(self) -> None:
         self.kind: type[Any] | None = None
@@ -64,7 +67,7 @@ class Batch:
         self.size = 0
 
     def takes(self, line: Line) -> bool:
-        """True when the line can be one of this batch."""
+        """Return True when the line fits into this batch."""
         most = limits.MAX_FOLLOW_CHANGES if isinstance(line, FollowLine) else BATCH_LINES
         room = len(self.lines) < most and self.size < BATCH_BYTES
         return room and self.kind in {None, type(line)}
@@ -77,7 +80,7 @@ class Batch:
 
 
 class Importer:
-    """Carries out lines in order. Every method raises ProtocolError (unavailable) when an owner doesn't answer."""
+    """Carries out lines in order. Every method raises ProtocolError (unavailable) when an owning service doesn't answer."""
 
     def __init__(self, directory: Directory, requester: Requester, media_hosts: MediaHosts) -> None:
         self._media_hosts = media_hosts
@@ -98,7 +101,7 @@ class Importer:
         return batch
 
     async def run(self, batch: Batch, result: Result) -> None:
-        """Carry a batch out. When its owner refuses it, its lines are carried out one by one."""
+        """Carry a batch out. When the owning service refuses it, its lines are carried out one by one."""
         if not batch.lines:
             return
         try:
@@ -164,7 +167,7 @@ class Importer:
         result.count([line.id not in before for line in lines])
 
     async def _known(self, lines: Sequence[tuple[int, Any]], result: Result) -> list[tuple[int, Any]]:
-        """Those whose users are known; the others fail."""
+        """Return the lines whose users exist; the others fail."""
         users = {user for _, line in lines for user in _users_of(line)}
         known = await self._directory.known(users)
         found = []

@@ -1,4 +1,4 @@
-"""Jobs that outlive a crash: what is to be erased, how far it has come, and which replica works on it."""
+"""Jobs that survive a crash: what to erase, the progress, and the replica that works on it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from uuid import uuid4
 from shared.postgres import Pool
 
 OWNED_SECONDS: Final = 20.0
-"""A replica that is killed gives its job up after this time."""
+"""The job of a killed replica is free for others after this time."""
 _COLUMNS: Final = "id::text, user_id::text, kind, step, page, created_at, finished_at"
 _ADD: Final = f"""
     INSERT INTO admin.jobs (id, user_id, kind) VALUES ($1::uuid, $2::uuid, $3) RETURNING {_COLUMNS}
@@ -38,7 +38,7 @@ _FINISH: Final = "UPDATE admin.jobs SET finished_at = now() WHERE id = $1::uuid"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job. `step` and `page`: where it goes on."""
+    """A job. `step` and `page`: where it continues."""
 
     id: str
     user_id: str
@@ -50,14 +50,14 @@ class Job:
 
 
 class Jobs:
-    """The table. Every method raises what asyncpg raises."""
+    """The table of jobs. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool, owner: str) -> None:
         self._pool = pool
         self._owner = owner
 
     async def add(self, user_id: str, kind: str) -> Job:
-        """A new job of this kind about the user, unless one is open: then that one."""
+        """Add a job of this kind about the user, or return the open one."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('admin.jobs:' || $1, 0))", user_id)
             row = await connection.fetchrow(_OPEN, user_id, kind)
@@ -66,24 +66,24 @@ class Jobs:
         return Job(*row)
 
     async def newest(self, user_id: str, kind: str) -> Job | None:
-        """The last job of this kind about the user."""
+        """Return the last job of this kind about the user."""
         row = await self._pool.fetchrow(_NEWEST, user_id, kind)
         return None if row is None else Job(*row)
 
     async def find(self, job_id: str) -> Job | None:
-        """The job of this id."""
+        """Return the job of this id."""
         row = await self._pool.fetchrow(_FIND, job_id)
         return None if row is None else Job(*row)
 
     async def claim(self) -> Job | None:
-        """The oldest open job that nobody works on; it is this replica's for a while."""
+        """Claim the oldest open job that no replica works on. It belongs to this replica for a limited time."""
         row = await self._pool.fetchrow(_CLAIM, self._owner, OWNED_SECONDS)
         return None if row is None else Job(*row)
 
     async def advance(self, job: Job, step: int, page: str) -> None:
-        """The job has come so far."""
+        """Store the progress of a job."""
         await self._pool.execute(_ADVANCE, job.id, self._owner, step, page, OWNED_SECONDS)
 
     async def finish(self, job: Job) -> None:
-        """The job is done."""
+        """Store that the job is done."""
         await self._pool.execute(_FINISH, job.id)

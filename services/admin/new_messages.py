@@ -1,4 +1,4 @@
-"""What the platform sends, checked by the rules of `message.send`, as a command for messaging."""
+"""Turns messages from the platform into commands for messaging, after checking them by the rules of `message.send`."""
 
 import hashlib
 from typing import Final
@@ -17,13 +17,13 @@ from shared.protocol.relay import SYSTEM_USER, SendMessage
 from shared.protocol.stored_event import size_fault
 
 _CHECKED_AS: Final = "text"
-"""A system message obeys the rules of a text."""
+"""The type whose rules apply to system messages."""
 
 
 def command_of(
     conversation_id: str, body: NewMessage, idempotency_key: str | None, media_hosts: MediaHosts
 ) -> SendMessage:
-    """The command that a body asks for. Raises ProtocolError (validation_error) that says what is wrong."""
+    """Return the command for a body. Raises ProtocolError (validation_error) with a text that says what is wrong."""
     if (body.senderId is None) != (body.type == SYSTEM_MESSAGE):
         raise _invalid(f"senderId must be null exactly when type is {SYSTEM_MESSAGE}")
     given = body.model_dump(exclude={"senderId"}, exclude_none=True)
@@ -56,7 +56,7 @@ def command_of(
 
 
 def _temp_id(idempotency_key: str | None) -> str:
-    """The `Idempotency-Key` as a `tempId`: itself, or a hash of one that is too long; without one, something new."""
+    """Return an `Idempotency-Key` as a `tempId`: unchanged, or a hash when it is too long. Without one, return a random value."""
     if not idempotency_key:
         return f"admin-{uuid4()}"
     if len(idempotency_key) <= limits.MAX_TEMP_ID_CHARACTERS:

@@ -1,4 +1,4 @@
-"""What a person may ask of the platform: to be erased, and to get their data."""
+"""Privacy: erasure of a user, and export of a user's data."""
 
 # ruff: noqa: N815 - camel case is the contract's
 
@@ -39,7 +39,7 @@ class JobBody(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        """From the store."""
+        """Return the body of a job."""
         done = job.finished_at is not None
         return cls(
             id=job.id,
@@ -52,7 +52,7 @@ class JobBody(BaseModel):
 
 
 class PrivacyRoutes:
-    """What the paths need."""
+    """The paths of erasure and export."""
 
     def __init__(self, directory: Directory, jobs: Jobs, requester: Requester) -> None:
         self._directory = directory
@@ -68,7 +68,7 @@ class PrivacyRoutes:
         return router
 
     async def erase(self, _caller: CallingService, user_id: UuidText, response: Response) -> JobBody:
-        """Erase a user everywhere, in the background: the answer is the job, which no crash ends. Repeating it is no error."""
+        """Erase a user everywhere, in the background. The answer is the job, which survives crashes. Repeating it is no error."""
         if user_id in await self._directory.known([user_id]):
             job = await self._jobs.add(user_id, ERASE)
         else:
@@ -80,14 +80,14 @@ class PrivacyRoutes:
         return JobBody.of(job)
 
     async def job(self, _caller: CallingService, job_id: UuidText) -> JobBody:
-        """How far a job has come."""
+        """Return the state of a job."""
         job = await self._jobs.find(job_id)
         if job is None:
             raise ProtocolError(ErrorCode.NOT_FOUND)
         return JobBody.of(job)
 
     async def export(self, _caller: CallingService, user_id: UuidText) -> StreamingResponse:
-        """Everything about a user, a JSON object a line; the last line is `{"kind": "end"}` when nothing is missing."""
+        """Export everything about a user, one JSON object a line. The last line is `{"kind": "end"}` when nothing is missing."""
         profile = await self._directory.find(user_id)
         if profile is None:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND, f"No user has the id {user_id}")
@@ -111,7 +111,7 @@ class PrivacyRoutes:
                         yield line.encode() + b"\n"
                     page = found.next_page or None
         except ProtocolError as error:
-            # The answer has begun: that it is not whole can only be said in it.
+            # The answer has begun, so only its content can tell that it isn't complete.
             log.error("export.cut_off", user_id=profile.user_id, error=str(error))
             yield json_encoder.encode({"kind": "error", "message": error.event.error.message}) + b"\n"
             return

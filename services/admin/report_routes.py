@@ -1,4 +1,4 @@
-"""What users reported."""
+"""Reports of users."""
 
 # ruff: noqa: N815 - camel case is the contract's
 
@@ -23,7 +23,7 @@ State = Literal["open", "reviewing", "resolved", "dismissed"]
 
 
 class ReportsQuery(PageQuery):
-    """Which reports."""
+    """Which reports to return."""
 
     state: State | None = None
 
@@ -35,7 +35,7 @@ class StateChange(BaseModel):
 
 
 class ReportBody(BaseModel):
-    """A report, with its messages as they were when it was made."""
+    """A report, with its messages as they were when it was created."""
 
     id: IdText
     conversationId: IdText
@@ -49,7 +49,7 @@ class ReportBody(BaseModel):
 
 
 class ReportRoutes:
-    """What the paths need."""
+    """The paths of reports."""
 
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
@@ -62,7 +62,7 @@ class ReportRoutes:
         return router
 
     async def page(self, _caller: CallingService, query: Annotated[ReportsQuery, Query()]) -> Page[ReportBody]:
-        """Reports, newest first, of one state or of all."""
+        """Return reports, newest first, of one state or of all."""
         position = "" if query.page is None else _position_of(query.page)
         asked = ListReports(query.state or "", position, query.limit)
         found = await self._requester.ask(MESSAGING_REQUESTS, asked, ReportList)
@@ -70,7 +70,7 @@ class ReportRoutes:
         return Page(items=[_body(report) for report in found.reports], nextPage=next_page)
 
     async def change(self, _caller: CallingService, report_id: UuidText, body: StateChange) -> ReportBody:
-        """Say how far the report has come."""
+        """Change the state of a report."""
         asked = SetReportState(report_id, body.state)
         found = await self._requester.ask(MESSAGING_REQUESTS, asked, ReportList)
         return _body(found.reports[0])

@@ -14,7 +14,7 @@ LARGER_BODIES: dict[str, int | None] = {
     f"{PREFIX}/follows": limits.MAX_FOLLOWS_BODY_BYTES,
     f"{PREFIX}/import": None,
 }
-"""Path → how large its body may be, where that is more than usual; None: it is read as a stream."""
+"""Path → largest body in bytes, where that is more than the default; None: it is read as a stream."""
 
 
 def create_router(
@@ -24,7 +24,7 @@ def create_router(
     imports: ImportRoutes,
     privacy: PrivacyRoutes,
 ) -> APIRouter:
-    """All paths in one."""
+    """Return a router with all paths."""
     router = APIRouter(prefix=PREFIX, tags=["admin"])
     router.include_router(users.router())
     router.include_router(conversations.router())

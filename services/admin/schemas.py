@@ -1,4 +1,4 @@
-"""What the server API takes and gives. The names are the contract's."""
+"""Bodies of the server API's requests and responses. The names are those of the protocol."""
 
 # ruff: noqa: N815 - camel case is the contract's
 
@@ -33,14 +33,14 @@ class UserProfile(BaseModel):
 
     @classmethod
     def of(cls, profile: Profile) -> Self:
-        """From the directory."""
+        """Return the body of a profile."""
         return cls(
             id=profile.user_id, username=profile.username, displayName=profile.display_name, avatar=profile.avatar
         )
 
 
 class FollowBody(BaseModel):
-    """An edge of the platform's graph: it is to be (`follows` true), or not to be."""
+    """A follow to store (`follows` true) or to delete (false)."""
 
     follower: UuidText
     followee: UuidText
@@ -48,7 +48,7 @@ class FollowBody(BaseModel):
 
 
 class FollowsResult(BaseModel):
-    """How many changes were applied: all."""
+    """How many changes were applied, which is all of them."""
 
     applied: int
 
@@ -90,7 +90,7 @@ class NewMessage(BaseModel):
 
 
 class MessageBody(BaseModel):
-    """A stored message. `senderId` is null for one of the system."""
+    """A stored message. `senderId` is null for system messages."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -104,7 +104,7 @@ class MessageBody(BaseModel):
 
 
 class HistoryQuery(PageQuery):
-    """Which messages: behind `afterSeq`, before `beforeSeq`, or the newest; a page goes on in the same direction."""
+    """Which messages: after `afterSeq`, before `beforeSeq`, or the newest. The next page continues in the same direction."""
 
     afterSeq: int | None = Field(None, ge=0, le=limits.MAX_SAFE_INTEGER)
     beforeSeq: int | None = Field(None, ge=1, le=limits.MAX_SAFE_INTEGER)

@@ -6,7 +6,7 @@ from shared.media_hosts import MediaHostSettings
 
 
 class AdminSettings(MediaHostSettings):
-    """What admin reads from the environment."""
+    """The settings of admin."""
 
     admin_jwks_url: AnyUrl | None = Field(
         None, description="Key set of service tokens. Unset: the keys that users' tokens are checked with."

@@ -23,7 +23,7 @@ FollowList = Annotated[list[FollowBody], Body(max_length=limits.MAX_FOLLOW_CHANG
 
 
 class UserRoutes:
-    """What the paths need."""
+    """The paths of users and follows."""
 
     def __init__(
         self, directory: Directory, revocations: Revocations, publisher: Publisher, requester: Requester
@@ -44,25 +44,25 @@ class UserRoutes:
         return router
 
     async def put(self, _caller: CallingService, user_id: UuidText, body: UserBody) -> UserProfile:
-        """Make or change a user, as a token with these claims would; a name that somebody else has moves to this user."""
+        """Create or change a user, as a token with these claims would. A username of another user moves to this one."""
         now = time.time()
         claims = Principal(
             user_id, expires_at=now, issued_at=now, username=body.username, name=body.displayName, picture=body.avatar
         )
         await self._directory.ensure(claims)
-        # The user may have changed its profile since it last had these claims.
+        # The user may have changed the profile since it last had these claims.
         profile = await self._directory.update(
             user_id, display_name=body.displayName, avatar=body.avatar, clear_avatar=body.avatar is None
         )
         return UserProfile.of(profile)
 
     async def revoke(self, _caller: CallingService, user_id: UuidText) -> None:
-        """Refuse the user's present tokens for ever, everywhere, and close the connections made with them."""
+        """Refuse all current tokens of the user permanently, in all services, and close their connections."""
         since = await self._revocations.revoke(user_id, None)
         await end_pushes(self._publisher, user_id, since)
 
     async def set_follows(self, _caller: CallingService, request: Request, body: FollowList) -> FollowsResult:
-        """Change the graph. Answered when live presence follows it; the same again changes nothing."""
+        """Change the follow graph. The answer is sent when live presence shows the change. Repeating it changes nothing."""
         users = {user for change in body for user in (change.follower, change.followee)}
         call_of(request).concern(users)
         if any(change.follower == change.followee for change in body):

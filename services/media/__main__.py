@@ -1,4 +1,4 @@
-"""`python -m services.media`."""
+"""Entry point of `python -m services.media`."""
 
 from services.media.app import main
 from shared.lifecycle import run

@@ -1,4 +1,4 @@
-"""The media process, put together; start and stop read in order."""
+"""The composition root of media: builds its parts, and starts and stops them in order."""
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -40,7 +40,7 @@ from shared.uploads.signing import MEDIA_PATH
 
 
 class Media:
-    """Everything between clients and the store, put together; nothing runs before `start`."""
+    """One replica of media, with all its parts. Nothing runs before `start`."""
 
     def __init__(self, settings: MediaSettings, pool: Pool, partitions: Partitions, signer: UploadSigner) -> None:
         self._settings = settings
@@ -84,7 +84,7 @@ class Media:
         return http_server(self.app, self._settings, StreamHttpProtocol)
 
     async def drain(self) -> None:
-        """Become unready; the server finishes the requests under way."""
+        """Report not ready; the server finishes the requests under way."""
         self._stopping = True
 
     async def aclose(self) -> None:
@@ -144,6 +144,6 @@ async def main() -> int:
     settings = read_settings(MediaSettings, "media")
     stand_back(settings.upload_niceness)
     signer = settings.signer()
-    assert signer is not None  # the settings have checked it
+    assert signer is not None  # The settings have checked it.
     async with database(settings) as pool, redis_partitions(settings) as partitions:
         return await serve(Media(settings, pool, partitions, signer))

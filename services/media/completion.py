@@ -1,7 +1,7 @@
-"""`complete`: the bytes are there; look at them, keep what is to be served, and describe it. Repeated, it answers the same.
+"""`complete`: inspects the bytes of an upload, stores the result, and describes it. A repeated call gets the same answer.
 
-The row says at each moment what is true: a process that dies in between leaves an upload in `processing`, which the next
-`complete` takes over when the time of the first one is up.
+The row always has the true state: when a process dies, the upload stays in `processing`, and the next `complete` takes it over as
+soon as the first one's time is up.
 """
 
 import asyncio
@@ -29,18 +29,18 @@ from shared.uploads.signing import FILE, THUMBNAIL, object_name
 log = structlog.get_logger(__name__)
 
 PROCESSING_SECONDS: Final = 120
-"""How long one upload may be under way here, whatever it waits for."""
+"""How long one upload may be processed here, including all waits."""
 LEASE_SECONDS: Final = PROCESSING_SECONDS + 30
 MAX_WAITING: Final = 200
 """Completions that wait for their turn on one replica."""
 ELSEWHERE_SECONDS: Final = 15
-"""How long a repeated `complete` waits for the first one."""
+"""How long a repeated `complete` waits for one that is under way elsewhere."""
 POLL_SECONDS: Final = 0.25
 TEMPORARY_PREFIX: Final = "chat-upload-"
 
 
 class Rules(NamedTuple):
-    """What is taken: MIME types, and pixels of one picture."""
+    """What is accepted: MIME types, and the most pixels of one picture."""
 
     types: frozenset[str]
     max_pixels: int
@@ -61,7 +61,10 @@ class Completion:
         self._waiting = 0
 
     async def complete(self, user_id: str, upload_id: str) -> str:
-        """The JSON of the user's upload, with its objects' names for URLs. Raises ProtocolError, Refused, STORE_ERRORS."""
+        """Complete the user's upload.
+
+        Returns its JSON, with object names for URLs. Raises ProtocolError, Refused, STORE_ERRORS.
+        """
         with metrics.COMPLETION_SECONDS.time(), span("media.complete", "consumer") as traced:
             name_ids(traced, upload_ids=(upload_id,), user_ids=(user_id,))
             async with self._slot():
@@ -82,7 +85,7 @@ class Completion:
             self._waiting -= 1
 
     async def _standing(self, user_id: str, upload_id: str) -> str:
-        """What became of an upload that isn't to be processed now; waits a while for whoever processes it."""
+        """Return the outcome of an upload that must not be processed now. When another replica processes it, wait for that."""
         deadline = asyncio.get_running_loop().time() + ELSEWHERE_SECONDS
         while True:
             upload = await self._uploads.find(upload_id)
@@ -105,7 +108,7 @@ class Completion:
             await self._forget(upload.id)
             raise
         except BaseException:
-            # Also when we are cancelled: whoever comes next needn't wait for the end of our time.
+            # Also on cancellation, so that the next `complete` needn't wait until our time is up.
             with suppress(Exception):
                 await asyncio.shield(self._uploads.give_back(upload.id))
             raise
@@ -130,14 +133,17 @@ class Completion:
         return json_encoder.encode(_description(upload, found, size)).decode()
 
     async def _take(self, upload: Upload) -> str:
-        """The object with the upload's bytes, where its client can't change it any more. Raises when there is none."""
+        """Move the upload's bytes to an object that the client can't change, and return its name.
+
+        Raises when there are no bytes.
+        """
         source, served = (object_of(object_name(upload.id, name)) for name in (SOURCE, FILE))
         name = incoming(upload.id)
         size = await self._storage.find_size(name)
         if size is not None:
             await self._storage.move(name, source)
         else:
-            # Whoever began before us may have come so far, or so far.
+            # An earlier attempt may have moved the object already, or not.
             size = await self._storage.find_size(source)
             if size is None:
                 source, size = served, await self._storage.find_size(served)
@@ -148,7 +154,7 @@ class Completion:
         return source
 
     async def _keep(self, upload: Upload, source: str, found: Inspected) -> int:
-        """Put what is served into its place; returns its size in bytes."""
+        """Store the object that will be served, and return its size in bytes."""
         served = object_of(object_name(upload.id, FILE))
         if found.thumbnail is not None:
             await self._storage.write_file(object_of(object_name(upload.id, THUMBNAIL)), found.thumbnail)
@@ -162,7 +168,7 @@ class Completion:
         return found.result.stat().st_size
 
     async def _forget(self, upload_id: str) -> None:
-        """Delete the objects of an upload that nobody may have. What fails is left to the sweep."""
+        """Delete the objects of a rejected upload. When that fails, the sweep does it."""
         try:
             await self._storage.delete_all_of(upload_id)
         except STORE_ERRORS as error:
@@ -170,7 +176,7 @@ class Completion:
 
 
 def outcome_of(upload: Upload) -> str:
-    """The JSON of an upload that its user asks for. Raises ProtocolError or Refused when there is none."""
+    """Return the JSON of a completed upload. Raises ProtocolError or Refused when there is none."""
     if upload.state in {State.READY, State.USED} and upload.media is not None:
         return upload.media
     if upload.state is State.REJECTED:
@@ -181,7 +187,7 @@ def outcome_of(upload: Upload) -> str:
 
 
 def not_ready() -> ProtocolError:
-    """`upload_not_ready`, to be tried again in a second."""
+    """Return the error `upload_not_ready`, with a retry after one second."""
     return ProtocolError(ErrorCode.UPLOAD_NOT_READY, retry_after=1)
 
 

@@ -1,4 +1,4 @@
-"""What clients ask of media: reserve an upload, complete it, look at it."""
+"""Handles clients' requests: reserve an upload, complete it, show it."""
 
 from datetime import UTC
 from typing import Any, Final
@@ -24,7 +24,7 @@ _attachment: Final = msgspec.json.Decoder(Attachment)
 
 
 class Handlers:
-    """The stores that requests go to."""
+    """Carries out requests about uploads."""
 
     def __init__(
         self, settings: MediaSettings, uploads: Uploads, storage: Storage, completion: Completion, signer: UploadSigner
@@ -66,11 +66,14 @@ class Handlers:
         return UploadReservation(uploadId=upload_id, url=url, headers=headers, expiresAt=instant(until.astimezone(UTC)))
 
     async def complete(self, user_id: str, upload_id: str) -> dict[str, Any]:
-        """Have the bytes looked at. Raises ProtocolError, Refused, and what the store raises."""
+        """Complete an upload. Raises ProtocolError, Refused, and what the store raises."""
         return self._signed(await self._completion.complete(user_id, upload_id))
 
     async def show(self, user_id: str, upload_id: str) -> dict[str, Any]:
-        """The upload with fresh URLs: to its user, and to the conversation once it is in a message. Raises ProtocolError."""
+        """Return the upload with newly signed URLs: to its user, and to both participants once it is in a message.
+
+        Raises ProtocolError.
+        """
         upload = await self._uploads.find(upload_id)
         if upload is not None and upload.user_id == user_id and upload.state is not State.REJECTED:
             return self._signed(outcome_of(upload))

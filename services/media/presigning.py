@@ -1,8 +1,8 @@
-"""URLs of a bucket that take the bytes of one upload by PUT.
+"""Presigned URLs of a bucket, to which a client sends one upload by PUT.
 
-S3's are bound to the size that was announced: `Content-Length` is among the signed headers (AWS Signature Version 4, query
-parameters), so a body of another size is refused by S3 itself. Those that obstore signs for GCS and Azure can't be bound:
-there `complete` refuses another size, and the sweep deletes what is larger while nobody completes it.
+A URL for S3 is valid only for the announced size: `Content-Length` is a signed header (AWS Signature Version 4, query
+parameters), so S3 itself refuses a body of another size. URLs that obstore signs for GCS and Azure can't have that: there
+`complete` refuses another size, and the sweep deletes larger objects.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _TOKEN: Final = ("session_token", "token", "aws_session_token", "aws_token")
 
 
 class Presigner:
-    """Signs URLs of `store`. `options`: those that the store was opened with."""
+    """Signs URLs of `store`. `options`: the options of the store."""
 
     def __init__(self, store: Any, options: Mapping[str, str]) -> None:
         self._store = store
@@ -33,15 +33,15 @@ class Presigner:
         self._credentials: Any = None
 
     async def sign(self, name: str, size: int, seconds: float) -> str:
-        """A URL for the object `name` of `size` bytes, good for `seconds`. Raises obstore's BaseError."""
+        """Return a URL for the object `name` of `size` bytes, valid for `seconds`. Raises obstore's BaseError."""
         url = str(await obstore.sign_async(self._store, "PUT", name, timedelta(seconds=seconds)))
         if not isinstance(self._store, S3Store):
             return url
-        # Credentials of a pod's identity are fetched anew before they end, over the network.
+        # Credentials of a pod's identity are fetched over the network again before they expire.
         return await asyncio.to_thread(self._bind, url, size, round(seconds))
 
     def _bind(self, url: str, size: int, seconds: int) -> str:
-        """The same URL, signed anew together with the length of the body."""
+        """Return the same URL, signed again together with the length of the body."""
         base, _, query = url.partition("?")
         region = parse_qs(query)["X-Amz-Credential"][0].split("/")[2]
         request = AWSRequest("PUT", base, headers={"Content-Length": str(size), "Host": urlsplit(url).netloc})

@@ -1,4 +1,4 @@
-"""Byte ranges of a request (RFC 9110, section 14): one range is served, of several the whole."""
+"""Byte ranges of a request (RFC 9110, section 14). One range is served; for several, the whole object is."""
 
 import re
 from typing import Final, NamedTuple
@@ -7,7 +7,7 @@ _RANGE: Final = re.compile(r"^bytes=(\d{0,15})-(\d{0,15})$")
 
 
 class Span(NamedTuple):
-    """Bytes from `start` up to `end`, without it."""
+    """Bytes from `start` (inclusive) to `end` (exclusive)."""
 
     start: int
     end: int
@@ -18,9 +18,9 @@ class Unsatisfiable(Exception):
 
 
 def span_of(header: str | None, size: int) -> Span | None:
-    """The one range that a `Range` header asks for of `size` bytes, or None for the whole.
+    """Return the single range that a `Range` header asks for of `size` bytes, or None for everything.
 
-    What isn't understood is ignored, as the RFC has it. Raises Unsatisfiable.
+    Invalid headers are ignored, as the RFC requires. Raises Unsatisfiable.
     """
     match = None if header is None else _RANGE.match(header.replace(" ", ""))
     if match is None or match.groups() == ("", ""):

@@ -1,4 +1,4 @@
-"""Takes the bytes of an upload from its client, where they don't go to a bucket directly."""
+"""Receives the bytes of an upload from its client, when they don't go directly to a bucket."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ from services.media.uploads import State, Upload, Uploads
 from shared.protocol.errors import ErrorCode, ProtocolError
 
 IDLE_SECONDS: Final = 30
-"""A transfer whose next bytes don't come for so long is over."""
+"""A transfer ends when no bytes come for this long."""
 TOTAL_SECONDS: Final = 3600
 
 
 class Receiver:
-    """Writes what clients send into the store."""
+    """Writes clients' bytes to the store."""
 
     def __init__(self, uploads: Uploads, storage: Storage, transfers: Transfers) -> None:
         self._uploads = uploads
@@ -27,7 +27,7 @@ class Receiver:
         self._transfers = transfers
 
     async def receive(self, upload_id: str, request: Request) -> None:
-        """Store the body of `request`. Raises ProtocolError and HTTPException; then nothing of it stays."""
+        """Store the body of `request`. Raises ProtocolError and HTTPException; then nothing of it is kept."""
         upload = await self._open(upload_id)
         _check_announced(upload, request.headers.get("content-length"))
         with self._transfers.one("in"):
@@ -42,7 +42,7 @@ class Receiver:
         try:
             await self._open(upload_id)
         except (ProtocolError, HTTPException):
-            # It was completed or given up while the bytes came: they belong to nobody.
+            # The upload was completed or released while the bytes came, so nobody needs them.
             await self._storage.delete([incoming(upload_id)])
             raise
 
@@ -64,7 +64,7 @@ def _check_announced(upload: Upload, length: str | None) -> None:
 
 
 async def _exactly(size: int, request: Request) -> AsyncIterator[bytes]:
-    """The body's bytes. Raises HTTPException when they are not exactly `size`, TimeoutError when they stop coming."""
+    """Yield the body's bytes. Raises HTTPException when there aren't exactly `size`, TimeoutError when they stop coming."""
     loop, seen = asyncio.get_running_loop(), 0
     end = loop.time() + TOTAL_SECONDS
     stream = aiter(request.stream())

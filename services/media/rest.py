@@ -20,7 +20,7 @@ EXPIRED = "This URL is not valid, or its time is over; GET /chat/uploads/{upload
 
 
 class Endpoints:
-    """Media's paths."""
+    """The paths of media."""
 
     def __init__(self, handlers: Handlers, receiver: Receiver, serving: Serving, signer: UploadSigner) -> None:
         self._handlers = handlers
@@ -29,7 +29,7 @@ class Endpoints:
         self._signer = signer
 
     def router(self) -> APIRouter:
-        """The calls of the contract, with their documentation."""
+        """Return the paths of the protocol, with their documentation."""
         router = APIRouter(prefix="/chat/uploads", tags=["media"])
         options: dict[str, Any] = {"response_model_exclude_none": True}
         router.add_api_route("", self.reserve, methods=["POST"], status_code=201)
@@ -38,7 +38,7 @@ class Endpoints:
         return router
 
     def bytes_router(self) -> APIRouter:
-        """Where signed URLs lead. Clients get these URLs whole, so the path is no part of the contract."""
+        """Return the paths of signed URLs. Clients get complete URLs, so these paths aren't part of the protocol."""
         router = APIRouter(prefix=MEDIA_PATH, include_in_schema=False)
         router.add_api_route("/{upload_id}/{variant}", self.read, methods=["GET", "HEAD"], response_model=None)
         router.add_api_route("/{upload_id}/file", self.write, methods=["PUT"], status_code=204)
@@ -49,22 +49,22 @@ class Endpoints:
         return await self._handlers.reserve(user.user_id, body)
 
     async def complete(self, user: CurrentUser, upload_id: UploadId) -> MediaAnswer:
-        """All bytes are sent: have them checked. Repeated, it is answered again."""
+        """Complete an upload after all bytes were sent: they are checked. A repeated call gets the same answer."""
         return MediaAnswer.of(await self._handlers.complete(user.user_id, upload_id))
 
     async def show(self, user: CurrentUser, upload_id: UploadId) -> MediaAnswer:
-        """An upload with fresh URLs."""
+        """Return an upload with newly signed URLs."""
         return MediaAnswer.of(await self._handlers.show(user.user_id, upload_id))
 
     async def read(
         self, request: Request, upload_id: UploadId, variant: Variant, expires: str = "", signature: str = ""
     ) -> Response:
-        """The bytes of an upload or its thumbnail."""
+        """Return the bytes of an upload or its thumbnail."""
         self._check("GET", object_name(upload_id, variant), expires, signature)
         return await self._serving.serve(upload_id, variant, request)
 
     async def write(self, request: Request, upload_id: UploadId, expires: str = "", signature: str = "") -> None:
-        """Take the bytes of an upload."""
+        """Receive the bytes of an upload."""
         self._check("PUT", object_name(upload_id, FILE), expires, signature)
         await self._receiver.receive(upload_id, request)
 

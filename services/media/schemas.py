@@ -14,7 +14,7 @@ _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066
 
 
 def _file_name(text: str) -> str:
-    """The last part of a path, without characters that change how it looks."""
+    """Return the last part of a path, without characters that change the direction of text."""
     last = text.replace("\\", "/").rpartition("/")[2]
     name = "".join(c for c in last if (c.isprintable() or c == "\u200d") and c not in _BIDI).strip()
     if not name or name.strip(".") == "":
@@ -29,7 +29,7 @@ MimeType = Annotated[
 
 
 class UploadBody(BaseModel):
-    """What is to be uploaded, and for which conversation."""
+    """The file to upload, and its conversation."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -61,7 +61,7 @@ class UploadReservation(BaseModel):
 
 
 class UploadedMedia(BaseModel):
-    """An upload that is ready: its description as messages carry it. URLs are signed for 7 days."""
+    """A ready upload, in the shape of a message's attachment. URLs are signed for 7 days."""
 
     uploadId: IdText  # noqa: N815
     url: str
@@ -83,5 +83,5 @@ class MediaAnswer(BaseModel):
 
     @classmethod
     def of(cls, attachment: dict[str, Any]) -> "MediaAnswer":
-        """From an attachment with signed URLs, as the wire has it."""
+        """Return the body of an attachment with signed URLs."""
         return cls(media=UploadedMedia(**attachment))

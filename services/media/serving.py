@@ -1,4 +1,4 @@
-"""Gives the bytes of an upload to whoever has a signed URL, with headers under which a hostile file can do nothing."""
+"""Serves the bytes of an upload to clients with a signed URL, with headers that make hostile files harmless."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -25,11 +25,11 @@ SAFE_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Referrer-Policy": "no-referrer",
     "Accept-Ranges": "bytes",
-    # The URL is the key: what it names never changes, and no shared cache may keep it.
+    # The content of a URL never changes. The URL is secret, so shared caches must not store the response.
     "Cache-Control": f"private, max-age={limits.UPLOAD_URL_SECONDS}, immutable",
 }
 _INLINE: Final = frozenset({"image", "video", "audio"})
-"""What a page shows; anything else is saved."""
+"""Kinds that browsers show; others are downloaded."""
 
 _attachment: Final = msgspec.json.Decoder(Attachment)
 
@@ -43,7 +43,7 @@ class Serving:
         self._transfers = transfers
 
     async def serve(self, upload_id: str, variant: str, request: Request) -> Response:
-        """The answer to GET or HEAD of an upload's object. Raises ProtocolError."""
+        """Return the response to GET or HEAD of an upload's object. Raises ProtocolError."""
         item = await self._find(upload_id)
         name, size, headers = object_name(upload_id, variant), item.size, _headers(item, variant)
         if variant != FILE:
@@ -74,7 +74,10 @@ class Serving:
         return _attachment.decode(upload.media)
 
     async def _stream(self, name: str, span: Span, status: int, headers: dict[str, str]) -> Response:
-        """The bytes, of which the first are read before the answer begins: a lost object is a 404, not a broken answer."""
+        """Return a streaming response.
+
+        The first bytes are read before it begins, so that a missing object gives a 404, not a broken response.
+        """
         chunks = self._read(name, span)
         try:
             first = await anext(chunks)
@@ -107,13 +110,13 @@ def _headers(item: Attachment, variant: str) -> dict[str, str]:
 
 
 def disposition(way: str, name: str) -> str:
-    """`Content-Disposition` with a name in any script (RFC 6266, section 4.3; RFC 8187)."""
+    """Return a `Content-Disposition` with a name in any script (RFC 6266, section 4.3; RFC 8187)."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     return f"{way}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _matches(header: str | None, tag: str) -> bool:
-    """Whether `If-None-Match` names the tag (RFC 9110, section 13.1.2)."""
+    """Return whether `If-None-Match` contains the tag (RFC 9110, section 13.1.2)."""
     if header is None:
         return False
     return header.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in header.split(","))

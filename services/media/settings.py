@@ -13,7 +13,7 @@ MIB: Final = 1024 * 1024
 
 
 class MediaSettings(UploadSettings):
-    """What media reads from the environment."""
+    """The settings of media."""
 
     upload_store: str = Field(
         "file:///var/lib/chat/uploads",

@@ -1,7 +1,7 @@
-"""Where the bytes are: one object store (obstore), a folder of this machine or a bucket.
+"""The store of the bytes: one object store (obstore), which is a local folder or a bucket.
 
-Three names for each upload: `incoming/<id>`, to which its client writes; `objects/<id>/source`, the same bytes once media has
-taken them, out of the client's reach; and what is served, `objects/<id>/<variant>`. Nothing here holds a whole object in memory.
+Each upload has three kinds of objects. Its client writes `incoming/<id>`. Media moves that to `objects/<id>/source`, where the
+client can't change it. `objects/<id>/<variant>` is served. No whole object is ever held in memory.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from obstore.store import AzureStore, LocalStore, from_url
 from services.media.presigning import Presigner
 
 CHUNK_BYTES: Final = 256 * 1024
-"""What a transfer holds at once when it reads."""
+"""Bytes of one read."""
 PART_BYTES: Final = 5 * 1024 * 1024
-"""Parts of an upload to a bucket (S3: at least 5 MiB but for the last)."""
+"""Bytes of a part of a multipart upload (S3 requires at least 5 MiB, except for the last part)."""
 LOCAL_PART_BYTES: Final = 512 * 1024
 REQUEST_SECONDS: Final = 30
 RETRIES: Final = 3
@@ -31,11 +31,11 @@ OBJECTS: Final = "objects"
 SOURCE: Final = "source"
 
 STORE_ERRORS: Final = (BaseError, OSError, TimeoutError)
-"""What the store raises when it is away or refuses; `FileNotFoundError` is among them."""
+"""Errors of the store when it is away or refuses. They include `FileNotFoundError`."""
 
 
 class Stored(NamedTuple):
-    """An object of the store. `name`: its whole name; `size` in bytes."""
+    """An object of the store. `name`: its full name; `size` in bytes."""
 
     name: str
     size: int
@@ -43,7 +43,7 @@ class Stored(NamedTuple):
 
     @property
     def upload_id(self) -> str:
-        """The upload that it belongs to."""
+        """Return the id of its upload."""
         return self.name.split("/")[1]
 
 
@@ -64,24 +64,24 @@ class Storage:
         self.local = isinstance(self._store, LocalStore)
         self.presigns = direct and not self.local
         self.headers = {"x-ms-blob-type": "BlockBlob"} if isinstance(self._store, AzureStore) else {}
-        """What a client has to send with the bytes, beside their type (Azure, «Put Blob»)."""
+        """Headers that a client must send with the bytes, beside their type (Azure, «Put Blob»)."""
         self._presigner = Presigner(self._store, given)
         self._part_bytes = LOCAL_PART_BYTES if self.local else PART_BYTES
 
     async def presign(self, upload_id: str, size: int, seconds: float) -> str:
-        """A URL of the bucket itself that takes the `size` bytes of an upload by PUT. Only where `presigns`."""
+        """Return a URL of the bucket for a PUT of the upload's `size` bytes. Call it only when `presigns`."""
         return await self._presigner.sign(incoming(upload_id), size, seconds)
 
     async def write(self, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """Store what `chunks` give, whole or not at all: what they raise ends it without a trace."""
+        """Store the bytes of `chunks`, completely or not at all. When `chunks` raises, nothing is stored."""
         await obstore.put_async(self._store, name, chunks, chunk_size=self._part_bytes, max_concurrency=1)
 
     async def write_file(self, name: str, file: Path) -> None:
-        """Store a file of this machine."""
+        """Store a local file."""
         await obstore.put_async(self._store, name, file, chunk_size=self._part_bytes, max_concurrency=1)
 
     async def read(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `end`, without it, in chunks. Raises FileNotFoundError before the first."""
+        """Yield the bytes from `start` to `end` (exclusive), in chunks. Raises FileNotFoundError before the first one."""
         if start == end:
             return
         result = await obstore.get_async(self._store, name, options={"range": (start, end)})
@@ -89,7 +89,7 @@ class Storage:
             yield bytes(chunk)
 
     async def as_file(self, name: str, file: Path) -> Path:
-        """A file of this machine with an object's bytes, not to be changed: the object itself, or a copy made at `file`."""
+        """Return a local file with an object's bytes: the object itself, or a copy at `file`. The caller must not change it."""
         if isinstance(self._store, LocalStore) and self._store.prefix is not None:
             return Path(self._store.prefix) / name
         result = await obstore.get_async(self._store, name)
@@ -99,18 +99,18 @@ class Storage:
         return file
 
     async def find_size(self, name: str) -> int | None:
-        """How large an object is, or None when there is none."""
+        """Return an object's size in bytes, or None when there is none."""
         try:
             return int((await obstore.head_async(self._store, name))["size"])
         except FileNotFoundError:
             return None
 
     async def move(self, name: str, to: str) -> None:
-        """Give an object another name. Of a bucket this is a copy and a deletion: a crash may leave both."""
+        """Rename an object. In a bucket this is a copy and a deletion, so a crash may leave both."""
         await obstore.rename_async(self._store, name, to)
 
     async def delete(self, names: Iterable[str]) -> None:
-        """Delete objects; those that don't exist are no error."""
+        """Delete objects. It is no error when they don't exist."""
         for name in names:
             try:
                 await obstore.delete_async(self._store, name)
@@ -122,19 +122,19 @@ class Storage:
         await self.delete([f"{INCOMING}/{upload_id}", *(o.name for o in await self._of(upload_id))])
 
     async def clear_partial(self, older_than_seconds: float) -> int:
-        """Delete what writers left behind that were killed; a bucket's own lifecycle rule does that there."""
+        """Delete partial files of writers that were killed. (In a bucket, a lifecycle rule must do that.)"""
         if not isinstance(self._store, LocalStore) or self._store.prefix is None:
             return 0
         return await asyncio.to_thread(_clear_partial, Path(self._store.prefix), older_than_seconds)
 
     async def pages(self, *prefixes: str) -> AsyncIterator[list[Stored]]:
-        """Every object, a page at a time; with `prefixes` (`INCOMING`, `OBJECTS`) only those."""
+        """Yield all objects, a page at a time; with `prefixes` (`INCOMING`, `OBJECTS`) only those."""
         for prefix in prefixes or (INCOMING, OBJECTS):
             async for page in obstore.list(self._store, prefix, chunk_size=PAGE):
                 yield [_stored(meta) for meta in page]
 
     async def ping(self) -> None:
-        """Raises when the store doesn't answer."""
+        """Raise STORE_ERRORS when the store doesn't answer."""
         await self.find_size(f"{INCOMING}/ping")
 
     async def _of(self, upload_id: str) -> list[Stored]:
@@ -143,17 +143,17 @@ class Storage:
 
 
 def incoming(upload_id: str) -> str:
-    """Where a client's bytes go."""
+    """Return the name of the object that the client writes."""
     return f"{INCOMING}/{upload_id}"
 
 
 def object_of(name: str) -> str:
-    """Where what `name` (`<upload id>/<variant>`) serves is kept."""
+    """Return the name of the object that is served as `name` (`<upload id>/<variant>`)."""
     return f"{OBJECTS}/{name}"
 
 
 def _clear_partial(folder: Path, older_than_seconds: float) -> int:
-    """Obstore writes `name#1` first, and renames it when it is whole."""
+    """Delete old partial files: obstore writes `name#1` first, and renames it when it is complete."""
     before, cleared = time.time() - older_than_seconds, 0
     for file in folder.glob("**/*#*"):
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""What the table and the store say of each other: how much there is, and what one of them has alone. For `chatctl media`."""
+"""Compares the table with the store: how much there is, and what only one of them has. For `chatctl media`."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from services.media.uploads import State
 from shared.postgres import Pool, load_sql
 
 MIN_AGE: Final = timedelta(days=1)
-"""Objects that are younger may belong to a reservation that this database doesn't show yet, such as a standby's."""
+"""Younger objects may belong to a reservation that this database doesn't have yet, for instance on a standby."""
 _USAGE: Final = load_sql("services.media", "usage")
 _KNOWN: Final = "SELECT id::text FROM media.uploads WHERE id = ANY ($1::uuid[])"
 _WAITING: Final = """
@@ -20,7 +20,7 @@ _UNUSED: Final = (State.RESERVED, State.PROCESSING, State.READY, State.REJECTED,
 
 
 class Usage(NamedTuple):
-    """Uploads in one state, and their bytes as they were announced."""
+    """The uploads in one state, and their announced bytes."""
 
     state: str
     uploads: int
@@ -28,7 +28,7 @@ class Usage(NamedTuple):
 
 
 class Unused(NamedTuple):
-    """An upload that no message has."""
+    """An upload that isn't in any message."""
 
     id: str
     user_id: str
@@ -38,23 +38,23 @@ class Unused(NamedTuple):
 
 
 class StoreAudit:
-    """Looks only, but for `delete_unknown`. Every method raises what asyncpg and the store raise."""
+    """Only `delete_unknown` changes anything. Every method raises what asyncpg and the store raise."""
 
     def __init__(self, pool: Pool, storage: Storage) -> None:
         self._pool = pool
         self._storage = storage
 
     async def usage(self) -> list[Usage]:
-        """How much there is, by state."""
+        """Return the number and bytes of uploads, by state."""
         return [Usage(*row) for row in await self._pool.fetch(_USAGE)]
 
     async def unused(self, most: int) -> list[Unused]:
-        """The oldest uploads that no message has."""
+        """Return the oldest uploads that aren't in any message."""
         states = [state.value for state in _UNUSED]
         return [Unused(*row) for row in await self._pool.fetch(_WAITING, states, most)]
 
     async def unknown(self) -> AsyncIterator[Stored]:
-        """Objects in the store, a day old at least, that no row of this database names."""
+        """Yield objects that are at least a day old and have no row in this database."""
         before = datetime.now(UTC) - MIN_AGE
         async for page in self._storage.pages():
             old = [stored for stored in page if stored.modified_at < before]
@@ -65,7 +65,7 @@ class StoreAudit:
                     yield stored
 
     async def delete_unknown(self) -> int:
-        """Delete these objects; returns how many. Sure only when the database is the one that the store belongs to."""
+        """Delete the unknown objects; returns how many. It is safe only when store and database belong together."""
         unknown = [stored async for stored in self.unknown()]
         await self._storage.delete(stored.name for stored in unknown)
         return len(unknown)

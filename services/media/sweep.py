@@ -1,9 +1,9 @@
-"""Deletes the objects of uploads that nobody needs: no message took them in time, or their message or user is gone.
+"""Deletes the objects of uploads that nobody needs: no message attached them in time, or their message or user was deleted.
 
-The row goes first and the objects follow, so a crash in between leaves objects to delete, never a message without its file. A
-row whose objects were deleted stays for a day, since quotas count it; then its objects are deleted once more, for whoever was
-still writing some when the upload was released, and the row goes. And deletes what a client put into a bucket under a presigned
-URL, and is larger than it announced.
+The row is released first, and then its objects are deleted. So a crash in between leaves objects to delete, but never a message
+without its file. A row whose objects were deleted stays for a day, because quotas count it. Then its objects are deleted once
+more, in case a client was still writing some, and the row is deleted. The sweep also deletes objects that a client wrote to a
+bucket by a presigned URL, and that are larger than announced.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 100
 PARTIAL_SECONDS: Final = 7200
-"""A transfer may take an hour: what is still partial after twice that belongs to a writer that died."""
+"""A transfer may take an hour. A file that is still partial after twice that time belongs to a writer that died."""
 OVERSIZED_SECONDS: Final = 60
-"""How often a bucket is asked for the objects that clients write: each time is a request that costs money."""
+"""How often the objects that clients write are listed in a bucket. Each request costs money."""
 _OVERSIZED: Final = """
     SELECT given.id::text FROM unnest($1::uuid[], $2::bigint[]) AS given (id, size)
     JOIN media.uploads u ON u.id = given.id WHERE given.size > u.size
@@ -49,7 +49,7 @@ _TIDIED: Final = "UPDATE media.uploads SET tidied = true WHERE id = ANY ($1::uui
 
 
 class Sweep:
-    """Runs on every replica: two that do the same at once do no harm."""
+    """The sweep. It runs on every replica, which is harmless."""
 
     def __init__(self, pool: Pool, storage: Storage, orphan_seconds: float, period_seconds: float) -> None:
         self._pool = pool
@@ -59,7 +59,7 @@ class Sweep:
         self._oversized_at = 0.0
 
     async def run(self) -> None:
-        """Sweep again and again. Never returns."""
+        """Sweep at regular intervals. Never returns."""
         while True:
             try:
                 await self.once()
@@ -69,7 +69,10 @@ class Sweep:
             await asyncio.sleep(self._period * random.uniform(0.8, 1.2))  # noqa: S311 - spreads replicas
 
     async def once(self) -> int:
-        """Delete all that is due; returns the number of uploads whose objects were deleted. Raises what its parts raise."""
+        """Delete everything that is due.
+
+        Returns the number of uploads whose objects were deleted. Raises what its parts raise.
+        """
         await self._pool.execute(_RELEASE, self._orphan_seconds, BATCH * 10)
         swept = 0
         while ids := await self._ids(_RELEASED):
@@ -80,7 +83,7 @@ class Sweep:
             await self._delete(ids)
             await self._pool.execute(_PURGE, ids)
         while ids := await self._ids(_UNTIDY):
-            # What a client sent to the bucket after `complete`, or a crash left of the bytes as they came.
+            # Bytes that a client sent to the bucket after `complete`, or the original bytes that a crash left.
             for upload_id in ids:
                 await self.storage.delete([incoming(upload_id), object_of(object_name(upload_id, SOURCE))])
             await self._pool.execute(_TIDIED, ids)
@@ -92,7 +95,7 @@ class Sweep:
         return swept
 
     async def delete_oversized(self) -> int:
-        """Delete what clients wrote that is larger than announced; returns how many. Its reservation stands."""
+        """Delete clients' objects that are larger than announced; returns how many. Their reservations stay."""
         deleted = 0
         async for page in self.storage.pages(INCOMING):
             sizes = {stored.upload_id: stored.size for stored in page}

@@ -1,4 +1,4 @@
-"""How many transfers of bytes one replica carries at once, and what it tells those that come on top."""
+"""Limits the concurrent transfers of one replica; more are refused."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ Direction = Literal["in", "out"]
 
 
 class Transfers:
-    """Room for `most` transfers, in either direction."""
+    """At most `most` concurrent transfers, in either direction."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,7 +19,7 @@ class Transfers:
 
     @contextmanager
     def one(self, direction: Direction) -> Iterator[None]:
-        """Room for one transfer while the block runs. Raises ProtocolError (unavailable) when there is none."""
+        """Reserve room for one transfer while the block runs. Raises ProtocolError (unavailable) when there is none."""
         if self._now >= self._most:
             raise ProtocolError(ErrorCode.UNAVAILABLE)
         self._now += 1

@@ -1,4 +1,4 @@
-"""Uploads: what a user reserved, how far it has come, and where that is kept: the table `media.uploads`."""
+"""Uploads and their states, in the table `media.uploads`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ _QUOTA: Final = load_sql(_PACKAGE, "quota")
 _FIND: Final = load_sql(_PACKAGE, "find")
 _BEGIN: Final = load_sql(_PACKAGE, "begin_processing")
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('media.uploads:' || $1, 0))"
-"""One reservation at a time for each user: two at once could each see room for the last one."""
+"""One reservation at a time for each user. Two concurrent ones could both see room for one more."""
 _GIVE_BACK: Final = (
     "UPDATE media.uploads SET state = 'reserved', processing_until = NULL WHERE id = $1 AND state = 'processing'"
 )
@@ -32,10 +32,10 @@ _ONE_ROW: Final = "UPDATE 1"
 
 
 class State(StrEnum):
-    """How far an upload has come; `docs/uploads.md` draws it.
+    """The state of an upload; `docs/uploads.md` has a diagram.
 
-    reserved → processing → ready → used; a file that is refused ends as rejected. Released: it is nobody's any more, its
-    objects are to be deleted. Deleted: they are, and the row stays for the quota alone.
+    reserved → processing → ready → used; a refused file ends as rejected. Released: nobody needs it, and its objects will be
+    deleted. Deleted: its objects are deleted, and the row stays only for the quota.
     """
 
     RESERVED = "reserved"
@@ -49,9 +49,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A row. `name`, `mime_type` and `size` (bytes) are what its user said; `media` is the JSON of what is served.
+    """A row.
 
-    `standing`: the time in which its bytes have to come is not over. `reason`: why it was rejected.
+    `name`, `mime_type` and `size` (bytes) are the user's; `media` is the JSON of what is served. `standing`: the time for its
+    bytes is not over. `reason`: why it was rejected.
     """
 
     id: str
@@ -68,7 +69,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a user asks for: a new upload of `size` bytes for one conversation."""
+    """A request for a new upload of `size` bytes for one conversation."""
 
     id: str
     user_id: str
@@ -95,14 +96,14 @@ class OverQuota(Exception):
 
 
 class Uploads:
-    """The table. Every method raises what asyncpg raises."""
+    """The table of uploads. Every method raises what asyncpg raises."""
 
     def __init__(self, pool: Pool, quota: Quota) -> None:
         self._pool = pool
         self._quota = quota
 
     async def reserve(self, new: Reservation, seconds: float) -> datetime:
-        """Add a reservation whose bytes have to come within `seconds`; returns when that ends. Raises OverQuota."""
+        """Add a reservation whose bytes must come within `seconds`; returns when that time ends. Raises OverQuota."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK, new.user_id)
             quota = self._quota
@@ -115,29 +116,29 @@ class Uploads:
             return until
 
     async def find(self, upload_id: str) -> Upload | None:
-        """The upload, in whatever state."""
+        """Return the upload in any state, or None."""
         row = await self._pool.fetchrow(_FIND, upload_id)
         return None if row is None else _upload(row)
 
     async def is_participant(self, conversation_id: str, user_id: str) -> bool:
-        """Whether the user takes part in the conversation."""
+        """Return whether the user is a participant of the conversation."""
         return await claims.is_participant(self._pool, conversation_id, user_id)
 
     async def begin(self, upload_id: str, user_id: str, seconds: float) -> Upload | None:
-        """Take the user's upload for processing, for `seconds` at most; None when it is not to be taken now."""
+        """Take the user's upload for processing, for at most `seconds`. None when it can't be taken now."""
         row = await self._pool.fetchrow(_BEGIN, upload_id, user_id, seconds)
         return None if row is None else _upload(row)
 
     async def give_back(self, upload_id: str) -> None:
-        """Processing could not be done now: the upload is as it was before."""
+        """Undo `begin`, because processing could not be done now."""
         await self._pool.execute(_GIVE_BACK, upload_id)
 
     async def finish(self, upload_id: str, media: str) -> bool:
-        """Processing is done, and `media` describes the result. False when the upload was released meanwhile."""
+        """Store the result of processing, `media` (JSON). False when the upload was released meanwhile."""
         return await self._pool.execute(_FINISH, upload_id, media) == _ONE_ROW
 
     async def reject(self, upload_id: str, reason: str) -> None:
-        """Processing found that the file is not wanted."""
+        """Store that processing refused the file."""
         await self._pool.execute(_REJECT, upload_id, reason)
 
 

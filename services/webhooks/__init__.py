@@ -1,8 +1,8 @@
-"""Webhooks: what happens in the chat, told to the platform's own back end (Standard Webhooks).
+"""Webhooks: posts events of the chat to the platform's own back end (Standard Webhooks).
 
-An event's way: whoever commits a fact writes it into the outbox in the same transaction (`shared.webhooks`); what no
-transaction stands behind comes by RabbitMQ, and `intake` writes it there. For each endpoint one replica holds the `lease`;
-its `event_scheduler` reads the rows (`event_store`), and `chain_poster` posts one event of a conversation after the other
-(`sender`) and deletes what was taken. A refused event is retried at the time that `backoff` says, those behind it are delayed
-until then, and one that is refused for too long becomes a dead letter. While an endpoint's circuit is open, it gets probes only.
+The path of an event: a service writes it to the outbox in the transaction of the change (`shared.webhooks`). Events without a
+transaction come through RabbitMQ, and `intake` writes them to the outbox. For each endpoint one replica holds the `lease`. Its
+`event_scheduler` reads the rows (`event_store`); `chain_poster` posts the events of a conversation one after another (`sender`),
+and deletes accepted ones. `backoff` says when a refused event is retried; later events of its conversation are delayed until
+then. An event that is refused for too long becomes a dead letter. While an endpoint's circuit is open, it gets only probes.
 """

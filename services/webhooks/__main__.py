@@ -1,4 +1,4 @@
-"""`python -m services.webhooks`."""
+"""Entry point of `python -m services.webhooks`."""
 
 from services.webhooks.app import main
 from shared.lifecycle import run

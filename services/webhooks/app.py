@@ -1,4 +1,4 @@
-"""The webhooks process, put together; start and stop read in order."""
+"""The composition root of webhooks: builds its parts, and starts and stops them in order."""
 
 import asyncio
 from typing import Final
@@ -20,9 +20,9 @@ PREFETCH: Final = 200
 
 
 class Webhooks:
-    """Everything between the outbox and the endpoints, put together; nothing runs before `start`.
+    """One replica of webhooks, with all its parts.
 
-    Without endpoints events of RabbitMQ are taken and forgotten, so that none that was published before waits for ever.
+    Nothing runs before `start`. Without endpoints, events from RabbitMQ are consumed and dropped, so that none waits forever.
     """
 
     def __init__(self, settings: WebhooksSettings, pool: postgres.Pool) -> None:
@@ -63,12 +63,12 @@ class Webhooks:
         return http_server(app, self._settings)
 
     async def drain(self) -> None:
-        """Become unready, and let the posts under way end."""
+        """Report not ready, and wait for the posts under way."""
         self._stopping = True
         await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
 
     async def aclose(self) -> None:
-        """After the last post: let other replicas go on."""
+        """Release the leases after the last post, so that other replicas go on."""
         for endpoint in self._endpoints:
             await endpoint.release()
 

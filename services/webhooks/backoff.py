@@ -1,7 +1,7 @@
-"""When a refused event is posted again: soon at first, then every ten seconds.
+"""Backoff: when a refused event is posted again. Soon at first, then every ten seconds.
 
-The contract says that a refused event comes again within 10 s. One event of each conversation is posted again, and the
-circuit ends the attempts to an endpoint that refuses everything, so the load stays small.
+The protocol promises a retry within 10 s. Only one event of each conversation is retried, and the circuit breaker stops attempts
+to an endpoint that refuses everything, so the load stays small.
 """
 
 import random
@@ -13,7 +13,7 @@ LONGEST_SECONDS: Final = 10.0
 
 
 def after_refusal(attempts: int, now: datetime, jitter: float | None = None) -> datetime:
-    """When to post again after `attempts` refusals: 1, 2, 4, 8, 10 s; up to a fifth of that earlier.
+    """Return when to post again after `attempts` refusals: after 1, 2, 4, 8, 10 s, or up to a fifth earlier.
 
     `jitter` is 0 to 1, random unless it is given.
     """

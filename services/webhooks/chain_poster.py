@@ -1,4 +1,4 @@
-"""Posts the events of one order key, one after the other, and writes down what becomes of each."""
+"""Posts the events of one order key one after another, and stores the outcome of each."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,11 @@ from shared.tracing import name_ids, span
 log = structlog.get_logger(__name__)
 
 FRESH_SECONDS: Final = 1.0
-"""An event that was read longer ago is read again before it is posted: its content may be deleted by now."""
+"""An event that was read longer ago is read again before it is posted, because its content may have been deleted."""
 
 
 class ChainPoster:
-    """Posts chains of events to one endpoint: `retry` is how long one is posted again before it is a dead letter."""
+    """Posts chains of events to one endpoint. `retry`: how long an event is retried before it becomes a dead letter."""
 
     def __init__(
         self, store: EventStore, sender: Sender, deletions: Deletions, circuit: Circuit, retry: timedelta
@@ -33,15 +33,16 @@ class ChainPoster:
         self._retry = retry
 
     async def post(self, events: list[Waiting], read_at: float) -> datetime | None:
-        """Post `events`, which were read at `read_at` (monotonic), in order; what was taken is deleted when this returns.
+        """Post `events`, which were read at `read_at` (monotonic seconds), in order.
 
-        Returns None when none is left, else when to go on: what is left waits in PostgreSQL until then.
+        Accepted ones are deleted before it returns. Returns None when none is left; else when to go on, and the rest waits in
+        PostgreSQL until then.
         """
         taken: list[int] = []
         try:
             until = await self._post(events, read_at, taken)
         finally:
-            # When this is cancelled, too: what was taken is not posted again by whoever comes next.
+            # Also on cancellation: the next holder of the lease must not post accepted events again.
             deleted = self._deletions.add(taken)
         await deleted
         return until
@@ -81,9 +82,12 @@ class ChainPoster:
         self._circuit.succeeded()
 
     async def _refused(self, event: Waiting, refusal: Refused) -> datetime | None:
-        """When to post the event again; None when it has been refused for too long, and is a dead letter now."""
+        """Store a refusal.
+
+        Returns when to post the event again; None when it was refused for too long and is a dead letter now.
+        """
         name, now = self._sender.name, datetime.now(UTC)
-        # An event that is refused again and again says nothing of the endpoint, unless it is the probe of an open circuit.
+        # Repeated refusals of one event say nothing about the endpoint, unless it is the probe of an open circuit.
         if not event.attempts or self._circuit.is_open:
             self._circuit.failed()
         metrics.REFUSED.labels(name, refusal.reason).inc()

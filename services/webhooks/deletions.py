@@ -1,4 +1,4 @@
-"""Deletes what the endpoint took: many events in one statement."""
+"""Deletes accepted events, many in one statement."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,13 +7,14 @@ from typing import Final
 from services.webhooks.event_store import EventStore
 
 MOST: Final = 2000
-"""Events that one statement deletes, about."""
+"""About how many events one statement deletes."""
 
 
 class Deletions:
-    """Collects ids while a statement is under way; they go with the next one.
+    """Collects ids while a statement is under way, for the next one.
 
-    It outlives the dispatcher: what was taken before the lease was lost is still deleted, and not posted again.
+    It lives longer than the scheduler, so events that were accepted before the lease was lost are still deleted, and not
+    posted again.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -35,11 +36,11 @@ class Deletions:
         return done
 
     async def settled(self) -> None:
-        """Returns when everything that was added is deleted."""
+        """Return when everything that was added is deleted."""
         await self._settled.wait()
 
     async def run(self) -> None:
-        """Work. Never returns."""
+        """Delete what is added. Never returns."""
         while True:
             await self._arrived.wait()
             taken: list[tuple[Sequence[int], asyncio.Future[None]]] = []

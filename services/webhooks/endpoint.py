@@ -1,4 +1,4 @@
-"""One endpoint: its lease, and what its holder does."""
+"""One endpoint: its lease, and the work of the lease's holder."""
 
 import asyncio
 import time
@@ -22,13 +22,13 @@ from shared.webhooks.signatures import Signer
 log = structlog.get_logger(__name__)
 
 TRIM_SECONDS: Final = 30.0
-"""Between two looks at how much waits."""
+"""Pause between two checks of how many events wait."""
 LONGEST_CIRCUIT_SECONDS: Final = 8.0
-"""An endpoint that is back is noticed within this time."""
+"""Longest pause between probes, so an endpoint that is back is noticed within this time."""
 
 
 class Endpoint:
-    """Posts the events of one endpoint, while no other replica does."""
+    """Posts the events of one endpoint while this replica holds its lease."""
 
     def __init__(self, pool: Pool, url: str, settings: WebhooksSettings) -> None:
         self._settings = settings
@@ -53,7 +53,7 @@ class Endpoint:
             tasks.create_task(self._deletions.run())
             tasks.create_task(self._trim())
             while True:
-                # What was taken under an earlier lease is deleted before anything is read under a new one.
+                # Events that were accepted under an earlier lease are deleted before anything is read under a new one.
                 await self._deletions.settled()
                 try:
                     if not self._draining and await self._lease.take():
@@ -63,7 +63,7 @@ class Endpoint:
                 await asyncio.sleep(RENEW_SECONDS)
 
     async def drain(self) -> None:
-        """Begin no more posts, and wait for those under way: none of them is made again by the next holder of the lease."""
+        """Begin no more posts, and wait for those under way, so that the next holder of the lease doesn't repeat them."""
         self._draining = True
         if self._scheduler is not None:
             self._scheduler.drain()
@@ -74,7 +74,7 @@ class Endpoint:
             log.warning("drain.cut", endpoint=self._sender.name)
 
     async def release(self) -> None:
-        """Let another replica go on at once."""
+        """Release the lease, so that another replica goes on at once."""
         try:
             await self._lease.release()
         except TRANSIENT_ERRORS as error:
@@ -97,7 +97,7 @@ class Endpoint:
             metrics.LEADING.labels(self._sender.name).set(0)
 
     async def _keep(self, work: asyncio.Task[None]) -> None:
-        """Renew the lease until it is lost, or `work` has ended: then raises its error, if it has one."""
+        """Renew the lease until it is lost or `work` has ended. Raises the error of `work`, if it has one."""
         while True:
             await asyncio.wait([work], timeout=RENEW_SECONDS)
             if work.done():
@@ -108,7 +108,7 @@ class Endpoint:
                 return
 
     def _new_scheduler(self) -> EventScheduler:
-        """One that begins with what PostgreSQL knows."""
+        """Return a scheduler that begins with the state in PostgreSQL."""
         circuit = Circuit(time.monotonic, LONGEST_CIRCUIT_SECONDS)
         retry = timedelta(seconds=self._settings.webhook_retry_seconds)
         poster = ChainPoster(self._store, self._sender, self._deletions, circuit, retry)
@@ -116,7 +116,7 @@ class Endpoint:
         return EventScheduler(self._store, poster, circuit, name=self._sender.name, concurrency=concurrency)
 
     async def _trim(self) -> None:
-        """While this replica holds the lease, drop the oldest events beyond what may wait. Never returns."""
+        """While this replica holds the lease, drop the oldest events above the limit. Never returns."""
         while True:
             await asyncio.sleep(TRIM_SECONDS)
             if self._scheduler is None:

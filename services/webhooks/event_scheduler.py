@@ -1,4 +1,4 @@
-"""Hands the events of one endpoint to workers: those of one order key one after the other, different ones side by side."""
+"""Passes the events of one endpoint to workers: those of one order key in sequence, different keys concurrently."""
 
 import asyncio
 import time
@@ -18,19 +18,19 @@ log = structlog.get_logger(__name__)
 WINDOW: Final = 1000
 """Events that are read together."""
 CHAIN: Final = 50
-"""Events of one order key that are posted before another key may have its place."""
+"""Events of one order key that are posted before another key gets its place."""
 READ_SECONDS: Final = 0.02
-"""Between two reads, so that under load one read finds many events."""
+"""Pause between two reads, so that under load one read finds many events."""
 IDLE_SECONDS: Final = 0.1
 """How often an empty outbox is read."""
 MOST_DELAYED: Final = 10_000
-"""Order keys behind refused events; with so many, only those are tried."""
+"""Most delayed order keys. Above it, only delayed keys are tried."""
 RESTORE_SECONDS: Final = 60.0
-"""How often PostgreSQL is asked for delayed keys that this replica doesn't know: another one's last statement may come late."""
+"""How often PostgreSQL is asked for unknown delayed keys: another replica's last statement may be late."""
 
 
 class EventScheduler:
-    """What one replica does while it holds the lease of an endpoint: a new one begins with what PostgreSQL knows."""
+    """Schedules posts while this replica holds the lease. A new scheduler begins with the state in PostgreSQL."""
 
     def __init__(
         self, store: EventStore, poster: ChainPoster, circuit: Circuit, *, name: str, concurrency: int
@@ -49,19 +49,19 @@ class EventScheduler:
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until `drain`, or until cancelled. Raises an ExceptionGroup of errors that don't pass."""
+        """Work until `drain`, or until cancelled. Raises an ExceptionGroup of permanent errors."""
         async with asyncio.TaskGroup() as tasks:
             while not self._draining:
                 if not await self._begin(tasks):
                     await self._pause()
 
     def drain(self) -> None:
-        """Begin nothing more; `run` returns when the posts under way are done."""
+        """Begin no more posts; `run` returns when those under way are done."""
         self._draining = True
         self._ended.set()
 
     async def _begin(self, tasks: asyncio.TaskGroup) -> bool:
-        """Begin what can be posted now. False when there was nothing, or no place for it."""
+        """Begin the posts that are possible now. False when there was nothing to post, or no free place."""
         await self._restore()
         probing = self._circuit.is_open
         places = (1 if probing else self._concurrency) - self._keys.claimed_count
@@ -71,13 +71,13 @@ class EventScheduler:
         if begun < places and self._keys.delayed_count < MOST_DELAYED:
             await self._read()
             begun += self._begin_ready(tasks, places - begun)
-        # A probe is an event that was never refused, if there is one: it says more of the endpoint than a refused one.
+        # A probe is an event that was never refused, if there is one: it says more about the endpoint than a refused one.
         if probing and not begun:
             begun = self._begin_due(tasks, places)
         return begun > 0
 
     def _begin_due(self, tasks: asyncio.TaskGroup, places: int) -> int:
-        """Begin delayed keys whose time has come."""
+        """Begin delayed keys that are due."""
         due = self._keys.claim_due(datetime.now(UTC), places)
         for key in due:
             tasks.create_task(self._post_delayed(key))
@@ -95,9 +95,9 @@ class EventScheduler:
         return begun
 
     async def _read(self) -> None:
-        """Read what idle keys have waiting, once what was read is begun or old.
+        """Read waiting events of idle keys, when the ones read before are begun or old.
 
-        Events of delayed keys are put behind the refused one, so that the next read finds others.
+        Events of delayed keys are delayed like the refused one, so that the next read finds others.
         """
         age = time.monotonic() - self._read_at
         if age < READ_SECONDS or (self._ready and age < FRESH_SECONDS):
@@ -116,17 +116,17 @@ class EventScheduler:
         self._end(key, await self._poster.post(events, read_at))
 
     async def _post_delayed(self, key: str) -> None:
-        """Post what a delayed key has waiting in PostgreSQL."""
+        """Post the events of a delayed key that wait in PostgreSQL."""
         read_at = time.monotonic()
         events = await self._store.delayed(key, CHAIN)
         until = await self._poster.post(events, read_at)
         if until is None and len(events) == CHAIN:
-            # A full chain may have more behind it.
+            # After a full chain there may be more.
             until = datetime.now(UTC)
         self._end(key, until)
 
     def _end(self, key: str, delayed_until: datetime | None) -> None:
-        """A worker's end: its key is idle, or delayed. Everything that it did to the key's events is committed."""
+        """End a worker: its key becomes idle or delayed. Its changes of the key's events are committed."""
         if delayed_until is None:
             self._keys.release(key)
         else:
@@ -141,14 +141,14 @@ class EventScheduler:
         self._ended.set()
 
     async def _restore(self) -> None:
-        """Delay keys that PostgreSQL has delayed events of, and that are idle here."""
+        """Delay keys that are idle here but have delayed events in PostgreSQL."""
         if time.monotonic() - self._restored_at < RESTORE_SECONDS:
             return
         self._restored_at = time.monotonic()
         self._keys.restore(await self._store.delayed_keys())
 
     async def _pause(self) -> None:
-        """Until a worker ended, or for a moment."""
+        """Wait until a worker has ended, or for a moment."""
         self._ended.clear()
         try:
             async with asyncio.timeout(READ_SECONDS if self._keys.claimed_count else IDLE_SECONDS):

@@ -19,14 +19,14 @@ _SCHEDULE_RETRY: Final = load_sql("services.webhooks", "schedule_retry")
 _TRIM: Final = load_sql("services.webhooks", "trim")
 _FIND: Final = "SELECT type, at, data FROM webhooks.events WHERE id = $1 AND dead_at IS NULL"
 _WORK: Final = "webhook outbox"
-"""What logs and metrics call statements that wait for PostgreSQL."""
+"""The name of these statements in logs and metrics of retries."""
 _DELETE: Final = "DELETE FROM webhooks.events WHERE id = ANY ($1::bigint[])"
 _DEAD_LETTER: Final = "UPDATE webhooks.events SET dead_at = now(), next_at = NULL, last_error = $2 WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An event that waits. `data` is a JSON object; `first_refused_at` is None when it was never refused."""
+    """A waiting event. `data` is a JSON object; `first_refused_at` is None when it was never refused."""
 
     id: int
     event_id: str
@@ -46,19 +46,19 @@ class EventStore:
         self._endpoint = endpoint
 
     async def waiting(self, without: Sequence[str], most: int) -> list[Waiting]:
-        """The oldest that were never refused nor delayed, without those of some order keys."""
+        """Return the oldest events that were never refused or delayed, without those of some order keys."""
         return _events(await self._fetch(_WAITING, self._endpoint, without, most))
 
     async def delayed(self, order_key: str, most: int) -> list[Waiting]:
-        """The oldest of an order key that waits behind a refused event, that one first."""
+        """Return the oldest events of a delayed order key, beginning with the refused one."""
         return _events(await self._fetch(_DELAYED, self._endpoint, order_key, most))
 
     async def delayed_keys(self) -> dict[str, datetime]:
-        """Order key → when its first event is posted again."""
+        """Return order key → when its first event is posted again."""
         return {row["order_key"]: row["next_at"] for row in await self._fetch(_DELAYED_KEYS, self._endpoint)}
 
     async def find(self, event_id: int) -> tuple[str, datetime, str] | None:
-        """Type, time and data of an event as it stands now; None when somebody dropped it."""
+        """Return the current type, time and data of an event; None when it was dropped."""
         rows = await self._fetch(_FIND, event_id)
         return (rows[0]["type"], rows[0]["at"], rows[0]["data"]) if rows else None
 
@@ -68,7 +68,7 @@ class EventStore:
             await self._execute(_DELAY, list(until), list(until.values()))
 
     async def schedule_retry(self, event_id: int, until: datetime, reason: str) -> None:
-        """The event was refused, and is posted again at `until`."""
+        """Store that the event was refused, and is posted again at `until`."""
         await self._execute(_SCHEDULE_RETRY, event_id, until, reason)
 
     async def dead_letter(self, event_id: int, reason: str) -> None:
@@ -76,11 +76,11 @@ class EventStore:
         await self._execute(_DEAD_LETTER, event_id, reason)
 
     async def delete(self, ids: Sequence[int]) -> None:
-        """These were taken."""
+        """Delete accepted events."""
         await self._execute(_DELETE, ids)
 
     async def trim(self, most: int, *, dead: bool) -> int:
-        """Drop the oldest beyond `most`, of the dead letters or of the others. Returns how many."""
+        """Drop the oldest events above `most`, of the dead letters or of the others. Returns how many."""
         return int((await self._execute(_TRIM, self._endpoint, most, dead)).rpartition(" ")[2])
 
     async def _fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:

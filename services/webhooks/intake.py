@@ -1,4 +1,4 @@
-"""Takes events that no transaction stands behind from RabbitMQ, and writes them into the outbox."""
+"""Consumes events without a transaction from RabbitMQ, and writes them to the outbox."""
 
 import asyncio
 from typing import Final
@@ -18,11 +18,11 @@ log = structlog.get_logger(__name__)
 
 TAKE: Final = 64
 PAUSE_SECONDS: Final = 0.5
-"""Between two attempts while PostgreSQL is away: what is in hand is held, and prefetch bounds it."""
+"""Pause between two attempts while PostgreSQL is away. Consumed events are kept meanwhile; the prefetch limits them."""
 
 
 class Intake:
-    """At least once: a delivery is acknowledged when its events are committed."""
+    """Delivery is at least once: a message is acknowledged after its events are committed."""
 
     def __init__(self, consumer: Consumer, publisher: Publisher, pool: Pool, outbox: Outbox) -> None:
         self._consumer = consumer
@@ -31,7 +31,7 @@ class Intake:
         self._outbox = outbox
 
     async def run(self) -> None:
-        """Work. Never returns."""
+        """Consume and store events. Never returns."""
         while True:
             events: list[WebhookEvent] = []
             decoded: list[Delivery] = []

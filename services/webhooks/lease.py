@@ -1,4 +1,4 @@
-"""One replica posts to an endpoint at a time: it holds the endpoint's lease, and others take over when it ends."""
+"""The lease of an endpoint: only its holder posts to the endpoint, and others take over when it ends."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ _RELEASE: Final = "UPDATE webhooks.leases SET ends_at = now() WHERE endpoint = $
 SECONDS: Final = 10.0
 RENEW_SECONDS: Final = 3.0
 MARGIN_SECONDS: Final = 2.0
-"""A holder that couldn't renew its lease stops so long before it ends: the next holder must not post beside it."""
+"""A holder that couldn't renew its lease stops this long before it ends, so that two replicas never post at the same time."""
 
 
 class Lease:
@@ -27,12 +27,12 @@ class Lease:
 
     @property
     def remaining_seconds(self) -> float:
-        """How long this replica may go on posting without a renewal."""
+        """Return how long this replica may go on posting without a renewal."""
         return max(0.0, self._until - MARGIN_SECONDS - self._clock())
 
     async def take(self) -> bool:
-        """Take or renew it, for 10 s. False while somebody else has it."""
-        # Counted from before the statement: PostgreSQL counts from later.
+        """Take or renew the lease, for 10 s. False while another replica has it."""
+        # Counted from before the statement, because PostgreSQL counts from a later time.
         asked_at = self._clock()
         row = await self._pool.fetchrow(_LEASE, self._endpoint, self._owner, SECONDS)
         if row is not None:
@@ -40,10 +40,10 @@ class Lease:
         return row is not None
 
     async def renew(self) -> bool:
-        """Renew it while it is held. Raises TimeoutError when PostgreSQL doesn't answer while there is still time to stop."""
+        """Renew the lease while it is held. Raises TimeoutError, early enough to stop, when PostgreSQL doesn't answer."""
         async with asyncio.timeout(self.remaining_seconds):
             return await self.take()
 
     async def release(self) -> None:
-        """Let others have it at once."""
+        """End the lease, so that others can take it at once."""
         await self._pool.execute(_RELEASE, self._endpoint, self._owner)

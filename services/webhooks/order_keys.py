@@ -1,7 +1,7 @@
-"""The order keys of one endpoint, and which of them may be posted now.
+"""The states of one endpoint's order keys.
 
-A key is idle, claimed by one worker, or delayed until a time. Nothing else decides who posts a key's events: two workers on
-one key would post its events twice and out of order.
+A key is idle, claimed by one worker, or delayed until a time. Only a claim allows posting a key's events: two workers on one key
+would post its events twice and out of order.
 """
 
 import heapq
@@ -10,7 +10,7 @@ from datetime import datetime
 
 
 class OrderKeys:
-    """Claims and delays. A key that it doesn't know is idle. `delayed`: keys behind a refused event, from PostgreSQL."""
+    """Claims and delays of keys. An unknown key is idle. `delayed`: keys with a refused event, from PostgreSQL."""
 
     def __init__(self, delayed: Mapping[str, datetime]) -> None:
         self._claimed: set[str] = set()
@@ -20,21 +20,21 @@ class OrderKeys:
 
     @property
     def claimed(self) -> list[str]:
-        """Keys that a worker has."""
+        """Return the claimed keys."""
         return list(self._claimed)
 
     @property
     def claimed_count(self) -> int:
-        """How many keys a worker has."""
+        """Return the number of claimed keys."""
         return len(self._claimed)
 
     @property
     def delayed_count(self) -> int:
-        """How many keys wait behind a refused event."""
+        """Return the number of delayed keys."""
         return len(self._delayed)
 
     def delayed_until(self, key: str) -> datetime | None:
-        """When a delayed key is tried again; None when it isn't delayed."""
+        """Return when a delayed key is tried again; None when it isn't delayed."""
         return self._delayed.get(key)
 
     def claim(self, key: str) -> bool:
@@ -45,11 +45,11 @@ class OrderKeys:
         return True
 
     def claim_due(self, now: datetime, most: int) -> list[str]:
-        """Claim up to `most` delayed keys whose time has come, the longest waiting first."""
+        """Claim up to `most` delayed keys that are due, the longest waiting first."""
         found: list[str] = []
         while self._queue and self._queue[0][0] <= now and len(found) < most:
             at, key = heapq.heappop(self._queue)
-            # An entry is void when its key was claimed, or delayed until another time, since.
+            # An entry is invalid when its key has since been claimed, or delayed until another time.
             if self._delayed.get(key) == at:
                 del self._delayed[key]
                 self._claimed.add(key)
@@ -57,7 +57,7 @@ class OrderKeys:
         return found
 
     def delay(self, key: str, until: datetime) -> None:
-        """End the claim: the key waits until then."""
+        """End the claim: the key is delayed until `until`."""
         self._claimed.discard(key)
         self._delayed[key] = until
         heapq.heappush(self._queue, (until, key))
@@ -67,13 +67,13 @@ class OrderKeys:
         self._claimed.discard(key)
 
     def restore(self, delayed: Mapping[str, datetime]) -> None:
-        """Delay those that are idle here: another replica left them behind a refused event."""
+        """Delay keys that are idle here, because another replica left them with a refused event."""
         for key, until in delayed.items():
             if key not in self._claimed and key not in self._delayed:
                 self.delay(key, until)
 
     def hasten(self, now: datetime) -> None:
-        """Delayed keys are due now: the endpoint takes events again."""
+        """Make delayed keys due now, because the endpoint accepts events again."""
         self._delayed = dict.fromkeys(self._delayed, now)
         self._queue = [(now, key) for key in self._delayed]
         heapq.heapify(self._queue)

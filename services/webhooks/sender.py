@@ -16,11 +16,11 @@ from shared.protocol.codec import instant
 from shared.webhooks.signatures import Signer
 
 DETAIL_BYTES: Final = 200
-"""How much of a refusal is read, for the log and `chatctl webhooks list`."""
+"""Bytes of a refusal's body that are read, for the log and `chatctl webhooks list`."""
 
 
 class Refused(Exception):
-    """The endpoint didn't take an event. `reason` is for the metrics, the text for people."""
+    """The endpoint didn't accept an event. `reason` is for the metrics, the text for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -40,7 +40,7 @@ class Sender:
         self._connections = connections
         self._exits = AsyncExitStack()
         self.name = self._url.authority
-        """The host, and the port if it isn't the usual one: what the metrics call the endpoint."""
+        """The endpoint's name in metrics: the host, and the port if it isn't the default one."""
 
     async def __aenter__(self) -> Self:
         session = open_session(public_only=self._public_only, connections=self._connections)
@@ -51,7 +51,7 @@ class Sender:
         await self._exits.aclose()
 
     async def post(self, event_id: str, event_type: str, at: datetime, data: str) -> None:
-        """One post. Raises Refused for anything but a 2xx answer."""
+        """Post one event. Raises Refused for any answer other than 2xx."""
         body = f'{{"type":"{event_type}","timestamp":"{instant(at)}","data":{data}}}'
         headers = self._signer.headers(event_id, datetime.now(UTC), body)
         started = time.monotonic()

@@ -9,7 +9,7 @@ from shared.webhooks.settings import SigningSettings
 
 
 class WebhooksSettings(SigningSettings):
-    """What webhooks reads from the environment."""
+    """The settings of webhooks."""
 
     webhook_private_hosts: CommaList = Field(
         default_factory=list,

@@ -1,1 +1,1 @@
-"""What a file is and what is served of it, found out in worker processes."""
+"""Inspects files in worker processes: finds their type, and makes what is served."""

@@ -1,7 +1,7 @@
-"""Pictures: read whole, turned upright, and written anew without anything that is not picture; a thumbnail and a blurhash.
+"""Pictures: decodes them, turns them upright, and encodes them again without metadata; makes a thumbnail and a blurhash.
 
-Runs in a worker process (`workers`), which bounds its memory and its time. Writing anew is what makes a picture safe: EXIF,
-GPS, comments, and whatever was hidden behind the picture are not taken along.
+It runs in a worker process (`workers`), which limits its memory and time. Encoding again makes a picture safe: EXIF, GPS,
+comments, and data that is hidden after the picture are not copied.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ MAX_ICC_BYTES: Final = 1024 * 1024
 _BLURHASH_PIXELS: Final = 32
 _BLURHASH_COMPONENTS: Final = 4, 3
 _KEPT_INFO: Final = frozenset({"transparency", "loop", "background", "gamma"})
-"""What of Pillow's `info` belongs to the picture; the rest is data about it."""
+"""Entries of Pillow's `info` that belong to the picture; the rest is metadata."""
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "JPEG": {"quality": 90, "optimize": True},
     "PNG": {"compress_level": 6},
@@ -38,11 +38,11 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
 }
 
 Image.MAX_IMAGE_PIXELS = None
-"""Pillow's own check warns only; ours stands in `_check`, before a single pixel is decoded."""
+"""Pillow's own check only warns; ours is in `_check`, before any pixel is decoded."""
 
 
 class Picture(NamedTuple):
-    """What was made of a picture: sides in pixels of what is served."""
+    """A processed picture: sides in pixels of what is served."""
 
     width: int
     height: int
@@ -69,7 +69,7 @@ def convert(source: Path, mime_type: str, target: Path, thumbnail: Path, max_pix
 
 
 def _check(opened: Image.Image, max_pixels: int) -> int:
-    """The number of frames, of a picture that is small enough to be decoded."""
+    """Return the number of frames. Raises Refused for a picture that is too large to decode."""
     pixels = opened.width * opened.height
     if pixels > max_pixels:
         raise Refused(f"The picture has {opened.width} × {opened.height} pixels; at most {max_pixels:,} are taken")
@@ -80,7 +80,7 @@ def _check(opened: Image.Image, max_pixels: int) -> int:
 
 
 def _profile(opened: Image.Image) -> bytes | None:
-    """The colour profile: without it colours would change."""
+    """Return the colour profile, without which colours would change."""
     profile = opened.info.get("icc_profile")
     return profile if isinstance(profile, bytes) and len(profile) <= MAX_ICC_BYTES else None
 
@@ -98,10 +98,10 @@ def _write(picture: Image.Image, form: str, target: Path, profile: bytes | None)
 
 
 def _animation(opened: Image.Image, form: str, target: Path, thumbnail: Path, profile: bytes | None) -> Picture:
-    """The frames as they are: EXIF turns no animation."""
+    """Write the frames of an animation. They aren't turned: EXIF orientation doesn't apply to animations."""
     first, times = opened.convert("RGBA"), []
     for frame in ImageSequence.Iterator(opened):
-        frame.load()  # only then WebP knows how long it is shown
+        frame.load()  # Only after this does Pillow know the duration of a WebP frame.
         times.append(round(frame.info.get("duration", 0)))
     opened.seek(0)
     opened.info = {name: value for name, value in opened.info.items() if name in _KEPT_INFO}
@@ -121,7 +121,7 @@ def _preview(picture: Image.Image, thumbnail: Path, profile: bytes | None) -> Pi
 
 
 def _fitting(picture: Image.Image) -> tuple[int, int]:
-    """The thumbnail's sides: of a strip that would become thinner than a pixel, one."""
+    """Return the thumbnail's sides in pixels, each at least 1."""
     scale = THUMBNAIL_PIXELS / max(picture.size)
     return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
 

@@ -1,6 +1,6 @@
-"""One file, looked at whole: is it what its sender says, may it come in, and what is served of it.
+"""Inspects one file: checks that it has the type that its sender says, and that this type is allowed, and makes what is served.
 
-Runs in a worker process. Everything is in files: source, result and thumbnail.
+It runs in a worker process. Source, result and thumbnail are files.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ Kind = Literal["image", "video", "audio", "file"]
 
 
 class Task(NamedTuple):
-    """What to look at: the file, what its sender said it is, what is allowed, and a folder for what is made of it."""
+    """An inspection: the file, the type that its sender says, what is allowed, and a folder for the results."""
 
     source: Path
     declared: str
@@ -26,9 +26,10 @@ class Task(NamedTuple):
 
 
 class Inspected(NamedTuple):
-    """What a file is. `result`: what is served, None for the source as it came; `thumbnail` where there is one.
+    """The result of an inspection.
 
-    Sides in pixels, `duration_ms` in milliseconds, of what is served.
+    `result`: the file to serve, None for the unchanged source; `thumbnail` if there is one. Sides (pixels) and `duration_ms`
+    describe what is served.
     """
 
     kind: Kind
@@ -42,12 +43,12 @@ class Inspected(NamedTuple):
 
 
 def warm() -> None:
-    """Load what the first file would wait for."""
+    """Load libraries, so that the first file needn't wait for them."""
     Image.init()
 
 
 def inspect(task: Task) -> Inspected:
-    """Look at a file. Raises Refused, with the reason for its sender."""
+    """Inspect a file. Raises Refused, with the reason for its sender."""
     mime_type = _type(task)
     kind = kind_of(mime_type)
     if kind != "file" and hides_another(task.source):
@@ -60,7 +61,7 @@ def inspect(task: Task) -> Inspected:
 
 
 def kind_of(mime_type: str) -> Kind:
-    """How a chat shows a type."""
+    """Return how a chat shows a type."""
     if mime_type in images.FORMATS:
         return "image"
     family = mime_type.partition("/")[0]
@@ -70,7 +71,7 @@ def kind_of(mime_type: str) -> Kind:
 
 
 def _type(task: Task) -> str:
-    """The type that the bytes have and the sender said. Raises Refused."""
+    """Return the type of the bytes, when it is the one that the sender says. Raises Refused."""
     declared, found = canonical(task.declared), types_of(task.source)
     if declared in found:
         mime_type = declared

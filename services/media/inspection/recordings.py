@@ -1,8 +1,8 @@
-"""Sound and video: how long it takes, and of videos a poster and their size where ffmpeg is installed.
+"""Sound and video: reads the duration, and with ffmpeg also a video's size and a poster frame.
 
-Runs in a worker process (`workers`). Without ffmpeg the duration is read by tinytag, which is Python alone; of WebM it is
-then unknown. Functions that start a program raise TimeoutError when it didn't come to an end: what is served of a file must not
-depend on how busy the machine was.
+It runs in a worker process (`workers`). Without ffmpeg, tinytag (pure Python) reads the duration, which is then unknown for WebM.
+Functions that start a program raise TimeoutError when it didn't come to an end: what is served of a file must not depend on how
+busy the machine was.
 """
 
 import json
@@ -20,7 +20,7 @@ PROBE_SECONDS: Final = 25
 """How long one run of a program may take: long, since on a busy machine it may wait for its CPU time (`_CPU_SECONDS`)."""
 MAX_DURATION_SECONDS: Final = 10 * 24 * 3600
 MIN_BITS_A_SECOND: Final = 250
-"""A recording of fewer is longer by its header than it can be: speech codecs begin at 450."""
+"""With fewer bits a second, the duration in the header can't be true: speech codecs begin at 450."""
 _CPU_SECONDS: Final = 10
 MUXERS: Final = {
     "video/mp4": "mp4",
@@ -29,11 +29,11 @@ MUXERS: Final = {
     "audio/mp4": "ipod",
     "audio/webm": "webm",
 }
-"""Types that cameras and phones record → ffmpeg's name of the container."""
+"""Types that cameras and phones record → ffmpeg's name of the container format."""
 
 
 class Recording(NamedTuple):
-    """What is known of a recording; sides in pixels, None where there are none or nobody could tell."""
+    """What is known of a recording. Sides in pixels; None where there are none, or they are unknown."""
 
     duration_ms: int | None = None
     width: int | None = None
@@ -41,7 +41,7 @@ class Recording(NamedTuple):
 
 
 def describe(file: Path) -> Recording:
-    """Duration and size; nothing of what can't be read."""
+    """Return duration and size, as far as they can be read."""
     has_ffprobe = shutil.which("ffprobe") is not None
     found = _probe(file) if has_ffprobe else Recording(duration_ms=_duration_by_tags(file))
     if found.duration_ms is not None and file.stat().st_size * 8_000 < found.duration_ms * MIN_BITS_A_SECOND:
@@ -50,7 +50,7 @@ def describe(file: Path) -> Recording:
 
 
 def poster(file: Path, target: Path) -> bool:
-    """Write a frame near the beginning of a video to `target`, a PNG. False where there is no ffmpeg, or no frame."""
+    """Write a frame near the beginning of a video to `target`, as PNG. False when there is no ffmpeg, or no frame."""
     if shutil.which("ffmpeg") is None:
         return False
     # -protocol_whitelist: a playlist in the file must not make ffmpeg read other files or URLs.
@@ -60,17 +60,17 @@ def poster(file: Path, target: Path) -> bool:
 
 
 def strip(file: Path, mime_type: str, target: Path) -> bool:
-    """Write the sound and the pictures of a recording to `target`, without what cameras add: place, device, time, telemetry.
+    """Copy a recording's sound and video streams to `target`, without cameras' metadata: place, device, time, telemetry.
 
-    Nothing is encoded anew, and the orientation stays. False where there is no ffmpeg, for other types than `MUXERS`, and when
-    ffmpeg can't: then the file is served as it came.
+    Nothing is encoded again, and the orientation stays. False when there is no ffmpeg, the type isn't in `MUXERS`, or ffmpeg
+    fails; then the file is served unchanged.
     """
     muxer = MUXERS.get(mime_type)
     if muxer is None or shutil.which("ffmpeg") is None:
         return False
     command = ("ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-i", str(file))
     kept = ("-map", "0:v?", "-map", "0:a?", "-map_metadata", "-1", "-map_chapters", "-1", "-c", "copy")
-    # Each stream has metadata of its own; `bitexact` leaves out the name of the program and the time.
+    # Each stream has its own metadata; `bitexact` leaves out the name of the program and the time.
     plain = ("-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1", "-fflags", "+bitexact")
     done = _run((*command, *kept, *plain, "-f", muxer, "-y", str(target)))
     return done is not None and target.exists() and target.stat().st_size > 0
@@ -91,7 +91,7 @@ def _probe(file: Path) -> Recording:
 
 
 def _is_turned(video: dict[str, Any]) -> bool:
-    """Whether players turn the pictures by a quarter: phones film upright that way."""
+    """Return whether players rotate the pictures by 90 degrees, as for upright videos of phones."""
     turns = [side.get("rotation", 0) for side in video.get("side_data_list", ())]
     return any(isinstance(turn, int | float) and round(turn) % 180 == 90 for turn in turns)
 

@@ -1,6 +1,6 @@
-"""An optional look at each file by somebody else: a virus scanner, by clamd's protocol or by HTTP.
+"""An optional virus scanner for each file, by clamd's protocol or by HTTP.
 
-Until it has answered, an upload is not ready; when it can't be reached, the client hears that it should ask again.
+An upload isn't ready before the scanner has answered. When the scanner can't be reached, the client is told to ask again.
 """
 
 import asyncio
@@ -24,25 +24,25 @@ INFECTED: Final = "The file was refused by the virus scanner"
 
 
 class ScannerAway(Exception):
-    """The scanner didn't answer, or couldn't look at the file."""
+    """The scanner didn't answer, or couldn't scan the file."""
 
 
 class Scanner(Protocol):
-    """Looks at files before anybody can get them."""
+    """Scans files before anybody can get them."""
 
     async def scan(self, file: Path) -> None:
-        """Return when the file is clean. Raises Refused when it isn't, ScannerAway when nobody can say."""
+        """Return when the file is clean. Raises Refused when it isn't, ScannerAway when the scanner has no verdict."""
 
 
 class NoScanner:
-    """Where none is set up, every file is clean."""
+    """The scanner when none is configured: every file is clean."""
 
     async def scan(self, file: Path) -> None:
         """Do nothing."""
 
 
 class Clamd:
-    """ClamAV's daemon: `zINSTREAM`, chunks with their length before them, an empty one, then the verdict (`man clamd`)."""
+    """ClamAV's daemon: `zINSTREAM`, chunks with a length prefix, an empty chunk, then the verdict (`man clamd`)."""
 
     def __init__(self, host: str, port: int, seconds: float) -> None:
         self._host = host
@@ -77,7 +77,7 @@ class Clamd:
 
 
 class HttpScanner:
-    """A service that gets each file by POST: 200 or 204 is clean, 406 or 422 is not, anything else is no verdict."""
+    """A service that gets each file by POST: 200 or 204 means clean, 406 or 422 infected, and anything else no verdict."""
 
     def __init__(self, url: str, seconds: float) -> None:
         self._url = url
@@ -100,7 +100,7 @@ class HttpScanner:
 
 
 def scanner_at(url: str | None, seconds: float) -> Scanner:
-    """The scanner that a URL names: `tcp://host:3310` is clamd, `http://…` and `https://…` an HTTP service, None nobody."""
+    """Return the scanner for a URL: `tcp://host:3310` is clamd, `http://…` and `https://…` an HTTP service, None no scanner."""
     if url is None:
         return NoScanner()
     parts = urlsplit(url)

@@ -1,7 +1,7 @@
-"""What a file is, by its first bytes; what its name and its sender say of it is compared with that.
+"""Finds a file's type by its bytes, to compare it with the type that its sender says.
 
-Signatures: WHATWG MIME Sniffing Standard, section 6, and the formats' own documents. Ambiguous containers (MP4, WebM, Ogg) hold
-sound alone or pictures too: there the sender's word decides between the two.
+Signatures: WHATWG MIME Sniffing Standard, section 6, and the formats' own documents. Some containers (MP4, WebM, Ogg) are used
+for sound and for video: there the sender's type decides between the two.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 HEAD_BYTES: Final = 4096
-"""How much of a file is looked at for its type."""
+"""How many bytes of a file are read to find its type."""
 UNKNOWN: Final = "application/octet-stream"
 TEXT: Final = "text/plain"
 ZIP: Final = "application/zip"
@@ -20,7 +20,7 @@ DOCUMENTS: Final = {
     "xl/": f"{_OFFICE}spreadsheetml.sheet",
     "ppt/": f"{_OFFICE}presentationml.presentation",
 }
-"""Folder in a ZIP archive → which document it makes of it (ECMA-376)."""
+"""Folder in a ZIP archive → the document type that it indicates (ECMA-376)."""
 
 KNOWN_TYPES: Final = (
     "image/jpeg",
@@ -44,7 +44,7 @@ KNOWN_TYPES: Final = (
     TEXT,
     UNKNOWN,
 )
-"""Every type that can be told from the bytes; UNKNOWN is what has no signature, and can't be run or shown."""
+"""Every type that can be recognized by its bytes. UNKNOWN: files without a signature, which can't be run or shown."""
 
 _ALIASES: Final = {
     "image/jpg": "image/jpeg",
@@ -103,13 +103,13 @@ _OVERLAP: Final = 16
 
 
 def canonical(mime_type: str) -> str:
-    """A MIME type without parameters, in lower case, by its usual name."""
+    """Return a MIME type without parameters, in lower case, under its usual name."""
     plain = mime_type.partition(";")[0].strip().lower()
     return _ALIASES.get(plain, plain)
 
 
 def types_of(file: Path) -> tuple[str, ...]:
-    """The types that a file may be called by, the usual one first; of one that is refused whatever is allowed, that one."""
+    """Return the types that a file may have, the usual one first. For a file that is always refused: its type alone."""
     with file.open("rb") as source:
         head = source.read(HEAD_BYTES)
     if head.startswith(b"PK\x03\x04"):
@@ -123,7 +123,7 @@ def types_of(file: Path) -> tuple[str, ...]:
 
 
 def is_text(file: Path) -> bool:
-    """Whether the whole file is UTF-8 without control characters other than white space."""
+    """Return whether the whole file is UTF-8 without control characters other than white space."""
     try:
         with file.open(encoding="utf-8", newline="") as source:
             while chunk := source.read(_SCAN_BYTES):
@@ -135,7 +135,7 @@ def is_text(file: Path) -> bool:
 
 
 def hides_another(file: Path) -> bool:
-    """Whether a picture, sound or video is something else as well: a page, a PDF, an archive (a polyglot)."""
+    """Return whether a picture, sound or video is also something else (a polyglot): a page, a PDF, an archive."""
     if zipfile.is_zipfile(file):
         return True
     with file.open("rb") as source:

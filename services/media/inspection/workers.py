@@ -1,4 +1,4 @@
-"""Worker processes that look into files: a fixed number, each bounded in memory and time, and below the chat in priority.
+"""Worker processes that inspect files: a fixed number, with limits of memory and time, and lower priority than the chat.
 
 A file that kills its worker is refused; the next one finds a new worker (Pebble's pool does that, which the standard library's
 can't). What counts against a file is the CPU time that it takes: on a busy machine a worker, which stands back for all others,
@@ -25,16 +25,18 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 log = structlog.get_logger(__name__)
 
 TASKS_OF_A_WORKER: Final = 200
-"""After so many files a worker is replaced: what leaks in a decoder ends there."""
+"""A worker is replaced after this many files, which ends memory leaks of decoders."""
 NICENESS: Final = 5
-"""Of a worker, on top of that of media itself: a picture waits for a transfer, and both for the chat."""
+"""Niceness of a worker, added to that of media itself: inspections yield to transfers, and both yield to the chat."""
 OPEN_FILES: Final = 64
 STOP_SECONDS: Final = 5
 WALL_SECONDS: Final = 90
 """How long a file may keep a worker, whatever it waits for; after that its client may try again."""
 LOOK_SECONDS: Final = 0.5
-"""How soon a worker that died or took too long is noticed. Pebble's pool has two threads that wake so often, by default ten times
-a second, for as long as the process lives."""
+"""How soon a worker that died or takes too long is noticed.
+
+Pebble's pool has two threads that wake so often, by default ten times a second, for as long as the process lives.
+"""
 
 
 class Workers:
@@ -73,11 +75,11 @@ class Workers:
             return found
 
     async def warm(self) -> None:
-        """Start the workers: the first upload needn't wait for that."""
+        """Start the workers, so that the first upload needn't wait for that."""
         await asyncio.wrap_future(self._pool.schedule(warm))
 
     async def stop(self) -> None:
-        """End the workers, whatever they do."""
+        """End the workers, even busy ones."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         await asyncio.to_thread(self._pool.join, STOP_SECONDS)
 

@@ -1,4 +1,4 @@
--- Take an upload for processing; a row comes back when it was free to take. $1 id, $2 user, $3 seconds that it is ours
+-- Take an upload for processing. Returns a row when nobody else is processing it. $1 id, $2 user, $3 seconds to process it
 UPDATE media.uploads
 SET state = 'processing', processing_until = now() + make_interval(secs => $3)
 WHERE id = $1 AND user_id = $2

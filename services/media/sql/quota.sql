@@ -1,7 +1,7 @@
--- In how many seconds a user may reserve again, 0 for now. $1 user, $2 size of the new one, $3 uploads an hour, $4 bytes a day
+-- The seconds until a user may reserve again, or 0. $1 user, $2 size of the new one, $3 uploads an hour, $4 bytes a day
 -- (0: no limit)
 --
--- Each row that would be over a limit together with all newer ones has to leave that limit's window first.
+-- A row that exceeds a limit together with all newer ones must leave that limit's window first.
 WITH recent AS (
     SELECT reserved_at, row_number() OVER newest AS uploads, sum(size) OVER newest AS bytes
     FROM media.uploads

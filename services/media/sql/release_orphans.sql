@@ -1,4 +1,5 @@
--- Let go of uploads that no message took: never completed in time, ready or refused for long. $1 seconds, $2 how many at most
+-- Release uploads that no message attached: not completed in time, or ready or rejected for too long. $1 seconds, $2 how many at
+-- most
 UPDATE media.uploads
 SET state = 'released', name = '', media = NULL
 WHERE id IN (

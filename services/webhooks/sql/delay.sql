@@ -1,4 +1,4 @@
--- Put events behind a refused one of their order key: they are not read again until it is posted.
+-- Delay events after a refused one of their order key: they are not read again until that one is posted.
 -- $1 ids, $2 until when: one of each for each event
 UPDATE webhooks.events e
 SET next_at = h.until
