@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from shared.protocol import limits
 
 _NEVER_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f-\x9f\s\\\ud800-\udfff]")
-"""Control characters, white space and backslashes, which browsers drop or take for something else; lone surrogates."""
+"""Control characters, white space and backslashes, which browsers drop or reinterpret; lone surrogates."""
 
 
 def avatar_fault(url: str) -> str | None:
-    """Why `url` can't be an avatar, in words for a client; None when it can."""
+    """Return why `url` can't be an avatar, as a text for the client; None when it can."""
     if len(url) > limits.MAX_URL_CHARACTERS:
         return f"an avatar's URL has at most {limits.MAX_URL_CHARACTERS} characters"
     if _NEVER_IN_URLS.search(url):
@@ -28,7 +28,10 @@ def avatar_fault(url: str) -> str | None:
 
 
 def _is_public(host: str) -> bool:
-    """False for addresses of private networks, of this machine, and of clouds' metadata services. Names are not resolved."""
+    """Return False for addresses of private networks, of this machine, and of clouds' metadata services.
+
+    Names are not resolved.
+    """
     try:
         return ip_address(host).is_global
     except ValueError:

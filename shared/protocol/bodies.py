@@ -1,4 +1,7 @@
-"""Bodies of AMQP messages, none larger than its queue allows: consumers' memory is their prefetch by that size."""
+"""Builds bodies of AMQP messages within the limit of their queue.
+
+A consumer needs as much memory as its prefetch times that limit.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,9 +15,9 @@ T = TypeVar("T")
 
 
 def bodies_of(items: Sequence[T], batch_of: Callable[[list[T]], msgspec.Struct], queue: Queue) -> list[bytes]:
-    """`items` in as many batches as `queue.body_bytes` needs, in order, each encoded.
+    """Return `items`, in order, as encoded batches of at most `queue.body_bytes` each.
 
-    An item that is larger by itself gets a body of its own: producers bound their items.
+    A larger item gets its own body; producers limit their items.
     """
     if not items:
         return []

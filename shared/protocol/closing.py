@@ -36,4 +36,4 @@ CLIENT_ADVICE: Final[dict[CloseCode, tuple[str, str]]] = {
     CloseCode.REPLACED: ("replaced by newer connections of the same user", "don't reconnect by itself"),
     CloseCode.PONG_TIMEOUT: ("no pong in time", "reconnect with cursor"),
 }
-"""code → (meaning, what the client does)."""
+"""Code → (meaning, what the client should do)."""

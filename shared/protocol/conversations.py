@@ -1,4 +1,4 @@
-"""What a conversation is to one of its participants, in REST answers and in events; and profiles of users."""
+"""A conversation as one of its participants sees it, in REST answers and in events; and profiles of users."""
 
 import msgspec
 
@@ -16,7 +16,7 @@ class UserProfile(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Participant(msgspec.Struct, rename="camel", frozen=True):
-    """A participant, how far it has read, and how far its devices have everything. 0: nothing yet."""
+    """A participant, and the seqs up to which it has read, and its devices have received, everything. 0: nothing yet."""
 
     id: Uuid
     username: str
@@ -27,7 +27,10 @@ class Participant(msgspec.Struct, rename="camel", frozen=True):
 
 
 class OwnState(msgspec.Struct, rename="camel", frozen=True):
-    """What the asking user has set or done. `mutedUntil` is null when no mute stands; messages up to `clearedSeq` are hidden."""
+    """The requesting user's own settings and state.
+
+    `mutedUntil` is null without a mute. Messages up to `clearedSeq` are hidden.
+    """
 
     muted_until: Instant | None
     archived: bool
@@ -38,9 +41,9 @@ class OwnState(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Conversation(msgspec.Struct, rename="camel", frozen=True):
-    """A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden.
+    """A direct conversation as the requesting user sees it. `lastMessage` is null when there is none, or when it is hidden.
 
-    Messages before `firstSeq` are expired (`CHAT_RETENTION_DAYS`); it is 1 while none is, and `lastSeq` + 1 when all are.
+    Messages before `firstSeq` are expired (`CHAT_RETENTION_DAYS`). It is 1 when none is, and `lastSeq` + 1 when all are.
     """
 
     id: Uuid
@@ -54,7 +57,7 @@ class Conversation(msgspec.Struct, rename="camel", frozen=True):
 
 
 class ConversationUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The conversation as it now stands."""
+    """The current state of the conversation."""
 
     conversation: Conversation
 
@@ -67,7 +70,7 @@ class ConversationClearedPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class UserUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A user's profile as it now stands."""
+    """A user's current profile."""
 
     user_id: Uuid
     username: str

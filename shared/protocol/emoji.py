@@ -1,7 +1,7 @@
-"""Which texts are one emoji: an emoji sequence (UTS #51, ED-17) that is one grapheme cluster (UAX #29).
+"""Checks that a text is one emoji: an emoji sequence (UTS #51, ED-17) that is one grapheme cluster (UAX #29).
 
-The character properties are those of the `regex` package, which follows each version of Unicode; which pairs of regional
-indicators are flags, that of the `emoji` package.
+The `regex` package has the character properties of the current Unicode version; the `emoji` package knows which pairs of regional
+indicators are flags.
 """
 
 from functools import lru_cache
@@ -26,7 +26,7 @@ _FLAG: Final = regex.compile(r"\p{Regional_Indicator}{2}")
 
 @lru_cache(maxsize=1024)
 def is_emoji(text: str) -> bool:
-    """True when `text` is one emoji of at most 64 bytes. Flags, families, skin tones and keycaps are each one."""
+    """Return True when `text` is one emoji of at most 64 bytes. Flags, families, skin tones and keycaps are each one."""
     if len(text) > MAX_EMOJI_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_EMOJI_BYTES:
         return False
     if _FLAG.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Error codes of the contract: what each says to a client, whether a retry helps, and its HTTP status."""
+"""Error codes of the protocol: the default message of each, whether a retry helps, and the HTTP status."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ import msgspec
 
 
 class ErrorCode(StrEnum):
-    """The value of `error.code`, over WebSocket and REST alike."""
+    """The value of `error.code`, the same for WebSocket and REST."""
 
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
@@ -31,7 +31,7 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorAdvice:
-    """How an error is told: its default message, its HTTP status, and whether sending the same again may succeed."""
+    """The default message of an error, its HTTP status, and whether the same request may succeed later."""
 
     message: str
     status: int
@@ -62,7 +62,7 @@ ADVICE: Final[dict[ErrorCode, ErrorAdvice]] = {
 
 
 class ErrorReference(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """Which request failed: its event type, and what identifies it to the client.
+    """The request that failed: its event type, and the ids by which the client knows it.
 
     Example: `{"type": "message.send", "tempId": "temp-123",
     "conversationId": "0190a1b2-0000-7000-8000-00000000c001"}`
@@ -100,7 +100,7 @@ def error_event(
     retry_after: float | None = None,
     ref: ErrorReference | None = None,
 ) -> ErrorEvent:
-    """The error object of `code`, with its default message unless one is given."""
+    """Return the error object of `code`. Without `message`, it has the code's default message."""
     advice = ADVICE[code]
     detail = ErrorDetail(
         code,
@@ -112,7 +112,7 @@ def error_event(
 
 
 class ProtocolError(Exception):
-    """A request that is answered with an error of the contract. Root of every error that a client may see."""
+    """A request is answered with an error of the protocol. The root of all errors that clients may see."""
 
     def __init__(
         self,
@@ -128,9 +128,9 @@ class ProtocolError(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that goes with the code."""
+        """Return the HTTP status of the code."""
         return ADVICE[self.code].status
 
     def builtins(self) -> dict[str, Any]:
-        """The error object as plain dicts, for a JSON response."""
+        """Return the error object as plain dicts, for a JSON response."""
         return dict(msgspec.to_builtins(self.event))

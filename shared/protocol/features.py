@@ -1,8 +1,8 @@
-"""What this deployment offers beyond the core of the protocol: names in the `features` of `connection.success`.
+"""Features: what this deployment offers beyond the core of the protocol, as names in `features` of `connection.success`.
 
-A client shows a button for editing only when `message.edit` is in the list. A feature's name is added here, at the end, by
-the change that makes every service of the deployment able to serve it. A gateway offers it while every replica of its servers
-says that it serves it (`shared.features`).
+A client shows a button for editing only when `message.edit` is in the list. A new name is added here, at the end, in the same
+change that lets all services serve it. A gateway offers a feature while every replica of the services in `SERVERS` announces it
+(`shared.features`).
 """
 
 from typing import Final
@@ -27,9 +27,9 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "metadata": _MESSAGING,
     "conversation": _MESSAGING,
 }
-"""Feature → the services that must serve it, beside the gateways."""
+"""Feature → the services that must serve it, besides the gateways."""
 
 
 def served_by(service: str) -> set[str]:
-    """The features in which a service has a part."""
+    """Return the features that need a service."""
     return {name for name in FEATURES if service in SERVERS[name]}

@@ -1,4 +1,4 @@
-"""Sizes and counts that clients may rely on. Operators change the rates by settings; these are the contract's numbers."""
+"""Sizes and counts that clients may rely on. Operators change rates by settings; the numbers here are part of the protocol."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ MAX_MEDIA_NAME_CHARACTERS: Final = 255
 MAX_TEMP_ID_CHARACTERS: Final = 64
 MAX_METADATA_BYTES: Final = 4 * 1024
 MAX_METADATA_DEPTH: Final = 32
-"""Objects and arrays inside each other."""
+"""Levels of nested objects and arrays."""
 MAX_QUOTE_CHARACTERS: Final = 100
 MAX_EMOJI_BYTES: Final = 64
 MAX_REACTIONS_PER_USER: Final = 8
@@ -56,12 +56,18 @@ MAX_FOLLOWS_BODY_BYTES: Final = 512 * 1024
 """Body of a call that changes the follow graph: `MAX_FOLLOW_CHANGES` changes take 120 KB."""
 
 UPLOAD_URL_SECONDS: Final = 7 * 24 * 3600
-"""How long a signed URL of an upload serves it, at least."""
+"""How long a signed URL of an upload is valid, at least."""
 
 MIN_USERNAME_PREFIX: Final = 3
 MAX_USERS_FOUND: Final = 20
-"""Answers to `GET /chat/users?prefix=`."""
+"""Users in one answer to `GET /chat/users?prefix=`."""
 MAX_PAGE_BYTES: Final = 1024 * 1024
-"""About how many bytes of messages one page of a list holds; there are fewer items on it then, and a next page."""
+"""About how many bytes of messages one page of a list holds.
+
+A page with larger messages has fewer items, and there is a next page.
+"""
 SEND_RETRY_SECONDS: Final = 2
-"""`retryAfter` of `send_failed`: clients that wait once to twice as long are all through within 5 s of the broker's return."""
+"""`retryAfter` of `send_failed`.
+
+Clients that wait one to two times as long have all succeeded within 5 s of the broker's return.
+"""

@@ -9,9 +9,9 @@ from shared.protocol.codec import Instant, Uuid
 
 Status = Literal["online", "away", "busy", "offline"]
 SYSTEM_MESSAGE: Final = "system"
-"""The type of a message that nobody sent, which no client may use."""
+"""The type of messages without a sender. Clients must not use it."""
 _UPLOAD_MARK: Final = '"uploadId":'
-"""Stands in a JSON text exactly when an object in it has this field: inside a JSON string a quote is never bare."""
+"""It occurs in a JSON text exactly when an object in it has this field, because inside a JSON string quotes are escaped."""
 
 
 class Sender(msgspec.Struct, rename="camel", frozen=True):
@@ -28,9 +28,9 @@ class Sender(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Attachment(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """One attachment of a stored message: an upload (it has `uploadId`), or a URL elsewhere as its sender gave it.
+    """One attachment of a stored message: an upload (with `uploadId`), or an external URL as its sender gave it.
 
-    Sizes in pixels and bytes, of what is served. `url` and `thumbnail` of an upload are signed for 7 days.
+    Sizes are those of what is served, in pixels and bytes. `url` and `thumbnail` of an upload are signed for 7 days.
 
     Example: `{"uploadId": "0190a1b2-0000-7000-8000-00000000e001",
     "url": "https://chat.example/chat/media/0190a1b2-0000-7000-8000-00000000e001/file?expires=1704708000&signature=qL8R",
@@ -53,14 +53,14 @@ class Attachment(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
 
 
 def has_uploads(media: str | None) -> bool:
-    """Whether the JSON text of a message's attachments names uploads."""
+    """Return whether the JSON text of a message's attachments names uploads."""
     return media is not None and _UPLOAD_MARK in media
 
 
 class ReplyTo(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
     """The quoted message as it was when the reply was sent, its text cut to 100 characters.
 
-    Of a deleted message only `seq` and `deletedAt` are left.
+    Of a deleted message, only `seq` and `deletedAt` are left.
     """
 
     seq: int
@@ -71,7 +71,7 @@ class ReplyTo(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
 
 
 class Reaction(msgspec.Struct, rename="camel", frozen=True):
-    """An emoji on a message, and the users who reacted with it, in the order in which they did."""
+    """An emoji on a message, and the users who reacted with it, in the order of their reactions."""
 
     emoji: str
     user_ids: list[Uuid]
@@ -80,10 +80,10 @@ class Reaction(msgspec.Struct, rename="camel", frozen=True):
 class Message(msgspec.Struct, rename="camel", frozen=True):
     """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order.
 
-    `senderId` is null exactly in a message of type `system`, which nobody sent; it has no `sender`.
+    `senderId` is null only in messages of type `system`, which have no `sender`.
 
-    The fields behind `sender` are left out where they say nothing. A message with `deletedAt` has lost its content, media,
-    metadata, reply, edit time and reactions. `reactions` stand in the order in which each emoji first came.
+    The fields after `sender` are left out where they have no value. A message with `deletedAt` has no content, media,
+    metadata, reply, edit time and reactions any more. `reactions` are in the order of each emoji's first use.
     """
 
     id: Uuid
@@ -106,14 +106,17 @@ class Message(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Unread(msgspec.Struct, rename="camel", frozen=True):
-    """Unread messages of the receiver: in this conversation, and in all. `total` stands last: fan-out fills it in."""
+    """Unread messages of the receiver: in this conversation, and in all.
+
+    `total` is the last field, because fan-out fills it in.
+    """
 
     conversation: int
     total: int
 
 
 class UserStatus(msgspec.Struct, rename="camel", frozen=True):
-    """A friend's status. `lastSeen` is null for a user that was never seen."""
+    """A friend's status. `lastSeen` is null for a user who was never seen."""
 
     user_id: Uuid
     is_online: bool
@@ -122,9 +125,9 @@ class UserStatus(msgspec.Struct, rename="camel", frozen=True):
 
 
 class ConnectionSuccessPayload(msgspec.Struct, rename="camel", frozen=True):
-    """What a client learns of its connection.
+    """The first data about a connection.
 
-    `heartbeatSeconds`: the server's ping period. `features`: names of what this deployment offers beyond the core.
+    `heartbeatSeconds`: the server's ping period. `features`: names of the features that this deployment offers beyond the core.
     """
 
     user_id: Uuid
@@ -159,7 +162,7 @@ class MessageNewPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class MessageDeliveredUpdatePayload(msgspec.Struct, rename="camel", frozen=True):
-    """A device of `deliveredTo` has everything up to `seq`."""
+    """A device of `deliveredTo` has received everything up to `seq`."""
 
     conversation_id: Uuid
     delivered_to: Uuid
@@ -168,7 +171,7 @@ class MessageDeliveredUpdatePayload(msgspec.Struct, rename="camel", frozen=True)
 
 
 class MessageReadAckPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The reader's own devices: everything up to `seq` is read."""
+    """Sent to the reader's own devices: everything up to `seq` is read."""
 
     conversation_id: Uuid
     read_at: Instant
@@ -186,9 +189,9 @@ class MessageReadUpdatePayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class MessageUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The content as it now stands. `editedAt` is null when an edit changed nothing on a message that was never edited.
+    """The current content. `editedAt` is null when an edit changed nothing on a message that was never edited.
 
-    `tempId` is that of the edit, for the connections of the user who made it.
+    `tempId` is that of the edit, only for connections of the user who made it.
     """
 
     conversation_id: Uuid
@@ -199,16 +202,16 @@ class MessageUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class UserDeletedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A user was erased, who had this conversation with the receiver."""
+    """The user with whom the receiver had this conversation was erased."""
 
     user_id: Uuid
     conversation_id: Uuid
 
 
 class MessageDeletedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The message is deleted for everybody. `unread`, to the receiver alone, when its counts changed.
+    """The message is deleted for everybody. `unread` is only for the receiver, when the counts changed.
 
-    `unread` stands last: fan-out fills in its total.
+    It is the last field, because fan-out fills in its total.
     """
 
     conversation_id: Uuid
@@ -219,7 +222,7 @@ class MessageDeletedPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class ReactionUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A user reacted to a message (`active`), or took the reaction back."""
+    """A user reacted to a message (`active`), or removed the reaction."""
 
     conversation_id: Uuid
     seq: int
@@ -231,7 +234,7 @@ class ReactionUpdatedPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class TypingPayload(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """Who types where. `expiresInMs` stands on `typing.start` only."""
+    """Who types where. Only `typing.start` has `expiresInMs`."""
 
     conversation_id: Uuid
     user_id: Uuid
@@ -246,7 +249,7 @@ class PongPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class BlockAddedPayload(msgspec.Struct, rename="camel", frozen=True):
-    """The first time counts, however often it is repeated."""
+    """The user is blocked since `blockedAt`, the time of the first block, however often it was repeated."""
 
     username: str
     blocked_at: Instant
@@ -260,6 +263,6 @@ class BlockRemovedPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class AuthPayload(msgspec.Struct, rename="camel", frozen=True):
-    """When the connection's token ends."""
+    """When the connection's token expires."""
 
     expires_at: Instant

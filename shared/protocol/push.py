@@ -1,11 +1,14 @@
-"""Push notifications: what a service worker gets, encrypted, by way of a push service. Native apps get the same fields."""
+"""Push notifications: the content that a service worker gets, encrypted, through a push service.
+
+Native apps get the same fields.
+"""
 
 from typing import Final
 
 import msgspec
 
 NEW_MESSAGE: Final = "New message"
-"""The title where there is no sender, and the body where nothing of the content may or can be said."""
+"""The title when there is no sender, and the body when the content isn't shown or isn't available."""
 
 
 class UnreadCounts(msgspec.Struct, rename="camel", frozen=True):
@@ -16,7 +19,7 @@ class UnreadCounts(msgspec.Struct, rename="camel", frozen=True):
 
 
 class NotificationData(msgspec.Struct, tag="chat.message", tag_field="type", rename="camel", frozen=True):
-    """Where a click on the notification leads, and what a badge shows. A system message has no sender: null and ''."""
+    """The target of a click on the notification, and the numbers for a badge. A system message has no sender: null and ''."""
 
     conversation_id: str
     message_id: str

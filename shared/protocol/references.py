@@ -1,4 +1,4 @@
-"""How an error names the client's request behind a command."""
+"""Error references of commands: the ids by which the client knows its request."""
 
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ _REACTION: Final = {True: event_type(client.ReactionAdd), False: event_type(clie
 
 
 def reference_of(command: Command | Typing | SetStatus) -> ErrorReference:
-    """The client's request, as an error names it."""
+    """Return the reference of the client's request behind a command."""
     if isinstance(command, SetBlock):
         return ErrorReference(_BLOCK[command.blocked])
     if isinstance(command, SetStatus):

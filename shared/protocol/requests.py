@@ -1,8 +1,8 @@
-"""Questions that one service asks another, with an answer: what the server API needs of the owners of the data.
+"""Requests between services, with replies: the server API asks the services that own the data.
 
-A request is an AMQP message in the queue of the service that answers; the answer is one entry of a Redis list, which
-expires. Any replica may answer, and a request may be carried out twice (a redelivery), so each is idempotent.
-Fields may be added at the end, with defaults: then old and new replicas understand each other during a rollout.
+A request is an AMQP message in the queue of the answering service. The reply is one entry of a Redis list with a TTL. Any replica
+may answer. A request may be carried out twice (after a redelivery), so each is idempotent. New fields go at the end, with
+defaults, so that old and new replicas understand each other during a rollout.
 """
 
 from typing import Final
@@ -12,13 +12,13 @@ import msgspec
 from shared.protocol.relay import Relayed, SendMessage
 
 MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
-"""The largest answer; whoever has more to say answers page by page."""
+"""The largest reply. Larger results are returned page by page."""
 REPLY_SECONDS: Final = 60
-"""How long an answer waits for whoever asked."""
+"""TTL of a reply."""
 
 
 class Reply(Relayed):
-    """The answer. `code` is an error code of the contract, or '' when all went well; then `body` is msgpack."""
+    """A reply. `code` is an error code of the protocol, or '' after success; then `body` is msgpack."""
 
     code: str = ""
     message: str = ""
@@ -26,9 +26,9 @@ class Reply(Relayed):
 
 
 class Request(Relayed):
-    """A question. `reply_to` names the Redis list that takes the answer; after `expires_at_ms` (Unix ms) nobody waits.
+    """A request. `reply_to` names the Redis list for the reply. After `expires_at_ms` (Unix ms) nobody waits for it.
 
-    `body` is msgpack of one of the structs that the answering service knows.
+    `body` is msgpack of one of the structs of the answering service.
     """
 
     reply_to: str
@@ -40,7 +40,7 @@ class Request(Relayed):
 
 
 class FollowChange(Relayed):
-    """`follower` is to follow `followee`, or not to."""
+    """Store that `follower` follows `followee`, or delete that."""
 
     follower: str
     followee: str
@@ -48,9 +48,9 @@ class FollowChange(Relayed):
 
 
 class SetFollows(Relayed, tag_field="kind", tag="follows"):
-    """Change the graph, at most `limits.MAX_FOLLOW_CHANGES` at once. Answered (`Imported`) when live presence follows it.
+    """Change the follow graph, with at most `limits.MAX_FOLLOW_CHANGES` changes.
 
-    `announce` false: nobody is told now, as for an import.
+    Answered with `Imported`, when live presence shows it. `announce` false: users are not told, as in an import.
     """
 
     changes: list[FollowChange]
@@ -58,27 +58,27 @@ class SetFollows(Relayed, tag_field="kind", tag="follows"):
 
 
 class EraseUser(Relayed, tag_field="kind", tag="erase"):
-    """Remove some of what the service has about the user, from `page` on (as the last answer gave it). Answered with `Done`."""
+    """Delete a part of the service's data of the user, from `page` (of the last reply) on. Answered with `Done`."""
 
     user_id: str
     page: str = ""
 
 
 class ExportUser(Relayed, tag_field="kind", tag="export"):
-    """A page of all that the service has about the user, from behind `page` (as the last answer gave it)."""
+    """Read a page of the service's data of the user, after `page` (of the last reply). Answered with `ExportPage`."""
 
     user_id: str
     page: str = ""
 
 
 class Imported(Relayed):
-    """For each that was given: whether it is new."""
+    """Whether each given item is new, in order."""
 
     new: list[bool]
 
 
 class Done(Relayed):
-    """It is done; `more`: a part of it, the same request with this `page` does more."""
+    """It is done. `more`: only a part is done; the same request with this `page` continues."""
 
     more: bool = False
     page: str = ""
@@ -95,13 +95,13 @@ class ExportPage(Relayed):
 
 
 class OpenConversation(Relayed, tag_field="kind", tag="open"):
-    """The direct conversation of two different users who are known; made when it isn't there. Answered with `Opened`."""
+    """Open the direct conversation of two different existing users; create it when it doesn't exist. Answered with `Opened`."""
 
     user_ids: tuple[str, str]
 
 
 class Opened(Relayed):
-    """A conversation, as JSON; `created`: by this request."""
+    """A conversation, as JSON. `created`: this request created it."""
 
     conversation: str
     created: bool
@@ -110,14 +110,14 @@ class Opened(Relayed):
 class SendAs(Relayed, tag_field="kind", tag="send"):
     """Send a message as its user, or as the system (user '' and type `system`). Answered with `Sent`.
 
-    Its `temp_id` is always set: without one of the caller's own, the server API made it.
+    Its `temp_id` is always set; without one from the caller, the server API makes it.
     """
 
     send: SendMessage
 
 
 class Sent(Relayed):
-    """The message as it stands, as JSON; `created`: by this request, and not by an earlier one with its `temp_id`."""
+    """The current message, as JSON. `created`: this request created it, and not an earlier one with its `temp_id`."""
 
     message: str
     created: bool
@@ -131,7 +131,7 @@ class TakeDown(Relayed, tag_field="kind", tag="takedown"):
 
 
 class ListReports(Relayed, tag_field="kind", tag="reports"):
-    """Reports, newest first, of one state or ('') of all, from behind `page`. Answered with `ReportList`."""
+    """Read reports, newest first, of one state or ('') of all, after `page`. Answered with `ReportList`."""
 
     state: str
     page: str
@@ -139,7 +139,7 @@ class ListReports(Relayed, tag_field="kind", tag="reports"):
 
 
 class SetReportState(Relayed, tag_field="kind", tag="report"):
-    """Change the state of a report. Answered with a `ReportList` of it alone."""
+    """Change the state of a report. Answered with a `ReportList` with only this report."""
 
     report_id: str
     state: str
@@ -166,21 +166,21 @@ class ImportedMessage(Relayed):
 
 
 class ImportMessages(Relayed, tag_field="kind", tag="import"):
-    """Store messages in this order, silently; conversations are made where there are none. Answered with `Imported`."""
+    """Store messages in this order, without events, and create missing conversations. Answered with `Imported`."""
 
     messages: list[ImportedMessage]
 
 
 class ImportConversations(Relayed, tag_field="kind", tag="import_conversations"):
-    """Make conversations: the two users, and when (Unix ms). Answered with `Imported`."""
+    """Create conversations: the two users, and the time (Unix ms). Answered with `Imported`."""
 
     conversations: list[tuple[str, str, int]]
 
 
 class ReadMessages(Relayed, tag_field="kind", tag="read"):
-    """A page of messages, ascending, of a conversation. Answered with `Messages`.
+    """Read a page of a conversation's messages, by ascending seq.
 
-    `forward`: those behind `seq`; else the last ones before it, or the newest when it is 0.
+    Answered with `Messages`. `forward`: those after `seq`; else the last ones before it, or the newest when it is 0.
     """
 
     conversation_id: str

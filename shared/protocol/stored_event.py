@@ -1,4 +1,4 @@
-"""The size of what a message stores: the compact JSON of `{content, media, metadata}` in UTF-8, without nulls."""
+"""The stored size of a message: the compact JSON of `{content, media, metadata}` in UTF-8, without nulls."""
 
 from typing import Final
 
@@ -19,9 +19,9 @@ class _StoredEvent(msgspec.Struct, omit_defaults=True):
 
 
 def size_fault(content: str | None, media: bytes | None, metadata: bytes | None = None) -> str | None:
-    """Why a message is too large to be stored, in words for a client; None when it isn't.
+    """Return why a message is too large to be stored, as a text for the client; None when it isn't.
 
-    `media` and `metadata` are JSON texts as the client gave them, compact, or None. Text alone always fits, and costs nothing.
+    `media` and `metadata` are compact JSON texts from the client, or None. Text alone always fits, and isn't measured.
     """
     others = len(media or b"") + len(metadata or b"")
     if others + _FRAME_BYTES + _MAX_BYTES_PER_CHARACTER * len(content or "") <= limits.MAX_STORED_EVENT_BYTES:

@@ -1,7 +1,7 @@
-"""What counts as empty text, and which characters a name may hold: one definition for all services.
+"""Which texts are blank, and which characters names may have: one definition for all services.
 
 The characters come from the Unicode Character Database 15: property Default_Ignorable_Code_Point (DerivedCoreProperties.txt),
-property White_Space, and fillers that are drawn blank although the database has them as symbols or letters.
+property White_Space, and fillers that are rendered blank although the database lists them as symbols or letters.
 """
 
 import re
@@ -30,12 +30,15 @@ _OUTER_JOINERS: Final = re.compile(rf"(?:(?<=\s)|^)[{_JOINERS}]+|[{_JOINERS}]+(?
 
 
 def is_blank(text: str) -> bool:
-    """True when `text` has no visible character."""
+    """Return True when `text` has no visible character."""
     return _INVISIBLE.fullmatch(text) is not None
 
 
 def name_fault(name: str) -> str | None:
-    """Why `name` can't be a username or a display name, in words for a client; None when it can. Lengths are not checked."""
+    """Return why `name` can't be a username or a display name, as a text for the client;
+
+    None when it can. Lengths are not checked.
+    """
     found = _FORBIDDEN_IN_NAMES.search(name) or _OUTER_JOINERS.search(name)
     if found is not None:
         return f"remove the character U+{ord(found[0][0]):04X}: it is invisible, or changes how the text around it is shown"
@@ -43,15 +46,17 @@ def name_fault(name: str) -> str | None:
 
 
 def without_forbidden(name: str) -> str:
-    """`name` without the characters that names may not hold; empty when nothing visible is left."""
+    """Return `name` without the characters that names must not have; empty when nothing visible is left."""
     cleaned = _FORBIDDEN_IN_NAMES.sub("", name)
-    # Removing joiners may expose others only where white space stood between; the pattern takes whole runs.
+    # The pattern matches whole runs of joiners, so removing them exposes others only where white space was between.
     cleaned = _OUTER_JOINERS.sub("", cleaned)
     return "" if is_blank(cleaned) else cleaned
 
 
 def username_key(username: str) -> str:
-    """The form in which usernames are compared: equal for names that differ only in case or in compatible characters.
+    """Return the form in which usernames are compared.
+
+    It is equal for names that differ only in case or in compatible characters.
 
     Unicode 15, section 3.13, D146 (compatibility caseless match), composed at the end.
     """
@@ -60,5 +65,7 @@ def username_key(username: str) -> str:
 
 
 def is_storable(text: str) -> bool:
-    """True when PostgreSQL can hold `text`: no U+0000 (SQLSTATE 22021) and no lone surrogate, which UTF-8 can't express."""
+    """Return True when PostgreSQL can store `text`: no U+0000 (SQLSTATE 22021), and no lone surrogate, which UTF-8 can't
+    express.
+    """
     return "\0" not in text and _SURROGATE.search(text) is None

@@ -1,7 +1,7 @@
-"""AMQP queues: who consumes them, and what the broker does with what can't be handled.
+"""AMQP queues: who consumes them, and what the broker does with messages that can't be handled.
 
-Everything goes through the default exchange, whose routing key is the queue's name. Queues are declared by producers and
-consumers alike, with the same arguments.
+All messages go through the default exchange, whose routing key is the queue's name. Producers and consumers both declare queues,
+with the same arguments.
 """
 
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ _MAX_COMMAND_BATCHES: Final = 200_000
 _KIB: Final = 1024
 
 HELD_BYTES: Final = 64 * 1024 * _KIB
-"""What one consumer holds unacknowledged of its queues, at most: its prefetch by their `body_bytes`."""
+"""The most unacknowledged bytes of one consumer: its prefetch times the `body_bytes` of its queues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """A durable queue. `dead` names the queue of its dead letters; `arguments` are RabbitMQ's `x-` arguments.
 
-    `body_bytes`: the largest body that producers make; 0 where services don't consume.
+    `body_bytes`: the largest body that producers publish; 0 for queues that services don't consume.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Queue:
 DEAD_REASON_HEADER: Final = "x-dead-reason"
 """AMQP header of a dead letter: why it couldn't be handled, in words."""
 WAITS_HEADER: Final = "x-waits-for-newer"
-"""AMQP header of a batch that was handed on: how often."""
+"""AMQP header of a batch that was left to a newer replica: how often."""
 DEATH_HEADER: Final = "x-death"
 """The broker's own header of a dead letter."""
 DELIVERY_COUNT_HEADER: Final = "x-delivery-count"
@@ -40,10 +40,10 @@ DELIVERY_COUNT_HEADER: Final = "x-delivery-count"
 
 
 def _work(name: str, body_bytes: int) -> Queue:
-    """A quorum queue whose poison goes to `<name>.dead` when a consumer rejects it. Publishers are refused when it is full.
+    """Return a quorum queue. Messages that a consumer rejects go to `<name>.dead`. Publishers are refused when it is full.
 
-    RabbitMQ 4 gives quorum queues a delivery limit of 20; we hold and back off instead of requeueing, so it is only
-    reached by a consumer that dies again and again on the same batch: then the batch is poison.
+    RabbitMQ 4 gives quorum queues a delivery limit of 20. Consumers back off instead of requeueing, so only a batch that kills
+    its consumers again and again reaches it; such a batch is dead-lettered.
     """
     dead = f"{name}.dead"
     return Queue(
@@ -62,9 +62,9 @@ def _work(name: str, body_bytes: int) -> Queue:
 
 
 def _transient(name: str, ttl_ms: int, body_bytes: int) -> Queue:
-    """A bounded queue of what may be lost: the oldest is dropped when it is full, everything after `ttl_ms`.
+    """Return a bounded queue for messages that may be lost: the oldest are dropped when it is full, and all after `ttl_ms`.
 
-    A quorum queue like the others: a classic one lives on one node, and while that is away nobody can declare it.
+    It is a quorum queue too, because a classic queue lives on one node, and can't be declared while that node is away.
     """
     return Queue(
         name,
@@ -80,16 +80,16 @@ def _transient(name: str, ttl_ms: int, body_bytes: int) -> Queue:
 
 
 def _dead(name: str) -> Queue:
-    """A dead-letter queue, bounded: the newest 100,000 batches.
+    """Return a bounded dead-letter queue: the newest 100,000 batches.
 
-    Each look at a letter is a delivery, and RabbitMQ 4 drops what was delivered 20 times: so many more are allowed that
-    looking never costs a letter.
+    Looking at a dead letter is a delivery, and RabbitMQ 4 drops messages after 20 deliveries by default. The limit here is so
+    high that looking never drops one.
     """
     return Queue(name, {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000, "x-max-length": 100_000})
 
 
 def _requests(name: str) -> Queue:
-    """A queue of requests that somebody waits for: each expires by itself, none is worth a dead letter."""
+    """Return a queue of requests with a waiting caller. Each expires by itself, and none is dead-lettered."""
     return Queue(
         name,
         {
@@ -104,10 +104,10 @@ def _requests(name: str) -> Queue:
 
 
 def _wait(name: str, then: str) -> Queue:
-    """A queue where messages wait for their own `expiration`, and then go to the queue `then`.
+    """Return a delay queue: messages wait for their own `expiration`, and then go to the queue `then`.
 
-    Waits in one queue must be equally long: a quorum queue expires messages at its head only. Dead-lettering is «at least
-    once»: by default a message is lost when `then` can't take it at that moment (RabbitMQ, «Quorum Queues»).
+    All messages of one queue must wait equally long, because a quorum queue expires messages only at its head. Dead-lettering is
+    «at least once»: by default a message would be lost when `then` can't take it (RabbitMQ, «Quorum Queues»).
     """
     return Queue(
         name,
@@ -127,9 +127,9 @@ MOST_COMMAND_QUEUES: Final = 16
 
 
 def command_queues(count: int) -> tuple[Queue, ...]:
-    """The queues of commands where there are `count`: `messaging.commands`, `messaging.commands.2`, …
+    """Return `count` command queues: `messaging.commands`, `messaging.commands.2`, …
 
-    Each has a leader of its own, on a node that has few. Their poison goes to the same dead letters.
+    Each has its own leader, on a node with few leaders. They share one dead-letter queue.
     """
     further = (
         Queue(
@@ -146,10 +146,12 @@ def command_queues(count: int) -> tuple[Queue, ...]:
 MESSAGING_CHANGES: Final = Queue(
     "messaging.changes", MESSAGING_COMMANDS.arguments, MESSAGING_COMMANDS.dead, MESSAGING_COMMANDS.body_bytes
 )
-"""The same, for batches that replicas of version 0.1.0 would handle wrongly (`relay.needs_changes_queue`): those never see
-them. Their poison goes to the same dead letters."""
+"""The same, for batches that replicas of version 0.1.0 would handle wrongly (`relay.needs_changes_queue`), and never see.
+
+It shares the dead-letter queue.
+"""
 MESSAGING_NEWER: Final = _wait("messaging.newer", MESSAGING_CHANGES.name)
-"""Batches with a command that a replica is too old to know, until a newer one may take them."""
+"""Batches with a command that a replica doesn't know, until a newer replica takes them."""
 MESSAGING_SIGNALS: Final = _transient("messaging.typing", ttl_ms=2_000, body_bytes=128 * _KIB)
 """Batches of typing signals (`relay.SignalBatch`)."""
 PRESENCE_COMMANDS: Final = _work("presence.commands", 64 * _KIB)
@@ -157,24 +159,25 @@ PRESENCE_COMMANDS: Final = _work("presence.commands", 64 * _KIB)
 PRESENCE_RENEWALS: Final = _transient("presence.leases", ttl_ms=20_000, body_bytes=64 * _KIB)
 """Lease renewals (`relay.LeaseRenewal`)."""
 PRESENCE_POSTPONED: Final = _wait("presence.commands.5s", PRESENCE_COMMANDS.name)
-"""What other services tell presence, again after 5 s: `presence.commands` refused it. Only what may come in any order."""
+"""Commands that `presence.commands` refused, delivered again after 5 s. Only for commands that may come in any order."""
 FORMER_SIGNALS: Final = "messaging.signals"
 FORMER_RENEWALS: Final = "presence.renewals"
-"""Classic queues of version 0.1.0, which its gateways still publish to during an upgrade: consumed while they exist."""
+"""Classic queues of version 0.1.0, to which its gateways still publish during an upgrade. They are consumed while they exist."""
 NOTIFIER_UNDELIVERED: Final = _work("notifier.undelivered", 8 * _KIB)
-"""Messages that nobody seems to have got (`relay.UndeliveredBatch`): due for a push now.
+"""Undelivered messages that need a push now (`relay.UndeliveredBatch`).
 
-Bodies are small: one is held until its last push is sent, and those for slow push services must leave room for others.
+Bodies are small, because a message stays unacknowledged until its last push is sent, and slow push services must leave room
+for others.
 """
 NOTIFIER_WAITING: Final = _wait("notifier.waiting", NOTIFIER_UNDELIVERED.name)
-"""The same, for the push delay first."""
+"""The same, after the push delay."""
 NOTIFIER_POSTPONED: Final = _wait("notifier.undelivered.5s", NOTIFIER_UNDELIVERED.name)
-"""The same, again after 5 s: the Redis server of the receiver was away."""
+"""The same, again after 5 s, because the Redis server of the receiver was away."""
 NOTIFIER_EVENTS: Final = _work("notifier.events", 8 * _KIB)
-"""What other services tell the notifier of users (`relay.NotifierEventBatch`)."""
+"""Events of other services about users (`relay.NotifierEventBatch`)."""
 NOTIFIER_EVENTS_DEAD: Final = _dead("notifier.events.dead")
 NOTIFIER_RETRIES: Final = _work("notifier.retries", 8 * _KIB)
-"""Single notifications that are to be tried again now (`relay.PushRetryBatch`), from the notifier to itself."""
+"""Single notifications to retry now (`relay.PushRetryBatch`), from the notifier to itself."""
 NOTIFIER_RETRY_WAITS: Final = {
     seconds: _wait(f"notifier.retries.{seconds}s", NOTIFIER_RETRIES.name) for seconds in (5, 30, 120, 600, 3600)
 }
@@ -184,13 +187,13 @@ PRESENCE_DEAD: Final = _dead("presence.commands.dead")
 NOTIFIER_DEAD: Final = _dead("notifier.undelivered.dead")
 NOTIFIER_RETRIES_DEAD: Final = _dead("notifier.retries.dead")
 MESSAGING_REQUESTS: Final = _requests("messaging.requests")
-"""What the server API asks of messaging (`requests.Request`)."""
+"""The server API's requests to messaging (`requests.Request`)."""
 PRESENCE_REQUESTS: Final = _requests("presence.requests")
-"""The same, of presence."""
+"""The same, to presence."""
 NOTIFIER_REQUESTS: Final = _requests("notifier.requests")
-"""The same, of the notifier."""
+"""The same, to the notifier."""
 WEBHOOK_EVENTS: Final = _work("webhooks.events", 128 * _KIB)
-"""Events for webhooks that no transaction of PostgreSQL stands behind (`webhooks.EventBatch`), from presence and the notifier."""
+"""Webhook events without a transaction in PostgreSQL (`webhooks.EventBatch`), from presence and the notifier."""
 WEBHOOK_EVENTS_DEAD: Final = _dead("webhooks.events.dead")
 
 QUEUES: Final = (

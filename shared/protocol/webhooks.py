@@ -1,6 +1,6 @@
-"""Webhooks: the events that the platform's own back end is told, and how they travel until they are posted.
+"""Webhook events for the platform's own back end, and their form between services until they are posted.
 
-A post's body is `{"type", "timestamp", "data"}` (Standard Webhooks); `data` has the names that clients know.
+The body of a post is `{"type", "timestamp", "data"}` (Standard Webhooks). `data` has the same names as events for clients.
 """
 
 from enum import StrEnum
@@ -29,10 +29,10 @@ class EventType(StrEnum):
 
 
 class WebhookEvent(Relayed):
-    """Something that happened. `data` is a JSON object.
+    """An event. `data` is a JSON object.
 
     Events of one `order_key` (a conversation, or a user where there is none) are posted in the order of their commits.
-    `seq` is that of the message that the content in `data` belongs to, so that it goes when the message does; else None.
+    `seq` is that of the message whose content is in `data`, so that the content can be removed with the message; else None.
     """
 
     type: str
@@ -43,7 +43,7 @@ class WebhookEvent(Relayed):
 
 
 class EventBatch(Relayed):
-    """Events that no transaction of PostgreSQL stands behind, on their way to the webhooks service."""
+    """Events without a transaction in PostgreSQL, on their way to the webhooks service."""
 
     events: list[WebhookEvent]
 

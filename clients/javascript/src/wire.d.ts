@@ -1,6 +1,6 @@
 /** The shapes of `chat.v1` on the wire, generated from the server's declarations by `make docs`. */
 
-/** A message to store and deliver. Media, or content with a visible character, is required; of `custom`, metadata is. `reply_to`: the seq of the message that it quotes. `metadata`: stored and delivered, never read by the server. */
+/** A message to store and deliver. It needs media, or content with a visible character; a `custom` message needs metadata. `reply_to`: the seq of the message that it quotes. `metadata`: stored and delivered, never read by the server. */
 export interface MessageSendPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -12,7 +12,7 @@ export interface MessageSendPayload {
   metadata?: { [name: string]: unknown } | null;
 }
 
-/** One attachment: an upload by its `uploadId`, of which the server knows the rest, or a `url` elsewhere with its `type`. Sizes in pixels and bytes. Beside `uploadId` everything else is ignored, so that a client may send back what it was given. */
+/** One attachment: an upload by its `uploadId`, or an external `url` with its `type`. Sizes are in pixels and bytes. With `uploadId` all other fields are ignored, so a client may send back what it received. */
 export interface Media {
   url?: string | null;
   type?: "audio" | "file" | "image" | "video" | null;
@@ -25,7 +25,7 @@ export interface Media {
   uploadId?: string | null;
 }
 
-/** Everything up to `seq` (default: all) was read. */
+/** The user has read everything up to `seq` (default: everything). */
 export interface MessageReadPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -39,7 +39,7 @@ export interface MessageDeliveredPayload {
   seq: number;
 }
 
-/** Names a conversation. */
+/** A conversation. */
 export interface ConversationPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -50,12 +50,12 @@ export interface PresenceSetPayload {
   status: "away" | "busy" | "online";
 }
 
-/** `timestamp` is echoed as it came: a number, or a text of at most 64 characters. */
+/** `timestamp` is echoed unchanged: a number, or a text of at most 64 characters. */
 export interface PingPayload {
   timestamp?: number | string | null;
 }
 
-/** Names a user: by username or by id. */
+/** A user, by username or by id. */
 export interface UserPayload {
   username?: string | null;
   /** A UUID in its hyphenated form */
@@ -67,7 +67,7 @@ export interface AuthRefreshPayload {
   token: string;
 }
 
-/** A new text, or caption, for a message of the sender's own. */
+/** A new text, or caption, for one of the sender's messages. */
 export interface MessageEditPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -76,7 +76,7 @@ export interface MessageEditPayload {
   tempId?: string | null;
 }
 
-/** Names a message of the sender's own, to be deleted for everybody. */
+/** One of the sender's messages, to delete for everybody. */
 export interface MessageDeletePayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -104,7 +104,7 @@ export interface MessageSentPayload {
   message: Message;
 }
 
-/** A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order. `senderId` is null exactly in a message of type `system`, which nobody sent; it has no `sender`. The fields behind `sender` are left out where they say nothing. A message with `deletedAt` has lost its content, media, metadata, reply, edit time and reactions. `reactions` stand in the order in which each emoji first came. */
+/** A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order. `senderId` is null only in messages of type `system`, which have no `sender`. The fields after `sender` are left out where they have no value. A message with `deletedAt` has no content, media, metadata, reply, edit time and reactions any more. `reactions` are in the order of each emoji's first use. */
 export interface Message {
   /** A UUID in its hyphenated form */
   id: string;
@@ -133,7 +133,7 @@ export interface Message {
   reactions?: Reaction[];
 }
 
-/** One attachment of a stored message: an upload (it has `uploadId`), or a URL elsewhere as its sender gave it. Sizes in pixels and bytes, of what is served. `url` and `thumbnail` of an upload are signed for 7 days. */
+/** One attachment of a stored message: an upload (with `uploadId`), or an external URL as its sender gave it. Sizes are those of what is served, in pixels and bytes. `url` and `thumbnail` of an upload are signed for 7 days. */
 export interface Attachment {
   type: "audio" | "file" | "image" | "video";
   url?: string | null;
@@ -158,7 +158,7 @@ export interface Sender {
   avatar: string | null;
 }
 
-/** The quoted message as it was when the reply was sent, its text cut to 100 characters. Of a deleted message only `seq` and `deletedAt` are left. */
+/** The quoted message as it was when the reply was sent, its text cut to 100 characters. Of a deleted message, only `seq` and `deletedAt` are left. */
 export interface ReplyTo {
   seq: number;
   /** A UUID in its hyphenated form */
@@ -169,7 +169,7 @@ export interface ReplyTo {
   deletedAt?: string;
 }
 
-/** An emoji on a message, and the users who reacted with it, in the order in which they did. */
+/** An emoji on a message, and the users who reacted with it, in the order of their reactions. */
 export interface Reaction {
   emoji: string;
   userIds: string[];
@@ -181,13 +181,13 @@ export interface MessageNewPayload {
   unread: Unread;
 }
 
-/** Unread messages of the receiver: in this conversation, and in all. `total` stands last: fan-out fills it in. */
+/** Unread messages of the receiver: in this conversation, and in all. `total` is the last field, because fan-out fills it in. */
 export interface Unread {
   conversation: number;
   total: number;
 }
 
-/** A device of `deliveredTo` has everything up to `seq`. */
+/** A device of `deliveredTo` has received everything up to `seq`. */
 export interface MessageDeliveredUpdatePayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -198,7 +198,7 @@ export interface MessageDeliveredUpdatePayload {
   deliveredAt: string;
 }
 
-/** The reader's own devices: everything up to `seq` is read. */
+/** Sent to the reader's own devices: everything up to `seq` is read. */
 export interface MessageReadAckPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -219,12 +219,12 @@ export interface MessageReadUpdatePayload {
   seq: number;
 }
 
-/** The conversation as it now stands. */
+/** The current state of the conversation. */
 export interface ConversationUpdatedPayload {
   conversation: Conversation;
 }
 
-/** A direct conversation as the asking user sees it. `lastMessage` is null when there is none, or when it is hidden. Messages before `firstSeq` are expired (`CHAT_RETENTION_DAYS`); it is 1 while none is, and `lastSeq` + 1 when all are. */
+/** A direct conversation as the requesting user sees it. `lastMessage` is null when there is none, or when it is hidden. Messages before `firstSeq` are expired (`CHAT_RETENTION_DAYS`). It is 1 when none is, and `lastSeq` + 1 when all are. */
 export interface Conversation {
   /** A UUID in its hyphenated form */
   id: string;
@@ -238,7 +238,7 @@ export interface Conversation {
   firstSeq?: number;
 }
 
-/** A participant, how far it has read, and how far its devices have everything. 0: nothing yet. */
+/** A participant, and the seqs up to which it has read, and its devices have received, everything. 0: nothing yet. */
 export interface Participant {
   /** A UUID in its hyphenated form */
   id: string;
@@ -249,7 +249,7 @@ export interface Participant {
   deliveredSeq: number;
 }
 
-/** What the asking user has set or done. `mutedUntil` is null when no mute stands; messages up to `clearedSeq` are hidden. */
+/** The requesting user's own settings and state. `mutedUntil` is null without a mute. Messages up to `clearedSeq` are hidden. */
 export interface OwnState {
   /** RFC 3339 UTC with milliseconds */
   mutedUntil: string | null;
@@ -267,7 +267,7 @@ export interface ConversationClearedPayload {
   clearedSeq: number;
 }
 
-/** The content as it now stands. `editedAt` is null when an edit changed nothing on a message that was never edited. `tempId` is that of the edit, for the connections of the user who made it. */
+/** The current content. `editedAt` is null when an edit changed nothing on a message that was never edited. `tempId` is that of the edit, only for connections of the user who made it. */
 export interface MessageUpdatedPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -278,7 +278,7 @@ export interface MessageUpdatedPayload {
   tempId?: string;
 }
 
-/** The message is deleted for everybody. `unread`, to the receiver alone, when its counts changed. `unread` stands last: fan-out fills in its total. */
+/** The message is deleted for everybody. `unread` is only for the receiver, when the counts changed. It is the last field, because fan-out fills in its total. */
 export interface MessageDeletedPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -289,7 +289,7 @@ export interface MessageDeletedPayload {
   unread?: Unread;
 }
 
-/** A user reacted to a message (`active`), or took the reaction back. */
+/** A user reacted to a message (`active`), or removed the reaction. */
 export interface ReactionUpdatedPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -303,7 +303,7 @@ export interface ReactionUpdatedPayload {
   tempId?: string;
 }
 
-/** A user was erased, who had this conversation with the receiver. */
+/** The user with whom the receiver had this conversation was erased. */
 export interface UserDeletedPayload {
   /** A UUID in its hyphenated form */
   userId: string;
@@ -311,7 +311,7 @@ export interface UserDeletedPayload {
   conversationId: string;
 }
 
-/** What a client learns of its connection. `heartbeatSeconds`: the server's ping period. `features`: names of what this deployment offers beyond the core. */
+/** The first data about a connection. `heartbeatSeconds`: the server's ping period. `features`: names of the features that this deployment offers beyond the core. */
 export interface ConnectionSuccessPayload {
   /** A UUID in its hyphenated form */
   userId: string;
@@ -333,7 +333,7 @@ export interface StatusBulkPayload {
   users: UserStatus[];
 }
 
-/** A friend's status. `lastSeen` is null for a user that was never seen. */
+/** A friend's status. `lastSeen` is null for a user who was never seen. */
 export interface UserStatus {
   /** A UUID in its hyphenated form */
   userId: string;
@@ -343,7 +343,7 @@ export interface UserStatus {
   lastSeen: string | null;
 }
 
-/** Who types where. `expiresInMs` stands on `typing.start` only. */
+/** Who types where. Only `typing.start` has `expiresInMs`. */
 export interface TypingPayload {
   /** A UUID in its hyphenated form */
   conversationId: string;
@@ -358,7 +358,7 @@ export interface PongPayload {
   echo: number | string | null;
 }
 
-/** The first time counts, however often it is repeated. */
+/** The user is blocked since `blockedAt`, the time of the first block, however often it was repeated. */
 export interface BlockAddedPayload {
   username: string;
   /** RFC 3339 UTC with milliseconds */
@@ -372,13 +372,13 @@ export interface BlockRemovedPayload {
   unblockedAt: string;
 }
 
-/** When the connection's token ends. */
+/** When the connection's token expires. */
 export interface AuthPayload {
   /** RFC 3339 UTC with milliseconds */
   expiresAt: string;
 }
 
-/** A user's profile as it now stands. */
+/** A user's current profile. */
 export interface UserUpdatedPayload {
   /** A UUID in its hyphenated form */
   userId: string;
@@ -402,10 +402,10 @@ export interface ErrorDetail {
   retryAfter?: number;
 }
 
-/** The value of `error.code`, over WebSocket and REST alike. */
+/** The value of `error.code`, the same for WebSocket and REST. */
 export type ErrorCode = "blocked" | "conversation_not_found" | "duplicate_temp_id" | "forbidden" | "internal_error" | "message_not_found" | "not_allowed" | "not_found" | "rate_limit_exceeded" | "send_failed" | "unauthorized" | "unavailable" | "unknown_event" | "upload_not_found" | "upload_not_ready" | "user_not_found" | "validation_error";
 
-/** Which request failed: its event type, and what identifies it to the client. */
+/** The request that failed: its event type, and the ids by which the client knows it. */
 export interface ErrorReference {
   type: string;
   tempId?: string | null;

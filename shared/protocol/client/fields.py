@@ -1,4 +1,4 @@
-"""Types of the fields that clients send, and the checks that a type can't say."""
+"""Types of the fields that clients send, and checks that types can't express."""
 
 from typing import Annotated, Any, Literal
 

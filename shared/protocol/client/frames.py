@@ -51,7 +51,7 @@ class MessageDelivered(msgspec.Struct, tag="message.delivered", tag_field="type"
 
 
 class TypingStart(msgspec.Struct, tag="typing.start", tag_field="type", frozen=True):
-    """The user types.
+    """The user began to type.
 
     Example: `{"type": "typing.start", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001"}}`
     """
@@ -144,7 +144,7 @@ class ReactionAdd(msgspec.Struct, tag="reaction.add", tag_field="type", frozen=T
 
 
 class ReactionRemove(msgspec.Struct, tag="reaction.remove", tag_field="type", frozen=True):
-    """Take a reaction back.
+    """Remove a reaction.
 
     Example: `{"type": "reaction.remove", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
     "seq": 7, "emoji": "👍"}}`
@@ -154,7 +154,7 @@ class ReactionRemove(msgspec.Struct, tag="reaction.remove", tag_field="type", fr
 
 
 class ClientState(msgspec.Struct, tag="client.state", tag_field="type", frozen=True):
-    """Say whether the client's window is visible and in use: an inactive one doesn't hold back pushes.
+    """Say whether the client's window is visible and in use: an inactive client doesn't stop pushes.
 
     Example: `{"type": "client.state", "payload": {"active": false}}`
     """
@@ -184,11 +184,11 @@ ClientFrame = (
 FRAMES: Final[dict[str, type[msgspec.Struct]]] = {
     str(frame.__struct_config__.tag): frame for frame in get_args(ClientFrame)
 }
-"""event type → its struct."""
+"""Event type → its struct."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """Any object with a type: read when a frame was refused, to tell the client which request it was."""
+    """Any object with a type. A refused frame is decoded to this, to tell the client which request failed."""
 
     type: str
     payload: Any = None

@@ -25,9 +25,9 @@ from shared.protocol.text import is_blank
 
 
 class Media(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """One attachment: an upload by its `uploadId`, of which the server knows the rest, or a `url` elsewhere with its `type`.
+    """One attachment: an upload by its `uploadId`, or an external `url` with its `type`.
 
-    Sizes in pixels and bytes. Beside `uploadId` everything else is ignored, so that a client may send back what it was given.
+    Sizes are in pixels and bytes. With `uploadId` all other fields are ignored, so a client may send back what it received.
 
     Example: `{"url": "https://cdn.example/1.jpg", "thumbnail": "https://cdn.example/1s.jpg", "type": "image",
     "width": 1920, "height": 1080, "size": 1024000}`
@@ -59,7 +59,7 @@ class Media(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
 
 
 class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A message to store and deliver. Media, or content with a visible character, is required; of `custom`, metadata is.
+    """A message to store and deliver. It needs media, or content with a visible character; a `custom` message needs metadata.
 
     `reply_to`: the seq of the message that it quotes. `metadata`: stored and delivered, never read by the server.
     """
@@ -96,7 +96,7 @@ class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class MessageReadPayload(msgspec.Struct, rename="camel", frozen=True):
-    """Everything up to `seq` (default: all) was read."""
+    """The user has read everything up to `seq` (default: everything)."""
 
     conversation_id: Uuid
     seq: Seq | None = None
@@ -116,7 +116,7 @@ class MessageDeliveredPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class MessageEditPayload(msgspec.Struct, rename="camel", frozen=True):
-    """A new text, or caption, for a message of the sender's own."""
+    """A new text, or caption, for one of the sender's messages."""
 
     conversation_id: Uuid
     seq: Seq
@@ -129,7 +129,7 @@ class MessageEditPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class MessageDeletePayload(msgspec.Struct, rename="camel", frozen=True):
-    """Names a message of the sender's own, to be deleted for everybody."""
+    """One of the sender's messages, to delete for everybody."""
 
     conversation_id: Uuid
     seq: Seq
@@ -156,7 +156,7 @@ class ReactionPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class ConversationPayload(msgspec.Struct, rename="camel", frozen=True):
-    """Names a conversation."""
+    """A conversation."""
 
     conversation_id: Uuid
 
@@ -171,13 +171,13 @@ class PresenceSetPayload(msgspec.Struct, rename="camel", frozen=True):
 
 
 class PingPayload(msgspec.Struct, rename="camel", frozen=True):
-    """`timestamp` is echoed as it came: a number, or a text of at most 64 characters."""
+    """`timestamp` is echoed unchanged: a number, or a text of at most 64 characters."""
 
     timestamp: float | int | Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class UserPayload(msgspec.Struct, rename="camel", frozen=True):
-    """Names a user: by username or by id."""
+    """A user, by username or by id."""
 
     username: Username | None = None
     user_id: Uuid | None = None

@@ -1,7 +1,7 @@
-"""What services tell each other: commands and events in AMQP messages, and what goes down to a gateway by Redis pub/sub.
+"""Messages between services: commands and events over AMQP, and downlinks to gateways over Redis pub/sub.
 
-All of it is msgpack of arrays: small, quick (0.3 µs a command), and read by Redis' Lua as it is. Ids are UUIDs as text.
-Fields may be added at the end, with defaults: then old and new replicas understand each other during a rollout.
+All of them are msgpack arrays: small, fast (0.3 µs a command), and readable by Redis' Lua. Ids are UUIDs as text.
+New fields go at the end, with defaults, so that old and new replicas understand each other during a rollout.
 
 commands   gateway → messaging
 presence   gateway, messaging → presence

@@ -1,4 +1,4 @@
-"""What every internal message is, and whom the system speaks as."""
+"""The base of all internal messages, and the id of the system user."""
 
 from typing import Final
 
@@ -6,8 +6,8 @@ import msgspec
 
 
 class Relayed(msgspec.Struct, array_like=True):
-    """Base of everything that crosses an internal wire."""
+    """Base of all messages between services: a msgpack array."""
 
 
 SYSTEM_USER: Final = "00000000-0000-0000-0000-000000000000"
-"""The sender of system messages (the nil UUID, RFC 9562, section 5.9). To the outside it is null."""
+"""The sender of system messages (the nil UUID, RFC 9562, section 5.9). Clients see null instead."""

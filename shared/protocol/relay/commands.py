@@ -1,4 +1,4 @@
-"""What gateways have messaging do: commands in batches, and typing signals."""
+"""Gateway → messaging: commands in batches, and typing signals."""
 
 from typing import Any, Final, get_args
 
@@ -12,7 +12,7 @@ class SendMessage(Relayed, tag_field="kind", tag="send"):
     """Store a message and deliver it. `media` is the JSON text of the list, checked, or None.
 
     `reply_to`: the seq of the quoted message. `metadata`: the JSON text of an object, checked, or None.
-    `rejected`: why moderation refuses it; messaging sets it for itself.
+    `rejected`: why moderation refuses it; only messaging itself sets this.
     """
 
     user_id: str
@@ -28,7 +28,7 @@ class SendMessage(Relayed, tag_field="kind", tag="send"):
 
 
 class MarkRead(Relayed, tag_field="kind", tag="read"):
-    """The user has read everything up to `seq` (None: all that the user could see at `at_ms`).
+    """The user has read everything up to `seq` (None: everything that the user could see at `at_ms`).
 
     `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways.
     """
@@ -41,7 +41,7 @@ class MarkRead(Relayed, tag_field="kind", tag="read"):
 
 
 class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
-    """A device of the user has everything up to `seq`. Unless its client is `active`, that holds back no push."""
+    """A device of the user has received everything up to `seq`. It stops pushes only when its client is `active`."""
 
     user_id: str
     connection_id: str
@@ -53,8 +53,8 @@ class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
 class SetBlock(Relayed, tag_field="kind", tag="block"):
     """Block (`blocked` true) or unblock the user of this name, or, with `by_id`, of this id.
 
-    `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways. Of two about the same pair, the later counts,
-    whichever is handled last.
+    `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways. Of two about the same pair, the one with the later
+    time counts, in whatever order they are handled.
     """
 
     user_id: str
@@ -66,7 +66,7 @@ class SetBlock(Relayed, tag_field="kind", tag="block"):
 
 
 class EditMessage(Relayed, tag_field="kind", tag="edit"):
-    """Replace the content of an own message. `rejected`: as in `SendMessage`."""
+    """Replace the content of one of the user's messages. `rejected`: as in `SendMessage`."""
 
     user_id: str
     connection_id: str
@@ -78,7 +78,7 @@ class EditMessage(Relayed, tag_field="kind", tag="edit"):
 
 
 class DeleteMessage(Relayed, tag_field="kind", tag="delete"):
-    """Delete an own message for everybody."""
+    """Delete one of the user's messages for everybody."""
 
     user_id: str
     connection_id: str
@@ -88,9 +88,10 @@ class DeleteMessage(Relayed, tag_field="kind", tag="delete"):
 
 
 class SetReaction(Relayed, tag_field="kind", tag="reaction"):
-    """Put an emoji on a message (`active` true), or take it back.
+    """Put an emoji on a message (`active` true), or remove it.
 
-    `at_ms`: Unix ms when the gateway took the frame. Of two about the same emoji, the later counts, whichever is handled last.
+    `at_ms`: Unix ms when the gateway took the frame. Of two about the same emoji, the one with the later time counts, in whatever
+    order they are handled.
     """
 
     user_id: str
@@ -109,9 +110,9 @@ Command = SendMessage | MarkRead | MarkDelivered | SetBlock | EditMessage | Dele
 
 
 def needs_changes_queue(command: Command) -> bool:
-    """True for a command that version 0.1.0 doesn't know, and for what takes longer than messages do: a change of a block.
+    """Return True for a command that version 0.1.0 doesn't know, and for changes of blocks, which take longer than messages.
 
-    Version 0.1.0 would store a send with an upload as it came, without what the upload is.
+    Version 0.1.0 would store a message with an upload without the upload's description.
     """
     if isinstance(command, SendMessage):
         newer = command.reply_to is not None or command.metadata is not None or command.type == "custom"
@@ -120,11 +121,11 @@ def needs_changes_queue(command: Command) -> bool:
 
 
 class CommandBatch(Relayed):
-    """What one gateway had to say at once. `batch_id` comes back in `Downlink.completed` when all of it is done.
+    """Commands of one gateway.
 
-    A connection's commands stand in the order in which they came, and it has no other batch under way.
-
-    `again`: it may have been stored before, and nobody been told. Whoever handles it sets this.
+    `batch_id` comes back in `Downlink.completed` when all of them are done. A connection's commands are in the order in which
+    they came, and it has no other batch under way. `again`: the batch may have been stored before without being announced;
+    messaging itself sets this.
     """
 
     gateway_id: str
@@ -134,15 +135,15 @@ class CommandBatch(Relayed):
 
 
 ENDS_NOTHING: Final = 1
-"""`Typing.at_ms` of an end that was told before anything began: who asked hears when the conversation is none of theirs."""
+"""`Typing.at_ms` of an end without a beginning. It is sent so that the client gets an error when the user isn't a participant."""
 
 
 class Typing(Relayed):
     """The user began (`active`) or ended to type in a conversation.
 
-    `at_ms`: Unix ms by the gateway's clock, rising with each signal; of an end by silence, that of the last beginning.
-    An end counts for all that began up to then. `connection_id`: the connection that asked; '' when the gateway ends it
-    by itself.
+    `at_ms`: Unix ms by the gateway's clock, rising with each signal. An end by time-out has that of the last beginning.
+    An end applies to everything that began up to then. `connection_id`: the connection that asked; '' when the gateway itself
+    ends it.
     """
 
     user_id: str
@@ -153,14 +154,14 @@ class Typing(Relayed):
 
 
 class SignalBatch(Relayed):
-    """Typing signals of one gateway; lost when nobody takes them within two seconds."""
+    """Typing signals of one gateway. They are lost when nobody consumes them within two seconds."""
 
     signals: list[Typing]
     gateway_id: str = ""
 
 
 def is_newer(body: bytes) -> bool:
-    """True for a batch of commands that has the shape of one, but a kind of command that this version doesn't know."""
+    """Return True for a well-formed batch with a kind of command that this version doesn't know."""
     try:
         _gateway_id, _batch_id, commands, *_ = msgspec.msgpack.decode(body, type=list[Any])
         kinds = {command[0] for command in commands}

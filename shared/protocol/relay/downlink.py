@@ -1,4 +1,4 @@
-"""What goes down to a gateway by Redis pub/sub."""
+"""Messages to a gateway over Redis pub/sub."""
 
 from typing import Final
 
@@ -9,11 +9,13 @@ from shared.protocol.relay.base import Relayed
 
 
 class DurableEvent(Relayed):
-    """A durable event for every connection of a user. `text` is its JSON as far as messaging wrote it; what only Redis knew
-    goes behind it: the user's unread `total`, when the event ends with it, and the cursor.
+    """A durable event for every connection of a user.
 
-    `offset` is its place in the user's inbox: one more than the one before. `notifiable`: it is a `message.new`. `tag`: of
-    the script call that put it there.
+    `text` is the JSON that messaging wrote. The reader appends what only Redis knows: the user's unread `total`, when the event
+    ends with it, and the cursor.
+
+    `offset` is its position in the user's inbox: one more than the event before. `notifiable`: it is a `message.new`. `tag`: the
+    tag of the script call that added it.
     """
 
     user_id: str
@@ -25,14 +27,14 @@ class DurableEvent(Relayed):
 
     @property
     def json(self) -> str:
-        """The whole event."""
+        """Return the complete event."""
         return inbox.event_json(self.text, self.total, f"{self.offset}-{self.tag}")
 
 
 class TransientEvent(Relayed):
     """An event for every connection of some users, which may be shed: typing and presence.
 
-    `about`: whose presence it tells, '' for typing. `since_ms`: Unix ms; connections that began later don't get it.
+    `about`: the user whose presence it reports, '' for typing. `since_ms`: Unix ms; connections that began later don't get it.
     """
 
     user_ids: list[str]
@@ -44,7 +46,7 @@ class TransientEvent(Relayed):
 class ConnectionEvent(Relayed):
     """An event for one connection: errors, `status.bulk`, `block.added` …
 
-    `bulk_parts`: of a `status.bulk`, in how many parts the whole comes; else 0.
+    `bulk_parts`: the number of parts of a whole `status.bulk`; else 0.
     """
 
     connection_id: str
@@ -53,7 +55,7 @@ class ConnectionEvent(Relayed):
 
 
 class CloseOrder(Relayed):
-    """Tells a gateway to close connections with a close code.
+    """An order to close connections with a close code.
 
     `connection_id` None means every connection of the user; with `issued_before` (Unix s) only those whose token is older.
     """
@@ -67,7 +69,7 @@ class CloseOrder(Relayed):
 class Downlink(Relayed):
     """All that one gateway gets from one cycle.
 
-    `trace`: the traceparent of what sent it, or ''. `nonce`: the gateway's own sign that the link works.
+    `trace`: the traceparent of its sender, or ''. `nonce`: set in the gateway's own messages, which test the link.
     """
 
     durable_events: list[DurableEvent] = []

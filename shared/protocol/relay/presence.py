@@ -1,4 +1,4 @@
-"""What presence is told: connections, statuses, blocks, profiles, and leases that are renewed."""
+"""Messages to presence: connections, statuses, blocks, profiles, and renewed leases."""
 
 from typing import Final
 
@@ -8,9 +8,9 @@ from shared.protocol.relay.base import Relayed
 
 
 class Connected(Relayed, tag_field="kind", tag="connected"):
-    """A connection lives. Answered with `status.bulk` to that connection. `at_ms`: Unix ms by the gateway's clock.
+    """A connection exists. It is answered with `status.bulk` to that connection. `at_ms`: Unix ms by the gateway's clock.
 
-    `status`: the availability with which a new device came, or ''.
+    `status`: the availability that a new device stated, or ''.
     """
 
     user_id: str
@@ -21,9 +21,9 @@ class Connected(Relayed, tag_field="kind", tag="connected"):
 
 
 class Disconnected(Relayed, tag_field="kind", tag="disconnected"):
-    """A connection ended: by a close handshake or by us (`clean`), or it was lost.
+    """A connection ended: by a close handshake or by the gateway (`clean`), or it was lost.
 
-    `certain` False: another gateway says so of one that died; a renewal proves the opposite.
+    `certain` False: another gateway reports it of a gateway that seems dead; a renewal disproves it.
     """
 
     user_id: str
@@ -34,7 +34,10 @@ class Disconnected(Relayed, tag_field="kind", tag="disconnected"):
 
 
 class SetStatus(Relayed, tag_field="kind", tag="status"):
-    """A device's availability: online, away or busy. `at_ms`: Unix ms by the gateway's clock; of two the later counts."""
+    """A device's availability: online, away or busy.
+
+    `at_ms`: Unix ms by the gateway's clock. Of two statuses the later one counts.
+    """
 
     user_id: str
     connection_id: str
@@ -43,7 +46,7 @@ class SetStatus(Relayed, tag_field="kind", tag="status"):
 
 
 class BlockChanged(Relayed, tag_field="kind", tag="blocked"):
-    """`blocker` blocks `blocked` or not. Of two about the same pair, the higher `version` counts."""
+    """`blocker` blocked or unblocked `blocked`. Of two about the same pair, the one with the higher `version` counts."""
 
     blocker: str
     blocked: str
@@ -52,9 +55,9 @@ class BlockChanged(Relayed, tag_field="kind", tag="blocked"):
 
 
 class ProfileChanged(Relayed, tag_field="kind", tag="profile"):
-    """A user's profile changed: friends are told, and the `partners`, who talked with it of late and whom no block parts from it.
+    """A user's profile changed. Friends are told, and `partners`: users of recently active conversations without a block.
 
-    Travels in a batch of its own: a replica of an older release can't read it, and sets that batch aside.
+    It is sent in its own batch, because a replica of an older release can't decode it, and dead-letters that batch.
     """
 
     user_id: str
@@ -76,8 +79,8 @@ class PresenceBatch(Relayed):
 class DirectPresence(Relayed):
     """A script of presence that Redis has loaded, and that a gateway may run on its commands instead of sending them.
 
-    Its arguments are `settings` as they are, now in Unix milliseconds, and a `PresenceBatch` without blocks and profiles. It
-    returns the places of commands that presence must carry out.
+    Its arguments are `settings` unchanged, the current Unix milliseconds, and a `PresenceBatch` without blocks and profiles. It
+    returns the indexes of commands that presence must carry out.
     """
 
     sha: str
@@ -85,7 +88,7 @@ class DirectPresence(Relayed):
 
 
 class LeaseRenewal(Relayed):
-    """These connections of a gateway live: (user id, connection id). At most 800 in one."""
+    """These connections of a gateway are alive: (user id, connection id). At most 800 in one message."""
 
     gateway_id: str
     at_ms: int

@@ -1,4 +1,4 @@
-"""What the notifier is told, by others and by itself: messages that nobody seems to have got, mutes, retries."""
+"""Messages to the notifier, from other services and itself: undelivered messages, mutes, revoked tokens, retries."""
 
 from typing import Final
 
@@ -7,17 +7,16 @@ import msgspec
 from shared.protocol.relay.base import Relayed
 
 MAX_PREVIEW_CHARACTERS: Final = 400
-"""Code points of a message's text that go with a notification: room for 100 characters as a reader counts them."""
+"""Code points of a message's text that are kept for a notification: enough for 100 characters as a reader counts them."""
 
 
 class Undelivered(Relayed):
     """A stored message that its receiver may not have got.
 
-    `preview`: the first `MAX_PREVIEW_CHARACTERS` of the content. While the message waits at the broker, these are in Redis
-    (`keys.PREVIEW`), where a deletion reaches them; `push.NEW_MESSAGE` stands for them here. `silent_connections`: the
-    connections that it was written to and that showed no sign of life since; empty when there was no connection at all.
-    `sender_name`: the display name; empty in messages of older replicas. A system message has no sender: `sender_id` and both
-    names are empty.
+    `preview`: the first `MAX_PREVIEW_CHARACTERS` of the content. While the message waits at the broker, they are in Redis instead
+    (`keys.PREVIEW`), where a deletion can remove them, and this is `push.NEW_MESSAGE`. `silent_connections`: the connections that
+    got it and gave no sign of life since; empty when there was no connection. `sender_name`: the display name; empty in messages
+    of older replicas. A system message has no sender: `sender_id` and both names are empty.
     """
 
     message_id: str
@@ -34,7 +33,7 @@ class Undelivered(Relayed):
 
 
 class UndeliveredBatch(Relayed):
-    """Undelivered messages. Messaging sends them to wait for the push delay; gateways have waited already."""
+    """Undelivered messages. Messaging publishes them to a delay queue for the push delay; gateways have waited already."""
 
     messages: list[Undelivered]
 
@@ -42,7 +41,7 @@ class UndeliveredBatch(Relayed):
 class ConversationMuted(Relayed, tag_field="kind", tag="muted"):
     """The user gets no pushes for a conversation until `until_ms` (Unix ms; None: no longer muted).
 
-    `version` rises with each change of the same user and conversation, such as Unix ms of the commit: the highest counts.
+    `version` rises with each change of the same user and conversation (Unix ms of the commit). The highest one counts.
     """
 
     user_id: str
@@ -68,9 +67,9 @@ class NotifierEventBatch(Relayed):
 
 
 class PushRetry(Relayed):
-    """A notification of one message to one push subscription that is still owed.
+    """A notification of one message to one push subscription that must be tried again.
 
-    `attempts`: requests made so far. `deferrals`: how often it was put off without a request.
+    `attempts`: requests made so far. `deferrals`: how often it was deferred without a request.
     """
 
     message: Undelivered

@@ -1,7 +1,7 @@
-"""Events that the server sends: one struct for each type; their payloads stand in `payloads`.
+"""Events that the server sends: one struct for each type. Their payloads are in `payloads` and `conversations`.
 
-Durable events (`DURABLE`) carry a top-level `cursor` when they reach a client; it is appended where the event gets its
-place in the receiver's inbox, so the structs don't hold it.
+Durable events (`DURABLE`) have a top-level `cursor` when they reach a client. It is appended when the event gets its position in
+the receiver's inbox, so the structs don't have it.
 """
 
 from typing import Any, Final
@@ -96,9 +96,9 @@ TRANSIENT: Final[tuple[type[msgspec.Struct], ...]] = (
 
 
 def event_type(event: type[msgspec.Struct]) -> str:
-    """The `type` that an event's struct stands for."""
+    """Return the `type` of an event's struct."""
     return str(event.__struct_config__.tag)
 
 
 EVENTS: Final[dict[str, Any]] = {event_type(event): event for event in (*DURABLE, *TRANSIENT)}
-"""event type → its struct."""
+"""Event type → its struct."""

@@ -27,7 +27,7 @@ class Pong(msgspec.Struct, tag="pong", tag_field="type", frozen=True):
 
 
 class AuthExpiring(msgspec.Struct, tag="auth.expiring", tag_field="type", frozen=True):
-    """The token ends soon: send `auth.refresh`, or the connection is closed with 4401.
+    """The token expires soon: send `auth.refresh`, or the connection is closed with 4401.
 
     Example: `{"type": "auth.expiring", "payload": {"expiresAt": "2024-01-01T11:00:00.000Z"}}`
     """
@@ -36,7 +36,7 @@ class AuthExpiring(msgspec.Struct, tag="auth.expiring", tag_field="type", frozen
 
 
 class AuthRefreshed(msgspec.Struct, tag="auth.refreshed", tag_field="type", frozen=True):
-    """The new token counts.
+    """The new token is in use.
 
     Example: `{"type": "auth.refreshed", "payload": {"expiresAt": "2024-01-01T12:00:00.000Z"}}`
     """

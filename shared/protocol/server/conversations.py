@@ -7,7 +7,7 @@ from shared.protocol.payloads import TypingPayload
 
 
 class ConversationUpdated(msgspec.Struct, tag="conversation.updated", tag_field="type", frozen=True):
-    """The user's own settings of a conversation changed, or it left the archive. To all connections of the user.
+    """The user's own settings of a conversation changed, or a message unarchived it. To all connections of the user.
 
     Example: `{"type": "conversation.updated", "payload": {"conversation": {
     "id": "0190a1b2-0000-7000-8000-00000000c001", "participants": [{"id": "550e8400-e29b-41d4-a716-446655440000",
@@ -31,7 +31,7 @@ class ConversationCleared(msgspec.Struct, tag="conversation.cleared", tag_field=
 
 
 class TypingStarted(msgspec.Struct, tag="typing.start", tag_field="type", frozen=True):
-    """The other participant types; it ends by itself after `expiresInMs`.
+    """The other participant types. It ends by itself after `expiresInMs`.
 
     Example: `{"type": "typing.start", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
     "userId": "550e8400-e29b-41d4-a716-446655440000", "expiresInMs": 3000}}`

@@ -99,7 +99,7 @@ class MessageDeleted(msgspec.Struct, tag="message.deleted", tag_field="type", fr
 
 
 class ReactionUpdated(msgspec.Struct, tag="reaction.updated", tag_field="type", frozen=True):
-    """A user reacted to a message, or took a reaction back. To all connections of both participants.
+    """A user reacted to a message, or removed a reaction. To all connections of both participants.
 
     Example: `{"type": "reaction.updated", "payload": {"conversationId": "0190a1b2-0000-7000-8000-00000000c001",
     "seq": 7, "userId": "550e8400-e29b-41d4-a716-446655440000", "emoji": "👍", "active": true,
