@@ -1,1 +1,1 @@
-"""What the services have in common: the protocol, and thin, typed access to the servers they stand on."""
+"""Code that all services share: the protocol, and thin, typed access to PostgreSQL, RabbitMQ and Redis."""

@@ -1,6 +1,6 @@
-"""Which features a deployment serves now: each replica says what it serves, and gateways offer what all of them do.
+"""Which features a deployment serves now: each replica announces its features, and gateways offer those that all replicas serve.
 
-So while a deployment is upgraded, or a service is missing, no client sees a feature that only a part of it can serve.
+So during an upgrade, or while a service is missing, no client sees a feature that only some replicas can serve.
 """
 
 import time
@@ -17,20 +17,20 @@ log = structlog.get_logger(__name__)
 
 PERIOD_SECONDS: Final = 5.0
 COUNTS_SECONDS: Final = 20.0
-"""How long what a replica said counts. A gateway that has just started believes for so long that all is there."""
+"""How long an announcement counts. A gateway that has just started assumes for this time that all services are there."""
 
 _SERVED: Final = Script("shared.redis", "served")
 
 
 async def announce_forever(partitions: Partitions, service: str, instance: str, features: Collection[str]) -> None:
-    """Say again and again what this replica serves. Never returns."""
+    """Announce the features of this replica at regular intervals. Never returns."""
     while True:
         await _try(partitions, service, f"{instance} {','.join(sorted(features))}")
         await next_tick(PERIOD_SECONDS)
 
 
 class OfferedFeatures:
-    """What a gateway tells its clients. Keeps what it knew while Redis is away."""
+    """The features that a gateway offers. While Redis is away, it keeps the last ones."""
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
@@ -38,13 +38,13 @@ class OfferedFeatures:
         self.names: list[str] = list(FEATURES)
 
     async def run(self) -> None:
-        """Ask again and again. Never returns."""
+        """Read the announcements at regular intervals. Never returns."""
         while True:
             await self.refresh()
             await next_tick(PERIOD_SECONDS)
 
     async def refresh(self) -> None:
-        """Ask what is served."""
+        """Read the announcements once."""
         served: dict[str, list[set[str]]] = {}
         for service in sorted({each for servers in SERVERS.values() for each in servers}):
             said = await _try(self._partitions, service, "")
@@ -55,7 +55,10 @@ class OfferedFeatures:
 
 
 def offered(served: Mapping[str, Sequence[set[str]]], *, believing: bool) -> list[str]:
-    """The features that all replicas of all their services serve. `believing`: a service that says nothing may be there."""
+    """Return the features that all replicas of their services serve.
+
+    `believing`: assume that a service without announcements is there.
+    """
     return [name for name in FEATURES if all(_serve(served[service], name, believing) for service in SERVERS[name])]
 
 
@@ -64,7 +67,7 @@ def _serve(replicas: Sequence[set[str]], name: str, believing: bool) -> bool:
 
 
 async def _try(partitions: Partitions, service: str, said: str) -> list[bytes] | None:
-    """What all replicas say, or None when Redis is away."""
+    """Return the announcements of all replicas, or None when Redis is away."""
     try:
         found: list[bytes] = await _SERVED(partitions.of(service), service, round(COUNTS_SECONDS * 1000), said)
     except Exception as error:

@@ -1,6 +1,7 @@
-"""A process: its background tasks under one supervisor, its HTTP server, and an orderly stop.
+"""The life of a process: background tasks under one supervisor, an HTTP server, and an orderly stop.
 
-The first task that fails stops the process, loudly: a replica that half works is worse than one that is restarted.
+The first task that fails stops the process, with an error in the log: a replica that works partly is worse than one that is
+restarted.
 """
 
 import asyncio
@@ -21,9 +22,9 @@ log = structlog.get_logger(__name__)
 
 CANCEL_AGAIN_SECONDS: Final = 1.0
 GARBAGE_OBJECTS: Final = 20_000
-"""Net new containers after which the youngest generation is searched (Python's `gc.set_threshold`)."""
+"""New container objects after which the youngest generation is collected (Python's `gc.set_threshold`)."""
 MOST_FILES: Final = 1 << 20
-"""Where the hard limit is higher than this, as in some containers, no process of ours needs it."""
+"""Highest soft limit that is set. Some containers have a much higher hard limit, which no process here needs."""
 
 
 class Supervisor:
@@ -42,7 +43,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Cancel all tasks, and wait for their end.
 
-        Again every second: a task may start another one meanwhile, and a library may swallow a cancellation.
+        It cancels again every second, because a task may start another one, and a library may swallow a cancellation.
         """
         while self._tasks:
             tasks = list(self._tasks)
@@ -61,13 +62,13 @@ class Supervisor:
 
 
 DATE_SECONDS: Final = 1.0
-"""How exact the `Date` header is (RFC 9110, section 5.6.7)."""
+"""How often the `Date` header is updated (RFC 9110, section 5.6.7)."""
 
 
 class Server(uvicorn.Server):
     """uvicorn without its own signal handling: `serve_until` decides when it stops.
 
-    uvicorn looks ten times a second whether it shall, which is most of what an idle process would cost.
+    uvicorn itself would poll ten times a second, which is most of an idle process' CPU time.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -107,9 +108,9 @@ async def serve_until(
     before_stop: Callable[[], Awaitable[None]] | None = None,
     sockets: list[socket.socket] | None = None,
 ) -> int:
-    """Serve HTTP until SIGTERM, SIGINT or a failed task, then `before_stop` (a drain), then the server.
+    """Serve HTTP until SIGTERM, SIGINT or a failed task; then run `before_stop` (a drain), and then stop the server.
 
-    `sockets` listen already; without them the server binds to the host and port of `config`.
+    `sockets` are listening sockets; without them the server binds to the host and port of `config`.
 
     Returns the exit status: 0 after a signal, 1 when a task failed or the server couldn't start.
     """
@@ -135,28 +136,28 @@ async def _serve(server: Server, sockets: list[socket.socket] | None) -> None:
     try:
         await server.serve(sockets)
     except SystemExit:
-        # uvicorn exits by itself when it can't bind; it has logged why.
+        # uvicorn exits by itself when it can't bind, and has logged why.
         log.critical("http.not_started")
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> None:
-    """Run a process' main coroutine on uvloop, and exit with its status."""
+    """Run the main coroutine of a process on uvloop, and exit with its status."""
     allow_many_files()
     collect_garbage_seldom()
     raise SystemExit(uvloop.run(main()))
 
 
 def collect_garbage_seldom() -> None:
-    """Leave what was imported out of garbage collection, and collect the rest less often.
+    """Exclude imported modules from garbage collection, and collect the rest less often.
 
-    Nearly everything here goes when its last reference does; what the collector would find is small, and looking for it
-    after every 700 objects walks through the connections and the batches under way again and again.
+    Reference counting frees nearly everything here, so the collector finds little. With the default of 700 objects it would walk
+    through all connections and batches very often.
     """
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
 
 
 def allow_many_files() -> None:
-    """Raise the soft limit of open files, 1,024 under systemd and containerd, to the hard one: each connection is a file."""
+    """Raise the soft limit of open files (1,024 under systemd and containerd) to the hard one: each connection is a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MOST_FILES)), hard))

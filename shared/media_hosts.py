@@ -1,4 +1,4 @@
-"""Which URLs a message may point to, whoever sends or imports it."""
+"""Which URLs messages may contain as media."""
 
 import re
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from shared.protocol.client import Media
 from shared.settings import CommaList, ServiceSettings
 
 _NEVER_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f-\x9f\s\\]")
-"""Control characters, white space and backslashes, which browsers drop or take for something else."""
+"""Control characters, white space and backslashes, which browsers drop or reinterpret."""
 
 
 class MediaHostSettings(ServiceSettings):
-    """Settings of the services that take messages from outside."""
+    """Settings of the services that accept messages from outside."""
 
     media_allowed_hosts: CommaList = Field(
         default_factory=list,
@@ -24,14 +24,14 @@ class MediaHostSettings(ServiceSettings):
 
 
 class MediaHosts:
-    """Where attachments may lie: anywhere by https, and on the operator's hosts or origins."""
+    """Allowed locations of attachments: any https URL, and the operator's hosts or origins."""
 
     def __init__(self, allowed: list[str]) -> None:
         self._origins = {entry.rstrip("/").lower() for entry in allowed if "://" in entry}
         self._hosts = {entry.lower() for entry in allowed if "://" not in entry}
 
     def fault(self, media: Iterable[Media]) -> str | None:
-        """The first field that points where it must not, such as `media[0].url`; None when all may be sent."""
+        """Return the first field with a URL that isn't allowed, such as `media[0].url`; None when all are allowed."""
         for place, item in enumerate(media):
             for field, url in (("url", item.url), ("thumbnail", item.thumbnail)):
                 if url is not None and not self.allows(url):
@@ -39,7 +39,7 @@ class MediaHosts:
         return None
 
     def allows(self, url: str) -> bool:
-        """True when a message may point to `url`."""
+        """Return True when a message may contain `url`."""
         try:
             parts = urlsplit(url)
             host, _ = parts.hostname, parts.port
@@ -49,7 +49,7 @@ class MediaHosts:
         if not host or scheme not in {"http", "https"} or parts.username is not None:
             return False
         if _NEVER_IN_URLS.search(url):
-            # urlsplit takes some of these out before it looks; what we store is what others will open.
+            # urlsplit removes some of these characters first, but clients open the URL as it is stored.
             return False
         if scheme == "https" or host in self._hosts or parts.netloc.lower() in self._hosts:
             return True

@@ -1,4 +1,4 @@
-"""Which pages may connect and call: exact origins, and any port of a host where an entry says so."""
+"""Which web pages may connect and call: exact origins, or any port of a host when an entry says so."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ _ANY_PORT: Final = ":*"
 
 
 def origin_fault(entry: str) -> str | None:
-    """Why `entry` is no origin, in words for an operator; None when it is one."""
+    """Return why `entry` isn't an origin, as a text for the operator; None when it is one."""
     if _ENTRY.fullmatch(entry.lower()) is not None:
         return None
     return f"{entry!r} is no origin: write scheme, host and port as https://chat.example or http://localhost:*"
@@ -25,7 +25,7 @@ class AllowedOrigins:
         self._hosts = frozenset(entry.removesuffix(_ANY_PORT) for entry in entries if entry.endswith(_ANY_PORT))
 
     def allows(self, origin: str) -> bool:
-        """True when a page of `origin` may connect and call."""
+        """Return True when a page of `origin` may connect and call."""
         if not self._exact and not self._hosts:
             return True
         origin = origin.lower()
@@ -34,7 +34,7 @@ class AllowedOrigins:
 
     @property
     def pattern(self) -> str:
-        """A regular expression that matches them, for CORS."""
+        """Return a regular expression that matches the allowed origins, for CORS."""
         if not self._exact and not self._hosts:
             return ".*"
         exact = [re.escape(entry) for entry in sorted(self._exact)]

@@ -1,15 +1,18 @@
-"""Spreads what one asker wants over time: some at once, the others one after the other."""
+"""Spreads one caller's requests over time: some pass at once, the others one after another."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final
 
 MAX_ASKERS: Final = 10_000
-"""Of those who asked last."""
+"""How many of the most recent callers are remembered."""
 
 
 class Pace:
-    """Gives each asker `per_second` turns, `at_once` of them without waiting, none that comes after `max_wait_seconds`."""
+    """Gives each caller `per_second` turns, with a burst of `at_once`.
+
+    A turn that begins after `max_wait_seconds` is not given.
+    """
 
     def __init__(self, per_second: float, at_once: int, max_wait_seconds: float) -> None:
         self._interval = 1 / per_second
@@ -18,7 +21,10 @@ class Pace:
         self._next_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def wait(self, asker: Hashable, now: float) -> float:
-        """In how many seconds the asker's next turn comes. More than the longest wait takes no turn."""
+        """Take the caller's next turn, and return the seconds until it.
+
+        When that is more than the longest wait, no turn is taken.
+        """
         ahead = max(0.0, self._next_at.get(asker, now) - now)
         wait = max(0.0, ahead - (self._at_once - 1) * self._interval)
         if wait <= self._max_wait:
@@ -29,12 +35,12 @@ class Pace:
         return wait
 
     def charge(self, asker: Hashable, seconds: float) -> None:
-        """Put off the asker's next turns: the last one cost more than others."""
+        """Delay the caller's next turns by `seconds`, because the last one cost more than usual."""
         if asker in self._next_at:
             self._next_at[asker] += seconds
 
     def is_too_long(self, wait: float) -> bool:
-        """True when there is no turn in time."""
+        """Return True when `wait` is too long, so that no turn was taken."""
         return wait > self._max_wait
 
     def __len__(self) -> int:

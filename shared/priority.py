@@ -1,4 +1,4 @@
-"""How far a process stands back for the others of its machine."""
+"""The CPU priority of a process."""
 
 import os
 from contextlib import suppress
@@ -9,11 +9,11 @@ _SESSION: Final = Path("/proc/self/autogroup")
 
 
 def stand_back(niceness: int) -> None:
-    """Raise the nice value (0 to 19) of this process, of those that it will start, and of its session when it leads one.
+    """Raise the nice value (0 to 19) of this process, of its future children, and of its session when it leads one.
 
-    Linux with autogroups compares nice values only within a session, and sessions by a value of their own (sched(7), «The
-    autogroup feature»). Neither counts outside a container: there its control group's weight does (`cpu_shares` of Docker,
-    `requests.cpu` of Kubernetes). Where the system refuses, the session's value stays.
+    Linux with autogroups compares nice values only within a session; sessions have a separate value (sched(7), «The autogroup
+    feature»). Between containers neither counts, but the control group's weight (`cpu_shares` of Docker, `requests.cpu` of
+    Kubernetes). When the system refuses, the session's value stays.
     """
     if niceness == 0:
         return

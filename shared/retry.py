@@ -1,4 +1,4 @@
-"""Hold the work while a backend is away: what is in hand is tried again until PostgreSQL, Redis and RabbitMQ are back."""
+"""Retries work while a backend is away, until PostgreSQL, Redis and RabbitMQ are back."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ T = TypeVar("T")
 FIRST_PAUSE_SECONDS: Final = 0.05
 MAX_PAUSE_SECONDS: Final = 2.0
 WARN_SECONDS: Final = 1.0
-"""Hundreds of notifications may wait for one backend: one of them says so."""
+"""Shortest time between two log lines of the same work, because hundreds of notifications may wait for one backend."""
 
 TRANSIENT_ERRORS: Final = (
     *postgres.TRANSIENT_ERRORS,
@@ -25,16 +25,16 @@ TRANSIENT_ERRORS: Final = (
     *rabbitmq.TRANSIENT_ERRORS,
     rabbitmq.BrokerUnavailable,
 )
-"""Classes of the errors that pass; `is_transient` decides."""
+"""Classes of transient errors; `is_transient` decides."""
 
 _warned_at: Final[dict[str, float]] = {}
 
 
 def is_transient(error: BaseException) -> bool:
-    """True when the same work may succeed later.
+    """Return True when the same work may succeed later.
 
-    asyncpg's complaint of a value that it can't encode is an InterfaceError, as that of a closed connection is. It is also
-    a ValueError, and never goes away.
+    asyncpg raises InterfaceError for a closed connection, and also for a value that it can't encode. The latter is also a
+    ValueError, and isn't transient.
     """
     if isinstance(error, ValueError):
         return False
@@ -42,10 +42,10 @@ def is_transient(error: BaseException) -> bool:
 
 
 async def retry_until_available(name: str, work: Callable[[], Awaitable[T]]) -> T:
-    """What `work` returns, tried with jitter for as long as a backend is away. Raises its other errors.
+    """Return the result of `work`. While a backend is away, try again, with jitter. Raises all other errors.
 
-    `name` says in logs and metrics what waits. Nothing ends the wait but success, another error, or cancellation: whoever
-    calls this holds an AMQP message that is not acknowledged, and prefetch bounds how many of them there are.
+    `name` is the name of the work in logs and metrics. Only success, another error or cancellation ends the wait: callers hold an
+    unacknowledged AMQP message, and the prefetch limits how many there are.
     """
     pause = FIRST_PAUSE_SECONDS
     held = None

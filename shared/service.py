@@ -1,4 +1,4 @@
-"""What a service's process begins and ends with: settings, logs and traces, its connections, its tasks and its HTTP server.
+"""The start and stop of every service's process: settings, logs and traces, connections, tasks and HTTP server.
 
 settings = read_settings(PresenceSettings, "presence")
 async with database(settings) as pool, redis_partitions(settings) as partitions:
@@ -24,7 +24,7 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 class Service(Protocol):
-    """One replica of a service, put together. Nothing runs before `start`."""
+    """One replica of a service, with all its parts. Nothing runs before `start`."""
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
@@ -33,14 +33,17 @@ class Service(Protocol):
         """The HTTP server's configuration."""
 
     async def drain(self) -> None:
-        """Become unready, and finish what is in hand."""
+        """Report not ready, and finish all work under way."""
 
     async def aclose(self) -> None:
-        """After the last task has ended: let go of what only this service has."""
+        """Close what only this service has opened, after the last task has ended."""
 
 
 def read_settings(kind: type[S], name: str) -> S:
-    """The settings of the service `name`; logs and traces begin. Ends the process when a setting is wrong, and says which."""
+    """Read the settings of the service `name`, and configure logs and traces.
+
+    Ends the process, with a clear message, when a setting is wrong.
+    """
     settings = load(kind)
     configure_logging(settings, name)
     configure_tracing(settings, name)
@@ -51,7 +54,10 @@ def read_settings(kind: type[S], name: str) -> S:
 async def database(
     settings: ServiceSettings, *, use: str = "", size: int | None = None, hints: Mapping[str, str] | None = None
 ) -> AsyncIterator[postgres.Pool]:
-    """A pool of `size` connections (else `database_pool_size`); PostgreSQL lists them under the instance's name and `use`."""
+    """Open a pool of `size` connections (default: `database_pool_size`).
+
+    Their name in PostgreSQL has the instance's name and `use`.
+    """
     pool = await postgres.open_pool(
         settings.database_url,
         size=size or settings.database_pool_size,
@@ -66,7 +72,7 @@ async def database(
 
 @asynccontextmanager
 async def redis_partitions(settings: ServiceSettings) -> AsyncIterator[Partitions]:
-    """The partitions of Redis."""
+    """Open the partitions of Redis."""
     partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
     try:
         yield partitions
@@ -75,7 +81,7 @@ async def redis_partitions(settings: ServiceSettings) -> AsyncIterator[Partition
 
 
 def http_server(app: Any, settings: ServiceSettings, protocol: type[asyncio.Protocol] = HttpProtocol) -> uvicorn.Config:
-    """An ASGI application at the settings' address."""
+    """Return uvicorn's configuration for an ASGI application at the settings' address."""
     return uvicorn.Config(
         app,
         host=settings.http_host,

@@ -32,7 +32,7 @@ from shared.rabbitmq.hosts import split_hosts
 from shared.redis import DEFAULT_PARTITIONS, topology_of
 
 PUBLIC_SECRET = "local-development-secret-0123456789abcdef"  # noqa: S105 - public on purpose
-"""The HS256 key of the local stack, which everybody knows."""
+"""The HS256 key of the local stack, which is public."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
@@ -40,19 +40,19 @@ MIN_SECRET_BYTES = 32
 S = TypeVar("S", bound="ServiceSettings")
 
 UNLIMITED: Final = 2**31 - 1
-"""What 0 stands for where a limit is counted."""
+"""The value that replaces 0 («no limit») where a limit is counted."""
 Limit = Annotated[int, Field(ge=0, le=UNLIMITED), AfterValidator(lambda value: value or UNLIMITED)]
 """A limit that 0 turns off."""
 
 
 def split_commas(value: Any) -> Any:
-    """Text with commas as a list without empty items; anything else as it is."""
+    """Split a text at commas to a list without empty items; return anything else unchanged."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
 
 
-# The type itself splits: validators named alike in a class and its subclass would replace each other.
+# The type itself splits, because validators with the same name in a class and its subclass replace each other.
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(split_commas)]
 """A list written with commas: `https://a.example,https://b.example`."""
 
@@ -60,7 +60,7 @@ CommaList = Annotated[list[str], NoDecode, BeforeValidator(split_commas)]
 class ServiceSettings(BaseSettings):
     """What all services share."""
 
-    # A variable that is empty counts as unset: a later file of settings can so take back what an earlier one has.
+    # An empty variable counts as unset, so a later settings file can undo an earlier one.
     model_config = SettingsConfigDict(env_prefix="CHAT_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     instance: str = Field(
@@ -175,7 +175,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _as_browsers_send_them(cls, origins: list[str]) -> list[str]:
-        """Without a path and in lower case (RFC 6454, section 6.2), for WebSocket and REST alike."""
+        """Remove paths and convert to lower case (RFC 6454, section 6.2), for WebSocket and REST."""
         if "*" in origins:
             return []
         origins = [origin.rstrip("/").lower() for origin in origins]
@@ -197,12 +197,12 @@ class ServiceSettings(BaseSettings):
 
 
 def known_names() -> list[str]:
-    """Every `CHAT_*` variable that something of this project reads, sorted."""
+    """Return every `CHAT_*` variable that any part of this project reads, sorted."""
     return files("shared").joinpath("setting_names.txt").read_text(encoding="utf-8").split()
 
 
 def _warn_of_unknown_names() -> None:
-    """Say which variables nothing reads: a misspelt one is silently without effect otherwise."""
+    """Warn of variables that nothing reads, because a misspelt one would otherwise have no effect silently."""
     known = known_names()
     for name in sorted(os.environ.keys() - set(known)):
         if name.startswith("CHAT_"):

@@ -1,7 +1,7 @@
-"""The time by Redis' clock, so that machines whose own clocks differ decide alike.
+"""The time by Redis' clock, so that machines with different clocks decide in the same way.
 
-Times that one process stamps and another compares come from here: when a connection lived, when a user typed or asked, whether
-a token has ended. A machine's own clock is right for durations, which are monotonic, and for what only people read.
+Timestamps that one process sets and another compares come from here: signs of life, typing, times of requests, and the expiry of
+tokens. A machine's own clock is used for durations (monotonic), and for times that only people read.
 """
 
 import time
@@ -18,15 +18,15 @@ log = structlog.get_logger(__name__)
 
 PERIOD_SECONDS: Final = 10.0
 MAX_ROUND_TRIP_SECONDS: Final = 0.5
-"""A slower answer says too little of the time."""
+"""After a slower reply, its time is too inaccurate."""
 NOTABLE_SECONDS: Final = 5.0
-"""A machine whose clock is off by more says so, and an alert fires (`ChatClockOff`)."""
+"""When a machine's clock is off by more, a warning is logged, and an alert fires (`ChatClockOff`)."""
 
 
 class StoreClock:
-    """Knows how far this machine's clock is from that of Redis; until the first answer, it takes its own for right.
+    """Knows the difference between this machine's clock and Redis' clock; it is 0 until the first reply.
 
-    Of a cluster, the clock of the first partition's master counts.
+    In a cluster, the clock of the first partition's master counts.
     """
 
     def __init__(self, partitions: Partitions, own: Callable[[], float] = time.time) -> None:
@@ -35,15 +35,15 @@ class StoreClock:
         self._ahead_seconds = 0.0
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return Unix seconds by Redis' clock."""
         return self._own() + self._ahead_seconds
 
     def now_ms(self) -> int:
-        """Unix milliseconds."""
+        """Return Unix milliseconds by Redis' clock."""
         return int(self.now() * 1000)
 
     async def run(self) -> None:
-        """Compare the clocks from time to time. Never returns."""
+        """Compare the clocks at regular intervals. Never returns."""
         while True:
             try:
                 await self.compare()

@@ -1,7 +1,7 @@
 """Logs and process metrics.
 
-Logs are one JSON object a line on stderr, with event names such as `connection.opened`; ids are bound as fields. Tokens
-are redacted wherever they might appear, uvicorn's own lines included.
+Logs are one JSON object a line on stderr, with event names such as `connection.opened`; ids are bound as fields. Tokens are
+redacted everywhere, including uvicorn's own lines.
 """
 
 import logging
@@ -19,7 +19,7 @@ from shared.ticks import next_tick
 _TOKEN: Final = re.compile(r"""(token=|token["']?: ?["']|bearer[ .]+)[^\s&,;"']+""", re.IGNORECASE)
 
 VERSION: Final = "0.1.0"
-"""As in pyproject.toml; the image holds no package to ask."""
+"""The same as in pyproject.toml. The image has no installed package to read it from."""
 
 LOOP_LAG = Histogram(
     "chat_event_loop_lag_seconds",
@@ -37,7 +37,7 @@ BUILD_INFO = Gauge("chat_build_info", "Always 1; the labels say what runs.", ["s
 
 
 def redact(text: str) -> str:
-    """`text` without JWTs: `?token=…`, `Bearer …` and `bearer.…` keep only their name."""
+    """Return `text` without JWTs: of `?token=…`, `Bearer …` and `bearer.…` only the name is kept."""
     return _TOKEN.sub(r"\1[redacted]", text)
 
 
@@ -49,12 +49,12 @@ def _redact_event(_logger: Any, _method: str, event: structlog.typing.EventDict)
 
 
 def debugging() -> bool:
-    """True when debug lines are logged: ask before making many of them."""
+    """Return True when debug lines are logged. Check it before making many of them."""
     return logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 def configure_logging(settings: ServiceSettings, service: str) -> None:
-    """Send structlog's and the standard library's records through one redacting pipeline, and tell the metrics what runs."""
+    """Send structlog's and the standard library's records through one redacting pipeline, and set the metric with the version."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     chain: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -84,15 +84,15 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
     for noisy in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for tracing_breaks in ("aio_pika", "aiormq"):
-        # They log a traceback for each connection that breaks, of which shared.rabbitmq.link says all in one line.
+        # They log a traceback for each broken connection, which shared.rabbitmq.link logs in one line.
         logging.getLogger(tracing_breaks).setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service, instance=settings.instance)
     BUILD_INFO.labels(service, settings.instance, VERSION).set(1)
 
 
 async def watch_loop_lag(period_seconds: float = 1.0) -> None:
-    """Observe how late the event loop is. Never returns."""
+    """Measure how late the event loop is. Never returns."""
     while True:
         due = await next_tick(period_seconds)
-        # libuv's time is that at which it woke up: what ran since is lag, too.
+        # libuv's time is the time at which the loop woke up; what has run since then counts as lag too.
         LOOP_LAG.observe(max(0.0, time.monotonic() - due))

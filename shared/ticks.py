@@ -1,6 +1,6 @@
-"""Periodic work that waits for a common beat, so that all of a process' timers wake it at once.
+"""Periodic work on a common clock tick, so that all timers of a process wake it at the same time.
 
-A wake-up costs a process more than most of what its timers do: at rest, that is all it costs.
+A wake-up costs more than most timers' work, and is nearly all that an idle process costs.
 """
 
 import asyncio
@@ -8,13 +8,13 @@ import random
 from typing import Final
 
 _OFFSET: Final = random.random()  # noqa: S311
-"""Of this process, in seconds: processes of one machine must not all wake at the same moment."""
+"""The offset of this process in seconds, so that the processes of one machine don't all wake at the same time."""
 
 
 async def next_tick(period_seconds: float) -> float:
-    """Sleep until the next multiple of `period_seconds`, at most that long. Returns when that was due, in the loop's time.
+    """Sleep until the next multiple of `period_seconds`, at most that long. Returns when it was due, in the loop's time.
 
-    Periods that are multiples of one another fall together.
+    Ticks of periods that are multiples of one another coincide.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()

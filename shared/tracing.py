@@ -1,8 +1,8 @@
 """Traces (OpenTelemetry), when `CHAT_TRACES_URL` is set: from a sender's frame to the receivers' writes.
 
-A batch is one span: at rest it holds one message, under load what travelled together. The context goes as a W3C `traceparent`
-(https://www.w3.org/TR/trace-context/) in AMQP headers and in `relay.Downlink`. Switched off, a batch pays for a few
-calls that do nothing.
+A batch is one span: of one message when idle, of many messages under load. The context goes as a W3C `traceparent`
+(https://www.w3.org/TR/trace-context/) in AMQP headers and in `relay.Downlink`. With tracing off, a batch costs a few calls that
+do nothing.
 """
 
 import time
@@ -38,27 +38,30 @@ def configure_tracing(settings: ServiceSettings, service: str) -> None:
 
 
 def use_tracer(tracer: "Tracer | None") -> None:
-    """Make spans with `tracer` from now on; None switches tracing off."""
+    """Make spans with `tracer` from now on. None switches tracing off."""
     global _tracer  # noqa: PLW0603 - one process, one tracer
     _tracer = tracer
 
 
 Kind = Literal["producer", "consumer", "client", "server"]
 MOST_IDS: Final = 64
-"""Of one kind on a span: a full batch has some hundred messages."""
+"""Most ids of one kind on a span, because a full batch has some hundred messages."""
 
 
 def span(
     name: str, kind: Kind, parent: str | None = None, *, seconds_ago: float = 0.0
 ) -> "AbstractContextManager[Span | None]":
-    """A span of what is done inside, below `parent` (a traceparent); it began `seconds_ago`. None when tracing is off."""
+    """Return a context manager for a span below `parent` (a traceparent), which began `seconds_ago`.
+
+    It gives None when tracing is off.
+    """
     return _OFF if _tracer is None else _span(_tracer, name, kind, parent, seconds_ago)
 
 
 def name_ids(span: "Span | None", **ids: Iterable[str]) -> None:
-    """Say whom and what a span is about: `name_ids(made, message_ids=…)` sets `chat.message_ids`, each id once.
+    """Record the ids that a span is about: `name_ids(made, message_ids=…)` sets `chat.message_ids`, each id once.
 
-    Nothing is read when nothing is recorded, so a generator costs nothing then.
+    When nothing is recorded, the iterables aren't read, so a generator costs nothing.
     """
     if span is None or not span.is_recording():
         return
@@ -67,7 +70,7 @@ def name_ids(span: "Span | None", **ids: Iterable[str]) -> None:
 
 
 def traceparent_of(span: "Span | None") -> str | None:
-    """The context to send along, or None when there is nothing to follow."""
+    """Return the trace context to send along, or None when there is none."""
     if span is None or not span.get_span_context().trace_flags.sampled:
         return None
     context = span.get_span_context()
@@ -75,13 +78,13 @@ def traceparent_of(span: "Span | None") -> str | None:
 
 
 def headers_of(span: "Span | None") -> dict[str, Any] | None:
-    """AMQP headers that carry the span's context, or None."""
+    """Return AMQP headers with the span's context, or None."""
     traceparent = traceparent_of(span)
     return None if traceparent is None else {HEADER: traceparent}
 
 
 def parent_of(headers: Iterable[Mapping[str, Any]]) -> str | None:
-    """The first context that one of these AMQP headers carries; None when tracing is off."""
+    """Return the first context in these AMQP headers; None when tracing is off."""
     if _tracer is None:
         return None
     return next((str(one[HEADER]) for one in headers if HEADER in one), None)

@@ -1,4 +1,4 @@
-"""Who is asking: JWT verification, and the principal that a token names."""
+"""Authentication: JWT verification, the principal that a token names, and revocation."""
 
 from shared.auth.principal import Principal
 from shared.auth.tokens import TokenError, TokenVerifier

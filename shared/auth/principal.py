@@ -1,4 +1,4 @@
-"""Who a token names."""
+"""The principal: the user that a token names."""
 
 from dataclasses import dataclass
 

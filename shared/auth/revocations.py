@@ -1,7 +1,7 @@
-"""Revoked users: tokens that were issued up to an instant are refused, by every service.
+"""Revoked users: every service refuses tokens that were issued up to a certain time.
 
-PostgreSQL keeps them. Redis has copies, with which a revocation is seen everywhere at once, and which stand in while
-PostgreSQL is away: a Redis that has lost its data makes no revoked token valid again, unless both are lost at one time.
+PostgreSQL stores revocations. Redis has copies, so that a revocation takes effect everywhere at once, and which are used while
+PostgreSQL is away. When Redis loses its data, no revoked token becomes valid again, unless PostgreSQL is away at the same time.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ from shared.ticks import next_tick
 log = structlog.get_logger(__name__)
 
 LOCK: Final = 7_231_964_402_119
-"""Key of the advisory lock that lets one revocation in at a time."""
+"""Key of the advisory lock under which revocations are stored one at a time."""
 LOOK_SECONDS: Final = 2.0
-"""How soon a replica knows of a revocation that Redis has lost at once."""
+"""How often a replica reads new revocations from PostgreSQL, in case Redis has lost one."""
 ANSWER_SECONDS: Final = 2.0
 AWAY_SECONDS: Final = 2.0
-"""For so long PostgreSQL isn't asked again after it didn't answer."""
+"""How long PostgreSQL isn't asked again after it didn't answer."""
 FEW: Final = 200
-"""While fewer users than these are revoked, each look brings all of them, and nobody else is asked about."""
+"""While fewer users than this are revoked, each read returns all of them, and no other user is looked up."""
 KEPT_USERS: Final = 50_000
-"""Users whose answer a replica keeps, until the next revocation of anybody: some 10 MB."""
+"""Users whose state a replica caches until the next revocation of any user: about 10 MB."""
 WITHOUT_TIME: Final = "Tokens of this user were revoked, and this one has no iat claim: issue tokens with iat"
 
 _REVOKE: Final = load_sql("shared.auth", "revoke")
@@ -44,28 +44,28 @@ _NEWEST: Final = load_sql("shared.auth", "newest_revocation")
 
 
 class _Known(NamedTuple):
-    """What PostgreSQL said of a user when `version` was the newest. `since`: Unix seconds, None when not revoked."""
+    """PostgreSQL's state of a user when `version` was the newest. `since`: Unix seconds, None when not revoked."""
 
     version: int
     since: float | None
 
 
 class Revocations:
-    """Who is revoked, and since when. Without `run`, every question goes to PostgreSQL."""
+    """Which users are revoked, and since when. Without `run`, every check asks PostgreSQL."""
 
     def __init__(self, pool: Pool, partitions: Partitions) -> None:
         self._pool = pool
         self._partitions = partitions
         self._version: int | None = None
         self._all_revoked: frozenset[str] | None = None
-        """As of the last look; None when there are too many, or nobody has looked."""
+        """The revoked users at the last read; None when there are too many, or before the first read."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._asked: dict[str, asyncio.Future[float | None]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._away_until = 0.0
 
     async def run(self) -> None:
-        """Look for new revocations, of anybody. Never returns."""
+        """Read new revocations at regular intervals. Never returns."""
         while True:
             try:
                 await self._look()
@@ -80,10 +80,10 @@ class Revocations:
         self._all_revoked = frozenset(row["users"]) if len(row["users"]) < FEW else None
 
     async def revoke(self, user_id: str, keep_seconds: int | None) -> float:
-        """Refuse the user's current tokens, for `keep_seconds` or for ever, and have gateways close its connections.
+        """Refuse the user's current tokens, for `keep_seconds` or forever, and order gateways to close the user's connections.
 
-        Returns the instant, in Unix seconds: tokens issued up to it are refused. Raises what asyncpg and redis raise; then
-        say it again.
+        Returns the time (Unix seconds) up to which issued tokens are refused. Raises what asyncpg and redis raise; then it must
+        be repeated.
         """
         revoked_ms: int = await self._pool.fetchval(_REVOKE, user_id, keep_seconds, LOCK)
         since = revoked_ms / 1000
@@ -98,7 +98,7 @@ class Revocations:
         return since
 
     async def check(self, principal: Principal) -> None:
-        """Raises TokenError for a revoked token, and what redis raises when its copy can't be read."""
+        """Raise TokenError for a revoked token, and what redis raises when its copy can't be read."""
         partition = self._partitions.of(principal.user_id)
         copy = await partition.client.get(partition.key(keys.REVOKED, principal.user_id))
         if copy is not None:
@@ -106,12 +106,13 @@ class Revocations:
         await self.check_stored(principal)
 
     async def check_stored(self, principal: Principal, *, alone: bool = False) -> None:
-        """The same by PostgreSQL alone, for who has seen Redis' copy. Raises TokenError.
+        """Check only PostgreSQL, for callers that have read Redis' copy. Raises TokenError.
 
-        `alone`: Redis' copy couldn't be read. Raises ConnectionError then when PostgreSQL is away, too, and has said nothing yet.
+        `alone`: Redis' copy couldn't be read. Then it raises ConnectionError when PostgreSQL is away too, and has no cached
+        answer.
 
-        A token whose time has the fraction of its second is compared to the millisecond; one in whole seconds is refused
-        when it was issued in the second of the revocation.
+        A token with fractions of a second in `iat` is compared by milliseconds. One with whole seconds is refused when it was
+        issued in the second of the revocation.
         """
         since = await self._since(principal.user_id, alone=alone)
         if since is not None:
@@ -133,13 +134,13 @@ class Revocations:
                 return await asyncio.shield(answer)
             except ConnectionError:
                 pass
-        # PostgreSQL is away: what it said last, and Redis' copy, stand in.
+        # PostgreSQL is away: use its last answer, and Redis' copy.
         if known is None and alone:
             raise ConnectionError("neither PostgreSQL nor Redis says whether the token is revoked")
         return None if known is None else known.since
 
     async def _ask(self) -> None:
-        """Ask for all who are asked about, together. Those who ask meanwhile are the next to be asked about."""
+        """Look up all waiting users in one query. Users who come meanwhile are looked up next."""
         while self._asked:
             asked, self._asked = self._asked, {}
             try:
@@ -168,16 +169,16 @@ class Revocations:
 
 
 async def end_pushes(publisher: Publisher, user_id: str, since: float) -> None:
-    """Tell the notifier to send no more to the devices of a user who was revoked at `since`.
+    """Tell the notifier to stop pushes to the devices of a user who was revoked at `since`.
 
-    Raises what `Publisher.publish` raises; then say it again.
+    Raises what `Publisher.publish` raises; then it must be repeated.
     """
     batch = relay.NotifierEventBatch([relay.PushRevoked(user_id, since)])
     await publisher.publish(NOTIFIER_EVENTS, msgpack_encoder.encode(batch))
 
 
 def refuse_until(principal: Principal, since: float) -> None:
-    """Raises TokenError when the token was issued up to `since`, in Unix seconds."""
+    """Raise TokenError when the token was issued up to `since` (Unix seconds)."""
     if not principal.issued_at:
         raise TokenError("revoked, and has no iat", WITHOUT_TIME)
     if principal.issued_at <= since:

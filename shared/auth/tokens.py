@@ -1,4 +1,4 @@
-"""JWT verification (RFC 7519, RFC 8725): the algorithm is fixed by the key, never by the token."""
+"""JWT verification (RFC 7519, RFC 8725). The key determines the algorithm, never the token."""
 
 import asyncio
 import base64
@@ -27,15 +27,15 @@ from shared.settings import ServiceSettings
 log = structlog.get_logger(__name__)
 
 LEEWAY_SECONDS: Final = 5
-"""How far ahead of ours the issuer's clock may be: for `iat` and `nbf`. `exp` has no leeway (RFC 7519, section 4.1.4)."""
+"""How far the issuer's clock may be ahead of ours, for `iat` and `nbf`. `exp` has no leeway (RFC 7519, section 4.1.4)."""
 MAX_EXPIRES_AT: Final = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
-"""The last second that RFC 3339 can express: clients are told when their token ends."""
+"""The last second that RFC 3339 can express, because clients are told when their token expires."""
 KEY_SET_TIMEOUT_SECONDS: Final = 5
 KEY_SET_PAUSE_SECONDS: Final = 5
-"""How soon after the last fetch a token with an unknown key may cause another one."""
+"""Shortest time between two fetches of the key set that tokens with unknown keys cause."""
 MAX_KEY_SET_BYTES: Final = 1 << 20
 ASYMMETRIC_ALGORITHMS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
-"""JWK key type → the one algorithm that its keys may sign with here."""
+"""JWK key type → the only algorithm that we accept for its keys."""
 
 
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -45,7 +45,7 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 class TokenError(ProtocolError):
     """A token that is missing, malformed, expired, revoked or signed by somebody else.
 
-    The reason is for logs and the `WWW-Authenticate` header; `message` is for clients, who else hear that authentication is
+    The reason is for logs and the `WWW-Authenticate` header. `message` is for clients; by default it says that authentication is
     required.
     """
 
@@ -53,13 +53,13 @@ class TokenError(ProtocolError):
         super().__init__(ErrorCode.UNAUTHORIZED, message)
         self.reason = reason
         self.missing = missing
-        """There was no token at all."""
+        """True when there was no token."""
 
 
 class TokenVerifier:
-    """Verifies JWTs. Keys: one HS256 secret, or a key set at a URL, which `refresh_forever` keeps fresh.
+    """Verifies JWTs. Keys: one HS256 secret, or a key set at a URL, which `refresh_forever` keeps up to date.
 
-    `now`: Unix seconds by the clock that tokens are judged by; services give it `StoreClock.now`.
+    `now` returns Unix seconds by the clock for token times; services pass `StoreClock.now`.
     """
 
     def __init__(self, settings: ServiceSettings, now: Callable[[], float] = time.time) -> None:
@@ -73,7 +73,7 @@ class TokenVerifier:
         self._secret = None if secret is None else _hmac_key(secret.get_secret_value())
 
     def verify(self, token: str) -> Principal:
-        """The principal of `token`. Raises TokenError, or ProtocolError (unavailable) before there is a key."""
+        """Return the principal of `token`. Raises TokenError, or ProtocolError (unavailable) before there is a key."""
         known = self._verified.find(token, self._now())
         if known is not None:
             return known
@@ -85,7 +85,7 @@ class TokenVerifier:
         return principal
 
     def claims(self, token: str) -> dict[str, Any]:
-        """All claims of `token`, which is signed and has not ended. Raises as `verify` does."""
+        """Return all claims of `token` after checking signature and times. Raises what `verify` raises."""
         if not self.ready:
             raise ProtocolError(ErrorCode.UNAVAILABLE)
         if len(token) > limits.MAX_TOKEN_CHARACTERS:
@@ -118,9 +118,9 @@ class TokenVerifier:
             await asyncio.sleep(self._settings.jwks_refresh_seconds if self._keys else 1)
 
     async def fetch_key_of(self, token: str) -> None:
-        """Fetch the key set now when it lacks the key of `token`, as after the issuer has changed its keys.
+        """Fetch the key set now when it doesn't have the key of `token`, for instance after a change of keys.
 
-        Invented key ids cause at most one fetch in `KEY_SET_PAUSE_SECONDS`, which all who wait share.
+        Invented key ids cause at most one fetch in `KEY_SET_PAUSE_SECONDS`, which all waiting callers share.
         """
         if self._settings.jwks_url is None or not self._keys or self._knows_key_of(token):
             return
@@ -141,7 +141,7 @@ class TokenVerifier:
             self._fetching = None
 
     def _knows_key_of(self, token: str) -> bool:
-        """False for a token that names a key which isn't there; what is no token is for `verify` to refuse."""
+        """Return False for a token with an unknown key. For an invalid token it returns True, because `verify` refuses it."""
         if len(token) > limits.MAX_TOKEN_CHARACTERS:
             return True
         try:
@@ -152,7 +152,7 @@ class TokenVerifier:
 
     @property
     def ready(self) -> bool:
-        """True when there is a key to verify with."""
+        """Return True when there is a key to verify with."""
         return self._secret is not None or bool(self._keys)
 
     def _options(self) -> Options:
@@ -177,7 +177,7 @@ class TokenVerifier:
         return self._keys[kid]
 
     def _check_begun(self, claims: dict[str, Any]) -> None:
-        """Raises TokenError when `iat` or `nbf` is no time, or lies ahead by more than the leeway."""
+        """Raise TokenError when `iat` or `nbf` isn't a time, or is in the future by more than the leeway."""
         for name in ("iat", "nbf"):
             at = claims.get(name, 0)
             if isinstance(at, bool) or not isinstance(at, int | float):
@@ -200,21 +200,25 @@ class TokenVerifier:
         )
 
     def _expiry(self, exp: Any) -> float:
-        """When a token ends, in Unix seconds. Raises TokenError when that has been, is no time, or is too far away."""
+        """Return when a token expires, in Unix seconds.
+
+        Raises TokenError when that is in the past, isn't a time, or is too far away.
+        """
         if isinstance(exp, bool) or not isinstance(exp, int | float):
             raise TokenError("exp is not a number")
         now, longest = self._now(), self._settings.jwt_max_lifetime_seconds
         if exp <= now:
             raise TokenError("expired")
-        # Not `exp > MAX_EXPIRES_AT`, which is false of NaN.
+        # Not `exp > MAX_EXPIRES_AT`, which is false for NaN.
         if not exp <= MAX_EXPIRES_AT or (longest is not None and exp > now + longest):
             raise TokenError("exp is too far away")
         return float(exp)
 
 
 def _name_of(claims: dict[str, Any], claim: str, subject: str) -> str | None:
-    """A claim that is a name, by the rules of `PATCH /chat/users/me`: characters that names may not hold are removed, and a
-    claim that is too long, blank or no text is ignored with a log line.
+    """Return a name from a claim, by the rules of `PATCH /chat/users/me`.
+
+    Characters that names must not have are removed. A claim that is too long, blank or not a text is ignored, with a log line.
     """
     value = claims.get(claim)
     if value is None:
@@ -230,7 +234,7 @@ def _name_of(claims: dict[str, Any], claim: str, subject: str) -> str | None:
 
 
 def _picture_of(claims: dict[str, Any], subject: str) -> str | None:
-    """The claim `picture`, by the rules of `PATCH /chat/users/me`."""
+    """Return the claim `picture`, by the rules of `PATCH /chat/users/me`."""
     value = claims.get("picture")
     if value is None:
         return None
@@ -243,13 +247,13 @@ def _picture_of(claims: dict[str, Any], subject: str) -> str | None:
 
 
 def _hmac_key(secret: str) -> jwt.PyJWK:
-    """The secret as PyJWT uses it. Given as a text, it would be searched for the marks of a PEM file with each token."""
+    """Return the secret as PyJWT's key object. PyJWT would search a plain text for the marks of a PEM file with each token."""
     encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
     return jwt.PyJWK({"kty": "oct", "k": encoded}, "HS256")
 
 
 def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:
-    """Key id → (key, algorithm) of the signing keys at `url`. Blocking; raises OSError or ValueError."""
+    """Return key id → (key, algorithm) of the signing keys at `url`. Blocking; raises OSError or ValueError."""
     with urllib.request.urlopen(url, timeout=KEY_SET_TIMEOUT_SECONDS) as response:  # noqa: S310 - the operator's URL
         body = response.read(MAX_KEY_SET_BYTES + 1)
     if len(body) > MAX_KEY_SET_BYTES:
@@ -258,7 +262,10 @@ def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:
 
 
 def _signing_keys(key_set: Any) -> dict[str, tuple[Any, str]]:
-    """Those keys of a JWK set (RFC 7517) that we can verify with. Others may stand beside them. Raises ValueError for none."""
+    """Return the keys of a JWK set (RFC 7517) that we can verify with; others are ignored.
+
+    Raises ValueError when there are none.
+    """
     entries = key_set.get("keys") if isinstance(key_set, dict) else None
     keys: dict[str, tuple[Any, str]] = {}
     for entry in entries if isinstance(entries, list) else []:

@@ -1,4 +1,4 @@
-"""Tokens that were verified a moment ago: a client sends the same one with each request, and a signature costs 40 to 150 µs."""
+"""A cache of verified tokens: a client sends the same token with each request, and checking a signature costs 40 to 150 µs."""
 
 from hashlib import sha256
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from shared.auth.principal import Principal
 
 KEPT: Final = 10_000
-"""Tokens: some 6 MB."""
+"""Most cached tokens: about 6 MB."""
 
 
 class VerifiedTokens:
-    """Principals by the hash of their token, so that no token lies in memory. Beyond `KEPT` the oldest go.
+    """Principals by the hash of their token, so that tokens themselves aren't in memory. Above `KEPT` the oldest are dropped.
 
-    Nothing here says that a token holds now: whoever asks looks at its end and at revocations, as for any other.
+    A cached token may have been revoked: callers check revocations as for any other token.
     """
 
     def __init__(self, most: int = KEPT) -> None:
@@ -20,7 +20,7 @@ class VerifiedTokens:
         self._principals: dict[bytes, Principal] = {}
 
     def find(self, token: str, now: float) -> Principal | None:
-        """The principal of a token that was kept and has not ended (`now`: Unix seconds), or None."""
+        """Return the principal of a cached token that has not expired (`now`: Unix seconds), or None."""
         digest = _digest(token)
         principal = self._principals.get(digest)
         if principal is None or principal.expires_at > now:
@@ -29,13 +29,13 @@ class VerifiedTokens:
         return None
 
     def keep(self, token: str, principal: Principal) -> None:
-        """Remember what was verified."""
+        """Cache a verified token."""
         self._principals[_digest(token)] = principal
         if len(self._principals) > self._most:
             del self._principals[next(iter(self._principals))]
 
     def forget(self) -> None:
-        """Verify every token anew, as when keys have changed."""
+        """Empty the cache, for instance when keys have changed."""
         self._principals.clear()
 
 

@@ -1,4 +1,4 @@
-"""The directory of users: the one table that every service reads, and fills from the claims of tokens."""
+"""The directory of users: a table that every service reads, and fills from the claims of tokens."""
 
 from shared.directory.directory import ERASED_NAME, Directory
 from shared.directory.known_users import KnownUsers

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 ERASED_NAME: Final = "Deleted user"
 ATTEMPTS: Final = 10
-"""Two users who swap their usernames at once may lock each other's rows; PostgreSQL then refuses one of them."""
+"""Attempts to store a user. Two users who swap usernames at the same time may deadlock; PostgreSQL then refuses one of them."""
 
 _ENSURE: Final = load_sql("shared.directory", "ensure_user")
 _ENSURE_ALL: Final = load_sql("shared.directory", "ensure_users")
@@ -37,19 +37,19 @@ _UPDATE: Final = load_sql("shared.directory", "update_profile")
 class Directory:
     """The users' table.
 
-    The claims of each token are compared with the stored row every time. Nothing is cached in the process, because another
-    process may have seen a later token.
+    It compares the claims of each token with the stored row. It caches nothing, because another process may have seen a later
+    token.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def ensure(self, principal: Principal) -> None:
-        """Store the claims about the subject of a token, unless they are stored. Raises what asyncpg raises."""
+        """Store the claims about the subject of a token, unless they are stored already. Raises what asyncpg raises."""
         await self.ensure_all([principal])
 
     async def ensure_all(self, principals: Iterable[Principal]) -> None:
-        """The same for many subjects, in one statement when nobody changed. Raises what asyncpg raises."""
+        """Do the same for many subjects, in one statement when nobody changed. Raises what asyncpg raises."""
         wanted = await self._without_foreign_ids({principal.user_id: principal for principal in principals})
         rows = await self._pool.fetch(
             _ENSURE_ALL,
@@ -66,38 +66,41 @@ class Directory:
             await self._store(principal)
 
     async def find_by_username(self, username: str) -> Profile | None:
-        """The user with this username, or None. Case and compatible characters don't matter (`username_key`)."""
+        """Return the user with this username, or None. Case and compatible characters are ignored (`username_key`)."""
         if not is_storable(username):
             return None
         row = await self._pool.fetchrow(_FIND_BY_USERNAME, username_key(username), username)
         return None if row is None else Profile(**row)
 
     async def find_named(self, name: str) -> Profile | None:
-        """The user with this username or, when nobody has it, with this id; or None. For paths that take both."""
+        """Return the user with this username or, when nobody has it, with this id; or None. For paths that take both."""
         found = await self.find_by_username(name)
         user_id = name.lower()
         return await self.find(user_id) if found is None and is_uuid(user_id) else found
 
     async def find(self, user_id: str) -> Profile | None:
-        """The user with this id, or None; also for one who was erased."""
+        """Return the user with this id, even an erased one, or None."""
         return (await self.profiles(await self.known([user_id]))).get(user_id)
 
     async def known(self, user_ids: Iterable[str]) -> set[str]:
-        """Those of some ids that are users', without the erased ones."""
+        """Return the ids that belong to users who aren't erased."""
         rows = await self._pool.fetch(_KNOWN, list(user_ids))
         return {row["user_id"] for row in rows}
 
     async def erase(self, user_id: str) -> None:
-        """Leave a tombstone of the user: an id, and a display name that says so. A token issued later makes a new user."""
+        """Replace the user by a tombstone: the id, and a display name that says so.
+
+        A token that is issued later creates the user again.
+        """
         await self._pool.execute(_ERASE, user_id, ERASED_NAME, time.time())
 
     async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
-        """User id → profile, of the users that exist."""
+        """Return user id → profile, for users that exist."""
         rows = await self._pool.fetch(_PROFILES, list(user_ids))
         return {row["user_id"]: Profile(**row) for row in rows}
 
     async def take_changes(self, most: int) -> list[Profile]:
-        """At most `most` profiles that changed since they were taken; each change is taken by one caller."""
+        """Take at most `most` changed profiles. Each change is taken by one caller."""
         return [Profile(**row) for row in await self._pool.fetch(_TAKE_CHANGES, most)]
 
     async def update(
@@ -112,7 +115,7 @@ class Directory:
         return Profile(**row)
 
     async def _without_foreign_ids(self, principals: dict[str, Principal]) -> dict[str, Principal]:
-        """The same, without usernames that are ids of other users: a user without a username is shown by its id."""
+        """Remove usernames that are ids of other users, because a user without a username is shown by the id."""
         named = {_key_of(each) for each in principals.values() if _key_of(each) != each.user_id}
         foreign = {key for key in named if key is not None and is_uuid(key)}
         if not foreign:
@@ -124,7 +127,7 @@ class Directory:
         }
 
     async def _store(self, principal: Principal) -> None:
-        """Store one user. A username that another user's newer token carried stays with that user."""
+        """Store one user. A username in another user's newer token stays with that user."""
         for attempt in range(ATTEMPTS):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
@@ -139,7 +142,7 @@ class Directory:
         self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", principal: Principal
     ) -> None:
         user_id, username, key = principal.user_id, principal.username, _key_of(principal)
-        # Whoever claims a username, or has it as an id, waits here for those before it.
+        # Users who claim the same username, or have it as their id, wait here for each other.
         for name in sorted({user_id, key or user_id}):
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))", name)
         if username is not None:

@@ -1,4 +1,4 @@
-"""Users whom the directory knows: a client's next request needs no statement to see that nothing has changed."""
+"""A cache of stored claims, so that a client's next request needs no statement to see that nothing has changed."""
 
 import time
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from shared.directory.directory import Directory
 
 FRESH_SECONDS: Final = 60.0
 MOST: Final = 20_000
-"""Users: some 10 MB."""
+"""Most cached users: about 10 MB."""
 
 
 class KnownUsers:
     """Stores each user's claims at most once a minute while they stay the same. `clock`: monotonic seconds.
 
-    That is right whatever other processes see meanwhile: claims that were stored once change nothing when they come again, except
-    that a username which its later holder gave up is taken back (docs/decisions/0032-what-a-replica-remembers-of-a-token.md).
+    That is correct whatever other processes see meanwhile: storing the same claims again changes nothing, except that the user
+    gets back a username that its later holder gave up (docs/decisions/0032-what-a-replica-remembers-of-a-token.md).
     """
 
     def __init__(self, directory: Directory, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,19 +25,19 @@ class KnownUsers:
         self._stored: dict[str, tuple[Principal, float]] = {}
 
     def knows(self, principal: Principal) -> bool:
-        """Whether these claims were stored within the last minute."""
+        """Return whether these claims were stored within the last minute."""
         stored = self._stored.get(principal.user_id)
         return stored is not None and stored[1] > self._clock() and stored[0] == principal
 
     def note(self, principal: Principal) -> None:
-        """These claims are stored now."""
+        """Note that these claims are stored."""
         self._stored.pop(principal.user_id, None)
         self._stored[principal.user_id] = principal, self._clock() + FRESH_SECONDS
         if len(self._stored) > MOST:
             del self._stored[next(iter(self._stored))]
 
     async def ensure(self, principal: Principal) -> None:
-        """Store the claims unless they are known to be. Raises what asyncpg raises."""
+        """Store the claims, unless they were stored within the last minute. Raises what asyncpg raises."""
         if not self.knows(principal):
             await self._directory.ensure(principal)
             self.note(principal)

@@ -1,1 +1,5 @@
-"""HTTP to the outside, to URLs that somebody gives us: `addresses` says where a connection may go, `sessions` makes them."""
+"""HTTP to URLs from outside.
+
+`addresses` checks the address of a connection, `sessions` makes HTTP clients, and `circuit` stops requests to a server that
+doesn't answer.
+"""

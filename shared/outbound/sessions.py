@@ -1,4 +1,4 @@
-"""HTTP client sessions for posts to the outside: no redirects, proxies or cookies; public addresses, unless told otherwise."""
+"""HTTP client sessions for outside servers, without redirects, proxies and cookies."""
 
 from ipaddress import ip_address
 from typing import Final
@@ -10,12 +10,12 @@ from shared.outbound.addresses import AddressRefused, public_socket
 
 IDLE_SECONDS: Final = 30
 NAMES_SECONDS: Final = 60
-"""How long the addresses of a name are remembered. The check is on the address that the socket connects to."""
+"""How long DNS results are cached. The check is on the address that the socket connects to."""
 
 
 def open_session(*, public_only: bool, connections: int = 0) -> aiohttp.ClientSession:
-    """A session with at most `connections` at once (0: the caller bounds them); `public_only` refuses private addresses."""
-    # Look-ups go by c-ares. In threads, slow ones for names that somebody invented would hold up all others.
+    """Return a session with at most `connections` (0: the caller limits them). `public_only` refuses private addresses."""
+    # c-ares does the DNS look-ups. In threads, slow look-ups of invented names would delay all others.
     connector = aiohttp.TCPConnector(
         resolver=aiohttp.AsyncResolver(),
         limit=connections,
@@ -29,9 +29,9 @@ def open_session(*, public_only: bool, connections: int = 0) -> aiohttp.ClientSe
 
 
 def is_explicit(url: URL) -> bool:
-    """True when whoever wrote `url` can only have meant that very machine: an IP address, or plain `http`.
+    """Return True when `url` names a certain machine explicitly: by an IP address, or by plain `http`.
 
-    An `https` name is different: what it resolves to is somebody else's choice, so its addresses are checked.
+    An `https` name is different: others control what it resolves to, so its addresses are checked.
     """
     if url.scheme == "http":
         return True
@@ -43,7 +43,7 @@ def is_explicit(url: URL) -> bool:
 
 
 def was_refused(error: BaseException | None) -> bool:
-    """True when `error`, or what it came from, is our refusal of an address."""
+    """Return True when `error`, or its cause, is our refusal of an address."""
     while error is not None:
         if isinstance(error, AddressRefused) or isinstance(getattr(error, "os_error", None), AddressRefused):
             return True

@@ -1,12 +1,12 @@
 """PostgreSQL: any URL that libpq takes, a pool with bounded waits, statements from `.sql` files.
 
-address       what a URL says
+address       parses the URL
 session       one connection, to a host that answers and can write
 pool          connections of one replica
-kept          connections of a pool that are kept between statements
-condition     what a service must know of its database
+kept          connections that are kept between statements
+condition     checks of the database: schema, durability, pooler
 statements    the `.sql` files
-errors        which errors pass
+errors        which errors are transient
 """
 
 from shared.postgres.address import Address, AddressError, parse

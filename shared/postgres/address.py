@@ -1,7 +1,7 @@
-"""Where a database is: any URL that libpq takes (PostgreSQL documentation, 34.1.1 «Connection Strings»).
+"""Parses the address of a database: any URL that libpq accepts (PostgreSQL documentation, 34.1.1 «Connection Strings»).
 
-asyncpg takes most of it, and sends what it doesn't know to the server as a setting, which then refuses the connection. So
-the parameters are sorted here: for asyncpg, for us, for the server; and what nobody understands is refused by name.
+asyncpg supports most parameters, and sends unknown ones to the server as settings, which then refuses the connection. So
+parameters are sorted here: for asyncpg, for us, for the server. Unknown ones are refused by name.
 """
 
 import random
@@ -35,7 +35,7 @@ _KEYWORDS: Final = {
     "service",
     "servicefile",
 }
-"""Parameters that asyncpg takes by name."""
+"""Parameters that asyncpg's function takes as keywords."""
 _WITHOUT_EFFECT: Final = {
     "keepalives",
     "keepalives_idle",
@@ -50,9 +50,9 @@ _WITHOUT_EFFECT: Final = {
     "channel_binding",
     "fallback_application_name",
 }
-"""Parameters that are accepted and change nothing: asyncpg speaks UTF-8, and statements have a time-out of their own."""
+"""Parameters that are accepted without effect: asyncpg always uses UTF-8, and statements have their own time-out."""
 _DEMANDS: Final = {"gssencmode": "require", "channel_binding": "require"}
-"""What nobody may believe to have got."""
+"""Values that are refused, because asyncpg can't provide them."""
 
 
 class AddressError(ValueError):
@@ -61,7 +61,7 @@ class AddressError(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """`hosts`: (host, port), the one that answered last in front. `query`: for asyncpg's URL; `keywords`: for its function."""
+    """`hosts`: (host, port); the one that answered last comes first. `query`: for asyncpg's URL; `keywords`: for its function."""
 
     hosts: tuple[tuple[str, int], ...]
     database: str | None
@@ -72,9 +72,9 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """What `url` says. Raises AddressError.
+    """Parse `url`. Raises AddressError.
 
-    A session that can't write is of no use here: without `target_session_attrs`, `read-write` is asked for.
+    Without `target_session_attrs`, it is `read-write`, because a session that can't write is useless here.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"postgresql", "postgres"}:
@@ -119,7 +119,7 @@ def _sort(address: Address, name: str, value: str) -> None:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """The parameters behind `?`, unescaped as libpq does it: a plus sign is itself."""
+    """Return the parameters after `?`, unescaped as in libpq: a plus sign stays a plus sign."""
     found: dict[str, str] = {}
     for item in query.split("&") if query else ():
         name, equals, value = item.partition("=")
@@ -130,7 +130,7 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _hosts(hostlist: str, ports: str) -> tuple[tuple[str, int], ...]:
-    """`a:5432,b` or `/folder/of/a/socket`; `ports` is the list of a parameter of its own."""
+    """Parse `a:5432,b` or `/folder/of/a/socket`. `ports` is the value of the parameter `port`."""
     pairs = [_host(item) for item in hostlist.split(",")] if hostlist else [("localhost", None)]
     numbers = [_port(port) for port in ports.split(",")] if ports else [DEFAULT_PORT]
     if len(numbers) not in {1, len(pairs)}:
@@ -158,7 +158,7 @@ def _port(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    """`connect_timeout`, for each host: seconds, 0 and below mean none, which here is our own."""
+    """Parse `connect_timeout` in seconds, for each host. 0 or less means no limit in libpq; here it means our default."""
     try:
         seconds = float(text or 0)
     except ValueError:
@@ -167,7 +167,7 @@ def _seconds(text: str) -> float:
 
 
 def _options(text: str) -> dict[str, str]:
-    """The settings in `-c name=value --name=value`."""
+    """Parse the settings in `-c name=value --name=value`."""
     found: dict[str, str] = {}
     words = shlex.split(text)
     while words:

@@ -1,4 +1,4 @@
-"""What a service must know of its database: the revision of its schema, whether commits are durable, what stands in between."""
+"""Checks a service's database: the revision of the schema, whether commits are durable, and whether a pooler in between works."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,20 +28,20 @@ POOLER: Final = (
 
 
 def code_revision() -> str | None:
-    """The newest revision that this code knows, as `0005`; None where the migrations aren't installed."""
+    """Return the newest revision that this code knows, such as `0005`; None when the migrations aren't installed."""
     return max((file.name.partition("_")[0] for file in VERSIONS.glob("[0-9]*.py")), default=None)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """`fault`: why this service must not work on the database. `note`: what an operator should know."""
+    """`fault`: why this service must not use the database. `note`: a hint for operators."""
 
     fault: str | None = None
     note: str | None = None
 
 
 class DatabaseWatch:
-    """Looks at the database when it is first there, and every 30 s."""
+    """Checks the database when it first answers, and then every 30 s."""
 
     def __init__(self, url: SecretStr, application_name: str) -> None:
         self._address = parse(url.get_secret_value())
@@ -50,7 +50,7 @@ class DatabaseWatch:
         self.condition = Condition()
 
     async def run(self) -> None:
-        """Look again and again. Never returns."""
+        """Check at regular intervals. Never returns."""
         seen = False
         while True:
             try:
@@ -63,7 +63,7 @@ class DatabaseWatch:
             await asyncio.sleep(LOOK_SECONDS if seen else FIRST_LOOK_SECONDS)
 
     async def look(self) -> Condition:
-        """What the database is like now. Raises what asyncpg raises."""
+        """Check the database now. Raises what asyncpg raises."""
         if not self._pooler_checked:
             if await forgets_statements(self._open):
                 return Condition(fault=POOLER)
@@ -81,12 +81,12 @@ class DatabaseWatch:
         return Condition(fault, "; ".join(each for each in notes if each) or None)
 
     async def check(self) -> None:
-        """Raises RuntimeError, with words, when this service must not work on the database as it is."""
+        """Raise RuntimeError, with a reason, when this service must not use the database."""
         if self.condition.fault is not None:
             raise RuntimeError(self.condition.fault)
 
     def notes(self) -> list[str]:
-        """What operators should know."""
+        """Return hints for operators."""
         return [] if self.condition.note is None else [self.condition.note]
 
     def _keep(self, condition: Condition) -> None:
@@ -99,7 +99,7 @@ class DatabaseWatch:
 
 
 def _schema(found: str | None, known: str | None) -> tuple[str | None, str | None]:
-    """(fault, note). A newer schema serves older code, which is how replicas are upgraded one by one."""
+    """Return (fault, note). Older code works with a newer schema, so replicas can be upgraded one by one."""
     if known is None or found == known:
         return None, None
     if found is None:
@@ -118,15 +118,15 @@ async def _revision(connection: Connection) -> str | None:
 
 
 async def forgets_statements(open_session: Callable[[], Awaitable[Connection]]) -> bool:
-    """Whether a pooler loses what a client has prepared, as PgBouncer before 1.21 does in transaction mode.
+    """Return whether a pooler loses prepared statements, as PgBouncer before 1.21 does in transaction mode.
 
-    One session prepares a statement. Then another one keeps the pooler's connection busy in a transaction, so that the
-    first has to run its statement on a third. Raises what asyncpg raises.
+    One session prepares a statement. Then a second session keeps that server connection busy with a transaction, so that the
+    first must run its statement on another connection. Raises what asyncpg raises.
     """
     first, second = await open_session(), await open_session()
     try:
         statement = await first.prepare("SELECT 1", timeout=POOLER_SECONDS)
-        # Until a statement has run, its session keeps the connection on which it was prepared.
+        # Until the statement has run, the session keeps the server connection on which it was prepared.
         await statement.fetchval(timeout=POOLER_SECONDS)
         async with second.transaction():
             await second.execute("SELECT 1", timeout=POOLER_SECONDS)
@@ -134,7 +134,7 @@ async def forgets_statements(open_session: Callable[[], Awaitable[Connection]]) 
     except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
         return True
     except TimeoutError:
-        # The pool has one connection only, and it may be busy: nothing is known, and nothing refused.
+        # The pooler has only one connection, and it may be busy: the result is unknown, so nothing is refused.
         return False
     finally:
         await asyncio.gather(_close(first), _close(second))

@@ -1,4 +1,4 @@
-"""Which of PostgreSQL's errors pass."""
+"""Which of PostgreSQL's errors are transient."""
 
 from typing import Final
 

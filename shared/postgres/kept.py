@@ -1,4 +1,4 @@
-"""Connections that are kept between statements: to take one of a pool and give it back costs as much as a short statement."""
+"""Keeps connections between statements: acquiring one from a pool and releasing it costs as much as a short statement."""
 
 import asyncio
 from typing import Any, Final
@@ -8,11 +8,11 @@ import asyncpg
 from shared.postgres.pool import Lent, Pool
 
 KEPT_SECONDS: Final = 0.25
-"""How long connections are kept: a pool that ends, or replaces its connections, has them back by then."""
+"""How long connections are kept. After this time a pool that closes, or replaces its connections, has them back."""
 
 
 class KeptConnections:
-    """Runs statements on at most `most` connections of `pool`, each for many statements; beyond that they go by the pool itself.
+    """Runs statements on at most `most` kept connections of `pool`; further statements use the pool itself.
 
     A connection goes back to the pool after a while, and after every error.
     """
@@ -26,7 +26,7 @@ class KeptConnections:
         self._returning: set[asyncio.Task[None]] = set()
 
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        """The rows of a statement. Raises what asyncpg raises."""
+        """Return the rows of a statement. Raises what asyncpg raises."""
         connection = await self._take()
         if connection is None:
             return await self._pool.fetch(statement, *arguments)
@@ -42,7 +42,7 @@ class KeptConnections:
         return rows
 
     async def _take(self) -> "Lent | None":
-        """A connection that is open, or None when as many as allowed are in use."""
+        """Return an open connection, or None when `most` are in use."""
         while self._idle:
             connection = self._idle.pop()
             if not _is_closed(connection):
@@ -73,5 +73,5 @@ def _is_closed(connection: Lent) -> bool:
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:
-        # The pool has taken it back when it closed.
+        # The pool took the connection back when it closed.
         return True

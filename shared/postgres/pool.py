@@ -14,7 +14,7 @@ from shared.postgres.session import Connection, Session, connect
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-"""A connection that a pool has lent: what `pool.acquire()` gives."""
+"""A connection from `pool.acquire()`."""
 
 IDLE_SECONDS: Final = 300
 CLOSE_SECONDS: Final = 2.0
@@ -28,16 +28,16 @@ _HINTS: Final = """
 async def open_pool(
     url: SecretStr, *, size: int, application_name: str, hints: Mapping[str, str] | None = None
 ) -> Pool:
-    """A pool of at most `size` connections, each opened when it is first needed: the server may be away now.
+    """Return a pool of at most `size` connections. Each is opened when it is needed, because the server may be away now.
 
     Raises AddressError for a URL that can't be used.
 
-    `hints` are settings of the planner, made when a connection opens. Through a pooler they are not made: the session there
-    is another client's next. Set them for the role then (`ALTER ROLE … SET …`); nothing but speed depends on them.
+    `hints` are planner settings, set when a connection opens. Through a pooler they are not set, because other clients use the
+    same server session. Then set them for the role (`ALTER ROLE … SET …`); only speed depends on them.
 
-    Works behind PgBouncer in transaction mode: prepared statements are cached by asyncpg only as long as a connection
-    lives, and nothing depends on session state. So connections aren't reset between uses, which would take a round trip
-    after each statement, and the hints with it.
+    It works with PgBouncer in transaction mode: asyncpg caches prepared statements only while a connection is open, and nothing
+    depends on session state. So connections aren't reset between uses. A reset would cost a round trip after each statement, and
+    undo the hints.
     """
     opener = _Opener(parse(url.get_secret_value()), application_name)
     opener.pool = await asyncpg.create_pool(
@@ -53,7 +53,7 @@ async def open_pool(
 
 
 class _Opener:
-    """Opens a pool's sessions, and replaces all of them when one has seen that its server no longer writes."""
+    """Opens a pool's sessions, and replaces all of them when one detects that its server is read-only."""
 
     def __init__(self, address: Address, application_name: str) -> None:
         self.pool: Pool | None = None
@@ -62,7 +62,7 @@ class _Opener:
         self._expiring: set[asyncio.Task[None]] = set()
 
     async def connect(self, *_positional: Any, **_given: Any) -> Session:
-        """A new session."""
+        """Open a new session."""
         session = await connect(self._address, application_name=self._application_name)
         session.on_read_only = self._expire
         return session
@@ -75,7 +75,7 @@ class _Opener:
 
 
 async def _keep(connection: Connection) -> None:
-    """Leave a connection as it is."""
+    """Do nothing when a connection is released: it isn't reset."""
 
 
 async def _give_hints(hints: Mapping[str, str], connection: Connection) -> None:
@@ -83,7 +83,7 @@ async def _give_hints(hints: Mapping[str, str], connection: Connection) -> None:
 
 
 async def close_pool(pool: Pool) -> None:
-    """Close all connections. After 2 s they are dropped: a server that doesn't answer must not delay a stop."""
+    """Close all connections. After 2 s they are aborted, so that a server that doesn't answer can't delay a stop."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await pool.close()
@@ -92,5 +92,5 @@ async def close_pool(pool: Pool) -> None:
 
 
 async def ping(pool: Pool) -> None:
-    """A round trip. Raises what asyncpg raises, TimeoutError after 2 s."""
+    """Make a round trip. Raises what asyncpg raises, and TimeoutError after 2 s."""
     await pool.fetchval("SELECT 1", timeout=2)

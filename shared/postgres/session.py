@@ -25,11 +25,11 @@ NEXT_HOST_ERRORS: Final = (
     asyncpg.CrashShutdownError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-"""Another host may do better; a wrong password is wrong on all of them."""
+"""Errors after which the next host is tried. A wrong password isn't one, because it is wrong on all hosts."""
 
 
 def _leaving(method: Callable[..., Awaitable[Any]]) -> Any:
-    """`method`, after which a session whose server no longer writes is gone."""
+    """Wrap `method`, to close the session when its server is read-only."""
 
     @wraps(method)
     async def run(session: "Session", *args: Any, **kwargs: Any) -> Any:
@@ -43,9 +43,9 @@ def _leaving(method: Callable[..., Awaitable[Any]]) -> Any:
 
 
 class Session(asyncpg.Connection):
-    """A connection that ends when its server no longer writes: after a failover the old primary may still answer.
+    """A connection that ends when its server becomes read-only: after a failover, the old primary may still answer.
 
-    `on_read_only` is called then. The pool opens another connection in its place, to a server that writes.
+    Then `on_read_only` is called, and the pool opens another connection to a server that accepts writes.
     """
 
     on_read_only: Callable[[], None] | None = None
@@ -57,7 +57,7 @@ class Session(asyncpg.Connection):
     executemany = _leaving(asyncpg.Connection.executemany)
 
     def leave(self) -> None:
-        """Drop the connection without a word."""
+        """Abort the connection."""
         if not self.is_closed():
             log.warning("postgres.read_only", message="the server no longer writes: its connections are dropped")
             self.terminate()
@@ -68,7 +68,7 @@ class Session(asyncpg.Connection):
 async def connect(
     address: Address, *, application_name: str, statement_seconds: float | None = STATEMENT_SECONDS
 ) -> Session:
-    """A session on the first host that answers in time and can write. `statement_seconds`: time-out of each statement.
+    """Open a session on the first host that answers in time and accepts writes. `statement_seconds`: time-out of each statement.
 
     Raises what asyncpg raises for the last host: OSError, TimeoutError, PostgresError.
     """

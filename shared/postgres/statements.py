@@ -4,5 +4,5 @@ from importlib.resources import files
 
 
 def load_sql(package: str, name: str) -> str:
-    """The text of `<package>/sql/<name>.sql`."""
+    """Return the text of `<package>/sql/<name>.sql`."""
     return files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")

@@ -48,9 +48,9 @@ def _matches_uuid(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def instant(at: datetime) -> str:
-    """Return `at` (aware) as RFC 3339 UTC with milliseconds:
+    """Return `at` (aware) as RFC 3339 UTC with milliseconds: `2024-01-01T11:00:00.000Z`.
 
-    `2024-01-01T11:00:00.000Z`. It is cached, because all rows of one statement share their time.
+    It is cached, because all rows of one statement share their time.
     """
     return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 

@@ -21,10 +21,10 @@ UNREAD_TOTAL_SECONDS: Final = 7 * 86_400
 UNREAD_COUNT_SECONDS: Final = 2 * UNREAD_TOTAL_SECONDS
 """TTL of `unread:conv:…` and `unread:version:…` after they were created or rebuilt: longer than that of their total."""
 UNREAD_REBUILD: Final = "unread:rebuild:"
-"""hash `unread:rebuild:{userId}`, while a user's counts are rebuilt in parts, in the order of conversation ids:
+"""hash `unread:rebuild:{userId}`, while a user's counts are rebuilt in parts, in the order of conversation ids.
 
-`UNREAD_REBUILD_NAME`, `UNREAD_REBUILD_END`, `UNREAD_REBUILD_SUM`, and the conversations whose counts changed before their part
-was read.
+Fields: `UNREAD_REBUILD_NAME`, `UNREAD_REBUILD_END`, `UNREAD_REBUILD_SUM`, and the conversations whose counts changed before their
+part was read.
 """
 UNREAD_REBUILD_NAME: Final = "@name"
 """Field: the name of the rebuild. Another rebuild may begin when the hash has expired."""
@@ -46,10 +46,8 @@ PROCESSED_BATCHES: Final = "finished:"
 """hash `finished:{gatewayId}`: batch id modulo 4,096 → id of the newest such batch that was processed (stored and announced)."""
 
 MESSAGE_VERSIONS: Final = "versions:"
-"""hash `versions:{userId}` and `versions:{conversationId}`:
-
-`<conversationId>:<seq>` → the conversation's version after the last change of that message that was shown to the user, or was in
-`last_msg:…`. An older state is not shown after it.
+"""hash `versions:{userId}` and `versions:{conversationId}`: `<conversationId>:<seq>` → the conversation's version at the last
+change of that message which the user was shown, or which was in `last_msg:…`. An older state is not shown after it.
 """
 
 INBOX: Final = "inbox:"
@@ -70,9 +68,9 @@ INBOX_EPOCH: Final = "inbox:epoch"
 ROUTES: Final = "routes:"
 """hash `routes:{userId}`: connection id → gateway id."""
 GATEWAY: Final = "gateway:"
-"""pub/sub topic `gateway:{gatewayId}`:
+"""pub/sub topic `gateway:{gatewayId}`: `relay.Downlink`s for one gateway.
 
-`relay.Downlink`s for one gateway. Also a key, which exists while Redis knows the gateway.
+Also a key, which exists while Redis knows the gateway.
 """
 CONNECTIONS: Final = "connections:"
 """set `connections:{gatewayId}`: `<user id> <connection id>` of every connection that the gateway holds."""
@@ -92,9 +90,9 @@ RATE: Final = "rate:"
 REST_RATE: Final = "rate:rest:"
 """string `rate:rest:{name}:{userId}`: when the user's budget for REST requests of this name is full again, Unix ms (GCRA)."""
 REVOKED: Final = "revoked:"
-"""string `revoked:{userId}`:
+"""string `revoked:{userId}`: Unix seconds; the user's tokens that were issued before are refused.
 
-Unix seconds; the user's tokens that were issued before are refused. It expires when all of them have expired.
+It expires when all of them have expired.
 """
 GATEWAYS: Final = "gateways"
 """pub/sub topic of all gateways: `relay.CloseOrder` of revoked tokens."""
@@ -124,9 +122,9 @@ LEASES_RESTORING_MS: Final = 8_000
 ANNOUNCEMENTS: Final = "presence:announcements"
 """sorted set: user id → when its transition is announced by another replica if it still waits, Unix ms."""
 DIRECT_PRESENCE: Final = "presence:direct"
-"""string:
+"""string: `relay.DirectPresence`, the script with which gateways may carry out presence commands themselves.
 
-`relay.DirectPresence`, the script with which gateways may carry out presence commands themselves. It has a short TTL.
+It has a short TTL.
 """
 CLOSED_CONNECTIONS: Final = "closed:"
 """string `closed:{connectionId}`: tombstone on the user's server, so that a late connect or renewal has no effect.
@@ -135,7 +133,6 @@ The value is its end, Unix ms.
 """
 TYPING: Final = "typing:"
 """string `typing:{conversationId}:{userId}`: exists while a typing indicator is shown to the other participant;
-
 `relay.Typing.at_ms` of its last beginning.
 """
 TYPING_ENDED: Final = "typing:ended:"

@@ -35,9 +35,9 @@ def is_blank(text: str) -> bool:
 
 
 def name_fault(name: str) -> str | None:
-    """Return why `name` can't be a username or a display name, as a text for the client;
+    """Return why `name` can't be a username or display name, as a text for the client; None when it can.
 
-    None when it can. Lengths are not checked.
+    Lengths aren't checked.
     """
     found = _FORBIDDEN_IN_NAMES.search(name) or _OUTER_JOINERS.search(name)
     if found is not None:
@@ -65,7 +65,5 @@ def username_key(username: str) -> str:
 
 
 def is_storable(text: str) -> bool:
-    """Return True when PostgreSQL can store `text`: no U+0000 (SQLSTATE 22021), and no lone surrogate, which UTF-8 can't
-    express.
-    """
+    """Return True when PostgreSQL can store `text`: no U+0000 (SQLSTATE 22021), and no lone surrogate (not possible in UTF-8)."""
     return "\0" not in text and _SURROGATE.search(text) is None

@@ -2,14 +2,14 @@
 
 topology        one server, Sentinels or a cluster, and how the masters are found
 hash_tags       how a cluster keeps each partition's keys together
-partitions      the partitions, and which of them has the keys of a user or a conversation
+partitions      the partitions, and which one has the keys of a user or a conversation
 scripts         Lua scripts with the key prefixes filled in
 script_runner   runs scripts on the connection of one partition
-records         what scripts publish, laid out as protocol.relay declares it
-pubsub          a subscription whose end is noticed
-previews        the texts of pushes that wait
+records         fills the layout of protocol.relay's structs into scripts
+pubsub          a subscription that ends when its connection breaks
+previews        the texts of waiting pushes
 connection      Redis' protocol on one connection
-errors          what can go wrong, and which of it passes
+errors          which errors are transient
 """
 
 from redis.exceptions import RedisError

@@ -1,7 +1,7 @@
-"""Redis' protocol (RESP 2) on one connection: commands go out as they come, replies come back in order.
+"""Redis' protocol (RESP 2) on one connection: commands are sent as they come, and replies come back in order.
 
-For what passes with every batch, where redis-py's pool, locks, retries and time-outs cost more than the command
-(docs/decisions/0008-redis-on-the-hot-path.md). URLs mean what they mean to redis-py.
+It is for the hot path, where redis-py's pool, locks, retries and time-outs cost more than the command
+(docs/decisions/0008-redis-on-the-hot-path.md). URLs have the same meaning as in redis-py.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class Broken(RedisConnectionError):
 
 
 class Connection(asyncio.Protocol):
-    """One connection, not made again when it breaks. One that leaves a command without an answer for 5 s is dropped."""
+    """One connection, which doesn't reconnect. When a command has no answer after 5 s, the connection is dropped."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,12 +38,12 @@ class Connection(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._error: RedisError = Broken("the connection to Redis was closed")
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        """Done when the connection is gone."""
+        """Done when the connection has ended."""
 
     async def open(self, options: Mapping[str, Any]) -> None:
-        """Connect to a server, sign in, and choose the database. Raises OSError, TimeoutError or RedisError.
+        """Connect to a server, authenticate, and select the database.
 
-        `options` are what redis-py's `parse_url` makes of a URL.
+        Raises OSError, TimeoutError or RedisError. `options`: the result of redis-py's `parse_url`.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -56,11 +56,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """True while commands can be sent."""
+        """Return True while commands can be sent."""
         return self._transport is not None and not self._transport.is_closing()
 
     def ask(self, *command: Argument) -> asyncio.Future[Any]:
-        """Send a command. The future gets its reply, or RedisError; whoever stops waiting may cancel it."""
+        """Send a command. The future gets its reply, or RedisError; the caller may cancel it."""
         reply: asyncio.Future[Any] = self._loop.create_future()
         if self._transport is None or self._transport.is_closing():
             reply.set_exception(self._error)
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         return reply
 
     def send(self, *command: Argument) -> None:
-        """Send a command whose reply comes some other way."""
+        """Send a command whose reply isn't matched to a future."""
         assert self._transport is not None
         self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]
 
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def on_reply(self, reply: Any) -> None:
-        """A reply has come, for the command that has waited longest. An error is one, too."""
+        """Handle a reply (or an error reply), which belongs to the oldest waiting command."""
         waiting, _ = self._asked.popleft()
         if waiting.done():
             return
@@ -115,11 +115,11 @@ class Connection(asyncio.Protocol):
             while (reply := self._replies.gets()) is not False:
                 self.on_reply(reply)
         except (hiredis.ProtocolError, IndexError):
-            # Not Redis, or an answer that nobody asked for.
+            # It isn't Redis, or this is a reply without a command.
             self.abort()
 
     def _check(self) -> None:
-        """Look again when the oldest command will have waited too long; drop the connection when it has."""
+        """Drop the connection when the oldest command has waited too long; else check again when it would have."""
         self._watch = None
         if not self._asked:
             return
@@ -151,7 +151,7 @@ async def _connect(connection: Connection, options: Mapping[str, Any]) -> None:
 
 
 def _tls(options: Mapping[str, Any]) -> ssl.SSLContext | None:
-    """What `rediss://` and its `ssl_` options ask for."""
+    """Return the TLS context for `rediss://` and its `ssl_` options; None without TLS."""
     kind = options.get("connection_class", object)
     if not issubclass(kind, SSLConnection):
         return None

@@ -1,4 +1,4 @@
-"""What can go wrong with Redis, and which of it passes."""
+"""Which errors of Redis are transient."""
 
 import re
 from typing import Final
@@ -17,37 +17,45 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 TRANSIENT_ERRORS: Final = (
-    RedisConnectionError,  # LOADING is one of its kinds
+    RedisConnectionError,  # Includes LOADING.
     RedisTimeoutError,
     OutOfMemoryError,
     ReadOnlyError,
-    ClusterDownError,  # MASTERDOWN is one of its kinds
+    ClusterDownError,  # Includes MASTERDOWN.
     TryAgainError,
-    AskError,  # MOVED is one of its kinds
-    RedisClusterException,  # no node answers, or a slot isn't served
+    AskError,  # Includes MOVED.
+    RedisClusterException,  # No node answers, or a slot isn't served.
     OSError,
     TimeoutError,
 )
-"""Classes of errors after which the same command may succeed. `is_transient` knows the others, which have no class."""
+"""Classes of errors after which the same command may succeed.
+
+`is_transient` also recognizes errors without a class of their own.
+"""
 
 _LOST_MASTER: Final = "CLUSTERDOWN|LOADING|MASTERDOWN|MOVED|READONLY"
 _CODES: Final = f"ASK|BUSY|MISCONF|NOREPLICAS|OOM|TRYAGAIN|UNBLOCKED|{_LOST_MASTER}"
 _PASSING: Final = re.compile(rf"^-?(?:{_CODES})\b|: -(?:{_CODES})\b|Script attempted to access a non local key")
-"""How answers begin, or what stands inside them when a script got them: Redis before 7 wraps what its scripts get
-(«ERR Error running script (call to f_…): @user_script:1: … -OOM command not allowed …»). A script that finds a key of its
-slot elsewhere runs in the middle of a resharding."""
+"""How transient error replies begin, or what they contain when a script got them.
+
+Redis before 7 wraps the errors of its scripts («ERR Error running script (call to f_…): @user_script:1: … -OOM command not
+allowed …»). A script that finds a key of its slot on another node runs during a resharding.
+"""
 _FROM_NO_MASTER: Final = re.compile(rf"^-?(?:{_LOST_MASTER})\b|: -(?:{_LOST_MASTER})\b")
 
 
 def is_transient(error: BaseException) -> bool:
-    """True when the same command may succeed later: the server is away, full, starting, busy, or no longer the master."""
+    """Return True when the same command may succeed later: the server is away, full, starting, busy, or no longer the master."""
     if isinstance(error, TRANSIENT_ERRORS):
         return not isinstance(error, CrossSlotTransactionError)
     return isinstance(error, RedisError) and _PASSING.search(str(error)) is not None
 
 
 def is_lost_master(error: BaseException) -> bool:
-    """True when the server that answered is not, or not yet, the master of these keys: another connection may find it."""
+    """Return True when the server that answered isn't (or isn't yet) the master of these keys.
+
+    A new connection may find the master.
+    """
     if not isinstance(error, RedisError):
         return False
     return re.fullmatch(_LOST_MASTER, error.status_code or "") is not None or bool(_FROM_NO_MASTER.search(str(error)))

@@ -1,4 +1,4 @@
-"""Partitions of Redis: all keys of a user or a conversation lie in one, which one server holds as a whole."""
+"""Partitions of Redis: all keys of a user or a conversation are in one partition, and one server has the whole partition."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ from shared.redis.script_runner import ScriptRunner
 from shared.redis.topology import Topology, topology_of
 
 Key = Callable[..., str]
-"""Makes a whole key of a partition: `key(keys.UNREAD_CONVERSATION, user_id, conversation_id)`."""
+"""Makes a full key of a partition: `key(keys.UNREAD_CONVERSATION, user_id, conversation_id)`."""
 
 
 class Partition:
@@ -24,23 +24,23 @@ class Partition:
         self.index = index
         self.tag = topology.tags[index]
         self.client: Redis = topology.client(index)
-        """redis-py's client, for what isn't on the hot path. Its keys come from `key`; answers are bytes."""
+        """redis-py's client, for commands outside the hot path. Keys must come from `key`; replies are bytes."""
         self.clustered = topology.clustered
         self.scripts = ScriptRunner(self._locate, topology.forget, self.tag if self.clustered else None)
 
     def key(self, prefix: str, *parts: str) -> str:
-        """A whole key of this partition: `key(keys.UNREAD_CONVERSATION, user_id, conversation_id)`."""
+        """Return a full key of this partition: `key(keys.UNREAD_CONVERSATION, user_id, conversation_id)`."""
         return self.tag + keys.key(prefix, *parts)
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """Send `payload` to all who subscribed to `topic` (a whole key) on this partition. Raises RedisError."""
+        """Publish `payload` to `topic` (a full key) on this partition. Raises RedisError."""
         command = "SPUBLISH" if self.clustered else "PUBLISH"
         await cast("Any", self.client).execute_command(command, topic, payload)
 
     async def subscribe(self, on_message: Callable[[bytes], None], *topics: str) -> Subscription:
-        """Subscribe to topics (whole keys) at the partition's master. Raises OSError, TimeoutError or RedisError.
+        """Subscribe to topics (full keys) at the partition's master. Raises OSError, TimeoutError or RedisError.
 
-        When that fails, the master is looked for anew before the next try.
+        After a failure, the master is looked up again before the next attempt.
         """
         subscription = Subscription(on_message, sharded=self.clustered)
         try:
@@ -56,7 +56,7 @@ class Partition:
 
 
 class Partitions:
-    """All partitions. The keys of one user, or one conversation, lie in the one that `of` gives."""
+    """All partitions. `of` returns the one with the keys of a user or a conversation."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
@@ -66,26 +66,26 @@ class Partitions:
         return len(self._partitions)
 
     def index_of(self, name: str) -> int:
-        """Which partition (0-based) has the keys of this user or conversation."""
+        """Return the index (0-based) of the partition with the keys of this user or conversation."""
         return 0 if len(self._partitions) == 1 else crc32(name.encode()) % len(self._partitions)
 
     def of(self, name: str) -> Partition:
-        """The partition that has the keys of this user or conversation."""
+        """Return the partition with the keys of this user or conversation."""
         return self._partitions[self.index_of(name)]
 
     def at(self, index: int) -> Partition:
-        """Partition `index`."""
+        """Return partition `index`."""
         return self._partitions[index]
 
     def split(self, names: Iterable[str]) -> dict[int, list[str]]:
-        """Names grouped by the index of their partition."""
+        """Return index of a partition → its names."""
         groups: dict[int, list[str]] = {}
         for name in names:
             groups.setdefault(self.index_of(name), []).append(name)
         return groups
 
     async def ping(self) -> None:
-        """A round trip to each partition's server. Raises RedisError or TimeoutError."""
+        """Make a round trip to each partition's server. Raises RedisError or TimeoutError."""
         async with asyncio.timeout(2):
             await asyncio.gather(*(partition.client.exists(partition.key("ping")) for partition in self._partitions))
 
@@ -97,8 +97,8 @@ class Partitions:
 
 
 def open_partitions(url: str, partitions: int = 1) -> Partitions:
-    """The partitions of the Redis that `url` names (`shared.redis.topology`); connections are made when they are needed.
+    """Return the partitions of the Redis at `url` (`shared.redis.topology`). Connections are opened when they are needed.
 
-    `partitions` counts in a cluster only. Raises ValueError, with what to do, for a URL that names none.
+    `partitions` is used only in a cluster. Raises ValueError, with advice, for an invalid URL.
     """
     return Partitions(topology_of(url, partitions))

@@ -1,4 +1,4 @@
-"""The texts that pushes show, apart from the requests that wait at the broker: nobody can take a text out of a queue."""
+"""Stores the texts of waiting pushes in Redis and not at the broker, because a text can't be deleted from a queue."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,15 +14,16 @@ _KEEP: Final = Script("shared.redis", "keep_previews")
 
 
 class Previews:
-    """The previews of messages whose pushes wait. Raises what redis raises."""
+    """The previews of messages whose pushes wait. Every method raises RedisError."""
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
 
     async def keep(self, messages: Sequence[relay.Undelivered]) -> list[relay.Undelivered]:
-        """Keep the texts in Redis. Returns the messages as they may wait at the broker.
+        """Store the texts in Redis.
 
-        A notifier that looks for no text in Redis shows «New message» instead.
+        Returns the messages without them, for the broker. A notifier of an older release, which doesn't read texts from
+        Redis, shows «New message» instead.
         """
         parts: dict[int, list[str]] = {}
         for message in messages:
@@ -37,12 +38,12 @@ class Previews:
         ]
 
     async def find(self, message: relay.Undelivered) -> str | None:
-        """The beginning of the message's text as it stands, or None when it was deleted, or forgotten."""
+        """Return the beginning of the message's current text, or None when the message was deleted or the text has expired."""
         partition = self._partitions.of(message.receiver_id)
         names = [partition.key(prefix, message.message_id) for prefix in (keys.CHANGED, keys.PREVIEW)]
         found: list[Any] = await partition.client.mget(names)
         changed, kept = (None if value is None else bytes(value).decode() for value in found)
         if changed is not None:
             return None if changed == keys.CHANGED_DELETED else changed.removeprefix(keys.CHANGED_TEXT)
-        # A replica of an earlier release sent the text along.
+        # A replica of an older release sent the text in the request.
         return message.preview if kept is None and message.preview != NEW_MESSAGE else kept

@@ -1,7 +1,7 @@
-"""A pub/sub subscription at one Redis server: every message that comes down passes here.
+"""A pub/sub subscription at one Redis server. All messages to gateways pass here.
 
-redis-py's own takes 60 µs a message more, and connects again silently, which hides that messages were missed. Here a
-break ends the subscription, and whoever holds it knows. So does a hash slot that moves to another node of a cluster.
+redis-py's own takes 60 µs more for each message, and reconnects silently, which hides lost messages. Here a broken connection
+ends the subscription, and the caller notices. So does a hash slot that moves to another node of a cluster.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from shared.redis.connection import CONNECT_SECONDS, Connection
 
 
 class Subscription(Connection):
-    """One connection in subscribed state. `on_message` gets each payload as it comes, in the transport's callback.
+    """One connection in subscribed state.
 
-    `sharded`: by the sharded pub/sub of a cluster (Redis 7), whose topics all lie in one hash slot.
+    `on_message` gets each payload, in the transport's callback. `sharded`: use a cluster's sharded pub/sub (Redis 7), where
+    all topics must be in one hash slot.
     """
 
     def __init__(self, on_message: Callable[[bytes], None], *, sharded: bool = False) -> None:
@@ -39,7 +40,7 @@ class Subscription(Connection):
             await self._ready
 
     def on_reply(self, reply: Any) -> None:
-        """A message, a subscription that was made or ended, or the answer to a command before."""
+        """Handle a message, the begin or end of a subscription, or the reply to an earlier command."""
         if not self._missing and not self._ready.done():
             super().on_reply(reply)
         elif isinstance(reply, RedisError):
@@ -53,7 +54,7 @@ class Subscription(Connection):
             if not self._missing and not self._ready.done():
                 self._ready.set_result(None)
         else:
-            # «sunsubscribe»: the slot has moved, and messages go to another node from now.
+            # «sunsubscribe»: the slot has moved, and messages now go to another node.
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,8 +1,8 @@
-"""What scripts publish, laid out as `protocol.relay` declares it: msgpack of arrays, whose places are those of the structs.
+"""Fills the layout of `protocol.relay`'s structs into Lua scripts: msgpack arrays with the fields in the structs' order.
 
 A script writes `relay.ConnectionEvent{connection_id = connection, text = text}`, which becomes `{connection, text}`,
-and `known[relay.Downlink.connection_events]`, which becomes `known[3]`. So a field that is added or moved is added or moved in
-one place, and the script that runs is the one that would be written by hand.
+and `known[relay.Downlink.connection_events]`, which becomes `known[3]`. So the order of fields is declared in one place, and the
+script that runs is the same as one written by hand.
 """
 
 import re
@@ -18,7 +18,7 @@ _FIELD = re.compile(r"\s*(\w+)\s*=\s*(.+?)\s*", re.DOTALL)
 
 
 def fill_records(text: str) -> str:
-    """Replace records and places of fields. Raises ValueError for what is not declared, or is missing."""
+    """Replace records and fields. Raises ValueError for a struct or field that isn't declared, and for a missing field."""
     while (found := _RECORD.search(text)) is not None:
         end = _closing(text, found.end())
         fields = dict(_fields(text[found.end() : end]))
@@ -40,7 +40,7 @@ def _place(struct: type[relay.Relayed], field: str) -> int:
 
 
 def _closing(text: str, start: int) -> int:
-    """Where the brace ends that opened before `start`."""
+    """Return the position of the brace that closes the one before `start`."""
     depth = 1
     for position in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[position], 0)
@@ -50,7 +50,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _fields(inner: str) -> Iterator[tuple[str, str]]:
-    """(field, expression) of each part between commas that stand in no brackets."""
+    """Yield (field, expression) of each part between commas that aren't in brackets."""
     depth, begin = 0, 0
     for position, character in enumerate([*inner, ","]):
         depth += {"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}.get(character, 0)
@@ -63,7 +63,7 @@ def _fields(inner: str) -> Iterator[tuple[str, str]]:
 
 
 def _array(struct: type[relay.Relayed], fields: dict[str, str]) -> str:
-    """The Lua array of a record: defaults fill gaps, and are left out behind the last field that is given."""
+    """Return the Lua array of a record. Defaults fill gaps, and are left out after the last given field."""
     last = max(_place(struct, field) for field in fields)
     values = []
     for field in msgspec.structs.fields(struct)[:last]:

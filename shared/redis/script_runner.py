@@ -12,11 +12,11 @@ from shared.redis.errors import is_lost_master
 
 
 class ScriptRunner:
-    """Runs Lua scripts of one partition, over one connection that is made when it is needed, and again when it broke.
+    """Runs Lua scripts of one partition, over one connection that is opened when it is needed, and again after it broke.
 
-    `locate` says how to connect to the master, and `forget` that it may no longer be the master. `slot_key` is the one key
-    that scripts declare in a cluster, where it decides which node runs them. No key has that name, so while the slot moves to
-    another node, every script is refused as a whole (ASK) instead of finding half of its keys.
+    `locate` returns how to connect to the master, and `forget` tells that this server may no longer be the master. `slot_key` is
+    the only key that scripts declare in a cluster, where it selects the node. No key has that name. So while the slot moves to
+    another node, a script is refused completely (ASK), instead of finding only some of its keys.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class ScriptRunner:
         self._opening: asyncio.Task[Connection] | None = None
 
     async def run(self, sha: str, text: str | None, arguments: tuple[Argument, ...]) -> Any:
-        """Run the script of this SHA-1 with these as ARGV; `text` is sent when the server doesn't have it.
+        """Run the script with this SHA-1 and with `arguments` as ARGV.
 
-        Without a text that is NoScriptError.
+        `text` is sent when the server doesn't have the script; without a text, that raises NoScriptError.
 
-        Tried a second time on a new connection when the first one breaks or its server is not the master, so it may run
+        It is tried a second time, on a new connection, when the first one breaks or its server isn't the master. So it may run
         twice. Raises RedisError.
         """
         connection = await self._usable()
@@ -67,12 +67,12 @@ class ScriptRunner:
             return await connection.ask("EVAL", text, *self._keys, *arguments)
 
     async def _usable(self) -> Connection:
-        """The connection, or a new one; all that wait for one wait for the same."""
+        """Return the connection, or a new one. Concurrent callers share one attempt to connect."""
         if self._connection is not None and self._connection.usable:
             return self._connection
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
-            # Whoever waits may have been cancelled: then nobody asks how it went.
+            # All waiting callers may have been cancelled; then nobody retrieves the error.
             self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
         return await asyncio.shield(self._opening)
 

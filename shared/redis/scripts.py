@@ -14,16 +14,16 @@ from shared.redis.records import fill_records
 _PLACEHOLDER: Final = re.compile(r"\{\{([A-Z_]+)\}\}")
 _ALONE: Final = {"PUBLISH": "PUBLISH", "NUMSUB": "NUMSUB", "NODE": "''"}
 _CLUSTERED: Final = {"PUBLISH": "SPUBLISH", "NUMSUB": "SHARDNUMSUB", "NODE": "redis.call('CLUSTER', 'MYID')"}
-"""What differs in a cluster: sharded pub/sub, and the expression for the id of the node."""
+"""The differences in a cluster: sharded pub/sub, and the expression for the node's id."""
 
 
 def load_lua(package: str, name: str, tag: str = "", *, clustered: bool = False) -> str:
-    """The text of `<package>/lua/<name>.lua` for one partition.
+    """Return the text of `<package>/lua/<name>.lua` for one partition.
 
-    `{{INBOX}}` and the like become the prefixes of `protocol.keys`, behind the partition's hash tag; `{{PUBLISH}}` and
-    `{{NUMSUB}}` become the commands of a cluster's sharded pub/sub, or the plain ones, and `{{NODE}}` the id of the cluster's
-    node, or ''. The words of `protocol.inbox` and the records of `protocol.relay` (`shared.redis.records`) are filled in, too.
-    Raises AttributeError or ValueError for what is not declared.
+    `{{INBOX}}` and similar words become prefixes of `protocol.keys`, after the partition's hash tag. `{{PUBLISH}}` and
+    `{{NUMSUB}}` become the plain commands or those of a cluster's sharded pub/sub, and `{{NODE}}` the id of the cluster's node,
+    or ''. The words of `protocol.inbox` and the records of `protocol.relay` (`shared.redis.records`) are filled in too. Raises
+    AttributeError or ValueError for a word that isn't declared.
     """
     text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
     words = {**LUA_WORDS, **(_CLUSTERED if clustered else _ALONE)}
@@ -32,17 +32,17 @@ def load_lua(package: str, name: str, tag: str = "", *, clustered: bool = False)
         if match[1] in words:
             return words[match[1]]
         declared = str(getattr(keys, match[1]))
-        # What isn't the name of a key, such as a number or a mark in a value, has no letters.
+        # A declaration that isn't a key, such as a number or a mark in a value, gets no hash tag.
         return f"{tag}{declared}" if declared[0].isalpha() else declared
 
     return fill_records(_PLACEHOLDER.sub(fill, text))
 
 
 class Script:
-    """A Lua script, run on the partition of one's choice. Loaded on first use, and again when the server forgot it.
+    """A Lua script, which can run on any partition. It is loaded at its first use, and again when the server has lost it.
 
-    Several names are files that follow one another: first the functions, then what uses them. `package:name` is a file of
-    another package.
+    Several names are files that are joined in this order: functions first, then their users. `package:name` is a file of another
+    package.
     """
 
     def __init__(self, package: str, *names: str) -> None:
@@ -56,7 +56,7 @@ class Script:
         return await partition.scripts.run(*self._filled_for(partition), args)
 
     def sha_on(self, partition: Partition) -> str:
-        """The SHA-1 by which a partition's server knows the script, once it has run there."""
+        """Return the script's SHA-1 for a partition. Its server knows it after the first run."""
         return self._filled_for(partition)[0]
 
     def _filled_for(self, partition: Partition) -> tuple[str, str]:
@@ -64,7 +64,7 @@ class Script:
         return filled or self._fill(partition.tag, clustered=partition.clustered)
 
     def _fill(self, tag: str, *, clustered: bool) -> tuple[str, str]:
-        """The script's SHA-1 and text for a partition."""
+        """Return the script's SHA-1 and text for a partition."""
         places = [name.rpartition(":") for name in self._names]
         texts = [load_lua(package or self._package, name, tag, clustered=clustered) for package, _, name in places]
         text = "\n".join(texts)

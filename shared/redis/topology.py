@@ -1,4 +1,4 @@
-"""Where Redis runs: one server, a master that Sentinels know, or a Redis Cluster; and how its masters are found.
+"""The topology of Redis: one server, a master with Sentinels, or a Redis Cluster; and how its masters are found.
 
 A topology is chosen by the scheme of `CHAT_REDIS_URLS`:
 
@@ -30,43 +30,43 @@ MAX_CONNECTIONS: Final = 64
 SENTINEL_PORT: Final = 26379
 CLUSTER_PORT: Final = 6379
 SENTINEL_SECONDS: Final = 1.0
-"""A Sentinel that takes longer is passed over for the next."""
+"""When a Sentinel takes longer, the next one is asked."""
 CLUSTER_RETRIES: Final = 3
 DEFAULT_PARTITIONS: Final = 16
-"""Of a cluster."""
+"""Partitions in a cluster."""
 
 Options = Mapping[str, Any]
-"""How to connect to one server, as redis-py's `parse_url` says it: host, port, db, username, password, TLS."""
+"""Options to connect to one server, as redis-py's `parse_url` returns them: host, port, db, username, password, TLS."""
 
 _WAITS: Final[dict[str, Any]] = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
 
 
 class Topology(Protocol):
-    """What the rest knows of the servers. Partitions are numbered from 0."""
+    """The interface of all topologies. Partitions are numbered from 0."""
 
     @property
     def tags(self) -> Sequence[str]:
-        """The beginning of each partition's keys: its hash tag in braces, or '' without a cluster."""
+        """Return the prefix of each partition's keys: its hash tag in braces, or '' without a cluster."""
 
     @property
     def clustered(self) -> bool:
-        """True when scripts name the partition's hash slot, and pub/sub is sharded."""
+        """Return True when scripts declare the partition's hash slot, and pub/sub is sharded."""
 
     def client(self, partition: int) -> Redis:
-        """redis-py's client of the partition's master. Answers are bytes."""
+        """Return redis-py's client of the partition's master. Replies are bytes."""
 
     async def locate(self, partition: int) -> Options:
-        """How to connect to the partition's master now. Raises OSError, TimeoutError or RedisError."""
+        """Return how to connect to the partition's current master. Raises OSError, TimeoutError or RedisError."""
 
     async def forget(self) -> None:
-        """A master was lost or demoted: find the masters anew, and use no idle connection of before."""
+        """Handle a lost or demoted master: look the masters up again, and don't reuse idle connections."""
 
     async def aclose(self) -> None:
         """Close all connections."""
 
 
 class _Pooled:
-    """What one server and Sentinel have in common: one master, one pool, one partition without a hash tag."""
+    """Common base of one server and Sentinel: one master, one pool, one partition without a hash tag."""
 
     tags: Sequence[str] = ("",)
     clustered = False
@@ -86,11 +86,11 @@ class _Pooled:
         self._client = Redis(connection_pool=self._pool)
 
     def client(self, _partition: int) -> Redis:
-        """The client of the one master."""
+        """Return the client of the master."""
         return self._client
 
     async def forget(self) -> None:
-        """Close idle connections: they may lead to a server that is no longer the master, and answers reads all the same."""
+        """Close idle connections: their server may no longer be the master, and would still answer reads."""
         await self._pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
@@ -100,26 +100,26 @@ class _Pooled:
 
 
 class OneServer(_Pooled):
-    """One server, or an address behind which the master changes: its name is resolved at each connect."""
+    """One server, or a name that always resolves to the master: it is resolved at each connect."""
 
     def __init__(self, url: str) -> None:
         self._options = cast("Options", parse_url(url))
         super().__init__(self._options)
 
     async def locate(self, _partition: int) -> Options:
-        """The same always."""
+        """Return the options of the URL."""
         return self._options
 
 
 class _LocatedConnection(Connection):
-    """A connection of redis-py that asks where to connect to, each time."""
+    """A connection of redis-py that looks the master up at each connect."""
 
     def __init__(self, *, locate: Callable[[], Awaitable[tuple[str, int]]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._locate = locate
 
     async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
-        """Connect to the master of now. Raises redis' errors."""
+        """Connect to the current master. Raises RedisError."""
         if not self.is_connected:
             self.host, self.port = await self._locate()
         await super().connect_check_health(check_health=check_health, retry_socket_connect=retry_socket_connect)
@@ -130,8 +130,9 @@ class _LocatedTlsConnection(_LocatedConnection, SSLConnection):
 
 
 class SentinelMaster(_Pooled):
-    """The master that a majority's Sentinels name (Redis documentation, «Guidelines for Redis clients with support for
-    Redis Sentinel»).
+    """The master that the Sentinels name.
+
+    It follows «Guidelines for Redis clients with support for Redis Sentinel» (Redis documentation).
     """
 
     def __init__(self, url: str) -> None:
@@ -157,7 +158,7 @@ class SentinelMaster(_Pooled):
         super().__init__(self._options, kind, locate=self._address)
 
     async def locate(self, _partition: int) -> Options:
-        """The master of now. Raises RedisError when no Sentinel knows one."""
+        """Return the current master. Raises RedisError when no Sentinel knows one."""
         host, port = await self._address()
         return {**self._options, "host": host, "port": port}
 
@@ -200,12 +201,12 @@ class Cluster:
         self._open = False
 
     def client(self, _partition: int) -> Redis:
-        """The client of all nodes: it sends each command to the node that holds the slot of its keys."""
-        # Both have the same commands; their common type has no name.
+        """Return the client of all nodes. It sends each command to the node that has the slot of its keys."""
+        # Both clients have the same commands, but there is no common type.
         return cast("Redis", self._cluster)
 
     async def locate(self, partition: int) -> Options:
-        """The node that holds the partition's slot. Raises RedisError when the slot isn't served."""
+        """Return the node that has the partition's slot. Raises RedisError when the slot isn't served."""
         async with self._opening:
             if not self._open:
                 await self._cluster.initialize()
@@ -216,7 +217,7 @@ class Cluster:
         return {**self._options, "host": node.host, "port": node.port}
 
     async def forget(self) -> None:
-        """Ask any node that answers which one holds which slots."""
+        """Read the slots of all nodes again, from any node that answers."""
         async with self._opening:
             if self._open:
                 await self._cluster.nodes_manager.initialize()
@@ -227,7 +228,7 @@ class Cluster:
 
 
 class _Seeds:
-    """A URL with several hosts, taken apart."""
+    """The parts of a URL with several hosts."""
 
     def __init__(self, url: str, port: int) -> None:
         parts = urlsplit(url)
@@ -241,7 +242,7 @@ class _Seeds:
             raise ValueError("no Redis server is named")
 
     def server(self, address: tuple[str, int], *, credentials: bool) -> dict[str, Any]:
-        """How to connect to a server at `address`."""
+        """Return the options to connect to a server at `address`."""
         host, port = address
         shown = f"[{host}]" if ":" in host else quote(host)
         before = self._credentials if credentials else ""
@@ -257,9 +258,9 @@ def _host_and_port(text: str, port: int) -> tuple[str, int]:
 
 
 def topology_of(url: str, partitions: int) -> Topology:
-    """The topology that `url` names; nothing is connected yet. `partitions` counts in a cluster only.
+    """Return the topology of `url`, without connecting. `partitions` is used only in a cluster.
 
-    Raises ValueError, with what to do, for a URL that names none.
+    Raises ValueError, with advice, for an invalid URL.
     """
     if url.count("://") > 1:
         raise ValueError(

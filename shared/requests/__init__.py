@@ -1,4 +1,4 @@
-"""Requests among services: `requester` asks, `responder` answers (`shared.protocol.requests` has the shapes)."""
+"""Requests between services: `requester` asks, `responder` answers (`shared.protocol.requests` declares the messages)."""
 
 from shared.requests.requester import Requester
 from shared.requests.responder import Responder

@@ -19,15 +19,15 @@ from shared.store_clock import StoreClock
 T = TypeVar("T")
 
 ANSWER_SECONDS: Final = 10.0
-"""How long an answer is waited for, unless the asker says otherwise."""
+"""Default time to wait for a reply."""
 LOOK_SECONDS: Final = 2.0
-"""Longest wait of one Redis command: below the client's own limit for an answer."""
+"""Longest wait of one Redis command. It must be less than the client's own time-out."""
 MOST_AT_ONCE: Final = 32
-"""Requests under way in one process: each holds a Redis connection while it waits."""
+"""Concurrent requests of one process. Each holds a Redis connection while it waits."""
 
 
 class Requester:
-    """Sends requests by RabbitMQ, and takes the answers from Redis. At most `MOST_AT_ONCE` at a time; more wait their turn."""
+    """Publishes requests to RabbitMQ, and reads the replies from Redis. At most `MOST_AT_ONCE` are under way; more wait."""
 
     def __init__(self, publisher: Publisher, partitions: Partitions, clock: StoreClock) -> None:
         self._clock = clock
@@ -38,10 +38,10 @@ class Requester:
     async def ask(
         self, queue: Queue, request: msgspec.Struct, answer: type[T], *, seconds: float = ANSWER_SECONDS
     ) -> T:
-        """The answer of the service behind `queue`.
+        """Send `request` to the service of `queue`, and return its reply.
 
-        Raises ProtocolError with the code that the service gave, or `unavailable` when nobody answered within `seconds`:
-        then the request may have been carried out, and the same again does no harm.
+        Raises ProtocolError with the service's code, or `unavailable` when nobody answered within `seconds`. Then the request
+        may have been carried out; repeating it is harmless.
         """
         try:
             async with asyncio.timeout(seconds), self._places:

@@ -1,4 +1,4 @@
-"""Answers the requests of other services: a few at once, each acknowledged when its answer stands in Redis."""
+"""Answers requests of other services: a few at a time, each acknowledged when its reply is in Redis."""
 
 import asyncio
 import uuid
@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 MOST_AT_ONCE: Final = 4
-"""Requests that one replica works on at once: they share its database connections with everything else."""
+"""Concurrent requests of one replica. They share its database connections with all other work."""
 PAUSE_SECONDS: Final = 0.2
-"""Between two attempts while a backend is away."""
+"""Pause between two attempts while a backend is away."""
 _TRANSIENT: Final = (
     *postgres.TRANSIENT_ERRORS,
     *redis.TRANSIENT_ERRORS,
@@ -33,11 +33,11 @@ _TRANSIENT: Final = (
 )
 
 Handle = Callable[[R, bool], Awaitable[msgspec.Struct]]
-"""Carries out a request, and returns its answer. The flag: it may have been carried out before. Raises ProtocolError."""
+"""Carries out a request, and returns its reply. The flag tells that it may have been carried out before. Raises ProtocolError."""
 
 
 class Responder(Generic[R]):
-    """Takes requests from a queue. `decoder` knows the service's requests, `handle` carries one out."""
+    """Consumes a queue of requests. `decoder` decodes the service's requests, `handle` carries one out."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Responder(Generic[R]):
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def run(self) -> None:
-        """Answer. Never returns."""
+        """Answer requests. Never returns."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 for delivery in await self._consumer.take(MOST_AT_ONCE):
@@ -70,7 +70,10 @@ class Responder(Generic[R]):
             self._places.release()
 
     async def _answer(self, delivery: Delivery) -> None:
-        """Answer one request, and acknowledge it. Not acknowledged: what can't be answered yet goes to another replica."""
+        """Answer one request, and acknowledge it.
+
+        A request that can't be answered yet isn't acknowledged, and goes to another replica.
+        """
         try:
             request = request_decoder.decode(delivery.body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -89,13 +92,13 @@ class Responder(Generic[R]):
         acknowledge(delivery)
 
     async def _reply(self, request: Request, again: bool) -> Reply:
-        """What is to be answered. Raises what says that a backend is away."""
+        """Return the reply to a request. Raises errors that mean that a backend is away."""
         try:
             body = msgpack_encoder.encode(await self._handle(self._decoder.decode(request.body), again))
         except ProtocolError as error:
             return Reply(error.code, error.event.error.message)
         except _TRANSIENT as error:
-            # asyncpg's complaint of a value that it can't encode is an InterfaceError too, but never goes away.
+            # asyncpg's error for a value that it can't encode is an InterfaceError too, but isn't transient.
             if isinstance(error, ValueError):
                 return _internal_error()
             raise
@@ -115,7 +118,7 @@ class Responder(Generic[R]):
 
 
 def _internal_error() -> Reply:
-    """The answer to a fault that nobody foresaw, logged under the id that it names."""
+    """Return the reply after an unexpected error, which is logged under the id in the reply."""
     error_id = uuid.uuid4().hex
     log.exception("request.failed", error_id=error_id)
     return Reply(ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")

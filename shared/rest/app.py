@@ -1,4 +1,4 @@
-"""A FastAPI app as every service has it: errors of the contract, bounded bodies and queries, health."""
+"""The FastAPI app of every service: errors of the protocol, limits of bodies and queries, health."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,15 @@ from shared.rest.rate_limit import HEADERS, RateLimitHeaders
 from shared.rest.turns import RATE_FACTOR, TokenTurns
 
 KEEP_ALIVE_SECONDS = 75
-"""How long a service keeps an idle connection (`uvicorn.Config.timeout_keep_alive`): longer than the balancer does (`timeout
-http-keep-alive`), which so never sends a request into one that is just being closed."""
+"""How long a service keeps an idle connection (`uvicorn.Config.timeout_keep_alive`).
+
+It is longer than the load balancer's `timeout http-keep-alive`, so that the balancer never sends a request on a connection that
+is just being closed.
+"""
 
 
 def _cors_origins(allowed_origins: Sequence[str]) -> dict[str, Any]:
-    """CORS's own words for the list."""
+    """Return the arguments of the CORS middleware for the list."""
     return (
         {"allow_origin_regex": AllowedOrigins(allowed_origins).pattern} if allowed_origins else {"allow_origins": ["*"]}
     )
@@ -32,10 +35,10 @@ def _cors_origins(allowed_origins: Sequence[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a service lets requests take.
+    """The limits of a service's requests.
 
-    `user_rate`: requests a second that one user may make, 0 for any number; see `TokenTurns`. `larger_bodies`: see `BodyLimit`.
-    `most_at_once` and `wait_seconds`: see `ConcurrencyLimit`; None bounds nothing.
+    `user_rate`: requests a second of one user, 0 for no limit; see `TokenTurns`. `larger_bodies`: see `BodyLimit`. `most_at_once`
+    and `wait_seconds`: see `ConcurrencyLimit`; None means no limit.
     """
 
     user_rate: float = 0
@@ -52,7 +55,7 @@ def create_app(
     *,
     verdict_paths: Collection[str] = (),
 ) -> FastAPI:
-    """An app without documentation pages of its own: the published documents are generated (`docs/api`).
+    """Return an app without FastAPI's documentation pages; the published documents are generated (`docs/api`).
 
     `verdict_paths`: see `OriginGate`.
     """
@@ -69,12 +72,12 @@ def create_app(
     app.add_middleware(BugCatcher)
     if bounds.most_at_once is not None:
         app.add_middleware(ConcurrencyLimit, most=bounds.most_at_once, wait_seconds=bounds.wait_seconds)
-    # Outside of the turns: a slow body must not take one.
+    # Outside of the concurrency limit: a slow body must not take a place.
     app.add_middleware(BodyLimit, larger=bounds.larger_bodies)
     if bounds.user_rate:
         app.add_middleware(TokenTurns, per_second=bounds.user_rate * RATE_FACTOR)
     app.add_middleware(RateLimitHeaders)
-    # Before anything takes a query apart.
+    # Before anything parses the query.
     app.add_middleware(QueryLimit)
     app.add_middleware(
         CORSMiddleware,
@@ -85,7 +88,7 @@ def create_app(
     )
     if allowed_origins:
         app.add_middleware(OriginGate, allowed_origins=allowed_origins, verdict_paths=verdict_paths)
-    # The outermost: what any other refuses has a name, too.
+    # The outermost middleware, so that every refused request has an id too.
     app.add_middleware(request_id.RequestIds)
     add_error_handlers(app)
     add_health(app, health)

@@ -17,7 +17,7 @@ from shared.retry import is_transient
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS: Final = 3.0
-"""For so long both stores are asked about a token, before PostgreSQL alone is."""
+"""How long both stores are asked about a token, before only PostgreSQL is."""
 BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
 
 
@@ -37,9 +37,9 @@ class Authenticator:
         self._rate_limit = rate_limit
 
     async def current_user(self, scope: Scope) -> Principal:
-        """Who sent the request of an ASGI scope, counted against the user's allowance.
+        """Return the user of an ASGI scope's request, and count it against the user's rate limit.
 
-        Raises TokenError, ProtocolError (rate_limit_exceeded), and what redis and asyncpg raise when those are away.
+        Raises TokenError, ProtocolError (rate_limit_exceeded), and what redis and asyncpg raise when they are away.
         """
         try:
             principal = await self.verify(_authorization(scope))
@@ -51,7 +51,7 @@ class Authenticator:
         return principal
 
     async def verify(self, header: str | None) -> Principal:
-        """Who an `Authorization` header names. Raises TokenError."""
+        """Return the principal of an `Authorization` header. Raises TokenError."""
         scheme, _, token = (header or "").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
@@ -75,7 +75,7 @@ class Authenticator:
         await self._revocations.check_stored(principal)
 
     async def _check(self, principal: Principal) -> None:
-        """Refuse a revoked token, also while Redis is away."""
+        """Refuse a revoked token, even while Redis is away."""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await self._revocations.check(principal)
@@ -86,7 +86,7 @@ class Authenticator:
 
 
 def _authorization(scope: Scope) -> str | None:
-    """The first `Authorization` header (RFC 9110, section 11.6.2), as Starlette reads it."""
+    """Return the first `Authorization` header (RFC 9110, section 11.6.2), as Starlette would."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             return str(value, "latin-1")
@@ -96,7 +96,7 @@ def _authorization(scope: Scope) -> str | None:
 async def _current_user(
     request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> Principal:
-    """Who sent the request. `_scheme` is for OpenAPI only: the authenticator reads the header."""
+    """Return the user of the request. `_scheme` is only for OpenAPI; the authenticator reads the header."""
     authenticator: Authenticator = request.app.state.authenticator
     return await authenticator.current_user(request.scope)
 

@@ -1,4 +1,4 @@
-"""Bounds request bodies: their size, the time that they take to arrive, and how many bytes of them are held at once."""
+"""Limits request bodies: their size, the time to receive them, and the bytes of all bodies in memory."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.errors import error_response
 
 BODY_SECONDS: Final = 15.0
-"""A body must be here within this time. The connection itself is cut a little later (`http_protocol.REQUEST_SECONDS`)."""
+"""A body must arrive within this time. The connection itself is closed a little later (`http_protocol.REQUEST_SECONDS`)."""
 MAX_HELD_BYTES: Final = 16 * 1024 * 1024
-"""Of all bodies that one replica holds, or waits for; who comes then is told to come back."""
+"""Bytes of all bodies that one replica holds or waits for. Further requests get 503."""
 
 
 class BodyLimit:
     """Refuses request bodies over 64 KiB with 413, whether announced or streamed, and those that come too slowly with 408.
 
-    A body is read as a whole before the app begins: who sends it slowly keeps nobody from the app's turns and connections.
+    A body is read completely before the app begins, so that a slow client doesn't take one of the app's places or connections.
 
-    `larger`: path → its own limit in bytes, or None where the path's handler reads the body as a stream and bounds it itself. A
-    path that ends with `/` stands for all below it.
+    `larger`: path → its limit in bytes, or None when its handler reads the body as a stream and limits it itself. A path that
+    ends with `/` includes all paths below it.
     """
 
     def __init__(self, app: ASGIApp, larger: Mapping[str, int | None] | None = None) -> None:
@@ -58,7 +58,7 @@ class BodyLimit:
             self._held_bytes -= size
 
     async def _with_body(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body, then let the app have it."""
+        """Read the body, and then call the app with it."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 first = await _read(most, receive)
@@ -85,7 +85,7 @@ class BodyLimit:
 
 
 async def _read(most: int, receive: Receive) -> Message | None:
-    """The whole body as one message; None when the client has gone. Raises OverflowError."""
+    """Return the whole body as one message; None when the client has disconnected. Raises OverflowError."""
     parts: list[bytes] = []
     seen = 0
     while True:
@@ -101,7 +101,7 @@ async def _read(most: int, receive: Receive) -> Message | None:
 
 
 async def _refuse(status: int, reason: str, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer, and close the connection: what still comes of the body is not read."""
+    """Answer, and close the connection without reading the rest of the body."""
     response = error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, reason))
     response.status_code = status
     response.headers["Connection"] = "close"

@@ -1,4 +1,4 @@
-"""Bounds how many requests a service works on at once: the others wait in line, and for a bounded time."""
+"""Limits the concurrent requests of a service. Others wait in a bounded queue, for a bounded time."""
 
 import asyncio
 from typing import Final
@@ -13,9 +13,10 @@ MAX_WAITING: Final = 1_000
 
 
 class ConcurrencyLimit:
-    """Lets at most `most` requests in. Whoever waits longer than `wait_seconds`, or behind 1,000 others, gets 503.
+    """Admits at most `most` concurrent requests.
 
-    Probes and scrapes don't wait.
+    A request that waits longer than `wait_seconds`, or would wait behind 1,000 others, gets 503. Probes and scrapes don't
+    wait.
     """
 
     def __init__(self, app: ASGIApp, most: int, wait_seconds: float) -> None:

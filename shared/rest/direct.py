@@ -1,7 +1,7 @@
-"""GET requests that clients make all day, answered without the framework's way through models and dependencies.
+"""Frequent GET requests, answered without FastAPI's models and dependencies.
 
-FastAPI's own route of the same path stays: it is in the OpenAPI document, and answers whatever is not quite plain, such as a
-query with a fault, whose message it words (docs/decisions/0033-plain-reads-bypass-fastapi.md).
+FastAPI's route of the same path stays: it is in the OpenAPI document, and answers all requests that aren't plain, for instance
+with an error message for an invalid query (docs/decisions/0033-plain-reads-bypass-fastapi.md).
 """
 
 import re
@@ -19,7 +19,7 @@ from shared.auth import Principal
 Query = TypeVar("Query", bound=BaseModel)
 
 Answer = Callable[[Principal, str, Query], Awaitable[bytes]]
-"""(user, what stands in the path for its UUID or '', query) → JSON. Raises ProtocolError."""
+"""(user, the UUID in the path or '', query) → JSON. Raises ProtocolError."""
 
 UUID: Final = "([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})"
 _QUERY: Final = "direct_query"
@@ -28,8 +28,8 @@ _QUERY: Final = "direct_query"
 class DirectRoute(BaseRoute, Generic[Query]):
     """A path whose plain GET requests `answer` serves. `path` is a regular expression with at most one group.
 
-    A request is plain when its query fits `query`: known parameters once each, with values that `query` allows. Parameters that
-    it doesn't know are ignored, as FastAPI ignores them.
+    A request is plain when its query fits `query`: each known parameter at most once, with a valid value. Unknown parameters are
+    ignored, as in FastAPI.
     """
 
     def __init__(self, path: str, query: type[Query], answer: Answer[Query]) -> None:
@@ -39,7 +39,7 @@ class DirectRoute(BaseRoute, Generic[Query]):
         self._known = frozenset(query.model_fields)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Starlette's question whether this route serves a request."""
+        """Return whether this route serves a request, as Starlette asks."""
         if scope["type"] == "http" and scope["method"] == "GET":
             found = self._path.fullmatch(scope["path"])
             query = None if found is None else self._read(scope["query_string"])
@@ -56,11 +56,11 @@ class DirectRoute(BaseRoute, Generic[Query]):
         await send({"type": "http.response.body", "body": body})
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        """No path of this route is asked for by name."""
+        """Raise NotImplementedError: this route has no name."""
         raise NotImplementedError(name, path_params)
 
     def _read(self, query_string: bytes) -> Query | None:
-        """The query, or None when it is not plain."""
+        """Return the query, or None when it isn't plain."""
         given: dict[str, str] = {}
         if query_string:
             try:
@@ -78,5 +78,5 @@ class DirectRoute(BaseRoute, Generic[Query]):
 
 
 def add_direct(app: FastAPI, *routes: DirectRoute[Any]) -> None:
-    """Have `routes` asked before those of FastAPI."""
+    """Add `routes` before those of FastAPI."""
     app.router.routes[:0] = routes

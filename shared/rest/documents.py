@@ -1,4 +1,4 @@
-"""The published documents of the interface, served as they stand in the repository (`docs/api`)."""
+"""Serves the published documents of the interface from the repository (`docs/api`)."""
 
 import gzip
 import hashlib
@@ -14,16 +14,16 @@ DOCUMENTS: Final = {"/openapi.json": "openapi.json", "/asyncapi.json": "asyncapi
 """Path → file in the folder."""
 JSON: Final = "application/json"
 LIFETIME_SECONDS: Final = 300
-"""For so long browsers and proxies needn't ask again."""
+"""How long browsers and proxies may cache a document."""
 
 
 def document_routes() -> list[Route]:
-    """A route for each document, which anybody may read. Raises OSError when a file is missing."""
+    """Return a public route for each document. Raises OSError when a file is missing."""
     return [_route(path, (FOLDER / name).read_bytes()) for path, name in DOCUMENTS.items()]
 
 
 def _route(path: str, body: bytes) -> Route:
-    # Made once: an answer costs the time to send it, and one that asks with the tag gets a head only.
+    # Read once. A request with the current `ETag` gets only headers.
     compressed = gzip.compress(body, mtime=0)
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": f"public, max-age={LIFETIME_SECONDS}", "Vary": "Accept-Encoding"}

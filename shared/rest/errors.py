@@ -1,4 +1,4 @@
-"""Every failed request is answered with the error object of the contract."""
+"""Answers every failed request with the error object of the protocol."""
 
 import math
 import re
@@ -26,7 +26,7 @@ _CODES = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.FORBIDDEN, 404: ErrorCode.
 
 
 class ErrorDetailBody(BaseModel):
-    """Code, message, and whether sending the same again may succeed."""
+    """Code, message, and whether the same request may succeed later."""
 
     code: ErrorCode
     message: str
@@ -42,7 +42,7 @@ class ErrorBody(BaseModel):
 
 
 def error_response(error: ProtocolError) -> JSONResponse:
-    """The response of a protocol error, with `Retry-After` (whole seconds) when it says when to come back."""
+    """Return the response of a protocol error, with `Retry-After` (whole seconds) when the error has a retry time."""
     response = JSONResponse(error.builtins(), error.status)
     after = error.event.error.retry_after
     if isinstance(after, int | float):
@@ -55,7 +55,7 @@ def error_response(error: ProtocolError) -> JSONResponse:
 
 
 def challenge(error: ProtocolError) -> str:
-    """What a 401 says of the token (RFC 6750, section 3): nothing where there was none."""
+    """Return the `WWW-Authenticate` of a 401 (RFC 6750, section 3). It has no error when there was no token."""
     if not isinstance(error, TokenError) or error.missing:
         return "Bearer"
     # Printable ASCII without quotes and backslashes.
@@ -79,7 +79,7 @@ async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
     code = _CODES.get(error.status_code, ErrorCode.VALIDATION_ERROR)
     message = None if error.status_code in {401, 404} else str(error.detail)
     body: dict[str, Any] = ProtocolError(code, message).builtins()
-    # FastAPI's 400 is a body that it can't parse: to the contract as unprocessable as one with a wrong field.
+    # FastAPI's 400 means a body that it can't parse. The protocol treats that like a wrong field: 422.
     status = ADVICE[ErrorCode.VALIDATION_ERROR].status if error.status_code == 400 else error.status_code
     return JSONResponse(body, status, headers=error.headers)
 
@@ -92,7 +92,10 @@ async def _on_backend_error(request: Request, error: Exception) -> JSONResponse:
 
 
 class BugCatcher:
-    """Answers unexpected errors inside the CORS middleware; Starlette would outside, where a page can't read it."""
+    """Answers unexpected errors inside the CORS middleware.
+
+    Starlette would answer outside of it, where a page can't read the response.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -126,7 +129,7 @@ async def _on_bug(request: Request, error: Exception) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every exception with the error object; backends that are away with 503 and `Retry-After`."""
+    """Answer every exception with the error object, and unavailable backends with 503 and `Retry-After`."""
     app.add_exception_handler(ProtocolError, _on_protocol_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -1,4 +1,4 @@
-"""Texts with a format, as REST takes and gives them."""
+"""Types of formatted texts in REST bodies."""
 
 from typing import Annotated, Final
 
@@ -16,8 +16,8 @@ def _uuid(text: str) -> str:
 
 
 UuidText = Annotated[str, AfterValidator(_uuid), _UUID]
-"""A UUID that a client gives, in either case; afterwards in lower case."""
+"""A UUID from a client, in upper or lower case; it is converted to lower case."""
 IdText = Annotated[str, _UUID]
-"""A UUID of ours."""
+"""A UUID that the server made."""
 InstantText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-"""RFC 3339, UTC with milliseconds, of ours."""
+"""A timestamp that the server made: RFC 3339, UTC with milliseconds."""

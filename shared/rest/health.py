@@ -1,7 +1,7 @@
-"""`/healthz`, `/readyz` and `/metrics`: for probes and scrapers, not routed from outside.
+"""`/healthz`, `/readyz` and `/metrics`, for probes and scrapers. They aren't routed from outside.
 
-Ready means «no worse than my peers». A backend that all replicas share and that is away makes none of them worse: unready,
-all of them would be taken away, and with them what needs no such backend.
+Ready means «not worse than the other replicas». When a shared backend is away, all replicas stay ready: otherwise all of them
+would be removed from the balancer, with everything that doesn't need this backend.
 """
 
 import asyncio
@@ -17,19 +17,19 @@ from shared import telemetry
 
 CHECK_SECONDS: Final = 2
 ASK_SECONDS: Final = 5.0
-"""How often the shared backends are asked when balancers ask more often: their state changes no verdict, it is for metrics."""
+"""How often the shared backends are checked, even when balancers ask more often. Their state is only for metrics."""
 STARTUP_SECONDS: Final = 15
-"""For so long a new replica waits for each backend to answer once; its peers have their connections already."""
+"""How long a new replica waits for each backend to answer once, because the other replicas are connected already."""
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """The three paths, for middleware that concerns only the paths of clients."""
 OK: Final = "ok"
 
 HealthCheck = Callable[[], Awaitable[None]]
-"""Returns when all is well, raises when it isn't. The error's words are shown to operators."""
+"""Returns when the check succeeds, raises when it fails. The error's text is shown to operators."""
 
 
 def demand(holds: Callable[[], bool], otherwise: str) -> HealthCheck:
-    """A check that fails with these words while the condition doesn't hold."""
+    """Return a check that fails with the text `otherwise` while `holds()` is false."""
 
     async def check() -> None:
         if not holds():
@@ -39,9 +39,10 @@ def demand(holds: Callable[[], bool], otherwise: str) -> HealthCheck:
 
 
 class Health:
-    """What `/readyz` says. `backends`: shared by all replicas, by name. `replica`: what makes this one worse than its peers.
+    """The state for `/readyz`.
 
-    `notes`: what operators should know all the same.
+    `backends`: checks of backends that all replicas share, by name. `replica`: checks of this replica itself. `notes`: hints
+    for operators.
     """
 
     def __init__(
@@ -59,7 +60,10 @@ class Health:
         self._ask_again_at = 0.0
 
     async def report(self, *, verbose: bool) -> tuple[bool, dict[str, object]]:
-        """Whether to send traffic here, and why not. Waits for backends only where they are to be shown."""
+        """Return whether this replica is ready, and the reasons.
+
+        It waits for the backends' checks only when `verbose` shows them.
+        """
         results = dict(zip(self._replica, await asyncio.gather(*map(_verdict, self._replica.values())), strict=True))
         looking = None
         if verbose or self._starting() or time.monotonic() >= self._ask_again_at:
@@ -79,7 +83,7 @@ class Health:
         return bool(self._missing) and time.monotonic() < self._give_up_at
 
     def _look(self) -> asyncio.Task[dict[str, str]]:
-        """Ask the backends, unless they are being asked."""
+        """Check the backends, unless a check is under way."""
         if self._looking is None or self._looking.done():
             self._ask_again_at = time.monotonic() + ASK_SECONDS
             self._looking = asyncio.create_task(self._ask_backends())
@@ -98,19 +102,22 @@ def add_health(app: FastAPI, health: Health) -> None:
     """Add the three paths."""
 
     async def healthz(_request: Request) -> JSONResponse:
-        """The process runs its event loop. Says nothing about backends: a restart of this process would not bring them back."""
+        """Answer 200 while the event loop runs.
+
+        Backends are not checked, because a restart of this process would not bring them back.
+        """
         return JSONResponse({"status": "ok"})
 
     async def readyz(request: Request) -> JSONResponse:
-        """Send traffic: this replica is no worse than its peers. `?verbose` shows the shared backends, too."""
+        """Answer 200 when this replica is not worse than the others. `?verbose` shows the shared backends too."""
         ready, body = await health.report(verbose="verbose" in request.query_params)
         return JSONResponse(body, 200 if ready else 503)
 
     async def metrics(_request: Request) -> Response:
-        """Prometheus text format."""
+        """Return the metrics in Prometheus' text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    # Routes of Starlette: balancers ask every second, and need none of what FastAPI does for a request.
+    # Routes of Starlette: balancers ask every second, and need nothing of what FastAPI does for a request.
     for path, answer in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         app.add_route(path, answer)
 

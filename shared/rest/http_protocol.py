@@ -1,4 +1,4 @@
-"""HTTP connections that end when a request takes too long to arrive, or its headers are too large."""
+"""HTTP connections with time limits for receiving a request, and a size limit for headers."""
 
 import asyncio
 from typing import Any, Final
@@ -8,11 +8,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 HEADER_SECONDS: Final = 10.0
-"""A request's headers must be here within this time."""
+"""A request's headers must arrive within this time."""
 REQUEST_SECONDS: Final = 20.0
-"""… and its body within this time; a byte a second must not hold a connection for ever."""
+"""Its body must arrive within this time, so that a slow client can't hold a connection forever."""
 STREAM_SECONDS: Final = 3_700.0
-"""The same for services that take bodies of any length as streams, which those who read them bound more closely."""
+"""The same for services that read long bodies as streams. The readers have shorter limits of their own."""
 MAX_HEADER_BYTES: Final = 32 * 1024
 
 HEAD_END: Final = b"\r\n\r\n"
@@ -35,7 +35,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._body_timer: asyncio.TimerHandle | None = None
 
     def request_seconds(self) -> float:
-        """How long the body of the present request may take."""
+        """Return how long the body of the current request may take."""
         return REQUEST_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -51,7 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse a request, unless its headers are too large."""
         if self._header_timer is not None:
-            # What follows the headers in the same packet is none.
+            # Bytes after the headers in the same packet aren't counted.
             end = data.find(HEAD_END)
             self._header_bytes += len(data) if end < 0 else end
             if self._header_bytes > MAX_HEADER_BYTES:
@@ -61,25 +61,25 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        """A request begins: its headers must be here soon."""
+        """A request begins: start the timer of its headers."""
         super().on_message_begin()
         self._header_bytes = 0
         if self._header_timer is None:
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
     def on_headers_complete(self) -> None:
-        """The headers are here: the body must be, soon."""
+        """The headers have arrived: start the timer of the body."""
         self.stop_timers()
         super().on_headers_complete()
         self._body_timer = self.loop.call_later(self.request_seconds(), self.transport.abort)
 
     def on_message_complete(self) -> None:
-        """The whole request is here."""
+        """The whole request has arrived."""
         self.stop_timers()
         super().on_message_complete()
 
     def stop_timers(self) -> None:
-        """Bound the request's time no more."""
+        """Stop the timers of the request."""
         for timer in (self._header_timer, self._body_timer):
             if timer is not None:
                 timer.cancel()
@@ -87,8 +87,8 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class StreamHttpProtocol(HttpProtocol):
-    """The same for services that take long bodies: the app bounds the time of the others (`BodyLimit`)."""
+    """The same for services that accept long bodies. The app limits the time of short ones (`BodyLimit`)."""
 
     def request_seconds(self) -> float:
-        """An hour."""
+        """Return a bit more than an hour."""
         return STREAM_SECONDS

@@ -1,4 +1,7 @@
-"""Pages of foreign origins are refused (docs/decisions/0009). CORS alone lets them call, and only hides the answer."""
+"""Refuses requests from pages of other origins (docs/decisions/0009).
+
+CORS alone would carry them out, and only hide the response.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -19,10 +22,10 @@ PREFLIGHT: Final = "access-control-request-method"
 
 
 class OriginGate:
-    """Answers 403 to HTTP requests, preflights too, of an `Origin` that isn't in a list. Probes and scrapers pass.
+    """Answers 403 to HTTP requests, including preflights, with an `Origin` that isn't in a list. Probes and scrapers pass.
 
-    A page may read that 403, which says nothing but that. On `verdict_paths`, where clients ask why they were refused, it may
-    also ask: the preflight is granted, and the request behind it gets the 403.
+    The page may read that 403, which has no other information. On `verdict_paths`, where clients ask why they were refused, the
+    preflight is allowed, and the request itself gets the 403.
     """
 
     def __init__(self, app: ASGIApp, allowed_origins: Sequence[str], verdict_paths: Collection[str] = ()) -> None:
@@ -49,7 +52,7 @@ class OriginGate:
 
 
 def _grant() -> Response:
-    """The answer to a preflight: the page may ask with its token (Fetch standard, section 3.2.3)."""
+    """Return the response to a preflight, which allows a request with a token (Fetch standard, section 3.2.3)."""
     return Response(
         status_code=204,
         headers={"Access-Control-Allow-Methods": "GET", "Access-Control-Allow-Headers": "Authorization"},

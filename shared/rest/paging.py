@@ -1,4 +1,4 @@
-"""Lists: `{items, nextPage}` with `?limit=` and `?page=`, where a page is an opaque text."""
+"""Lists: `{items, nextPage}` with `?limit=` and `?page=`, where a page is an opaque token."""
 
 import base64
 from typing import Annotated, Generic, TypeVar
@@ -15,14 +15,14 @@ MAX_PAGE_TOKEN_CHARACTERS = 512
 
 
 class Page(BaseModel, Generic[T]):
-    """A part of a list. `nextPage` is null on the last one; else pass it as `?page=`."""
+    """A page of a list. `nextPage` is null on the last one; else pass it as `?page=`."""
 
     items: list[T]
     nextPage: str | None = None  # noqa: N815 - the contract's name
 
 
 class PageQuery(BaseModel):
-    """How much of a list, and from where."""
+    """The size of a page, and where it begins."""
 
     limit: int = Field(limits.DEFAULT_PAGE, ge=1, le=limits.MAX_PAGE)
     page: str | None = Field(None, max_length=MAX_PAGE_TOKEN_CHARACTERS)
@@ -32,12 +32,12 @@ PageParameters = Annotated[PageQuery, Query()]
 
 
 def encode_page(position: str) -> str:
-    """An opaque page text of a position."""
+    """Return the page token of a position."""
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
 def decode_page(page: str) -> str:
-    """The position that `encode_page` was given. Raises ProtocolError (validation_error) for anything else."""
+    """Return the position of a token from `encode_page`. Raises ProtocolError (validation_error) for any other text."""
     try:
         return base64.urlsafe_b64decode(page + "=" * (-len(page) % 4)).decode()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Bounds queries: each way to take one apart costs a microsecond a parameter, and requests do so before anybody is known."""
+"""Limits queries: parsing costs a microsecond for each parameter, and happens before the user is known."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ MAX_QUERY_PARAMETERS: Final = 128
 
 
 def query_fault(query: bytes) -> str | None:
-    """What is wrong with the size of a request's query, or None."""
+    """Return what is wrong with the size of a request's query, or None."""
     if len(query) > MAX_QUERY_BYTES:
         return f"The query has {len(query)} bytes; the limit is {MAX_QUERY_BYTES}"
     if query.count(b"&") >= MAX_QUERY_PARAMETERS:

@@ -1,4 +1,4 @@
-"""How many requests a user may make, over all replicas of a service: counted in Redis."""
+"""Rate limits of users over all replicas of a service, counted in Redis."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 1.0
 """A Redis that takes longer to answer counts as away."""
 AWAY_SECONDS: Final = 1.0
-"""For so long it isn't asked again."""
+"""How long a Redis that is away isn't asked again."""
 _TAKE: Final = Script("shared.rest", "gcra", "take_request")
 _ADMIT: Final = Script("shared.rest", "gcra", "admit_request")
 _STATE: Final = "rate_limit"
@@ -30,9 +30,9 @@ HEADERS: Final = ("RateLimit-Policy", "RateLimit")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of an allowance: `remaining` requests now, all `quota` again after `reset_seconds`.
+    """The state of an allowance:
 
-    `window_seconds`: how long it takes from none to all.
+    `remaining` requests now, and all `quota` again after `reset_seconds`. `window_seconds`: the time from none to all.
     """
 
     quota: int
@@ -42,7 +42,7 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """For the response."""
+        """Return the headers for the response."""
         return {
             "RateLimit-Policy": f'"user";q={self.quota};w={self.window_seconds}',
             "RateLimit": f'"user";r={self.remaining};t={self.reset_seconds}',
@@ -50,9 +50,9 @@ class Allowance:
 
 
 class RateLimit:
-    """An allowance of each user: `burst` requests at once, refilled with one every `interval_seconds`.
+    """The allowance of each user: a burst of `burst` requests, refilled with one every `interval_seconds`.
 
-    While Redis is away `admit` counts in this process alone: what needs no Redis goes on.
+    While Redis is away, `admit` counts only in this process, so that requests that need no Redis go on.
     """
 
     def __init__(self, partitions: Partitions, name: str, interval_seconds: float, burst: int) -> None:
@@ -65,7 +65,7 @@ class RateLimit:
 
     @classmethod
     def of_service(cls, settings: ServiceSettings, partitions: Partitions, service: str) -> "RateLimit | None":
-        """The allowance of all requests to a service; None when the operator bounds nothing."""
+        """Return the limit of all requests to a service; None when the operator set none."""
         rate = settings.rest_requests_per_second
         return cls(partitions, service, 1 / rate, settings.rest_burst) if rate else None
 
@@ -75,9 +75,9 @@ class RateLimit:
         return self._allowance(message, *answer)
 
     async def admit(self, user_id: str, message: str) -> tuple[Allowance, float | None] | None:
-        """As `require`; also until when the user's tokens are revoked (Unix seconds), in the same round trip.
+        """Do the same as `require`, and return in the same round trip up to when the user's tokens are revoked (Unix seconds).
 
-        None while Redis is away: the request is counted, and whether the user is revoked is not known.
+        None while Redis is away: then the request is counted, but whether the user is revoked isn't known.
         """
         answer = await self._ask(user_id)
         if answer is None:
@@ -89,7 +89,7 @@ class RateLimit:
         return self._allowance(message, *counted), None if revoked is None else float(revoked)
 
     async def _ask(self, user_id: str) -> list[Any] | None:
-        """The script's answer; None when Redis doesn't give it in time, and for a second after that."""
+        """Return the script's result; None when Redis doesn't answer in time, and for a second after that."""
         index = self._partitions.index_of(user_id)
         if time.monotonic() < self._away_until[index]:
             return None
@@ -113,12 +113,12 @@ class RateLimit:
 
 
 def note(scope: Scope, allowance: Allowance) -> None:
-    """Keep an allowance with the request, for `RateLimitHeaders`."""
+    """Store an allowance in the request's scope, for `RateLimitHeaders`."""
     scope.setdefault("state", {})[_STATE] = allowance
 
 
 class RateLimitHeaders:
-    """Adds the allowance that a request was counted on to its response."""
+    """Adds headers with the request's allowance to its response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

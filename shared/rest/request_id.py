@@ -1,6 +1,8 @@
-"""`X-Request-Id`: a name for each request, taken from the caller or made, echoed, and in every line that is logged meanwhile.
+"""`X-Request-Id`: an id for each request, taken from the caller or made here.
 
-A request is a span, too, when traces are made; it continues the caller's `traceparent` (https://www.w3.org/TR/trace-context/).
+It is in the response, and in every log line of the request.
+
+With tracing on, a request is also a span, which continues the caller's `traceparent` (https://www.w3.org/TR/trace-context/).
 """
 
 import os
@@ -21,12 +23,12 @@ HEADER: Final = "X-Request-Id"
 _NAME: Final = HEADER.lower().encode()
 _TRACE_NAME: Final = TRACE_HEADER.encode()
 _VALID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}")
-"""What is taken from callers: everything else would let them write into logs and headers what they like."""
+"""Ids that are accepted from callers. Other texts could inject content into logs and headers."""
 ID_BYTES: Final = 16
 
 
 class RequestIds:
-    """Names each HTTP request. The name is `request_id` in logs."""
+    """Gives each HTTP request an id, which is `request_id` in logs."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Spreads the requests of one token over time, so that a burst of one user is no pause for the others."""
+"""Spreads the requests of one token over time, so that a burst of one user doesn't delay the others."""
 
 import asyncio
 import math
@@ -12,23 +12,23 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.errors import error_response
 
 AT_ONCE: Final = 20
-"""So many begin without waiting: what a page asks for when it opens."""
+"""Requests that begin without waiting: enough for a page that opens."""
 MAX_WAIT_SECONDS: Final = 3.5
 """A request that would begin later than this is refused."""
 RATE_FACTOR: Final = 1.5
-"""Requests begin so many times as fast as a user may make them for long: 100 at once take less than three seconds."""
+"""Requests begin this many times as fast as the user's sustained rate: 100 concurrent ones take less than three seconds."""
 BYTES_A_SECOND: Final = 2 * 1024 * 1024
-"""Of answers: a large one puts the next turns off."""
+"""Bytes of responses: a large one delays the next turns."""
 MAX_CHARGE_SECONDS: Final = 1.0
-"""… by so much at most: what is larger was written as a stream, at the client's own speed."""
+"""The longest such delay. Larger responses are streams, which are written at the client's own speed."""
 READS_AT_ONCE: Final = 4
-"""Reads of one token that are under way: so many answers of unknown size are made before the size of the first one counts."""
+"""Concurrent reads of one token: as many responses of unknown size are made before the size of the first one counts."""
 
 
 class _Reads:
     """The reads of one token that are under way or wait for a place.
 
-    `charged_until` (monotonic seconds): when what was answered is paid for.
+    `charged_until` (monotonic seconds): until when the bytes of earlier responses delay the next read.
     """
 
     __slots__ = ("charged_until", "count", "places")
@@ -39,20 +39,20 @@ class _Reads:
         self.charged_until = 0.0
 
     def charge(self, seconds: float, now: float) -> None:
-        """Put off those that wait for a place."""
+        """Delay the reads that wait for a place."""
         self.charged_until = max(self.charged_until, now) + seconds
 
 
 class TokenTurns:
-    """Lets `per_second` requests of one `Authorization` header begin; the others wait, and too many get 429.
+    """Lets `per_second` requests of one `Authorization` header begin. The others wait, and too many get 429.
 
-    By the bytes of the header, before anything is checked: what an invented token uses up is its own. Who asks for more than
-    they may costs no more than a look here. `READS_AT_ONCE` GET requests of a header are under way at most.
+    It compares the bytes of the header before anything is checked, so an invented token uses up only its own turns. Refused
+    requests cost only a look-up here. At most `READS_AT_ONCE` GET requests of a header are under way.
     """
 
     def __init__(self, app: ASGIApp, per_second: float) -> None:
         self._app = app
-        # A token is a number here, whatever its length.
+        # Tokens are stored as their hash, a number, whatever their length.
         self._pace = Pace(per_second, AT_ONCE, MAX_WAIT_SECONDS)
         self._reads: dict[int, _Reads] = {}
 
@@ -74,7 +74,7 @@ class TokenTurns:
             await self._app(scope, receive, self._charged(hash(token), None, send))
 
     async def _read(self, token: int, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a GET request go on when it has a place, and the answers before it are paid for."""
+        """Let a GET request continue when it has a place, and when earlier responses no longer delay it."""
         reads = self._reads.setdefault(token, _Reads())
         reads.count += 1
         try:
@@ -89,7 +89,7 @@ class TokenTurns:
                 del self._reads[token]
 
     def _charged(self, token: int, reads: _Reads | None, send: Send) -> Send:
-        """`send`, whose last message is when a token is charged for the bytes of its answer."""
+        """Wrap `send`: after the last message, charge the token for the bytes of the response."""
         size = 0
 
         async def counted(message: Message) -> None:

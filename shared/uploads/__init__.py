@@ -1,7 +1,7 @@
-"""Uploads as several services meet them: what a message claims, what a deletion releases, and the URLs that serve them.
+"""Uploads in several services: attaching them to messages, releasing them at deletion, and signing their URLs.
 
-The table `media.uploads` is media's own. Messaging changes it through this package alone, inside of the transaction that
-stores or deletes the message, so that an upload and its message never disagree.
+The table `media.uploads` belongs to media. Messaging changes it only through this package, in the transaction that stores or
+deletes the message, so that an upload and its message are always consistent.
 """
 
 from shared.uploads.settings import UploadSettings

@@ -1,8 +1,8 @@
-"""Messages take uploads, and deletions let go of them, inside of the transaction of the message itself.
+"""Attaches uploads to messages, and releases them at deletion, in the transaction of the message itself.
 
-The caller holds the transaction. `resolve` locks the uploads and fills their descriptions into the messages' media, then the
-caller stores the messages, and `use` gives each upload to its message. A message that was stored before (the same key) finds
-its uploads used by itself, and so becomes the same text again.
+The caller holds the transaction. `resolve` locks the uploads, and puts their descriptions into the messages' media. Then the
+caller stores the messages, and `use` attaches each upload to its message. A message that was stored before (with the same key)
+finds its own uploads, and so gets the same media again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 
 
 class Claim(NamedTuple):
-    """A message that is to be stored. `key`: by which a second attempt is known; `media`: JSON text of its attachments."""
+    """A message to store. `key`: its idempotency key; `media`: the JSON text of its attachments."""
 
     user_id: str
     conversation_id: str
@@ -39,7 +39,7 @@ class Claim(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """What became of a claim: the media to store and the uploads that it takes, or why it can't be."""
+    """The result of a claim: the media to store and the uploads to attach, or the reason why not."""
 
     media: str
     upload_ids: tuple[str, ...]
@@ -49,7 +49,7 @@ class Resolved(NamedTuple):
 async def resolve(connection: Connection, claims: Sequence[Claim]) -> list[Resolved]:
     """Lock the uploads that `claims` name, and describe each message's attachments, in order.
 
-    Of several claims for one upload the first has it. Raises what asyncpg raises.
+    Of several claims for one upload the first one gets it. Raises what asyncpg raises.
     """
     named = [_items.decode(claim.media) for claim in claims]
     ids = sorted({upload_id for items in named for upload_id in _upload_ids(items)})
@@ -59,15 +59,15 @@ async def resolve(connection: Connection, claims: Sequence[Claim]) -> list[Resol
 
 
 async def use(connection: Connection, used: Sequence[tuple[str, int, str]]) -> None:
-    """Give uploads to their messages: (upload id, seq, key). Those that a message has already are left as they are."""
+    """Attach uploads to their messages: (upload id, seq, key). Uploads that are attached already stay as they are."""
     if used:
         await connection.execute(_USE, *map(list, zip(*used, strict=True)))
 
 
 async def release(connection: Connection, messages: Iterable[tuple[str, int]]) -> None:
-    """Let go of the uploads of messages that are being deleted: (conversation id, seq). Repeated, it does nothing.
+    """Release the uploads of messages that are being deleted: (conversation id, seq). Repeating it does nothing.
 
-    Nobody can read them once the transaction is committed; media deletes their objects soon afterwards.
+    After the commit nobody can read them, and media soon deletes their objects.
     """
     places = list(messages)
     if places:
@@ -75,17 +75,17 @@ async def release(connection: Connection, messages: Iterable[tuple[str, int]]) -
 
 
 async def release_of_user(connection: Connection, user_id: str) -> None:
-    """Let go of all uploads of a user who is being erased. Repeated, it does nothing."""
+    """Release all uploads of a user who is being erased. Repeating it does nothing."""
     await connection.execute(_RELEASE_OF_USER, user_id)
 
 
 async def of_user(pool: "asyncpg.Pool[asyncpg.Record]", user_id: str, after: str, most: int) -> list[asyncpg.Record]:
-    """Uploads of a user behind the id `after`, at most so many: id, conversation, state, name, type, size, time."""
+    """Return at most `most` uploads of a user after the id `after`: id, conversation, state, name, type, size, time."""
     return await pool.fetch(_OF_USER, user_id, after, most)
 
 
 async def is_participant(connection: "Connection | asyncpg.Pool[asyncpg.Record]", conversation: str, user: str) -> bool:
-    """Whether a user takes part in a conversation."""
+    """Return whether a user is a participant of a conversation."""
     return bool(await connection.fetchval(_IS_PARTICIPANT, conversation, user))
 
 
@@ -107,7 +107,7 @@ def _resolve(
 
 
 def _refusal(claim: Claim, row: "asyncpg.Record | None", free: bool) -> ErrorCode | None:
-    """Why the message can't have this upload, or None."""
+    """Return why the message can't have this upload, or None."""
     if row is None or row["user_id"] != claim.user_id or row["conversation_id"] != claim.conversation_id:
         return ErrorCode.UPLOAD_NOT_FOUND
     if row["state"] in _NOT_READY:

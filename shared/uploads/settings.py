@@ -1,4 +1,4 @@
-"""Settings that every service which hands out URLs of uploads shares."""
+"""Settings of all services that return URLs of uploads."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ MAX_KEYS: Final = 5
 
 
 class UploadSettings(ServiceSettings):
-    """Where clients find uploads, and the keys that sign their URLs."""
+    """The public address of uploads, and the keys that sign their URLs."""
 
     public_url: str = Field(
         "http://127.0.0.1:8080",
@@ -40,16 +40,16 @@ class UploadSettings(ServiceSettings):
 
     @property
     def uploads_offered(self) -> bool:
-        """Whether this deployment has uploads at all."""
+        """Return whether this deployment has uploads."""
         return self.upload_signing_keys is not None
 
     def signer(self) -> UploadSigner | None:
-        """What signs and checks URLs of uploads; None where uploads are not set up."""
+        """Return the signer of upload URLs; None when uploads aren't configured."""
         if self.upload_signing_keys is None:
             return None
         return UploadSigner(self.public_url, split_keys(self.upload_signing_keys))
 
 
 def split_keys(value: SecretStr) -> list[bytes]:
-    """The keys of a list with commas."""
+    """Return the keys of a list with commas."""
     return [key.strip().encode() for key in value.get_secret_value().split(",") if key.strip()]

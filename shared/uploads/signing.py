@@ -1,7 +1,7 @@
-r"""Signed URLs of uploads: whoever has the URL may read (or write) that one object until the time that it names.
+r"""Signed URLs of uploads: a client with the URL may read (or write) one object until the time in the URL.
 
 `HMAC-SHA256(key, "<method>\n<object>\n<expires>")`, base64url without padding (RFC 2104, RFC 4648 section 5). The method is
-signed too, so that a URL to read an object never writes it.
+signed too, so that a URL for reading can't be used for writing.
 """
 
 import base64
@@ -19,13 +19,13 @@ from shared.protocol.codec import json_encoder
 from shared.protocol.payloads import Attachment, has_uploads
 
 MEDIA_PATH: Final = "/chat/media"
-"""Where media takes and serves bytes; behind it stands the object's name, `<upload id>/<variant>`."""
+"""The path under which media receives and serves bytes. The object's name, `<upload id>/<variant>`, follows."""
 FILE: Final = "file"
 THUMBNAIL: Final = "thumbnail"
 Method = Literal["GET", "PUT"]
 
 _ROUND_SECONDS: Final = 3600
-"""Expiry times are rounded up to this, so that URLs of one object that are made within an hour are equal, and cached once."""
+"""Expiry times are rounded up to this, so that URLs of one object within an hour are equal, and caches have one copy."""
 
 _attachments: Final = msgspec.json.Decoder(list[Attachment])
 
@@ -39,29 +39,29 @@ class UploadSigner:
         self._clock = clock
 
     def read_url(self, name: str) -> str:
-        """A URL that serves the object `name` for 7 days, up to an hour more."""
+        """Return a URL to read the object `name`, valid for 7 days and up to an hour more."""
         until = math.ceil((self._clock() + limits.UPLOAD_URL_SECONDS) / _ROUND_SECONDS) * _ROUND_SECONDS
         return self._url("GET", name, until)
 
     def write_url(self, name: str, until: float) -> str:
-        """A URL that takes the bytes of the object `name` up to the Unix time `until`."""
+        """Return a URL to write the object `name`, valid until the Unix time `until`."""
         return self._url("PUT", name, math.ceil(until))
 
     def accepts(self, method: Method, name: str, expires: str, signature: str) -> bool:
-        """Whether `expires` and `signature` were made here for this method and object, and are not over."""
+        """Return whether `expires` and `signature` are valid for this method and object, and not expired."""
         if not (expires.isascii() and expires.isdigit()) or len(expires) > 12 or int(expires) < self._clock():
             return False
         given = signature.encode("ascii", "replace")
         return any(hmac.compare_digest(_sign(key, method, name, expires), given) for key in self._keys)
 
     def sign_media(self, media: str) -> str:
-        """`media`, the JSON of a stored message's attachments, with fresh URLs for those that are uploads."""
+        """Return `media`, the JSON of a stored message's attachments, with newly signed URLs for uploads."""
         if not has_uploads(media):
             return media
         return json_encoder.encode([self.sign(item) for item in _attachments.decode(media)]).decode()
 
     def sign(self, item: Attachment) -> Attachment:
-        """A stored attachment as clients get it: where it is an upload, its URLs are made from the objects' names."""
+        """Return a stored attachment for clients. For an upload, the object names are replaced by signed URLs."""
         if item.upload_id is None or item.url is None:
             return item
         thumbnail = None if item.thumbnail is None else self.read_url(item.thumbnail)
@@ -73,7 +73,7 @@ class UploadSigner:
 
 
 def object_name(upload_id: str, variant: str) -> str:
-    """How an upload's object is named in URLs and in stored messages."""
+    """Return the name of an upload's object in URLs and in stored messages."""
     return f"{upload_id}/{variant}"
 
 

@@ -1,4 +1,4 @@
-"""Webhooks, for those who have something to tell: `events`, the `outbox` that takes them, the `signatures` of posts."""
+"""Webhooks, for services that have events: `events`, the `outbox` that stores them, and the `signatures` of posts."""
 
 from shared.webhooks.events import event
 from shared.webhooks.outbox import NO_WEBHOOKS, Outbox

@@ -1,4 +1,4 @@
-"""Makes events, and publishes those that no transaction stands behind."""
+"""Makes events, and publishes those without a transaction."""
 
 import time
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from shared.rabbitmq import Publisher
 
 
 def event(kind: EventType, order_key: str, data: dict[str, Any], seq: int | None = None) -> WebhookEvent:
-    """An event of now. `data` has the contract's names; None stands for null."""
+    """Return an event with the current time. `data` has the protocol's names; None means null."""
     return WebhookEvent(kind, order_key, time.time_ns() // 1_000_000, json_encoder.encode(data).decode(), seq)
 
 
 class EventPublisher:
-    """Publishes to the webhooks service. Not `enabled`, it does nothing, and callers need not even make events."""
+    """Publishes to the webhooks service. Unless it is `enabled`, it does nothing, and callers needn't make events."""
 
     def __init__(self, publisher: Publisher, *, enabled: bool) -> None:
         self._publisher = publisher

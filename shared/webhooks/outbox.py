@@ -1,6 +1,6 @@
-"""The outbox: events of a transaction, written within it, so that exactly what was committed is told.
+"""The outbox: events are written in the transaction of the change, so that exactly the committed changes are posted.
 
-The table is the webhooks service's; this is the one statement by which others add to it, as the directory is shared.
+The table belongs to the webhooks service. Other services add to it only through this module.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,21 +12,21 @@ from shared.postgres import Pool, load_sql
 from shared.protocol.webhooks import WebhookEvent
 
 Executor: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-"""A connection of one's own, or one that a pool has lent."""
+"""A connection, opened directly or acquired from a pool."""
 
 _WRITE: Final = load_sql("shared.webhooks", "write_events")
 _SCRUB: Final = load_sql("shared.webhooks", "scrub_events")
 
 
 class Outbox:
-    """Writes events for each of the endpoints. Without any it writes nothing, and callers need not even make events."""
+    """Writes events for each endpoint. Without endpoints it writes nothing, and callers needn't make events."""
 
     def __init__(self, endpoints: Sequence[str]) -> None:
         self._endpoints = list(endpoints)
 
     @property
     def enabled(self) -> bool:
-        """False when nobody wants to be told anything."""
+        """Return False when there are no endpoints."""
         return bool(self._endpoints)
 
     async def write(self, connection: Executor, events: Sequence[WebhookEvent]) -> None:
@@ -44,10 +44,11 @@ class Outbox:
         events: Callable[[Sequence[asyncpg.Record]], Sequence[WebhookEvent]],
         gone: Callable[[Sequence[asyncpg.Record]], Sequence[tuple[str, int]]] | None = None,
     ) -> list[asyncpg.Record]:
-        """The rows of a statement that changes something, with the `events` of those rows in the same transaction.
+        """Run a statement that changes something, and write the `events` of its rows in the same transaction. Returns the rows.
 
-        `on`: a pool, or a connection whose transaction the caller holds. Where nobody wants to be told, it is the statement
-        alone, in one round trip. `gone`: places of messages that the rows say are deleted (`scrub`). Raises what asyncpg raises.
+        `on`: a pool, or a connection whose transaction the caller holds. Without endpoints it runs only the statement, in one
+        round trip. `gone`: returns the (conversation, seq) of messages that the rows deleted (for `scrub`). Raises what asyncpg
+        raises.
         """
         if not self._endpoints:
             return await on.fetch(statement, *arguments)
@@ -61,7 +62,7 @@ class Outbox:
         return rows
 
     async def scrub(self, connection: Executor, places: Sequence[tuple[str, int]]) -> None:
-        """Take the content of messages that are deleted, at (conversation, seq), out of what still waits.
+        """Remove the content of deleted messages, given by (conversation, seq), from waiting events.
 
         Raises what asyncpg raises.
         """
@@ -71,4 +72,4 @@ class Outbox:
 
 
 NO_WEBHOOKS: Final = Outbox([])
-"""For whoever runs without endpoints."""
+"""The outbox without endpoints."""

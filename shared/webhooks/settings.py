@@ -14,7 +14,7 @@ def _split_secrets(value: Any) -> Any:
 
 
 class SigningSettings(ServiceSettings):
-    """What they read from the environment."""
+    """The settings of services that sign posts."""
 
     webhook_secret: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_secrets)] = Field(
         default_factory=list,
@@ -31,5 +31,5 @@ class SigningSettings(ServiceSettings):
 
     @property
     def signing_secrets(self) -> list[str]:
-        """The secrets as text."""
+        """Return the secrets as text."""
         return [secret.get_secret_value() for secret in self.webhook_secret]

@@ -16,9 +16,9 @@ MIN_KEY_BYTES: Final = 16
 
 
 def key_of(secret: str) -> bytes:
-    """The key of a secret: base64, with `whsec_` before it or not; any other text stands for its own bytes.
+    """Return the key of a secret: base64, with or without the prefix `whsec_`; any other text is used as its bytes.
 
-    Raises ValueError for one of fewer than 16 bytes, or that begins with `whsec_` and goes on with anything but base64.
+    Raises ValueError for a key of fewer than 16 bytes, and for a text after `whsec_` that isn't base64.
     """
     text = secret.removeprefix(PREFIX)
     try:
@@ -33,13 +33,13 @@ def key_of(secret: str) -> bytes:
 
 
 class Signer:
-    """Signs with each of several secrets, so that a receiver may know the old one or the new one while they change."""
+    """Signs with each of several secrets, so that during a rotation the receiver may use the old one or the new one."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._keys = [Webhook(key_of(secret)) for secret in secrets]
 
     def headers(self, event_id: str, at: datetime, body: str) -> dict[str, str]:
-        """The headers of a post: `webhook-id`, `webhook-timestamp` (Unix seconds), `webhook-signature`."""
+        """Return the headers of a post: `webhook-id`, `webhook-timestamp` (Unix seconds), `webhook-signature`."""
         moment = at.astimezone(UTC)
         return {
             "webhook-id": event_id,
@@ -49,9 +49,9 @@ class Signer:
         }
 
     def body(self, kind: str, data: dict[str, Any]) -> str:
-        """The text of a post of now."""
+        """Return the body of a post with the current time."""
         return json_encoder.encode({"type": kind, "timestamp": instant(datetime.now(UTC)), "data": data}).decode()
 
     def headers_now(self, body: str) -> dict[str, str]:
-        """The headers of a post that is made once, under an id of its own."""
+        """Return the headers of a post that is sent once, with a new id."""
         return self.headers(f"msg_{uuid4().hex}", datetime.now(UTC), body)

@@ -99,9 +99,9 @@ class ApnsSender:
 
 
 def payload_of(notification: Notification) -> bytes:
-    """Return the payload for the app:
+    """Return the payload for the app.
 
-    `aps` as Apple defines it («Generating a remote notification»), and `data` as in web pushes.
+    `aps` is Apple's format («Generating a remote notification»); `data` is as in web pushes.
     """
     fitting = fitted(notification, NOTIFICATION_BYTES)
     payload = {

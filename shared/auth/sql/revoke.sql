@@ -1,5 +1,5 @@
--- Refuse the tokens that user $1 has now, for $2 seconds, or for ever when that is null. A later end stands.
--- Revocations come one at a time ($3 is the key of a lock): whoever sees a version has seen all before it.
+-- Refuse the current tokens of user $1, for $2 seconds, or forever when that is null. A later end that is stored already stays.
+-- Revocations are stored one at a time ($3 is the key of a lock), so who sees a version has seen all before it.
 WITH locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock($3)
 ), ended AS (
@@ -15,7 +15,7 @@ SELECT $1, moment.revoked_ms, now() + make_interval(secs => $2), moment.version
 FROM moment
 ON CONFLICT (user_id) DO UPDATE SET
     revoked_ms = greatest(standing.revoked_ms, excluded.revoked_ms),
-    -- An end that is null is none.
+    -- A null end means forever.
     expires_at = CASE
         WHEN standing.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
         ELSE greatest(standing.expires_at, excluded.expires_at)

@@ -1,6 +1,5 @@
--- Create the user that a token names, or update what its claims changed, unless a newer token was seen. An absent claim changes
--- nothing. A profile that the user edited stays until the claim itself changes: claim_name and claim_picture hold the claims
--- last seen.
+-- Create the user that a token names, or update changed claims, unless a newer token was seen. An absent claim changes
+-- nothing. A profile that the user edited stays until the claim itself changes: claim_name and claim_picture are the last claims.
 -- $1 user id, $2 username, $3 its key, $4 name, $5 picture, each or null; $6 when the token was issued, Unix seconds
 INSERT INTO directory.users AS u
     (id, username, username_key, display_name, avatar, claim_name, claim_picture, claimed_at)

@@ -1,7 +1,6 @@
--- Create those of many users that are new, and return the users that need no update: stored as their token says, or from an
--- older token than the last one. Whoever is left out has changed, claims a name that somebody else has, or is new while its
--- id is somebody's name.
--- $1 user ids, $2 usernames, $3 their keys, $4 names, $5 pictures, each or null; $6 when the tokens were issued, Unix seconds
+-- Create new users, and return the users that need no update: their claims are stored, or their token is older than the last one.
+-- A user that isn't returned has changed, claims another user's name, or is new while its id is another user's name. $1 user ids,
+-- $2 usernames, $3 their keys, $4 names, $5 pictures, each or null; $6 when the tokens were issued, Unix seconds
 WITH claimed AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
         AS c (id, username, username_key, name, picture, issued_at)

@@ -1,5 +1,5 @@
--- A username belongs to the last user whose token carried it, and an id to its user: whoever had one of them before is shown
--- by its own id again. $1 the user, $2 its username or null, $3 the key of the username or null
+-- A username belongs to the last user whose token had it, and an id to its user. Earlier holders are shown by their own id again.
+-- $1 the user, $2 its username or null, $3 the key of the username or null
 UPDATE directory.users
 SET username = id::text,
     username_key = id::text,

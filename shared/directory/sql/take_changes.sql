@@ -1,4 +1,4 @@
--- Take profiles that changed, to publish them. Another replica that takes at the same moment gets others. $1 how many
+-- Take changed profiles, to publish them. Concurrent replicas get different ones. $1 how many
 WITH taken AS (
     DELETE FROM directory.profile_changes
     WHERE user_id = ANY (ARRAY(

@@ -1,4 +1,4 @@
--- Change what a user shows of itself. $1 user id, $2 set the name?, $3 name, $4 set the avatar?, $5 avatar or null
+-- Change a user's profile. $1 user id, $2 set the name?, $3 name, $4 set the avatar?, $5 avatar or null
 UPDATE directory.users
 SET display_name = CASE WHEN $2 THEN $3 ELSE display_name END,
     avatar       = CASE WHEN $4 THEN $5 ELSE avatar END,

@@ -1,16 +1,15 @@
--- The epoch of a partition's inboxes: a cursor of an earlier one proves nothing.
--- A new epoch begins when the server may have lost something: when it was started again with what its disk had, or when a
--- replica took its place, which may have lagged. Both make a new replication id (Redis documentation, «Replication ID
--- explained»). So does the first replica of a master; and a cluster moves slots without loss: then the epoch stays, as far as the
--- server was never a replica.
--- An epoch is ten digits, Unix seconds or more; later ones are higher. The tag of an inbox entry is the epoch and nine digits.
+-- The epoch of a partition's inboxes. A cursor of an earlier epoch isn't valid.
+-- A new epoch begins when the server may have lost data: after a restart from disk, or when a replica that may have lagged took
+-- over. Both change the replication id (Redis documentation, «Replication ID explained»). The first replica of a master changes
+-- it too, and a cluster moves slots without loss: in these cases the epoch stays, provided that the server was never a replica.
+-- An epoch has ten digits, Unix seconds or more; later ones are higher. The tag of an inbox entry is the epoch and nine digits.
 
 local function begin_epoch(known)
   local seconds = tonumber(redis.call('TIME')[1])
   return string.format('%010d', math.max(seconds, tonumber(known or 0) + 1))
 end
 
--- The epoch that was found last, which costs less to read than `checked_epoch`.
+-- The last known epoch, which costs less to read than `checked_epoch`.
 local function known_epoch()
   local known = redis.call('HGET', '{{INBOX_EPOCH}}', 'epoch')
   if not known then
@@ -20,7 +19,7 @@ local function known_epoch()
   return known
 end
 
--- The epoch of now.
+-- The current epoch, after checking the server.
 local function checked_epoch()
   local replication = redis.call('INFO', 'replication')
   local server = string.match(replication, 'master_replid:(%x+)')
@@ -33,7 +32,7 @@ local function checked_epoch()
   local was_replica = not string.match(replication, 'master_replid2:0+%s')
   local same_process = known_run == run and not was_replica
   local moved = known_node and known_node ~= '' and known_node ~= node and not was_replica
-  -- What `known_epoch` began, before anybody checked, has lost nothing yet.
+  -- An epoch that `known_epoch` began before the first check is still complete.
   if not epoch or known_run and not same_process and not moved then
     epoch = begin_epoch(epoch)
   end

@@ -1,4 +1,4 @@
--- Keep the texts of messages whose pushes wait. What was said of a message that was changed since stands.
+-- Store the texts of messages whose pushes wait, except for messages that have changed since.
 -- ARGV[1]: seconds; then of each message its id and the beginning of its text
 for i = 2, #ARGV, 2 do
     if redis.call('EXISTS', '{{CHANGED}}' .. ARGV[i]) == 0 then

@@ -1,6 +1,6 @@
--- Note what a replica serves, and tell what all replicas of the service serve that said so lately.
--- ARGV[1]: service; ARGV[2]: how long that counts, in ms; ARGV[3]: what the replica says of itself, or '' to ask only
--- Returns what each of the replicas says.
+-- Store the announcement of a replica, and return the recent announcements of all replicas of the service.
+-- ARGV[1]: service; ARGV[2]: how long an announcement counts, in ms; ARGV[3]: the replica's announcement, or '' to read only
+-- Returns the announcement of each replica.
 local key = '{{SERVED}}' .. ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,6 +1,7 @@
 -- Take one request from a user's allowance (generic cell rate algorithm: ITU-T I.371, annex A).
 -- interval: ms until one more is allowed; burst: how many at once
--- Returns whether it was allowed, how many are left, and how many ms to wait: until the next one, or until all are allowed again.
+-- Returns whether it was allowed, how many are left, and the ms until the next one (after a refusal) or until all are allowed
+-- again.
 
 local function take(name, user, interval, burst)
     local time = redis.call('TIME')

@@ -1,4 +1,4 @@
--- Let go of the uploads of messages that are being deleted: they are served no more, and media deletes their objects.
+-- Release the uploads of messages that are being deleted: they are no longer served, and media deletes their objects.
 -- $1 conversations, $2 seqs: one of each for each message
 UPDATE media.uploads u
 SET state = 'released', name = '', media = NULL

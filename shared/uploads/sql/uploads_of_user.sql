@@ -1,4 +1,4 @@
--- What a user has uploaded and not deleted, for export: the next ones in the order of their ids.
+-- A user's uploads that aren't deleted, for export: the next ones in the order of their ids.
 -- $1 user, $2 the last id that was exported, $3 how many at most
 SELECT id::text, conversation_id::text, state, name, mime_type, size, reserved_at
 FROM media.uploads

@@ -1,4 +1,4 @@
--- Take the content of deleted messages out of the events that still wait, or lie with the dead letters.
+-- Remove the content of deleted messages from waiting events and dead letters.
 -- $1 conversations, $2 seqs: one of each for each message
 UPDATE webhooks.events e
 SET data = (e.data - ARRAY['media', 'metadata', 'replyTo', 'tempId']) || '{"content": null}'::jsonb
