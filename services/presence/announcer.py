@@ -93,7 +93,7 @@ class Announcement:
 class Bulk(msgspec.Struct, array_like=True, frozen=True):
     """One of the `parts` of a connection's `status.bulk`: at most 500 friends whose keys lie on one partition.
 
-    `absent`: friends behind a block, whom the user sees as offline since the block.
+    `absent`: friends with a block, whom the user sees as offline since the block.
     """
 
     gateway_id: str

@@ -3,7 +3,7 @@
 --
 -- One row for each given row, in the given order: its verdict (deleted, repeated, stale, or an error code), when the message was
 -- deleted, its id and time, the other participant, that participant's unread count and whether this message was in it, the
--- conversation's version, and whether a block stands.
+-- conversation's version, and whether a block is in force.
 --
 -- The row stays, without its content, because `seq` has no gaps. Its hash stays too, so that a late retry of the send is
 -- recognised. Stale rows as in edit.sql.

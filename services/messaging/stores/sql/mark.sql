@@ -4,7 +4,7 @@
 --
 -- One row for each given row, in the given order: its verdict (marked, stale, conversation_not_found), where the marks stand,
 -- when the reading mark moved last, unread count and version, the other participant, which of its messages became
--- read or delivered, unless a block stands, and whether the conversation was marked as unread, which reading ends.
+-- read or delivered, unless a block is in force, and whether the conversation was marked as unread, which reading ends.
 --
 -- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted. That count misses what was committed
 -- or deleted while this statement waited for the lock: such a row is stale, is not applied, and is tried again.
