@@ -31,9 +31,11 @@ token: install ## print a development token: make token USER=alice
 test: install-tests ## run every test against real PostgreSQL, RabbitMQ and Redis (ARGS="-k name", TEST_PROCESSES=1)
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
-# Without what takes longer than all others together: the checkers of deploy/, Node.js, sqlfluff, and a process for each image.
-test-unit: install-tests ## run the unit tests of the Python code: no servers
-	$(BIN)/pytest -n $(TEST_PROCESSES) tests/unit $(addprefix --ignore=tests/unit/,deploy clients lint tools/test_supply_chain.py) $(ARGS)
+# Without what takes longer than all others together: the checkers of deploy/, Node.js, sqlfluff, a process for each image,
+# and ffmpeg and the workers that look into uploads.
+test-unit: install-tests ## run the unit tests of the Python code: no servers, no other programs
+	$(BIN)/pytest -n $(TEST_PROCESSES) tests/unit $(ARGS) $(addprefix --ignore=tests/unit/,deploy clients lint \
+		tools/test_supply_chain.py services/media/test_hostile_files.py services/media/test_recordings.py)
 
 check: install-tests ## format, lint, types, imports, generated documents, then every test: what CI runs
 	$(BIN)/ruff format --check .

@@ -11,7 +11,15 @@ from tools.stack.ports import HIGHEST, LOWEST
 
 SYSTEMS = ("tests/e2e/", "tests/clusters/", "tests/faults/", "tests/packages/")
 """Folders whose tests share a system: each goes to one process, and before all else, since none takes longer."""
-LONG_FIRST = (*SYSTEMS, "tests/integration/stack/", "tests/integration/", "tests/")
+LONG_FIRST = (
+    *SYSTEMS,
+    "tests/integration/stack/",
+    "tests/integration/",
+    "tests/unit/docs/",
+    "tests/unit/chat_client/",
+    "tests/unit/shared/",
+    "tests/",
+)
 """What takes long begins early: short modules then fill the gaps at the end."""
 
 

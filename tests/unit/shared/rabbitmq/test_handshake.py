@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from shared.rabbitmq import Link
 
-ATTEMPTS = 5
+ATTEMPTS = 3
 SECONDS = 30
 POLL_SECONDS = 0.05
 

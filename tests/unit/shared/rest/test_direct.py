@@ -12,7 +12,7 @@ from starlette.types import Scope
 from shared.auth import Principal, TokenError
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.rest import Bounds, Health, PageQuery, create_app
+from shared.rest import Bounds, Health, PageQuery, create_app, turns
 from shared.rest.direct import UUID, DirectRoute, add_direct
 from shared.rest.paging import MAX_PAGE_TOKEN_CHARACTERS
 from shared.rest.query_limit import MAX_QUERY_BYTES, MAX_QUERY_PARAMETERS
@@ -123,8 +123,9 @@ async def test_a_slow_body_is_cut_off_on_the_short_way(
     assert (await http.request("GET", PATH, content=parts())).status_code == 408
 
 
-async def test_turns_and_places_hold_on_the_short_way() -> None:
+async def test_turns_and_places_hold_on_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a token's turns: 429. Without a free place in time: 503."""
+    monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.5)
     app = create_app("things", Health({}), bounds=Bounds(user_rate=1, most_at_once=1, wait_seconds=0.05))
     app.state.authenticator = Authenticator()
     working = asyncio.Event()
