@@ -9,14 +9,15 @@ import gc
 import resource
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Coroutine
+from email.utils import formatdate
 from typing import Any, Final
 
 import structlog
 import uvicorn
 import uvloop
-
-from shared.ticks import next_tick
+from uvicorn.server import ServerState
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +62,32 @@ class Supervisor:
             self.failed.set()
 
 
-DATE_SECONDS: Final = 1.0
-"""How often the `Date` header is updated (RFC 9110, section 5.6.7)."""
+class DatedState(ServerState):
+    """What uvicorn's connections share, with a `Date` header (RFC 9110, section 6.6.1) that is made when a response needs it.
+
+    uvicorn renews the header every second, whether anybody asks for it or not. `clock`: Unix seconds.
+    """
+
+    def __init__(self, config: uvicorn.Config, clock: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._clock = clock
+        self._second = -1
+        self._headers: list[tuple[bytes, bytes]] = []
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers of every response."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            date = [(b"date", formatdate(second, usegmt=True).encode())] if self._config.date_header else []
+            self._headers = [*date, *self._config.encoded_headers]
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, _headers: list[tuple[bytes, bytes]]) -> None:
+        """Keep none: uvicorn sets those that it makes itself."""
 
 
 class Server(uvicorn.Server):
@@ -73,6 +98,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = DatedState(config)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -81,16 +107,8 @@ class Server(uvicorn.Server):
         self._stopping.set()
 
     async def main_loop(self) -> None:
-        """Renew the `Date` header until `stop`."""
-        async with asyncio.TaskGroup() as tasks:
-            renewing = tasks.create_task(self._renew_date())
-            await self._stopping.wait()
-            renewing.cancel()
-
-    async def _renew_date(self) -> None:
-        while True:
-            await self.on_tick(0)
-            await next_tick(DATE_SECONDS)
+        """Wait until `stop`."""
+        await self._stopping.wait()
 
     def install_signal_handlers(self) -> None:
         """Leave signals to `serve_until`."""

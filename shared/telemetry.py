@@ -23,7 +23,7 @@ VERSION: Final = "0.1.0"
 
 LOOP_LAG = Histogram(
     "chat_event_loop_lag_seconds",
-    "How late the event loop runs a timer, sampled every second.",
+    "How late the event loop runs a timer, sampled every second, or every five at rest.",
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 WORK_HELD = Gauge("chat_work_held", "Pieces of work that are held because a backend is away.", ["work"])
@@ -90,9 +90,21 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
     BUILD_INFO.labels(service, settings.instance, VERSION).set(1)
 
 
-async def watch_loop_lag(period_seconds: float = 1.0) -> None:
-    """Measure how late the event loop is. Never returns."""
+BUSY_SECONDS: Final = 1.0
+"""Between two samples of the event loop's lag."""
+REST_SECONDS: Final = 5.0
+"""The same while the process does next to nothing."""
+REST_SHARE: Final = 0.02
+"""Of one core: a process that takes less is at rest."""
+
+
+async def watch_loop_lag() -> None:
+    """Observe how late the event loop is. Never returns."""
+    period = BUSY_SECONDS
     while True:
-        due = await next_tick(period_seconds)
-        # libuv's time is the time at which the loop woke up; what has run since then counts as lag too.
+        began, spent = time.monotonic(), time.process_time()
+        due = await next_tick(period)
+        share = (time.process_time() - spent) / max(time.monotonic() - began, 0.001)
+        period = REST_SECONDS if share < REST_SHARE else BUSY_SECONDS
+        # libuv's time is that at which it woke up: what ran since is lag, too.
         LOOP_LAG.observe(max(0.0, time.monotonic() - due))

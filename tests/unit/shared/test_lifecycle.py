@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
+import uvicorn
 
 from shared import lifecycle
-from shared.lifecycle import Supervisor
+from shared.lifecycle import DatedState, Supervisor
 
 
 @pytest.fixture
@@ -55,3 +56,14 @@ async def test_a_stop_ends_a_task_that_was_started_meanwhile(supervisor: Supervi
     async with asyncio.timeout(1):
         await supervisor.stop()
     assert not supervisor.failed.is_set()
+
+
+def test_the_date_is_that_of_the_response_and_not_of_the_last_beat() -> None:
+    now = 0.0
+    state = DatedState(uvicorn.Config("", headers=[("X-Served-By", "me")]), lambda: now)
+    state._config.encoded_headers = [(b"x-served-by", b"me")]
+    assert state.default_headers == [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT"), (b"x-served-by", b"me")]
+    now = 0.9
+    assert state.default_headers[0] == (b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")
+    now = 61.0
+    assert state.default_headers[0] == (b"date", b"Thu, 01 Jan 1970 00:01:01 GMT")
