@@ -28,7 +28,9 @@ log = structlog.get_logger(__name__)
 LOCK: Final = 7_231_964_402_119
 """Key of the advisory lock under which revocations are stored one at a time."""
 LOOK_SECONDS: Final = 2.0
-"""How often a replica reads new revocations from PostgreSQL, in case Redis has lost one."""
+"""How often a replica that is asked about tokens reads new revocations from PostgreSQL, in case Redis has lost one."""
+IDLE_READS: Final = 5
+"""After this many reads in a row without a question, a replica stops reading until somebody asks."""
 ANSWER_SECONDS: Final = 2.0
 AWAY_SECONDS: Final = 2.0
 """How long PostgreSQL isn't asked again after it didn't answer."""
@@ -58,20 +60,32 @@ class Revocations:
         self._partitions = partitions
         self._version: int | None = None
         self._all_revoked: frozenset[str] | None = None
-        """The revoked users at the last read; None when there are too many, or before the first read."""
+        """The revoked users at the last read; None when there are too many, before the first read, or while idle."""
+        self._wanted = asyncio.Event()
+        """Set when somebody asks."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._asked: dict[str, asyncio.Future[float | None]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._away_until = 0.0
 
     async def run(self) -> None:
-        """Read new revocations at regular intervals. Never returns."""
+        """Read new revocations at regular intervals while somebody asks about tokens. Never returns.
+
+        An idle replica knows nothing, so PostgreSQL answers the first questions after that.
+        """
+        unasked = 0
         while True:
             try:
                 await self._look()
             except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
                 log.info("revocations.not_seen", error=repr(error))
+            self._wanted.clear()
             await next_tick(LOOK_SECONDS)
+            unasked = 0 if self._wanted.is_set() else unasked + 1
+            if unasked == IDLE_READS:
+                unasked = 0
+                self._version = self._all_revoked = None
+                await self._wanted.wait()
 
     async def _look(self) -> None:
         row = await self._pool.fetchrow(_NEWEST, FEW, timeout=ANSWER_SECONDS)
@@ -119,6 +133,7 @@ class Revocations:
             refuse_until(principal, since)
 
     async def _since(self, user_id: str, *, alone: bool) -> float | None:
+        self._wanted.set()
         known = self._known.get(user_id)
         if known is not None and known.version == self._version:
             return known.since

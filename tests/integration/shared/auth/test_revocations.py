@@ -92,6 +92,30 @@ async def test_a_replica_that_has_answered_from_memory_hears_of_a_revocation_tha
         looking.cancel()
 
 
+async def test_a_replica_at_rest_looks_no_more_and_trusts_nothing_that_it_knew(
+    pool: postgres.Pool, partitions: Partitions, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocations, "LOOK_SECONDS", 0.02)
+    replica = Revocations(pool, partitions)
+    old = issued(user, time.time() - 60)
+    looking = asyncio.create_task(replica.run())
+    try:
+        async with asyncio.timeout(SECONDS):
+            while replica._version is None:
+                assert await accepted(replica, old)
+                await asyncio.sleep(0.01)
+            while not (replica._version is None and replica._all_revoked is None):  # noqa: ASYNC110 - a look at the state
+                await asyncio.sleep(0.01)
+            await Revocations(pool, partitions).revoke(user, None)
+            await partitions.of(user).client.flushall()
+            assert not await accepted(replica, old)
+            while replica._version is None:
+                await replica.check(issued(str(uuid.uuid4()), time.time()))
+                await asyncio.sleep(0.01)
+    finally:
+        looking.cancel()
+
+
 @pytest.mark.parametrize("few", [0, 1_000], ids=["many revoked", "few revoked"])
 async def test_what_is_known_costs_no_statement(
     pool: postgres.Pool, partitions: Partitions, user: str, monkeypatch: pytest.MonkeyPatch, few: int
