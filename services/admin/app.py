@@ -39,7 +39,7 @@ class Admin:
         self._settings = settings
         self._pool = pool
         self._partitions = partitions
-        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
         self._stopping = False
         self._clock = StoreClock(partitions)
         self._tokens = ServiceTokens(settings, self._clock)

@@ -68,7 +68,7 @@ class Process:
         self.clock = StoreClock(self.partitions)
         self.verifier = TokenVerifier(settings, self.clock.now)
         self.revocations = Revocations(pool, self.partitions)
-        self.database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self.database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
         self.user_registration = UserRegistration(Directory(pool))
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)

@@ -96,7 +96,7 @@ class Messaging:
         self._rest_pool = rest_pool
         self._partitions = partitions
         self._stopping = False
-        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
         self._revocations = Revocations(pool, partitions)
         self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
@@ -172,7 +172,8 @@ class Messaging:
             directory,
             RateLimit.of_service(settings, self._partitions, "messaging"),
         )
-        add_paths(app, settings, self._rest_pool, self._partitions, self._fanout, self._outgoing)
+        users = add_paths(app, settings, self._rest_pool, self._partitions, self._fanout, self._outgoing)
+        users.on_change = self._profiles.tell
         return http_server(app, self._settings)
 
     async def drain(self) -> None:

@@ -73,7 +73,7 @@ class Presence:
         self._settings = settings
         self._pool = pool
         self._partitions = partitions
-        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
         self._revocations = Revocations(pool, partitions)
         self._stopping = False
         timing = timing_of(settings)

@@ -28,7 +28,7 @@ class Webhooks:
     def __init__(self, settings: WebhooksSettings, pool: postgres.Pool) -> None:
         self._settings = settings
         self._pool = pool
-        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance)
+        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
         self._stopping = False
         queues = (WEBHOOK_EVENTS_DEAD, WEBHOOK_EVENTS)
         self._publisher = Publisher(settings.amqp_url, settings.instance, queues)

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from shared.postgres.address import parse
 from shared.postgres.errors import TRANSIENT_ERRORS
+from shared.postgres.pool import Pool
 from shared.postgres.session import Connection, connect
 
 log = structlog.get_logger(__name__)
@@ -41,11 +42,15 @@ class Condition:
 
 
 class DatabaseWatch:
-    """Checks the database when it first answers, and then every 30 s."""
+    """Checks the database when it first answers, and then every 30 s.
 
-    def __init__(self, url: SecretStr, application_name: str) -> None:
+    Each look opens a session of its own; with a `pool`, later ones use that, where a session costs nothing.
+    """
+
+    def __init__(self, url: SecretStr, application_name: str, pool: "Pool | None" = None) -> None:
         self._address = parse(url.get_secret_value())
         self._application_name = application_name
+        self._pool = pool
         self._pooler_checked = False
         self.condition = Condition()
 
@@ -68,17 +73,13 @@ class DatabaseWatch:
             if await forgets_statements(self._open):
                 return Condition(fault=POOLER)
             self._pooler_checked = True
+        elif self._pool is not None:
+            return await _condition(self._pool)
         connection = await self._open()
         try:
-            fault, note = _schema(await _revision(connection), code_revision())
-            commit = await connection.fetchval("SELECT current_setting('synchronous_commit')", timeout=POOLER_SECONDS)
+            return await _condition(connection)
         finally:
             await _close(connection)
-        notes = [
-            note,
-            None if commit != "off" else "synchronous_commit is off: what is acknowledged may be lost in a crash",
-        ]
-        return Condition(fault, "; ".join(each for each in notes if each) or None)
 
     async def check(self) -> None:
         """Raise RuntimeError, with a reason, when this service must not use the database."""
@@ -98,6 +99,16 @@ class DatabaseWatch:
         return await connect(self._address, application_name=f"{self._application_name}-watch")
 
 
+async def _condition(session: "Connection | Pool") -> Condition:
+    fault, note = _schema(await _revision(session), code_revision())
+    commit = await session.fetchval("SELECT current_setting('synchronous_commit')", timeout=POOLER_SECONDS)
+    notes = [
+        note,
+        None if commit != "off" else "synchronous_commit is off: what is acknowledged may be lost in a crash",
+    ]
+    return Condition(fault, "; ".join(each for each in notes if each) or None)
+
+
 def _schema(found: str | None, known: str | None) -> tuple[str | None, str | None]:
     """Return (fault, note). Older code works with a newer schema, so replicas can be upgraded one by one."""
     if known is None or found == known:
@@ -109,7 +120,7 @@ def _schema(found: str | None, known: str | None) -> tuple[str | None, str | Non
     return f"the schema is of revision {found}, this replica needs {known}: {MIGRATE}", None
 
 
-async def _revision(connection: Connection) -> str | None:
+async def _revision(connection: "Connection | Pool") -> str | None:
     try:
         found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=POOLER_SECONDS)
     except asyncpg.UndefinedTableError:

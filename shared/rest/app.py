@@ -12,7 +12,7 @@ from shared.rest import request_id
 from shared.rest.body_limit import BodyLimit
 from shared.rest.concurrency import ConcurrencyLimit
 from shared.rest.errors import BugCatcher, ErrorBody, add_error_handlers
-from shared.rest.health import Health, add_health
+from shared.rest.health import Health, ReadyProbe, add_health
 from shared.rest.origins import OriginGate
 from shared.rest.query_limit import QueryLimit
 from shared.rest.rate_limit import HEADERS, RateLimitHeaders
@@ -88,8 +88,9 @@ def create_app(
     )
     if allowed_origins:
         app.add_middleware(OriginGate, allowed_origins=allowed_origins, verdict_paths=verdict_paths)
-    # The outermost middleware, so that every refused request has an id too.
+    # Outside of everything that clients see, so that every request that is refused there has an id too.
     app.add_middleware(request_id.RequestIds)
+    app.add_middleware(ReadyProbe, health=health)
     add_error_handlers(app)
     add_health(app, health)
     return app

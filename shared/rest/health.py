@@ -12,8 +12,10 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import telemetry
+from shared.protocol.codec import json_encoder
 
 CHECK_SECONDS: Final = 2
 ASK_SECONDS: Final = 5.0
@@ -22,6 +24,8 @@ STARTUP_SECONDS: Final = 15
 """How long a new replica waits for each backend to answer once, because the other replicas are connected already."""
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """The three paths, for middleware that concerns only the paths of clients."""
+PLAIN_PROBE: Final = ("/readyz", "GET", b"")
+"""Path, method and query of a balancer's question."""
 OK: Final = "ok"
 
 HealthCheck = Callable[[], Awaitable[None]]
@@ -64,7 +68,8 @@ class Health:
 
         It waits for the backends' checks only when `verbose` shows them.
         """
-        results = dict(zip(self._replica, await asyncio.gather(*map(_verdict, self._replica.values())), strict=True))
+        # One after the other: these checks look at the process itself, and a task for each would cost more than all of them.
+        results = {name: await _verdict(check) for name, check in self._replica.items()}
         looking = None
         if verbose or self._starting() or time.monotonic() >= self._ask_again_at:
             looking = self._look()
@@ -96,6 +101,25 @@ class Health:
             if result == OK:
                 self._missing.discard(name)
         return results
+
+
+class ReadyProbe:
+    """Answers a plain `GET /readyz` before anything else of an app: balancers ask every second or two, of every replica."""
+
+    def __init__(self, app: ASGIApp, health: Health) -> None:
+        self._app = app
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+        if scope["type"] != "http" or (scope["path"], scope["method"], scope["query_string"]) != PLAIN_PROBE:
+            await self._app(scope, receive, send)
+            return
+        ready, report = await self._health.report(verbose=False)
+        body = json_encoder.encode(report)
+        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200 if ready else 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def add_health(app: FastAPI, health: Health) -> None:

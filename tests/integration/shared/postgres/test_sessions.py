@@ -128,6 +128,21 @@ async def test_a_schema_of_another_revision_is_named(
     assert (fault is None, note is None) == (condition.fault is None, condition.note is None)
 
 
+async def test_later_looks_open_no_session_and_see_what_has_changed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pool_of(database_url) as pool:
+        watch = DatabaseWatch(SecretStr(database_url), "test", pool)
+        assert (await watch.look()).note is None
+        monkeypatch.setattr(watch, "_open", None)
+        await execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+        try:
+            assert "newer than" in ((await watch.look()).note or "")
+        finally:
+            await execute(database_url, f"UPDATE alembic_version SET version_num = '{code_revision()}'")
+        assert (await watch.look()).note is None
+
+
 async def test_commits_that_may_be_lost_are_named(database_url: str) -> None:
     url = with_hosts(database_url, "{}", "options=-c%20synchronous_commit%3Doff")
     condition = await DatabaseWatch(SecretStr(url), "test").look()

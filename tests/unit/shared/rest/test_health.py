@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 
 from shared import telemetry
-from shared.rest import Health, demand, health
+from shared.rest import Health, create_app, demand, health
 
 
 async def well() -> None:
@@ -79,3 +80,18 @@ async def test_a_new_replica_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPa
     async with asyncio.timeout(20):
         while not (await told.report(verbose=False))[0]:  # noqa: ASYNC110 - time has to pass
             await asyncio.sleep(0.01)
+
+
+async def test_a_balancers_question_is_answered_before_the_app() -> None:
+    holds = True
+    app = create_app("test", Health({}, {"draining": demand(lambda: holds, "draining")}))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://x") as client:
+        short, long = await client.get("/readyz"), await client.get("/readyz?verbose")
+        assert (short.status_code, short.json()) == (200, {"status": "ready", "checks": {"draining": "ok"}})
+        assert long.json() == {**short.json(), "backends": {}, "notes": []}
+        assert ("x-request-id" in short.headers, "x-request-id" in long.headers) == (False, True)
+        holds = False
+        short, long = await client.get("/readyz"), await client.get("/readyz?verbose")
+        assert short.status_code == long.status_code == 503
+        assert short.json()["checks"] == long.json()["checks"] == {"draining": "failed: draining"}
+        assert (await client.post("/readyz")).status_code == 405
