@@ -20,8 +20,6 @@ log = structlog.get_logger(__name__)
 
 ERASE: Final = "erase"
 """The kind of these jobs."""
-LOOK_SECONDS: Final = 1.0
-"""How often a replica without a job checks for one."""
 PAUSE_SECONDS: Final = 0.5
 """Pause before a repeated request when the owner still waits, for instance for connections that are closing."""
 _OWNERS: Final[tuple[Queue, ...]] = (NOTIFIER_REQUESTS, MESSAGING_REQUESTS, PRESENCE_REQUESTS)
@@ -45,13 +43,14 @@ class Eraser:
             try:
                 job = await self._jobs.claim()
                 if job is not None:
+                    self._jobs.polling.found()
                     await self._work(job)
                     continue
             except Exception as error:
                 if not is_transient(error) and not isinstance(error, ProtocolError):
                     raise
                 log.warning("job.held", error=repr(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._jobs.polling.pause()
 
     async def _work(self, job: Job) -> None:
         """Carry a job out, from its current step."""

@@ -5,10 +5,14 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
+from shared.polling import Polling
 from shared.postgres import Pool
 
 OWNED_SECONDS: Final = 20.0
 """The job of a killed replica is free for others after this time."""
+SOONEST_SECONDS: Final = 1.0
+LATEST_SECONDS: Final = 5.0
+"""Pauses between checks for jobs that other replicas have added or lost. A replica claims its own new jobs at once."""
 _COLUMNS: Final = "id::text, user_id::text, kind, step, page, created_at, finished_at"
 _ADD: Final = f"""
     INSERT INTO admin.jobs (id, user_id, kind) VALUES ($1::uuid, $2::uuid, $3) RETURNING {_COLUMNS}
@@ -50,11 +54,12 @@ class Job:
 
 
 class Jobs:
-    """The table of jobs. Every method raises what asyncpg raises."""
+    """The table of jobs. Every method raises what asyncpg raises. `polling`: when to claim again."""
 
     def __init__(self, pool: Pool, owner: str) -> None:
         self._pool = pool
         self._owner = owner
+        self.polling = Polling(SOONEST_SECONDS, LATEST_SECONDS)
 
     async def add(self, user_id: str, kind: str) -> Job:
         """Add a job of this kind about the user, or return the open one."""
@@ -63,6 +68,7 @@ class Jobs:
             row = await connection.fetchrow(_OPEN, user_id, kind)
             row = row or await connection.fetchrow(_ADD, str(uuid4()), user_id, kind)
         assert row is not None
+        self.polling.tell()
         return Job(*row)
 
     async def newest(self, user_id: str, kind: str) -> Job | None:

@@ -1,7 +1,5 @@
 """Passes changed profiles on to presence, which tells friends and partners. Several services change profiles: see decision 22."""
 
-import asyncio
-import random
 from typing import Final
 
 import structlog
@@ -9,12 +7,15 @@ import structlog
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.stores.people import People
 from shared.directory import Directory
+from shared.polling import Polling
 from shared.protocol.relay import ProfileChanged
 from shared.retry import is_transient
 
 log = structlog.get_logger(__name__)
 
-PERIOD_SECONDS: Final = 1.0
+SOONEST_SECONDS: Final = 1.0
+LATEST_SECONDS: Final = 3.0
+"""Between two looks for what other services have changed: claims of tokens, and users whom the platform changed."""
 CHANGES_AT_ONCE: Final = 50
 PARTNERS: Final = 200
 """How many partners of the most recently active conversations are told."""
@@ -27,14 +28,21 @@ class ProfileChanges:
         self._directory = directory
         self._people = people
         self._outgoing = outgoing
+        self._polling = Polling(SOONEST_SECONDS, LATEST_SECONDS)
+
+    def tell(self) -> None:
+        """This replica has changed a profile."""
+        self._polling.tell()
 
     async def run(self) -> None:
         """Look for changes from time to time. Never returns."""
         while True:
-            await asyncio.sleep(random.uniform(0.5, 1.0) * PERIOD_SECONDS)  # noqa: S311
+            await self._polling.pause()
             try:
-                while await self.once() == CHANGES_AT_ONCE:
-                    pass
+                while found := await self.once():
+                    self._polling.found()
+                    if found < CHANGES_AT_ONCE:
+                        break
             except Exception as error:
                 if not is_transient(error):
                     raise

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 USERS_PER_SWEEP: Final = 500
 LONGEST_SECONDS: Final = 2.0
 """Longest pause, so that a server that has lost the leases is noticed soon."""
+NOBODY_SECONDS: Final = 5.0
+"""Longest pause while there are no leases to lose."""
 
 
 class Sweep:
@@ -61,7 +63,8 @@ class Sweep:
 
     def _pause(self) -> float:
         """Return the pause until something is due, but no longer than the time after which a new lease could be due."""
-        shortest, longest = self._period, min(self._leases.soonest_seconds, LONGEST_SECONDS)
+        most = NOBODY_SECONDS if self._next_at is None else LONGEST_SECONDS
+        shortest, longest = self._period, min(self._leases.soonest_seconds, most)
         wanted = longest if self._next_at is None else (self._next_at - self._leases.clock()) / 1000
         return max(shortest, min(wanted, longest)) * random.uniform(0.5, 1.0)  # noqa: S311
 

@@ -39,8 +39,11 @@ MINUTE_SECONDS: Final = 60
 
 def add_paths(
     app: FastAPI, settings: Settings, pool: Pool, partitions: Partitions, fanout: Fanout, outgoing: OutgoingEvents
-) -> None:
-    """Add all paths to `app`. `fanout` tells the user's devices of changes, `outgoing` the notifier."""
+) -> UserEndpoints:
+    """Add all paths to `app`. `fanout` tells the user's devices of changes, `outgoing` the notifier.
+
+    Returns the paths of users.
+    """
     counts = UnreadCounts(pool, partitions)
     views = ConversationViews(pool, settings.signer())
     reads = Reads(ConversationList(pool), views, History(pool, settings.signer()))
@@ -54,11 +57,13 @@ def add_paths(
     if settings.new_conversations_per_hour:
         hourly = settings.new_conversations_per_hour
         conversations.creations = RateLimit(partitions, "conversations", HOUR_SECONDS / hourly, hourly)
-    endpoints = Endpoints(conversations, reads, _users(settings, pool, partitions), counts)
+    users = _users(settings, pool, partitions)
+    endpoints = Endpoints(conversations, reads, users, counts)
     add_direct(app, *endpoints.direct())
     app.include_router(endpoints.router())
     app.include_router(_reports(settings, pool).router())
     app.router.routes.extend(document_routes())
+    return users
 
 
 def _users(settings: Settings, pool: Pool, partitions: Partitions) -> UserEndpoints:

@@ -1,5 +1,6 @@
 """REST: the user's own profile, other users, and blocks."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ class UserEndpoints:
     """The paths of users.
 
     `searches`: how often a user may search; `by_prefix`: whether users are found by the start of a name.
+    `on_change` is called after a user has changed the own profile.
     """
 
     def __init__(self, directory: Directory, people: People, blocks: Blocks) -> None:
@@ -31,6 +33,7 @@ class UserEndpoints:
         self._blocks = blocks
         self.searches: RateLimit | None = None
         self.by_prefix = True
+        self.on_change: Callable[[], None] | None = None
 
     def add_to(self, router: APIRouter) -> None:
         """Add the paths, in the order of the protocol."""
@@ -71,6 +74,8 @@ class UserEndpoints:
             avatar=body.avatar,
             clear_avatar="avatar" in body.model_fields_set and body.avatar is None,
         )
+        if self.on_change is not None:
+            self.on_change()
         return Participant.of(profile)
 
     async def blocked(self, user: CurrentUser, query: PageParameters) -> Page[BlockBody]:

@@ -1,9 +1,11 @@
 """Changed profiles reach presence, with the partners who are to be told."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from services.messaging import profile_changes
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.profile_changes import ProfileChanges
 from services.messaging.stores.people import People
@@ -43,3 +45,21 @@ async def test_a_change_is_passed_on_once_with_partners(
     assert await changes.once() == 1
     assert await changes.once() == 0
     assert recorded.profiles == [ProfileChanged(talk.one.id, talk.one.username, "Somebody Else", None, [talk.other.id])]
+
+
+async def test_what_this_replica_changes_is_passed_on_at_once(
+    talk: Talk, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profile_changes, "SOONEST_SECONDS", 3600)
+    monkeypatch.setattr(profile_changes, "LATEST_SECONDS", 3600)
+    directory, recorded = Directory(pool), Recorded()
+    changes = ProfileChanges(directory, People(pool, directory), recorded)
+    running = asyncio.create_task(changes.run())
+    try:
+        await directory.update(talk.one.id, display_name="At Once")
+        changes.tell()
+        async with asyncio.timeout(30):
+            while "At Once" not in [profile.display_name for profile in recorded.profiles]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
