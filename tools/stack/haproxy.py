@@ -11,12 +11,15 @@ from tools.stack import probes
 from tools.stack.errors import NotReady
 from tools.stack.home import ROOT, Home
 from tools.stack.ladder import program
+from tools.stack.plan import REPLICAS
 from tools.stack.ports import PortBook
 from tools.stack.program import Layer, Probe, Program
 
 POLICY = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 SLOTS = 4
 """Servers of each service that are configured before they exist: up to so many replicas come and go without a restart."""
+SELDOM = "3s"
+"""How often HAProxy looks for servers beyond the usual number, which mostly aren't there."""
 SECTIONS = {"gateway": "websocket", "media": "bulk"}
 """Service → its `defaults` section in the policy; `http` for the others."""
 DEVSERVER = "devserver"
@@ -45,7 +48,8 @@ class Balancer:
             lines = [f"backend {service} from {SECTIONS.get(service, 'http')}"]
             for number in range(1, max(SLOTS, count) + 1):
                 name = f"{service}-{number}"
-                lines.append(f"    server {name} 127.0.0.1:{self.ports.port(name)}")
+                seldom = f" downinter {SELDOM}" if number > REPLICAS[service][1] else ""
+                lines.append(f"    server {name} 127.0.0.1:{self.ports.port(name)}{seldom}")
             sections.append("\n".join(lines))
         only = f"backend {DEVSERVER} from http\n    server {DEVSERVER} 127.0.0.1:{self.ports.port(DEVSERVER)}\n"
         return "\n\n".join([*sections, only])
