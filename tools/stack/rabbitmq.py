@@ -21,6 +21,8 @@ disk_free_limit.absolute = 200MB
 SELDOM = (
     *("-rabbit", "quorum_tick_interval", "30000"),
     *("-rabbit", "collect_statistics_interval", "30000"),
+    # Signs of life for other nodes, ten a second, and looks for theirs.
+    *("-aten", "heartbeat_interval", "30000"),
     *("-aten", "poll_interval", "30000"),
 )
 """How often a broker that is alone counts what is in its queues, for statistics that nobody reads, and looks for other nodes."""
