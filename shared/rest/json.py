@@ -1,6 +1,6 @@
 """Responses with structs of the protocol, which msgspec encodes. They need no second model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from fastapi import Response
@@ -13,10 +13,9 @@ def json_response(value: msgspec.Struct, status: int = 200) -> Response:
     return Response(json_encoder.encode(value), status, media_type="application/json")
 
 
-def page_of(parts: Sequence[bytes], next_page: str | None) -> bytes:
-    """Return a page of a list as JSON, from JSON lists that follow one another."""
-    items = b",".join(part[1:-1] for part in parts)
-    return b'{"items":[%b],"nextPage":%b}' % (items, json_encoder.encode(next_page))
+def page_of(items: Iterable[bytes], next_page: str | None) -> bytes:
+    """Return a part of a list as JSON, given the JSON of its items."""
+    return b'{"items":[%b],"nextPage":%b}' % (b",".join(items), json_encoder.encode(next_page))
 
 
 def page_response(items: Sequence[msgspec.Struct], next_page: str | None) -> Response:

@@ -45,7 +45,7 @@ class Reads:
         while True:
             body, following = await self._part(user.user_id, filters, limit, page)
             if limit == 1 or len(body) <= limits.MAX_PAGE_BYTES:
-                return page_of([body], encode(following))
+                return page_of([body[1:-1]], encode(following))
             limit = max(1, limit // 4)
 
     async def _part(self, user_id: str, filters: Filters, limit: int, page: ListPage) -> tuple[bytes, ListPage | None]:

@@ -40,10 +40,7 @@ class Head(msgspec.Struct, array_like=True):
 
 
 class Part(NamedTuple):
-    """The messages of a page, or the first of them, and the page's position in the conversation.
-
-    `seqs`: all seqs of the page. Messages up to `cleared_seq` are hidden.
-    """
+    """The messages of a page, their `seqs`, and where it lies in the conversation. Messages up to `cleared_seq` are hidden."""
 
     messages: list[Message]
     seqs: range
@@ -64,14 +61,12 @@ class History:
         self._connections = KeptConnections(pool, AT_ONCE)
         self._signer = signer
 
-    async def page(
-        self, user_id: str, conversation_id: str, way: Way, seq: int | None, limit: int, most: int
-    ) -> Part | None:
-        """Return at most `most` messages of a page of `limit` messages; None when there is no such conversation.
+    async def page(self, user_id: str, conversation_id: str, way: Way, seq: int | None, limit: int) -> Part | None:
+        """Return a page of `limit` messages; None when there is no such conversation.
 
         `way`: the page holds the messages after `seq`, before it (None: the newest ones), or around it.
         """
-        rows = await self._connections.fetch(HISTORY, user_id, conversation_id, way, seq, limit, most)
+        rows = await self._connections.fetch(HISTORY, user_id, conversation_id, way, seq, limit)
         if not rows:
             return None
         head = _head_decoder.decode(rows[0]["head"])

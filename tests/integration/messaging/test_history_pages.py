@@ -35,7 +35,7 @@ async def fill(replica: Replica, talk: Talk, count: int, first: int = 0) -> None
 
 
 async def page(pool: Pool, talk: Talk, way: Way, seq: int | None, limit: int) -> Part:
-    found = await History(pool).page(talk.one.id, talk.id, way, seq, limit, limit)
+    found = await History(pool).page(talk.one.id, talk.id, way, seq, limit)
     assert found is not None
     assert [message.seq for message in found.messages] == list(found.seqs)
     return found
@@ -93,7 +93,7 @@ async def test_a_page_shows_each_message_as_it_is_shown_alone(pool: Pool, replic
         alone = await replica.messages.at([(viewer.id, filled.id, seq) for seq in range(CLEARED + 1, LAST + 1)])
         for limit in (1, 3, LAST):
             for first in range(CLEARED, LAST):
-                found = await History(pool).page(viewer.id, filled.id, "after", first, limit, limit)
+                found = await History(pool).page(viewer.id, filled.id, "after", first, limit)
                 assert found is not None
                 assert found.messages == alone[first - CLEARED : first - CLEARED + limit]
     assert sum(message.is_read for message in alone) > 3
@@ -126,6 +126,71 @@ async def test_a_page_of_large_messages_has_fewer_of_them(pool: Pool, replica: R
     assert seen == list(range(1, count + 1))
 
 
+async def fill_large(replica: Replica, talk: Talk, count: int, content: str) -> None:
+    for start in range(0, count, 20):
+        numbers = range(start, min(start + 20, count))
+        await replica.messages.append(
+            [Draft(talk.send(talk.one, content, f"large {number}"), f"m{number}") for number in numbers]
+        )
+
+
+class Counting(History):
+    """Counts the messages that pages read."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.messages_read = 0
+
+    async def page(self, user_id: str, conversation_id: str, way: Way, seq: int | None, limit: int) -> Part | None:
+        """As ever."""
+        part = await super().page(user_id, conversation_id, way, seq, limit)
+        self.messages_read += 0 if part is None else len(part.messages)
+        return part
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        (HistoryQuery(afterSeq=70), range(71, 171)),
+        (HistoryQuery(beforeSeq=171), range(71, 171)),
+        (HistoryQuery(), range(121, 221)),
+        (HistoryQuery(aroundSeq=120), range(70, 170)),
+        (HistoryQuery(aroundSeq=3), range(1, 101)),
+        (HistoryQuery(aroundSeq=190), range(121, 221)),
+        (HistoryQuery(aroundSeq=200), range(121, 221)),
+    ],
+)
+async def test_a_full_page_is_read_in_parts(
+    pool: Pool, replica: Replica, talk: Talk, query: HistoryQuery, shown: range
+) -> None:
+    await fill_large(replica, talk, 220, "short")
+    history = Counting(pool)
+    body = await read_page(history, talk.one.id, talk.id, Position.of(query), limits.MAX_PAGE)
+    assert body is not None
+    assert [item["seq"] for item in json.loads(body)["items"]] == list(shown)
+    assert history.messages_read == limits.MAX_PAGE
+
+
+@pytest.mark.parametrize("query", [HistoryQuery(afterSeq=0), HistoryQuery(), HistoryQuery(aroundSeq=60)])
+async def test_no_message_of_a_page_is_read_twice(
+    pool: Pool, replica: Replica, talk: Talk, query: HistoryQuery
+) -> None:
+    """A page that is too large once more began anew with a quarter of its messages."""
+    count = 120
+    await fill_large(replica, talk, count, "\U0001f642" * limits.MAX_CONTENT_CHARACTERS)
+    history = Counting(pool)
+    body = await read_page(history, talk.one.id, talk.id, Position.of(query), limits.MAX_PAGE)
+    assert body is not None
+    seqs = [item["seq"] for item in json.loads(body)["items"]]
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    assert history.messages_read <= limits.MAX_PAGE
+    assert limits.MAX_PAGE_BYTES * 0.9 < len(body) < limits.MAX_PAGE_BYTES + 1_000
+    if query.aroundSeq is not None:
+        assert abs(seqs[0] + seqs[-1] - 2 * query.aroundSeq) <= 1
+    else:
+        assert seqs[0] == 1 if query.afterSeq == 0 else seqs[-1] == count
+
+
 async def test_only_participants_see_a_page(pool: Pool, replica: Replica, filled: Talk) -> None:
     stranger = (await replica.talk()).one
-    assert await History(pool).page(stranger.id, filled.id, "before", None, 5, 5) is None
+    assert await History(pool).page(stranger.id, filled.id, "before", None, 5) is None

@@ -1,6 +1,6 @@
 -- A page of a conversation's history as one of its participants sees it; no row when it is not the user's.
 -- $1 user, $2 conversation, $3 which way: 'after', 'before' or 'around' a seq, $4 the seq (null: the end), $5 messages in the
--- page, $6 most messages to return now
+-- page
 --
 -- One row for each message by ascending seq, or one without a message when the page is empty. The first row also has the `head`:
 -- JSON of [first seq and last seq of the page, cleared seq, last seq, participants with their profiles, marks]. For each
@@ -70,6 +70,6 @@ LEFT JOIN LATERAL (
     FROM messaging.messages
     WHERE conversation_id = p.id AND seq BETWEEN p.first AND p.last
     ORDER BY seq
-    LIMIT $6
+    LIMIT $5
 ) m ON true
 ORDER BY m.seq
