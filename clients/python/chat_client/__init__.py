@@ -1,4 +1,4 @@
-"""asyncio client for the `chat.v1` protocol: idempotent sends, honest recovery, typed events."""
+"""asyncio client for the `chat.v1` protocol: idempotent sends, recovery without gaps, typed events."""
 
 from chat_client.client import ChatClient
 from chat_client.errors import ChatError, ClientClosed, ConnectionLost, EventsLost, FrameTooBig, ServerError

@@ -1,4 +1,4 @@
-"""When to connect again: pure functions of what happened, which attempt it was, and chance."""
+"""When to reconnect: pure functions of what happened, the number of the attempt, and a random number."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ CAP_SECONDS: Final = 30.0
 DRAIN_SPREAD_SECONDS: Final = 5.0
 REFUSALS_BEFORE_STOP: Final = 3
 REFUSED_BEFORE_STOP_SECONDS: Final = 120.0
-"""A revocation or a rotated key may take so long to be known everywhere: a client that was connected goes on asking."""
+"""A client that was connected retries refused tokens for this time, because a rotated key may not be known everywhere yet."""
 
 Random = Callable[[], float]
 """Uniform in [0, 1)."""
 
 
 class CloseCode(IntEnum):
-    """Close codes with a meaning of their own (protocol, section 5)."""
+    """Close codes of the protocol."""
 
     GOING_AWAY = 1001
     POLICY_VIOLATION = 1008
@@ -31,7 +31,7 @@ class CloseCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do next: stop for good, or connect after `delay_seconds`, with a new token when `renew`."""
+    """What to do next: stop permanently, or connect after `delay_seconds`, with a new token when `renew` is true."""
 
     reason: str
     delay_seconds: float = 0.0
@@ -40,7 +40,7 @@ class Advice:
 
 
 def full_jitter(attempt: int, random: Random) -> float:
-    """Seconds, uniform between nothing and an exponential bound; attempt 0 is the first retry.
+    """Return seconds, uniform between 0 and an exponential bound. Attempt 0 is the first retry.
 
     It spreads a crowd of clients best (M. Brooker, «Exponential Backoff And Jitter», AWS Architecture Blog, 2015).
     """
@@ -48,7 +48,7 @@ def full_jitter(attempt: int, random: Random) -> float:
 
 
 def after_close(code: int, attempt: int, random: Random) -> Advice:
-    """After an open connection ended. `attempt` counts connections in a row that did not last."""
+    """Return the advice after an open connection ended. `attempt` counts short connections in a row."""
     if code == CloseCode.POLICY_VIOLATION:
         return Advice("protocol_violation", stop=True)
     if code == CloseCode.REPLACED:
@@ -69,9 +69,9 @@ def after_refusal(
     *,
     may_pass: bool = False,
 ) -> Advice:
-    """After a handshake that was answered with an HTTP `status`, or not at all (None).
+    """Return the advice after a handshake that was answered with an HTTP `status`, or not at all (None).
 
-    `refusals` counts answers of 401 in a row, this one included. `may_pass`: they don't end it yet.
+    `refusals` counts answers of 401 in a row, including this one. `may_pass`: they don't stop the client yet.
     """
     if status == 403:
         return Advice("forbidden", stop=True)
@@ -79,13 +79,13 @@ def after_refusal(
         if refusals >= REFUSALS_BEFORE_STOP and not may_pass:
             return Advice("unauthorized", stop=True)
         return Advice("unauthorized", 0.0 if refusals == 1 else full_jitter(attempt, random), renew=True)
-    # Retry-After is a minimum: without jitter on top, all who were refused together would come back together.
+    # Retry-After is a minimum: without added jitter, all clients that were refused together would return together.
     reason = "server_busy" if status == 503 else "unreachable"
     return Advice(reason, (retry_after or 0.0) + full_jitter(attempt, random))
 
 
 def parse_retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds of a `Retry-After` header (RFC 9110, section 10.2.3: seconds or a date); None when absent or wrong."""
+    """Return the seconds of a `Retry-After` header (RFC 9110, section 10.2.3: seconds or a date); None when absent or invalid."""
     if not header:
         return None
     if header.strip().isdigit():

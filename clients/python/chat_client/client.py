@@ -1,4 +1,4 @@
-"""The client: one user's connection to the chat, with everything that makes it reliable.
+"""The client: one user's connection to the chat, with reconnects, retries and recovery.
 
 In short:
 
@@ -45,7 +45,7 @@ class ChatClient(Commands):
     """One connection of one user. `url` is the service's origin, such as `https://chat.example`.
 
     `backlog`: how many events are kept for readers of `events()` and `wait_for`. `auto_delivered`: whether «delivered» is
-    reported for each message that was given out. `random`: chance for back-off.
+    reported for each message that the application got. `random`: the random numbers for back-off.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class ChatClient(Commands):
         await self.close()
 
     async def open(self) -> None:
-        """Connect, and return when the connection stands; keeps trying while that can help.
+        """Connect, and return when the connection is open. It retries while that can help.
 
-        Raises ClientClosed when the server refuses this user (401 with fresh tokens, 403), and what the token provider
-        raises. Wrap it in `asyncio.wait_for` to wait no longer than you like.
+        Raises ClientClosed when the server refuses this user (401 with new tokens, 403), and what the token provider raises. Use
+        `asyncio.wait_for` to limit the wait.
         """
         await self._tokens.get()
         self._start(self._run(), "chat-client")
@@ -98,7 +98,7 @@ class ChatClient(Commands):
             raise
 
     async def close(self) -> None:
-        """Close the connection with a handshake, and fail what still waits with ClientClosed."""
+        """Close the connection with a close handshake. Calls that still wait raise ClientClosed."""
         self._recovery.close()
         self._typing.close()
         for task in self._tasks:
@@ -109,19 +109,21 @@ class ChatClient(Commands):
 
     @property
     def is_connected(self) -> bool:
-        """True while the connection stands."""
+        """Return True while the connection is open."""
         return self._link.is_open
 
     def events(self) -> AsyncIterator[Event]:
-        """Every event since the client was opened, in order, messages without repeats or gaps; any number of readers.
+        """Yield every event since the client was opened, in order, messages without repeats or gaps.
 
-        Ends when the client is closed. Raises ClientClosed when the server ended it, EventsLost when this reader is
-        slower than the backlog allows.
+        There may be several readers.
+
+        It ends when the client is closed. Raises ClientClosed when the server ended it, EventsLost when this reader is slower
+        than the backlog allows.
         """
         return self._feed.follow()
 
     async def wait_for(self, event_type: str, predicate: Predicate | None = None, timeout: float | None = 10.0) -> Any:
-        """The first event of a type that fits, come already or yet to come; each is given out once.
+        """Return the first matching event of a type, among earlier and future events; each is returned once.
 
         Raises TimeoutError after `timeout` seconds, ClientClosed when none can come.
         """
@@ -137,16 +139,16 @@ class ChatClient(Commands):
         temp_id: str | None = None,
         **more: Unpack[MoreContent],
     ) -> Message:
-        """Send a message, and return it as stored; tried again until the server has it or refuses it for good.
+        """Send a message, and return it as stored. It is retried until the server has stored it, or refuses it permanently.
 
         Messages of one conversation are stored in the order of the calls. Raises ServerError (`blocked`,
-        `validation_error` …), FrameTooBig, ClientClosed. Cancelling stops the tries: the outcome is unknown then.
-        Raises ValueError for ids that the server couldn't name in its refusal, and for a message that shows nothing.
+        `validation_error` …), FrameTooBig, ClientClosed. Cancelling stops the retries; then the outcome is unknown. Raises
+        ValueError for invalid ids, and for a message without visible content.
         """
         if kind != "custom" and not more.get("media") and is_blank(content or ""):
             raise ValueError("content with a visible character, or media, is required")
         temp_id = uuid.uuid4().hex if temp_id is None else temp_id
-        # The server answers with ids in their canonical form.
+        # The server returns ids in their canonical form.
         conversation_id = str(uuid.UUID(conversation_id))
         if not 1 <= len(temp_id) <= MAX_TEMP_ID_CHARACTERS:
             raise ValueError(f"temp_id has 1 to {MAX_TEMP_ID_CHARACTERS} characters")
@@ -160,15 +162,21 @@ class ChatClient(Commands):
         return await self._outbox.send(conversation_id, temp_id, payload)
 
     def track(self, conversation_id: str, seq: int) -> None:
-        """The application has the conversation's messages up to `seq`, from history: what follows is checked for gaps."""
+        """Tell that the application has the conversation's messages up to `seq`, from history.
+
+        Later messages are checked for gaps.
+        """
         self._timeline.track(conversation_id, seq)
 
     def mark_delivered(self, conversation_id: str, seq: int) -> None:
-        """This device has everything up to `seq`. Sent soon, again after a reconnect."""
+        """Report that this device has everything up to `seq`. It is sent soon, and again after a reconnect."""
         self._receipts.add("message.delivered", conversation_id, seq)
 
     def mark_read(self, conversation_id: str, seq: int | None = None) -> None:
-        """The user has read everything up to `seq` (None: all). Sent soon, until `message.read_ack` comes."""
+        """Report that the user has read everything up to `seq` (None: all).
+
+        It is sent soon, and repeated until `message.read_ack` comes.
+        """
         self._receipts.add("message.read", conversation_id, seq)
 
     async def _run(self) -> None:
@@ -272,12 +280,12 @@ class ChatClient(Commands):
                 self.mark_delivered(message["conversationId"], message["seq"])
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run `work` beside the rest, until the client is closed."""
+        """Run `work` in the background until the client is closed."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
 def _on_wire(item: dict[str, Any]) -> dict[str, Any]:
-    """An attachment as it goes to the server: of an upload its id alone, for the server knows the rest."""
+    """Return an attachment for the server: only the id for an upload, because the server knows the rest."""
     return {"uploadId": item["uploadId"]} if item.get("uploadId") else item

@@ -1,4 +1,4 @@
-"""Events about conversations and profiles, and their payloads, as `chat.v1` has them."""
+"""Events of `chat.v1` about conversations and profiles, and their payloads."""
 
 from typing import Any, Literal
 
@@ -6,13 +6,13 @@ from typing_extensions import NotRequired, TypedDict
 
 
 class ConversationUpdatedPayload(TypedDict):
-    """The conversation as it now stands, as over REST."""
+    """The current conversation, in the same shape as in REST."""
 
     conversation: dict[str, Any]
 
 
 class ConversationUpdated(TypedDict):
-    """This user's own settings of a conversation changed, or it left the archive."""
+    """This user's own settings of a conversation changed, or a message unarchived it."""
 
     type: Literal["conversation.updated"]
     payload: ConversationUpdatedPayload
@@ -35,7 +35,7 @@ class ConversationCleared(TypedDict):
 
 
 class UserUpdatedPayload(TypedDict):
-    """A user's profile as it now stands."""
+    """A user's current profile."""
 
     userId: str
     username: str

@@ -1,28 +1,28 @@
-"""What can go wrong.
+"""The exceptions of this package.
 
 ChatError
-├── ServerError        the server refused a request, and said why
+├── ServerError        the server refused a request, with a reason
 ├── ConnectionLost     the connection broke before the answer came; the outcome is unknown
-├── ClientClosed       there is no connection and there will be none: closed here, or the server said not to come back
+├── ClientClosed       the client is closed: by the application, or by a server that refuses reconnects
 ├── EventsLost         a reader of `events()` fell too far behind
-└── FrameTooBig        the server takes no frame of this size
+└── FrameTooBig        the frame is larger than the server accepts
 """
 
 from typing import Any, Final
 
 CLOSED: Final = "closed"
-"""The reason of a ClientClosed that the application asked for."""
+"""The reason of a ClientClosed after the application called `close`."""
 
 
 class ChatError(Exception):
-    """Root of every error that this package raises by itself."""
+    """The root of all errors of this package."""
 
 
 class ServerError(ChatError):
     """An error object of the protocol, over WebSocket or REST.
 
-    `code` as in the protocol's table, `retryable`: sending the same again may succeed, after `retry_after` seconds when
-    that is set. `status` is the HTTP status, None over WebSocket. `ref` names the request that failed.
+    `code` is one of the protocol. `retryable`: the same request may succeed later, after `retry_after` seconds when that is set.
+    `status` is the HTTP status, None over WebSocket. `ref` names the request that failed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ConnectionLost(ChatError):
 
 
 class ClientClosed(ChatError):
-    """The client is closed, for good. `code` is the close code, or the HTTP status of a refused handshake, or None."""
+    """The client is closed permanently. `code` is the close code, or the HTTP status of a refused handshake, or None."""
 
     def __init__(self, reason: str, code: int | None = None) -> None:
         super().__init__(reason if code is None else f"{reason} ({code})")
@@ -58,20 +58,20 @@ class ClientClosed(ChatError):
 
     @property
     def by_application(self) -> bool:
-        """True when `close` was called, False when the server ended it."""
+        """Return True when the application called `close`, False when the server ended it."""
         return self.reason == CLOSED
 
 
 class EventsLost(ChatError):
-    """A reader of `events()` was slower than its bounded backlog allows, and has missed events."""
+    """A reader of `events()` was slower than the backlog allows, and has missed events."""
 
 
 class FrameTooBig(ChatError):
-    """The frame is larger than the server said that it takes (`maxMessageBytes`)."""
+    """The frame is larger than the server accepts (`maxMessageBytes`)."""
 
 
 def error_of(frame: dict[str, Any], *, status: int | None = None, retry_after: float | None = None) -> ServerError:
-    """The exception that stands for an error object. An object that isn't one counts as `internal_error`."""
+    """Return the exception for an error object. An invalid object counts as `internal_error`."""
     detail = frame.get("error")
     if not isinstance(detail, dict):
         detail = {}

@@ -1,6 +1,6 @@
-"""Events as the application gets them: the server's frames as they are, and two of the client's own.
+"""Events for the application: the server's frames unchanged, and two events of the client itself.
 
-The `type` tells an event's shape: after `if event["type"] == "message.new":` a type checker knows the payload.
+`type` determines an event's shape: after `if event["type"] == "message.new":` a type checker knows the payload.
 """
 
 from typing import Any, Literal
@@ -19,7 +19,7 @@ class UnreadCounts(TypedDict):
 
 
 class ConnectionSuccessPayload(TypedDict):
-    """`recovered`: True when every missed event follows, False when the client must read over REST, None without cursor."""
+    """`recovered`: True when every missed event follows, False when the client must read by REST, None without a cursor."""
 
     userId: str
     connectedAt: str
@@ -33,7 +33,7 @@ class ConnectionSuccessPayload(TypedDict):
 
 
 class ConnectionSuccess(TypedDict):
-    """The connection stands."""
+    """The connection is open."""
 
     type: Literal["connection.success"]
     payload: ConnectionSuccessPayload
@@ -48,7 +48,7 @@ class ConnectionLostPayload(TypedDict):
 
 
 class ConnectionLostEvent(TypedDict):
-    """Made by the client: the connection broke, and is made again after a while."""
+    """Made by the client: the connection broke, and the client will reconnect."""
 
     type: Literal["connection.lost"]
     payload: ConnectionLostPayload
@@ -63,7 +63,7 @@ class MessagesMissingPayload(TypedDict):
 
 
 class MessagesMissing(TypedDict):
-    """Made by the client: a gap could not be filled over REST; what comes after it is given nevertheless."""
+    """Made by the client: a gap could not be filled by REST. Later messages follow nevertheless."""
 
     type: Literal["messages.missing"]
     payload: MessagesMissingPayload
@@ -139,7 +139,7 @@ class MessageReadAckPayload(TypedDict):
 
 
 class MessageReadAck(TypedDict):
-    """This user has read, on any device."""
+    """This user has read messages, on any device."""
 
     type: Literal["message.read_ack"]
     payload: MessageReadAckPayload
@@ -171,7 +171,7 @@ class PresenceChanged(TypedDict):
 
 
 class TypingPayload(TypedDict):
-    """Who types where. `expiresInMs` stands on `typing.start`."""
+    """Who types where. Only `typing.start` has `expiresInMs`."""
 
     conversationId: str
     userId: str
@@ -179,7 +179,7 @@ class TypingPayload(TypedDict):
 
 
 class TypingChanged(TypedDict):
-    """The other participant types, or no longer."""
+    """The other participant began or ended to type."""
 
     type: Literal["typing.start", "typing.stop"]
     payload: TypingPayload
@@ -200,7 +200,7 @@ class Pong(TypedDict):
 
 
 class BlockAddedPayload(TypedDict):
-    """The first time counts."""
+    """The user is blocked since `blockedAt`, the time of the first block."""
 
     username: str
     blockedAt: str
@@ -214,7 +214,7 @@ class BlockAdded(TypedDict):
 
 
 class BlockRemovedPayload(TypedDict):
-    """Since when."""
+    """The user is no longer blocked since `unblockedAt`."""
 
     username: str
     unblockedAt: str
@@ -228,13 +228,13 @@ class BlockRemoved(TypedDict):
 
 
 class AuthPayload(TypedDict):
-    """When the connection's token ends."""
+    """When the connection's token expires."""
 
     expiresAt: str
 
 
 class AuthChanged(TypedDict):
-    """The token ends soon (the client renews it by itself), or the new one counts."""
+    """The token expires soon (the client renews it by itself), or the new one is in use."""
 
     type: Literal["auth.expiring", "auth.refreshed"]
     payload: AuthPayload
@@ -286,4 +286,4 @@ Event = (
     | UserUpdated
     | ErrorEvent
 )
-"""Any event. Types that this version doesn't know are passed on too, as they came."""
+"""Any event. Types that this version doesn't know are passed on unchanged too."""

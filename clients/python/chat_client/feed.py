@@ -1,4 +1,4 @@
-"""Events on their way to the application: a bounded log that any number of readers follow, each at its own pace."""
+"""A bounded log of events for the application. Any number of readers follow it, each at its own pace."""
 
 import asyncio
 from collections import deque
@@ -29,12 +29,12 @@ class Feed:
         self._wake()
 
     def end(self, reason: ClientClosed) -> None:
-        """No event will come any more: readers that have read all get `reason`."""
+        """End the log: readers that have read everything get `reason`."""
         self._end = reason
         self._wake()
 
     async def follow(self) -> AsyncIterator[Any]:
-        """Every event, beginning with the oldest that is kept. Ends when the application closes the client.
+        """Yield every event, beginning with the oldest one in the log. Ends when the application closes the client.
 
         Raises EventsLost when the reader is slower than the log allows, ClientClosed when the server ended it.
         """
@@ -52,9 +52,9 @@ class Feed:
             await self._changed.wait()
 
     async def wait_for(self, event_type: str, predicate: Predicate | None) -> Any:
-        """The first event that fits, of those that came already and of those to come; each is given out once.
+        """Return the first matching event, among earlier and future ones; each is returned once.
 
-        Raises ClientClosed when none can come any more.
+        Raises ClientClosed when no more events can come.
         """
         position = self._first
         while True:
@@ -71,6 +71,6 @@ class Feed:
             await self._changed.wait()
 
     def _wake(self) -> None:
-        # Those who wait hold the old event; the next wait is for the next change.
+        # Current waiters have the old `asyncio.Event`; later ones wait for the new one.
         self._changed.set()
         self._changed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Keeps one socket alive: connects, resumes from the cursor, backs off, renews the token, knows when to stop trying."""
+"""Keeps one socket alive: connects, resumes from the cursor, backs off, renews the token, and stops when retries can't help."""
 
 import asyncio
 import json
@@ -32,19 +32,19 @@ SUBPROTOCOL: Final = Subprotocol("chat.v1")
 OPEN_SECONDS: Final = 10
 MAX_EVENT_BYTES: Final = 1 << 22
 STABLE_SECONDS: Final = 10.0
-"""A connection that lived this long was a good one: the next failure starts with a short delay again."""
+"""After a connection that lasted this long, the next failure starts with a short delay again."""
 PING_SECONDS: Final = 20.0
-"""The server pings too; this is how the client itself notices that the network swallows everything."""
+"""How often the client pings, to notice a dead network itself. The server pings too."""
 
 PROBE_SECONDS: Final = 10.0
-"""How long an answer to `probe` is waited for."""
+"""How long `probe` waits for an answer."""
 
 OnFrame = Callable[[dict[str, Any]], None]
 OnLost = Callable[[int | None, Advice], None]
 
 
 class Link:
-    """One connection at a time. `on_frame` gets every frame, `on_lost` what happened and what comes next."""
+    """One connection at a time. `on_frame` gets every frame, `on_lost` the reason and the advice after a loss."""
 
     def __init__(self, url: str, tokens: Tokens, random: Random, on_frame: OnFrame, on_lost: OnLost) -> None:
         self._url = "ws" + url.removeprefix("http") + SOCKET_PATH
@@ -67,11 +67,11 @@ class Link:
 
     @property
     def is_open(self) -> bool:
-        """True between `connection.success` and the loss of the connection."""
+        """Return True between `connection.success` and the loss of the connection."""
         return self._socket is not None
 
     async def wait_open(self) -> None:
-        """Return when the connection stands. Raises ClientClosed when there will be none."""
+        """Return when the connection is open. Raises ClientClosed when there will be none."""
         while self._socket is None:
             if self._end is not None:
                 raise self._end
@@ -89,17 +89,17 @@ class Link:
             await socket.send(text)
         except ConnectionClosed as error:
             if self._socket is socket:
-                # The reader will notice a little later; who tries again before must wait, not spin.
+                # The reader notices the loss a little later; until then a retry must wait instead of spinning.
                 self._socket = None
             raise ConnectionLost(str(error)) from error
 
     def probe(self) -> None:
-        """Something had no answer: make sure that the open connection works, and give it up when it doesn't."""
+        """Check the open connection after a missing answer, and drop it when it doesn't work."""
         if self._socket is not None and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe(self._socket), name="chat-client-probe")
 
     async def run(self) -> ClientClosed:
-        """Connect, and connect again, until the server says not to come back; returns why."""
+        """Connect and reconnect until the server refuses reconnects; returns why."""
         while True:
             code, advice = await self._connect_once()
             if advice.stop:
@@ -110,12 +110,12 @@ class Link:
                 await self._renew()
 
     def finish(self, reason: ClientClosed) -> None:
-        """There will be no connection any more: those who wait for one are told why."""
+        """End all waiting for a connection with `reason`."""
         self._end = reason
         self._wake()
 
     async def _connect_once(self) -> tuple[int | None, Advice]:
-        """One socket from handshake to end: its close code or HTTP status, and what to do now."""
+        """Run one socket from handshake to end. Returns its close code or HTTP status, and what to do next."""
         attempt = self._attempt
         self._attempt += 1
         status: int | None = None
@@ -126,10 +126,10 @@ class Link:
             status = refusal.response.status_code
             retry_after = parse_retry_after(refusal.response.headers.get("Retry-After"))
         except (OSError, asyncio.TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed) as error:
-            # Before Python 3.11, asyncio's TimeoutError is neither the builtin one nor an OSError.
+            # Before Python 3.11, asyncio's TimeoutError is neither the built-in one nor an OSError.
             log.debug("The server can't be reached: %r", error)
         except Exception:
-            # The application's token provider: it may have its own bad moments.
+            # The application's token provider may fail too.
             log.exception("No token could be had")
         else:
             return await self._live(socket, attempt)
@@ -137,7 +137,7 @@ class Link:
         now = time.monotonic()
         if self._refusals == 1:
             self._refused_since = now
-        # Who was never let in is told at once that the token is wrong.
+        # A client that was never connected learns at once that its token is refused.
         may_pass = self._was_open and now - self._refused_since < REFUSED_BEFORE_STOP_SECONDS
         return status, after_refusal(status, retry_after, attempt, self._refusals, self._random, may_pass=may_pass)
 
@@ -181,10 +181,10 @@ class Link:
             with fail_after(PROBE_SECONDS):
                 await (await socket.ping())
         except TimeoutError:
-            # A closing handshake would get no answer either.
+            # A close handshake would get no answer either.
             socket.transport.abort()
         except ConnectionClosed:
-            pass  # The reader says so.
+            pass  # The reader reports the end.
 
     def _take(self, socket: ClientConnection, text: str | bytes) -> None:
         try:
@@ -196,14 +196,14 @@ class Link:
         if event_type == "connection.success":
             self._opened(socket, frame["payload"])
         self._on_frame(frame)
-        # Only now: an event counts as seen when it was handed on.
+        # Only now: an event counts as seen when the application has it.
         self.cursor = frame.get("cursor", self.cursor)
         if event_type == "auth.expiring":
             self._refreshing = asyncio.create_task(self._refresh())
 
     def _opened(self, socket: ClientConnection, payload: dict[str, Any]) -> None:
-        # With `recovered` true the missed events follow, each with its own cursor: to jump ahead now would lose those
-        # that are still on their way if this socket breaks too.
+        # With `recovered` true, the missed events follow, each with its own cursor. If we stored this cursor now, events would be
+        # lost when this socket breaks before they arrive.
         if payload.get("recovered") is not True:
             self.cursor = payload.get("cursor")
         self._max_frame_bytes = payload.get("maxMessageBytes", self._max_frame_bytes)
@@ -212,7 +212,7 @@ class Link:
         self._wake()
 
     async def _refresh(self) -> None:
-        """Send a newer token. Without one the server closes with 4401, and the next connect asks again."""
+        """Send a newer token. Without one, the server closes with 4401, and the next connect asks for a token again."""
         if await self._renew():
             try:
                 await self.send("auth.refresh", {"token": await self._tokens.get()})
@@ -223,7 +223,7 @@ class Link:
         try:
             await self._tokens.renew()
         except Exception:
-            # The application's code again; connecting goes on with the old token, and backs off.
+            # The application's token provider failed. The next connect uses the old token, and backs off.
             log.exception("No new token could be had")
             return False
         return True

@@ -1,7 +1,7 @@
-"""Messages on their way: each is sent again, with the same `tempId`, until the server has stored it or says that it never will.
+"""Messages under way. Each is sent again, with the same `tempId`, until the server has stored it or refuses it permanently.
 
-One message of a conversation is in flight at a time: only so does a message that was refused for a while (a rate limit,
-a time-out) not overtake the ones before it. Conversations don't wait for each other.
+One message of a conversation is in flight at a time, so that messages keep their order when one is refused temporarily (by a rate
+limit or a time-out). Conversations don't wait for each other.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from chat_client.resources import Message
 
 ACK_SECONDS: Final = 15.0
 UNANSWERED_SECONDS: Final = 4.0
-"""After so long without an answer it is asked whether the connection works at all."""
+"""After this time without an answer, the connection is checked."""
 
 
 class Flight(NamedTuple):
-    """A message that was sent, and what it will become."""
+    """A message that was sent, and the future of its stored form."""
 
     payload: dict[str, Any]
     answer: asyncio.Future[Message]
@@ -42,7 +42,7 @@ class Outbox:
         self._paused_until = 0.0
 
     async def send(self, conversation_id: str, temp_id: str, payload: dict[str, Any]) -> Message:
-        """The message as stored. Raises ServerError when it never will be, FrameTooBig, ClientClosed.
+        """Send a message, and return it as stored. Raises ServerError when it is refused permanently, FrameTooBig, ClientClosed.
 
         Messages of one conversation are stored in the order of the calls.
         """
@@ -52,7 +52,7 @@ class Outbox:
                 try:
                     return await self._try(conversation_id, temp_id, payload)
                 except (ConnectionLost, TimeoutError):
-                    # Unknown outcome: the same tempId again finds the message, if it was stored.
+                    # The outcome is unknown. The same tempId again returns the message, if it was stored.
                     continue
                 except ServerError as error:
                     if not error.retryable:
@@ -61,26 +61,26 @@ class Outbox:
         raise AssertionError("unreachable")
 
     def settle(self, temp_id: str | None, message: Message) -> None:
-        """The server has stored a message."""
+        """Complete a message that the server has stored."""
         flight = self._flights.get((message["conversationId"], temp_id or ""))
         if flight is not None and not flight.answer.done():
             flight.answer.set_result(message)
 
     def refuse(self, error: ServerError) -> None:
-        """The server has refused a message, for now or for good."""
+        """Handle a refusal, temporary or permanent."""
         flight = self._flights.get((error.ref.get("conversationId", ""), error.ref.get("tempId", "")))
         if flight is not None and not flight.answer.done():
             flight.answer.set_exception(error)
 
     def fail_largest(self, reason: FrameTooBig) -> None:
-        """The server ended the connection over a frame's size. It was the largest, which must not be sent again."""
+        """Fail the largest message, because the server ended the connection over a frame's size. It must not be sent again."""
         waiting = [flight for flight in self._flights.values() if not flight.answer.done()]
         if waiting:
             largest = max(waiting, key=lambda flight: len(json.dumps(flight.payload, ensure_ascii=False).encode()))
             largest.answer.set_exception(reason)
 
     def suspend(self, reason: ChatError) -> None:
-        """The connection is lost: what was in flight may or may not have arrived."""
+        """Handle a lost connection: messages in flight may or may not have arrived."""
         for flight in self._flights.values():
             if not flight.answer.done():
                 flight.answer.set_exception(reason)
@@ -107,10 +107,10 @@ class Outbox:
 
     async def _back_off(self, error: ServerError, attempt: int) -> None:
         floor = error.retry_after or 0.0
-        # An outage ends for all at once: whoever backed off further and further would be the last to notice.
+        # An outage ends for all clients at the same time. With exponential back-off a client would notice it late.
         is_outage = error.code == "send_failed" and floor > 0
         delay = floor + (self._random() * floor if is_outage else full_jitter(attempt, self._random))
         if error.retry_after is not None:
-            # The limit counts the user's messages in all conversations: the others need not try before then either.
+            # The limit counts the user's messages in all conversations, so the other conversations wait too.
             self._paused_until = max(self._paused_until, time.monotonic() + error.retry_after)
         await asyncio.sleep(delay)

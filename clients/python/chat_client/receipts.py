@@ -1,7 +1,7 @@
-"""«Delivered» and «read» marks on their way.
+"""«Delivered» and «read» marks that wait to be sent.
 
-Only the newest of a conversation counts, so a burst becomes one frame. A mark that may have been lost with its
-connection is sent again: repeating one changes nothing.
+Only the newest mark of a conversation is sent, so a burst becomes one frame. A mark that may have been lost with its connection
+is sent again; repeating one changes nothing.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ from chat_client.errors import ConnectionLost
 from chat_client.link import Link
 
 SPACING_SECONDS: Final = 0.1
-"""The server takes 20 events a second on a connection: this leaves half for typing and the rest."""
+"""The server accepts 20 events a second on a connection; this leaves half of them for everything else."""
 
 DOUBT_SECONDS: Final = 10.0
-"""A «delivered» has no answer: one that left this shortly before its connection broke may not have arrived."""
+"""«Delivered» has no answer: one that was sent within this time before the connection broke may not have arrived."""
 
 EVERYTHING: Final = 2**53 - 1
-"""Stands for «all there is» where a seq is compared."""
+"""Means «everything» where seqs are compared."""
 
 Mark = tuple[str, str]
 """Event type and conversation."""
 
 
 class Receipts:
-    """The newest mark of each kind and conversation, until it need not be sent any more."""
+    """The newest mark of each kind and conversation, until it needn't be sent any more."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -35,14 +35,14 @@ class Receipts:
         self._wanted = asyncio.Event()
 
     def add(self, event_type: str, conversation_id: str, seq: int | None) -> None:
-        """Have a mark sent, unless a newer one is known. `seq` None means everything."""
+        """Queue a mark, unless there is a newer one. `seq` None means everything."""
         mark = (event_type, conversation_id)
         if seq is None or self._latest.get(mark, 0) < seq:
             self._latest[mark] = self._due[mark] = EVERYTHING if seq is None else seq
             self._wanted.set()
 
     def acknowledge(self, event_type: str, conversation_id: str, seq: int) -> None:
-        """The server has stored a mark: it need not be sent after a reconnect."""
+        """Note that the server has stored a mark: it needn't be sent after a reconnect."""
         mark = (event_type, conversation_id)
         latest = self._latest.get(mark)
         if latest is not None and (latest <= seq or latest == EVERYTHING):
@@ -50,11 +50,11 @@ class Receipts:
             self._sent_at.pop(mark, None)
 
     def refused(self, event_type: str, conversation_id: str) -> None:
-        """The server could not take a mark now."""
+        """Note that the server refused a mark for now."""
         self.resume({(event_type, conversation_id)})
 
     def suspend(self) -> None:
-        """The connection is lost: what may not have arrived is due again, once there is another."""
+        """Handle a lost connection: marks that may not have arrived are due again after the reconnect."""
         doubtful_since = time.monotonic() - DOUBT_SECONDS
         for mark in list(self._sent_at):
             event_type, _ = mark
@@ -63,13 +63,13 @@ class Receipts:
             del self._sent_at[mark]
 
     def resume(self, marks: set[Mark] | None = None) -> None:
-        """Send what is due: after a reconnect all that was not acknowledged, or `marks` alone."""
+        """Make marks due: after a reconnect all that were not acknowledged, or only `marks`."""
         self._due.update({mark: self._latest[mark] for mark in marks or () if mark in self._latest})
         if self._due:
             self._wanted.set()
 
     async def run(self) -> None:
-        """Send what is due, spaced, while there is a connection. Ends with ClientClosed."""
+        """Send due marks, with pauses between them, while there is a connection. Ends with ClientClosed."""
         while True:
             await self._wanted.wait()
             await self._link.wait_open()

@@ -1,4 +1,4 @@
-"""Reads over REST what the socket did not bring: single gaps, and everything after a reconnect without replay."""
+"""Reads messages by REST that the socket did not bring: single gaps, and everything missed after a reconnect without replay."""
 
 import asyncio
 import logging
@@ -23,8 +23,9 @@ OnUnknown = Callable[[str], None]
 
 
 class Recovery:
-    """Hands what it finds to `on_message`, in order; tells `on_missing` of a gap that can't be filled, and `on_unknown` of a
-    conversation whose start can't be found.
+    """Passes found messages to `on_message`, in order.
+
+    It calls `on_missing` for a gap that can't be filled, and `on_unknown` for a conversation whose start can't be found.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class Recovery:
         self._resync_wanted = False
 
     def fill(self, conversation_id: str) -> None:
-        """Fill the holes before what is held of a conversation, in the background."""
+        """Fill the gaps before a conversation's held messages, in the background."""
         self._start(conversation_id, self._fill_holes)
 
     def resync(self, since: str) -> None:
-        """Bring every conversation up to date, in the background; again, if it is asked again meanwhile.
+        """Bring every conversation up to date, in the background. When it is called meanwhile, it runs once more.
 
-        `since`: instant of the first connection; older messages of conversations unknown here are history.
+        `since`: the time of the first connection. Older messages of unknown conversations are history.
         """
         self._timeline.settling = True
         self._resync_wanted = True
@@ -81,12 +82,12 @@ class Recovery:
             for conversation in conversations:
                 await self._catch_up_if_possible(conversation["id"], conversation, since)
             for conversation_id in list(self._timeline.unsettled()):
-                # Begun after the list was read.
+                # The conversation began after the list was read.
                 await self._catch_up_if_possible(conversation_id, None, since)
         self._timeline.settling = False
 
     async def _catch_up_if_possible(self, conversation_id: str, known: Conversation | None, since: str) -> None:
-        """Read what is missing of a conversation; where that can't be, what came live is shown all the same."""
+        """Read a conversation's missing messages. When that fails, its live messages are delivered nevertheless."""
         try:
             conversation = await self._persist(self._conversation(conversation_id)) if known is None else known
             await self._catch_up(conversation, since)
@@ -111,7 +112,7 @@ class Recovery:
             self._on_missing(Gap(conversation_id, reached, last_seq + 1))
 
     async def _start_of(self, conversation: Conversation, since: str) -> int:
-        """The seq of the last message before `since`, 0 when there is none."""
+        """Return the seq of the last message before `since`, 0 when there is none."""
         last_seq = conversation["lastSeq"]
         if conversation["updatedAt"] < since:
             return last_seq
@@ -131,7 +132,7 @@ class Recovery:
                 self._on_missing(Gap(conversation_id, reached, gap.before_seq))
 
     async def _read(self, conversation_id: str, after_seq: int, last_seq: int) -> int:
-        """Read the messages after `after_seq` up to `last_seq`, and hand them over. Returns how far it came."""
+        """Read the messages after `after_seq` up to `last_seq`, and pass them on. Returns the last seq that was read."""
         while after_seq < last_seq:
             limit = min(MAX_PAGE, last_seq - after_seq)
             page = await self._page(conversation_id, after_seq, limit)
@@ -149,7 +150,7 @@ class Recovery:
             return []
 
     async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Try for as long as a retry can help. Raises ServerError when it can't."""
+        """Retry while that can help. Raises ServerError when it can't."""
         for attempt in count():
             delay = full_jitter(attempt, self._random)
             try:

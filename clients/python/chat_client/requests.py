@@ -18,7 +18,7 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """Who waits for an event of `type` whose payload has these `fields`."""
+    """A caller that waits for an event of `type` whose payload has these `fields`."""
 
     type: str
     fields: Payload
@@ -29,7 +29,7 @@ class _Waiting:
 
 
 class Requests:
-    """Who waits for which answer."""
+    """The callers that wait for answers."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -37,7 +37,7 @@ class Requests:
         self._waiting: dict[str, _Waiting] = {}
 
     async def ask(self, event_type: str, payload: Payload, answer_type: str, fields: Payload | None = None) -> Payload:
-        """The payload of the answer: of the next event of this type with these fields, which another device's may lack.
+        """Send a command, and return the payload of its answer: the next event of type `answer_type` with these `fields`.
 
         Raises ServerError, ConnectionLost, TimeoutError, ClientClosed.
         """
@@ -46,19 +46,19 @@ class Requests:
                 return await self._exchange(event_type, payload, _Waiting(answer_type, fields or {}, _new_answer()))
 
     def answer(self, answer_type: str, payload: Payload) -> None:
-        """An event came."""
+        """Complete the calls that an event answers."""
         for waiting in self._waiting.values():
             if waiting.fits(answer_type, payload) and not waiting.answer.done():
                 waiting.answer.set_result(payload)
 
     def refuse(self, error: ServerError) -> None:
-        """An error came."""
+        """Fail the call that an error refers to."""
         waiting = self._waiting.get(error.ref.get("type", ""))
         if waiting is not None and not waiting.answer.done():
             waiting.answer.set_exception(error)
 
     def suspend(self, reason: ChatError) -> None:
-        """The connection is lost."""
+        """Fail all calls, because the connection is lost."""
         for waiting in self._waiting.values():
             if not waiting.answer.done():
                 waiting.answer.set_exception(reason)

@@ -1,6 +1,6 @@
-"""Shapes of the service's JSON as it is: keys in camelCase, instants as RFC 3339 text, ids as UUID text.
+"""Shapes of the service's JSON, unchanged: keys in camelCase, timestamps as RFC 3339 text, ids as UUID text.
 
-Servers may add fields; what is not named here is kept, and is to be ignored.
+Servers may add fields; unknown fields are kept, and should be ignored.
 """
 
 from typing import Any, Generic, Literal, TypeVar
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Media(TypedDict):
-    """One attachment, uploaded elsewhere. Sizes in pixels and bytes."""
+    """One attachment at an external URL. Sizes are in pixels and bytes."""
 
     url: str
     type: Literal["image", "video", "audio", "file"]
@@ -36,7 +36,7 @@ class UploadedMedia(Media):
 
 
 class Reservation(TypedDict):
-    """Where the bytes of an upload go."""
+    """Where to send the bytes of an upload."""
 
     uploadId: str
     method: str
@@ -87,7 +87,7 @@ class Conversation(TypedDict):
 
 
 class Page(TypedDict, Generic[T]):
-    """A part of a list. `nextPage` is None on the last one."""
+    """A page of a list. `nextPage` is None on the last one."""
 
     items: list[T]
     nextPage: str | None
@@ -108,7 +108,7 @@ class Block(TypedDict):
 
 
 class UserStatus(TypedDict):
-    """A friend's status. `lastSeen` is None for a user that was never seen."""
+    """A friend's status. `lastSeen` is None for a user who was never seen."""
 
     userId: str
     isOnline: bool
@@ -129,7 +129,7 @@ PushSubscription = dict[str, Any]
 
 
 class MoreContent(TypedDict, total=False):
-    """What a message may have beside its text. `reply_to`: the seq of the message that it answers."""
+    """The optional content of a message besides its text. `reply_to`: the seq of the message that it answers."""
 
     media: list[Media] | None
     reply_to: int | None

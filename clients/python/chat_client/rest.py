@@ -37,7 +37,7 @@ Query = dict[str, str | int | list[str] | None]
 
 
 class Rest:
-    """Typed calls. Answers of 429 and 503 are tried again, after `Retry-After` and with jitter, at most twice."""
+    """Typed calls. After 429 and 503 a call is retried, after `Retry-After` and with jitter, at most twice."""
 
     def __init__(self, url: str, tokens: Tokens, http: httpx.AsyncClient | None = None) -> None:
         self._tokens = tokens
@@ -48,17 +48,17 @@ class Rest:
         await self._http.aclose()
 
     async def open_conversation(self, *, username: str | None = None, user_id: str | None = None) -> Conversation:
-        """The direct conversation with a user, made when there is none. Name the user either way."""
+        """Return the direct conversation with a user; it is created when there is none. Give the username or the id."""
         body = {"username": username} if user_id is None else {"userId": user_id}
         return cast("Conversation", await self.call("POST", "/chat/conversations", body=body))
 
     async def conversations(self, *, limit: int = 50, page: str | None = None) -> Page[Conversation]:
-        """One page of the user's conversations, newest first."""
+        """Return one page of the user's conversations, newest first."""
         query: Query = {"limit": limit, "page": page}
         return cast("Page[Conversation]", await self.call("GET", "/chat/conversations", query=query))
 
     async def all_conversations(self) -> AsyncIterator[Conversation]:
-        """Every conversation of the user, newest first, page by page."""
+        """Yield every conversation of the user, newest first, page by page."""
         page: str | None = None
         while True:
             answer = await self.conversations(limit=MAX_PAGE, page=page)
@@ -69,28 +69,28 @@ class Rest:
                 return
 
     async def conversation(self, conversation_id: str) -> Conversation:
-        """One conversation."""
+        """Return one conversation."""
         return cast("Conversation", await self.call("GET", f"/chat/conversations/{quote(conversation_id)}"))
 
     async def messages(
         self, conversation_id: str, *, after_seq: int | None = None, before_seq: int | None = None, limit: int = 50
     ) -> list[Message]:
-        """The oldest messages after `after_seq`, or the newest before `before_seq`, or the newest of all; by seq, ascending."""
+        """Return the oldest messages after `after_seq`, or the newest before `before_seq`, or the newest of all, sorted by seq."""
         query: Query = {"afterSeq": after_seq, "beforeSeq": before_seq, "limit": limit}
         path = f"/chat/conversations/{quote(conversation_id)}/messages"
         answer = cast("Page[Message]", await self.call("GET", path, query=query))
         return sorted(answer["items"], key=lambda message: message["seq"])
 
     async def unread(self) -> Unread:
-        """Unread counts."""
+        """Return the unread counts."""
         return cast("Unread", await self.call("GET", "/chat/unread"))
 
     async def blocks(self) -> list[Block]:
-        """Whom the user blocks."""
+        """Return the users whom the user blocks."""
         return cast("list[Block]", await self._list("/chat/blocks"))
 
     async def me(self) -> User:
-        """The user's profile."""
+        """Return the user's profile."""
         return cast("User", await self.call("GET", "/chat/users/me"))
 
     async def update_me(self, **changes: str | None) -> User:
@@ -102,19 +102,19 @@ class Rest:
         await self.call("PUT", f"/chat/follows/{quote(username, safe='')}")
 
     async def unfollow(self, username: str) -> None:
-        """Follow no longer."""
+        """Unfollow a user."""
         await self.call("DELETE", f"/chat/follows/{quote(username, safe='')}")
 
     async def friends(self) -> list[Friend]:
-        """Mutual follows with their status."""
+        """Return mutual follows with their status."""
         return cast("list[Friend]", await self._list("/chat/friends"))
 
     async def presence(self, *user_ids: str) -> list[UserStatus]:
-        """Statuses of at most 100 users, of friends only."""
+        """Return the statuses of at most 100 users, only of friends."""
         return cast("list[UserStatus]", await self._list("/chat/presence", {"userId": list(user_ids)}))
 
     async def push_key(self) -> str:
-        """The VAPID public key, base64url: `applicationServerKey` of a browser's subscription."""
+        """Return the VAPID public key, base64url, for `applicationServerKey` of a browser's subscription."""
         return str((await self.call("GET", "/chat/push/key"))["publicKey"])
 
     async def subscribe_push(self, subscription: PushSubscription) -> None:
@@ -122,7 +122,7 @@ class Rest:
         await self.call("PUT", "/chat/push/subscriptions", body=subscription)
 
     async def unsubscribe_push(self, endpoint: str) -> None:
-        """Forget a push subscription."""
+        """Delete a push subscription."""
         await self.call("DELETE", "/chat/push/subscriptions", body={"endpoint": endpoint})
 
     async def upload(
@@ -134,15 +134,14 @@ class Rest:
         mime_type: str | None = None,
         on_progress: Progress | None = None,
     ) -> UploadedMedia:
-        """Bring a file to the server, for the `media` of a message in the same conversation. Cancel the task to give it up.
+        """Upload a file for the `media` of a message in the same conversation. Cancel the task to stop it.
 
-        `on_progress` is called with the bytes that have left, and all bytes. A `Path` is read piece by piece. Tries again when
-        the network fails.
+        `on_progress` is called with the sent bytes, and all bytes. A `Path` is read in pieces. It retries when the network fails.
         """
         return await upload(self.call, Source.of(file, name, mime_type), conversation_id, on_progress)
 
     async def call(self, method: str, path: str, *, query: Query | None = None, body: Any = None) -> Any:
-        """Any call. The answer's JSON, None when it has none."""
+        """Make any call. Returns the answer's JSON, or None."""
         for attempt in range(ATTEMPTS):
             try:
                 return await self._authorized(method, path, query, body)
@@ -154,7 +153,7 @@ class Rest:
         raise AssertionError("unreachable")
 
     async def _list(self, path: str, query: Query | None = None) -> list[Any]:
-        """A whole list, whether it comes in pages or as it is."""
+        """Return a whole list, whether it comes in pages or at once."""
         items: list[Any] = []
         page: str | None = None
         while True:

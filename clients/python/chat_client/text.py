@@ -1,4 +1,4 @@
-"""Text that nobody can see: the same rule as the server's."""
+"""Blank texts, by the same rule as in the server."""
 
 import re
 from typing import Final
@@ -17,5 +17,5 @@ INVISIBLE: Final = re.compile(
 
 
 def is_blank(text: str) -> bool:
-    """True when `text` has no visible character."""
+    """Return True when `text` has no visible character."""
     return INVISIBLE.fullmatch(text) is not None

@@ -1,38 +1,38 @@
-"""Typing indicators of others: each ends by itself when its `typing.stop` is lost."""
+"""Ends others' typing indicators when their `typing.stop` is lost."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
 LATE_SECONDS: Final = 0.5
-"""How much later than the server says: its own `typing.stop` comes then, as a rule."""
+"""Extra time beyond `expiresInMs`, in which the server's own `typing.stop` usually comes."""
 DEFAULT_MS: Final = 3_000
 
 Payload = dict[str, Any]
 
 
 class TypingExpiry:
-    """Calls `on_expired` with the payload of a `typing.stop` that did not come."""
+    """Calls `on_expired` with the payload of a missing `typing.stop`."""
 
     def __init__(self, on_expired: Callable[[Payload], None]) -> None:
         self._on_expired = on_expired
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
 
     def started(self, payload: Payload) -> None:
-        """Somebody types: for as long as the event says."""
+        """Start the timer of an indicator."""
         self.stopped(payload)
         who = (payload["conversationId"], payload["userId"])
         seconds = payload.get("expiresInMs", DEFAULT_MS) / 1000 + LATE_SECONDS
         self._timers[who] = asyncio.get_running_loop().call_later(seconds, self._expire, who)
 
     def stopped(self, payload: Payload) -> None:
-        """Somebody no longer types."""
+        """Cancel the timer of an indicator."""
         timer = self._timers.pop((payload["conversationId"], payload["userId"]), None)
         if timer is not None:
             timer.cancel()
 
     def close(self) -> None:
-        """No timer is left behind."""
+        """Cancel all timers."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

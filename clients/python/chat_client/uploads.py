@@ -1,4 +1,4 @@
-"""A file's way to the server: reserve, send the bytes, complete. Each step is tried again when it got no answer."""
+"""Uploads a file: reserve, send the bytes, complete. Each step is retried when it gets no answer."""
 
 import asyncio
 import mimetypes
@@ -22,7 +22,7 @@ IDLE_SECONDS: Final = 60.0
 UNKNOWN_TYPE: Final = "application/octet-stream"
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that have left, and all bytes."""
+"""Called with (sent bytes, all bytes)."""
 T = TypeVar("T")
 
 
@@ -30,12 +30,12 @@ class Call(Protocol):
     """A REST call (`Rest.call`)."""
 
     async def __call__(self, method: str, path: str, *, body: Any = None) -> Any:
-        """The answer's JSON."""
+        """Return the answer's JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to upload: where its bytes are, their number, its name and its type."""
+    """A file to upload: its bytes, size, name and type."""
 
     file: Path | bytes
     size: int
@@ -44,14 +44,14 @@ class Source:
 
     @classmethod
     def of(cls, file: Path | bytes, name: str | None, mime_type: str | None) -> Self:
-        """What is not given is taken from the file itself."""
+        """Return a source. Missing values are taken from the file itself."""
         called = name or (file.name if isinstance(file, Path) else "file")
         size = file.stat().st_size if isinstance(file, Path) else len(file)
         return cls(file, size, called, mime_type or mimetypes.guess_type(called)[0] or UNKNOWN_TYPE)
 
 
 async def upload(call: Call, source: Source, conversation_id: str, on_progress: Progress | None) -> UploadedMedia:
-    """See `Rest.upload`. Raises ServerError and ConnectionLost when trying again didn't help."""
+    """Upload a file (see `Rest.upload`). Raises ServerError and ConnectionLost when retries didn't help."""
     body = {
         "conversationId": conversation_id,
         "name": source.name,
@@ -65,7 +65,7 @@ async def upload(call: Call, source: Source, conversation_id: str, on_progress: 
 
 
 def _nobody(_sent: int, _total: int) -> None:
-    """Progress that nobody asked for."""
+    """Ignore the progress."""
 
 
 async def _send(reservation: Reservation, source: Source, on_progress: Progress) -> None:
@@ -97,12 +97,12 @@ async def _chunks(file: Path | bytes, size: int, on_progress: Progress) -> Async
 
 
 async def _repeatedly(step: Callable[[], Awaitable[T]]) -> T:
-    """The result of a step, which is tried again while that may help."""
+    """Return the result of a step. It is retried while that may help."""
     for attempt in range(ATTEMPTS):
         try:
             return await step()
         except (ServerError, ConnectionLost) as error:
-            # An upload beyond the user's quota waits for up to a day: that is for the user to decide.
+            # Above the user's quota, the wait may be a day: the application must decide, so don't retry.
             hopeless = isinstance(error, ServerError) and (not error.retryable or error.status == 429)
             if hopeless or attempt == ATTEMPTS - 1:
                 raise
