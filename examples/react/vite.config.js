@@ -1,4 +1,4 @@
-/** The development server hands everything of the chat to the local stack (`make run`), so that the page has one origin. */
+/** The development server proxies all chat requests to the local stack (`make run`), so that the page has one origin. */
 const stack = process.env.CHAT_URL ?? "http://127.0.0.1:8080";
 
 export default {

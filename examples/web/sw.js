@@ -10,8 +10,8 @@ self.addEventListener("notificationclick", (event) => {
 });
 
 /**
- * Shows a push. A newer message of a conversation takes the place of the older one, and rings again. Something has to be
- * shown in any case: a browser ends subscriptions whose pushes show nothing.
+ * Shows a push. A newer message of a conversation replaces the older notification, and alerts again. Every push must show
+ * something, because browsers end subscriptions whose pushes show nothing.
  */
 async function notify(message) {
   const { title, data = {}, ...options } = parse(message);
@@ -29,7 +29,7 @@ function parse(message) {
   }
 }
 
-/** The browser ended a subscription. Pages register the new one: only they have a token. */
+/** The browser ended a subscription. Pages register the new one, because only they have a token. */
 async function subscribeAgain({ oldSubscription, newSubscription }) {
   const key = oldSubscription?.options.applicationServerKey;
   if (!newSubscription && key) {

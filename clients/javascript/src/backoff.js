@@ -1,22 +1,22 @@
-/** When to connect again: pure functions of (what happened, which attempt, chance). */
+/** When to reconnect: pure functions of what happened, the number of the attempt, and a random number. */
 import { CLOSE } from "./protocol.js";
 
 const BASE_MS = 500;
 const CAP_MS = 30_000;
 const DRAIN_SPREAD_MS = 5_000;
 const REFUSALS_BEFORE_STOP = 3;
-/** A revocation or a rotated key may take so long to be known everywhere. */
+/** A rotated key may take this long to be known everywhere. */
 const REFUSED_BEFORE_STOP_MS = 120_000;
 
 /**
- * What to do next. `renew` is `retry` with a token that is fetched anew.
+ * What to do next. `renew` is `retry` with a new token.
  *
  * @typedef {{ action: "retry" | "renew", delayMs: number, reason: string }
  *   | { action: "stop", reason: string }} Advice
  */
 
 /**
- * "Full jitter": uniform between nothing and an exponential bound, which spreads a crowd of clients best
+ * "Full jitter": uniform between 0 and an exponential bound, which spreads many clients best
  * (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
  *
  * @param {number} attempt 0 for the first retry
@@ -31,7 +31,7 @@ export function fullJitter(attempt, random) {
  * The protocol's table of close codes (section 5).
  *
  * @param {number} code
- * @param {number} attempt connections in a row that did not last
+ * @param {number} attempt short connections in a row
  * @param {() => number} random
  * @returns {Advice}
  */
@@ -52,7 +52,7 @@ export function afterClose(code, attempt, random) {
 }
 
 /**
- * After a handshake that was refused with an HTTP answer, or that got none.
+ * The advice after a handshake that was refused with an HTTP answer, or got no answer.
  *
  * @param {{ status: number, retryAfter?: number }} verdict status 0 when the server did not answer; `retryAfter` in seconds
  * @param {number} attempt connections in a row that did not last
@@ -67,7 +67,7 @@ export function afterRefusal({ status, retryAfter }, attempt, { refusals, refuse
     return { action: "renew", delayMs: refusals === 1 ? 0 : fullJitter(attempt, random), reason: "unauthorized" };
   }
   const reason = status === 503 || status === 429 ? "server_busy" : "unreachable";
-  // Retry-After is a minimum: the jitter comes on top, or all who were refused together would come back together.
+  // Retry-After is a minimum: jitter is added, or all clients that were refused together would return together.
   const floorMs = (retryAfter ?? 0) * 1000;
   return { action: "retry", delayMs: floorMs + fullJitter(attempt, random), reason };
 }

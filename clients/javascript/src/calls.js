@@ -1,6 +1,6 @@
 /**
- * Calls — between the tabs of a browser: questions to the one that leads, its answers, and what it publishes. A question without
- * an answer is asked again when another tab takes the lead; everything that may be asked is idempotent.
+ * Calls — between the tabs of a browser: calls to the leading tab, its answers, and the events that it publishes. A call without
+ * an answer is repeated when another tab takes the lead; all calls are idempotent.
  */
 import { ChatError } from "./errors.js";
 import { newTempId } from "./drafts.js";
@@ -37,7 +37,7 @@ export class Calls {
     this.#channel.onmessage = ({ data }) => this.#receive(data);
   }
 
-  /** @param {ChatError} error for everything that waits */
+  /** @param {ChatError} error for all waiting calls */
   close(error) {
     this.#channel?.close();
     this.#channel = null;
@@ -46,7 +46,7 @@ export class Calls {
     this.#waiting.clear();
   }
 
-  /** This tab answers from now on: its own questions first, then those that the others ask again. */
+  /** This tab leads from now on: it answers its own waiting calls first, then those that the others repeat. */
   lead() {
     this.#leads = true;
     for (const [id, { method, args }] of [...this.#waiting]) this.#run(id, method, args);
@@ -107,7 +107,7 @@ export class Calls {
       this.#answer(id, await this.#handlers.onCall(method, args), null);
     } catch (error) {
       const { code = "internal_error", message, retryable, retryAfter, status } = /** @type {ChatError} */ (error);
-      // The tab that led is closing: whoever leads next is asked again.
+      // The leading tab is closing: the call is repeated to the next one.
       if (code !== "closed") this.#answer(id, null, { code, message, retryable, retryAfter, status });
     }
   }

@@ -1,5 +1,5 @@
 /**
- * ChatClient — the whole client: puts the parts together and says which event goes to which.
+ * ChatClient — the whole client: connects its parts, and passes each event to the right one.
  */
 import { systemClock } from "./clock.js";
 import { Connection } from "./connection.js";
@@ -52,8 +52,8 @@ export class ChatClient {
   /** @param {import("./types.d.ts").ClientOptions} options */
   constructor(options) {
     const { url, getToken, clock = systemClock, outboxLimit = OUTBOX_LIMIT, autoDelivered = true } = options;
-    // A browser's fetch works as a method of the global object only. Both are looked for again when they are needed: a page
-    // that is rendered on a server makes its client where there is neither.
+    // A browser's fetch works only as a method of the global object. Both are looked up when they are needed, because a page that
+    // is rendered on a server creates its client where neither exists.
     const fetch = options.fetch ?? ((/** @type {any[]} */ ...args) => globalThis.fetch(.../** @type {[any]} */ (args)));
     const transport = { WebSocket: options.WebSocket, fetch };
     this.#leftovers = options.storage && new Leftovers(new StoredValue(options.storage, options.storageKey ?? "chat.outbox"));
@@ -113,12 +113,12 @@ export class ChatClient {
     return this.#connection.state;
   }
 
-  /** The place up to which everything has been emitted: where another client of this user can resume. Null before there is one. */
+  /** The cursor up to which all events have been emitted, from which another client of this user can resume. Null at first. */
   get cursor() {
     return this.#safeCursor;
   }
 
-  /** What the deployment offers beyond the basics, known while connected: `message.edit`, `reaction`, `upload` … */
+  /** The features of the deployment, known while connected: `message.edit`, `reaction`, `upload` … */
   get features() {
     return this.#features;
   }
@@ -138,8 +138,7 @@ export class ChatClient {
   }
 
   /**
-   * Goes on where an earlier client was, before the first `connect`: it resumes from `cursor`, and what it has seen of each
-   * conversation is known.
+   * Continues where an earlier client of the user was: call it before the first `connect`. It resumes from `cursor`.
    *
    * @param {string} cursor
    * @param {string} userId whose it is
@@ -152,7 +151,7 @@ export class ChatClient {
     for (const [conversationId, seq] of seen) this.#timeline.track(conversationId, seq);
   }
 
-  /** Connects, and stays connected until `close`; after that it may be called again. */
+  /** Connects, and stays connected until `close`. After `close` it may be called again. */
   connect() {
     this.#connection.requireWebSocket();
     this.#leftovers?.load();
@@ -163,16 +162,16 @@ export class ChatClient {
   }
 
   /**
-   * Says that the network may have changed, or that the app is looked at again: connects at once instead of waiting, and
-   * makes sure that an open connection still works. In browsers the client notices by itself; React Native apps call it.
+   * Call it when the network may have changed, or when the app is visible again. It reconnects at once instead of waiting, and
+   * checks an open connection. In browsers the client notices by itself; React Native apps must call it.
    */
   wake() {
     this.#connection.wake();
   }
 
   /**
-   * Ends everything; what was not acknowledged is rejected with the code `closed`. With a storage it is sent by the next client
-   * of this user.
+   * Closes the client. Messages that were not acknowledged are rejected with the code `closed`; with a storage, the next client
+   * of this user sends them.
    */
   close() {
     this.#leftovers?.pause();
@@ -187,7 +186,7 @@ export class ChatClient {
   }
 
   /**
-   * Brings a file to the server, for the `media` of a message in the same conversation. Tries again when the network fails.
+   * Uploads a file for the `media` of a message in the same conversation. It retries when the network fails.
    *
    * @param {any} file a File or Blob, or bytes
    * @param {import("./types.d.ts").UploadOptions} options
@@ -215,13 +214,13 @@ export class ChatClient {
     return { tempId: whole.tempId, sent };
   }
 
-  /** Messages that are not acknowledged yet, those of an earlier process among them once the client is connected. */
+  /** Messages that are not acknowledged yet. Once the client is connected, they include those of an earlier process. */
   get drafts() {
     return this.#outbox.drafts;
   }
 
   /**
-   * Gives a waiting message up.
+   * Discards a waiting message.
    *
    * @param {string} tempId
    */
@@ -230,7 +229,7 @@ export class ChatClient {
   }
 
   /**
-   * Says that the application has a conversation's messages up to `seq`: from now on gaps after it are filled.
+   * Tells that the application has a conversation's messages up to `seq`. From now on, later gaps are filled.
    *
    * @param {string} conversationId
    * @param {number} seq
@@ -272,7 +271,7 @@ export class ChatClient {
   }
 
   /**
-   * Says whether the app is on screen and in use. While it is not, this device gets push notifications although it is connected.
+   * Tells whether the app is visible and in use. While it is not, this device gets push notifications although it is connected.
    *
    * @param {boolean} isActive kept over reconnects
    */
@@ -299,7 +298,7 @@ export class ChatClient {
   }
 
   /**
-   * Changes the text of an own message, or the caption of its media.
+   * Changes the text of one of the user's messages, or the caption of its media.
    *
    * @param {string} conversationId
    * @param {number} seq
@@ -312,7 +311,7 @@ export class ChatClient {
   }
 
   /**
-   * Deletes an own message for everybody.
+   * Deletes one of the user's messages for everybody.
    *
    * @param {string} conversationId
    * @param {number} seq
@@ -355,7 +354,7 @@ export class ChatClient {
   }
 
   /**
-   * For applications that listen to the event and leave the promise alone.
+   * Emits `message.failed`, for applications that don't use the promise.
    *
    * @param {import("./outbox.js").StoredDraft} draft
    * @param {Promise<unknown>} sent
@@ -368,7 +367,7 @@ export class ChatClient {
   #onFrame(frame) {
     if (frame.type === EVENT.CONNECTION_SUCCESS) this.#onOpen(frame.payload);
     this.#inbound.take(frame);
-    // A message that waits for those before it has moved the cursor, but the application doesn't have it.
+    // A message that waits for earlier ones has moved the cursor, but the application doesn't have it yet.
     if (!this.#timeline.isHolding) this.#safeCursor = this.#connection.cursorAfter(frame);
   }
 

@@ -1,5 +1,5 @@
 /**
- * Time and chance, as one object, so that tests can replace both.
+ * Time and random numbers in one object, so that tests can replace both.
  *
  * @typedef {object} Clock
  * @property {() => number} now milliseconds since the epoch

@@ -1,6 +1,6 @@
 /**
- * Connection — keeps one socket alive: connects, resumes from the cursor, backs off, renews the token, and knows when
- * to stop trying.
+ * Connection — keeps one socket alive: connects, resumes from the cursor, backs off, renews the token, and stops when retries
+ * can't help.
  */
 import { afterClose, afterRefusal } from "./backoff.js";
 import { pause } from "./clock.js";
@@ -9,10 +9,11 @@ import { query } from "./query.js";
 import { Socket } from "./socket.js";
 import { askVerdict } from "./verdict.js";
 
-// A connection that lived this long was a good one: the next failure starts with a short delay again.
+// After a connection that lasted this long, the next failure starts with a short delay again.
 const STABLE_MS = 10_000;
 const TOKEN_RETRY_MS = 5_000;
-/** What a handshake can carry (RFC 9110, section 5.6.2: token); a line break, for one, makes WebSocket and fetch throw. */
+/** Tokens that a handshake can carry (RFC 9110, section 5.6.2: token). A line break, for example, makes WebSocket and fetch
+ * throw. */
 const SENDABLE = /^[!#$%&'*+.^`|~\w-]+$/;
 
 /**
@@ -38,7 +39,7 @@ export class Connection {
   #attempt = 0;
   #refusals = 0;
   #refusedSince = 0;
-  /** Counts starts, so that a run that was stopped notices that it is over. */
+  /** Counts starts, so that a stopped run notices that it is over. */
   #run = 0;
   /** @type {() => void} */
   #endDelay = () => {};
@@ -66,7 +67,7 @@ export class Connection {
     return this.#state;
   }
 
-  /** Throws TypeError where there is no WebSocket to connect with. */
+  /** Throws TypeError when there is no WebSocket. */
   requireWebSocket() {
     if (!this.#webSocket) throw new TypeError("No WebSocket here: pass a constructor as options.WebSocket");
   }
@@ -82,7 +83,7 @@ export class Connection {
     void this.#loop(++this.#run);
   }
 
-  /** Ends the socket and all trying. */
+  /** Ends the socket and all retries. */
   stop(reason = "closed") {
     this.#run++;
     this.#socket?.close();
@@ -103,13 +104,13 @@ export class Connection {
     return frame.cursor ?? this.#cursor;
   }
 
-  /** Something suggests that the network changed: try at once when waiting, make sure when open. */
+  /** The network may have changed: reconnects at once when waiting, and checks an open socket. */
   wake() {
     this.probe();
     if (this.#mayHurry) this.#endDelay();
   }
 
-  /** Makes sure that an open socket still works. */
+  /** Checks that an open socket still works. */
   probe() {
     this.#socket?.probe();
   }
@@ -131,13 +132,13 @@ export class Connection {
       if (run !== this.#run) return;
       if (advice.action === "stop") return this.#change({ state: "stopped", reason: advice.reason });
       this.#change({ state: "waiting", reason: advice.reason, retryInMs: advice.delayMs });
-      // A delay that the server asked for is kept, whatever wakes this client.
+      // A delay that the server asked for is kept, even when something wakes this client.
       this.#mayHurry = !["server_busy", "server_restart"].includes(advice.reason);
       await this.#delay(advice.delayMs);
     }
   }
 
-  /** @returns {Promise<import("./backoff.js").Advice>} what to do after it, good or bad */
+  /** @returns {Promise<import("./backoff.js").Advice>} what to do next */
   async #connectOnce() {
     const attempt = this.#attempt++;
     const { random } = this.#clock;
@@ -209,7 +210,7 @@ export class Connection {
     });
   }
 
-  /** What the handshake says: where to resume, and a status, so that friends don't see an absent user online for a moment. */
+  /** The query of the handshake: the cursor, and the status, so that friends don't see a user who is away online for a moment. */
   #query() {
     const status = this.#handlers.status();
     return query({ cursor: this.#cursor, status: status === "online" ? null : status });
@@ -218,8 +219,8 @@ export class Connection {
   /** @param {import("./types.d.ts").Frame} frame */
   #onFrame(frame) {
     if (frame.type === EVENT.CONNECTION_SUCCESS) {
-      // With recovered true the missed events follow, each with its own cursor: to jump ahead now would lose those
-      // that are still on their way if this socket breaks too.
+      // With `recovered` true, the missed events follow, each with its own cursor. If we stored this cursor now, events would be
+      // lost when this socket breaks before they arrive.
       if (frame.payload.recovered !== true) this.#cursor = frame.payload.cursor ?? null;
       this.#change({ state: "open" });
     }
@@ -228,7 +229,7 @@ export class Connection {
     if (frame.type === EVENT.AUTH_EXPIRING) void this.#refreshToken();
   }
 
-  /** Gives the server a new token on the same socket; of a token that lives for seconds, not before most of its life is over. */
+  /** Sends a new token on the same socket. A token that lives only for seconds is not renewed before most of its life is over. */
   async #refreshToken() {
     const socket = this.#socket;
     if (this.#refreshing === socket) return;
@@ -240,7 +241,7 @@ export class Connection {
       const token = await this.#tokens.renew();
       if (socket === this.#socket) this.send(COMMAND.AUTH_REFRESH, { token });
     } catch {
-      // No token to be had now: the server closes with 4401 when the old one ends, and connecting asks again.
+      // No new token: the server closes with 4401 when the old one expires, and the next connect asks for one again.
     } finally {
       if (this.#refreshing === socket) this.#refreshing = null;
     }

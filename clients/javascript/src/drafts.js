@@ -1,4 +1,4 @@
-/** Drafts — messages before they are sent: checked here, so that a mistake shows where it was made. */
+/** Drafts — messages before they are sent. They are checked here, so that an error is thrown where it was made. */
 import { ChatError } from "./errors.js";
 import { isBlank } from "./text.js";
 
@@ -10,7 +10,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
 
 /**
- * `draft` with everything filled in.
+ * `draft` with defaults filled in.
  *
  * @param {import("./types.d.ts").Draft} draft
  * @returns {import("./types.d.ts").Draft & { tempId: string }}
@@ -19,7 +19,7 @@ const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
 export function complete(draft) {
   const { conversationId, content = "", media = [] } = draft;
   const tempId = draft.tempId ?? newTempId();
-  // The server can't name a message whose ids it can't read: its refusal would match nothing that waits here.
+  // The server's refusal has no ids when it can't read them, so it would match no waiting message here.
   if (!UUID.test(conversationId)) refuse("conversationId is no UUID");
   if (!tempId || [...tempId].length > MAX_TEMP_ID || LONE_SURROGATE.test(tempId)) refuse(`tempId has 1 to ${MAX_TEMP_ID} characters`);
   if (draft.type === "custom" && !draft.metadata) refuse("a custom message needs metadata");
@@ -32,8 +32,8 @@ export function complete(draft) {
 }
 
 /**
- * `draft` as it goes to the server: of an upload its id alone. The server knows the rest; one of version 0.1.0 would keep the
- * URL, which ends, where it refuses an id.
+ * `draft` for the server: of an upload only the id, because the server knows the rest. A server of version 0.1.0 refuses an id,
+ * but would store the URL, which expires.
  *
  * @param {import("./types.d.ts").Draft} draft
  * @returns {import("./types.d.ts").Draft}
@@ -43,12 +43,12 @@ export function onWire(draft) {
 }
 
 /**
- * A new idempotency key: 122 random bits (RFC 9562 version 4) where the platform offers it. It has to differ from the
- * sender's other keys, not to be hard to guess.
+ * A new idempotency key: 122 random bits (RFC 9562 version 4) where the platform offers it. It must be unique among the sender's
+ * keys, but needn't be hard to guess.
  */
 export function newTempId() {
   const { crypto } = globalThis;
-  // Missing on pages that came over plain HTTP from another machine, and in React Native.
+  // It is missing on pages over plain HTTP from another machine, and in React Native.
   if (crypto?.randomUUID) return crypto.randomUUID();
   const bytes = new Uint8Array(16).map(() => Math.random() * 256);
   crypto?.getRandomValues?.(bytes);

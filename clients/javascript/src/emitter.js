@@ -1,4 +1,4 @@
-/** Emitter — named events to listeners; a listener that throws harms neither the others nor the client. */
+/** Emitter — passes named events to listeners. A listener that throws affects neither the others nor the client. */
 export class Emitter {
   /** @type {Map<string, Set<(payload: any, meta: any) => void>>} */
   #listeners = new Map();
@@ -24,7 +24,7 @@ export class Emitter {
       try {
         listener(payload, meta);
       } catch (error) {
-        // As an uncaught error of its own, where the application's error reporting finds it.
+        // Thrown as a separate uncaught error, so that the application's error reporting sees it.
         queueMicrotask(() => {
           throw error;
         });

@@ -2,7 +2,8 @@
  * ChatError — the only error that this client throws or rejects with.
  *
  * `code` is one of the protocol's codes, or one of the client's own: `network` (no answer), `timeout` (no answer in
- * time), `outbox_full`, `discarded` (by the application), `closed` (the client was closed), `aborted` (an upload was given up), `upload_failed` (a bucket refused the bytes).
+ * time), `outbox_full`, `discarded` (by the application), `closed` (the client was closed), `aborted` (an upload was cancelled),
+ * `upload_failed` (a bucket refused the bytes).
  */
 export class ChatError extends Error {
   /**

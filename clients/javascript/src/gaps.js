@@ -1,10 +1,10 @@
 /**
- * Gaps — the order of messages. A conversation numbers its messages 1, 2, 3 … without holes, so whoever sees 7 after 5
- * knows that 6 is missing. Nothing here waits or fetches: it says what to show now and what to fetch.
+ * Gaps — the order of messages. A conversation numbers its messages 1, 2, 3 … without gaps, so a client that sees 7 after 5 knows
+ * that 6 is missing. Nothing here waits or fetches. It tells what to show now, and what to fetch.
  *
- * A conversation is known from its first message here, or from `track`. What lies before that is history, not a gap.
+ * A conversation is known from its first message here, or from `track`. Earlier messages are history, not a gap.
  *
- * @template T what is kept for one message until its turn comes
+ * @template T what is kept for a held message
  */
 
 /**
@@ -25,7 +25,7 @@ export class Gaps {
     return [...this.#progress.keys()];
   }
 
-  /** Whether anything waits for its turn. */
+  /** Whether any message is held. */
   get isHolding() {
     for (const { held } of this.#progress.values()) if (held.size) return true;
     return false;
@@ -41,7 +41,7 @@ export class Gaps {
   }
 
   /**
-   * Makes a conversation known: the application has its messages up to `seq`. Changes nothing for a known one.
+   * Tells that the application has a conversation's messages up to `seq`. It changes nothing for a known conversation.
    *
    * @param {string} conversationId
    * @param {number} seq
@@ -51,7 +51,7 @@ export class Gaps {
   }
 
   /**
-   * A message has come.
+   * Handles a message that has arrived.
    *
    * @param {string} conversationId
    * @param {number} seq
@@ -68,7 +68,7 @@ export class Gaps {
   }
 
   /**
-   * The first hole before what is held, or null.
+   * The first gap before the held messages, or null.
    *
    * @param {string} conversationId
    */
@@ -78,7 +78,7 @@ export class Gaps {
   }
 
   /**
-   * Gives the first hole up: what is held behind it is shown.
+   * Gives the first gap up, and returns the messages that were held after it.
    *
    * @param {string} conversationId
    * @returns {T[]} in order
@@ -100,7 +100,7 @@ export class Gaps {
 }
 
 /**
- * Takes out what is next in order, and moves on.
+ * Removes and returns the next messages in order.
  *
  * @param {Progress} progress
  */

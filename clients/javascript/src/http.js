@@ -1,7 +1,7 @@
 /** One HTTP request with a time-out, for platforms without `AbortSignal.timeout` (React Native). */
 
 /**
- * The whole answer: its body has been read, so that nothing after this call waits for the network.
+ * A complete answer. Its body has been read, so that nothing waits for the network after this call.
  *
  * @typedef {object} Answer
  * @property {number} status

@@ -1,4 +1,4 @@
-/** Inbound — which part of the client takes which frame, and what the application hears of it. */
+/** Inbound — passes each frame to the right part of the client, and emits events to the application. */
 import { ChatError } from "./errors.js";
 import { COMMAND, EVENT } from "./protocol.js";
 

@@ -37,26 +37,26 @@ export type * from "./types.js";
 
 /** Payloads of the events that `on` takes: those of the protocol, and the client's own. */
 export interface EventMap extends Omit<EventPayloads, "message.new" | "message.sent"> {
-  /** The connection's state, for a banner. */
+  /** The connection's state, for example for a banner. */
   state: StateChange;
-  /** A message to this user. `unread` is missing when it was read over REST. */
+  /** A message to this user. `unread` is missing when it was read by REST. */
   "message.new": { message: Message; unread?: Unread };
   /**
-   * A message of this user was stored, sent here or on another device. `tempId` is null when it was read over REST, so
-   * match your own by the promise of `send`.
+   * A message of this user was stored; it was sent here or on another device. `tempId` is null when it was read by REST, so match
+   * your own by the promise of `send`.
    */
   "message.sent": { tempId: string | null; message: Message };
-  /** A message of this client will not be sent: refused for good, discarded, or the client was closed. */
+  /** A message of this client will not be sent: it was refused permanently or discarded, or the client was closed. */
   "message.failed": { draft: Draft & { tempId: string }; error: ChatError };
-  /** One friend's status changed; sums up status.bulk, user.online, user.offline and user.status. */
+  /** One friend's status changed; emitted for status.bulk, user.online, user.offline and user.status. */
   presence: Presence;
   /**
-   * After each connect that was not resumed, the first one included: take the list, receipts and counts from here.
-   * Missed messages of known conversations have been emitted before. It holds what changed since the last time, and at least
-   * a page; `rest.conversationPage({ page: nextPage })` gives more.
+   * After each connect that was not resumed, including the first: update the list, receipts and counts from it. Missed messages
+   * of known conversations have been emitted before. It has the conversations that changed since the last time, at least one
+   * page; `rest.conversationPage({ page: nextPage })` returns more.
    */
   synced: { conversations: Conversation[]; nextPage: string | null };
-  /** Messages that could not be read; newer ones go on. */
+  /** Messages that could not be read. Newer ones follow nevertheless. */
   lost: LostRange;
   /** An error frame of the server. */
   error: ChatError;
@@ -85,7 +85,7 @@ export declare class Rest {
   conversation(id: string): Promise<Conversation>;
   messages(conversationId: string, range?: MessageRange): Promise<Message[]>;
   updateConversation(id: string, changes: ConversationChanges): Promise<Conversation>;
-  /** Deletes the history for this user alone. */
+  /** Deletes the history, only for this user. */
   clearConversation(id: string): Promise<null>;
   report(report: { conversationId: string; seqs: number[]; reason: string; comment?: string }): Promise<unknown>;
   findUsers(name: { username: string } | { prefix: string }): Promise<User[]>;
@@ -103,7 +103,7 @@ export declare class Rest {
   subscribePush(subscription: object): Promise<null>;
   reserveUpload(file: { conversationId: string; name: string; mimeType: string; size: number }): Promise<UploadReservation>;
   completeUpload(uploadId: string): Promise<{ media: UploadedMedia }>;
-  /** With fresh URLs. */
+  /** An upload with newly signed URLs. */
   getUpload(uploadId: string): Promise<{ media: UploadedMedia }>;
   /** Without an endpoint, all of the user's subscriptions. */
   unsubscribePush(endpoint?: string): Promise<null>;
@@ -118,31 +118,32 @@ export declare class ChatClient {
   /** Null before the first connection. */
   readonly userId: string | null;
   readonly state: ConnectionState;
-  /** The place up to which everything has been emitted; null before there is one. */
+  /** The cursor up to which all events have been emitted; null at first. */
   readonly cursor: string | null;
-  /** What the deployment offers beyond the basics, known while connected. */
+  /** The features of the deployment, known while connected. */
   readonly features: readonly string[];
   /** Messages not acknowledged yet. */
   readonly pending: number;
-  /** The same, in order; those of an earlier process are among them once the client is connected. */
+  /** The same messages, in order. Once the client is connected, they include those of an earlier process. */
   readonly drafts: readonly (Draft & { tempId: string })[];
 
   /** @returns a function that takes the listener off again */
   on<T extends keyof EventMap>(type: T, listener: (payload: EventMap[T], meta: EventMeta) => void): () => void;
-  /** Goes on where an earlier client of the user was, before the first `connect`. `seen`: conversation → last seq the app has. */
+  /** Continues where an earlier client of the user was; call it before the first `connect`. `seen`: conversation → last seq that
+   * the app has. */
   resumeFrom(cursor: string, userId: string, seen: Map<string, number>): void;
-  /** Throws TypeError where there is no WebSocket. */
+  /** Throws TypeError when there is no WebSocket. */
   connect(): void;
-  /** The network may have changed, or the app is looked at again: connects at once, or makes sure that the connection works. */
+  /** Call it when the network may have changed, or the app is visible again: reconnects at once, or checks the connection. */
   wake(): void;
   close(): void;
 
-  /** `sent` gives the stored message, however it became known. Throws ChatError: validation_error, outbox_full, duplicate_temp_id. */
+  /** `sent` resolves to the stored message. Throws ChatError: validation_error, outbox_full, duplicate_temp_id. */
   send(draft: Draft): { tempId: string; sent: Promise<Message> };
   discard(tempId: string): boolean;
   /**
-   * Brings a File, Blob or bytes to the server, for the `media` of a message in the same conversation; tries again when the network
-   * fails. Rejects with ChatError: the server's reason, `network`, or `aborted`.
+   * Uploads a File, Blob or bytes for the `media` of a message in the same conversation; retries when the network fails. Rejects
+   * with ChatError: the server's reason, `network`, or `aborted`.
    */
   upload(file: BlobLike | ArrayBuffer | Uint8Array, options: UploadOptions): Promise<UploadedMedia>;
   track(conversationId: string, seq: number): void;
@@ -153,13 +154,14 @@ export declare class ChatClient {
   setStatus(status: "online" | "away" | "busy"): void;
   block(username: string): Promise<BlockAddedPayload>;
   unblock(username: string): Promise<BlockRemovedPayload>;
-  /** Changes the text of an own message, or the caption of its media. */
+  /** Changes the text of one of the user's messages, or the caption of its media. */
   edit(conversationId: string, seq: number, content: string): Promise<MessageUpdatedPayload>;
-  /** Deletes an own message for everybody. */
+  /** Deletes one of the user's messages for everybody. */
   deleteMessage(conversationId: string, seq: number): Promise<MessageDeletedPayload>;
   addReaction(conversationId: string, seq: number, emoji: string): Promise<ReactionUpdatedPayload>;
   removeReaction(conversationId: string, seq: number, emoji: string): Promise<ReactionUpdatedPayload>;
-  /** Whether the app is on screen and in use: while it is not, this device gets push notifications although it is connected. */
+  /** Tells whether the app is visible and in use. While it is not, this device gets push notifications although it is connected.
+   * */
   setActive(isActive: boolean): void;
 }
 

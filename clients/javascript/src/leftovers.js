@@ -1,6 +1,6 @@
 /**
- * Leftovers — messages that wait for their acknowledgement, kept where they outlive the page or process, and taken up by
- * the next one of the same user.
+ * Leftovers — messages without an acknowledgement, in a storage that survives the page or process. The next client of the same
+ * user sends them.
  */
 
 /** @typedef {import("./outbox.js").StoredDraft} StoredDraft */
@@ -9,7 +9,7 @@ export class Leftovers {
   #value;
   /** @type {Promise<{ userId: string | null, drafts: StoredDraft[] } | null>} what an earlier process left */
   #left;
-  /** Those that are not taken up yet. @type {StoredDraft[]} */
+  /** Messages that are not sent yet. @type {StoredDraft[]} */
   #waiting = [];
   /** @type {string | null} */
   #userId = null;
@@ -26,7 +26,7 @@ export class Leftovers {
     this.#takenUp = new Promise((resolve) => (this.#takeUp = resolve));
   }
 
-  /** Reads again what is left, after a pause. */
+  /** Reads the stored messages again, after a pause. */
   load() {
     if (!this.#paused) return;
     this.#paused = false;
@@ -34,7 +34,7 @@ export class Leftovers {
     this.#takenUp = new Promise((resolve) => (this.#takeUp = resolve));
   }
 
-  /** What the outbox drops from now on stays: its client closes. */
+  /** Keeps the stored messages from now on, because the client closes. */
   pause() {
     this.#paused = true;
   }
@@ -43,7 +43,7 @@ export class Leftovers {
    * Stores what waits.
    *
    * @param {StoredDraft[]} drafts
-   * @returns {Promise<void>} when they may be sent: stored, and behind what was left before; rejects when they can't be stored
+   * @returns {Promise<void>} when they are stored, after earlier leftovers, and may be sent; rejects when they can't be stored
    */
   async keep(drafts) {
     if (this.#paused) return;
@@ -57,7 +57,7 @@ export class Leftovers {
   }
 
   /**
-   * Sends what an earlier process of this user left, once.
+   * Sends the messages that an earlier process of this user left, once.
    *
    * @param {string} userId
    * @param {import("./outbox.js").Outbox} outbox

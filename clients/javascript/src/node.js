@@ -1,11 +1,11 @@
-/** What only Node has: storage in a file. */
+/** For Node only: storage in files. */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /**
- * Storage in a folder, a file for each key. A process that dies while it writes leaves the old value.
+ * Storage in a folder, a file for each key. When a process dies while it writes, the old value stays.
  *
- * @param {string} folder made when it is missing
+ * @param {string} folder created when it is missing
  * @returns {import("./storage.js").Storage}
  */
 export function fileStorage(folder) {

@@ -1,15 +1,15 @@
 /**
- * Outbox — messages on their way: each is sent again, with the same `tempId`, until the server has stored it or says
- * that it never will.
+ * Outbox — messages under way. Each is sent again, with the same `tempId`, until the server has stored it or refuses it
+ * permanently.
  *
- * One message of a conversation is in flight at a time: only so does a message that was refused for a while (a rate
- * limit, a time-out) not overtake the ones before it.
+ * One message of a conversation is in flight at a time: so messages keep their order when one is refused temporarily (by a rate
+ * limit or a time-out).
  */
 import { fullJitter } from "./backoff.js";
 import { ChatError } from "./errors.js";
 
 const ACK_MS = 15_000;
-/** A working connection has answered by then: if not, it is tried whether there is one. */
+/** A working connection answers within this time; otherwise the connection is checked. */
 const UNANSWERED_MS = 4_000;
 
 /**
@@ -17,7 +17,7 @@ const UNANSWERED_MS = 4_000;
  * @property {import("./types.d.ts").Draft & { tempId: string }} draft
  * @property {(message: import("./types.d.ts").Message) => void} resolve
  * @property {(error: ChatError) => void} reject
- * @property {boolean} stored kept where it outlives this process, if anywhere: not sent before
+ * @property {boolean} stored in the storage, if there is one; not sent before
  * @property {boolean} inFlight
  * @property {number} attempts
  * @property {number} notBefore milliseconds since the epoch
@@ -35,7 +35,7 @@ export class Outbox {
   #queues = new Map();
   #pausedUntil = 0;
   #onUnanswered;
-  /** @type {ChatError | null} why nothing is taken any more */
+  /** @type {ChatError | null} why no messages are accepted any more */
   #closedBy = null;
   #keep;
 
@@ -62,7 +62,7 @@ export class Outbox {
   }
 
   /**
-   * Takes a message and starts to send it.
+   * Accepts a message, and starts to send it.
    *
    * @param {import("./types.d.ts").Draft & { tempId: string }} draft
    * @returns {Promise<import("./types.d.ts").Message>} the stored message; rejects when closed
@@ -82,10 +82,10 @@ export class Outbox {
   }
 
   /**
-   * Takes the messages that an earlier process left, in front of those of this one.
+   * Adds the messages that an earlier process left, before those of this one.
    *
    * @param {StoredDraft[]} drafts
-   * @returns {{ draft: StoredDraft, settled: Promise<import("./types.d.ts").Message> }[]} what became of each
+   * @returns {{ draft: StoredDraft, settled: Promise<import("./types.d.ts").Message> }[]} the result of each
    */
   restore(drafts) {
     const left = drafts.filter((draft) => !this.#find(draft.conversationId, draft.tempId));
@@ -97,7 +97,7 @@ export class Outbox {
     return restored.map(({ draft, settled }) => ({ draft, settled }));
   }
 
-  /** What waits, oldest first in each conversation. */
+  /** The waiting messages, oldest first in each conversation. */
   get drafts() {
     return [...this.#queues.values()].flat().map(({ draft }) => draft);
   }
@@ -107,7 +107,7 @@ export class Outbox {
    * @param {(drafts: StoredDraft[]) => Promise<void>} keep
    */
   async #store(entry, keep) {
-    // Where nothing can be kept, for lack of room for one, the message goes all the same.
+    // When the storage fails, for example because it is full, the message is sent nevertheless.
     await keep(this.drafts).catch(() => {});
     this.#ready(entry);
   }
@@ -123,12 +123,12 @@ export class Outbox {
     return this.#queues.get(conversationId) ?? [];
   }
 
-  /** The connection is open: everything that was in flight before goes again. */
+  /** The connection is open: sends everything again that was in flight before. */
   resume() {
     for (const conversationId of [...this.#queues.keys()]) this.#pump(conversationId);
   }
 
-  /** The connection is lost: what was in flight may or may not have arrived. */
+  /** The connection is lost: messages in flight may or may not have arrived. */
   suspend() {
     for (const [head] of this.#queues.values()) {
       head.inFlight = false;
@@ -152,7 +152,7 @@ export class Outbox {
   }
 
   /**
-   * The server has refused a message, for now or for good.
+   * The server has refused a message, temporarily or permanently.
    *
    * @param {string} conversationId
    * @param {string} tempId
@@ -164,16 +164,16 @@ export class Outbox {
     if (!error.retryable) return this.#fail(entry, error);
     const { random } = this.#clock;
     const floorMs = (error.retryAfter ?? 0) * 1000;
-    // An outage ends for all at once: whoever backed off further and further would be the last to notice.
+    // An outage ends for all clients at the same time. With exponential back-off a client would notice it late.
     const jitterMs = error.code === "send_failed" && floorMs ? random() * floorMs : fullJitter(entry.attempts, random);
     const delayMs = floorMs + jitterMs;
-    // The limit counts the user's messages in all conversations: the others need not try before then either.
+    // The limit counts the user's messages in all conversations, so the other conversations wait too.
     if (error.retryAfter) this.#pausedUntil = this.#clock.now() + delayMs;
     this.#retry(entry, delayMs);
   }
 
   /**
-   * Gives a message up. If it was in flight it may have been stored nevertheless.
+   * Discards a message. If it was in flight, it may have been stored nevertheless.
    *
    * @param {string} tempId
    * @returns {boolean} whether it was waiting here
@@ -189,7 +189,7 @@ export class Outbox {
   }
 
   /**
-   * The server closed because a frame was too big: gives up the largest message in flight, the one it must have been.
+   * The server closed because a frame was too big: fails the largest message in flight, which must be the reason.
    *
    * @param {ChatError} error
    * @returns {boolean} whether there was one
@@ -202,12 +202,12 @@ export class Outbox {
     return largest !== undefined;
   }
 
-  /** Takes messages again after a `close`. */
+  /** Accepts messages again after a `close`. */
   open() {
     this.#closedBy = null;
   }
 
-  /** @param {ChatError} error for everything that waits, and that is added afterwards */
+  /** @param {ChatError} error for all waiting and later messages */
   close(error) {
     this.#closedBy = error;
     const entries = [...this.#queues.values()].flat();
@@ -277,7 +277,7 @@ export class Outbox {
 
 /**
  * @param {StoredDraft} draft
- * @returns {{ entry: Entry, settled: Promise<import("./types.d.ts").Message> }} the second tells what became of it
+ * @returns {{ entry: Entry, settled: Promise<import("./types.d.ts").Message> }} `settled` is the result
  */
 function newEntry(draft) {
   const flags = { stored: false, inFlight: false, attempts: 0, notBefore: 0, cancelTimer: () => {}, cancelDoubt: () => {} };

@@ -1,4 +1,4 @@
-/** PresenceCache — what is known of each friend's status. */
+/** PresenceCache — the last known status of each friend. */
 import { EVENT } from "./protocol.js";
 
 /** @typedef {import("./types.d.ts").Presence} Presence */
@@ -16,7 +16,7 @@ export class PresenceCache {
   }
 
   /**
-   * Takes what an event says.
+   * Applies an event.
    *
    * @param {string} type
    * @param {any} payload
@@ -25,7 +25,7 @@ export class PresenceCache {
   apply(type, payload) {
     switch (type) {
       case EVENT.CONNECTION_SUCCESS:
-        // All friends follow in `status.bulk`; who is no friend any more must not stay.
+        // `status.bulk` has all friends; users who are no longer friends must be removed.
         this.#known.clear();
         return [];
       case EVENT.STATUS_BULK:

@@ -1,5 +1,5 @@
 /**
- * The wire vocabulary of `chat.v1`: every event name and close code that this client uses, stated once.
+ * The wire vocabulary of `chat.v1`: every event name and close code that this client uses.
  * The shapes of the payloads are in `types.d.ts`.
  */
 
@@ -82,8 +82,7 @@ export function encode(type, payload) {
 }
 
 /**
- * The frame in `data`, or null when it is nothing that this client can use: a client must never break on
- * what a newer server sends.
+ * The frame in `data`, or null when this client can't use it: a client must not fail on frames of a newer server.
  *
  * @param {unknown} data
  * @returns {import("./types.d.ts").Frame | null}

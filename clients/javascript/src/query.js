@@ -1,7 +1,7 @@
-/** query — what follows the path of a URL. */
+/** query — makes the query of a URL. */
 
 /**
- * `?a=1&b=2`; what is undefined or null is left out. React Native's URLSearchParams can't be written to.
+ * Returns `?a=1&b=2`, without undefined and null fields. (React Native's URLSearchParams is read-only.)
  *
  * @param {Record<string, string | number | boolean | null | undefined>} fields
  */

@@ -1,14 +1,14 @@
 /**
- * Receipts — "delivered" and "read" marks on their way. Only the newest of a conversation counts, so bursts become one
- * frame; a mark that may have been lost with its connection is sent again (repeating one changes nothing).
+ * Receipts — "delivered" and "read" marks that wait to be sent. Only the newest mark of a conversation is sent, so bursts become
+ * one frame. A mark that may have been lost with its connection is sent again; repeating one changes nothing.
  */
 import { COMMAND } from "./protocol.js";
 
 const DEBOUNCE_MS = 250;
-// The server takes 20 events a second on a connection: leave room for typing and the rest.
+// The server accepts 20 events a second on a connection: leave room for all other events.
 const BURST = 10;
 const BURST_MS = 1_000;
-// A "delivered" has no answer: one that left this shortly before the connection broke may not have arrived.
+// "Delivered" has no answer: one that was sent within this time before the connection broke may not have arrived.
 const DOUBT_MS = 10_000;
 const ACKNOWLEDGED = -Infinity;
 
@@ -63,7 +63,7 @@ export class Receipts {
   }
 
   /**
-   * The server could not take a mark now.
+   * The server refused a mark for now.
    *
    * @param {string} type
    * @param {string} conversationId
@@ -77,7 +77,7 @@ export class Receipts {
     this.#schedule(retryAfter * 1000);
   }
 
-  /** The connection is lost: decides what must go again. */
+  /** The connection is lost: decides which marks must be sent again. */
   suspend() {
     const doubtfulSince = this.#clock.now() - DOUBT_MS;
     for (const mark of this.#read.values()) if (mark.sentAt !== ACKNOWLEDGED) mark.sentAt = null;

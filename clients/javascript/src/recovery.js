@@ -1,12 +1,12 @@
 /**
- * Recovery — reads over REST what the socket did not bring: single gaps, and everything after a reconnect that the
- * server could not resume (`recovered: false`). What it finds goes the same way as live messages do.
+ * Recovery — reads messages by REST that the socket did not bring: single gaps, and everything missed after a reconnect that the
+ * server could not resume (`recovered: false`). Found messages take the same path as live ones.
  */
 import { fullJitter } from "./backoff.js";
 import { pause } from "./clock.js";
 
 const PAGE = 100;
-/** Pages of the list of conversations that one resync reads: more is left to the application. */
+/** Pages of the list of conversations that one resync reads. The application may read more. */
 const LIST_PAGES = 5;
 const GAP_ATTEMPTS = 6;
 
@@ -19,7 +19,7 @@ export class Recovery {
   #filling = new Map();
   #wanted = 0;
   #running = false;
-  /** Counts closes, so that work that was begun before one notices that it is over. */
+  /** Counts closes, so that work from before a close notices that it is over. */
   #run = 0;
   /** The newest change that a resync has seen, by the server's clock. */
   #syncedTo = "";
@@ -42,7 +42,7 @@ export class Recovery {
   }
 
   /**
-   * Fills the hole in front of what is held; does nothing while that is under way.
+   * Fills the gap before the held messages; does nothing while that is under way.
    *
    * @param {string} conversationId
    * @returns {Promise<void>} never rejects
@@ -58,7 +58,7 @@ export class Recovery {
     return filling;
   }
 
-  /** Brings every known conversation up to date. Asked again while it runs, it runs once more. */
+  /** Brings every known conversation up to date. When it is called while it runs, it runs once more. */
   async resync() {
     this.#wanted++;
     if (this.#running) return;
@@ -71,7 +71,7 @@ export class Recovery {
     if (run === this.#run) this.#running = false;
   }
 
-  /** Ends what is under way; the next call starts anew. */
+  /** Ends all work under way; the next call starts again. */
   close() {
     this.#run++;
     this.#running = false;
@@ -84,7 +84,7 @@ export class Recovery {
     const list = await this.#readList(run);
     if (!list || run !== this.#run) return;
     const listed = new Map(list.items.map((conversation) => [conversation.id, conversation.lastSeq]));
-    // The list is newest first: a conversation that is not on what was read has not changed, unless the reading was cut off.
+    // The list is newest first: a conversation that was not read has not changed, unless the reading stopped early.
     const known = list.cut ? this.#gaps.conversations : this.#gaps.conversations.filter((id) => listed.has(id));
     for (const id of known) await this.#catchUp(id, listed.get(id) ?? Infinity, run);
     if (run !== this.#run) return;
@@ -138,13 +138,13 @@ export class Recovery {
       await this.#read(conversationId, hole.afterSeq, hole.beforeSeq - 1, run);
       if (run !== this.#run) return;
       const left = this.#gaps.hole(conversationId);
-      // Still open although all was read or tried: better to show what came after it than to show nothing more.
+      // The gap is still open although everything was tried: show the later messages rather than nothing.
       if (left && left.beforeSeq <= hole.beforeSeq) this.#handlers.onLost({ conversationId, ...left });
     }
   }
 
   /**
-   * Reads the messages after `afterSeq` up to `lastSeq` and hands them over.
+   * Reads the messages after `afterSeq` up to `lastSeq`, and passes them on.
    *
    * @param {string} conversationId
    * @param {number} afterSeq
@@ -167,13 +167,13 @@ export class Recovery {
   }
 
   /**
-   * Tries again for as long as a retry can help.
+   * Retries while that can help.
    *
    * @template T
    * @param {() => Promise<T>} work
    * @param {number} attempts
    * @param {number} run
-   * @returns {Promise<T | null>} null when it failed for good
+   * @returns {Promise<T | null>} null when it failed permanently
    */
   async #persist(work, attempts, run) {
     for (let attempt = 0; attempt < attempts && run === this.#run; attempt++) {

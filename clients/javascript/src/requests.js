@@ -1,8 +1,8 @@
 /**
- * Requests — commands that are answered by an event, each until its answer has come: blocks, edits, deletions, reactions.
+ * Requests — commands that are answered by an event, until the answer has come: blocks, edits, deletions, reactions.
  *
- * An error names the kind of request, and not always which one, so one is under way at a time. All are idempotent: a lost
- * connection, or a rate limit, only means sending again.
+ * An error names the kind of request, but not always which one, so only one is under way at a time. All are idempotent, so after
+ * a lost connection or a rate limit they are sent again.
  */
 import { fullJitter } from "./backoff.js";
 import { ChatError } from "./errors.js";
@@ -53,7 +53,7 @@ export class Requests {
   }
 
   /**
-   * Takes an event, which may be the answer.
+   * Handles an event, which may be the answer.
    *
    * @param {string} type
    * @param {any} payload
@@ -113,7 +113,7 @@ export class Requests {
 }
 
 /**
- * Whether what an error names of a request is what the request has.
+ * Whether an error's reference fits a request.
  *
  * @param {Record<string, unknown>} payload
  * @param {{ tempId?: string, conversationId?: string }} ref

@@ -1,7 +1,8 @@
 /**
  * Rest — the HTTP side of the service, with the same token. Every call rejects with ChatError.
  *
- * Each call may be repeated without harm, so one that got no answer (a changed network, a restarted server) goes once more.
+ * Repeating a call is harmless, so a call without an answer (after a change of network, or a restart of the server) is repeated
+ * once.
  */
 import { parseRetryAfter } from "./backoff.js";
 import { pause } from "./clock.js";
@@ -37,7 +38,7 @@ export class Rest {
   }
 
   /**
-   * The direct conversation with a user, made when there is none.
+   * The direct conversation with a user. It is created when there is none.
    *
    * @param {{ username: string } | { userId: string }} other
    * @returns {Promise<Conversation>}
@@ -57,7 +58,7 @@ export class Rest {
   }
 
   /**
-   * The user's conversations one by one; pages are read as they are needed.
+   * The user's conversations one by one. Pages are read when they are needed.
    *
    * @param {import("./types.d.ts").ConversationQuery} [options]
    * @returns {AsyncGenerator<Conversation, void, void>} pinned ones first, then the newest
@@ -101,7 +102,7 @@ export class Rest {
   }
 
   /**
-   * The asking user's own settings of a conversation.
+   * Changes the user's own settings of a conversation.
    *
    * @param {string} id
    * @param {import("./types.d.ts").ConversationChanges} changes
@@ -112,7 +113,7 @@ export class Rest {
   }
 
   /**
-   * Deletes the conversation's history for the asking user.
+   * Deletes the conversation's history, only for this user.
    *
    * @param {string} id
    * @returns {Promise<null>}
@@ -176,7 +177,7 @@ export class Rest {
   }
 
   /**
-   * @param {string} username who is a friend, with visible status, once both follow each other
+   * @param {string} username two users who follow each other are friends, and see each other's status
    * @returns {Promise<import("./types.d.ts").Follow>}
    */
   follow(username) {
@@ -238,7 +239,7 @@ export class Rest {
   }
 
   /**
-   * Reserves an upload; `upload` of the client does the whole way.
+   * Reserves an upload. `upload` of the client does all steps.
    *
    * @param {{ conversationId: string, name: string, mimeType: string, size: number }} file `size` in bytes
    * @returns {Promise<import("./types.d.ts").UploadReservation>}
@@ -248,7 +249,7 @@ export class Rest {
   }
 
   /**
-   * Has the bytes of an upload checked, once they are sent.
+   * Completes an upload after its bytes were sent: the server checks them.
    *
    * @param {string} uploadId
    * @returns {Promise<{ media: import("./types.d.ts").UploadedMedia }>}
@@ -258,7 +259,7 @@ export class Rest {
   }
 
   /**
-   * An upload with fresh URLs, for those that are over after 7 days.
+   * An upload with newly signed URLs. (URLs expire after 7 days.)
    *
    * @param {string} uploadId
    * @returns {Promise<{ media: import("./types.d.ts").UploadedMedia }>}
@@ -268,7 +269,7 @@ export class Rest {
   }
 
   /**
-   * A whole list, page by page; a list without pages is taken as it is.
+   * A whole list, read page by page, or at once when it has no pages.
    *
    * @param {string} path
    * @returns {Promise<any[]>}
@@ -297,7 +298,7 @@ export class Rest {
       await pause(this.#clock, RETRY_MS * (0.5 + this.#clock.random()));
       return this.#attempt(method, path, body);
     });
-    // The token was refused: the next attempt has another one.
+    // The token was refused: the next attempt uses a new one.
     if (answer.status === 401) answer = await this.#attempt(method, path, body);
     if (answer.ok) return answer.text ? JSON.parse(answer.text) : null;
     throw this.#failure(answer);

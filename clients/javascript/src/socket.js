@@ -1,16 +1,16 @@
 /**
  * Socket — one WebSocket from its handshake to its end.
  *
- * It is open when `connection.success` has come, not when the handshake is done. A browser sees no WebSocket pings, so
- * a dead network would look like silence for minutes: after some of it the socket asks with a `ping`, and gives up
- * when nothing comes back.
+ * It is open when `connection.success` has come, not when the handshake is done. JavaScript in a browser sees no WebSocket pings,
+ * so a dead network would be noticed only after minutes. So after a silence the socket sends a `ping`, and closes when nothing
+ * comes back.
  */
 import { CLOSE, COMMAND, EVENT, SUBPROTOCOL, decode, encode } from "./protocol.js";
 
 const HANDSHAKE_MS = 15_000;
 const SILENCE_MS = 25_000;
 const ANSWER_MS = 10_000;
-// Browsers follow an `error` with a `close`, some versions of Node don't.
+// In browsers a `close` follows each `error`; in some versions of Node it doesn't.
 const CLOSE_AFTER_ERROR_MS = 1_000;
 
 /**
@@ -51,12 +51,12 @@ export class Socket {
     this.#webSocket.onopen = () => void (this.#upgraded = true);
     this.#webSocket.onmessage = (event) => this.#onMessage(event.data);
     this.#webSocket.onclose = (event) => this.#end(event.code);
-    // Never taken off again: the package `ws` ends the process at an error that nobody listens to.
+    // Never removed: the package `ws` ends the process at an error without a listener.
     this.#webSocket.onerror = () => this.#onError();
   }
 
   /**
-   * Hands `text` to the network.
+   * Sends `text`.
    *
    * @param {string} text
    * @returns {boolean} false when the socket is not open
@@ -67,7 +67,7 @@ export class Socket {
     return true;
   }
 
-  /** Asks for a sign of life now, for example after the machine slept. */
+  /** Sends a `ping` now, for example after the machine slept. */
   probe() {
     if (this.#openedAt === null || this.#ended) return;
     this.#cancelTimer();
@@ -75,7 +75,7 @@ export class Socket {
     this.#cancelTimer = this.#clock.after(ANSWER_MS, () => this.#end(CLOSE.ABNORMAL));
   }
 
-  /** Ends it, cleanly for the server; `onEnd` is called at once. */
+  /** Closes the socket with a close handshake. `onEnd` is called at once. */
   close() {
     this.#end(CLOSE.NORMAL);
   }
@@ -103,7 +103,7 @@ export class Socket {
     if (this.#ended) return;
     this.#ended = true;
     this.#cancelTimer();
-    // Closing a socket on a dead network can take minutes to be confirmed: nobody here waits for it.
+    // On a dead network the close handshake can take minutes; nothing here waits for it.
     this.#webSocket.onmessage = this.#webSocket.onclose = null;
     if (this.#webSocket.readyState <= 1) this.#webSocket.close(CLOSE.NORMAL);
     const openMs = this.#openedAt === null ? 0 : this.#clock.now() - this.#openedAt;

@@ -1,6 +1,6 @@
 /**
- * Storage — where a client keeps what must outlive its page or process. Anything with `getItem`, `setItem` and `removeItem`
- * serves, at once or by promises: `localStorage`, React Native's AsyncStorage, `indexedDbStorage`, `fileStorage` of
+ * Storage — stores what must survive the page or process. Anything with `getItem`, `setItem` and `removeItem`
+ * works, synchronous or with promises: `localStorage`, React Native's AsyncStorage, `indexedDbStorage`, `fileStorage` of
  * `@chat-backend/client/node`.
  *
  * @typedef {object} Storage
@@ -51,11 +51,11 @@ function open(name) {
   });
 }
 
-/** One JSON value of a storage. Writes go one after the other; of those that wait, only the newest is written. */
+/** One JSON value of a storage. Writes run one after another; of waiting ones, only the newest is written. */
 export class StoredValue {
   #storage;
   #key;
-  /** @type {string | null | undefined} what is to be written next; null removes, undefined is nothing */
+  /** @type {string | null | undefined} the next value to write; null removes, undefined means nothing */
   #next = undefined;
   /** @type {Promise<void>} */
   #writing = Promise.resolve();
@@ -69,7 +69,7 @@ export class StoredValue {
     this.#key = key;
   }
 
-  /** @returns {Promise<any>} null when there is none, or none that can be read */
+  /** @returns {Promise<any>} null when there is none, or it can't be read */
   async read() {
     try {
       return JSON.parse((await this.#storage.getItem(this.#key)) ?? "null");

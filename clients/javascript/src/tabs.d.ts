@@ -1,8 +1,8 @@
 import type { ChatClient, ClientOptions } from "./index.js";
 
-/** What a client needs to share its connection with the user's other tabs. */
+/** The options of a client that shares its connection with the user's other tabs. */
 export interface TabOptions extends ClientOptions {
-  /** Of the connection that is shared, one for each user. */
+  /** The name of the shared connection, one for each user. */
   name?: string;
 }
 
@@ -14,7 +14,7 @@ export interface TabClient
 }
 
 /**
- * A client that shares its connection with the user's other tabs where the browser has Web Locks and BroadcastChannel, and has
- * its own elsewhere.
+ * A client that shares its connection with the user's other tabs. Without Web Locks and BroadcastChannel it has its own
+ * connection.
  */
 export declare function sharedClient(options: TabOptions): ChatClient | TabClient;

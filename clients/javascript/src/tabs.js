@@ -1,8 +1,8 @@
 /**
- * Tabs — one connection for all tabs of a browser: the tab that holds a lock has the client, the others hear its events and
- * hand it their calls. When it goes, the next one resumes from the cursor that all of them know.
+ * Tabs — one connection for all tabs of a browser. The tab that holds a lock has the client; the others get its events and send
+ * it their calls. When it closes, the next tab resumes from the cursor that all of them know.
  *
- * The server closes the oldest of a user's connections beyond ten: without this the eleventh tab takes the first one's.
+ * The server closes the oldest of a user's connections beyond ten, so without this an eleventh tab would close the first one's.
  */
 import { Calls } from "./calls.js";
 import { ChatClient } from "./client.js";
@@ -12,21 +12,20 @@ import { ChatError } from "./errors.js";
 import { EVENT } from "./protocol.js";
 import { PresenceCache } from "./presence.js";
 
-/** What the leading tab emits on its own, beside the events of the protocol. */
+/** Events that the client itself emits, besides those of the protocol. */
 const OWN_EVENTS = ["state", "presence", "synced", "lost", "message.failed"];
 const ALL_EVENTS = [...new Set([...Object.values(EVENT), ...OWN_EVENTS])];
-/** What every tab may ask of the client, and gets an answer to. */
+/** Calls with an answer that every tab may make. */
 const ASKED = ["block", "unblock", "edit", "deleteMessage", "addReaction", "removeReaction"];
-/** What every tab may tell the client. */
+/** Calls without an answer that every tab may make. */
 const TOLD = ["discard", "track", "markRead", "markDelivered", "typing", "stopTyping", "setStatus", "wake"];
-/** Conversations that a tab reads when it joins the others. */
+/** How many conversations a tab reads when it joins the others. */
 const PAGE = 100;
 /** @type {{ state: any, userId: string | null, features: readonly string[], cursor: string | null, status: string | null }} */
 const NOTHING = { state: { state: "idle" }, userId: null, features: [], cursor: null, status: null };
 
 /**
- * A client that shares its connection with the other tabs of this browser. It has the calls and events of ChatClient; where a
- * browser lacks Web Locks or BroadcastChannel, it is one.
+ * A client that shares its connection with the other tabs of this browser. It has the calls and events of ChatClient.
  */
 export class TabClient {
   #name;
@@ -39,14 +38,14 @@ export class TabClient {
   /** @type {() => void} */
   #resign = () => {};
   #isOpen = false;
-  /** Counts openings, so that a lock which was asked for before a close is given back. */
+  /** Counts calls of `connect`, so that a lock from before a `close` is released. */
   #run = 0;
   #isActive = true;
-  /** Tabs that are looked at. @type {Set<string>} */
+  /** The visible tabs. @type {Set<string>} */
   #activeTabs = new Set();
-  /** What the connection is like, by the leading tab's word. */
+  /** The state of the connection, from the leading tab. */
   #known = NOTHING;
-  /** Whether this tab has all that was told before it was opened. */
+  /** Whether this tab has everything that was emitted before it was opened. */
   #isCaughtUp = false;
   /** conversation → the last seq that was emitted here. @type {Map<string, number>} */
   #seen = new Map();
@@ -56,7 +55,7 @@ export class TabClient {
     this.#name = name;
     this.#options = options;
     this.presence = new PresenceCache();
-    // For REST and uploads: it never connects, and leaves what waits in the storage to the tab that leads.
+    // For REST and uploads. It never connects, and leaves stored messages to the leading tab.
     this.#own = new ChatClient({ ...options, storage: undefined });
     this.rest = this.#own.rest;
     this.#calls = new Calls(name, {
@@ -99,7 +98,7 @@ export class TabClient {
   }
 
   /**
-   * Goes on where an earlier page was, as ChatClient does; what the leading tab says counts more.
+   * Continues where an earlier page was, as in ChatClient. The leading tab's state has priority.
    *
    * @param {string} cursor
    * @param {string} userId
@@ -110,7 +109,7 @@ export class TabClient {
     for (const [conversationId, seq] of seen) this.#sees(conversationId, seq);
   }
 
-  /** Joins the tabs that share the connection, and makes it when there is none. */
+  /** Joins the tabs that share the connection, and opens it when there is none. */
   connect() {
     if (this.#isOpen) return;
     this.#isOpen = true;
@@ -119,11 +118,11 @@ export class TabClient {
     const resigned = new Promise((resolve) => (this.#resign = () => resolve(undefined)));
     const run = ++this.#run;
     const lead = () => (this.#isOpen && run === this.#run ? (this.#lead(), resigned) : undefined);
-    // Asked for until it is ours: the browser gives it up when the tab that holds it goes.
+    // Requested until we get it: the browser releases the lock when its tab closes.
     navigator.locks.request(`chat:${this.#name}`, lead).catch(() => {});
   }
 
-  /** Leaves the other tabs; what this one has sent goes on with them. */
+  /** Leaves the other tabs. Messages of this tab are still sent by them. */
   close() {
     this.#isOpen = false;
     this.#calls.tell("goodbye", [this.#calls.id]);
@@ -134,7 +133,7 @@ export class TabClient {
   }
 
   /**
-   * Sends a message, from whichever tab holds the connection.
+   * Sends a message through the leading tab.
    *
    * @param {import("./types.d.ts").Draft} draft
    * @throws {ChatError} `validation_error`
@@ -142,14 +141,14 @@ export class TabClient {
   send(draft) {
     const whole = complete(draft);
     const sent = this.#calls.ask("send", [whole]);
-    // The leading tab tells of what the server refused; what never got there is told here.
+    // The leading tab reports refusals of the server. Messages that never got there are reported here.
     let isTold = false;
     const stop = this.on("message.failed", ({ draft: { tempId } }) => (isTold ||= tempId === whole.tempId));
     sent.catch((error) => isTold || this.#emitter.emit("message.failed", { draft: whole, error }, { source: "live" })).finally(stop);
     return { tempId: whole.tempId, sent };
   }
 
-  /** @param {boolean} isActive whether this tab is looked at: the user is active while one of them is */
+  /** @param {boolean} isActive whether this tab is visible: the user is active while any tab is */
   setActive(isActive) {
     this.#isActive = isActive;
     this.#calls.tell("hello", [this.#calls.id, isActive]);
@@ -166,7 +165,7 @@ export class TabClient {
   }
 
   #lead() {
-    // Made now: what an earlier leader left in the storage is read when it can't change any more.
+    // Created now, so that the storage is read after the earlier leader has finished writing.
     const client = (this.#client = new ChatClient(this.#options));
     this.#activeTabs.clear();
     this.#isCaughtUp = true;
@@ -204,7 +203,7 @@ export class TabClient {
     this.#emitter.emit(type, payload?.isError ? ChatError.from(payload, payload.status) : payload, meta);
   }
 
-  /** Reads the list of conversations, as after a connection that was not resumed: another tab leads, and told all before. */
+  /** Reads the list of conversations, as after a connection that was not resumed, because this tab missed earlier events. */
   async #catchUp() {
     this.#isCaughtUp = true;
     try {
@@ -221,7 +220,7 @@ export class TabClient {
   }
 
   /**
-   * A tab asks or tells the leading one something.
+   * Carries out a call of a tab.
    *
    * @param {string} method
    * @param {any[]} args
@@ -245,7 +244,8 @@ export class TabClient {
 }
 
 /**
- * Sends a message, or waits for one that is on its way already: a new leader is asked again for what the storage has brought it.
+ * Sends a message, or waits for one that is under way already, because calls are repeated to a new leader that may have it from
+ * the storage.
  *
  * @param {ChatClient} client
  * @param {import("./types.d.ts").Draft} draft
@@ -270,7 +270,8 @@ function send(client, draft) {
 }
 
 /**
- * A client that shares its connection with the user's other tabs where the browser can do that, and has its own elsewhere.
+ * A client that shares its connection with the user's other tabs, if the browser supports that; otherwise it has its own
+ * connection.
  *
  * @param {import("./types.d.ts").ClientOptions & { name?: string }} options
  * @returns {ChatClient | TabClient}

@@ -1,13 +1,13 @@
 /**
- * Timeline — every message once and in order, whether it came live, by replay, or over REST: joins the gap detector
- * with the recovery that fills what it finds.
+ * Timeline — every message once and in order, whether it came live, by replay, or by REST. It connects the gap detector with the
+ * recovery that fills gaps.
  */
 import { Gaps } from "./gaps.js";
 import { EVENT } from "./protocol.js";
 import { Recovery } from "./recovery.js";
 
 /**
- * @typedef {object} Item a message that waits for its turn
+ * @typedef {object} Item a message that may be held
  * @property {string} type `message.new` or `message.sent`
  * @property {any} payload
  * @property {import("./types.d.ts").EventMeta} meta
@@ -43,7 +43,7 @@ export class Timeline {
   }
 
   /**
-   * Takes a message that came over the socket.
+   * Adds a message from the socket.
    *
    * @param {Item} item
    */
@@ -72,7 +72,7 @@ export class Timeline {
     return this.#gaps.seen(conversationId);
   }
 
-  /** Whether messages wait for others before them. */
+  /** Whether messages wait for earlier ones. */
   get isHolding() {
     return this.#gaps.isHolding;
   }
@@ -92,7 +92,7 @@ export class Timeline {
     const payload = own ? { tempId: null, message } : { message };
     const type = own ? EVENT.MESSAGE_SENT : EVENT.MESSAGE_NEW;
     const verdict = this.#gaps.accept(message.conversationId, message.seq, { type, payload, meta: { source: "rest" } });
-    // Whoever asked for this message reads on by itself: a gap here needs no second reader.
+    // The reader of this message goes on by itself, so a gap here needs no second reader.
     if (verdict.kind === "next") verdict.ready.forEach(this.#onItem);
   }
 

@@ -1,4 +1,4 @@
-/** Tokens — the one place that asks the application for a JWT; callers that ask at the same time share the answer. */
+/** Tokens — asks the application for a JWT. Concurrent callers share the answer. */
 const EARLY_MS = 10_000;
 /** A token is renewed early, but never in the first two thirds of its life. */
 const RENEW_AFTER = 2 / 3;
@@ -9,13 +9,14 @@ export class Tokens {
   /** @type {string | null} */
   #token = null;
   #refused = false;
-  /** When the token was given here, in milliseconds since the epoch. */
+  /** When the application returned the token, in milliseconds since the epoch. */
   #givenAt = 0;
   /** @type {Promise<string> | null} */
   #asking = null;
 
   /**
-   * @param {(reason: { renew: boolean }) => Promise<string> | string} getToken `renew` says that the last token was refused or ends soon
+   * @param {(reason: { renew: boolean }) => Promise<string> | string} getToken `renew`: the last token was refused or expires
+   * soon
    * @param {import("./clock.js").Clock} clock
    */
   constructor(getToken, clock) {
@@ -23,19 +24,19 @@ export class Tokens {
     this.#clock = clock;
   }
 
-  /** The token in use; a new one when there is none, it was refused, or it is about to end. */
+  /** The current token; a new one when there is none, it was refused, or it is about to expire. */
   async get() {
     if (this.#token !== null && !this.#refused && !this.#ends(this.#token)) return this.#token;
     return this.#ask(this.#token !== null);
   }
 
-  /** A new token, whatever is known of the old one. */
+  /** A new token, even if the old one is valid. */
   async renew() {
     return this.#ask(true);
   }
 
   /**
-   * The server refused `token`: the next `get` asks for another. Does nothing when another is in use already, so that
+   * The server refused `token`: the next `get` asks for another one. It does nothing when another one is in use already, so that
    * several calls that were refused together ask once.
    *
    * @param {string} token
@@ -44,7 +45,7 @@ export class Tokens {
     if (token === this.#token) this.#refused = true;
   }
 
-  /** Milliseconds until the token in use is old enough to be renewed; 0 for most. */
+  /** Milliseconds until the current token is old enough to be renewed; usually 0. */
   restMs() {
     const expiresAt = this.#token === null ? null : expiryOf(this.#token);
     if (expiresAt === null) return 0;
@@ -78,8 +79,8 @@ export class Tokens {
 }
 
 /**
- * When the JWT ends, in milliseconds since the epoch, read without checking the signature (the server does that);
- * null when it can't be read (RFC 7519 section 4.1.4).
+ * When the JWT expires, in milliseconds since the epoch (RFC 7519, section 4.1.4); null when it can't be read. The signature
+ * isn't checked here, but by the server.
  *
  * @param {string} token
  * @returns {number | null}

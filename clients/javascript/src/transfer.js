@@ -1,11 +1,11 @@
 /**
- * One transfer of a file's bytes. XMLHttpRequest, where there is one, tells how far it is; `fetch` does not.
+ * One transfer of a file's bytes. XMLHttpRequest, where it exists, reports the progress; `fetch` does not.
  */
 import { ChatError } from "./errors.js";
 
-/** A transfer that does not move for so long is broken off: a dead network says nothing by itself. */
+/** A transfer without progress for this time is aborted, because a dead network gives no error. */
 const STALLED_MS = 60_000;
-/** `fetch` does not say whether anything moves, so a transfer by it has as long as a slow line takes. */
+/** `fetch` doesn't report progress, so its time-out is what a slow network would need. */
 const SLOWEST_BYTES_PER_MS = 16;
 
 /**

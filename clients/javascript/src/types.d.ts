@@ -13,7 +13,7 @@ export type ConversationSettings = OwnState;
 
 export interface ConversationPage {
   items: Conversation[];
-  /** Of the page after this one; null on the last. */
+  /** The token of the next page; null on the last one. */
   nextPage: string | null;
 }
 
@@ -37,7 +37,7 @@ export interface MessageRange {
 export interface PushSettings {
   /** Whether notifications show the text. */
   preview: boolean;
-  /** When none are shown; `from` and `to` are HH:MM of local time, `timeZone` an IANA name. */
+  /** When no notifications are shown. `from` and `to` are HH:MM of local time, `timeZone` is an IANA name. */
   quietHours: { timeZone: string; from: string; to: string } | null;
   mutedUntil: string | null;
 }
@@ -83,7 +83,7 @@ export interface Block {
   blockedAt: string;
 }
 
-/** A message to send. Content or media is required; `type` is "text" and `tempId` made up unless given. */
+/** A message to send. Content or media is required. By default `type` is "text", and `tempId` is random. */
 export interface Draft {
   conversationId: string;
   type?: MessageType;
@@ -93,11 +93,11 @@ export interface Draft {
   replyTo?: number;
   /** At most 4 KiB, stored and never read by the server; `type: "custom"` needs it. */
   metadata?: Record<string, unknown>;
-  /** Idempotency key, at most 64 characters: one message is stored for it, however often it is sent. */
+  /** Idempotency key, at most 64 characters: only one message is stored for it, however often it is sent. */
   tempId?: string;
 }
 
-/** As much of an AbortSignal as is used: the types need no DOM library, which React Native and Node have not. */
+/** The used part of AbortSignal, because React Native and Node have no types of the DOM. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
   addEventListener(type: "abort", listener: () => void): void;
@@ -110,16 +110,16 @@ export interface BlobLike {
   readonly type: string;
 }
 
-/** What `upload` needs to know. */
+/** The options of `upload`. */
 export interface UploadOptions {
-  /** The conversation whose message will bring the file. */
+  /** The conversation of the message that will have the file. */
   conversationId: string;
-  /** Of the file: its own unless given. */
+  /** The file's name; by default its own. */
   name?: string;
   mimeType?: string;
-  /** How many bytes have left, of how many; with `fetch` alone (Node) at the beginning and at the end. */
+  /** Called with the sent bytes and all bytes; with `fetch` (Node) only at the beginning and at the end. */
   onProgress?: (progress: { sent: number; total: number }) => void;
-  /** Gives the upload up: it rejects with `aborted`. */
+  /** Cancels the upload, which rejects with `aborted`. */
   signal?: AbortSignalLike;
 }
 
@@ -174,14 +174,14 @@ export interface StateChange {
   retryInMs?: number;
 }
 
-/** How an event came: over the socket (live or replayed), or read over REST after a gap. */
+/** How an event came: over the socket (live or replayed), or by REST after a gap. */
 export interface EventMeta {
   source: "live" | "rest";
   /** Of an `error`: the request that failed. */
   ref?: { type?: string; tempId?: string; conversationId?: string };
 }
 
-/** Any frame off the wire. */
+/** Any received frame. */
 export interface Frame {
   type: string;
   payload: any;
@@ -193,7 +193,7 @@ export interface Frame {
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Calls back once after `ms`; the result cancels it. */
+  /** Calls back once after `ms` milliseconds; the result cancels it. */
   after(ms: number, callback: () => void): () => void;
   /** Uniform in [0, 1). */
   random(): number;
@@ -202,23 +202,23 @@ export interface Clock {
 export interface ClientOptions {
   /** Origin of the service, such as "https://chat.example.com". */
   url: string;
-  /** Gives a JWT; `renew` says that the one given before was refused or ends soon. */
+  /** Returns a JWT. `renew`: the last one was refused or expires soon. */
   getToken: (reason: { renew: boolean }) => Promise<string> | string;
-  /** Needed where there is no global one (Node before 22). */
+  /** Required where there is no global one (Node before 22). */
   WebSocket?: any;
-  /** Tells how far an upload is; the global one unless `fetch` is given. */
+  /** Reports the progress of uploads; by default the global one, unless `fetch` is given. */
   XMLHttpRequest?: any;
   fetch?: (input: any, init?: any) => Promise<any>;
-  /** Messages that may wait for their acknowledgement, 200 unless given. */
+  /** Most messages without an acknowledgement; 200 by default. */
   outboxLimit?: number;
-  /** Whether "delivered" is reported for each message that came, true unless given. */
+  /** Whether "delivered" is reported for each received message; true by default. */
   autoDelivered?: boolean;
   /**
-   * Where messages that wait for their acknowledgement outlive the page or process; without one they live in memory only.
+   * A storage in which messages without an acknowledgement survive the page or process; without one they are only in memory.
    * `localStorage`, React Native's AsyncStorage, `indexedDbStorage()`, `fileStorage(folder)` …
    */
   storage?: Storage;
-  /** The key in the storage, "chat.outbox" unless given: one for each user of a shared device, and for each client of a page. */
+  /** The key in the storage, by default "chat.outbox". Use one for each user of a shared device, and for each client of a page. */
   storageKey?: string;
   clock?: Clock;
 }

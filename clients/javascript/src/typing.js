@@ -1,6 +1,6 @@
 /**
- * Typing — both directions. Outgoing: a key press is not an event; one `typing.start` covers two seconds. Incoming:
- * an indicator goes out by itself when its `typing.stop` is lost.
+ * Typing — both directions. Outgoing: one `typing.start` covers two seconds of key presses. Incoming: an indicator ends by itself
+ * when its `typing.stop` is lost.
  */
 import { COMMAND } from "./protocol.js";
 
@@ -36,7 +36,7 @@ export class TypingThrottle {
     if (this.#startedAt.delete(conversationId)) this.#transmit(COMMAND.TYPING_STOP, { conversationId });
   }
 
-  /** @param {string} conversationId where a message was sent: the server takes that for a stop */
+  /** @param {string} conversationId where a message was sent, which the server treats as a stop */
   sent(conversationId) {
     this.#startedAt.delete(conversationId);
   }

@@ -1,5 +1,5 @@
 /**
- * Uploads — a file's way to the server: reserve, send the bytes, complete. Each step is tried again when it got no answer.
+ * Uploads — uploads a file: reserve, send the bytes, complete. Each step is retried when it gets no answer.
  */
 import { fullJitter } from "./backoff.js";
 import { pause } from "./clock.js";
@@ -45,7 +45,7 @@ export class Uploads {
   }
 
   /**
-   * The result of `step`, which is tried again while that may help.
+   * The result of `step`, which is retried while that may help.
    *
    * @template T
    * @param {import("./types.d.ts").AbortSignalLike | undefined} signal
@@ -59,7 +59,7 @@ export class Uploads {
         return await step();
       } catch (error) {
         requireWanted(signal);
-        // An upload beyond the user's quota waits for up to a day: that is for the user to decide.
+        // Above the user's quota, the wait may be a day: the application must decide, so don't retry.
         const isHopeless = !(error instanceof ChatError) || !error.retryable || error.code === "rate_limit_exceeded";
         if (isHopeless || attempt === ATTEMPTS - 1) throw error;
         await pause(this.#clock, (error.retryAfter ?? 0) * 1000 + fullJitter(attempt, this.#clock.random));

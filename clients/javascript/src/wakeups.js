@@ -1,5 +1,5 @@
 /**
- * Calls `onWake` when a browser says that the network came or went, or that the page is looked at again.
+ * Calls `onWake` when the browser reports a change of the network, or that the page is visible again.
  *
  * @param {() => void} onWake
  * @returns {() => void} stops listening

@@ -1,6 +1,6 @@
 /**
- * Preloaded (`node --import ./testkit/bare.js --test`), it takes away what React Native and older browsers don't have, so
- * that the same tests say whether the client can do without.
+ * Preloaded (`node --import ./testkit/bare.js --test`), it removes what React Native and older browsers don't have, so that the
+ * same tests check that the client works without it.
  */
 // Node's own fetch and WebSocket need some of it when they are first used: that is now.
 void new Response("");

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** A clock that stands still until it is told to move; chance always gives `luck`. */
+/** A clock that only moves when `advance` is called; `random` always returns `luck`. */
 export class FakeClock {
   #now = 1_700_000_000_000;
   #timers = new Set();
@@ -15,7 +15,7 @@ export class FakeClock {
     return () => this.#timers.delete(timer);
   };
 
-  /** Moves on by `ms`, running what falls due in order, and what follows from it. */
+  /** Moves on by `ms` milliseconds, and runs timers that are due, in order. */
   async advance(ms) {
     const end = this.#now + ms;
     await settled();
@@ -31,7 +31,7 @@ export class FakeClock {
   }
 }
 
-/** Lets every promise that can go on do so. */
+/** Waits until no promise can make progress. */
 export async function settled() {
   for (let turn = 0; turn < 5; turn++) await nextTurn();
 }

@@ -5,7 +5,7 @@ export const ME = "00000000-0000-4000-8000-00000000000a";
 export const OTHER = "00000000-0000-4000-8000-00000000000b";
 export const TALK = "00000000-0000-4000-8000-0000000000c1";
 
-/** A message as the server states it. */
+/** A message as the server sends it. */
 export function message(seq, { senderId = OTHER, conversationId = TALK, content = `number ${seq}` } = {}) {
   const rest = { type: "text", media: [], isRead: false, readAt: null, deliveredAt: null, createdAt: "2024-01-01T11:00:00.000Z" };
   return { id: `id-${conversationId}-${seq}`, conversationId, seq, senderId, content, ...rest };

@@ -1,4 +1,4 @@
-/** So many messages of one person may wait for their acknowledgement: people write on while the network is away. */
+/** Most unacknowledged messages of one person: people go on writing while the network is down. */
 const WINDOW = 50;
 
 /**

@@ -75,7 +75,7 @@ class Rest:
     async def messages(
         self, conversation_id: str, *, after_seq: int | None = None, before_seq: int | None = None, limit: int = 50
     ) -> list[Message]:
-        """Return the oldest messages after `after_seq`, or the newest before `before_seq`, or the newest of all, sorted by seq."""
+        """Return messages sorted by seq: the oldest after `after_seq`, the newest before `before_seq`, or the newest of all."""
         query: Query = {"afterSeq": after_seq, "beforeSeq": before_seq, "limit": limit}
         path = f"/chat/conversations/{quote(conversation_id)}/messages"
         answer = cast("Page[Message]", await self.call("GET", path, query=query))

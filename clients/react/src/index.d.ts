@@ -6,13 +6,14 @@ import type { ReactElement, ReactNode } from "react";
 export interface ChatProviderProps extends ClientOptions {
   children?: ReactNode;
   /**
-   * All tabs of the browser that have the same `storageKey` share one connection; without it an eleventh tab closes the first one's.
-   * Give it with a `storage`: tabs with connections of their own would overwrite there what the others have not sent.
+   * All tabs of the browser with the same `storageKey` share one connection; otherwise an eleventh tab closes the first one's.
+   * Set it when you use a `storage`: tabs with separate connections would overwrite each other's unsent messages there.
    */
   shareTabs?: boolean;
 }
 
-/** Makes a client and its store, and connects while it is mounted. Options are read once: for another user give another `key`. */
+/** Creates a client and its store, and connects while it is mounted. Options are read once: for another user, use another `key`.
+ * */
 export declare function ChatProvider(props: ChatProviderProps): ReactElement;
 
 type More = Omit<Draft, "conversationId" | "content">;
@@ -21,7 +22,7 @@ export interface Chat {
   isConnected: boolean;
   /** For a banner: state, reason, and when the next attempt comes. */
   connection: StateChange;
-  /** Sends a message, which `useMessages` shows at once; gives its tempId. Throws ChatError when it can't be sent. */
+  /** Sends a message, which `useMessages` shows at once. Returns its tempId. Throws ChatError when it can't be sent. */
   sendMessage(conversationId: string, content: string, more?: More): string;
   client: ChatClient | TabClient;
   store: ChatStore;
@@ -31,10 +32,10 @@ export declare function useChat(): Chat;
 
 export interface UseConversations extends ConversationList {
   loadMore(): Promise<void>;
-  /** The conversation with a user, made when there is none. */
+  /** The conversation with a user. It is created when there is none. */
   open(other: { username: string } | { userId: string }): Promise<Conversation>;
   update(id: string, changes: ConversationChanges): Promise<void>;
-  /** Deletes the history for this user alone. */
+  /** Deletes the history, only for this user. */
   clear(id: string): Promise<void>;
 }
 
@@ -54,7 +55,7 @@ export interface UseMessages extends MessageList {
   retry(pending: Pending): void;
   discard(pending: Pending): void;
   edit(seq: number, content: string): Promise<unknown>;
-  /** Deletes an own message for everybody. */
+  /** Deletes one of the user's messages for everybody. */
   remove(seq: number): Promise<unknown>;
   react(seq: number, emoji: string): Promise<unknown>;
   unreact(seq: number, emoji: string): Promise<unknown>;
@@ -77,7 +78,7 @@ export interface UseUpload {
   progress: number;
   media: Media | null;
   error: unknown;
-  /** Gives the item for `media` of a message. */
+  /** Returns the item for `media` of a message. */
   upload(file: Blob): Promise<Media>;
   cancel(): void;
 }

@@ -1,4 +1,4 @@
-/** React hooks over the client and its store. None of them suspends; on a server they render what is known: nothing. */
+/** React hooks for the client and its store. None of them suspends; on a server they render an empty state. */
 import { ChatClient } from "@chat-backend/client";
 import { ChatStore } from "@chat-backend/client/store";
 import { sharedClient } from "@chat-backend/client/tabs";
@@ -8,10 +8,10 @@ const Context = createContext(null);
 const NOTHING = { status: "idle", progress: 0, media: null, error: null };
 
 /**
- * Makes a client and its store, connects while it is mounted, and gives both to the hooks below it.
+ * Creates a client and its store, connects while it is mounted, and provides both to the hooks below it.
  *
- * The client's options are read once; for another user give it another `key`. With `shareTabs` all tabs of the browser that have the
- * same `storageKey` share one connection, and what waits to be sent.
+ * The client's options are read once; for another user, use another `key`. With `shareTabs`, all tabs of the browser with the
+ * same `storageKey` share one connection, and the unsent messages.
  */
 export function ChatProvider({ children, storage, storageKey = "chat", shareTabs = false, ...options }) {
   const latest = useRef(options);
@@ -23,7 +23,7 @@ export function ChatProvider({ children, storage, storageKey = "chat", shareTabs
     return { client, store: new ChatStore(client, { storage, storageKey: `${storageKey}.cache` }), begun: null };
   });
   useEffect(() => {
-    // Effects run twice in StrictMode: the kept state is read once, and connecting again after a close is fine.
+    // Effects run twice in StrictMode. The stored state is read once, and connecting after a close works.
     let isMounted = true;
     chat.begun ??= chat.store.load();
     void chat.begun.finally(() => isMounted && chat.client.connect());
@@ -38,7 +38,7 @@ export function ChatProvider({ children, storage, storageKey = "chat", shareTabs
   return createElement(Context.Provider, { value: chat }, children);
 }
 
-/** Says to the server whether the page is looked at, which decides about push notifications. */
+/** Tells the server whether the page is visible, which decides about push notifications. */
 function followVisibility(client) {
   const { document } = globalThis;
   if (!document?.addEventListener) return () => {};
@@ -68,7 +68,7 @@ export function useChat() {
   return { isConnected: connection.state === "open", connection, sendMessage, client, store };
 }
 
-/** The list of conversations, pinned ones first, and what can be done with it. */
+/** The list of conversations, pinned ones first, and its actions. */
 export function useConversations() {
   const { client, store } = useContextOf("useConversations");
   const list = useTopic(store, "conversations", () => store.conversations);
@@ -91,8 +91,8 @@ export function useConversation(conversationId) {
 }
 
 /**
- * The messages of a conversation, loaded when it is shown: `items` without holes, `pending` behind them, paging in both
- * directions, and what can be done with a message.
+ * The messages of a conversation, loaded when it is shown: `items` without gaps, `pending` after them, paging in both directions,
+ * and the actions on a message.
  */
 export function useMessages(conversationId) {
   const { client, store } = useContextOf("useMessages");
@@ -129,7 +129,7 @@ export function useUnread(conversationId) {
   return useTopic(store, "conversations", read);
 }
 
-/** What is known of a friend's status. */
+/** The last known status of a friend. */
 export function usePresence(userId) {
   const { store } = useContextOf("usePresence");
   return useTopic(store, `presence:${userId}`, () => store.presence(userId));
@@ -144,7 +144,7 @@ export function useTyping(conversationId) {
   return { userIds, onInput };
 }
 
-/** Uploads a file to a conversation: `upload(file)` gives the `media` item to send; `cancel()` ends it. */
+/** Uploads a file to a conversation: `upload(file)` returns the `media` item to send; `cancel()` stops it. */
 export function useUpload(conversationId) {
   const { client } = useContextOf("useUpload");
   const [state, setState] = useState(NOTHING);

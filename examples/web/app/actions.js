@@ -1,4 +1,4 @@
-/** Actions — what the user does, and what follows from what comes in. */
+/** Actions — the user's actions, and reactions to events. */
 import { newTempId } from "/client/src/index.js";
 import { History } from "./history.js";
 import { problemText } from "./words.js";
@@ -71,16 +71,16 @@ export class Actions {
     this.#followBack(conversationId);
   }
 
-  /** Sends a draft that failed once more, or that a reload interrupted. */
+  /** Sends a failed draft again, or one that a reload interrupted. */
   resend({ conversationId, content, media, type, replyTo, tempId }) {
     const thread = this.#model.thread(conversationId);
     const plain = { conversationId, content, ...(media && { media, type }), tempId };
     const draft = { ...plain, ...(replyTo && { replyTo }) };
-    // What a draft quotes is shown once it is stored; it is kept for a second try.
+    // The quote of a draft is shown after it is stored, and kept for another attempt.
     thread.addPending({ ...plain, retry: draft });
     try {
       const { sent } = this.#client.send(draft);
-      // How it fails is told by `message.failed`.
+      // A failure is reported by `message.failed`.
       sent.then((message) => this.#stored(tempId, message)).catch(() => {});
     } catch (error) {
       thread.trouble(tempId, problemText(error), true);
@@ -88,7 +88,7 @@ export class Actions {
     this.#model.changed();
   }
 
-  /** Gives a draft up. */
+  /** Discards a draft. */
   discard({ conversationId, tempId }) {
     this.#client.discard(tempId);
     this.settled(conversationId, tempId);
@@ -101,13 +101,13 @@ export class Actions {
     this.#model.changed();
   }
 
-  /** A draft is stored, or given up. */
+  /** Removes a draft that was stored or discarded. */
   settled(conversationId, tempId) {
     this.#model.thread(conversationId).removePending(tempId);
     this.#unsent.remove(tempId);
   }
 
-  /** The end of the open conversation is on screen: marks it as read, if somebody is looking. */
+  /** The end of the open conversation is on screen: marks it as read, if the page is visible. */
   markRead() {
     const conversation = this.#model.openConversation;
     if (!(conversation?.unread || conversation?.me?.markedUnread) || document.visibilityState !== "visible" || !document.hasFocus()) return;
@@ -134,7 +134,7 @@ export class Actions {
     await this.#try(() => this.#client.deleteMessage(conversationId, seq));
   }
 
-  /** Adds the user's reaction, or takes it back. */
+  /** Adds or removes the user's reaction. */
   async react({ conversationId, seq, reactions = [] }, emoji) {
     const isThere = reactions.some((one) => one.emoji === emoji && one.userIds.includes(this.#model.me.userId));
     const change = isThere ? "removeReaction" : "addReaction";
@@ -191,7 +191,7 @@ export class Actions {
     this.#client.connect();
   }
 
-  /** The lists are as the server has them: completes what the events don't tell. */
+  /** After a resync: reads what events don't contain. */
   onSynced() {
     for (const { id, unread, lastSeq } of this.#model.conversations.values()) {
       if (unread) this.#client.markDelivered(id, lastSeq);
@@ -214,7 +214,7 @@ export class Actions {
     this.#model.changed();
   }
 
-  /** Reads the friends again, once for many reasons to. */
+  /** Reads the friends again, once for several requests. */
   refreshFriends() {
     clearTimeout(this.#friendsTimer);
     this.#friendsTimer = setTimeout(() => void this.#try(() => this.#loadFriends()), FRIENDS_MS);
@@ -233,7 +233,7 @@ export class Actions {
     });
   }
 
-  /** Who answers somebody follows them back, so that two people who talk see each other's status. */
+  /** Follows a user back when this user answers them, so that both see each other's status. */
   #followBack(conversationId) {
     const peer = this.#model.peer(this.#model.conversations.get(conversationId));
     if (!this.#followed.has(peer.username) && !this.#model.friends.has(peer.id)) void this.follow(peer.username);

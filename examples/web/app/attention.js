@@ -1,4 +1,4 @@
-/** Tells the server whether somebody looks at this page: while nobody does, the user gets push notifications. */
+/** Tells the server whether this page is visible. While it isn't, the user gets push notifications. */
 
 /** @param {import("/client/src/index.js").ChatClient} client */
 export function followAttention(client) {

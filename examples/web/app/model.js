@@ -1,11 +1,11 @@
-/** Model — everything that the page shows. Whoever changes it calls `changed`; the views draw once for many changes. */
+/** Model — everything that the page shows. Code that changes it calls `changed`; the views draw once for several changes. */
 import { Thread } from "./thread.js";
 
 export class Model {
   /** {userId, username} */
   me;
   connection = { state: "idle" };
-  /** Whether the list of conversations has come. */
+  /** Whether the list of conversations is loaded. */
   ready = false;
   /** By id. */
   conversations = new Map();
@@ -49,7 +49,7 @@ export class Model {
     return this.conversations.get(this.openId) ?? null;
   }
 
-  /** The thread of a conversation, made when it is asked for first. */
+  /** The thread of a conversation. It is created at the first call. */
   thread(conversationId) {
     if (!this.#threads.has(conversationId)) this.#threads.set(conversationId, new Thread());
     return this.#threads.get(conversationId);
@@ -87,7 +87,7 @@ export class Model {
     return [...this.conversations.values()].reduce((sum, { unread }) => sum + unread, 0);
   }
 
-  /** Takes a conversation as the server states it, unless what is known here is newer. */
+  /** Stores a conversation from the server, unless a newer one is known. */
   putConversation(conversation) {
     const known = this.conversations.get(conversation.id);
     if (!known || conversation.lastSeq >= known.lastSeq) this.conversations.set(conversation.id, conversation);

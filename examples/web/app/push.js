@@ -1,6 +1,6 @@
 /**
- * This browser's push subscription. A browser has one for a page, whoever uses it: of two people in two tabs, the one who
- * switched it on last is notified. Who that is stands in localStorage, so that nobody else's tab takes it over.
+ * This browser's push subscription. A browser has one subscription for a page, for all its users: of two people in two tabs, the
+ * one who switched it on last is notified. localStorage has that user, so that another user's tab doesn't take it over.
  */
 const OWNER = "chat.push.owner";
 const LEAVING_MS = 3000;
@@ -41,7 +41,7 @@ export class Push {
     await this.#rest.unsubscribePush(subscription.endpoint).finally(() => subscription.unsubscribe());
   }
 
-  /** Makes the subscription good: with the server's present key, and known to the server. Does nothing while it is off. */
+  /** Renews the subscription with the server's current key, and registers it. It does nothing while push is off. */
   async refresh() {
     if (this.isOn && Notification.permission === "granted") await this.#subscribe();
   }

@@ -1,5 +1,5 @@
 /**
- * Session — who this tab is. The name lives in sessionStorage, so that two tabs can be two people; `?user=alice` in the
+ * Session — the user of this tab. The name lives in sessionStorage, so that two tabs can be two people; `?user=alice` in the
  * address comes first. The login is the development server's: a real front end would ask its own back end for a token.
  */
 const NAME = "chat.username";
@@ -15,12 +15,12 @@ export function remember(username) {
 
 let lastWork = async () => {};
 
-/** What has to be done while there still is a token, when the user leaves. */
+/** Registers work to do before the user leaves, while there is still a token. */
 export function beforeLeaving(work) {
   lastWork = work;
 }
 
-/** Forgets the name and shows the first screen again. */
+/** Deletes the name, and shows the first screen again. */
 export async function leave() {
   await lastWork();
   sessionStorage.clear();

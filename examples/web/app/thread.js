@@ -1,6 +1,5 @@
 /**
- * Thread — the messages of one conversation as this tab knows them: what is stored, in order, and after it what is
- * still on its way.
+ * Thread — the messages of one conversation as this tab knows them: stored messages in order, and after them the drafts.
  */
 export class Thread {
   /** Stored messages by seq. */
@@ -42,13 +41,13 @@ export class Thread {
     if (!this.isBehind || message.seq <= this.lastSeq + 1) this.add([message]);
   }
 
-  /** Whether messages without a hole among them leave none between them and those here. */
+  /** Whether contiguous messages join those here without a gap. */
   joins(messages) {
     if (!messages.length || !this.#stored.size) return true;
     return messages[0].seq <= this.lastSeq + 1 && messages.at(-1).seq >= this.firstSeq - 1;
   }
 
-  /** Takes a page of messages, in the place of those here if there is a hole between. `newestSeq`: of the conversation. */
+  /** Adds a page of messages. It replaces those here when there is a gap between them. `newestSeq`: the conversation's. */
   showPage(messages, newestSeq) {
     if (!this.joins(messages)) this.#stored.clear();
     this.add(messages);
@@ -56,7 +55,7 @@ export class Thread {
     this.isBehind = this.lastSeq < newestSeq;
   }
 
-  /** Forgets the stored messages, which have a hole or are not the newest, to load them anew. */
+  /** Drops the stored messages, because they have a gap or aren't the newest, so that they are loaded again. */
   clear() {
     this.#stored.clear();
     this.history = "none";
@@ -77,7 +76,7 @@ export class Thread {
     return this.#stored.has(seq);
   }
 
-  /** Everything up to `seq` is gone. */
+  /** Drops everything up to `seq`. */
   clearTo(seq) {
     for (const known of [...this.#stored.keys()]) if (known <= seq) this.#stored.delete(known);
     this.history = "whole";
@@ -88,7 +87,7 @@ export class Thread {
     this.#pending.set(draft.tempId, { createdAt: new Date().toISOString(), ...draft, pending: true, failed: false });
   }
 
-  /** Notes why a draft waits, or that it failed for good. */
+  /** Stores why a draft waits, or that it failed permanently. */
   trouble(tempId, problem, failed) {
     const draft = this.#pending.get(tempId);
     if (draft) this.#pending.set(tempId, { ...draft, problem, failed });

@@ -1,6 +1,6 @@
 /**
- * Unsent — drafts on their way, kept in sessionStorage, so that reloading the tab loses none. They go again with the
- * `tempId` that they had: had one arrived after all, it would not be stored twice.
+ * Unsent — drafts in sessionStorage, so that reloading the tab loses none. They are sent again with the same `tempId`, so none is
+ * stored twice.
  */
 export class Unsent {
   #key;

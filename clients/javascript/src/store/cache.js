@@ -1,6 +1,6 @@
 /**
- * Cache — a part of the store that outlives the page: the newest conversations and messages, and the cursor from which the next
- * page resumes. All of it is one value, so that cursor and messages always belong together.
+ * Cache — the part of the store that survives the page: the newest conversations and messages, and the cursor from which the next
+ * page resumes. It is one value, so that cursor and messages are always consistent.
  */
 import { Thread } from "./thread.js";
 
@@ -24,7 +24,7 @@ export class Cache {
    * @param {object} content
    * @param {import("./conversations.js").Conversations} content.conversations
    * @param {Map<string, Thread>} content.threads
-   * @param {() => boolean} content.isComplete whether all that belongs to the client's cursor is there
+   * @param {() => boolean} content.isComplete whether everything up to the client's cursor is there
    */
   constructor(value, client, { conversations, threads, isComplete }) {
     this.#value = value;
@@ -34,7 +34,7 @@ export class Cache {
     this.#isComplete = isComplete;
   }
 
-  /** Puts what was kept into the store and the client; says whether there was something. */
+  /** Loads the cached content into the store and the client. Returns whether there was any. */
   async load() {
     const kept = await this.#value.read();
     if (!kept || this.#client.userId) return false;
@@ -49,7 +49,7 @@ export class Cache {
     return true;
   }
 
-  /** Something changed: it is saved soon. */
+  /** Saves a change soon. */
   changed() {
     this.#timer ??= setTimeout(() => void this.save(), SAVE_MS);
   }
@@ -65,7 +65,7 @@ export class Cache {
       const thread = this.#threads.get(id);
       return thread?.isLoaded && !thread.hasNewer ? [{ id, messages: thread.messages.slice(-MESSAGES) }] : [];
     });
-    // Without room for it the next page reads everything anew.
+    // When the storage is full, the next page reads everything again.
     await this.#value.write({ userId, cursor, conversations, threads }).catch(() => {});
   }
 }

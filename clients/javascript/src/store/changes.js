@@ -1,4 +1,4 @@
-/** Changes — what an event makes of a message: functions from the message before to the message after. */
+/** Changes — functions that apply an event to a message, and return the changed message. */
 
 /** @typedef {import("../types.d.ts").Message} Message */
 
@@ -19,7 +19,7 @@ export function deleted({ deletedAt }) {
 }
 
 /**
- * A quote of a message that was deleted shows nothing of it.
+ * Removes the content of a deleted message from a quote.
  *
  * @param {{ seq: number, deletedAt: string }} deletion
  * @returns {(message: Message) => Message}

@@ -1,4 +1,4 @@
-/** Conversations — the list, as events change it. Every change makes new objects: a snapshot that was read stays as it was. */
+/** Conversations — the list, updated by events. Every change makes new objects, so snapshots never change. */
 
 /** @typedef {import("../types.d.ts").Conversation} Conversation */
 /** @typedef {import("../types.d.ts").Message} Message */
@@ -27,7 +27,7 @@ export class Conversations {
   }
 
   /**
-   * Takes a conversation as the server states it; one that is older than what is known changes nothing.
+   * Stores a conversation from the server, unless a newer one is known.
    *
    * @param {Conversation} conversation
    */
@@ -72,7 +72,7 @@ export class Conversations {
 
   /**
    * @param {string} id
-   * @param {string} userId whose marks moved
+   * @param {string} userId the user whose marks moved
    * @param {{ readSeq?: number, deliveredSeq?: number }} marks
    */
   mark(id, userId, marks) {
@@ -83,7 +83,7 @@ export class Conversations {
   }
 
   /**
-   * The user deleted the history up to `clearedSeq` for themselves.
+   * The user deleted their history up to `clearedSeq`.
    *
    * @param {string} id
    * @param {number} clearedSeq

@@ -1,4 +1,4 @@
-/** What each event of the client changes in the store. */
+/** Applies the client's events to the store. */
 import { EVENT } from "../protocol.js";
 import { deleted, edited, quoteDeleted, reacted } from "./changes.js";
 
@@ -11,7 +11,7 @@ import { deleted, edited, quoteDeleted, reacted } from "./changes.js";
  * @property {(change: import("../types.d.ts").StateChange) => void} setConnection
  * @property {(nextPage: string | null) => void} setList
  * @property {(total: number) => void} setTotal
- * @property {(by: number) => void} countFetches something is being read that belongs to events which were applied
+ * @property {(by: number) => void} countFetches counts reads that belong to applied events
  * @property {(userId: string) => void} setUser who is connected
  */
 
@@ -69,7 +69,7 @@ export function followEvents(client, parts, changed) {
       for (const conversation of list) conversations.put(conversation);
       parts.setList(nextPage);
       void client.rest.unread().then(({ total }) => (parts.setTotal(total), changed("conversations")), () => {});
-      // Receipts and changes that were missed are in the messages: what is loaded is read again when it is shown.
+      // Missed receipts and changes are in the messages, so loaded messages are read again when they are shown.
       for (const loaded of threads.values()) loaded.reset();
       changed("conversations", ...[...threads.keys()].map((id) => `messages:${id}`));
     },

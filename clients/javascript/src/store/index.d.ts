@@ -1,7 +1,7 @@
 import type { ChatClient, ChatError, Conversation, Draft, Message, Presence, StateChange, Storage } from "../index.js";
 
 export interface StoreOptions {
-  /** Where the newest conversations and messages outlive the page, with the cursor to resume from. */
+  /** A storage for the newest conversations and messages, with the cursor to resume from. */
   storage?: Storage;
   /** "chat.cache" unless given: one for each user of a shared device. */
   storageKey?: string;
@@ -12,7 +12,7 @@ export interface ConversationList {
   readonly items: readonly Conversation[];
   readonly isLoaded: boolean;
   readonly hasMore: boolean;
-  /** Of all conversations together. */
+  /** Unread messages of all conversations. */
   readonly unread: number;
 }
 
@@ -24,9 +24,9 @@ export interface Pending {
 }
 
 export interface MessageList {
-  /** By seq, without holes. */
+  /** Sorted by seq, without gaps. */
   readonly items: readonly Message[];
-  /** Behind the last one. */
+  /** Messages after the last one that are not stored yet. */
   readonly pending: readonly Pending[];
   readonly isLoaded: boolean;
   readonly isLoading: boolean;
@@ -34,16 +34,17 @@ export interface MessageList {
   readonly hasNewer: boolean;
 }
 
-/** What an application shows, as snapshots: the same object until something changes. */
+/** The data that an application shows, as snapshots: the same object until something changes. */
 export declare class ChatStore {
   constructor(client: Omit<ChatClient, "pending" | "drafts">, options?: StoreOptions);
-  /** Reads what the last page kept, and resumes from there: before `client.connect()`. Says whether there was something. */
+  /** Loads what the last page stored, and resumes from there. Call it before `client.connect()`. Returns whether there was
+   * anything. */
   load(): Promise<boolean>;
-  /** Writes what is kept now, and not in a second. */
+  /** Saves now, and not after a second. */
   save(): Promise<void>;
-  /** Takes a conversation that the application read over REST. */
+  /** Adds a conversation that the application read by REST. */
   putConversation(conversation: Conversation): void;
-  /** Stops following the client; what is kept is written. */
+  /** Stops following the client, and saves. */
   close(): Promise<void>;
   /** Topics: `connection`, `conversations`, `messages:<id>`, `typing:<id>`, `presence:<userId>`. */
   subscribe(topic: string, listener: () => void): () => void;
@@ -56,9 +57,9 @@ export declare class ChatStore {
   loadMoreConversations(): Promise<void>;
   loadOlder(conversationId: string): Promise<void>;
   loadNewer(conversationId: string): Promise<void>;
-  /** Jumps: forgets what is loaded, and loads the messages around one. */
+  /** Jumps to a message: drops the loaded messages, and loads those around it. */
   loadAround(conversationId: string, seq: number): Promise<void>;
-  /** Sends a message, which is shown at once; gives its tempId. */
+  /** Sends a message, which is shown at once. Returns its tempId. */
   send(draft: Draft): string;
   retry(pending: Pending): void;
   discard(pending: Pending): void;

@@ -1,6 +1,6 @@
 /**
- * ChatStore — what an application shows, kept up to date: conversations, messages with those on their way, unread counts,
- * presence and typing, as snapshots with subscriptions.
+ * ChatStore — the current data for an application: conversations, messages including unsent ones, unread counts, presence and
+ * typing, as snapshots with subscriptions.
  *
  * Topics: `connection`, `conversations`, `messages:<conversationId>`, `typing:<conversationId>`, `presence:<userId>`.
  */
@@ -46,7 +46,7 @@ export class ChatStore {
   }
 
   /**
-   * Reads what the last page or process kept, and resumes from there: call it before `client.connect()`.
+   * Loads what the last page or process stored, and resumes from there. Call it before `client.connect()`.
    *
    * @returns {Promise<boolean>} whether there was something
    */
@@ -61,7 +61,7 @@ export class ChatStore {
   }
 
   /**
-   * Writes what is kept now, and not in a second.
+   * Saves now, and not after a second.
    *
    * @returns {Promise<void>}
    */
@@ -69,14 +69,14 @@ export class ChatStore {
     return this.#cache?.save() ?? Promise.resolve();
   }
 
-  /** Stops following the client; what is kept is written. */
+  /** Stops following the client, and saves. */
   close() {
     this.#stop();
     return this.save();
   }
 
   /**
-   * Takes a conversation that the application read over REST.
+   * Adds a conversation that the application read by REST.
    *
    * @param {import("../types.d.ts").Conversation} conversation
    */
@@ -148,7 +148,7 @@ export class ChatStore {
   }
 
   /**
-   * Loads the newest messages, or those before what is loaded.
+   * Loads the newest messages, or those before the loaded ones.
    *
    * @param {string} conversationId
    */
@@ -160,7 +160,7 @@ export class ChatStore {
   }
 
   /**
-   * Loads the messages after what is loaded.
+   * Loads the messages after the loaded ones.
    *
    * @param {string} conversationId
    */
@@ -170,7 +170,7 @@ export class ChatStore {
   }
 
   /**
-   * Jumps: forgets what is loaded, and loads the messages around one.
+   * Jumps to a message: drops the loaded messages, and loads those around it.
    *
    * @param {string} conversationId
    * @param {number} seq
@@ -196,7 +196,7 @@ export class ChatStore {
   }
 
   /**
-   * Sends a message that failed once more.
+   * Sends a failed message again.
    *
    * @param {import("./thread.js").Pending} pending
    */
@@ -205,7 +205,7 @@ export class ChatStore {
   }
 
   /**
-   * Gives a message up that is not acknowledged yet.
+   * Discards a message that is not acknowledged yet.
    *
    * @param {import("./thread.js").Pending} pending
    */
@@ -244,7 +244,7 @@ export class ChatStore {
   }
 
   /**
-   * Somebody else's data must not be shown, nor kept.
+   * Drops the data of another user.
    *
    * @param {string} userId
    */

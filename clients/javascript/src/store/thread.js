@@ -1,4 +1,4 @@
-/** Thread — the messages of one conversation that are loaded: a stretch without holes, and behind it what is on its way. */
+/** Thread — the loaded messages of one conversation: a range without gaps, and then messages that are not stored yet. */
 
 /** @typedef {import("../types.d.ts").Message} Message */
 /** @typedef {import("../outbox.js").StoredDraft} StoredDraft */
@@ -15,7 +15,7 @@ export class Thread {
   #messages = new Map();
   /** @type {Map<string, Pending>} by tempId, in order */
   #pending = new Map();
-  /** Whether anything was loaded: before that nothing is known of what lies around a message that comes. */
+  /** Whether anything was loaded. Before that, the neighbours of a new message are unknown. */
   isLoaded = false;
   hasOlder = true;
   hasNewer = false;
@@ -37,7 +37,7 @@ export class Thread {
   }
 
   /**
-   * Takes a page that joins what is loaded.
+   * Adds a page that is contiguous with the loaded messages.
    *
    * @param {Message[]} messages
    */
@@ -46,7 +46,7 @@ export class Thread {
     this.isLoaded = true;
   }
 
-  /** Forgets what is loaded, for a jump to somewhere else. */
+  /** Drops the loaded messages, for a jump. */
   reset() {
     this.#messages.clear();
     this.isLoaded = false;
@@ -55,7 +55,7 @@ export class Thread {
   }
 
   /**
-   * Takes a new message; one that does not join what is loaded is left to paging.
+   * Adds a new message, if it follows the loaded ones. Otherwise paging will load it.
    *
    * @param {Message} message
    */
@@ -80,7 +80,7 @@ export class Thread {
     for (const [seq, message] of this.#messages) this.#messages.set(seq, change(message));
   }
 
-  /** @param {number} seq everything up to it is gone */
+  /** @param {number} seq everything up to it is deleted */
   clear(seq) {
     for (const known of [...this.#messages.keys()]) if (known <= seq) this.#messages.delete(known);
     this.hasOlder = false;
@@ -91,7 +91,7 @@ export class Thread {
     this.#pending.set(pending.draft.tempId, pending);
   }
 
-  /** @param {string | null} tempId of a message that was stored, or given up */
+  /** @param {string | null} tempId of a message that was stored or discarded */
   settle(tempId) {
     if (tempId) this.#pending.delete(tempId);
   }

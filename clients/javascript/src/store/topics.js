@@ -1,6 +1,6 @@
 /**
- * Topics — who listens to what, and snapshots that stay the same object until something changes: what React's
- * `useSyncExternalStore`, Vue's `shallowRef` and Svelte's stores want.
+ * Topics — listeners by topic, and snapshots that stay the same object until something changes, as React's
+ * `useSyncExternalStore`, Vue's `shallowRef` and Svelte's stores need.
  */
 export class Topics {
   /** @type {Map<string, Set<() => void>>} */

@@ -1,4 +1,4 @@
-/** What is attached to the message that is being written: chosen, pasted or dropped, uploaded while the user writes on. */
+/** What is attached to the message that is being written: chosen, pasted or dropped, uploaded while the user goes on writing. */
 import { byId, element, icon } from "../dom.js";
 import { fileSize, problemText } from "../words.js";
 
@@ -35,7 +35,7 @@ export class Attachments {
     this.show(this.#shownId);
   }
 
-  /** Takes what is ready; null, and a notice, while something is still on its way. */
+  /** Returns and removes the finished attachments; null, with a notice, while any is still being uploaded. */
   take(conversationId) {
     const list = this.#of(conversationId);
     if (list.some(({ media }) => !media)) {

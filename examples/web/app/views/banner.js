@@ -1,8 +1,8 @@
-/** The strip above everything that says when there is no connection, and what happens about it. */
+/** The banner that shows when there is no connection, and when the next attempt comes. */
 import { byId, element } from "../dom.js";
 import { connectionText } from "../words.js";
 
-// A connection that comes back at once is not worth a flash.
+// Don't flash the banner for a connection that is back at once.
 const PATIENCE_MS = 600;
 
 export function showBanner({ model, actions }) {

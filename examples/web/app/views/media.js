@@ -1,7 +1,7 @@
 /**
- * Attachments of a message. Uploads are shown: the server has looked at them, and their size is known before they are loaded, so
- * nothing moves when they are; meanwhile their colours stand there, blurred. Addresses elsewhere come from other users: only
- * https ones become links, and nothing of them is loaded unasked.
+ * Attachments of a message. Uploads are shown, because the server has checked them. Their size is known before they are loaded,
+ * so nothing moves; meanwhile their blurred colours are shown. External URLs come from other users: only https ones become links,
+ * and they aren't loaded automatically.
  */
 import { decode } from "../blurhash.js";
 import { byId, element, icon } from "../dom.js";
