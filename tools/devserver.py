@@ -1,7 +1,7 @@
-"""`python -m tools.devserver`: what a front end needs around the services while it is developed. Never part of a deployment.
+"""`python -m tools.devserver`: serves what a front end needs besides the services during development. Never part of a deployment.
 
-`/` is the example page, `/client/` the JavaScript client, `/docs/` the API documents, and `POST /dev/login` takes the place of
-an identity provider: it hands a token to whoever asks, so it answers 404 unless `CHAT_DEV_LOGIN=1`.
+`/` is the example page, `/client/` the JavaScript client, `/docs/` the API documents, and `POST /dev/login` replaces an identity
+provider: it gives a token to everybody, so it answers 404 unless `CHAT_DEV_LOGIN=1`.
 """
 
 import mimetypes
@@ -42,7 +42,7 @@ class DevserverSettings(BaseSettings):
 
 
 class FreshFiles(StaticFiles):
-    """Static files that a browser asks about again on each load: an edit shows at once."""
+    """Static files that a browser revalidates on each load, so that an edit shows at once."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         """As StaticFiles does it, with a validator but without a lifetime (RFC 9111, section 5.2.2.4)."""

@@ -1,4 +1,4 @@
-"""Development tokens: what a real identity provider would issue, signed with the secret of the local stack.
+"""Development tokens, as a real identity provider would issue them, signed with the secret of the local stack.
 
 Never used by a service: they only check tokens.
 """
@@ -18,7 +18,7 @@ LOCAL_SECRET = PUBLIC_SECRET
 """HS256 key of the local stack, unless `CHAT_JWT_SECRET` is set."""
 
 LOCAL_WEBHOOK_SECRET = "whsec_bG9jYWwtZGV2ZWxvcG1lbnQtd2ViaG9vay1zZWNyZXQ="  # noqa: S105 - as public as the other one
-"""What the local stack signs webhooks with, unless `CHAT_WEBHOOK_SECRET` is set."""
+"""The secret with which the local stack signs webhooks, unless `CHAT_WEBHOOK_SECRET` is set."""
 
 
 def secret_in_use() -> str:
@@ -33,7 +33,7 @@ def demanded_claims(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def user_id(username: str) -> uuid.UUID:
-    """The id of a development user: the same for the same name, on every machine."""
+    """Return the id of a development user. It depends only on the name."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"chat-dev-user:{username}")
 
 
@@ -44,10 +44,10 @@ def mint(
     secret: str | None = None,
     **claims: Any,
 ) -> str:
-    """A signed token of `username`, whose display name is `name`.
+    """Return a signed token of `username`, with the display name `name`.
 
     `claims` are added, or replace the usual ones (PROTOCOL section 1: `sub`, `exp`, `preferred_username`, `name`).
-    A negative lifetime gives a token that has ended.
+    A negative lifetime gives an expired token.
     """
     now = datetime.now(UTC)
     payload = {

@@ -1,1 +1,3 @@
-"""One hostile account beside honest pairs: what they notice of it, what it is told, and how much memory it takes."""
+"""Measures one hostile account beside honest pairs: its effect on their latency, the answers that it gets, and the memory that it
+costs.
+"""

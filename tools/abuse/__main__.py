@@ -1,4 +1,4 @@
-"""`python -m tools.abuse`: starts a stack of its own, and measures each attack beside honest pairs."""
+"""`python -m tools.abuse`: starts its own stack, and measures each attack beside honest pairs."""
 
 import gc
 import secrets
@@ -31,13 +31,13 @@ REPLICAS: Final = {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER
 MOST_RATIO: Final = 1.5
 ATTEMPTS: Final = 3
 FINISH_SECONDS: Final = 35.0
-"""What the last attack, the comparison with history and the end of the stack take."""
+"""Time for the last attack, the comparison with history and the end of the stack."""
 WIDTH: Final = 160
 OUR_SETTINGS: Final = {
     "CHAT_PORT": "18092",
     "STACK_BACKENDS": "native",
-    # An honest pair writes ten messages a second here, so this budget is 24 times the usual one, for the hostile account, too.
-    # All other limits are what they are in production.
+    # An honest pair writes ten messages a second here, so this budget is 24 times the default, for the hostile account too.
+    # All other limits are the defaults.
     "CHAT_MESSAGES_PER_MINUTE": "720",
     "CHAT_LOG_FORMAT": "json",
     "CHAT_LOG_LEVEL": "warning",
@@ -50,7 +50,7 @@ async def run(console: Console, attacks: list[Attack], seconds: float, within: f
     results = Results(machine=machine.describe())
     async with system(console, REPLICAS, "abuse", OUR_SETTINGS, HOME) as target, rest_of(target) as rest:
         honest = await Honest.gather(target, rest, f"honest-{secrets.token_hex(3)}")
-        # Collecting garbage here would look like a slow server.
+        # Garbage collection here would look like a slow server.
         gc.collect()
         gc.disable()
         honest.start()
@@ -82,7 +82,7 @@ async def run(console: Console, attacks: list[Attack], seconds: float, within: f
 
 
 async def measured(measurement: Measurement, attack: Attack, end: float) -> Row:
-    """Measure an attack; again when it came out badly, as other work on the machine looks the same. The lowest p99 counts.
+    """Measure an attack. A bad result is measured again, because other work on the machine looks the same. The lowest p99 counts.
 
     Raises what `measure` raises.
     """

@@ -1,4 +1,4 @@
-"""What an attack is: something that the hostile account goes on doing until it is stopped."""
+"""An attack: something that the hostile account does until it is stopped."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from tools.abuse.hostile import Hostile
 
 Act = Callable[[Hostile], Coroutine[Any, Any, None]]
-"""Goes on until it is cancelled. The first line of its docstring describes it in the report."""
+"""Runs until it is cancelled. The first line of its docstring is its description in the report."""
 
 
 async def nothing(_hostile: Hostile) -> None:
@@ -18,8 +18,8 @@ async def nothing(_hostile: Hostile) -> None:
 class Attack:
     """`prepare` runs before anything is measured.
 
-    `told`: the errors, statuses and close codes by which the contract answers it; at least one of them must come, where there
-    are any. `seconds`: how long it takes at least until they do.
+    `told`: the errors, statuses and close codes with which the protocol answers it; if there are any, at least one must come.
+    `seconds`: the shortest time until they come.
     """
 
     name: str
@@ -31,5 +31,5 @@ class Attack:
 
     @property
     def description(self) -> str:
-        """A line for people."""
+        """Return one line for the report."""
         return (self.act.__doc__ or "").partition("\n")[0].rstrip(".")

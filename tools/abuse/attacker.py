@@ -1,7 +1,7 @@
-"""`python -m tools.abuse.attacker`: one attack as a process of its own, below everybody else in priority.
+"""`python -m tools.abuse.attacker`: one attack in a separate process, with the lowest priority.
 
 Its one argument is an `Order` as JSON. It prepares the attack and prints a line, begins at a line on its standard input, and
-prints what it was told, as JSON.
+prints the answers that it got, as JSON.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ LOWEST_PRIORITY: Final = 19
 
 
 class Order(msgspec.Struct):
-    """Which attack, for how long, on whom. `honest`: usernames."""
+    """The attack, its duration and its target. `honest`: usernames."""
 
     attack: str
     seconds: float
@@ -44,7 +44,7 @@ async def prepared(attack: Attack, target: Target, honest: list[str]) -> Hostile
 
 
 async def carry_out(attack: Attack, hostile: Hostile, seconds: float) -> Counter[str]:
-    """Attack for so long. Returns what the account was told. Raises what the attack raises."""
+    """Attack for `seconds`. Returns the answers that the account got. Raises what the attack raises."""
     try:
         async with asyncio.timeout(seconds):
             await attack.act(hostile)

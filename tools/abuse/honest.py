@@ -1,4 +1,4 @@
-"""Fifty pairs that write 500 messages a second between them, whatever happens beside them."""
+"""Fifty honest pairs that write 500 messages a second in all, at a fixed rate."""
 
 import asyncio
 import random
@@ -33,7 +33,7 @@ class Honest:
 
     @property
     def names(self) -> list[str]:
-        """Everybody's username."""
+        """Return all usernames."""
         return [peer.name for pair in self._traffic.pairs for peer in (pair.sender, pair.receiver)]
 
     def start(self) -> None:
@@ -44,9 +44,9 @@ class Honest:
         )
 
     async def acknowledged(self, seconds: float) -> list[float]:
-        """Chat for so long; the seconds from when each message was due to its acknowledgement.
+        """Chat for `seconds`, and return the seconds from each message's due time to its acknowledgement.
 
-        What was sent in this time and is not acknowledged yet is waited for, 30 s at most.
+        It waits at most 30 s for the acknowledgements of messages that were sent in this time.
         """
         begin = len(self._traffic.acks)
         await asyncio.sleep(seconds)
@@ -62,7 +62,7 @@ class Honest:
                     await asyncio.sleep(POLL_SECONDS)
 
     async def finish(self, rest: Rest) -> tuple[Verdict, dict[str, int]]:
-        """Stop chatting; the verdict on everything that was ever sent, and errors by code."""
+        """Stop chatting. Returns the verdict on all messages, and the errors by code."""
         assert self._talking is not None
         self._talking.cancel()
         await asyncio.gather(self._talking, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The hostile account: its sockets, its requests, and a count of what it is told."""
+"""The hostile account: its sockets, its requests, and a count of the answers that it gets."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from tools.devtoken import mint
 
 TOKEN_SECONDS: Final = 3600
 MAX_UNSENT_BYTES: Final = 4 * 1024 * 1024
-"""What a socket's own buffer holds before the attack waits: the server reads no faster, and this process must stay small."""
+"""Unsent bytes of a socket above which the attack waits, so that this process stays small."""
 ATTEMPTS: Final = 20
 PAUSE_SECONDS: Final = 0.05
 HANG_UPS: Final = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError)
@@ -27,8 +27,7 @@ HANG_UPS: Final = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunErr
 class Hostile:
     """One account, with a partner to write to. `told` counts events, errors, statuses (`429`) and close codes (`close 1008`).
 
-    `honest`: usernames of those who go about their business. `cursor`: of a connection that was there before anything
-    was sent.
+    `honest`: usernames of the honest users. `cursor`: that of a connection from before anything was sent.
     """
 
     def __init__(self, target: Target, honest: list[str], name: str | None = None) -> None:
@@ -43,7 +42,7 @@ class Hostile:
         self._readers: set[Reader] = set()
 
     async def begin(self) -> None:
-        """Become known, and open the conversation with the partner. Raises RuntimeError when that is refused."""
+        """Register, and open the conversation with the partner. Raises RuntimeError when that is refused."""
         await self.ask("GET", "/chat/users/me", name=self.partner)
         opened = await self.ask("POST", "/chat/conversations", {"username": self.partner})
         self.conversation_id = str(opened["id"])
@@ -71,12 +70,12 @@ class Hostile:
         return listener
 
     async def sockets(self, count: int, cursor: str | None = None) -> list[Listener]:
-        """So many connections, less those that were refused."""
+        """Open `count` connections. Returns those that were not refused."""
         made = await asyncio.gather(*(self.socket(cursor) for _ in range(count)))
         return [listener for listener in made if listener is not None]
 
     async def greeted(self, cursor: str | None = None) -> Listener:
-        """A connection that has had `connection.success`. Raises RuntimeError when there is none."""
+        """Open a connection, and wait for `connection.success`. Raises RuntimeError when that fails."""
         for _ in range(ATTEMPTS):
             listener = await self.socket(cursor)
             if listener is not None:
@@ -96,7 +95,7 @@ class Hostile:
         self._readers.clear()
 
     async def send(self, listener: Listener, kind: str, **payload: Any) -> None:
-        """Send an event on a connection, when it has taken what was sent before."""
+        """Send an event on a connection, as soon as its buffer has room."""
         await self.send_text(listener, json.dumps({"type": kind, "payload": payload}).encode())
 
     async def send_text(self, listener: Listener, text: bytes) -> None:
@@ -123,7 +122,7 @@ class Hostile:
     async def ask(
         self, method: str, path: str, body: Any = None, *, name: str | None = None, claims: dict[str, Any] | None = None
     ) -> Any:
-        """The JSON of a request that must succeed, where need be after waiting. Raises RuntimeError."""
+        """Return the JSON of a request that must succeed, if necessary after waiting. Raises RuntimeError."""
         token = mint(name or self.name, **(claims or {}))
         url = self.target.url
         for _ in range(ATTEMPTS):
@@ -141,7 +140,7 @@ class Hostile:
 
 
 class Http:
-    """One connection for requests, opened again when it is closed by the other side."""
+    """One connection for requests. It is opened again when the other side closes it."""
 
     def __init__(self, hostile: Hostile, token: str) -> None:
         self._hostile = hostile
@@ -163,7 +162,7 @@ class Http:
         return status
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -177,12 +176,12 @@ def encode(body: Any) -> bytes:
 
 
 async def ticks(per_second: float) -> AsyncIterator[int]:
-    """0, 1, 2 … at this rate; late ones are caught up."""
+    """Yield 0, 1, 2 … at this rate. Late ones follow at once."""
     began = time.monotonic()
     number = 0
     while True:
         wait = began + number / per_second - time.monotonic()
-        # Even one that is late lets others run.
+        # Even a late tick lets other tasks run.
         await asyncio.sleep(max(0.0, wait))
         yield number
         number += 1

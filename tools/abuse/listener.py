@@ -1,4 +1,4 @@
-"""A connection of the hostile account: it reads no more of an event than it needs."""
+"""A connection of the hostile account, which decodes only the needed fields of events."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tools.bench.peer import Peer
 
 
 class Heard(msgspec.Struct):
-    """What is read of an event."""
+    """The fields of an event that are decoded."""
 
     type: str
     payload: dict[str, Any] | None = None
@@ -23,7 +23,7 @@ _decode: Final = msgspec.json.Decoder(Heard).decode
 
 
 class Listener(Peer):
-    """Calls `note` with what the server says: an event's type, an error's code, `close <code>`.
+    """Calls `note` with each answer: an event's type, an error's code, or `close <code>`.
 
     `seqs`: the sequence numbers of the account's own messages. `cursor`: sent with the handshake, then the last one seen.
     """
@@ -38,7 +38,7 @@ class Listener(Peer):
 
     @property
     def unsent_bytes(self) -> int:
-        """What the server has not taken yet."""
+        """Return the bytes that were not sent yet."""
         return 0 if self.transport is None else int(self.transport.underlying_transport.get_write_buffer_size())
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:

@@ -1,4 +1,4 @@
-"""One attack beside the honest pairs: what is measured before and during it."""
+"""Measures one attack beside the honest pairs: before and during it."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ PREPARE_SECONDS: Final = 120
 STOP_SECONDS: Final = 30
 SETTLE_SECONDS: Final = 1.0
 ALONE_SHARE: Final = 0.5
-"""Of the time of an attack: as there are many attacks, there are many times without one."""
+"""The time without an attack, as a share of the attack's time. There is one such time before each attack."""
 
 
 class Measurement:
@@ -34,9 +34,9 @@ class Measurement:
 
     @property
     def alone(self) -> Latency | None:
-        """What the honest pairs wait without an attack: of all the times without one the median, by the 99th percentile.
+        """Return the latency of the honest pairs without an attack: of all such times, the one with the median 99th percentile.
 
-        What else goes on at times, on a machine that isn't ours alone, so neither excuses an attack nor is laid to it.
+        So other work on a shared machine neither hides the effect of an attack nor counts as one.
         """
         return sorted(self._alone, key=lambda latency: latency.p99)[len(self._alone) // 2] if self._alone else None
 

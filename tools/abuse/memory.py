@@ -1,4 +1,4 @@
-"""What memory each process takes, sampled so cheaply that nobody notices."""
+"""Samples the memory of each process, at a negligible cost."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ class Memory:
     """Bytes of kinds of processes: resident ones that are shared with nobody (proc(5), `statm`)."""
 
     def __init__(self, processes: Mapping[str, list[int]]) -> None:
-        # To look for children takes so long that whoever measures a latency meanwhile measures this. They change rarely.
+        # Looking for children takes so long that it would change measured latencies. Children change rarely.
         self._pids = {kind: [pid for root in roots for pid in family(root)] for kind, roots in processes.items()}
         self.highest: dict[str, int] = {}
 

@@ -13,7 +13,7 @@ END: Final = "<!-- written by `make abuse`: end -->"
 MIB: Final = 1024 * 1024
 MOST_TOLD: Final = 3
 UNTOLD: Final = frozenset({"connection.success", "status.bulk"})
-"""What every connection hears is no answer to anything."""
+"""Events that every connection gets, which aren't answers."""
 HEAD: Final = (
     "| the hostile account | what it was told | p99 without it | p99 beside it | ratio | grew most |\n"
     "|---|---|---:|---:|---:|---|\n"
@@ -31,7 +31,7 @@ def tables(results: Results) -> str:
 
 
 def write(results: Results, document: Path = DOCUMENT) -> None:
-    """Replace what stands between the marks. Raises ValueError when they are missing."""
+    """Replace the text between the marks. Raises ValueError when the marks are missing."""
     text = document.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

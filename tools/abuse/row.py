@@ -1,4 +1,4 @@
-"""What came of one attack."""
+"""The result of one attack."""
 
 import msgspec
 
@@ -6,7 +6,9 @@ from tools.bench.latency import Latency
 
 
 class Row(msgspec.Struct):
-    """`ack_ms`: of the honest pairs beside it, `alone_ms`: without it. `told`: what the hostile account was told, how often.
+    """`ack_ms`: latency of the honest pairs during the attack, `alone_ms`: without it.
+
+    `told`: answer → how often the hostile account got it.
 
     Memory in bytes, by kind of process.
     """
@@ -22,7 +24,7 @@ class Row(msgspec.Struct):
 
     @property
     def ratio(self) -> float:
-        """How much longer the slowest hundredth of the honest pairs waits."""
+        """Return the ratio of the honest pairs' 99th percentile during the attack to that without it."""
         return self.ack_ms.p99 / self.alone_ms.p99 if self.alone_ms else float("nan")
 
     @property
@@ -45,6 +47,6 @@ class Results(msgspec.Struct):
     acknowledged: int = 0
 
     def merge(self, newer: "Results") -> "Results":
-        """These results, with what a newer run measured again."""
+        """Return these results, with newer ones of the same attacks."""
         rows = {row.attack: row for row in self.rows} | {row.attack: row for row in newer.rows}
         return Results(list(rows.values()), newer.faults, newer.machine, newer.acknowledged)

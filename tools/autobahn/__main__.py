@@ -1,6 +1,6 @@
-"""`make autobahn`: run the suite, and print the cases that aren't as RFC 6455 wants them. Exits with 1 when one failed.
+"""`make autobahn`: run the suite, and print the cases that don't conform to RFC 6455. Exits with 1 when one failed.
 
-The suite is Python 2 code, in an environment of its own under `.local/autobahn`; PYTHON2 names its interpreter.
+The suite is Python 2 code, in a separate environment under `.local/autobahn`; PYTHON2 names its interpreter.
 Cases about size and speed (9) and compression (12, 13), which the gateway doesn't offer, are left out.
 """
 
@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 HOME: Final = ROOT / ".local/autobahn"
 PROGRAM: Final = HOME / "environment/bin/wstest"
 VIRTUALENV: Final = "virtualenv==20.15.1"
-"""The last versions that make an environment of Python 2.7."""
+"""The last version that can create an environment of Python 2.7."""
 SUITE: Final = "autobahntestsuite==0.8.2"
 EXCLUDED: Final = ["9.*", "12.*", "13.*"]
 LIMIT_SECONDS: Final = 900

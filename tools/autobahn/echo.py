@@ -44,10 +44,10 @@ class Echo:
 
 
 class BinaryEcho(GatewayProtocol):
-    """The gateway's protocol, which drops binary messages: the suite wants them back."""
+    """The gateway's protocol, but with an echo of binary messages, which the gateway drops."""
 
     def send_receive_event_to_app(self) -> None:
-        """Send a binary message back, and leave texts to the gateway's way."""
+        """Send a binary message back, and handle texts as the gateway does."""
         if self.curr_msg_data_type == "text":
             super().send_receive_event_to_app()
             return

@@ -1,9 +1,9 @@
-"""`chatctl`: a person's hand on the system. Every failure says what to do."""
+"""`chatctl`: the command-line tool for operators and developers. Every failure says what to do."""
 
 
 def main() -> None:
     """Run the command that the arguments name."""
-    # Here and not above: what stands behind a command (tools.doctor, tools.probe) uses this package's failures and targets.
+    # Imported here, because the commands' modules (tools.doctor, tools.probe) use this package's failures and targets.
     from tools.chatctl.app import main as run
 
     run()

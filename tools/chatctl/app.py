@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The application with all commands."""
 
 import sys
 from typing import Final
@@ -29,7 +29,7 @@ from tools.vapid import vapid
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
-"""The exit status of a program that Ctrl-C ended (POSIX shells: 128 + SIGINT)."""
+"""The exit status after Ctrl-C (POSIX shells: 128 + SIGINT)."""
 
 app = typer.Typer(
     help="A hand on the chat system: tokens, messages, events, health and repairs.",

@@ -22,7 +22,7 @@ def audit(
     about: Annotated[str | None, typer.Option("--about", help="A user id, or a part of the call's path.")] = None,
     most: Annotated[int, typer.Option("--most", help="The newest so many.", min=1)] = 50,
 ) -> None:
-    """Show the newest calls of the server API. One without a status was cut off by a crash."""
+    """Show the newest calls of the server API. A call without a status was interrupted by a crash."""
     with explained():
         calls = asyncio.run(_read(about, most))
     table = Table("at", "who", "call", "users", "status")

@@ -56,7 +56,7 @@ def _add_rows(table: Table, before: Outcome, after: Outcome) -> None:
 
 
 def figures(outcome: Outcome) -> Figures:
-    """What is worth comparing of an outcome."""
+    """Return the figures of an outcome to compare."""
     found: Figures = {f"{outcome.unit}s a second": (outcome.rate, True), "server µs each": (outcome.server_us, False)}
     found |= {f"  {kind} µs": (spent, False) for kind, spent in outcome.cpu_us.items()}
     for what, latency in (("ack", outcome.ack_ms), ("receive", outcome.receive_ms)):

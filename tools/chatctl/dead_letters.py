@@ -1,4 +1,4 @@
-"""`chatctl dead-letters`: what no service could handle."""
+"""`chatctl dead-letters`: messages that no service could handle."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ def show(queue: QueueArgument = DEFAULT_QUEUE, most: MostOption = LISTED, as_jso
 
 @app.command()
 def retry(queue: QueueArgument = DEFAULT_QUEUE, most: MostOption = 1) -> None:
-    """Give the oldest letters of QUEUE back to the queue that they came from."""
+    """Move the oldest letters of QUEUE back to the queue that they came from."""
     url = _broker(queue)
     with explained():
         count = asyncio.run(letters.retry_letters(url, queue, most))
@@ -58,7 +58,7 @@ def drop(
     most: MostOption = 1,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
-    """Forget the oldest letters of QUEUE, for good."""
+    """Delete the oldest letters of QUEUE permanently."""
     url = _broker(queue)
     if not yes:
         typer.confirm(f"Forget up to {most} of {queue} for good?", abort=True)

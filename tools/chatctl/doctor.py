@@ -19,9 +19,9 @@ COLOURS: Final = {Level.OK: "green", Level.NOTE: "yellow", Level.FAULT: "bold re
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Examine settings, backends, queues, clocks, push keys and services; fails when something is wrong.
+    """Check settings, backends, queues, clocks, push keys and services; fails when something is wrong.
 
-    Looks at the system that the environment's CHAT_* settings name, else at the local stack.
+    It checks the system of the environment's CHAT_* settings, else the local stack.
     """
     with explained():
         findings = asyncio.run(_examine())

@@ -1,4 +1,4 @@
-"""What went wrong, and what the person at the terminal can do about it."""
+"""Failures of commands: what went wrong, and what the user can do about it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

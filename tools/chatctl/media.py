@@ -1,4 +1,4 @@
-"""`chatctl media`: what uploads take, which ones no message has, and deleting what nobody needs."""
+"""`chatctl media`: the usage of uploads, uploads without a message, and their deletion."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ def usage(as_json: JsonOption = False) -> None:
 
 @app.command()
 def orphans(as_json: JsonOption = False) -> None:
-    """Uploads that no message has (the oldest 100), and objects in the store that no row names."""
+    """List uploads without a message (the oldest 100), and objects in the store without a row."""
     with _explained():
         unused, unknown = asyncio.run(_orphans())
     if as_json:
@@ -66,7 +66,7 @@ def sweep(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete now what the services delete by themselves every few seconds."""
+    """Delete now what the services would delete within some seconds."""
     with _explained():
         swept, deleted = asyncio.run(_sweep(unknown=unknown))
     if as_json:

@@ -1,4 +1,4 @@
-"""`chatctl protections`: keep revocations and blocks while a database is restored."""
+"""`chatctl protections`: keeps revocations and blocks over the restore of a database."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -21,7 +21,7 @@ app = typer.Typer(help="Keep revocations and blocks over a restore of the databa
 
 @app.command()
 def save(file: FileArgument) -> None:
-    """Before a restore: write all revocations and blocks of now into FILE."""
+    """Before a restore: write all current revocations and blocks to FILE."""
     taken = _run(take.take)
     try:
         record.write(taken, file)
@@ -42,7 +42,7 @@ def restore(
         Path | None, typer.Argument(help="What `save` wrote, - for stdin; without it Redis alone is filled.")
     ] = None,
 ) -> None:
-    """After a restore, before the services start: give revocations and blocks to the database and to the emptied Redis."""
+    """After a restore, before the services start: write revocations and blocks to the database and to the emptied Redis."""
     try:
         saved = None if file is None else record.read(file)
     except (OSError, ValueError) as error:

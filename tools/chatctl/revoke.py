@@ -25,7 +25,7 @@ def revoke(
         int | None, typer.Option(help="How long to remember: the longest that a token may live. Else for ever.", min=1)
     ] = None,
 ) -> None:
-    """Refuse all tokens that USER has now, everywhere, and close the connections made with them."""
+    """Refuse all current tokens of USER in all services, and close the user's connections."""
     with explained():
         subject = asyncio.run(find_user(user))
         keep_seconds = None if days is None else days * DAY_SECONDS

@@ -14,7 +14,7 @@ from tools.chatctl.target import JsonOption, UrlOption, url_of
 from tools.devtoken import mint
 
 SECONDS: Final = 20
-"""Long enough for a restart of a service in between."""
+"""Longest wait; enough for a restart of a service meanwhile."""
 
 
 def send(
@@ -36,7 +36,7 @@ def send(
 
 
 async def _send(url: str, sender: str, receiver: str, text: str) -> Message:
-    """REST first: a system that isn't there is told at once, where the socket would go on trying."""
+    """Send the message. REST comes first, because it fails at once when the system isn't there; the socket would retry."""
     client = ChatClient(url, lambda: mint(sender))
     try:
         async with asyncio.timeout(SECONDS):
@@ -58,7 +58,7 @@ async def _conversation(client: ChatClient, url: str, receiver: str) -> Conversa
 
 
 async def _introduce(url: str, username: str) -> None:
-    """Make a development user known who never connected: any request with its token does."""
+    """Register a development user who never connected, by any request with the user's token."""
     client = ChatClient(url, lambda: mint(username))
     try:
         await client.rest.me()

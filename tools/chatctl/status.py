@@ -1,4 +1,4 @@
-"""`chatctl status`: what of the local stack runs, and whether it is ready."""
+"""`chatctl status`: which processes of the local stack run, and whether they are ready."""
 
 import asyncio
 import json

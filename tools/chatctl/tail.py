@@ -20,7 +20,7 @@ def tail(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print USER's events until Ctrl-C, over restarts of everything."""
+    """Print USER's events until Ctrl-C. It reconnects after restarts."""
     with explained():
         asyncio.run(_tail(url_of(url), user, as_json))
 
@@ -48,7 +48,7 @@ async def _print(client: ChatClient, console: Console, as_json: bool) -> None:
 
 
 def line(event: dict[str, Any]) -> str:
-    """One event for reading, in rich's markup: time, type, and what matters of it."""
+    """Return one event in rich's markup: time, type, and the important fields."""
     kind = event["type"]
     body = event.get("error") if kind == "error" else event.get("payload", {})
     text = escape(_summary(kind, body or {}))

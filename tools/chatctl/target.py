@@ -1,4 +1,4 @@
-"""Which system a command speaks to: one that is named, or the local stack."""
+"""The system that a command talks to: a given one, or the local stack."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Process:
 
 
 def url_of(given: str | None) -> str:
-    """The origin to connect to. Raises Failure for what is none, and when none is named and no local stack runs."""
+    """Return the origin to connect to. Raises Failure for an invalid one, and when none is given and no local stack runs."""
     if given:
         if not given.startswith(("http://", "https://")):
             raise Failure(f"{given} is no origin", "name one such as http://127.0.0.1:8080 with --url or CHAT_URL")
@@ -43,7 +43,7 @@ def url_of(given: str | None) -> str:
 
 
 def processes() -> list[Process]:
-    """What the local stack consists of. Raises Failure when none runs."""
+    """Return the processes of the local stack. Raises Failure when none runs."""
     stack = _read_stack()
     if stack is None:
         raise Failure("no local stack runs", "start one with `make up`")

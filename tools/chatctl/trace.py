@@ -1,4 +1,4 @@
-"""`chatctl trace`: where one message has been."""
+"""`chatctl trace`: the path of one message."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ def trace(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where a message has been: stored, in inboxes, delivered, read, pushed, given up; its text is not shown."""
+    """Show the path of a message: stored, in inboxes, delivered, read, pushed, given up. Its text is not shown."""
     for given in filter(None, (message, conversation)):
         if not is_uuid(given):
             raise Failure(f"{given} is no id", "ids are UUIDs, as in `message.sent` and in the logs")

@@ -1,4 +1,4 @@
-"""`chatctl unread`: a user's unread counts, as PostgreSQL has them and as Redis copies them."""
+"""`chatctl unread`: a user's unread counts in PostgreSQL, and their copies in Redis."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ class Count:
 
     @property
     def agrees(self) -> bool:
-        """A missing copy is no fault: it is made when it is needed."""
+        """Return whether both agree. A missing copy is not an error: it is made when it is needed."""
         return self.copied is None or self.copied == self.stored
 
 
@@ -53,7 +53,7 @@ def unread(
 
 
 async def counts_of(user: str, *, repair: bool) -> list[Count]:
-    """The total, and what each conversation has that counts anything in either place; repaired first if that is asked.
+    """Return the total, and each conversation with a count in either place; repaired first if `repair` is true.
 
     Raises Failure for a name that nobody has, and what asyncpg and redis raise.
     """
@@ -62,7 +62,7 @@ async def counts_of(user: str, *, repair: bool) -> list[Count]:
         counts = UnreadCounts(pool, partitions)
         if repair:
             await counts.rebuild([subject], force=True)
-        # Conversations without unread messages matter only where the copy says otherwise.
+        # Conversations without unread messages matter only where the copy has a count.
         wrong = {found.name: found.postgres for found in await counts.compare(subject) if found.name != TOTAL}
         stored = {**wrong, **await counts.of(subject)}
         partition = partitions.of(subject)

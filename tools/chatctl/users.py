@@ -1,4 +1,4 @@
-"""Whom a command is about."""
+"""Finds the user that a command is about."""
 
 from pydantic import SecretStr
 
@@ -10,7 +10,7 @@ from tools.chatctl.target import backend_url
 
 
 async def find_user(user: str) -> str:
-    """The id of a user who is named by id or by username.
+    """Return the id of a user who is given by id or by username.
 
     Raises Failure for a name that nobody has, and what asyncpg raises.
     """

@@ -53,7 +53,7 @@ def replay(most: MostOption = 1000) -> None:
 
 @app.command()
 def drop(most: MostOption = 1, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
-    """Forget the oldest dead letters, for good."""
+    """Delete the oldest dead letters permanently."""
     if not yes:
         typer.confirm(f"Forget up to {most} events for good?", abort=True)
     with explained():

@@ -1,4 +1,4 @@
-"""`python -m tools.dashboards` writes the dashboard and the operator's rules; `--check` only says which are out of date."""
+"""`python -m tools.dashboards` writes the dashboard and the operator's rules; `--check` only reports outdated files."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def documents() -> dict[Path, str]:
 
 
 def stale() -> dict[Path, str]:
-    """Those whose file has another content, or none."""
+    """Return the documents whose file is missing or has another content."""
     return {
         path: text
         for path, text in documents().items()

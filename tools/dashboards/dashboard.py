@@ -1,4 +1,4 @@
-"""The dashboard: whether the objective holds, then every metric that is declared, service by service."""
+"""The dashboard: the state of the objective, and then every declared metric, service by service."""
 
 import json
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ _MODULES: Final = {EVERY: "shared.telemetry"} | {service: f"services.{service}.m
 
 @runtime_checkable
 class Declaration(Protocol):
-    """What prometheus_client's metrics and the services' own collectors have in common."""
+    """The common interface of prometheus_client's metrics and the services' own collectors."""
 
     def describe(self) -> Iterable[Metric]:
         """The families, without samples."""
@@ -32,7 +32,7 @@ class Family:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names under which Prometheus stores it."""
+        """Return the names under which Prometheus stores it."""
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
         return tuple(self.name + suffix for suffix in suffixes.get(self.kind, ("",)))
 
@@ -51,6 +51,6 @@ def _families(module: str) -> list[Family]:
 
 
 def _family(declaration: Declaration, metric: Metric) -> Family:
-    # prometheus_client tells the names of labels to nobody; its own classes and its families keep them here.
+    # prometheus_client has no public access to the names of labels; its classes and families have them here.
     labels = getattr(metric, "_labelnames", ()) or getattr(declaration, "_labelnames", ())
     return Family(metric.name, metric.type, metric.documentation, tuple(labels))

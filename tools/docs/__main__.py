@@ -1,4 +1,4 @@
-"""`python -m tools.docs` writes the generated documents; with `--check` it only says which ones are out of date."""
+"""`python -m tools.docs` writes the generated documents; with `--check` it only reports outdated ones."""
 
 import sys
 from pathlib import Path

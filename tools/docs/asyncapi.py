@@ -18,7 +18,10 @@ _ENUMS = {
     frozenset(get_args(payloads.Status)): "PresenceStatus",
     frozenset({"system"}): "SystemMessageType",
 }
-"""The values of a field → what generators call their type. Where it is not listed, a type has its struct's and field's name."""
+"""The values of a field → the name of their type in generated code.
+
+Where it is not listed, a type has its struct's and field's name.
+"""
 _EXAMPLE = re.compile(r"\s*Example: `(.*)`\s*", re.DOTALL)
 
 
@@ -28,7 +31,7 @@ def text(document: dict[str, Any]) -> str:
 
 
 def example_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """The object that the docstring of an event shows. Raises ValueError when there is none."""
+    """Return the example object in an event's docstring. Raises ValueError when there is none."""
     match = _EXAMPLE.search(struct.__doc__ or "")
     if match is None:
         raise ValueError(f"{struct.__name__} shows no example")
@@ -89,7 +92,7 @@ def document() -> dict[str, Any]:
 
 
 def _drop_raw(schema: dict[str, Any]) -> None:
-    """A field may hold its value or the bytes of that (`msgspec.Raw`, an empty schema): the wire shows one thing."""
+    """Remove the alternative of raw JSON bytes (`msgspec.Raw`, an empty schema) from a field: on the wire both are the same."""
     for name, field in schema.get("properties", {}).items():
         options = field.get("anyOf", [])
         if {} in options:
@@ -97,7 +100,7 @@ def _drop_raw(schema: dict[str, Any]) -> None:
 
 
 def _name_enums(struct: str, schema: dict[str, Any]) -> None:
-    """Give each list of values a title, by which generators name it; they invent a name where there is none."""
+    """Give each enumeration a title, from which generators make its name."""
     for name, field in schema.get("properties", {}).items():
         for option in field.get("anyOf", [field]):
             if "enum" in option:
@@ -105,7 +108,7 @@ def _name_enums(struct: str, schema: dict[str, Any]) -> None:
 
 
 def _add_cursor(schema: dict[str, Any]) -> None:
-    """Durable events carry a cursor, which their struct leaves to fan-out."""
+    """Add the cursor to a durable event, because the struct doesn't have it."""
     schema["properties"]["cursor"] = {
         "type": "string",
         "description": "Opaque. Pass the last one seen as `?cursor=` when reconnecting.",
@@ -123,7 +126,7 @@ def _message(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _operations(names: dict[type[msgspec.Struct], str]) -> dict[str, Any]:
-    """What clients send, the server receives; and the other way round."""
+    """Return the operations from the server's side: it receives what clients send, and sends what they receive."""
     frames = set(client.FRAMES.values())
     return {
         ("receive" if struct in frames else "send") + name: {

@@ -16,7 +16,7 @@ SERVICES = ("gateway", "messaging", "presence", "notifier", "media", "admin", "w
 
 
 def settings_of(service: str) -> type[ServiceSettings]:
-    """The one settings class that a service declares. Raises LookupError when there is none, or several."""
+    """Return the settings class of a service. Raises LookupError when there is none, or several."""
     module = import_module(f"services.{service}.settings")
     found = [
         value
@@ -52,7 +52,7 @@ def text() -> str:
 
 
 def names() -> str:
-    """Every variable that the page names, one a line: what a service warns by when it finds another."""
+    """Return every variable of the page, one a line. A service warns of any other `CHAT_*` variable."""
     # Read by Docker Compose, the tests, and `chatctl`.
     others = {
         *("CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT", "CHAT_ENV_FILE", "CHAT_MIGRATIONS_IMAGE"),
@@ -64,7 +64,7 @@ def names() -> str:
 
 
 def _local_stack() -> list[str]:
-    """What `make run` and `make up` read beside the services' own settings, and what they set by themselves."""
+    """Return the section on what `make run` and `make up` read besides the services' settings, and what they set."""
     replicas = [
         f"| `{variable}` | `{usual}` | Replicas of {service}. |" for service, (variable, usual) in plan.REPLICAS.items()
     ]
@@ -81,12 +81,16 @@ def _local_stack() -> list[str]:
         "| `STACK_HOME` | `.local` | Folder of data, logs and `stack.json`: two stacks of one checkout need two. |",
         f"| `{ports.RANGE}` | `{ports.LOWEST}-{ports.HIGHEST}` | Private servers and services take their ports from it. |",
         "",
-        f"Where they aren't given, it sets `CHAT_JWT_SECRET={LOCAL_SECRET}` (public, so never for production), "
-        "`CHAT_ALLOWED_ORIGINS` to any port of this machine, "
-        "`CHAT_PUBLIC_URL` to its own address, `CHAT_UPLOAD_SIGNING_KEYS` to a key that it makes "
-        "once, `CHAT_UPLOAD_STORE` to a folder under `.local`, `CHAT_VAPID_PRIVATE_KEY` to a key that it makes once, "
-        f"`CHAT_WEBHOOK_SECRET={LOCAL_WEBHOOK_SECRET}` (as public), `CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`. "
-        "`CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS`, where given, name servers to use instead of private ones.",
+        "Unless they are given, it sets:",
+        "",
+        f"- `CHAT_JWT_SECRET={LOCAL_SECRET}`, which is public, so never use it in production;",
+        f"- `CHAT_WEBHOOK_SECRET={LOCAL_WEBHOOK_SECRET}`, which is public too;",
+        "- `CHAT_ALLOWED_ORIGINS` to any port of this machine, and `CHAT_PUBLIC_URL` to its own address;",
+        "- `CHAT_UPLOAD_SIGNING_KEYS` and `CHAT_VAPID_PRIVATE_KEY` to keys that it makes once;",
+        "- `CHAT_UPLOAD_STORE` to a folder under `.local`;",
+        "- `CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`.",
+        "",
+        "`CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS`, if given, name servers to use instead of private ones.",
     ]
 
 

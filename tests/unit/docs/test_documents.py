@@ -131,6 +131,20 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert not broken
 
 
+def test_a_line_of_a_page_is_one_sentence() -> None:
+    """No line is longer than a sentence may be. Rows of tables and code can't be split; reports of measurements are apart."""
+    too_long = []
+    pages = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").glob("*/*.md")}
+    for page in sorted(pages - {*(ROOT / "docs" / "performance").rglob("*.md")}):
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        too_long += [
+            f"{page.relative_to(ROOT)}: {line[:60]}…"
+            for line in text.splitlines()
+            if len(line) > 240 and not line.lstrip().startswith(("|", "`"))
+        ]
+    assert not too_long
+
+
 def test_the_site_builds_and_every_anchor_exists(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
