@@ -1,4 +1,7 @@
-"""`python -m migrations`: bring the database at `CHAT_DATABASE_URL` to the newest schema. Safe to run from several places."""
+"""`python -m migrations`: upgrade the database at `CHAT_DATABASE_URL` to the newest schema.
+
+It may run in several places at once.
+"""
 
 import os
 import sys
@@ -11,12 +14,13 @@ from alembic.config import Config
 from shared.postgres import TRANSIENT_ERRORS, AddressError, parse
 
 DATABASE_AWAY: Final = 75
-"""Exit status that says «try again» (EX_TEMPFAIL of sysexits.h); any other failure comes again however often it is tried."""
+"""Exit status that means «try again» (EX_TEMPFAIL of sysexits.h). Other failures are permanent."""
 
 
 def main() -> None:
-    """Upgrade to the newest revision. Exits with a message when no database is named, or not in words that libpq knows;
-    with `DATABASE_AWAY` when it doesn't answer.
+    """Upgrade to the newest revision.
+
+    Exits with a message when no URL is set or libpq would refuse it, and with `DATABASE_AWAY` when the database doesn't answer.
     """
     if not os.environ.get("CHAT_DATABASE_URL"):
         sys.exit("CHAT_DATABASE_URL: set it to the database to migrate")

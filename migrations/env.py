@@ -1,4 +1,4 @@
-"""How alembic reaches the database: asyncpg, one transaction, one migrator at a time."""
+"""Runs alembic's migrations by asyncpg, in one transaction, and one migrator at a time."""
 
 import asyncio
 import os
@@ -14,14 +14,17 @@ from sqlalchemy.pool import NullPool
 from shared.postgres import connect, parse
 
 LOCK_NOT_AVAILABLE = "55P03"
-"""SQLSTATE: `lock_timeout` was over."""
+"""The SQLSTATE after `lock_timeout`."""
 MIGRATION_LOCK = 7_231_964_402_118
-"""Key of the advisory lock that lets one migrator in; the others wait, and then find nothing to do."""
+"""Key of the advisory lock of migrators. Others wait for it, and then find nothing to do."""
 LOCK_SECONDS = 5
-"""How long a statement of a migration waits for a table. Whoever comes after it waits behind it, so it must not wait long."""
+"""How long a statement of a migration waits for a table lock.
+
+It must be short, because later statements of others wait behind it.
+"""
 ATTEMPTS = 60
 PAUSE_SECONDS = 2.0
-"""Between attempts, in which the others go on."""
+"""Pause between attempts, in which other sessions can work."""
 
 
 def _upgrade(connection: Connection) -> None:
@@ -33,7 +36,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 async def _try(engine: AsyncEngine) -> bool:
-    """Migrate. False when a table was in use for too long: then nothing was changed."""
+    """Migrate. False when a table was locked for too long; then nothing was changed."""
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_upgrade)

@@ -1,4 +1,4 @@
 """The local stack: the whole system on one machine, for `make run`, `make up` and the tests.
 
-Nothing is imported here: `tools.stack.install` must run on a bare Python, before anything is installed.
+Nothing is imported here, because `tools.stack.install` must run before any package is installed.
 """

@@ -1,4 +1,4 @@
-"""PostgreSQL, RabbitMQ and Redis of a stack, each from the step of the ladder that serves it."""
+"""PostgreSQL, RabbitMQ and Redis of a stack, each from the first available source (`ladder`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from tools.stack.rabbitmq import RabbitMQ
 from tools.stack.redis import Redis
 
 STACK_KEYS = {"database": ladder.DATABASE, "amqp": ladder.AMQP, "redis": ladder.REDIS}
-"""Name in `stack.json` → kind."""
+"""Name in `stack.json` → kind of backend."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One kind of backend, where `url` leads. `programs` start one after the other."""
+    """One backend at `url`. `programs` start one after another."""
 
     kind: Kind
     source: Source
@@ -29,7 +29,7 @@ class Backend:
 
 
 class Site:
-    """Where backends are put up: this machine, in `home`."""
+    """Creates backends on this machine, in `home`."""
 
     def __init__(self, machine: Machine, home: Home, ports: PortBook, environment: Mapping[str, str]) -> None:
         self._machine = machine
@@ -38,7 +38,7 @@ class Site:
         self._environment = environment
 
     def backends(self) -> list[Backend]:
-        """One of each kind. Raises NoServer when no step gives one."""
+        """Return one backend of each kind. Raises NoServer when there is no source for one."""
         return [self._backend(kind) for kind in ladder.KINDS]
 
     def _backend(self, kind: Kind) -> Backend:

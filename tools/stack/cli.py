@@ -21,7 +21,7 @@ USERS = ("alice", "bob")
 
 
 def main() -> None:
-    """Do what the first argument says. Exits with 1, and says why, when that fails."""
+    """Run the command of the first argument. Exits with 1 and a message when it fails."""
     parser = argparse.ArgumentParser(prog="python -m tools.stack", description="The whole system on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start it here, show its logs, and stop it at Ctrl-C")
@@ -55,7 +55,7 @@ async def _do(options: argparse.Namespace, console: Console) -> None:
 
 
 async def run(home: Home, console: Console) -> None:
-    """The stack in the foreground."""
+    """Run the stack in the foreground."""
     stack = Stack(home, os.environ, console, tied=True)
     if stack.processes.living():
         raise StackError("a stack runs here already: `make status` shows it, `make down` stops it")
@@ -64,7 +64,7 @@ async def run(home: Home, console: Console) -> None:
 
 
 async def up(home: Home, console: Console) -> None:
-    """The stack in the background."""
+    """Start the stack in the background."""
     stack = Stack(home, os.environ, console)
     kept = Plan.of(os.environ).kept_from(stack.running_plan())
     if kept:
@@ -77,7 +77,7 @@ async def up(home: Home, console: Console) -> None:
 
 
 async def down(home: Home, console: Console, *, drop_data: bool) -> None:
-    """Stop it."""
+    """Stop the stack."""
     stack = Stack(home, os.environ, console)
     if not stack.processes.living():
         console.say("nothing runs")
@@ -88,7 +88,7 @@ async def down(home: Home, console: Console, *, drop_data: bool) -> None:
 
 
 async def status(home: Home, console: Console) -> None:
-    """Print what runs, and whether it is ready. Raises StackError when something isn't."""
+    """Print the processes, and whether they are ready. Raises StackError when one isn't."""
     stack = Stack(home, os.environ, console)
     if not stack.processes.living():
         raise StackError("nothing runs; `make up` starts it")
@@ -110,7 +110,7 @@ async def status(home: Home, console: Console) -> None:
 
 
 def greeting(stack: Stack, console: Console) -> str:
-    """What one needs to begin: the URL and two tokens."""
+    """Return the text to begin with: the URL and two tokens."""
     settings = stack.layout.services[0].environment
     secret = settings.get("CHAT_JWT_SECRET")
     lines = ["", f"ready at {console.bold(stack.url)}"]
@@ -129,7 +129,7 @@ def drop(home: Home) -> None:
 
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
-    """One change at a time: a second `make up` waits for the first."""
+    """Lock the stack: a second `make up` waits for the first."""
     with (home.path / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: progress, results, and the logs of the processes with their names in colour."""
+"""Output at the terminal: progress, results, and the logs of the processes with coloured names."""
 
 import sys
 import time
@@ -18,26 +18,26 @@ class Console:
         self._began = time.monotonic()
 
     def step(self, text: str) -> None:
-        """Progress, with the seconds since the start."""
+        """Print progress, with the seconds since the start."""
         if not self._quiet:
             print(self._paint(f"{time.monotonic() - self._began:5.1f} s ", DIM) + text, flush=True)
 
     def say(self, text: str) -> None:
-        """A result."""
+        """Print a result."""
         if not self._quiet:
             print(text, flush=True)
 
     def warn(self, text: str) -> None:
-        """Something that went wrong."""
+        """Print a warning."""
         print(self._paint(text, RED), file=sys.stderr, flush=True)
 
     def log(self, name: str, line: str) -> None:
-        """A line from the log of the process `name`."""
+        """Print a line from the log of the process `name`."""
         colour = self._names.setdefault(name, COLOURS[len(self._names) % len(COLOURS)])
         print(self._paint(f"{name:<12} │ ", colour) + line, flush=True)
 
     def bold(self, text: str) -> str:
-        """`text`, to stand out."""
+        """Return `text` in bold."""
         return self._paint(text, BOLD)
 
     def _paint(self, text: str, code: int) -> str:

@@ -1,4 +1,4 @@
-"""Debian's packages, installed without waking what they bring: the stack runs its own servers, on its own ports.
+"""Installs Debian packages without starting their services, because the stack runs its own servers, on its own ports.
 
 Standard library only.
 """
@@ -28,9 +28,9 @@ UNITS = {
 
 
 def install(packages: Sequence[str], log: Path) -> None:
-    """Install packages, with apt's words in `log`. Raises StackError when apt fails."""
+    """Install packages, with apt's output in `log`. Raises StackError when apt fails."""
     with services_forbidden(), log.open("w") as output:
-        # The lists may be old or missing: they are fetched only when apt can't do without, since that takes a while.
+        # The package lists may be old or missing. They are fetched only when apt needs them, because that takes a while.
         if _apt(["install", *OPTIONS, *packages], output) != 0:
             _apt(["update", "--quiet"], output)
             if _apt(["install", *OPTIONS, *packages], output) != 0:
@@ -41,7 +41,7 @@ def install(packages: Sequence[str], log: Path) -> None:
 
 @contextmanager
 def services_forbidden() -> Iterator[None]:
-    """No package starts a service meanwhile. A policy that the machine has already stays as it is."""
+    """Forbid packages to start services meanwhile. An existing policy of the machine is not changed."""
     if POLICY.exists():
         yield
         return

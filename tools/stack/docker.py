@@ -1,6 +1,6 @@
-"""Backends in containers, where a Docker engine answers.
+"""Backends in containers, when a Docker engine answers.
 
-Each container runs attached to a `docker run` of ours: that is the process of the stack, and stops its container with it.
+Each container is attached to a `docker run` process, which is the stack's process; the container stops with it.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from tools.stack.program import Probe, Program
 from tools.stack.redis import DURABILITY
 
 PULL_SECONDS = 600
-"""The first start may have to fetch the image."""
+"""Time limit of the first start, which may fetch the image."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def redis() -> Container:
 
 
 def rabbitmq() -> Container:
-    """RabbitMQ with a node name that stays, since its data is bound to that."""
+    """RabbitMQ with a fixed node name, because its data belongs to that name."""
     return Container(ladder.AMQP.image, 5672, "/var/lib/rabbitmq", {"RABBITMQ_NODENAME": "chat@localhost"})
 
 
@@ -78,7 +78,7 @@ def contained(
 
 
 def left_behind(home: Home) -> set[str]:
-    """The programs of `home` that have a container, whether or not a process of ours holds it."""
+    """Return the programs of `home` that have a container, with or without a process of the stack."""
     prefix = container_name(home, "")
     asked = [program("docker"), "ps", "--filter", f"name={prefix}", "--format", "{{.Names}}"]
     listed = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
@@ -86,5 +86,8 @@ def left_behind(home: Home) -> set[str]:
 
 
 def container_name(home: Home, name: str) -> str:
-    """The container of the program `name`: another one for each home, since Docker's names are the machine's."""
+    """Return the container name of the program `name`.
+
+    It differs for each home, because Docker's names are global on a machine.
+    """
     return f"chat-{hashlib.sha256(str(home.path).encode()).hexdigest()[:8]}-{name}"

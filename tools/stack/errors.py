@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack; each error is a message for the person at the terminal.
+"""Errors of the local stack. The text of each is a message for the user.
 
 StackError
 ├── NotReady          a server doesn't answer (yet)
@@ -16,11 +16,11 @@ class StackError(Exception):
 
 
 class NotReady(StackError):
-    """A server answers no, or not at all: asking again may help."""
+    """A server isn't ready or doesn't answer; asking again may help."""
 
 
 class NoServer(StackError):
-    """No step of the ladder gives this backend."""
+    """There is no source for this backend."""
 
 
 class StartFailed(StackError):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class Follower:
-    """Reads what is added to one log from now on."""
+    """Reads lines that are added to a log from now on."""
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
@@ -18,7 +18,7 @@ class Follower:
         if not self._log.exists():
             return
         if self._log.stat().st_size < self._offset:
-            self._offset = 0  # the log was begun anew
+            self._offset = 0  # The log was started again.
         with self._log.open("rb") as file:
             file.seek(self._offset)
             grown = file.read()

@@ -1,4 +1,4 @@
-"""`make run`: a stack that lives as long as this process, and shows what its processes say."""
+"""`make run`: a stack that ends with this process, and shows the logs of its processes."""
 
 import asyncio
 import ctypes
@@ -39,7 +39,7 @@ async def run(stack: Stack, console: Console, greeting: str) -> None:
 
 
 async def _watch(stack: Stack, console: Console, interrupted: asyncio.Event) -> None:
-    """Show log lines, and deaths, until interrupted or until nothing is left to watch."""
+    """Show log lines and ended processes, until interrupted or until no process is left."""
     alive = {record.name: record.layer for record in stack.processes.living()}
     followers = [Follower(name, stack.home.log(name)) for name, layer in alive.items() if layer == Layer.SERVICE]
     while alive and not interrupted.is_set():
@@ -57,6 +57,6 @@ async def _watch(stack: Stack, console: Console, interrupted: asyncio.Event) -> 
 
 
 def end_with_make() -> None:
-    """Where make started us, end when make does: it has no other way to tell that it was killed."""
+    """End when `make`, our parent, ends: that is the only sign that it was killed."""
     if "MAKELEVEL" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -17,7 +17,7 @@ from tools.stack.program import Layer, Probe, Program
 
 POLICY = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 SLOTS = 4
-"""Servers of each service that are configured before they exist: up to so many replicas come and go without a restart."""
+"""Configured servers of each service. Up to this many replicas can start and stop without a restart of HAProxy."""
 SELDOM = "3s"
 """How often HAProxy looks for servers beyond the usual number, which mostly aren't there."""
 SECTIONS = {"gateway": "websocket", "media": "bulk"}
@@ -34,7 +34,7 @@ ANY_NUMBER = 2**31 - 1
 
 @dataclass(frozen=True)
 class Balancer:
-    """Balances `replicas` (service → number) on `port`; tells their health on a port of its own."""
+    """Balances `replicas` (service → number) on `port`, and reports their health on a separate port."""
 
     home: Home
     ports: PortBook
@@ -82,9 +82,9 @@ class Balancer:
         )
 
     def healthy(self, exactly: Mapping[str, int]) -> Probe:
-        """Asks HAProxy whether it finds this many servers of each service healthy.
+        """Return a probe that HAProxy finds exactly this many servers of each service healthy.
 
-        No more either: before its first checks HAProxy takes every server for healthy.
+        More would be wrong too: before its first checks HAProxy considers every server healthy.
         """
         return partial(_healthy, self.ports.port("haproxy/status"), exactly)
 
@@ -97,17 +97,17 @@ async def _healthy(port: int, exactly: Mapping[str, int]) -> None:
 
 
 def token_requests(environment: Mapping[str, str], seconds: int) -> int:
-    """How many requests of one token to one service HAProxy lets pass in so many seconds: a quarter more than the service."""
+    """Return how many requests of one token to one service HAProxy allows in `seconds`: a quarter more than the service."""
     rate = float(environment.get(REST_RATE, USUAL_REST_RATE))
     burst = int(environment.get(REST_BURST, USUAL_REST_BURST))
     return round(1.25 * seconds * rate) + burst if rate else ANY_NUMBER
 
 
 def token_handshakes(environment: Mapping[str, str]) -> int:
-    """The same of handshakes: somewhat more than a user may make in a minute, all at once."""
+    """Return the same for handshakes: a bit more than a user may make in a minute."""
     return int(environment.get(HANDSHAKES, USUAL_HANDSHAKES)) * 5 // 4 or ANY_NUMBER
 
 
 def digest(file: Path) -> str:
-    """What changes when the content of `file` does."""
+    """Return a hash of the content of `file`."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Where a stack keeps its things: one folder, `.local/` of the checkout unless a test gives another."""
+"""The folder of a stack: `.local/` of the checkout, unless a test uses another one."""
 
 import json
 import os
@@ -23,7 +23,9 @@ class Home:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """The usual one, or where `STACK_HOME` says: several stacks of one checkout can run side by side."""
+        """Return the default home, or that of `STACK_HOME`, with which several stacks of one checkout can run at the same
+        time.
+        """
         return cls(Path(environment.get("STACK_HOME") or ROOT / ".local"))
 
     def data(self, name: str) -> Path:
@@ -35,11 +37,11 @@ class Home:
         return self.logs / f"{name}.log"
 
     def record(self, name: str) -> Path:
-        """The file that says which process is `name`."""
+        """Return the file with the record of the process `name`."""
         return self.records / f"{name}.json"
 
     def secret(self, name: str) -> str:
-        """A random password that stays the same from its first use on."""
+        """Return a random password, which stays the same after its first use."""
         file = self.path / f"{name}.secret"
         if not file.exists():
             write_private(file, secrets.token_urlsafe(24))
@@ -47,7 +49,7 @@ class Home:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Replace a file at once, readable by this user only: whoever reads it sees the old text or the new."""
+    """Replace a file atomically; only this user can read it."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     fresh.write_text(text, encoding="utf-8")
     fresh.chmod(0o600)
@@ -55,7 +57,7 @@ def write_private(file: Path, text: str) -> None:
 
 
 def read_json(file: Path) -> Any:
-    """The content of a JSON file, or None when there is none or it was cut short."""
+    """Return the content of a JSON file, or None when it is missing or incomplete."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,7 +1,8 @@
-"""`python3 -m tools.stack.install [--for-tests]`: what is missing for the commands of the Makefile, side by side.
+"""`python3 -m tools.stack.install [--for-tests]`: installs everything that the Makefile's commands need, in parallel.
 
-The Python packages of `requirements.lock` go into `.venv`; server programs come from apt where no earlier step of the ladder
-gives them. When nothing is missing it says nothing, and takes a tenth of a second. Standard library only: it runs first.
+The Python packages of `requirements.lock` go into `.venv`; server programs come from apt when there is no earlier source
+(`ladder`). When nothing is missing, it prints nothing, and takes a tenth of a second. It uses only the standard library, because
+it runs first.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ STAMP = VENV / ".installed"
 INPUTS = ("requirements.lock", "pyproject.toml", "clients/python/pyproject.toml")
 PACKAGES = (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients/python"])
 INSTALLER = "uv==0.13.9"
-"""Does pip's work in a tenth of its time, which is most of a first start; where it can't, pip does it."""
+"""Installs packages ten times as fast as pip, which saves most of a first start. When it fails, pip is used."""
 OLDEST = (3, 11)
 FOR_TESTS = {
     "chromium": "chromium",
@@ -36,12 +37,12 @@ FOR_TESTS = {
     "nodejs": "node",
     "npm": "npm",
 }
-"""Debian's package → its program: what only tests need, of the page, the JavaScript packages, uploads and the Lua scripts."""
+"""Debian's package → its program: needed only by tests of the page, the JavaScript packages, uploads and the Lua scripts."""
 TICK_SECONDS = 5
 
 
 def main() -> None:
-    """Install. Exits with 1, and says why, when that fails."""
+    """Install. Exits with 1 and a message when that fails."""
     try:
         jobs = missing(for_tests="--for-tests" in sys.argv[1:])
         if jobs:
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def missing(*, for_tests: bool) -> dict[str, Callable[[], None]]:
-    """What has to be done, by its description. Raises StackError when it can't be."""
+    """Return the missing steps by description. Raises StackError when one is impossible."""
     if sys.version_info < OLDEST:
         raise StackError(f"Python {'.'.join(map(str, OLDEST))} or newer is needed; PYTHON=… tells make which one")
     jobs: dict[str, Callable[[], None]] = {}
@@ -69,7 +70,7 @@ def missing(*, for_tests: bool) -> dict[str, Callable[[], None]]:
 
 
 def debian_packages(*, for_tests: bool) -> list[str]:
-    """The packages whose programs nothing else gives. Raises NoServer when apt can't be used, and one is needed."""
+    """Return the packages whose programs have no other source. Raises NoServer when apt can't be used, and one is needed."""
     machine = Machine.look(os.environ)
     packages = [kind.package for kind in KINDS if machine.source(kind) is Source.APT]
     if machine.can_apt:
@@ -81,7 +82,7 @@ def debian_packages(*, for_tests: bool) -> list[str]:
 
 
 def python_packages() -> None:
-    """The locked packages, then this project and its Python client as they stand here."""
+    """Install the locked packages, and then this project and its Python client in editable form."""
     python = VENV / "bin" / "python"
     if not python.exists():
         make_venv()
@@ -117,7 +118,7 @@ def may_use_uv(python: Path) -> bool:
 
 
 def run(command: list[str], output: TextIO) -> bool:
-    """Run an installer to its end, and say whether it did its work."""
+    """Run an installer, and return whether it succeeded."""
     environment = {"UV_HTTP_TIMEOUT": "20", "UV_NATIVE_TLS": "1", **os.environ}
     try:
         done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
@@ -147,7 +148,7 @@ def fingerprint() -> str:
 
 
 def side_by_side(jobs: dict[str, Callable[[], None]]) -> None:
-    """Do all jobs at once, telling the time every few seconds. Raises the first StackError."""
+    """Run all jobs in parallel, printing the time every few seconds. Raises the first StackError."""
     (ROOT / ".local").mkdir(exist_ok=True)
     faults: list[StackError] = []
 

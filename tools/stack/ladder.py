@@ -1,9 +1,9 @@
-"""Where each backend comes from: the first step that serves.
+"""The source of each backend: the first one of these that is available.
 
 1. its URL is given; 2. Docker, if an engine answers; 3. its programs, if they are on this machine; 4. apt, as root on Debian.
-An engine that lacks an image comes last: it may be unable to fetch one.
+An engine without an image comes last, because it may be unable to fetch it.
 
-Standard library only: the installer asks the same questions before anything is installed.
+It uses only the standard library, because the installer needs it before anything is installed.
 """
 
 import os
@@ -31,7 +31,7 @@ SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
 
 class Source(Enum):
-    """The steps of the ladder."""
+    """The sources of a backend, in this order."""
 
     GIVEN = "given"
     DOCKER = "docker"
@@ -61,17 +61,20 @@ KINDS = (DATABASE, AMQP, REDIS)
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine offers."""
+    """The sources that this machine has."""
 
     environment: Mapping[str, str]
     has_docker: bool
     can_apt: bool
     has_images: bool = True
-    """Docker has the image of every kind. With some only, servers would come from two places."""
+    """Docker has the images of all kinds. With only some of them, servers would come from two sources."""
 
     @classmethod
     def look(cls, environment: Mapping[str, str]) -> "Machine":
-        """Ask. `STACK_BACKENDS=native` skips Docker, `docker` insists on it. Raises StackError for another value."""
+        """Look at this machine.
+
+        `STACK_BACKENDS=native` skips Docker, `docker` requires it. Raises StackError for another value.
+        """
         wish = environment.get(WISH, "auto")
         if wish not in {"auto", "docker", "native"}:
             raise StackError(f"{WISH}={wish}: must be auto, docker or native")
@@ -82,10 +85,10 @@ class Machine:
         return cls(environment, answers, can_apt, answers and has_images())
 
     def source(self, kind: Kind, *, has_native_data: bool = False) -> Source:
-        """The first step that gives `kind`. Raises NoServer, naming the ways that there are.
+        """Return the first available source of `kind`. Raises NoServer, which lists all sources.
 
-        Data that private programs hold keeps them in charge, unless Docker is insisted on: an engine that was started in
-        the meantime must not make the data disappear.
+        When private programs have data, they stay the source unless Docker is required: a Docker engine that was started
+        meanwhile must not hide the data.
         """
         if self.environment.get(kind.variable):
             return Source.GIVEN
@@ -110,7 +113,7 @@ class Machine:
 
 
 def docker_answers() -> bool:
-    """Whether a Docker engine runs that we may use."""
+    """Return whether there is a usable Docker engine."""
     return _docker_says_yes("version", "--format", "{{.Server.Version}}")
 
 
@@ -131,7 +134,7 @@ def _docker_says_yes(*arguments: str) -> bool:
 
 
 def find_program(name: str) -> Path | None:
-    """Where a server program is; of several versions the newest."""
+    """Return the path of a server program; of several versions the newest."""
     for pattern in PROGRAM_FOLDERS:
         found = sorted(Path("/").glob(f"{pattern[1:]}/{name}"), key=_version)
         if found:

@@ -1,4 +1,4 @@
-"""What a plan comes to on this machine: every program, with its port, in the order of starting."""
+"""The layout of a stack on this machine: every program with its port, in the order of starting."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Layout:
 
     @property
     def edge(self) -> list[Program]:
-        """What stands on the backends."""
+        """Return the programs that need the backends."""
         return [*self.services, self.proxy]
 
     @property
@@ -60,13 +60,13 @@ class Layout:
 
 
 def lay_out(plan: Plan, home: Home, environment: Mapping[str, str], running: set[str]) -> Layout:
-    """Decide where each backend comes from, and where everything listens. `running`: names of living processes.
+    """Choose the source of each backend, and all ports. `running`: names of running processes.
 
     Raises NoServer when a backend can't be had, StackError when a program is missing.
     """
     machine = Machine.look({**environment, **plan.settings})
     ports = PortBook(home)
-    # A container outlives its `docker run` that was killed, and holds its port until it is started again.
+    # A container continues when its `docker run` is killed, and keeps its port until it is started again.
     ports.release_taken(running | docker.left_behind(home) if machine.has_docker else running)
     backends = Site(machine, home, ports, environment).backends()
     urls = {backend.kind.variable: backend.url for backend in backends}

@@ -1,4 +1,4 @@
-"""What the person asks for: settings and numbers of replicas, from the environment."""
+"""The user's plan of a stack: settings and numbers of replicas, from the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ REPLICAS = {
 }
 """Service → the variable with its number of replicas, and the number when that isn't set."""
 UNROUTED = frozenset({"admin", "webhooks"})
-"""Services that the load balancer doesn't lead to."""
+"""Services that the load balancer doesn't route to."""
 MOST = 32
 
 
@@ -32,7 +32,7 @@ class Plan:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """The wishes in `environment`. Raises StackError, naming the variable and the bad value."""
+        """Return the plan in `environment`. Raises StackError, which names the variable and the bad value."""
         variables = [variable for variable, _ in REPLICAS.values()]
         plan = cls(
             settings={name: value for name, value in environment.items() if name.startswith(PREFIX)},
@@ -51,11 +51,11 @@ class Plan:
         return {"settings": self.settings, "numbers": self.numbers}
 
     def over(self, running: "Plan") -> "Plan":
-        """This plan where it says something, else what the running stack was asked for."""
+        """Return this plan, with missing values from the running stack's plan."""
         return Plan({**running.settings, **self.settings}, {**running.numbers, **self.numbers})
 
     def kept_from(self, running: "Plan") -> list[str]:
-        """The wishes of the running stack that this plan doesn't repeat, as NAME=value."""
+        """Return the values of the running stack's plan that this plan doesn't have, as NAME=value."""
         mine = {**self.settings, **self.numbers}
         theirs = {**running.settings, **running.numbers}
         return [f"{name}={value}" for name, value in sorted(theirs.items()) if name not in mine]

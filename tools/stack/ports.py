@@ -16,10 +16,10 @@ from tools.stack.home import Home, read_json, write_private
 LOWEST = 15_000
 HIGHEST = 32_000
 RANGE = "STACK_PORTS"
-"""The variable that narrows the range, as in `15000-19000`: runs with ranges of their own never take each other's ports."""
+"""The variable that narrows the range, as in `15000-19000`: runs with different ranges never take each other's ports."""
 ATTEMPTS = 200
 _given: set[int] = set()
-"""Each port is given once in a process: who was given one may not listen on it yet."""
+"""Each port is given only once by a process, because its user may not listen on it yet."""
 
 
 def is_free(port: int) -> bool:
@@ -34,7 +34,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(taken: Collection[int] = (), free: Callable[[int], bool] = is_free) -> int:
-    """A port that nobody listens on, that isn't among `taken`, and that this process gave to nobody before.
+    """Return a free port that isn't in `taken` and that this process hasn't given before.
 
     Raises RuntimeError when there is none to be found.
     """
@@ -58,7 +58,7 @@ def port_range(text: str) -> tuple[int, int]:
 
 
 class PortBook:
-    """Name → port, written to the stack's home: a server that comes back has the port that its clients know.
+    """Name → port, stored in the stack's home, so that a restarted server has the port that its clients know.
 
     A process has the port of its own name; `name/purpose` is a further one.
     """
@@ -76,7 +76,7 @@ class PortBook:
         return self._ports[name]
 
     def release_taken(self, running: set[str]) -> None:
-        """Forget the ports that somebody else took while the processes that aren't in `running` were down."""
+        """Drop the ports that other programs took while the processes that aren't in `running` were down."""
         idle = {name: port for name, port in self._ports.items() if name.partition("/")[0] not in running}
         taken = [name for name, port in idle.items() if not self._free(port)]
         for name in taken:

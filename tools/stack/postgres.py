@@ -25,10 +25,10 @@ FALLBACK_ROOT = Path("/var/tmp")  # noqa: S108 - survives a reboot, and the fold
 ORPHAN_SECONDS = 10
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    # No socket file: its path would have to be short, and other programs look for it in one place.
+    # No socket file: its path must be short, and other programs look for it in a fixed place.
     "unix_socket_directories": "",
     "max_connections": "200",
-    # What the guarantees rest on. Never traded for speed, not even here.
+    # The guarantees depend on these settings, so they are on even here.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -62,7 +62,7 @@ class Postgres:
         return self._home.secret(self._name) if self._follows is None else self._follows.password
 
     def forget(self) -> None:
-        """Delete the data of a cluster that doesn't run: it is made anew with the next start."""
+        """Delete the data of a stopped cluster. It is created again at the next start."""
         self._bury()
         shutil.rmtree(self._data)
 
@@ -103,7 +103,7 @@ class Postgres:
         draft.rename(self._data)
 
     def _create(self) -> None:
-        """Run initdb beside the final place, then rename: a cluster that was cut short is never taken for a whole one."""
+        """Run initdb in another folder, and then rename it, so that an incomplete cluster is never used."""
         draft = self._data.with_name(f"{self._data.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True, mode=0o700)
@@ -135,7 +135,9 @@ class Postgres:
             raise StackError(f"{Path(command[0]).name} failed:\n{done.stdout}{done.stderr}")
 
     def _bury(self) -> None:
-        """Wait for the children of a postmaster that was killed, then drop its lock: its id may be somebody else's now."""
+        """Wait for the children of a killed postmaster, and then delete its lock file, whose process id may belong to another
+        process now.
+        """
         lock = self._data / "postmaster.pid"
         if not lock.exists():
             return
@@ -168,7 +170,7 @@ def service_account() -> str | None:
 
 
 def place(wanted: Path, user: str | None) -> Path:
-    """The data folder: `wanted`, or one below /var/tmp with a link from `wanted`, when `user` can't come to it.
+    """Return the data folder: `wanted`, or one below /var/tmp with a link from `wanted`, when `user` can't access `wanted`.
 
     A checkout below /root is the usual case: only root may pass through there.
     """

@@ -1,4 +1,4 @@
-"""Is a server ready? Asked in its own protocol: a line in a log or an open port promises less."""
+"""Readiness probes, in each server's own protocol, because a line in a log or an open port proves less."""
 
 import asyncio
 import http.client
@@ -27,7 +27,8 @@ async def postgres(url: str) -> None:
     address = parse(url)
     address.keywords["target_session_attrs"] = "any"  # A standby is ready, too.
     if all(host == "127.0.0.1" for host, _ in address.hosts):
-        # Asked for TLS while it starts, a server may hang up, which asyncpg reports outside of this call.
+        # A server that is starting may close the connection during the request for TLS, which asyncpg reports outside of this
+        # call.
         address.query.setdefault("sslmode", "disable")
     try:
         async with asyncio.timeout(ANSWER_SECONDS):

@@ -1,4 +1,4 @@
-"""Processes that outlive their starter: found again by id and birth, stopped with all that they started."""
+"""Processes that continue after their starter: they are found again by id and start time, and stopped with their children."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from tools.stack.program import Program
 
 POLL_SECONDS = 0.03
 BIRTH_TOLERANCE_SECONDS = 5
-"""psutil reckons a birth from the boot time, which moves when the clock is set."""
+"""psutil computes a start time from the boot time, which changes when the clock is set."""
 LOG_LIMIT_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a process that was started; enough to stop it without its program."""
+    """The record of a started process, with which it can be stopped later."""
 
     name: str
     pid: int
@@ -36,7 +36,7 @@ class Record:
     stop_seconds: float
 
     def is_alive(self) -> bool:
-        """Whether this very process runs: not one that got its id later, not one that is dead and unburied."""
+        """Return whether exactly this process runs: not a later one with its id, and not a zombie."""
         try:
             process = psutil.Process(self.pid)
             return process.status() != psutil.STATUS_ZOMBIE and self._is_birth(process.create_time())
@@ -89,7 +89,7 @@ class Processes:
         if stored is None:
             return None
         record = Record(**stored)
-        self.exit_status(record)  # buries it, if it was ours and is dead
+        self.exit_status(record)  # Reaps it, if it was our child and has ended.
         return record if record.is_alive() else None
 
     def get(self, name: str) -> Record:
@@ -110,7 +110,7 @@ class Processes:
         return None if child is None else child.poll()
 
     async def stop(self, record: Record) -> None:
-        """Ask it to end, wait, and kill it and its group when it doesn't."""
+        """Terminate a process, wait, and kill it and its group when it doesn't end."""
         _signal(os.kill, record.pid, record.stop_signal)
         if not await self._ended(record, record.stop_seconds):
             _signal(os.kill, record.pid, signal.SIGKILL)
@@ -119,7 +119,7 @@ class Processes:
         self._home.record(record.name).unlink(missing_ok=True)
 
     async def kill(self, record: Record) -> None:
-        """End it without warning, as a crash does, and wait until it is gone."""
+        """Kill a process, as a crash would, and wait until it has ended."""
         _signal(os.kill, record.pid, signal.SIGKILL)
         await self._ended(record, record.stop_seconds)
 
@@ -131,7 +131,7 @@ class Processes:
         return await _until(lambda: self._is_over(record), seconds)
 
     def _is_over(self, record: Record) -> bool:
-        """A child is over when it is buried: one whose threads are still ending looks dead and can't be buried yet."""
+        """A child has ended when it is reaped: one whose threads are still ending looks dead, but can't be reaped yet."""
         if record.pid in self._children:
             return self.exit_status(record) is not None
         return not record.is_alive()
@@ -168,7 +168,7 @@ async def _until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def _signal(send: Callable[[int, int], None], target: int, signum: int) -> bool:
-    """Send a signal to who may be gone. Returns whether anybody was there."""
+    """Send a signal to a process that may have ended. Returns whether it existed."""
     try:
         send(target, signum)
     except ProcessLookupError:

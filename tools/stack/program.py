@@ -1,4 +1,4 @@
-"""A program of the stack: what is started, and how one sees that it works and stops it."""
+"""A program of the stack: how it is started, probed and stopped."""
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +13,7 @@ Probe = Callable[[], Awaitable[object]]
 
 
 class Layer(IntEnum):
-    """What stands on what. Stopping goes from the highest down; a layer's processes stop side by side."""
+    """The layers of a stack. They are stopped from the highest down; the processes of a layer are stopped in parallel."""
 
     FOUNDATION = 0
     SERVER = 1
@@ -26,7 +26,7 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Program:
-    """One process to be. Equal `settings` mean that a running one needs no restart."""
+    """One process to start. With equal `settings`, a running one needs no restart."""
 
     name: str
     command: tuple[str, ...]

@@ -27,7 +27,7 @@ SELDOM = (
 )
 """How often a broker that is alone counts what is in its queues, for statistics that nobody reads, and looks for other nodes."""
 LIBRARIES = ("compiler", "crypto", "mnesia", "os_mon", "syntax_tools", "xmerl", "tools", "ssl", "public_key", "asn1")
-"""Parts of Erlang that the broker loads at start."""
+"""Erlang libraries that the broker loads at start."""
 
 
 class RabbitMQ:
@@ -59,7 +59,7 @@ class RabbitMQ:
         return f"amqp://guest:guest@127.0.0.1:{self._port}/"
 
     def programs(self, environment: Mapping[str, str]) -> list[Program]:
-        """epmd, then the broker: a broker that finds no port mapper starts one that nobody would stop."""
+        """Return epmd, and then the broker: without a port mapper, the broker would start one that nobody stops."""
         shared = {**environment, **self._environment()}
         epmd = Program(
             name=f"{self._name}-epmd",
@@ -83,7 +83,7 @@ class RabbitMQ:
 
     def _environment(self) -> dict[str, str]:
         return {
-            # The cookie, which lets nodes and tools talk to each other, is made in the home folder.
+            # The cookie, with which nodes and tools authenticate, is created in the home folder.
             "HOME": str(self._data),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""A private Redis, configured as in production: nothing is evicted, and its data outlives it."""
+"""A private Redis, configured as in production: it evicts nothing, and its data survives restarts."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -14,12 +14,12 @@ expired finds none, whether it was removed already or not."""
 DURABILITY = (
     *("--appendonly", "yes"),
     *("--appendfsync", "everysec"),
-    # Inboxes turn over all the time: at the usual 64 MB the file would be written anew every few seconds under load.
+    # Inboxes change all the time: with the default of 64 MB the file would be rewritten every few seconds under load.
     *("--auto-aof-rewrite-min-size", "256mb"),
     *("--save", ""),
-    # Leases, inboxes and counters are no cache: refuse a write rather than drop one of them.
+    # Leases, inboxes and counters aren't a cache: refuse a write rather than drop one of them.
     *("--maxmemory-policy", "noeviction"),
-    # A gateway that doesn't read its channel is cut off, and recovers from its cursors.
+    # A gateway that doesn't read its subscription is disconnected, and recovers from its cursors.
     *("--client-output-buffer-limit", "pubsub 32mb 8mb 60"),
 )
 
