@@ -4,14 +4,12 @@ The short form of `make abuse`, which measures how long the honest pairs wait. H
 """
 
 import secrets
-from dataclasses import replace
 from typing import Final
 
 from tests.support.stack import Stack
-from tools.abuse.attack import Attack, nothing
+from tools.abuse.attack import Attack
 from tools.abuse.attacker import carry_out, prepared
 from tools.abuse.attacks import ATTACKS
-from tools.abuse.attacks.events import spend_burst
 from tools.abuse.honest import Honest
 from tools.abuse.memory import Memory
 from tools.bench.people import rest_of
@@ -62,5 +60,4 @@ def chosen() -> list[Attack]:
     """Those that take memory or turns, of each kind one or two."""
     found = [attack for attack in ATTACKS if attack.name in NAMES]
     assert len(found) == len(NAMES)
-    # Limits are the usual ones here: there is no larger burst to be used up first.
-    return [replace(attack, prepare=nothing) if attack.prepare is spend_burst else attack for attack in found]
+    return found

@@ -17,7 +17,9 @@ from tools.abuse.attack import Attack
 from tools.abuse.attacks import ATTACKS
 from tools.abuse.honest import Honest
 from tools.abuse.measurement import Measurement
-from tools.abuse.row import Results, Row
+from tools.abuse.report import MOST_RATIO
+from tools.abuse.row import Results
+from tools.abuse.usual_budget import MESSAGES_PER_MINUTE
 from tools.bench import machine
 from tools.bench.limits import raise_open_files
 from tools.bench.people import rest_of
@@ -28,7 +30,6 @@ from tools.stack.home import ROOT
 HOME: Final = ROOT / ".local" / "abuse"
 RESULTS: Final = HOME / "results.json"
 REPLICAS: Final = {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"}
-MOST_RATIO: Final = 1.5
 ATTEMPTS: Final = 3
 FINISH_SECONDS: Final = 35.0
 """Time for the last attack, the comparison with history and the end of the stack."""
@@ -36,9 +37,9 @@ WIDTH: Final = 160
 OUR_SETTINGS: Final = {
     "CHAT_PORT": "18092",
     "STACK_BACKENDS": "native",
-    # An honest pair writes ten messages a second here, so this budget is 24 times the default, for the hostile account too.
-    # All other limits are the defaults.
-    "CHAT_MESSAGES_PER_MINUTE": "720",
+    # An honest pair writes ten messages a second here; the hostile account has the usual budget (`usual_budget`).
+    # All other limits are what they are in production.
+    "CHAT_MESSAGES_PER_MINUTE": str(MESSAGES_PER_MINUTE),
     "CHAT_LOG_FORMAT": "json",
     "CHAT_LOG_LEVEL": "warning",
 }
@@ -56,18 +57,14 @@ async def run(console: Console, attacks: list[Attack], seconds: float, within: f
         honest.start()
         await honest.acknowledged(seconds / 2)
         measurement = Measurement(target, honest, seconds)
-        for attack in attacks:
-            if time.monotonic() > end:
-                console.print(f"no time left for {attack.name} and what follows")
-                break
-            try:
-                row = await measured(measurement, attack, end)
-            except (RuntimeError, TimeoutError) as error:
-                results.faults.append(f"{attack.name} broke off: {error!r}")
-                console.print(results.faults[-1])
-                continue
-            results.rows.append(row)
-            console.print(f"{attack.name}: p99 {row.ack_ms.p99:.1f} ms ({row.ratio:.2f}), {row.told}, {row.growth}")
+        for attempt in range(ATTEMPTS):
+            for attack in attacks:
+                if attempt and not results.needs(attack.name, MOST_RATIO):
+                    continue
+                if time.monotonic() > end:
+                    console.print(f"no time left to measure {attack.name} {'again' if attempt else ''}")
+                    continue
+                await measure(console, measurement, attack, results)
         gc.enable()
         verdict, errors = await honest.finish(rest)
     for row in results.rows:
@@ -81,23 +78,24 @@ async def run(console: Console, attacks: list[Attack], seconds: float, within: f
     return results
 
 
-async def measured(measurement: Measurement, attack: Attack, end: float) -> Row:
-    """Measure an attack. A bad result is measured again, because other work on the machine looks the same. The lowest p99 counts.
-
-    Raises what `measure` raises.
-    """
-    rows: list[Row] = []
-    while not rows or (len(rows) < ATTEMPTS and rows[-1].ratio > MOST_RATIO and time.monotonic() < end):
-        rows.append(await measurement.measure(attack))
-        rows[-1].alone_ms = measurement.alone
-    return min(rows, key=lambda row: row.ack_ms.p99)
+async def measure(console: Console, measurement: Measurement, attack: Attack, results: Results) -> None:
+    """Measure an attack, perhaps again: other work on the machine looks like an attack, too, so the lowest p99 counts."""
+    try:
+        row = await measurement.measure(attack)
+    except (RuntimeError, TimeoutError) as error:
+        results.faults.append(f"{attack.name} broke off: {error!r}")
+        console.print(results.faults[-1])
+        return
+    row.alone_ms = measurement.alone
+    results.add(row)
+    console.print(f"{attack.name}: p99 {row.ack_ms.p99:.1f} ms ({row.ratio:.2f}), {row.told}, {row.growth}")
 
 
 def main(
     only: Annotated[
         list[str] | None, typer.Option(help="The name of an attack, or how names begin; repeatable.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="How long each attack lasts.")] = 8,
+    seconds: Annotated[float, typer.Option(min=1, help="How long each attack lasts.")] = 4,
     within: Annotated[float, typer.Option(help="Begin no attack that would end much later.")] = 3600,
     docs: Annotated[bool, typer.Option(help="Write the tables of docs/reliability.md.")] = True,
     results: Annotated[Path, typer.Option(help="Where figures of earlier runs are kept and merged.")] = RESULTS,

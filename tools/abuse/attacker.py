@@ -13,24 +13,28 @@ from typing import Final
 import msgspec
 import uvloop
 
+from shared.redis import open_partitions
 from tools.abuse.attack import Attack
 from tools.abuse.attacks import ATTACKS
 from tools.abuse.friends import befriend
 from tools.abuse.hostile import Hostile
+from tools.abuse.usual_budget import UsualBudget
 from tools.bench.limits import raise_open_files
 from tools.bench.target import Target
+from tools.devtoken import user_id
 
 LOWEST_PRIORITY: Final = 19
 
 
 class Order(msgspec.Struct):
-    """The attack, its duration and its target. `honest`: usernames."""
+    """Which attack, for how long, on whom. `honest`: usernames. `redis_url`: where gateways count what users send."""
 
     attack: str
     seconds: float
     url: str
     admin_url: str | None
     honest: list[str]
+    redis_url: str
 
 
 async def prepared(attack: Attack, target: Target, honest: list[str]) -> Hostile:
@@ -60,9 +64,13 @@ async def main(order: Order) -> None:
     attack = next(attack for attack in ATTACKS if attack.name == order.attack)
     target = Target("system", order.url, admin_url=order.admin_url)
     hostile = await prepared(attack, target, order.honest)
+    budget = UsualBudget(open_partitions(order.redis_url), str(user_id(hostile.name)))
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
+    await budget.trim()
+    keeping = asyncio.create_task(budget.keep())
     told = await carry_out(attack, hostile, order.seconds)
+    keeping.cancel()
     print(msgspec.json.encode(told).decode(), flush=True)
 
 

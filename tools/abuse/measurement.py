@@ -42,7 +42,10 @@ class Measurement:
 
     async def measure(self, attack: Attack) -> Row:
         """Prepare an attack, measure without and with it. Raises RuntimeError when it can't be carried out."""
-        order = Order(attack.name, self._seconds, self._target.url, self._target.admin_url, self._honest.names)
+        target = self._target
+        if target.redis_url is None:
+            raise RuntimeError("the account's budget is counted in Redis, whose address is not known")
+        order = Order(attack.name, self._seconds, target.url, target.admin_url, self._honest.names, target.redis_url)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -12,6 +12,8 @@ BEGIN: Final = "<!-- written by `make abuse`: begin -->"
 END: Final = "<!-- written by `make abuse`: end -->"
 MIB: Final = 1024 * 1024
 MOST_TOLD: Final = 3
+MOST_RATIO: Final = 1.5
+"""What honest users may wait beside an attack, of what they wait without it."""
 UNTOLD: Final = frozenset({"connection.success", "status.bulk"})
 """Events that every connection gets, which aren't answers."""
 HEAD: Final = (
@@ -27,7 +29,7 @@ def tables(results: Results) -> str:
     """Both tables in Markdown."""
     rows = "".join(map(_row, results.rows))
     memory = "".join(_memory(kind, results.rows) for kind in _kinds(results.rows))
-    return f"{HEAD}{rows}\n{MEMORY_HEAD}{memory}\n{_lost(results)}"
+    return f"{HEAD}{rows}\n{MEMORY_HEAD}{memory}\n{_lost(results)}{_slowed(results.rows)}"
 
 
 def write(results: Results, document: Path = DOCUMENT) -> None:
@@ -44,6 +46,12 @@ def _lost(results: Results) -> str:
     faults = [fault for fault in results.faults if "ratio" not in fault]
     verdict = "; ".join(faults) or "none was lost, doubled or out of order"
     return f"The honest pairs had {results.acknowledged:,} messages acknowledged in that run; {verdict}.\n"
+
+
+def _slowed(rows: list[Row]) -> str:
+    slowed = sorted((row for row in rows if row.ratio > MOST_RATIO), key=lambda row: -row.ratio)
+    named = ", ".join(f"`{row.attack}` {row.ratio:.2f}" for row in slowed) or "none"
+    return f"Ratios over {MOST_RATIO}: {named}.\n"
 
 
 def _row(row: Row) -> str:

@@ -46,6 +46,18 @@ class Results(msgspec.Struct):
     machine: dict[str, str] = {}
     acknowledged: int = 0
 
+    def needs(self, attack: str, most: float) -> bool:
+        """True when an attack was measured, and its ratio is over `most`."""
+        return any(row.attack == attack and row.ratio > most for row in self.rows)
+
+    def add(self, row: Row) -> None:
+        """Keep a row. Of one attack the row with the lowest p99 is kept, at its place."""
+        for place, other in enumerate(self.rows):
+            if other.attack == row.attack:
+                self.rows[place] = min(other, row, key=lambda each: each.ack_ms.p99)
+                return
+        self.rows.append(row)
+
     def merge(self, newer: "Results") -> "Results":
         """Return these results, with newer ones of the same attacks."""
         rows = {row.attack: row for row in self.rows} | {row.attack: row for row in newer.rows}

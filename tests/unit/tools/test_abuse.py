@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.gateway.settings import GatewaySettings
@@ -47,6 +48,30 @@ def test_a_row_says_what_the_account_was_told_and_what_grew() -> None:
     assert "| blocks: Blocks | 1,234 × `429` | 40.0 ms | 50.0 ms | 1.25 | gateway +3 MiB |" in text
     assert "| redis | 50 MiB | 51 MiB | 1 MiB | blocks |" in text
     assert "1,000 messages acknowledged in that run; none was lost" in text
+
+
+def test_rows_that_slow_honest_pairs_are_named() -> None:
+    """Worst first; what stands below the table holds whatever the figures are."""
+    slow = msgspec.structs.replace(ROW, attack="slow", ack_ms=Latency(10.0, 20.0, 61.0, 90.0))
+    worse = msgspec.structs.replace(ROW, attack="worse", ack_ms=Latency(10.0, 20.0, 80.0, 90.0))
+    assert "Ratios over 1.5: `worse` 2.00, `slow` 1.52." in report.tables(Results([slow, ROW, worse]))
+    assert "Ratios over 1.5: none." in report.tables(Results([ROW]))
+
+
+def test_an_attack_is_measured_again_and_its_lowest_latency_counts() -> None:
+    """After all others were measured once."""
+    slow = msgspec.structs.replace(ROW, ack_ms=Latency(10.0, 20.0, 80.0, 90.0))
+    other = msgspec.structs.replace(ROW, attack="other")
+    results = Results()
+    for row in (slow, other):
+        results.add(row)
+    assert results.needs("blocks", report.MOST_RATIO)
+    assert not results.needs("other", report.MOST_RATIO)
+    assert not results.needs("never measured", report.MOST_RATIO)
+    results.add(ROW)
+    assert not results.needs("blocks", report.MOST_RATIO)
+    results.add(slow)
+    assert results.rows == [ROW, other]
 
 
 def test_a_fault_of_the_honest_pairs_is_said() -> None:

@@ -5,14 +5,15 @@ import itertools
 from typing import Final
 
 from tools.abuse.attack import Attack
-from tools.abuse.attacks.events import SOCKETS, large_message, spend_burst
+from tools.abuse.attacks.events import SOCKETS, large_message
 from tools.abuse.hostile import Hostile, Http, ticks
 from tools.devtoken import mint
 
 REQUESTS_A_SECOND: Final = 80
 """About what is left of a flood of one account: what the services answer, and what HAProxy refuses."""
-MESSAGES_A_SECOND: Final = 12
-"""As many as one account may send here."""
+MESSAGES_A_SECOND: Final = 7
+MESSAGES: Final = 30
+"""As many as one account may send at once, or over four seconds."""
 PATHS: Final = ("/chat/conversations", "/chat/unread", "/chat/friends", "/chat/users/me")
 
 
@@ -37,14 +38,16 @@ async def requests(hostile: Hostile) -> None:
 
 
 async def messages(hostile: Hostile) -> None:
-    """No attack: messages of 24 KB over ten sockets, as many as are allowed."""
+    """No attack: 30 messages of 24 KB over ten sockets, which is allowed."""
     await hostile.socket(name=hostile.partner)
     sockets = await hostile.sockets(SOCKETS)
     async for number in ticks(MESSAGES_A_SECOND):
+        if number >= MESSAGES:
+            continue
         await hostile.send(sockets[number % len(sockets)], "message.send", **large_message(hostile))
 
 
 ATTACKS: Final = (
     Attack("allowed-requests", requests),
-    Attack("allowed-messages", messages, prepare=spend_burst),
+    Attack("allowed-messages", messages),
 )

@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Final
 
 from tools.abuse.attack import Attack
-from tools.abuse.attacks.events import spend_burst
+from tools.abuse.attacks.events import write_some
 from tools.abuse.attacks.replays import fill_inbox
 from tools.abuse.attacks.social import TOO_MANY, parallel
 from tools.abuse.hostile import Hostile, Http
@@ -180,5 +180,5 @@ ATTACKS: Final = (
     Attack("push-hosts", push_hosts),
     Attack("hostile-bodies", hostile_bodies, TOO_MANY),
     Attack("uploads", uploads),
-    Attack("reports", reports, TOO_MANY, spend_burst),
+    Attack("reports", reports, TOO_MANY, write_some),
 )

@@ -1,0 +1,41 @@
+"""The usual budget of messages for the hostile account, where honest pairs need a larger one."""
+
+from typing import Final
+
+from services.gateway.settings import GatewaySettings
+from services.gateway.user_budgets import Budget, UserBudgets
+from shared.redis import Partitions
+from tools.abuse.hostile import ticks
+
+MESSAGES_PER_MINUTE: Final = 720
+"""What everybody may send in this run: an honest pair writes ten messages a second."""
+USUAL_PER_MINUTE: Final[int] = GatewaySettings.model_fields["messages_per_minute"].default
+MINUTE_SECONDS: Final = 60
+
+
+class UsualBudget:
+    """Takes from the budget of a user what it has beyond the usual one, where all gateways count: in Redis.
+
+    So gateways need no other setting for one user, and the account shares them with the honest pairs.
+    """
+
+    def __init__(self, partitions: Partitions, user_id: str) -> None:
+        self._budgets = UserBudgets(partitions, {Budget.MESSAGES: MESSAGES_PER_MINUTE})
+        self._spender = (user_id, Budget.MESSAGES)
+
+    async def trim(self) -> None:
+        """Leave no more than may usually be sent at once. Raises ConnectionError when Redis is away."""
+        verdict = (await self._budgets.take({self._spender: 0}))[self._spender]
+        if verdict is None:
+            raise ConnectionError("the budget needs Redis")
+        left = MESSAGES_PER_MINUTE - round(verdict.whole_after * MESSAGES_PER_MINUTE / MINUTE_SECONDS)
+        await self._spend(max(0, left - USUAL_PER_MINUTE))
+
+    async def keep(self) -> None:
+        """Spend what comes beyond the usual. Never returns."""
+        async for _ in ticks((MESSAGES_PER_MINUTE - USUAL_PER_MINUTE) / MINUTE_SECONDS):
+            await self._spend(1)
+
+    async def _spend(self, count: int) -> None:
+        self._budgets.charge(*self._spender, count)
+        await self._budgets.take({self._spender: 0})
