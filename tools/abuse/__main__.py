@@ -4,6 +4,7 @@ import gc
 import secrets
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -57,14 +58,11 @@ async def run(console: Console, attacks: list[Attack], seconds: float, within: f
         honest.start()
         await honest.acknowledged(seconds / 2)
         measurement = Measurement(target, honest, seconds)
-        for attempt in range(ATTEMPTS):
-            for attack in attacks:
-                if attempt and not results.needs(attack.name, MOST_RATIO):
-                    continue
-                if time.monotonic() > end:
-                    console.print(f"no time left to measure {attack.name} {'again' if attempt else ''}")
-                    continue
-                await measure(console, measurement, attack, results)
+        for attack in rounds(attacks, results):
+            if time.monotonic() > end:
+                console.print(f"no time left for {attack.name} and what follows")
+                break
+            await measure(console, measurement, attack, results)
         gc.enable()
         verdict, errors = await honest.finish(rest)
     for row in results.rows:
@@ -76,6 +74,13 @@ async def run(console: Console, attacks: list[Attack], seconds: float, within: f
         f"{verdict.acknowledged:,} messages acknowledged, {verdict.received:,} received; alone {measurement.alone}"
     )
     return results
+
+
+def rounds(attacks: list[Attack], results: Results) -> Iterator[Attack]:
+    """Yield all attacks, and then again those whose ratio is too high by then."""
+    yield from attacks
+    for _ in range(ATTEMPTS - 1):
+        yield from (attack for attack in attacks if results.needs(attack.name, MOST_RATIO))
 
 
 async def measure(console: Console, measurement: Measurement, attack: Attack, results: Results) -> None:
