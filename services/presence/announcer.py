@@ -13,11 +13,19 @@ from typing import Final, Literal
 import msgspec
 
 from services.presence import metrics
+from services.presence.bulks import Bulk, bulk_parts
 from services.presence.friend_cache import VERSION_SECONDS, FriendCache, FriendList
 from services.presence.leases import Outcome
 from services.presence.partition_health import PartitionHealth
 from services.presence.profile_events import publish_profile
-from services.presence.routes import RECEIVERS_PER_CALL, Gateways, gateways_of, read_routes
+from services.presence.routes import (
+    PAUSE_SECONDS,
+    READ_PER_CALL,
+    RECEIVERS_PER_CALL,
+    Gateways,
+    gateways_of,
+    read_routes,
+)
 from services.presence.rules import RANK, Kind, kinds_of
 from services.presence.webhook_queue import WebhookQueue
 from shared.protocol import relay, server
@@ -90,20 +98,6 @@ class Announcement:
     block: tuple[str, int] | None = None
 
 
-class Bulk(msgspec.Struct, array_like=True, frozen=True):
-    """One of the `parts` of a connection's `status.bulk`: at most 500 friends whose keys lie on one partition.
-
-    `absent`: friends with a block, whom the user sees as offline since the block.
-    """
-
-    gateway_id: str
-    connection_id: str
-    user_id: str
-    friends: list[str]
-    absent: list[str]
-    parts: int
-
-
 class Announcer:
     """Publishes presence events to gateways. Receivers whose partition is away get them later, by `resend`."""
 
@@ -163,7 +157,9 @@ class Announcer:
         if not announcements:
             return []
         own = {self._partitions.index_of(each.user_id) for each in announcements}
-        routes, away = await self._routes({receiver for each in announcements for receiver in each.receivers}, own)
+        many = any(len(each.receivers) > READ_PER_CALL for each in announcements)
+        receivers = {receiver for each in announcements for receiver in each.receivers}
+        routes, away = await self._routes(receivers, own, pauses=many)
         if away:
             self._keep_unsent(announcements, away)
         calls = [self._publish_part(index, part, routes) for index, part in self._parts(announcements)]
@@ -206,22 +202,17 @@ class Announcer:
         for change in changes:
             friends = friend_lists[change.user_id]
             receivers = {change.user_id, *friends.user_ids, *change.partners}.difference(friends.absent)
-            routes, _ = await self._routes(receivers, {self._partitions.index_of(change.user_id)})
+            own = {self._partitions.index_of(change.user_id)}
+            routes, _ = await self._routes(receivers, own, pauses=len(receivers) > READ_PER_CALL)
             await publish_profile(self._partitions.of(change.user_id), change, gateways_of(sorted(receivers), routes))
 
     async def _send_parts(self, bulks: Sequence[Bulk], client: Partition) -> list[Bulk]:
         """Send bulks through one partition. Returns those that were not sent."""
-        part: list[Bulk] = []
         withheld: list[Bulk] = []
-        weight = 0
-        for bulk in bulks:
-            part.append(bulk)
-            weight += 1 + len(bulk.friends) + len(bulk.absent)
-            if weight >= RECEIVERS_PER_CALL:
-                withheld += [part[place] for place in (await _run(client, [], part))[1]]
-                part, weight = [], 0
-        if part:
+        for part in bulk_parts(bulks):
             withheld += [part[place] for place in (await _run(client, [], part))[1]]
+            if len(part) == 1 and part[0].weight >= READ_PER_CALL:
+                await asyncio.sleep(PAUSE_SECONDS)
         return withheld
 
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
@@ -246,16 +237,18 @@ class Announcer:
         stale, _ = await _run(self._partitions.at(index), jobs, [])
         return [part[place] for place in stale]
 
-    async def _routes(self, user_ids: Iterable[str], own: set[int]) -> tuple[dict[str, list[str]], set[int]]:
+    async def _routes(
+        self, user_ids: Iterable[str], own: set[int], *, pauses: bool
+    ) -> tuple[dict[str, list[str]], set[int]]:
         """Return user → gateways for users with live connections, and the partitions that are away.
 
         The `own` partitions hold the statuses to publish: when one of them fails, this raises what redis raises.
         """
         groups = self._partitions.split(user_ids)
         calls = [
-            read_routes(users, self._partitions.at(index))
+            read_routes(users, self._partitions.at(index), pauses=pauses)
             if index in own
-            else self._health.reach(index, partial(read_routes, users))
+            else self._health.reach(index, partial(read_routes, users, pauses=pauses))
             for index, users in groups.items()
         ]
         answers = dict(zip(groups, await asyncio.gather(*calls), strict=True))

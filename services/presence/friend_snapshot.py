@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.presence.announcer import ATTEMPTS, MAX_UNSENT, Announcer, Bulk
+from services.presence.announcer import ATTEMPTS, MAX_UNSENT, Announcer
+from services.presence.bulks import Bulk
 from services.presence.friend_cache import FriendCache, FriendList
 from services.presence.friendship_service import FriendshipService
 from shared.protocol import limits

@@ -150,6 +150,18 @@ def test_what_waits_is_bounded_in_bytes(batches: Batches, alice: Any) -> None:
     assert batches.add(alice, send(alice, "ก" * 4_000), 0.0)
 
 
+def test_large_commands_of_many_connections_take_several_batches(batches: Batches) -> None:
+    senders: list[Any] = [Sender(str(number)) for number in range(40)]
+    for sender in senders:
+        assert batches.add(sender, send(sender, "ก" * 4_000), 0.0)
+    sizes = []
+    while (batch := batches.take(0.0)) is not None:
+        sizes.append(len(batch.commands))
+        assert len(msgpack_encoder.encode(relay.CommandBatch("gateway", 2**40, batch.commands))) <= MAX_BYTES
+    assert sum(sizes) == len(senders)
+    assert len(sizes) > 1
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.text(max_size=3_000)), max_size=60))
 def test_a_batch_is_bounded_in_bytes(sends: list[tuple[int, str]]) -> None:
     batches = Batches()
