@@ -115,10 +115,8 @@ class Consumer:
 
     async def _consume(self, opened: Opened, names: Sequence[str], prefetch: int) -> None:
         await opened.channel.set_qos(prefetch_count=max(1, prefetch // len(names)))
-        underlay = await opened.channel.get_underlay_channel()
         for name in names:
-            answer = await underlay.basic_consume(name, _never)
-            self._tags[name] = str(answer.consumer_tag)
+            self._tags[name] = await opened.consume(name)
 
     async def _trust(self) -> None:
         """Once a message comes that nobody seems to have died of, take as many as the prefetch allows."""
@@ -144,11 +142,6 @@ class Consumer:
             self._trusting.set()
         self._waiting.append(delivery)
         self._arrived.set()
-
-
-async def _never(_message: object) -> None:
-    """What aiormq would call: deliveries don't come as far."""
-    raise AssertionError("a delivery went past MessageFrames")
 
 
 def acknowledge(delivery: Delivery, *, all_before: bool = False) -> None:

@@ -50,7 +50,7 @@ class _Transport(TransportFactory):
         return reader, asyncio.StreamWriter(transport, self.frames, reader, loop)
 
 
-class _Connection(aio_pika.Connection):
+class Connection(aio_pika.Connection):
     """aio-pika's, with `MessageFrames` below it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -65,6 +65,17 @@ class Opened:
         self.connection = connection
         self.channel = channel
         self.frames = frames
+
+    async def consume(self, queue: str) -> str:
+        """Have the messages of a queue delivered to `frames`. Returns the consumer's tag. Raises what aiormq raises."""
+        underlay = await self.channel.get_underlay_channel()
+        answer = await underlay.basic_consume(queue, _never)
+        return str(answer.consumer_tag)
+
+
+async def _never(_message: object) -> None:
+    """What aiormq would call: deliveries don't come as far."""
+    raise AssertionError("a delivery went past MessageFrames")
 
 
 class Link:
@@ -122,7 +133,7 @@ class Link:
             timeout=CONNECT_SECONDS,
             heartbeat=HEARTBEAT_SECONDS,
             client_properties={"connection_name": self._name},
-            connection_class=_Connection,
+            connection_class=Connection,
         )
         frames = connection.below.frames
         closed = asyncio.Event()

@@ -1,4 +1,7 @@
-"""A publisher and a consumer of test queues, which are empty when a test begins."""
+"""A publisher and a consumer of test queues, which are empty when a test begins.
+
+What `shared.rabbitmq` promises is tested twice: with the frames of our own, and with those of aiormq.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -9,6 +12,14 @@ from aio_pika.abc import AbstractChannel
 from shared import rabbitmq
 from shared.rabbitmq import Consumer, Publisher
 from tests.support.broker import DEAD, FULL, WORK, consumer_of, publisher_of, running
+from tests.support.plain_rabbitmq import use_plain
+
+
+@pytest.fixture(params=["own frames", "aiormq's"])
+def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who carries messages over the wire."""
+    if request.param == "aiormq's":
+        use_plain(monkeypatch)
 
 
 @pytest.fixture
@@ -22,7 +33,7 @@ async def channel(amqp_url: str) -> AsyncIterator[AbstractChannel]:
 
 
 @pytest.fixture
-async def publisher(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Publisher]:
+async def publisher(amqp_url: str, channel: AbstractChannel, carrier: None) -> AsyncIterator[Publisher]:
     """Connected."""
     made = publisher_of(amqp_url, DEAD, WORK, FULL)
     async with running(made):
@@ -30,7 +41,7 @@ async def publisher(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Pu
 
 
 @pytest.fixture
-async def consumer(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Consumer]:
+async def consumer(amqp_url: str, channel: AbstractChannel, carrier: None) -> AsyncIterator[Consumer]:
     """Connected."""
     made = consumer_of(amqp_url)
     async with running(made):

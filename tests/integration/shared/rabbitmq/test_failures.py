@@ -15,6 +15,7 @@ from shared.rabbitmq import Consumer, Publisher, Unroutable
 from shared.rabbitmq.link import Link, Opened
 from tests.support.broker import DEAD, SECONDS, WORK, consumer_of, publisher_of, running, take, until, waiting
 
+pytestmark = pytest.mark.usefixtures("carrier")
 OTHERWISE = Queue(WORK.name, {"x-queue-type": "quorum", "x-max-length": 17})
 FORMER = "test.former"
 DIES = """

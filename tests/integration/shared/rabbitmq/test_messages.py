@@ -12,6 +12,7 @@ from shared.rabbitmq import consumer as consuming
 from shared.rabbitmq.link import HEARTBEAT_SECONDS
 from tests.support.broker import DEAD, FULL, PREFETCH, SECONDS, WORK, take, until, waiting
 
+pytestmark = pytest.mark.usefixtures("carrier")
 ELSEWHERE = Queue("test.elsewhere", {"x-queue-type": "no such type"})
 
 
