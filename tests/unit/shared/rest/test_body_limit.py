@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from shared.protocol import limits
 from shared.rest import HttpProtocol, body_limit, http_protocol
 from shared.rest.body_limit import BodyLimit
 from shared.rest.concurrency import ConcurrencyLimit
@@ -125,3 +126,18 @@ async def test_only_so_many_bytes_are_held(monkeypatch: pytest.MonkeyPatch) -> N
         async with raw(port) as third:
             third.write(head(10) + b"1234567890")
             assert b"got 10" in await third.read_until(b"got 10")
+
+
+@pytest.mark.parametrize("framing", ["announced", "streamed"])
+async def test_a_body_over_the_limit_is_refused(framing: str) -> None:
+    """Whether its length was announced or not, and before all of it is here."""
+    size = limits.MAX_REQUEST_BODY_BYTES + 1
+    async with served() as port, raw(port) as client:
+        length = f"Content-Length: {size}" if framing == "announced" else "Transfer-Encoding: chunked"
+        client.write(f"POST / HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+        if framing == "streamed":
+            # Nothing after the last byte that is read: what is left unread would break the connection before the answer.
+            client.write(f"{size:x}\r\n".encode() + b"x" * size)
+        answered = await client.read_to_end()
+    assert b" 413 " in answered.partition(b"\r\n")[0]
+    assert str(limits.MAX_REQUEST_BODY_BYTES).encode() in answered
