@@ -76,7 +76,7 @@ async def test_a_fault_gets_the_frameworks_words(http: httpx.AsyncClient, query:
 @pytest.mark.parametrize(
     "query",
     [
-        "?page=" + "x" * MAX_QUERY_BYTES,
+        "?x=" + "y" * MAX_QUERY_BYTES,
         "?" + "&" * MAX_QUERY_PARAMETERS,
         "?limit=7" + "&x=" * MAX_QUERY_PARAMETERS,
         "?page=" + "x" * (MAX_PAGE_TOKEN_CHARACTERS + 1),
