@@ -8,9 +8,6 @@ from tools.stack.home import Home
 from tools.stack.ladder import program
 from tools.stack.program import Program
 
-BEAT = ("--hz", "2")
-"""Times a second that Redis looks after itself: the usual 10 are most of what it costs at rest. Who asks for a key that has
-expired finds none, whether it was removed already or not."""
 DURABILITY = (
     *("--appendonly", "yes"),
     *("--appendfsync", "everysec"),
@@ -51,7 +48,6 @@ class Redis:
                     "--dir",
                     str(self._data),
                     *DURABILITY,
-                    *BEAT,
                 ),
                 port=self._port,
                 probe=partial(probes.redis, self.url),
