@@ -1,0 +1,49 @@
+"""Friends are looked up pair by pair, whatever PostgreSQL believes of its tables."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from shared.postgres import Pool, load_sql
+
+FRIENDS = 1_000
+STATEMENTS = {"friends": "ARRAY['{user}'::uuid], 5000", "friends_page": "'{user}'::uuid, NULL, 5000"}
+
+
+def removed(plan: Mapping[str, Any]) -> Iterator[float]:
+    """How many rows each node of a plan has read in vain."""
+    for name in ("Rows Removed by Join Filter", "Rows Removed by Filter"):
+        yield plan.get(name, 0) * plan["Actual Loops"]
+    for part in plan.get("Plans", []):
+        yield from removed(part)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_statistics_of_a_small_table_make_no_search_of_all_pairs(pool: Pool, name: str) -> None:
+    user, friends = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(FRIENDS)]
+    follow = (
+        "INSERT INTO presence.follows (follower, followee)"
+        " SELECT $1::uuid, f FROM unnest($2::uuid[]) f UNION ALL SELECT f, $1::uuid FROM unnest($2::uuid[]) f"
+    )
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await connection.execute("DELETE FROM presence.follows")
+            for _ in range(20):
+                await connection.execute(follow, str(uuid.uuid4()), [str(uuid.uuid4())])
+            await connection.execute("ANALYZE presence.follows")
+            await connection.execute(follow, user, friends)
+            statement = load_sql("services.presence", name)
+            await connection.execute(f"PREPARE planned AS {statement}")
+            arguments = STATEMENTS[name].format(user=user)
+            text = await connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE planned({arguments})")
+            await connection.execute("DEALLOCATE planned")
+        finally:
+            await transaction.rollback()
+    plan = json.loads(text)[0]["Plan"]
+    assert plan["Actual Rows"] == FRIENDS
+    assert sum(removed(plan)) < 10 * FRIENDS
