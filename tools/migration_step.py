@@ -1,4 +1,4 @@
-"""One migration by itself, for tests and measurements: taken back and applied again in a transaction that is rolled back."""
+"""One single migration, for tests and measurements: undone and applied again in a transaction that is rolled back."""
 
 import importlib
 import re
@@ -24,13 +24,13 @@ class MigrationStep:
             self._module.upgrade()
 
     def downgrade(self, connection: Connection) -> None:
-        """Take it back. Raises what the migration raises."""
+        """Undo it. Raises what the migration raises."""
         with Operations.context(MigrationContext.configure(connection)):
             self._module.downgrade()
 
     @asynccontextmanager
     async def taken_back(self, database_url: str) -> AsyncIterator[AsyncConnection]:
-        """A transaction in which it was taken back; nothing of it stays."""
+        """Give a transaction in which it was undone, and which is rolled back afterwards."""
         url = re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", database_url)
         engine = create_async_engine(url, poolclass=NullPool)
         async with engine.connect() as connection:

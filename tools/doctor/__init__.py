@@ -1,14 +1,14 @@
-"""What `chatctl doctor` looks at, one part of the system a module.
+"""The checks of `chatctl doctor`, one module for each part of the system.
 
-findings   what was found: well, worth knowing, or wrong and what to do
-situation  which system is examined, and with which settings
+findings   results: fine, worth knowing, or wrong with advice
+situation  the checked system and its settings
 settings   the services' own settings, as they would check them at start
 database   PostgreSQL: schema, durability, connections, standbys, archive
 cache      Redis: version, eviction, memory, persistence, replicas
 broker     RabbitMQ: version, alarms, queues, their consumers, dead letters
 clocks     this machine's clock against those of Redis and PostgreSQL
 push       VAPID keys against the subscriptions that were made with them
-store      where uploads lie
+store      the store of uploads
 services   whether each service answers, and which version
-examine    all of them, side by side
+examine    all checks, in parallel
 """

@@ -1,4 +1,4 @@
-"""RabbitMQ: its version, alarms, and whether each queue is there, is worked off, and has no dead letters."""
+"""RabbitMQ: its version, alarms, and whether each queue exists, is consumed, and has no dead letters."""
 
 import asyncio
 from typing import Any, Final
@@ -13,9 +13,9 @@ from tools.doctor.findings import Report
 
 OLDEST: Final = (3, 10)
 MOST_WAITING: Final = 1000
-"""As the alert `ChatQueueGrows` has it."""
+"""The threshold of the alert `ChatQueueGrows`."""
 _WAITS: Final = "x-dead-letter-strategy"
-"""Only queues where messages wait for their expiry have this argument: nobody consumes those."""
+"""Only delay queues have this argument. They have no consumers."""
 
 
 async def examine(report: Report, url: str, command_queue_count: int) -> None:
@@ -47,7 +47,7 @@ def _text(value: Any) -> str:
 
 
 async def _publishes(report: Report, connection: AbstractConnection) -> None:
-    """A memory or disk alarm holds publishers, and nobody else: so something is published, to a queue of our own."""
+    """Publish a message to a queue of our own, because a memory or disk alarm blocks only publishers."""
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
     own = await channel.declare_queue(exclusive=True, auto_delete=True, timeout=ANSWER_SECONDS)
     try:
@@ -62,7 +62,7 @@ async def _publishes(report: Report, connection: AbstractConnection) -> None:
 
 
 async def _fault_of(connection: AbstractConnection, queue: Queue) -> tuple[str, str] | None:
-    """What is wrong with a queue, and what to do; None when nothing is."""
+    """Return what is wrong with a queue, and what to do; None when nothing is."""
     owner = queue.name.partition(".")[0]
     channel = await connection.channel()
     try:

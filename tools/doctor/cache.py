@@ -11,7 +11,7 @@ from tools.doctor.findings import Report
 OLDEST: Final = (7, 0)
 """Scripts and sharded pub/sub need it."""
 MOST_MEMORY: Final = 0.75
-"""Share of `maxmemory` at which the alert fires, too."""
+"""The share of `maxmemory` at which the alert fires too."""
 INFOS: Final = ("server", "memory", "stats", "persistence", "replication", "clients")
 
 
@@ -25,7 +25,7 @@ async def examine(report: Report, partitions: Partitions) -> None:
 
 
 async def _infos(partitions: Partitions) -> dict[str, Mapping[str, Any]]:
-    """Name of each master ('' without a cluster) → what it says of itself."""
+    """Return name of each master ('' without a cluster) → its INFO."""
     client: Any = partitions.at(0).client
     if not partitions.at(0).clustered:
         return {"": await _info(cast("Redis", client))}

@@ -1,4 +1,4 @@
-"""Clocks: this machine's against those of Redis and PostgreSQL."""
+"""Compares this machine's clock with those of Redis and PostgreSQL."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from shared.store_clock import NOTABLE_SECONDS
 from tools.doctor.findings import Report
 
 ROUNDS: Final = 3
-"""The first answer waits for a connection, too."""
+"""Several rounds, because the first answer includes the time to connect."""
 REMEDY: Final = "look at the time services of both machines: `timedatectl`, `chronyc tracking`"
 
 
@@ -39,7 +39,7 @@ async def examine(report: Report, database_url: str, partitions: Partitions) -> 
 
 
 async def _ahead(read: Callable[[], Awaitable[float]]) -> float:
-    """How many seconds a clock is ahead of this machine's, by the quickest of some answers."""
+    """Return how many seconds a clock is ahead of this machine's, from the fastest of some answers."""
     found = []
     for _ in range(ROUNDS):
         began, asked = time.monotonic(), time.time()

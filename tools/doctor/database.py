@@ -9,7 +9,7 @@ from shared.postgres.condition import code_revision
 from tools.doctor.findings import Report
 
 OLDEST: Final = 150_000
-"""The oldest version that everything is tried with, as `server_version_num` counts."""
+"""The oldest tested version, as `server_version_num`."""
 MOST_CONNECTIONS: Final = 0.9
 """Share of `max_connections`."""
 WRAPAROUND: Final = 1_500_000_000

@@ -1,4 +1,4 @@
-"""All examinations, side by side: each has its time, and one that fails spoils no other."""
+"""Runs all checks in parallel. Each has its own time limit, and a failed one doesn't affect others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ from tools.doctor.findings import Finding, Report
 from tools.doctor.situation import Situation
 
 SECONDS: Final = 30.0
-"""For one examination: every wait inside of one is shorter."""
+"""Time limit of one check. Every wait inside a check is shorter."""
 REMEDIES: Final = {
     "PostgreSQL": "does it run, is CHAT_DATABASE_URL right, and may this machine reach it?",
     "RabbitMQ": "does it run, is CHAT_AMQP_URL right, and may this machine reach it?",
@@ -23,7 +23,7 @@ REMEDIES: Final = {
 
 
 async def examine(found: Situation, classes: Mapping[str, type[ServiceSettings]]) -> list[Finding]:
-    """Everything that can be said of the system, part by part. Raises ValueError for a Redis URL that names none."""
+    """Return all findings, part by part. Raises ValueError for an invalid Redis URL."""
     count = int(found.setting("CHAT_REDIS_PARTITIONS") or DEFAULT_PARTITIONS)
     queues = int(found.setting("CHAT_COMMAND_QUEUES") or 1)
     partitions = open_partitions(found.redis_urls, count)

@@ -1,11 +1,11 @@
-"""What an examination found."""
+"""Findings of the checks."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a finding is to be taken. Only a fault makes `chatctl doctor` fail."""
+    """The level of a finding. Only a fault makes `chatctl doctor` fail."""
 
     OK = "ok"
     NOTE = "note"
@@ -30,19 +30,19 @@ class Report:
         self.findings: list[Finding] = []
 
     def ok(self, text: str) -> None:
-        """This is as it should be."""
+        """Add that something is fine."""
         self.findings.append(Finding(self._part, Level.OK, text))
 
     def note(self, text: str, remedy: str) -> None:
-        """The system works; an operator should know this all the same."""
+        """Add a hint: the system works, but an operator should know this."""
         self.findings.append(Finding(self._part, Level.NOTE, text, remedy))
 
     def fault(self, text: str, remedy: str) -> None:
-        """Something doesn't work, or will fail."""
+        """Add a fault: something doesn't work, or will fail."""
         self.findings.append(Finding(self._part, Level.FAULT, text, remedy))
 
     def judge(self, text: str, fault: str | None, remedy: str) -> None:
-        """`fault` and its remedy, or `text` when there is none."""
+        """Add `fault` with its remedy, or `text` when `fault` is None."""
         if fault is None:
             self.ok(text)
         else:

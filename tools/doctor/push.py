@@ -1,4 +1,4 @@
-"""Push keys: those of the settings against those that subscriptions were made with."""
+"""Compares the push keys of the settings with those of existing subscriptions."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The services: each asked by a path of its own through the load balancer; those of the local stack directly as well."""
+"""Checks each service by one of its paths through the load balancer, and those of the local stack directly too."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ PATHS: Final = {
     "notifier": "/chat/push/key",
     "media": "/chat/uploads/usage",
 }
-"""Service → a path that it alone answers. Without a token every one of them refuses, which shows that it is there."""
+"""Service → a path that only it answers. The refusal of a request without a token shows that the service is there."""
 _AWAY: Final = frozenset({502, 503, 504})
 _VERSION: Final = 'version="'
 

@@ -1,4 +1,4 @@
-"""The services' settings: checked as the services check them at start, and compared with what production needs."""
+"""Checks the services' settings as at their start, and compares them with the needs of production."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ from tools.doctor.situation import Situation
 
 CONFIGURATION: Final = "docs/configuration.md lists every setting"
 SAME_EVERYWHERE: Final = ("CHAT_REDIS_PARTITIONS", "CHAT_LEASE_SECONDS", "CHAT_UPLOAD_SIGNING_KEYS", "CHAT_PUBLIC_URL")
-"""What services have to agree on (docs/configuration.md)."""
+"""Settings that must be equal in all services (docs/configuration.md)."""
 
 
 def examine(report: Report, found: Situation, classes: Mapping[str, type[ServiceSettings]]) -> None:
@@ -43,7 +43,7 @@ def faults_of(settings: type[ServiceSettings], variables: Mapping[str, str]) -> 
     """What is wrong with these variables, each fault with the variable's name."""
     values = {name.removeprefix("CHAT_").lower(): value for name, value in variables.items() if value != ""}
     known = {name: value for name, value in values.items() if name in settings.model_fields}
-    # Of these variables alone: this process's own environment may name another system.
+    # Only from these variables, because this process's own environment may be that of another system.
     isolated = type(settings.__name__, (settings,), {"settings_customise_sources": classmethod(_given_only)})
     try:
         isolated(**known)

@@ -1,4 +1,4 @@
-"""Which system is examined: that of the environment's settings, or the local stack with those of its processes."""
+"""The system to check: that of the environment's settings, or the local stack with its processes' settings."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import psutil
 from tools.chatctl.target import Process, backend_url, find_url, processes
 
 NAMED_BY = "CHAT_DATABASE_URL"
-"""With this variable the environment names a system; without it the local stack is meant."""
+"""When this variable is set, the environment's system is checked, else the local stack."""
 
 
 @dataclass(frozen=True, slots=True)

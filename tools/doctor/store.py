@@ -12,7 +12,7 @@ REMEDY: Final = "check CHAT_UPLOAD_STORE, CHAT_UPLOAD_STORE_OPTIONS, and what th
 
 
 async def examine(report: Report, url: str, options: str | None) -> None:
-    """Ask the store for something. A folder that only media has can't be asked."""
+    """Check that the store answers. A folder that only media can access can't be checked."""
     if url.startswith(FOLDER) and not await asyncio.to_thread(os.path.isdir, url.removeprefix(FOLDER)):
         report.note(
             f"{url} isn't on this machine", "nothing, if media runs elsewhere: its /readyz says whether it answers"

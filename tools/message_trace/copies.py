@@ -1,4 +1,4 @@
-"""What Redis knows of a message: in whose inbox it is, who is connected, which pushes were made."""
+"""Redis' data of a message: the inboxes with it, the receiver's connections, and its pushes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ async def find(partitions: Partitions, row: Row, devices: Sequence[str]) -> Copi
 
 
 async def _cursor(partitions: Partitions, user_id: str, message_id: str) -> str | None:
-    """An inbox is bounded (512 entries, 4 MiB), so all of it is read."""
+    """Return the message's cursor in an inbox, or None. All of the inbox is read, because it is bounded (512 entries, 4 MiB)."""
     partition = partitions.of(user_id)
     client: Any = partition.client
     needle = message_id.encode()

@@ -1,4 +1,4 @@
-"""Where a message has been, line by line, in the order in which a message goes."""
+"""The path of a message, line by line, in order."""
 
 from collections.abc import Sequence
 from typing import Any

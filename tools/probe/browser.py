@@ -1,6 +1,6 @@
 """A browser that gets pushes: its keys, and a small push service that the notifier posts to.
 
-The notifier has to be allowed to: its origin belongs into CHAT_PUSH_ALLOWED_HOSTS.
+The notifier's CHAT_PUSH_ALLOWED_HOSTS must contain its origin.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ MAX_BODY_BYTES: Final = 4096
 """RFC 8291, section 4."""
 AUTH_BYTES: Final = 16
 MOST_PUSHES: Final = 100
-"""Kept at once; a probe waits for one."""
+"""Most pushes in memory; a probe waits for one."""
 
 
 class Browser:

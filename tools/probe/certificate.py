@@ -1,4 +1,4 @@
-"""When the certificate ends that clients are shown."""
+"""Reads when the certificate that clients see expires."""
 
 import socket
 import ssl
@@ -9,7 +9,7 @@ SECONDS: Final = 10.0
 
 
 def certificate_end(origin: str, trusted: str | None = None) -> float | None:
-    """Unix seconds; None for an origin without TLS, and when no valid certificate is shown, which the login step tells.
+    """Return Unix seconds; None for an origin without TLS, and when there is no valid certificate, which the login step reports.
 
     `trusted`: a file of certificates to trust in place of the machine's.
     """

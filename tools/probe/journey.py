@@ -1,4 +1,4 @@
-"""The journey of a message between two users who exist for this alone."""
+"""The path of a message between two users who exist only for probes."""
 
 import secrets
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""Revocations and blocks over a restore: a database of yesterday must not let in again who was shut out today.
+"""Keeps revocations and blocks over a restore, so that users who were revoked or blocked since the backup stay so.
 
 record   what is kept meanwhile, in a file
 take     read it from the database, and from Redis' copies where they know more
