@@ -91,14 +91,14 @@ class ServiceSettings(BaseSettings):
         DEFAULT_PARTITIONS,
         ge=1,
         le=1024,
-        description="Redis Cluster: into how many hash slots users and conversations fall, in every service the same number. "
-        "To change it loses what Redis holds, as FLUSHALL does. Without a cluster there is one partition.",
+        description="Redis Cluster: number of hash slots for users and conversations, the same in every service. "
+        "A change loses all data in Redis, as FLUSHALL does. Without a cluster there is one partition.",
     )
     inbox_seconds: int = Field(
         limits.INBOX_SECONDS,
         ge=3600,
         le=limits.INBOX_SECONDS,
-        description="How long recovery can replay an event: a user's inbox ends so long after its last event or connection. "
+        description="How long recovery can replay an event: a user's inbox expires this long after its last event or connection. "
         "The same for gateway and messaging.",
     )
     allowed_origins: CommaList = Field(
@@ -124,7 +124,7 @@ class ServiceSettings(BaseSettings):
     )
     webhook_urls: CommaList = Field(
         default_factory=list,
-        description="Endpoints of the platform's own back end that are told what happens. Empty: nothing is written down.",
+        description="Endpoints of the platform's own back end that get events. Empty: no events are stored.",
     )
     database_pool_size: int = Field(4, ge=1, le=100, description="PostgreSQL connections of one replica.")
     rest_requests_per_second: float = Field(
@@ -133,7 +133,7 @@ class ServiceSettings(BaseSettings):
         le=10_000,
         description="REST requests that one user may make of one service, over all replicas; 0: any.",
     )
-    rest_burst: int = Field(100, ge=1, le=100_000, description="How many of them at once.")
+    rest_burst: int = Field(100, ge=1, le=100_000, description="How many such requests one user may make at once.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or coloured text.")
     traces_url: AnyUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; none are made without it.")

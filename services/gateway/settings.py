@@ -57,7 +57,7 @@ class GatewaySettings(MediaHostSettings):
         500, ge=0, description="Handshakes above this rate are refused with 503, clients without cursor first; 0 = off."
     )
     uplink_pause_seconds: float = Field(
-        0.007, ge=0, le=0.1, description="Longest wait for a command batch to fill; nothing is waited for at rest."
+        0.007, ge=0, le=0.1, description="Longest wait for a command batch to fill. Without load there is no wait."
     )
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ class MediaSettings(UploadSettings):
     )
     upload_store_options: SecretStr | None = Field(
         None,
-        description="Options of the store as `key=value` with commas, in obstore's words: `endpoint=…`, `region=…`, "
+        description="Options of the store, named as in obstore, as `key=value` with commas: `endpoint=…`, `region=…`, "
         "`access_key_id=…`, `secret_access_key=…`.",
     )
     upload_direct: bool = Field(
@@ -31,13 +31,13 @@ class MediaSettings(UploadSettings):
     )
     upload_max_bytes: int = Field(25 * MIB, ge=1, le=5 * 1024 * MIB, description="Largest upload, in bytes.")
     upload_types: CommaList = Field(
-        list(KNOWN_TYPES), min_length=1, description="MIME types that are taken, as found in the bytes."
+        list(KNOWN_TYPES), min_length=1, description="MIME types that are accepted. The type is found from the bytes."
     )
     upload_orphan_seconds: float = Field(
-        86_400, ge=1, description="After so long an upload that no message took is deleted."
+        86_400, ge=1, description="An upload that no message uses is deleted after this time."
     )
     upload_reservation_seconds: float = Field(
-        3600, ge=1, le=86_400, description="In so long the bytes of a reserved upload have to come."
+        3600, ge=1, le=86_400, description="The bytes of a reserved upload must arrive within this time."
     )
     uploads_per_hour: int = Field(60, ge=0, description="Reservations of one user in an hour; 0: no limit.")
     upload_bytes_per_day: int = Field(
@@ -46,7 +46,7 @@ class MediaSettings(UploadSettings):
     upload_transfers: int = Field(
         100, ge=1, le=10_000, description="Transfers of bytes through one replica at once, in either direction."
     )
-    upload_workers: int = Field(2, ge=1, le=64, description="Processes of one replica that look into files.")
+    upload_workers: int = Field(2, ge=1, le=64, description="Processes of one replica that check files.")
     upload_worker_bytes: int = Field(
         1024 * MIB, ge=256 * MIB, description="Address space of one such process (RLIMIT_AS)."
     )
@@ -67,10 +67,10 @@ class MediaSettings(UploadSettings):
         10,
         ge=0,
         le=19,
-        description="How far media stands back for the chat's processes on one machine (nice); its workers do so further. "
-        "In containers their weights decide: `cpu_shares`, `requests.cpu`.",
+        description="Niceness of media, so that the chat's processes on the same machine get the CPU first; its workers have a "
+        "higher one. Between containers, `cpu_shares` or `requests.cpu` count instead.",
     )
-    upload_sweep_seconds: float = Field(10, gt=0, description="How often what nobody needs is looked for.")
+    upload_sweep_seconds: float = Field(10, gt=0, description="How often media looks for uploads to delete.")
 
     @field_validator("upload_store_options", "upload_scanner_url", mode="before")
     @classmethod

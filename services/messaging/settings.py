@@ -16,10 +16,10 @@ class Settings(UploadSettings, SigningSettings):
     """The settings of messaging."""
 
     moderation_url: AnyHttpUrl | None = Field(
-        None, description="Hook that is asked about messages and edits before they are stored. Unset: nobody is asked."
+        None, description="Hook that is asked about messages and edits before they are stored. Unset: no moderation."
     )
     moderation_failure: Literal["allow", "reject"] = Field(
-        "allow", description="What no answer of the hook within 300 ms means."
+        "allow", description="The verdict when the hook doesn't answer within 300 ms."
     )
     push_delay_seconds: float = Field(
         5, ge=0, description="How long a message may stay unseen by its receiver before a push notification is sent."
@@ -49,9 +49,11 @@ class Settings(UploadSettings, SigningSettings):
     )
     inbox_events: Limit = Field(
         limits.INBOX_EVENTS,
-        description="Events that a user's inbox keeps for recovery; 0 = no limit but that of bytes.",
+        description="Events that a user's inbox keeps for recovery; 0 = only the limit of bytes.",
     )
-    inbox_bytes: Limit = Field(limits.INBOX_BYTES, description="Bytes that it keeps; 0 = no limit but that of events.")
+    inbox_bytes: Limit = Field(
+        limits.INBOX_BYTES, description="Bytes that a user's inbox keeps; 0 = only the limit of events."
+    )
     rest_database_pool_size: int = Field(
         4, ge=1, le=100, description="PostgreSQL connections of one replica for REST, beside those for commands."
     )

@@ -37,7 +37,7 @@ class NotifierSettings(ServiceSettings):
     vapid_subject: str = Field(
         "mailto:postmaster@localhost",
         pattern=r"^(mailto:[^\s@]+@[^\s@]+|https://[^\s/]+.*)$",
-        description="Whom a push service's operator may write to, `mailto:` or `https:` (RFC 8292, section 2.1).",
+        description="Contact for the operators of push services, `mailto:` or `https:` (RFC 8292, section 2.1).",
     )
     fcm_credentials: SecretStr | None = Field(
         None, description="JSON key of a Firebase service account. Unset: no pushes to apps by FCM."
@@ -72,8 +72,8 @@ class NotifierSettings(ServiceSettings):
         10,
         ge=0,
         le=19,
-        description="How far the notifier stands back for the chat's processes on one machine (nice). In containers "
-        "their weights decide: `cpu_shares`, `requests.cpu`.",
+        description="Niceness of the notifier, so that the chat's processes on the same machine get the CPU first. "
+        "Between containers, `cpu_shares` or `requests.cpu` count instead.",
     )
     push_attempts: int = Field(6, ge=1, le=20, description="Requests for one notification before it is given up.")
 

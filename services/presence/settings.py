@@ -12,7 +12,7 @@ class PresenceSettings(ServiceSettings):
     offline_grace_seconds: float = Field(
         5, ge=0, description="How long a user whose last connection was lost, not closed, still counts as online."
     )
-    sweep_seconds: float = Field(0.5, gt=0, le=5, description="How often ended leases are looked for.")
+    sweep_seconds: float = Field(0.5, gt=0, le=5, description="How often presence looks for ended leases.")
     announce_retry_seconds: float = Field(
         3, gt=0, description="A change that a replica didn't announce in this time is announced by another one."
     )
