@@ -1,5 +1,6 @@
-"""Spreads one caller's requests over time: some pass at once, the others one after another."""
+"""Spreads work over time: the requests of one caller, or everything that passes one place."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final
@@ -45,3 +46,23 @@ class Pace:
 
     def __len__(self) -> int:
         return len(self._next_at)
+
+
+class Throughput:
+    """Lets `per_second` units through, in the order in which they come, those of `burst_seconds` at once; 0: all at once."""
+
+    def __init__(self, per_second: int, burst_seconds: float) -> None:
+        self._per_second = per_second
+        self._burst_seconds = burst_seconds
+        self._free_at = 0.0
+        """When all that was let through is paid for, on the loop's clock."""
+
+    async def pass_on(self, count: int) -> None:
+        """Wait until `count` units may pass: until those before them are paid for."""
+        if self._per_second == 0:
+            return
+        now = asyncio.get_running_loop().time()
+        begins_at = max(self._free_at, now - self._burst_seconds)
+        self._free_at = begins_at + count / self._per_second
+        if begins_at > now:
+            await asyncio.sleep(begins_at - now)

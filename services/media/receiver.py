@@ -32,7 +32,7 @@ class Receiver:
         _check_announced(upload, request.headers.get("content-length"))
         with self._transfers.one("in"):
             try:
-                await self._storage.write(incoming(upload_id), _exactly(upload.size, request))
+                await self._storage.write(incoming(upload_id), self._exactly(upload.size, request))
             except ClientDisconnect:
                 raise HTTPException(400, "The transfer was broken off") from None
             except TimeoutError:
@@ -56,31 +56,32 @@ class Receiver:
             raise ProtocolError(ErrorCode.UPLOAD_NOT_FOUND, "The time for this upload is over; reserve a new one")
         return upload
 
+    async def _exactly(self, size: int, request: Request) -> AsyncIterator[bytes]:
+        """Yield the body's bytes. Raises HTTPException when there aren't exactly `size`, TimeoutError when they stop coming."""
+        loop, seen = asyncio.get_running_loop(), 0
+        end = loop.time() + TOTAL_SECONDS
+        stream = aiter(request.stream())
+        while True:
+            async with asyncio.timeout_at(min(end, loop.time() + IDLE_SECONDS)):
+                chunk = await anext(stream, None)
+            if chunk is None:
+                break
+            seen += len(chunk)
+            metrics.RECEIVED_BYTES.inc(len(chunk))
+            if seen > size:
+                raise _wrong_size(size, too_large=True)
+            if chunk:
+                # What isn't read yet waits at the client: its socket fills, and HAProxy's.
+                await self._transfers.pass_on(len(chunk))
+                yield chunk
+        if seen != size:
+            raise _wrong_size(size, too_large=False)
+
 
 def _check_announced(upload: Upload, length: str | None) -> None:
     """Refuse a body of another size before it is read."""
     if length is not None and (not length.isdigit() or int(length) != upload.size):
         raise _wrong_size(upload.size, too_large=length.isdigit() and int(length) > upload.size)
-
-
-async def _exactly(size: int, request: Request) -> AsyncIterator[bytes]:
-    """Yield the body's bytes. Raises HTTPException when there aren't exactly `size`, TimeoutError when they stop coming."""
-    loop, seen = asyncio.get_running_loop(), 0
-    end = loop.time() + TOTAL_SECONDS
-    stream = aiter(request.stream())
-    while True:
-        async with asyncio.timeout_at(min(end, loop.time() + IDLE_SECONDS)):
-            chunk = await anext(stream, None)
-        if chunk is None:
-            break
-        seen += len(chunk)
-        metrics.RECEIVED_BYTES.inc(len(chunk))
-        if seen > size:
-            raise _wrong_size(size, too_large=True)
-        if chunk:
-            yield chunk
-    if seen != size:
-        raise _wrong_size(size, too_large=False)
 
 
 def _wrong_size(size: int, *, too_large: bool) -> HTTPException:

@@ -97,6 +97,7 @@ class Serving:
     async def _read(self, name: str, span: Span):  # type: ignore[no-untyped-def]
         with self._transfers.one("out"):
             async for chunk in self._storage.read(name, *span):
+                await self._transfers.pass_on(len(chunk))
                 metrics.SERVED_BYTES.inc(len(chunk))
                 yield chunk
 

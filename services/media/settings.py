@@ -46,6 +46,11 @@ class MediaSettings(UploadSettings):
     upload_transfers: int = Field(
         100, ge=1, le=10_000, description="Transfers of bytes through one replica at once, in either direction."
     )
+    upload_bytes_per_second: int = Field(
+        64 * MIB,
+        ge=0,
+        description="Bytes that pass through one replica in a second, in both directions together; 0: as fast as they can.",
+    )
     upload_workers: int = Field(2, ge=1, le=64, description="Processes of one replica that check files.")
     upload_worker_bytes: int = Field(
         1024 * MIB, ge=256 * MIB, description="Address space of one such process (RLIMIT_AS)."

@@ -147,7 +147,7 @@ class Notifier:
             unreached = Unreached(self._partitions, self._targets, self._pool, Outbox(settings.webhook_urls))
         outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts, unreached)
         recheck = Recheck(tasks, receivers, self._targets, ttl)
-        queues = ServiceQueues(settings.push_concurrency)
+        queues = ServiceQueues(settings.push_concurrency, settings.push_per_second)
         dispatcher = PushDispatcher(tasks, senders, recheck, claims, outcomes, queues)
         return dispatcher, Handlers(tasks, receivers, self._targets, dispatcher, outcomes, ttl)
 

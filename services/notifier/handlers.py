@@ -106,8 +106,8 @@ class Handlers:
             for job in jobs:
                 refusal = self._dispatcher.offer(job, request.counter)
                 if refusal is None:
-                    continue
-                if refusal.disposition is Disposition.DEFERRED:
+                    await self._dispatcher.turn()
+                elif refusal.disposition is Disposition.DEFERRED:
                     deferred.setdefault(refusal, []).append(job)
                 else:
                     await self._outcomes.give_up(job, refusal)

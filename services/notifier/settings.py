@@ -75,6 +75,12 @@ class NotifierSettings(ServiceSettings):
         description="Niceness of the notifier, so that the chat's processes on the same machine get the CPU first. "
         "Between containers, `cpu_shares` or `requests.cpu` count instead.",
     )
+    push_per_second: int = Field(
+        0,
+        ge=0,
+        description="Pushes that one replica begins in a second; 0: as many as come. Where the chat runs on the same cores, a "
+        "crowd of pushes then takes only a part of them.",
+    )
     push_attempts: int = Field(6, ge=1, le=20, description="Requests for one notification before it is given up.")
 
     @field_validator("push_allowed_hosts")

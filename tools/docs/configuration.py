@@ -88,6 +88,7 @@ def _local_stack() -> list[str]:
         "- `CHAT_ALLOWED_ORIGINS` to any port of this machine, and `CHAT_PUBLIC_URL` to its own address;",
         "- `CHAT_UPLOAD_SIGNING_KEYS` and `CHAT_VAPID_PRIVATE_KEY` to keys that it makes once;",
         "- `CHAT_UPLOAD_STORE` to a folder under `.local`;",
+        "- `CHAT_PUSH_PER_SECOND=200`, since the chat runs on the same cores;",
         "- `CHAT_LOG_FORMAT=console` and `CHAT_DRAIN_SECONDS=1`.",
         "",
         "`CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS`, if given, name servers to use instead of private ones.",

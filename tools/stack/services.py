@@ -28,8 +28,9 @@ def environment(plan: Plan, home: Home, urls: Mapping[str, str], inherited: Mapp
         "CHAT_VAPID_PRIVATE_KEY": vapid.private_key(home),
         "CHAT_PUBLIC_URL": f"http://127.0.0.1:{plan.port}",
         "CHAT_UPLOAD_SIGNING_KEYS": home.secret("uploads"),
-        # All share this machine: files that are looked into leave half of its cores to the chat.
+        # All share this machine: files that are looked into leave half of its cores to the chat, and so does a crowd of pushes.
         "CHAT_UPLOAD_WORKERS": str(max(1, (os.cpu_count() or 1) // 2)),
+        "CHAT_PUSH_PER_SECOND": "200",
         "CHAT_UPLOAD_STORE": f"file://{home.data('uploads')}",
         "CHAT_WEBHOOK_SECRET": LOCAL_WEBHOOK_SECRET,
     }

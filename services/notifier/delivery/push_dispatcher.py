@@ -68,6 +68,10 @@ class PushDispatcher:
             self._tasks.start(f"push {job.message.message_id}", self._deliver(job, queue, counter))
         return refusal
 
+    async def turn(self) -> None:
+        """Wait until another job may be offered, by the pace that is set. What was refused took no turn."""
+        await self._queues.throughput.pass_on(1)
+
     async def drain(self, seconds: float) -> None:
         """Start no more requests, and wait for those under way. The broker redelivers the rest to another replica."""
         self._stopping = True

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from services.notifier import metrics
 from services.notifier.delivery.outcome import CIRCUIT_OPEN, QUEUE_FULL, UNANSWERED, UNASKED, Outcome
 from shared.outbound.circuit import Circuit
+from shared.pace import Throughput
 
 NEW_HOSTS: Final = " (new hosts)"
 """Suffix of the queue for hosts below a wildcard that have not answered yet, because users can invent such hosts."""
@@ -73,11 +74,13 @@ class ServiceQueue:
 class ServiceQueues:
     """The queues by name, created at their first use. `places`: concurrent requests to one push service.
 
-    Names come from the operator's settings, so there are only a few.
+    Names come from the operator's settings, so there are only a few. `throughput`: how many jobs all of them together take in a
+    second (`per_second`; 0: as many as come).
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, per_second: int = 0) -> None:
         self._places = places
+        self.throughput: Final = Throughput(per_second, burst_seconds=0.0)
         self._queues: dict[str, ServiceQueue] = {}
 
     def get(self, name: str) -> ServiceQueue:
