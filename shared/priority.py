@@ -49,10 +49,11 @@ def stand_back(niceness: int) -> None:
 
 
 def lengthen_slice() -> bool:
-    """Ask for long turns on a core, which whoever has shorter ones may end at any time. Returns whether the system agreed.
+    """Ask Linux for a long time slice, which a waking process with a shorter one ends at once. Returns whether it agreed.
 
-    Linux from 6.12 protects what runs for a part of its turn, however low its priority: a message that wakes one process after
-    the other would wait for that at each of them. Older ones, and who may not ask, stay as they are.
+    The scheduler since Linux 6.6 (EEVDF) lets a running process keep its core for a part of its slice, whatever its priority. A
+    message wakes several processes in turn, and each of them would wait for that. A process can choose its slice since 6.12; on
+    older kernels, and where the system refuses, nothing changes.
     """
     number = _SCHED_SETATTR.get(platform.machine())
     if sys.platform != "linux" or number is None:

@@ -17,15 +17,17 @@ from tools.devtoken import mint
 RECEIVER: Final = "bench-receiver"
 SECONDS: Final = 20
 """Of each part, unless the other work ends it."""
-MOST_SECONDS: Final = 60
+MOST_SECONDS: Final = 120
 PAUSE_SECONDS: Final = 0.05
 ROUNDS: Final = 3
+SETTLE_SECONDS: Final = 5
+"""After other work: what it left behind is not to be measured as «alone»."""
 
 Load = Callable[[], AbstractAsyncContextManager[asyncio.Event | None]]
 """Other work, as long as the block runs; the event ends the measurement of this round. `None`: it goes on for ever."""
 
 
-async def compare(name: str, load: Load) -> None:
+async def compare(name: str, load: Load, rounds: int = ROUNDS) -> None:
     """Send messages alone and beside `load`, in turn, and print the percentiles of the acknowledgements and the shares of CPU."""
     async with httpx.AsyncClient(base_url=url_of(None)) as http:
         # A user exists from the first sign-in.
@@ -33,11 +35,12 @@ async def compare(name: str, load: Load) -> None:
         (await http.get("/chat/users/me", headers=receiver)).raise_for_status()
     alone: list[float] = []
     beside: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         async with cpu_of("alone"):
             alone += await probe(None)
         async with load() as over, cpu_of(f"beside {name}"):
             beside += await probe(over)
+        await asyncio.sleep(SETTLE_SECONDS)
     for which, times in (("alone", alone), (f"beside {name}", beside)):
         cut = statistics.quantiles(times, n=100)
         print(f"ack {which}: p50 {cut[49] * 1000:.1f} ms, p99 {cut[98] * 1000:.1f} ms of {len(times)}", flush=True)

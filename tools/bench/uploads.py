@@ -29,6 +29,8 @@ LARGE_BYTES: Final = 100 * MIB
 MANY: Final = 50
 PIECE_BYTES: Final = 256 * 1024
 LOADERS: Final = 8
+FILE_LOADERS: Final = 4
+FILE_BYTES: Final = 25 * MIB
 PICTURE_SIDE: Final = 2000
 UNDER_WAY_SECONDS: Final = 3
 """After so long the first pictures are being looked into."""
@@ -49,7 +51,7 @@ async def main() -> None:
             await transfers(http, conversation, 1, LARGE_BYTES)
             await transfers(http, conversation, MANY, LARGE_BYTES)
     if "beside" in wanted:
-        await compare("uploads", pictures)
+        await compare("uploads", uploads)
 
 
 async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size: int) -> None:
@@ -73,25 +75,31 @@ async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size
 
 
 @asynccontextmanager
-async def pictures() -> AsyncIterator[None]:
-    """A full load of pictures while the block runs."""
+async def uploads() -> AsyncIterator[None]:
+    """A full load of pictures and of files while the block runs."""
     async with on_other_machine("tools.bench.uploads", LOAD):
         await asyncio.sleep(UNDER_WAY_SECONDS)
         yield
 
 
 async def load() -> None:
-    """Upload pictures without end, so many at once. Never returns."""
+    """Upload pictures and files without end, and read the files back, so many of each at once. Never returns."""
     target = io.BytesIO()
     Image.effect_noise((PICTURE_SIDE, PICTURE_SIDE), 60).convert("RGB").save(target, "JPEG", quality=90)
+    picture, file = target.getvalue(), os.urandom(FILE_BYTES)
     async with uploader() as (http, conversation):
 
-        async def one() -> None:
+        async def pictures() -> None:
             while True:
                 with contextlib.suppress(httpx.HTTPError):
-                    await complete(http, await put(http, conversation, target.getvalue(), "image/jpeg"))
+                    await complete(http, await put(http, conversation, picture, "image/jpeg"))
 
-        await asyncio.gather(*(one() for _ in range(LOADERS)))
+        async def files() -> None:
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    await drain(http, await complete(http, await put(http, conversation, file, UNTYPED)))
+
+        await asyncio.gather(*(pictures() for _ in range(LOADERS)), *(files() for _ in range(FILE_LOADERS)))
 
 
 @asynccontextmanager
