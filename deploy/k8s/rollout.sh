@@ -1,8 +1,8 @@
 #!/bin/sh
-# Rolls a release out: everything but the services, then the migrations to their end, then the services, one pod at a time.
+# Rolls out a release: first everything but the services, then the migrations until they end, then the services, pod by pod.
 #   deploy/k8s/rollout.sh production            an overlay of deploy/k8s/overlays
 #   deploy/k8s/rollout.sh /path/to/my/overlay   your own, which names one of them as its resource
-# Stops at the first step that fails; the services of the last release then go on as they are.
+# Stops at the first step that fails; the services of the last release then keep running.
 set -eu
 overlay=${1:?name the overlay: local, production, or the path of your own}
 case $overlay in
@@ -13,10 +13,10 @@ manifests=$(mktemp)
 trap 'rm -f "$manifests"' EXIT
 
 kubectl kustomize "$overlay" >"$manifests"
-# A Job can't be changed: the last release's goes first.
+# A Job can't be changed, so the last release's Job is deleted first.
 kubectl --namespace chat delete job migrations --ignore-not-found
 kubectl apply --filename "$manifests" --selector 'after!=migrations'
-# As long as a database that is away is waited for (activeDeadlineSeconds). A fault is told at once, with its log.
+# The Job waits this long for an unreachable database (activeDeadlineSeconds). A failure is shown at once, with its log.
 until=$(($(date +%s) + 660))
 while :; do
     state=$(kubectl --namespace chat get job migrations --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')

@@ -38,7 +38,7 @@ spec:
       {{- end }}
     spec:
       {{- include "chat.pod" . | nindent 6 }}
-      # One after the other: preStop, CHAT_DRAIN_SECONDS, answers that are still due (15 s), CHAT_SHUTDOWN_SECONDS; and some room.
+      # The sum of preStop, CHAT_DRAIN_SECONDS, 15 s for outstanding answers, CHAT_SHUTDOWN_SECONDS, and a margin.
       terminationGracePeriodSeconds: 60
       topologySpreadConstraints:
         {{- include "chat.spread" .root | nindent 8 }}
@@ -63,7 +63,7 @@ spec:
             failureThreshold: 2
           lifecycle:
             preStop:
-              # Until every proxy has heard that the pod is leaving, it takes connections as before.
+              # The pod accepts connections until every proxy knows that it is leaving.
               sleep: {seconds: 5}
 ---
 {{- if ne .config.called false }}
