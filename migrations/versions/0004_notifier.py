@@ -9,7 +9,7 @@ down_revision = "0003"
 def upgrade() -> None:
     """Apply."""
     op.execute("CREATE SCHEMA notifier")
-    # The subscribing browser is known by its endpoint alone: whoever posts it last has the device.
+    # Only the endpoint identifies a browser, so a device belongs to the user who posted its endpoint last.
     op.execute("""
         CREATE TABLE notifier.subscriptions (
             id uuid PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""Push settings, muted conversations, native devices, and with which token a device was registered."""
+"""Push settings, muted conversations, native devices, and the token that registered a device."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Messages that change: edits and their previous texts, deletions, reactions, replies, metadata."""
+"""Changes of messages: edits and their previous texts, deletions, reactions, replies, metadata."""
 
 from alembic import op
 

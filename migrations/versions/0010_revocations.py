@@ -1,4 +1,4 @@
-"""Revoked users: what was kept in Redis alone, where a flush or a failover forgot it."""
+"""Revoked users. Until now only Redis had them, and lost them in a flush or a failover."""
 
 from alembic import op
 

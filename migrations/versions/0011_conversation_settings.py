@@ -1,4 +1,4 @@
-"""What each side has set of a conversation, and an index that lists conversations in order."""
+"""Each side's settings of a conversation, and an index that lists conversations in order."""
 
 from alembic import op
 

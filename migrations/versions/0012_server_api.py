@@ -1,4 +1,4 @@
-"""What the server API needs: reports, erasures that survive a crash, imports, and users who are erased."""
+"""Tables for the server API: reports, erasures that survive a crash, imports, and erased users."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Retention: where the history of a conversation begins, and how far the search for expired messages has come."""
+"""Retention: the first kept message of each conversation, and the progress of the search for expired messages."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""An erasure and an export find everybody who ever blocked a user by an index."""
+"""An index for erasures and exports, which look up everybody who ever blocked a user."""
 
 from alembic import op
 

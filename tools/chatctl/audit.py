@@ -1,4 +1,4 @@
-"""`chatctl audit`: who asked the server API for what."""
+"""`chatctl audit`: the calls of the server API, with their callers."""
 
 import asyncio
 from typing import Annotated, Any

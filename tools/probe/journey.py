@@ -12,12 +12,12 @@ from tools.probe.people import TokenSource
 from tools.probe.steps import StepFailedError, Steps
 
 PUSH_SECONDS: Final = 90.0
-"""For the push: the delay before it (20 s at most by default), and a slow push queue."""
+"""Time limit for the push, in seconds: it covers the push delay (at most 20 s by default) and a slow push queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushPlace:
-    """Where pushes come to: the notifier posts to `origin`, which leads to `host` and `port` here."""
+    """Address of the probe's push service: the notifier posts to `origin`, which leads to `host` and `port` here."""
 
     origin: str
     host: str
@@ -65,7 +65,7 @@ class Journey:
         return conversation
 
     async def _pushed(self, conversation: str, place: PushPlace) -> None:
-        """The receiver is away, and has a browser."""
+        """The push step: the receiver is not connected and has a browser with a subscription."""
         async with self.steps.step("push", PUSH_SECONDS), AsyncExitStack() as exits:
             browser = await exits.enter_async_context(listening(place.origin, place.host, place.port))
             receiver = ChatClient(self._url, self._tokens[1])

@@ -1,4 +1,4 @@
-"""What Prometheus is told of a probe: by a Pushgateway, or by a file that node_exporter reads."""
+"""A probe's metrics for Prometheus: through a Pushgateway, or in a file that node_exporter reads."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The probe's two users, and their tokens: of the development secret, or of the platform's identity provider.
+"""The probe's two users, and their tokens: signed with the development secret, or from the platform's identity provider.
 
 An identity provider gives them by client credentials (RFC 6749, section 4.4): two clients with a service account each, whose
 tokens have `sub` and `preferred_username` as those of users do.

@@ -14,7 +14,8 @@ from tools.stack.program import Layer, Program
 
 
 def environment(plan: Plan, home: Home, urls: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """What every service gets: the whole environment, the settings asked for, and the local stack's own where none were.
+    """Return every service's environment: the whole inherited one, the given settings, and the local stack's defaults for the
+    others.
 
     `urls`: variable → URL of each backend.
     """
@@ -28,7 +29,7 @@ def environment(plan: Plan, home: Home, urls: Mapping[str, str], inherited: Mapp
         "CHAT_VAPID_PRIVATE_KEY": vapid.private_key(home),
         "CHAT_PUBLIC_URL": f"http://127.0.0.1:{plan.port}",
         "CHAT_UPLOAD_SIGNING_KEYS": home.secret("uploads"),
-        # All share this machine: files that are looked into leave half of its cores to the chat, and so does a crowd of pushes.
+        # All services share this machine, so the checks of files and the pushes leave half of its cores to the chat.
         "CHAT_UPLOAD_WORKERS": str(max(1, (os.cpu_count() or 1) // 2)),
         "CHAT_PUSH_PER_SECOND": "200",
         "CHAT_UPLOAD_STORE": f"file://{home.data('uploads')}",

@@ -1,4 +1,4 @@
-"""A whole stack: the way from what runs to what is asked for."""
+"""A whole stack: changes the running processes into the wanted ones."""
 
 import asyncio
 import dataclasses
@@ -20,7 +20,7 @@ from tools.stack.program import Layer, Program
 from tools.stack.starter import Starter, all_of, answers_within, together
 
 GIVEN_SECONDS = 10
-"""For a server whose URL was given: it should run already."""
+"""Timeout in seconds for a server whose URL was given, because it should run already."""
 BALANCER_SECONDS = 15
 MIGRATION_SECONDS = 120
 
@@ -42,12 +42,12 @@ class Stack:
         self._plan = Plan()
 
     def running_plan(self) -> Plan:
-        """What the processes that run were asked for; an empty plan when none does."""
+        """Return the plan of the running processes; an empty plan when none runs."""
         return Plan.stored(read_json(self._session)) if self.processes.living() else Plan()
 
     @property
     def layout(self) -> Layout:
-        """Everything that should run: the environment's wishes, and where those are silent, what runs already.
+        """Return the layout of everything that should run: the environment's settings, completed by those of the running stack.
 
         Raises StackError when it can't be had on this machine.
         """
@@ -128,12 +128,12 @@ class Stack:
             await answers_within(BALANCER_SECONDS, self.layout.balancer.healthy(self._replicas_alive()), "HAProxy")
 
     async def stop(self, name: str) -> None:
-        """Ask one process to end, and wait until it has."""
+        """Terminate one process, and wait until it has ended."""
         await self.processes.stop(self.processes.get(name))
         self._write()
 
     async def kill(self, name: str) -> None:
-        """End one process as a crash does."""
+        """Kill one process, as a crash would."""
         await self.processes.kill(self.processes.get(name))
 
     def pid(self, name: str) -> int:
@@ -154,7 +154,7 @@ class Stack:
         await all_of(self._await_backend(backend) for backend in self.layout.backends)
 
     async def _await_backend(self, backend: Backend) -> None:
-        """Until it answers, wherever it comes from."""
+        """Wait until a backend answers, whether it is the stack's own or was given by URL."""
         if backend.programs:
             await self._starter.await_all(backend.programs)
         else:
@@ -198,7 +198,7 @@ class Stack:
         raise StackError(f"there is no process {name} in this stack")
 
     def _write(self) -> None:
-        """Write down what was asked for, and `stack.json`, the public view of what runs."""
+        """Store the plan, and `stack.json`, the public description of what runs."""
         write_private(self._session, json.dumps(self._plan.document()))
         write_private(self._file, json.dumps(self.layout.document(self.processes.living()), indent=2))
 
@@ -210,5 +210,5 @@ def require_free(port: int) -> None:
 
 
 def _difference(one: Mapping[str, str], other: Mapping[str, str]) -> set[str]:
-    """The keys that the two don't agree on."""
+    """Return the keys whose values differ."""
     return {key for key, _ in one.items() ^ other.items()}

@@ -1,4 +1,4 @@
-"""Starting programs: launched, then asked until they answer, with a clear word when they don't."""
+"""Starts programs, and probes them until they answer. A clear error says why one doesn't."""
 
 import asyncio
 import signal
@@ -54,7 +54,7 @@ class Starter:
             await asyncio.sleep(POLL_SECONDS)
 
     async def await_all(self, programs: Iterable[Program]) -> None:
-        """Ask all, side by side. Raises the first StartFailed at once."""
+        """Probe all in parallel. Raises the first StartFailed at once."""
         await all_of(self.await_ready(program) for program in programs)
 
     def _ending(self, name: str) -> str:
@@ -81,7 +81,7 @@ async def answers_within(seconds: float, probe: Probe, subject: str) -> None:
 
 
 async def all_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all side by side. The first fault is raised at once: what waits for the failed one would wait in vain."""
+    """Run all in parallel. Raises the first error at once, because the others may wait for the failed one."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         for done in asyncio.as_completed(tasks):
@@ -93,7 +93,7 @@ async def all_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 async def together(works: Iterable[Awaitable[None]]) -> None:
-    """Do all side by side; the first fault is raised when all have ended."""
+    """Run all in parallel. Raises the first error when all have ended."""
     faults = [fault for fault in await asyncio.gather(*works, return_exceptions=True) if fault is not None]
     if faults:
         raise faults[0]

@@ -1,4 +1,4 @@
-"""What the image is made of: each distribution, its version and its licence, as a table and as an SBOM (CycloneDX 1.6).
+"""The contents of the image: each distribution, its version and its licence, as a table and as an SBOM (CycloneDX 1.6).
 
 distributions   the closure of what an extra needs, as it is installed
 licences        what a distribution may be licensed under to be shipped

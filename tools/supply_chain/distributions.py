@@ -1,4 +1,4 @@
-"""The distributions that an image holds: what the project needs with some extras, and what that needs."""
+"""The distributions in an image: the project's dependencies with some extras, and their dependencies."""
 
 from dataclasses import dataclass
 from email.message import Message

@@ -1,4 +1,4 @@
-"""Which licences an image may hold: those that ask for no more than a notice, or only for changes to their own files."""
+"""The licences that an image may contain: those that ask only for a notice, or only for changes to their own files."""
 
 import re
 from typing import Final
