@@ -25,7 +25,7 @@ from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
 from services.gateway.uplink.typing_tracker import TypingTracker
 from shared.features import OfferedFeatures
-from shared.protocol import relay
+from shared.protocol import limits, relay
 from shared.protocol.closing import CloseCode
 from shared.store_clock import StoreClock
 
@@ -43,7 +43,7 @@ NOTABLE: Final = frozenset(
 ENDINGS: Final = frozenset(
     {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.TOKEN_EXPIRED, CloseCode.REPLACED}
 )
-"""Close codes after which the user goes offline at once. After all others the user has the grace period to reconnect."""
+"""Close codes of this gateway after which the user goes offline at once. After all others the user has time to reconnect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,14 @@ class Dispatcher:
         log.log(level, "connection.closed", connection_id=connection.id, user_id=connection.user_id, code=code)
         self.typing_tracker.stop_all(connection)
         self.registry.detach(connection.user_id, connection.id)
-        self.presence.disconnected(connection.user_id, connection.id, clean=clean or code in ENDINGS)
+        going_away = code == CloseCode.GOING_AWAY
+        self.presence.disconnected(
+            connection.user_id,
+            connection.id,
+            # Browsers close with 1001 when a page is loaded again.
+            clean=(clean and not going_away) or code in ENDINGS,
+            reconnect_seconds=limits.RECONNECT_SPREAD_SECONDS if going_away and not clean else 0,
+        )
 
     def renew_lease(self, connection: Connection) -> None:
         """Renew the lease: the peer gave a sign of life."""

@@ -104,7 +104,7 @@ class DeviceBody(BaseModel):
 
     platform: Platform
     token: str = Field(
-        min_length=8,
+        min_length=1,
         max_length=MAX_DEVICE_TOKEN_CHARACTERS,
         pattern=r"^[A-Za-z0-9_:.=+/-]+$",
         description="As the platform gave it; of APNs in hexadecimal.",

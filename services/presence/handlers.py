@@ -114,7 +114,7 @@ def _change(command: relay.Connected | relay.Disconnected | relay.SetStatus, now
         case relay.Disconnected(certain=False):
             return rules.Doubt(command.connection_id, at_ms)
         case relay.Disconnected():
-            return rules.Lose(command.connection_id, at_ms)
+            return rules.Lose(command.connection_id, at_ms, command.reconnect_ms)
         case relay.SetStatus():
             status = AVAILABILITIES.get(command.status)
             return None if status is None else rules.Choose(command.connection_id, at_ms or now, status)

@@ -47,10 +47,14 @@ class Hold(msgspec.Struct, array_like=True, tag="hold", frozen=True):
 
 
 class Lose(msgspec.Struct, array_like=True, tag="lose", frozen=True):
-    """The connection was lost at `at_ms`: it counts until the grace ends, even if presence didn't know it before."""
+    """The connection was lost at `at_ms`: it counts until the grace ends, even if presence didn't know it before.
+
+    `reconnect_ms`: the time to reconnect, on top of the grace.
+    """
 
     connection_id: str
     at_ms: int
+    reconnect_ms: int = 0
 
 
 class Close(msgspec.Struct, array_like=True, tag="close", frozen=True):

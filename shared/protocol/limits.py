@@ -42,6 +42,8 @@ LAST_MESSAGE_SECONDS: Final = 3600
 TYPING_SECONDS: Final = 3
 TYPING_REPEAT_SECONDS: Final = 1
 TOKEN_EXPIRING_SECONDS: Final = 60
+RECONNECT_SPREAD_SECONDS: Final = 10
+"""A client that a draining gateway closed returns within this time: it waits for 0 to 5 s, and may be asked to wait longer."""
 MAX_COMMANDS_PER_BATCH: Final = 256
 """Commands in one AMQP message from a gateway."""
 MAX_BATCH_BYTES: Final = 256 * 1024

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -118,7 +119,7 @@ def note(scope: Scope, allowance: Allowance) -> None:
 
 
 class RateLimitHeaders:
-    """Adds headers with the request's allowance to its response."""
+    """Adds headers with the request's allowance to its response; to a refusal that nothing is left until `Retry-After`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -127,9 +128,13 @@ class RateLimitHeaders:
         """ASGI entry."""
 
         async def with_headers(message: Message) -> None:
-            allowance = scope.get("state", {}).get(_STATE)
-            if message["type"] == "http.response.start" and isinstance(allowance, Allowance):
-                MutableHeaders(scope=message).update(allowance.headers)
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                allowance = scope.get("state", {}).get(_STATE)
+                if isinstance(allowance, Allowance):
+                    headers.update(allowance.headers)
+                elif message["status"] == HTTPStatus.TOO_MANY_REQUESTS:
+                    headers["RateLimit"] = f'"user";r=0;t={headers["Retry-After"]}'
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -65,6 +65,23 @@ async def test_only_the_last_connection_counts(people: People) -> None:
     assert len(watching.of_type("user.online")) == 1
 
 
+async def test_a_page_that_is_loaded_again_is_not_seen_and_one_that_is_left_is(people: People) -> None:
+    """Browsers close with 1001 in both cases."""
+    alice, bob = people.make("alice"), people.make("bob")
+    await alice.befriend(bob)
+    watching = await alice.connect()
+    socket = await bob.connect()
+    await watching.expect("user.online", userId=bob.id)
+    await socket.close(1001)
+    socket = await bob.connect()
+    await watching.refute("user.offline", within=6.5)
+    assert len(watching.of_type("user.online")) == 1
+    left_at = time.monotonic()
+    await socket.close(1001)
+    await watching.expect("user.offline", userId=bob.id, timeout=30)
+    assert time.monotonic() - left_at > 0.9 * GRACE_SECONDS
+
+
 async def test_a_quick_reconnect_after_a_lost_connection_is_not_seen(people: People) -> None:
     alice, bob = people.make("alice"), people.make("bob")
     await alice.befriend(bob)

@@ -87,10 +87,11 @@ def _apply(presence: UserPresence, change: Change, now: int, timing: Timing) -> 
             if isinstance(change, Choose) and presence.chosen.get(connection, (0, "online"))[0] <= at:
                 presence.chosen[connection] = (at, change.status)
             stray = False
-        case Lose(at_ms=at):
+        case Lose(at_ms=at, reconnect_ms=reconnect):
             stray = connection not in presence.leases
             presence.closed[connection] = now + timing.lease_ms
-            presence.leases[connection] = min(presence.leases.get(connection, FOREVER), at + timing.grace_ms)
+            ends = at + timing.grace_ms + reconnect
+            presence.leases[connection] = min(presence.leases.get(connection, FOREVER), ends)
         case Close(at_ms=at):
             stray = connection not in presence.leases and presence.closed.get(connection, 0) <= now
             presence.closed[connection] = now + timing.lease_ms

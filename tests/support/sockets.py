@@ -154,9 +154,9 @@ class RawSocket:
                 return str(event["payload"]["cursor"])
         return None
 
-    async def close(self) -> None:
+    async def close(self, code: int = 1000) -> None:
         """Close with a handshake."""
-        await self.connection.close()
+        await self.connection.close(code)
         await asyncio.gather(self._reader, return_exceptions=True)
 
     async def cut(self) -> None:

@@ -87,9 +87,10 @@ class PresencePublisher:
             self._for_presence.add(connection_id)
         self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms(), status))
 
-    def disconnected(self, user_id: str, connection_id: str, *, clean: bool) -> None:
-        """A connection ended."""
-        self._enqueue(relay.Disconnected(user_id, connection_id, clean, self._clock.now_ms()))
+    def disconnected(self, user_id: str, connection_id: str, *, clean: bool, reconnect_seconds: float = 0) -> None:
+        """Report that a connection ended. `reconnect_seconds`: how long the client was told that it may take to return."""
+        now, reconnect_ms = self._clock.now_ms(), int(reconnect_seconds * 1000)
+        self._enqueue(relay.Disconnected(user_id, connection_id, clean, now, reconnect_ms=reconnect_ms))
 
     def doubted(self, user_id: str, connection_id: str) -> None:
         """Report a connection of a dead gateway as lost, unless that gateway is alive and renews it."""

@@ -71,7 +71,8 @@ local change_of = {
   end,
   disconnected = function(command, at)
     local clean, certain = command[relay.Disconnected.clean], command[relay.Disconnected.certain]
-    return { clean and 'close' or certain and 'lose' or 'doubt', command[relay.Disconnected.connection_id], at }
+    local kind = clean and 'close' or certain and 'lose' or 'doubt'
+    return { kind, command[relay.Disconnected.connection_id], at, command[relay.Disconnected.reconnect_ms] }
   end,
   status = function(command, at)
     return { 'choose', command[relay.SetStatus.connection_id], at, command[relay.SetStatus.status] }

@@ -2,7 +2,8 @@
 -- The rules of connections' leases: how they begin, are renewed and end. A script that applies changes calls `begin_rules`, and
 -- then `apply_changes` for each user. Leases end in `expire`.
 -- `tests/support/presence_model.py` holds the same rules in Python.
--- A change: ["hold" | "lose" | "close" | "doubt", connection, at ms] or ["choose", connection, at ms, status].
+-- A change: ["hold" | "close" | "doubt", connection, at ms], ["choose", connection, at ms, status] or
+-- ["lose", connection, at ms, ms to reconnect on top of the grace].
 
 local now, lease, grace, renewal_wait, trusted
 
@@ -84,13 +85,13 @@ function apply.choose(user, connection, at, status)
   return at, false
 end
 
-function apply.lose(user, connection, at)
+function apply.lose(user, connection, at, reconnect)
   if closed_until(connection) > now then
     return nil, false
   end
   remember_closed(connection)
   local known = redis.call('ZSCORE', '{{LEASES}}' .. user, connection)
-  redis.call('ZADD', '{{LEASES}}' .. user, 'LT', at + grace, connection)
+  redis.call('ZADD', '{{LEASES}}' .. user, 'LT', at + grace + (reconnect or 0), connection)
   return at, not known
 end
 

@@ -24,6 +24,7 @@ class Disconnected(Relayed, tag_field="kind", tag="disconnected"):
     """A connection ended: by a close handshake or by the gateway (`clean`), or it was lost.
 
     `certain` False: another gateway reports it of a gateway that seems dead; a renewal disproves it.
+    `reconnect_ms`: how long the client was told that it may take to reconnect. The user has this time on top of the grace period.
     """
 
     user_id: str
@@ -31,6 +32,7 @@ class Disconnected(Relayed, tag_field="kind", tag="disconnected"):
     clean: bool
     at_ms: int
     certain: bool = True
+    reconnect_ms: int = 0
 
 
 class SetStatus(Relayed, tag_field="kind", tag="status"):

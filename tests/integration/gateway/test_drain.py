@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 
-from shared.protocol import keys, relay
+from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_COMMANDS, PRESENCE_COMMANDS
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
@@ -34,12 +34,13 @@ async def test_sigterm_answers_what_is_in_flight_closes_with_1001_tells_presence
         _, errors = await asyncio.wait_for(process.communicate(), 15)
         assert process.returncode == 0, errors.decode()
         assert b'"level": "error"' not in errors
-        ended: dict[str, bool] = {}
+        ended: dict[str, tuple[bool, int]] = {}
         while len(ended) < 2:
             for command in (await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)).commands:
                 if isinstance(command, relay.Disconnected):
-                    ended[command.connection_id] = command.clean
-        assert ended == {connection_id(busy): False, connection_id(idle): False}
+                    ended[command.connection_id] = (command.clean, command.reconnect_ms)
+        spread_ms = limits.RECONNECT_SPREAD_SECONDS * 1000
+        assert ended == {connection_id(busy): (False, spread_ms), connection_id(idle): (False, spread_ms)}
         assert await behind.routes(identity(alice)) == {}
 
 

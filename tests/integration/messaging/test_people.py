@@ -118,4 +118,5 @@ async def test_requests_of_one_user_are_bounded(rest: Rest, talk: Talk) -> None:
     refused = next(response for response in responses if response.status_code == 429)
     assert refused.json()["error"]["code"] == "rate_limit_exceeded"
     assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["RateLimit"] == '"user";r=0;t=1'
     assert (await rest(talk.other, "GET", "/chat/unread")).status_code == 200

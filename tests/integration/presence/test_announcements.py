@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.presence.rules import Choose, Hold, kinds_of
@@ -61,6 +62,21 @@ async def test_a_lost_connection_is_seen_after_the_grace_and_a_quick_reconnect_n
     await replica.handle(device.disconnected(clock.now, clean=False))
     clock.now += TIMING.grace_ms
     await other_replica.sweep.once()
+    await replica.sweep.once()
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserOffline, alice, "offline")]
+
+
+async def test_a_connection_that_a_draining_gateway_closed_has_the_reconnect_spread_too(
+    replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
+) -> None:
+    device = await connect(replica, gateways, clock, alice)
+    await replica.handle(msgspec.structs.replace(device.disconnected(clock.now, clean=False), reconnect_ms=10_000))
+    clock.now += TIMING.grace_ms + 10_000 - 1
+    await replica.sweep.once()
+    await gateways.sync()
+    assert told(*watching.take()) == [(server.UserOnline, alice, "online")]
+    clock.now += 1
     await replica.sweep.once()
     await gateways.sync()
     assert told(*watching.take()) == [(server.UserOffline, alice, "offline")]

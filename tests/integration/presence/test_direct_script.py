@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import pytest
 
 from services.gateway.uplink import direct_presence
@@ -125,6 +126,22 @@ async def test_a_device_comes_and_goes(scene: Scene) -> None:
     assert await scene.carry_out(again.disconnected(scene.clock.now, clean=True)) == []
     await scene.gateways.sync()
     assert [type(event) for event in scene.watching.take()] == [server.UserOffline]
+
+
+@pytest.mark.parametrize("reconnect_ms", [0, 10_000])
+async def test_a_device_that_is_lost_has_the_grace_and_the_time_to_reconnect(scene: Scene, reconnect_ms: int) -> None:
+    device = await scene.plugged("gateway-1")
+    await scene.script().lend()
+    lost = msgspec.structs.replace(device.disconnected(scene.clock.now, clean=False), reconnect_ms=reconnect_ms)
+    assert await scene.carry_out(lost) == []
+    scene.clock.now += TIMING.grace_ms + reconnect_ms - 1
+    await scene.replica.sweep.once()
+    await scene.gateways.sync()
+    assert scene.watching.view[device.user_id].is_online
+    scene.clock.now += 1
+    await scene.replica.sweep.once()
+    await scene.gateways.sync()
+    assert not scene.watching.view[device.user_id].is_online
 
 
 async def test_a_snapshot_shows_what_changed_with_the_same_call(scene: Scene) -> None:

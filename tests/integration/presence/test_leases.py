@@ -33,7 +33,7 @@ def made(drawn: tuple[str, str, int, Status], prefix: str, now: int) -> Change:
         case "hold":
             return Hold(connection, at_ms)
         case "lose":
-            return Lose(connection, at_ms)
+            return Lose(connection, at_ms, reconnect_ms=age % 3 * 5_000)
         case "close":
             return Close(connection, at_ms)
         case "doubt":

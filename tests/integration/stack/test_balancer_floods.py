@@ -74,9 +74,13 @@ def bearing(token: str) -> dict[str, str]:
 async def test_a_token_that_floods_a_service_is_refused_there_alone(balancer: httpx.AsyncClient) -> None:
     for _ in range(PASS):
         assert (await balancer.get("/chat/unread", headers=bearing("one"))).status_code == 503
-    refused = await balancer.get("/chat/conversations", headers=bearing("one"))
+    refused = await balancer.get("/chat/conversations", headers={**bearing("one"), "Origin": "https://app.example.com"})
     assert refused.status_code == 429
     assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["RateLimit"] == '"user";r=0;t=1'
+    # Without these a page sees a network error, and can't know that it must wait.
+    assert refused.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
     assert refused.json()["error"] == {
         "code": "rate_limit_exceeded",
         "message": "Too many requests",
