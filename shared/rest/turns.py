@@ -21,7 +21,7 @@ BYTES_A_SECOND: Final = 2 * 1024 * 1024
 """Bytes of responses: a large one delays the next turns."""
 MAX_CHARGE_SECONDS: Final = 1.0
 """The longest such delay. Larger responses are streams, which are written at the client's own speed."""
-READS_AT_ONCE: Final = 4
+READS_AT_ONCE: Final = 2
 """Concurrent reads of one token: as many responses of unknown size are made before the size of the first one counts."""
 
 
