@@ -13,6 +13,9 @@ from shared.rest.turns import AT_ONCE, READS_AT_ONCE, TokenTurns
 CHARGE_SECONDS = 0.2
 """What a large answer costs its token."""
 
+CLOCK_SECONDS = 0.005
+"""The event loop's clock may be so coarse."""
+
 
 async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI entry."""
@@ -52,6 +55,24 @@ async def test_large_answers_put_the_next_turns_off() -> None:
         others = time.monotonic() - began
         assert (await one.get("/")).status_code == 200
         assert time.monotonic() - began > CHARGE_SECONDS * 0.9 - others
+
+
+async def test_a_burst_does_not_begin_all_at_once() -> None:
+    """Whatever the method: twenty requests at the same moment would stop everything else of the process."""
+    began: list[float] = []
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        began.append(time.monotonic())
+        await answer(scope, receive, send)
+
+    app = TokenTurns(noting, 1_000.0)
+    async with client_of(app) as one:
+        started = time.monotonic()
+        await asyncio.gather(*(one.put("/") for _ in range(AT_ONCE)))
+    late = began[turns.BEGIN_AT_ONCE :]
+    assert len(late) == AT_ONCE - turns.BEGIN_AT_ONCE
+    for number, at in enumerate(late, 1):
+        assert at - started > number / turns.BEGINNINGS_A_SECOND - CLOCK_SECONDS
 
 
 async def test_few_reads_of_a_token_are_under_way_and_the_next_wait_for_their_size() -> None:
