@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from shared.priority import stand_back
+from tools.stack.parent import end_with_parent
 
 NICENESS: Final = 19
 
@@ -23,5 +24,6 @@ async def on_other_machine(module: str, *arguments: str) -> AsyncIterator[asynci
 
 
 def is_other_machine() -> None:
-    """Stand back for all others: everything here runs on the same cores."""
+    """Stand back for all others, since everything here runs on the same cores; and end when the measurement is killed."""
+    end_with_parent()
     stand_back(NICENESS)

@@ -1,20 +1,17 @@
 """`make run`: a stack that ends with this process, and shows the logs of its processes."""
 
 import asyncio
-import ctypes
 import os
 import signal
-import sys
 
 from tools.stack.console import Console
 from tools.stack.errors import tail
 from tools.stack.follow import Follower, new_lines
+from tools.stack.parent import end_with_parent
 from tools.stack.program import Layer
 from tools.stack.stack import Stack
 
 LOOK_SECONDS = 0.2
-PR_SET_PDEATHSIG = 1
-"""prctl(2)."""
 
 
 async def run(stack: Stack, console: Console, greeting: str) -> None:
@@ -58,5 +55,5 @@ async def _watch(stack: Stack, console: Console, interrupted: asyncio.Event) -> 
 
 def end_with_make() -> None:
     """End when `make`, our parent, ends: that is the only sign that it was killed."""
-    if "MAKELEVEL" in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if "MAKELEVEL" in os.environ:
+        end_with_parent()
