@@ -8,11 +8,21 @@ from shared.protocol import keys
 from shared.redis import open_partitions
 from tests.e2e.conftest import Pair
 from tests.support.gateway import eventually
-from tests.support.people import People, text_message
+from tests.support.people import People, Person, text_message
+from tests.support.sockets import RawSocket
 from tests.support.stack import Stack
 
 GRACE_SECONDS = 5.0
 """How long a lost connection is not told to friends."""
+
+
+async def connected_friend(people: People) -> tuple[Person, RawSocket, RawSocket]:
+    """Bob, his only connection, and the one of his friend Alice, who was told that he is online."""
+    alice, bob = people.make("alice"), people.make("bob")
+    await alice.befriend(bob)
+    watching, socket = await alice.connect(), await bob.connect()
+    await watching.expect("user.online", userId=bob.id)
+    return bob, socket, watching
 
 
 async def test_friends_see_each_other_come_and_go(people: People) -> None:
@@ -67,11 +77,7 @@ async def test_only_the_last_connection_counts(people: People) -> None:
 
 async def test_a_page_that_is_loaded_again_is_not_seen_and_one_that_is_left_is(people: People) -> None:
     """Browsers close with 1001 in both cases."""
-    alice, bob = people.make("alice"), people.make("bob")
-    await alice.befriend(bob)
-    watching = await alice.connect()
-    socket = await bob.connect()
-    await watching.expect("user.online", userId=bob.id)
+    bob, socket, watching = await connected_friend(people)
     await socket.close(1001)
     socket = await bob.connect()
     await watching.refute("user.offline", within=6.5)
@@ -83,11 +89,7 @@ async def test_a_page_that_is_loaded_again_is_not_seen_and_one_that_is_left_is(p
 
 
 async def test_a_quick_reconnect_after_a_lost_connection_is_not_seen(people: People) -> None:
-    alice, bob = people.make("alice"), people.make("bob")
-    await alice.befriend(bob)
-    watching = await alice.connect()
-    socket = await bob.connect()
-    await watching.expect("user.online", userId=bob.id)
+    bob, socket, watching = await connected_friend(people)
     await socket.cut()
     await bob.connect()
     await watching.refute("user.offline", within=6.5)
@@ -109,11 +111,7 @@ async def test_who_comes_back_with_a_status_is_never_shown_online(people: People
 
 
 async def test_a_lost_connection_is_told_after_the_grace(people: People) -> None:
-    alice, bob = people.make("alice"), people.make("bob")
-    await alice.befriend(bob)
-    watching = await alice.connect()
-    socket = await bob.connect()
-    await watching.expect("user.online", userId=bob.id)
+    bob, socket, watching = await connected_friend(people)
     cut_at = time.monotonic()
     await socket.cut()
     # Had nobody noticed, the lease would have ended after a minute.
