@@ -1,1 +1,1 @@
-"""The four services. Each is one process, `python -m services.<name>`, and scales by adding replicas."""
+"""The services. Each is one process, `python -m services.<name>`, and scales by adding replicas. None imports another."""

@@ -1,11 +1,14 @@
-"""RabbitMQ: connections that come back by themselves, publishing with confirms, and consuming in batches.
+"""RabbitMQ: connections that reconnect by themselves, publishing with confirms, and consuming in batches.
 
-link           one connection with one channel, made again whenever it breaks
-publisher      persistent messages with confirm
-consumer       one queue, taken in batches
-dead_letters   what can't be handled, kept with the reason
-frames, wire   AMQP's frames on the hot path
-errors         what can go wrong
+link           one connection with one channel; it reconnects when it breaks
+publisher      publishes messages and waits for their confirms
+consumer       takes the messages of one or several queues in batches
+dead_letters   stores messages that can't be handled, with the reason
+queues         declares queues
+frames         reads and writes the AMQP frames of messages on the socket
+wire           the byte layout of these frames
+hosts          splits a URL that names several hosts
+errors         the errors that callers can handle
 """
 
 from shared.rabbitmq.consumer import Consumer, acknowledge, reject

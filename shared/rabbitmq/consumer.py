@@ -1,4 +1,4 @@
-"""Consumes queues in batches, and acknowledges them together."""
+"""Takes messages of queues in batches, and acknowledges them together."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -16,22 +16,22 @@ from shared.rabbitmq.queues import declare_each, exists
 log = structlog.get_logger(__name__)
 
 ACKNOWLEDGE_SECONDS: Final = 0.05
-"""How long what is done may wait to be acknowledged together: for a quorum queue each acknowledgement is a write to disk."""
+"""How long a handled message waits to be acknowledged together with others: each acknowledgement writes a quorum queue's log."""
 SUSPECT_DELIVERIES: Final = 2
-"""What was delivered so often, and never settled, may be what its consumers die of."""
+"""A message that was delivered this often and never settled may be what kills its consumers."""
 
 
 class Consumer:
-    """Collects deliveries of one queue or of several, in order, for a single task to take in batches.
+    """Collects deliveries of one queue or of several, in order; a single task takes them in batches.
 
-    Unsettled messages of a broken connection are dropped: the broker delivers them again.
+    When the connection breaks, unsettled messages are dropped here, and the broker redelivers them.
 
-    A process that has just started takes one message at a time for as long as those were delivered several times before.
-    So a message that kills every process which handles it reaches its delivery limit alone: the others, which a full
-    prefetch would have held with it each time, are not counted and not dead-lettered with it.
+    A new process takes one message at a time, as long as these messages have been delivered several times before. So a message
+    that kills every process that handles it reaches its delivery limit alone. With a full prefetch, other messages would be held
+    with it each time, would be counted too, and would become dead letters with it.
 
-    `prefetch`: messages in hand at most; fewer where the queues' largest bodies would make that more than `HELD_BYTES`.
-    `also`: queues that are declared, not consumed. `former`: names of earlier versions, consumed while they exist.
+    `prefetch`: the most unsettled messages; fewer if their largest possible bodies would exceed `HELD_BYTES`. `also`: queues that
+    are declared but not consumed. `former`: queues of earlier versions, which are consumed as long as they exist.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class Consumer:
         self.link = Link(url, f"{name}.consume", self._open)
 
     async def run(self) -> None:
-        """Keep the connection. Never returns."""
+        """Connect, and reconnect when the connection breaks. Never returns."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run())
             tasks.create_task(self._trust())
 
     @property
     def ready(self) -> bool:
-        """True when deliveries can come."""
+        """True when the broker can deliver messages."""
         return self.link.opened is not None
 
     async def take(self, most: int) -> list[Delivery]:
-        """Wait for deliveries, and take up to `most`, oldest first."""
+        """Wait for deliveries, and return up to `most` of them, oldest first."""
         await self._arrived.wait()
         taken, self._waiting = self._waiting[:most], self._waiting[most:]
         if not self._waiting:
@@ -79,9 +79,9 @@ class Consumer:
         return taken
 
     def done(self, delivery: Delivery) -> None:
-        """This delivery is done, and so is all that came before it: both are acknowledged soon, with others.
+        """Note that this delivery and all before it are handled. They are acknowledged together, after `ACKNOWLEDGE_SECONDS`.
 
-        At once when half of the prefetch waits for it.
+        They are acknowledged at once when they are half of the prefetch.
         """
         if delivery.lost:
             return
@@ -92,7 +92,7 @@ class Consumer:
             self.acknowledge_done()
 
     def acknowledge_done(self) -> None:
-        """Acknowledge what is done, now."""
+        """Acknowledge all handled deliveries now."""
         if self._done is not None:
             self._acknowledged_tag = self._done.tag
             acknowledge(self._done, all_before=True)
@@ -106,7 +106,7 @@ class Consumer:
         there = await declare_each(opened.connection, (*self._also, *self._queues))
         missing = [queue.name for queue in self._queues if queue.name not in there]
         if missing:
-            raise ConnectionError(f"the broker can't give {', '.join(missing)}")
+            raise ConnectionError(f"the broker has no usable queue {', '.join(missing)}")
         names = [queue.name for queue in self._queues]
         names += [name for name in self._former if await exists(opened.connection, name)]
         async with self._subscribing:
@@ -119,12 +119,12 @@ class Consumer:
             self._tags[name] = await opened.consume(name)
 
     async def _trust(self) -> None:
-        """Once a message comes that nobody seems to have died of, take as many as the prefetch allows."""
+        """Wait for a message that seems harmless, then raise the prefetch from one message to its full value."""
         await self._trusting.wait()
         async with self._subscribing:
             opened = self._opened
             if opened is None or not opened.frames.attached:
-                return  # The next connection begins with the whole prefetch.
+                return  # The next connection begins with the full prefetch.
             try:
                 with translate_errors():
                     async with asyncio.timeout(OPEN_SECONDS):
@@ -145,9 +145,9 @@ class Consumer:
 
 
 def acknowledge(delivery: Delivery, *, all_before: bool = False) -> None:
-    """Acknowledge a delivery, and with `all_before` whatever its channel delivered before it, with the same frame.
+    """Acknowledge a delivery; with `all_before`, also all earlier deliveries of its channel, by the same frame.
 
-    One of a connection that broke meanwhile is redelivered, which is no error.
+    If its connection has broken meanwhile, the broker redelivers it. That is no error.
     """
     try:
         delivery.ack(all_before=all_before)
@@ -156,7 +156,7 @@ def acknowledge(delivery: Delivery, *, all_before: bool = False) -> None:
 
 
 def reject(delivery: Delivery) -> None:
-    """Send a delivery that can't be handled to its queue's dead letters."""
+    """Have the broker move a delivery that can't be handled to its queue's dead letters."""
     try:
         delivery.reject()
     except ConnectionError:

@@ -1,4 +1,4 @@
-"""Dead letters: messages that can't be handled, kept with the reason for whoever looks after them."""
+"""Dead letters: messages that can't be handled. They are stored with the reason, for an operator to read."""
 
 import asyncio
 import random
@@ -19,10 +19,10 @@ PAUSE_SECONDS: Final = 1.0
 
 
 async def dead_letter(publisher: Publisher, queue: Queue, delivery: Delivery, reason: str) -> None:
-    """Store a copy of `delivery` in `queue` that says why, then acknowledge it. Raises nothing.
+    """Store a copy of `delivery` with the reason in `queue`, then acknowledge the delivery. Raises nothing.
 
-    While the copy can't be stored, this waits, and keeps the delivery. It ends when the delivery is lost with its connection:
-    then the broker redelivers it, and whoever gets it comes to the same end.
+    If the copy can't be stored, this function tries again, and the delivery stays unacknowledged. It also returns when the
+    delivery's connection is lost: the broker then redelivers the message, and the next consumer makes it a dead letter.
     """
     headers = {DEAD_REASON_HEADER: reason[:MAX_REASON_CHARACTERS]}
     while not delivery.lost:

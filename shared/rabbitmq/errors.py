@@ -1,9 +1,9 @@
-"""What can go wrong with RabbitMQ, in words that services can act upon.
+"""Errors of RabbitMQ connections, as far as services handle them.
 
 TRANSIENT_ERRORS      the same publish may succeed later
 BrokerUnavailable     nothing was sent: there is no connection, or the broker blocks publishers
-Refused               the broker didn't take a message
-  Unroutable          because there is no such queue
+Refused               the broker didn't accept a message
+  Unroutable          the queue doesn't exist
 """
 
 import asyncio
@@ -22,21 +22,22 @@ class BrokerUnavailable(Exception):
 
 
 class Refused(AMQPError):
-    """The broker didn't take a message: the queue is full, or there is none."""
+    """The broker didn't accept a message: the queue is full, or doesn't exist."""
 
 
 class Unroutable(Refused):
-    """There is no such queue now: whoever declares it may publish again."""
+    """The queue doesn't exist. A publisher can declare it and publish again."""
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Tell a closing connection from a cancelled task, which aiormq 7.2 confuses.
+    """Raise ConnectionError for a closed connection, and CancelledError for a cancelled task: aiormq 7.2 mixes them up.
 
-    It ends what waits on a connection that closes with a bare `Exception` or with CancelledError (`aiormq.base.FutureStore`),
-    and a handshake that is cut off with StopAsyncIteration (`FrameReceiver.get_frame`); aio-pika and uvloop raise
-    RuntimeError for what is closing. All become ConnectionError, or a task would die of them unnoticed. And a task that is
-    cancelled in that moment gets the bare `Exception`: that becomes CancelledError, or the task would live on.
+    When a connection closes, aiormq raises a bare `Exception` or CancelledError in tasks that wait on it
+    (`aiormq.base.FutureStore`), and StopAsyncIteration when it closes during the handshake (`FrameReceiver.get_frame`). aio-pika
+    and uvloop raise RuntimeError for a closing connection. All of these become ConnectionError: otherwise they would end a task
+    unnoticed. A task that is cancelled at that moment gets the bare `Exception`. It becomes CancelledError: otherwise the task
+    would go on.
     """
     task = asyncio.current_task()
     try:

@@ -1,7 +1,8 @@
-"""The frames that carry messages, read and written where they meet the socket: the hot path.
+"""Reads and writes the AMQP frames of messages directly on the socket. This is the hot path.
 
-aio-pika opens the connection and its channel, declares, consumes, keeps the heartbeat and closes. Messages, confirms and
-acknowledgements bypass it, without a task or a queue for each (docs/decisions/0018-message-frames-bypass-aio-pika.md).
+aio-pika opens the connection and its channel, declares queues, starts consumers, sends heartbeats, and closes. Messages, confirms
+and acknowledgements bypass it, so none of them needs a task or a queue
+(docs/decisions/0018-message-frames-bypass-aio-pika.md).
 """
 
 import asyncio
@@ -40,11 +41,11 @@ from shared.rabbitmq.wire import (
 )
 
 SIGN_OF_LIFE_SECONDS: Final = 1.0
-"""aiormq takes a connection for dead when it sees no frame of it, so it is shown one at least so often."""
+"""aiormq closes a connection on which it sees no frames. So `MessageFrames` passes it a heartbeat frame at this interval."""
 
 
 class Delivery:
-    """A message as the broker delivered it, to be settled once, with `ack` or `reject`. `at`: monotonic seconds."""
+    """A delivered message. Settle it once, with `ack` or `reject`. `at`: the time of its arrival, in monotonic seconds."""
 
     __slots__ = ("_frames", "_properties", "at", "body", "redelivered", "tag")
 
@@ -58,36 +59,36 @@ class Delivery:
 
     @property
     def headers(self) -> Mapping[str, Any]:
-        """The message's headers, decoded anew at each call."""
+        """The message's headers. Each call decodes them again."""
         return decode_properties(self._properties).headers or {}
 
     def names(self, header: str) -> bool:
-        """Whether this header is there: a look at the bytes costs far less than `headers`."""
+        """Whether the message may have this header. It only searches the bytes, which costs far less than `headers`."""
         return header.encode() in self._properties
 
     @property
     def delivery_count(self) -> int:
-        """How often a quorum queue delivered it before, and nobody settled it."""
+        """How often a quorum queue has delivered the message before without its being settled."""
         if not self.redelivered or not self.names(DELIVERY_COUNT_HEADER):
             return 0
         return int(self.headers.get(DELIVERY_COUNT_HEADER) or 0)
 
     @property
     def lost(self) -> bool:
-        """True when its connection is gone: the broker delivers it again."""
+        """True when its connection has ended: the broker redelivers the message."""
         return not self._frames.attached
 
     def ack(self, *, all_before: bool = False) -> None:
-        """It is done, and with `all_before` whatever its channel delivered before it. Raises ConnectionError."""
+        """Acknowledge the message; with `all_before`, also all earlier ones of its channel. Raises ConnectionError."""
         self._frames.ack(self.tag, all_before=all_before)
 
     def reject(self) -> None:
-        """It can't be handled: the broker moves it to the dead letters. Raises ConnectionError."""
+        """Have the broker move the message to the dead letters. Raises ConnectionError."""
         self._frames.reject(self.tag)
 
 
 class _Incoming:
-    """A delivery, or a returned message, of which not all frames are there."""
+    """A delivery, or a returned message, of which some frames haven't arrived yet."""
 
     __slots__ = ("method", "parts", "properties", "wanted")
 
@@ -99,10 +100,11 @@ class _Incoming:
 
 
 class MessageFrames(asyncio.StreamReaderProtocol):
-    """The protocol below an aiormq connection with one channel: takes deliveries and confirms out of what the broker
-    sends, leaves everything else to aiormq, and writes messages and acknowledgements beside it.
+    """The asyncio protocol of an aiormq connection with one channel.
 
-    Deliveries go to `on_delivery`, in order. `open` says what the channel is, once there is one.
+    It handles the frames of deliveries and confirms itself, and passes all other frames to aiormq. It writes messages and
+    acknowledgements to the same socket. `on_delivery` gets the deliveries, in order. `open` must be called when the channel is
+    open.
     """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
@@ -124,17 +126,17 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         self._unconfirmed: dict[int, asyncio.Future[None]] = {}
 
     def open(self, channel: int, frame_bytes: int) -> None:
-        """Messages go by this channel, in frames of at most so many bytes (0: no limit)."""
+        """Publish on this channel, in frames of at most `frame_bytes` bytes (0: no limit)."""
         self._channel = channel
         self._body_bytes = frame_bytes - FRAME_EXTRA if frame_bytes else 1 << 31
 
     @property
     def attached(self) -> bool:
-        """True while frames can go to the broker."""
+        """True while frames can be sent to the broker."""
         return self._socket is not None and not self._socket.is_closing()
 
     def detach(self) -> None:
-        """Nothing more is delivered, and whoever waits for a confirm gets ConnectionError."""
+        """Deliver nothing more, and raise ConnectionError in all tasks that wait for a confirm."""
         self.on_delivery = lambda _: None
         self._socket = None
         unconfirmed, self._unconfirmed = self._unconfirmed, {}
@@ -143,7 +145,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
                 confirmed.set_exception(ConnectionError("the connection was closed"))
 
     def abort(self) -> None:
-        """Cut the connection without a word to the broker, which may be silent."""
+        """Drop the connection without closing it at the broker, which may not answer."""
         if self._socket is not None:
             self._socket.abort()
 
@@ -158,9 +160,9 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         expiration_seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Publish to a queue and wait for the confirm. Raises Refused, or ConnectionError: then the outcome is unknown.
+        """Publish to a queue and wait for the confirm. Raises Refused; or ConnectionError, when the outcome is unknown.
 
-        Has no limit in time: the caller has one. Whoever stops waiting knows nothing of the outcome.
+        It waits without a time limit, so the caller must set one. When the caller stops waiting, the outcome is unknown.
         """
         socket = self._open_socket()
         self._published = tag = self._published + 1
@@ -174,7 +176,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         self._open_socket().write(frame(METHOD, self._channel, ACK + TAG_AND_BIT.pack(tag, all_before)))
 
     def reject(self, tag: int) -> None:
-        """Refuse a delivery for good. Raises ConnectionError."""
+        """Reject a delivery without requeueing it. Raises ConnectionError."""
         self._open_socket().write(frame(METHOD, self._channel, REJECT + TAG_AND_BIT.pack(tag, False)))
 
     def _open_socket(self) -> asyncio.Transport:
@@ -183,7 +185,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         return self._socket
 
     def _content(self, queue: str, body: bytes, properties: bytes) -> bytes:
-        """The frames of a message: method, header, and a body that may take several."""
+        """Return the frames of a message: method, header, and one or several for the body."""
         frames = [
             publish_frame(self._channel, queue),
             frame(HEADER, self._channel, CONTENT_HEAD.pack(BASIC, 0, len(body)) + properties),
@@ -195,17 +197,17 @@ class MessageFrames(asyncio.StreamReaderProtocol):
     # --- from the broker -------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
+        """Keep the transport, to write to it."""
         super().connection_made(transport)
         self._socket = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Disconnected."""
+        """End deliveries and waiting publishes."""
         super().connection_lost(exc)
         self.detach()
 
     def data_received(self, data: bytes) -> None:
-        """Split into frames."""
+        """Split the bytes into frames; handle each one here, or pass it to aiormq."""
         self.heard_at = self._loop_time()
         if not self._splits:
             super().data_received(data)
@@ -216,7 +218,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
             kind, _, size = FRAME_HEAD.unpack_from(data, at)
             end = at + FRAME_EXTRA + size
             if kind not in FRAME_KINDS or (end <= length and data[end - 1] != FRAME_END):
-                # Not AMQP 0-9-1, as the answer to another version's greeting is: aiormq has the words for it.
+                # Not a frame of AMQP 0-9-1: a server that wants another version answers so. aiormq raises a clear error for it.
                 self._splits = False
                 super().data_received(data[at:])
                 return
@@ -230,7 +232,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         self._rest = data[at:]
 
     def _take(self, kind: int, payload: bytes) -> bool:
-        """Handle a frame, if it is one of ours."""
+        """Handle a frame that belongs to a message. False for all other frames."""
         if kind == METHOD:
             method = payload[:4]
             if method in {DELIVER, RETURN}:
@@ -260,18 +262,18 @@ class MessageFrames(asyncio.StreamReaderProtocol):
         return True
 
     def _complete(self, incoming: _Incoming) -> None:
-        """All frames of a message are there."""
+        """Deliver a message whose frames have all arrived, or fail the publish of a returned one."""
         if incoming.method.startswith(RETURN):
             published = int(decode_properties(incoming.properties).message_id or 0)
-            self._settle(published, Unroutable("there is no such queue"))
+            self._settle(published, Unroutable("the queue doesn't exist"))
             return
         body = incoming.parts[0] if len(incoming.parts) == 1 else b"".join(incoming.parts)
         tag, redelivered = TAG_AND_BIT.unpack_from(incoming.method, 5 + incoming.method[4])
         self.on_delivery(Delivery(self, tag, incoming.properties, body, redelivered=redelivered))
 
     def _confirm(self, tag: int, multiple: bool, *, taken: bool) -> None:
-        """The broker has stored messages, or refuses them. What it returned before is settled already."""
-        error = None if taken else Refused("the queue is full, or gone")
+        """Settle the publishes that the broker confirms or refuses. Those of returned messages are settled already."""
+        error = None if taken else Refused("the queue is full, or doesn't exist")
         if multiple:
             for older in [one for one in self._unconfirmed if one < tag]:
                 self._settle(older, error)
@@ -287,7 +289,7 @@ class MessageFrames(asyncio.StreamReaderProtocol):
             confirmed.set_exception(error)
 
     def _show_life(self) -> None:
-        """Show aiormq a frame, as often as it needs: RabbitMQ sends no heartbeat while it sends messages."""
+        """Pass aiormq a heartbeat, at most once a second. RabbitMQ sends none while it sends messages, which bypass aiormq."""
         now = self._loop_time()
         if now - self._shown_at >= SIGN_OF_LIFE_SECONDS:
             self._shown_at = now

@@ -1,4 +1,4 @@
-"""The address of a broker, or of the nodes of a cluster, in one URL."""
+"""Splits a URL that names several nodes of a cluster into one URL for each node."""
 
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -7,9 +7,9 @@ SCHEMES: Final = ("amqp", "amqps")
 
 
 def split_hosts(url: str) -> list[str]:
-    """A URL for each host: `amqp://user:password@a:5672,b:5672/vhost` names two.
+    """Return one URL for each host of `url`. `amqp://user:password@a:5672,b:5672/vhost` names two hosts.
 
-    Raises ValueError that says what is wrong, without the password.
+    Raises ValueError, whose text names the fault but not the password.
     """
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
@@ -17,7 +17,7 @@ def split_hosts(url: str) -> list[str]:
     account, at, hosts = parts.netloc.rpartition("@")
     found = [host.strip() for host in hosts.split(",")]
     if not all(found):
-        raise ValueError("names no host, or an empty one between commas")
+        raise ValueError("names no host, or has an empty one between commas")
     urls = [urlunsplit(parts._replace(netloc=f"{account}{at}{host}")) for host in found]
     for one, host in zip(urls, found, strict=True):
         _check_port(one, host)
@@ -28,4 +28,4 @@ def _check_port(url: str, host: str) -> None:
     try:
         _ = urlsplit(url).port
     except ValueError:
-        raise ValueError(f"the port of {host} is no number from 0 to 65535") from None
+        raise ValueError(f"the port of {host} is not a number from 0 to 65535") from None

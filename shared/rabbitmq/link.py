@@ -1,7 +1,7 @@
-"""One connection to RabbitMQ that comes back by itself.
+"""One connection to RabbitMQ, which reconnects by itself.
 
-Publishers and consumers use separate connections: a memory or disk alarm blocks connections that publish
-(RabbitMQ documentation, «Memory and Disk Alarms»), and must not stop acknowledgements.
+Publishers and consumers use separate connections, because a memory or disk alarm blocks connections that publish (RabbitMQ
+documentation, «Memory and Disk Alarms»), and acknowledgements must go on.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS: Final = 10
 CONNECT_SECONDS: Final = 5
-"""For a connection and its channel, name resolution and TLS too."""
+"""Time limit to connect, with name resolution and TLS."""
 OPEN_SECONDS: Final = 10
-"""For what is declared and consumed then: an election of a quorum queue's leader may be under way."""
+"""Time limit to open the channel, declare queues and start consumers; a quorum queue may be electing its leader meanwhile."""
 CLOSE_SECONDS: Final = 1
 MAX_BACKOFF_SECONDS: Final = 3
 
 
 class _Transport(TransportFactory):
-    """Connects as aiormq does, with `MessageFrames` below it. Makes one connection."""
+    """Connects as aiormq does, but with `MessageFrames` as the protocol. Makes one connection."""
 
     def __init__(self) -> None:
         self.frames: MessageFrames
@@ -51,7 +51,7 @@ class _Transport(TransportFactory):
 
 
 class Connection(aio_pika.Connection):
-    """aio-pika's, with `MessageFrames` below it."""
+    """aio-pika's connection, with `MessageFrames` as its protocol."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +59,7 @@ class Connection(aio_pika.Connection):
 
 
 class Opened:
-    """One life of a link: its `connection`, the one `channel` that messages go by, and the `frames` below."""
+    """A link while it is connected: its `connection`, the one `channel` for messages, and the `frames` of the socket."""
 
     def __init__(self, connection: AbstractConnection, channel: AbstractChannel, frames: MessageFrames) -> None:
         self.connection = connection
@@ -67,24 +67,24 @@ class Opened:
         self.frames = frames
 
     async def consume(self, queue: str) -> str:
-        """Have the messages of a queue delivered to `frames`. Returns the consumer's tag. Raises what aiormq raises."""
+        """Have the broker deliver the messages of a queue to `frames`. Returns the consumer's tag. Raises aiormq's errors."""
         underlay = await self.channel.get_underlay_channel()
         answer = await underlay.basic_consume(queue, _never)
         return str(answer.consumer_tag)
 
 
 async def _never(_message: object) -> None:
-    """What aiormq would call: deliveries don't come as far."""
+    """Aiormq's callback for deliveries. `MessageFrames` takes them all, so it is never called."""
     raise AssertionError("a delivery went past MessageFrames")
 
 
 class Link:
-    """One connection with one channel, made again whenever it breaks. `run` keeps it; `opened` is None while it is down.
+    """One connection with one channel. `run` connects, and reconnects when it breaks; `opened` is None while it is down.
 
-    The URL may name several hosts: each break goes on with the next one, at once.
+    The URL may name several hosts: after a break the next host is tried at once.
 
-    aio-pika's own robust connection retries every 5 s without jitter and hides the break; here the break is seen, so
-    that publishers can fail fast and consumers drop what they no longer may acknowledge.
+    aio-pika's own robust connection retries every 5 s without jitter, and hides the break. This class shows it, so that
+    publishers fail fast, and consumers drop deliveries that they can no longer acknowledge.
     """
 
     def __init__(self, url: SecretStr, name: str, on_open: Callable[[Opened], Awaitable[None]]) -> None:
@@ -101,11 +101,11 @@ class Link:
 
     @property
     def usable(self) -> bool:
-        """True when the link is open and the broker takes messages."""
+        """True when the link is open and the broker accepts messages."""
         return self.opened is not None and not self.opened.frames.blocked
 
     def drop(self, reason: str) -> None:
-        """Give the connection up, and make a new one: the broker at its end seems to be gone."""
+        """Drop the connection, because the broker doesn't seem to answer. `run` makes a new one."""
         if self.opened is not None:
             log.warning("amqp.dropped", link=self._name, reason=reason)
             self.opened.frames.abort()
@@ -122,12 +122,12 @@ class Link:
                 failures += 1
                 log.warning("amqp.unavailable", link=self._name, error=repr(error))
             self._urls.append(self._urls.pop(0))
-            # Another host may answer at once; only when all of them failed, pauses grow.
+            # Another host may answer at once, so pauses grow only when all hosts have failed.
             rounds = min(failures // len(self._urls), 6)
             await asyncio.sleep(random.uniform(0.05, min(MAX_BACKOFF_SECONDS, 0.2 * 2**rounds)))  # noqa: S311
 
     async def _hold(self, url: str) -> None:
-        """One life of the connection; returns when it has ended."""
+        """Connect, and return when the connection has ended."""
         connection = await aio_pika.connect(
             url,
             timeout=CONNECT_SECONDS,
@@ -140,7 +140,7 @@ class Link:
         connection.close_callbacks.add(lambda *_: closed.set())
 
         async def on_cancel(_frame: object) -> None:
-            """The broker ended a consumer, as when its queue was deleted: with a new connection it is declared again."""
+            """Reconnect when the broker ends a consumer, for example after its queue was deleted: `on_open` declares it again."""
             closed.set()
 
         try:
@@ -164,10 +164,10 @@ class Link:
 
 
 def _end_if_cancelled() -> None:
-    """Raise CancelledError when this task was cancelled: aiormq swallows that now and then while a channel opens.
+    """Raise CancelledError if this task was cancelled: aiormq sometimes swallows that while a channel opens.
 
-    To cancel again doesn't help: a TaskGroup, as consumers have, cancels its tasks once. What aiormq turns into an error is
-    told apart by `translate_errors`.
+    Nobody cancels a second time: a TaskGroup, as consumers have, cancels its tasks once. Where aiormq turns the cancellation into
+    another error, `translate_errors` handles it.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -1,4 +1,4 @@
-"""Publishes to queues, with the broker's confirm."""
+"""Publishes messages to queues, and waits for the broker's confirms."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -15,10 +15,10 @@ CONFIRM_SECONDS: Final = 5
 
 
 class Publisher:
-    """Publishes messages with confirm.
+    """Publishes messages, and waits for their confirms.
 
-    `queues` are declared on each connect. One that is gone nevertheless, because somebody deleted it, is declared again by
-    the first message that doesn't find it; one that can't be declared stops nobody who publishes to another.
+    Each connect declares `queues`. If somebody deletes a queue later, the first message that the broker can't route declares it
+    again. A queue that can't be declared doesn't stop messages to other queues.
     """
 
     def __init__(self, url: SecretStr, name: str, queues: Iterable[Queue]) -> None:
@@ -27,12 +27,12 @@ class Publisher:
         self.link = Link(url, f"{name}.publish", self._open)
 
     async def run(self) -> None:
-        """Keep the connection. Never returns."""
+        """Connect, and reconnect when the connection breaks. Never returns."""
         await self.link.run()
 
     @property
     def ready(self) -> bool:
-        """True when a publish can be tried."""
+        """True while the connection is open and the broker accepts messages."""
         return self.link.usable
 
     async def publish(
@@ -44,10 +44,10 @@ class Publisher:
         persistent: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Publish and wait for the broker's confirm, at most 5 s.
+        """Publish a message, and wait for the broker's confirm, at most 5 s.
 
-        Raises BrokerUnavailable when nothing was sent; TimeoutError, AMQPError or OSError when the outcome is
-        unknown or the broker refused: send the same again.
+        Raises BrokerUnavailable when nothing was sent. Raises TimeoutError, AMQPError or OSError when the broker refused the
+        message or the outcome is unknown: publish the same message again.
         """
         opened = self._opened()
         started = asyncio.get_running_loop().time()
@@ -67,7 +67,7 @@ class Publisher:
                     await send()
         except TimeoutError:
             if opened is self.link.opened and not self.link.blocked and opened.frames.heard_at < started:
-                self.link.drop("no confirm, and nothing else either")
+                self.link.drop("no confirm, and no other frame")
             raise
 
     def _opened(self) -> Opened:

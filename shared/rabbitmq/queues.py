@@ -1,4 +1,4 @@
-"""Declaring queues, each apart from the others: one that the broker can't give must not stop the rest."""
+"""Declares queues one by one: a queue that the broker refuses must not stop the others."""
 
 import asyncio
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ DECLARE_SECONDS: Final = 3
 
 
 async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
-    """Declare `queue`, and the one for its dead letters is declared by itself. Raises AMQPError on other arguments."""
+    """Declare `queue`, without the queue of its dead letters. Raises AMQPError if it exists with other arguments."""
     return await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments or None)
 
 
 async def declare_each(connection: AbstractConnection, queues: Iterable[Queue]) -> set[str]:
-    """Declare `queues` on a channel of their own, which a refusal closes; names of those that are there now.
+    """Declare `queues`, and return the names of those that exist now. Uses channels of its own, because a refusal closes one.
 
-    A queue is refused when it exists with other arguments (it is left as it is, and counts as there), or when it lives on
-    one node and that is away. Raises ConnectionError when the connection is gone.
+    The broker refuses a queue that exists with other arguments; it stays as it is, and its name is returned. The broker also
+    refuses a queue whose only node is down. Raises ConnectionError when the connection has ended.
     """
     there = set()
     channel: AbstractChannel | None = None
@@ -52,7 +52,7 @@ async def declare_each(connection: AbstractConnection, queues: Iterable[Queue]) 
 
 
 async def exists(connection: AbstractConnection, name: str) -> bool:
-    """Whether the broker has this queue, whatever its arguments, and can reach it. Raises ConnectionError."""
+    """Whether the broker has this queue, with any arguments, and can reach it. Raises ConnectionError."""
     try:
         with translate_errors():
             async with asyncio.timeout(DECLARE_SECONDS):

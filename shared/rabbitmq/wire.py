@@ -1,4 +1,4 @@
-"""How AMQP 0-9-1 lays out what carries messages: frames, content headers, properties. Pure functions of bytes.
+"""The byte layout of AMQP 0-9-1 for messages: frames, content headers and properties. All functions are pure.
 
 Source: AMQP 0-9-1 specification, 2.3 «Frames» and 4.2 «Low-level wire format»
 (https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf), and RabbitMQ's `basic.nack` and publisher confirms.
@@ -22,15 +22,15 @@ PUBLISH, RETURN, DELIVER, ACK, REJECT, NACK = (
 )
 
 BLOCKED, UNBLOCKED = (struct.pack(">HH", 10, method) for method in (60, 61))
-"""`connection.blocked` and its end: RabbitMQ's extension «Blocked Connections», sent while an alarm holds publishers back."""
+"""`connection.blocked` and `connection.unblocked`, when an alarm begins and ends (RabbitMQ's extension «Blocked Connections»)."""
 
 FRAME_HEAD: Final = struct.Struct(">BHI")
-"""Kind, channel, size of the payload. An octet, `FRAME_END`, comes behind the payload."""
+"""Kind, channel, size of the payload. After the payload comes one octet, `FRAME_END`."""
 FRAME_EXTRA: Final = FRAME_HEAD.size + 1
 CONTENT_HEAD: Final = struct.Struct(">HHQ")
-"""Class, weight, size of the body. The properties come next."""
+"""Class, weight, size of the body. The properties follow."""
 TAG_AND_BIT: Final = struct.Struct(">Q?")
-"""A delivery tag, and a bit: all before it too; or it is redelivered; or it shall go back to the queue."""
+"""A delivery tag and a bit. The bit means «multiple», «redelivered» or «requeue», according to the method."""
 HEARTBEAT_FRAME: Final = FRAME_HEAD.pack(HEARTBEAT, 0, 0) + bytes([FRAME_END])
 
 MULTIPLE: Final = 1
@@ -43,13 +43,13 @@ TRANSIENT, PERSISTENT = b"\x01", b"\x02"
 
 
 def frame(kind: int, channel: int, payload: bytes) -> bytes:
-    """One frame."""
+    """Return one frame with this payload."""
     return b"%b%b\xce" % (FRAME_HEAD.pack(kind, channel, len(payload)), payload)
 
 
 @lru_cache(maxsize=64)
 def publish_frame(channel: int, queue: str) -> bytes:
-    """`basic.publish` to the default exchange; what has no queue is to be returned."""
+    """Return `basic.publish` to the default exchange, mandatory: the broker returns the message when the queue doesn't exist."""
     reserved, exchange = b"\x00\x00", pamqp.encode.short_string("")
     return frame(METHOD, channel, PUBLISH + reserved + exchange + pamqp.encode.short_string(queue) + bytes([MANDATORY]))
 
@@ -57,7 +57,10 @@ def publish_frame(channel: int, queue: str) -> bytes:
 def encode_properties(
     persistent: bool, expiration: str | None, headers: Mapping[str, str] | None, message_id: str
 ) -> bytes:
-    """Flags and values of a message's properties, in the order of their flags. A returned message is known by its id."""
+    """Return a message's properties: the flags, then the values in the order of the flags.
+
+    `message_id` identifies the message when the broker returns it.
+    """
     flags = HAS_DELIVERY_MODE | HAS_MESSAGE_ID
     values = b""
     if headers:
@@ -71,7 +74,7 @@ def encode_properties(
 
 
 def decode_properties(encoded: bytes) -> Any:
-    """What is in a content header behind class, weight and size: pamqp's `Basic.Properties`."""
+    """Decode the properties of a content header, which follow class, weight and size. Returns pamqp's `Basic.Properties`."""
     header = pamqp.header.ContentHeader()
     header.unmarshal(CONTENT_HEAD.pack(BASIC, 0, 0) + encoded)
     return header.properties

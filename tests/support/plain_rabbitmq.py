@@ -80,9 +80,9 @@ class PlainMessages:
             with translate_errors():
                 await self.channel.default_exchange.publish(message, queue)
         except PublishError as error:
-            raise Unroutable("there is no such queue") from error
+            raise Unroutable("the queue doesn't exist") from error
         except DeliveryError as error:
-            raise Refused("the queue is full, or gone") from error
+            raise Refused("the queue is full, or doesn't exist") from error
         self._hear()
 
     def ack(self, tag: int, *, all_before: bool) -> None:

@@ -168,7 +168,7 @@ async def test_a_returned_message_is_refused_although_it_is_confirmed() -> None:
         )
     )
     await publishes[0]
-    with pytest.raises(Refused, match="no such queue"):
+    with pytest.raises(Refused, match="the queue doesn't exist"):
         await publishes[1]
 
 
