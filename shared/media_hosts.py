@@ -19,7 +19,8 @@ class MediaHostSettings(ServiceSettings):
 
     media_allowed_hosts: CommaList = Field(
         default_factory=list,
-        description="Beside any https URL, media may lie on these hosts by http. An entry is a host or a whole origin.",
+        description="The media of messages may have `http` URLs on these hosts; `https` URLs are always allowed. "
+        "An entry is a host or an origin.",
     )
 
 

@@ -65,84 +65,119 @@ class ServiceSettings(BaseSettings):
 
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
-        description="Name of this replica in logs and metrics.",
+        description="Names this replica in logs and metrics. It must be unique. The default consists of the host's name "
+        "and the process id.",
     )
-    http_host: str = Field("127.0.0.1", description="Address that HTTP and WebSocket are served on.")
-    http_port: int = Field(8000, ge=0, le=65535, description="Port that HTTP and WebSocket are served on.")
+    http_host: str = Field(
+        "127.0.0.1",
+        description="HTTP and WebSocket are served on this address. By default only this machine can connect.",
+    )
+    http_port: int = Field(
+        8000, ge=0, le=65535, description="HTTP and WebSocket are served on this port; 0 takes a free one."
+    )
     database_url: SecretStr = Field(
-        description="PostgreSQL, any URL that libpq takes: `postgresql://user:password@host1,host2/name?sslmode=verify-full`."
+        description="Connects to PostgreSQL. Any URL that libpq accepts: "
+        "`postgresql://user:password@host1,host2/name?sslmode=verify-full`."
     )
     amqp_url: SecretStr = Field(
-        description="RabbitMQ, `amqp://user:password@host:5672/vhost`; several nodes as `host1:5672,host2:5672`."
+        description="Connects to RabbitMQ: `amqp://user:password@host:5672/vhost`. Write several nodes as "
+        "`host1:5672,host2:5672`."
     )
     command_queues: int = Field(
         1,
         ge=1,
         le=MOST_COMMAND_QUEUES,
-        description="Queues that gateways spread their commands over, so that their leaders spread over RabbitMQ's nodes. "
-        "The same for gateway and messaging; raise it at messaging first, lower it at the gateways first.",
+        description="Gateways spread their commands over this number of queues, so that the queues' leaders spread over "
+        "RabbitMQ's nodes. Set the same value for gateway and messaging. Raise it at messaging first; lower "
+        "it at the gateways first.",
     )
     redis_urls: str = Field(
-        description="Redis: one server `redis://host:6379/0`; the master that Sentinels know "
-        "`redis+sentinel://host1:26379,host2:26379,host3:26379/mymaster?db=0`; or a Redis Cluster (7.0 or newer) "
-        "`redis+cluster://host1,host2,host3`. `rediss` for TLS.",
+        description="Connects to Redis: one server `redis://host:6379/0`; a master that Sentinels know "
+        "`redis+sentinel://host1:26379,host2:26379,host3:26379/mymaster?db=0`; or a Redis Cluster (7.0 or "
+        "newer) `redis+cluster://host1,host2,host3`. `rediss` uses TLS.",
     )
     redis_partitions: int = Field(
         DEFAULT_PARTITIONS,
         ge=1,
         le=1024,
-        description="Redis Cluster: number of hash slots for users and conversations, the same in every service. "
-        "A change loses all data in Redis, as FLUSHALL does. Without a cluster there is one partition.",
+        description="In a Redis Cluster, users and conversations are divided into this number of partitions. Set the same "
+        "value for every service. A change loses all data in Redis, as FLUSHALL does. Without a cluster there "
+        "is one partition.",
     )
     inbox_seconds: int = Field(
         limits.INBOX_SECONDS,
         ge=3600,
         le=limits.INBOX_SECONDS,
-        description="How long recovery can replay an event: a user's inbox expires this long after its last event or connection. "
-        "The same for gateway and messaging.",
+        description="An inbox expires this many seconds after the user's last event or connection; until then a client "
+        "can recover its events. Set the same value for gateway and messaging.",
     )
     allowed_origins: CommaList = Field(
         default_factory=list,
-        description="`Origin`s whose pages may connect and call: exact, or `http://localhost:*` for any port of a host. "
-        "Empty or `*`: any, which is safe as far as no "
-        "credential is ambient: a page of another origin doesn't have the user's token.",
+        description="Pages of these `Origin`s may connect and make requests. An entry is exact, or `http://localhost:*` "
+        "for any port of a host. Empty or `*` allows all origins. That is safe because there are no cookies: "
+        "a page of another origin doesn't have the user's token.",
     )
-    jwt_secret: SecretStr | None = Field(None, description="HS256 key, at least 32 bytes. Either this or a JWKS URL.")
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description="Verifies tokens with this HS256 key, of at least 32 bytes. Set either this or `CHAT_JWKS_URL`.",
+    )
     public_secrets: bool = Field(
         False,
-        description="Accept the local stack's JWT secret, which everybody knows, on an address that other machines reach. "
-        "Only to try the system out.",
+        description="Accepts the local stack's JWT secret, which is public, even where other machines can connect. Use it "
+        "only to try the system out.",
     )
     jwks_url: AnyUrl | None = Field(
-        None, description="Key set for RS256, ES256 and EdDSA, refreshed in the background."
+        None,
+        description="Verifies tokens with the keys of this URL (RS256, ES256 and EdDSA), which are refreshed in the "
+        "background. Set either this or `CHAT_JWT_SECRET`.",
     )
-    jwks_refresh_seconds: float = Field(300, gt=0, description="How often the key set is fetched again.")
-    jwt_issuer: str | None = Field(None, description="Required `iss`, when set.")
-    jwt_audience: str | None = Field(None, description="Required `aud`, when set.")
+    jwks_refresh_seconds: float = Field(300, gt=0, description="The key set is fetched again after this many seconds.")
+    jwt_issuer: str | None = Field(None, description="If set, a token must have this `iss`.")
+    jwt_audience: str | None = Field(None, description="If set, a token must have this `aud`.")
     jwt_max_lifetime_seconds: int | None = Field(
-        None, gt=0, description="Tokens that end later than this from now are refused, when set."
+        None, gt=0, description="If set, a token that expires more than this many seconds from now is refused."
     )
     webhook_urls: CommaList = Field(
         default_factory=list,
-        description="Endpoints of the platform's own back end that get events. Empty: no events are stored.",
+        description="Events are posted to these endpoints of the platform's own back end. Empty: no events are stored or "
+        "posted.",
     )
-    database_pool_size: int = Field(4, ge=1, le=100, description="PostgreSQL connections of one replica.")
+    database_pool_size: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Each replica opens at most this many connections to PostgreSQL. Few are enough, because messages are "
+        "stored in batches.",
+    )
     rest_requests_per_second: float = Field(
         20,
         ge=0,
         le=10_000,
-        description="REST requests that one user may make of one service, over all replicas; 0: any.",
+        description="Each user may make this many REST requests per second to one service, over all its replicas; 0 means "
+        "no limit.",
     )
-    rest_burst: int = Field(100, ge=1, le=100_000, description="How many such requests one user may make at once.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
-    log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or coloured text.")
-    traces_url: AnyUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; none are made without it.")
-    traces_ratio: float = Field(0.01, ge=0, le=1, description="Share of batches that are traced.")
+    rest_burst: int = Field(100, ge=1, le=100_000, description="Each user may make this many such requests at once.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lines below this level are not logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="`json` logs one JSON object per line; `console` logs coloured text for people."
+    )
+    traces_url: AnyUrl | None = Field(
+        None, description="Traces are sent to this OTLP/HTTP endpoint. Unset: there are no traces."
+    )
+    traces_ratio: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="This share of the batches is traced, from 0 to 1. It is small by default, because tracing "
+        "costs CPU.",
+    )
     shutdown_seconds: float = Field(
         10,
         gt=0,
-        description="After SIGTERM a service finishes what it holds of its queues within half of this time. "
-        "Gateways have `CHAT_DRAIN_SECONDS`.",
+        description="After SIGTERM, a service has half of this time to finish the work that it has taken from its queues. "
+        "Gateways use `CHAT_DRAIN_SECONDS`.",
     )
 
     @field_validator("webhook_urls")

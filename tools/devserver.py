@@ -38,7 +38,7 @@ class DevserverSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(8001, ge=0, le=65535)
     jwt_secret: SecretStr = SecretStr(LOCAL_SECRET)
-    dev_login: bool = Field(False, description="Whether `POST /dev/login` hands a token to whoever asks.")
+    dev_login: bool = Field(False, description="Whether `POST /dev/login` gives a token to anybody who asks.")
 
 
 class FreshFiles(StaticFiles):

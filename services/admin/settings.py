@@ -9,5 +9,6 @@ class AdminSettings(MediaHostSettings):
     """The settings of admin."""
 
     admin_jwks_url: AnyUrl | None = Field(
-        None, description="Key set of service tokens. Unset: the keys that users' tokens are checked with."
+        None,
+        description="Verifies service tokens with the keys of this URL. Unset: with the same keys as users' tokens.",
     )

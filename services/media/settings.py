@@ -18,64 +18,84 @@ class MediaSettings(UploadSettings):
     upload_store: str = Field(
         "file:///var/lib/chat/uploads",
         pattern=r"^(file:///.+|s3://.+|gs://.+|az://.+)$",
-        description="Where the bytes are: `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix` or "
-        "`az://account/container/prefix`. Credentials come from the cloud's own variables or from the pod's identity.",
+        description="Uploads are stored here: `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix` or "
+        "`az://account/container/prefix`. Credentials come from the cloud's own variables or from the pod's "
+        "identity.",
     )
     upload_store_options: SecretStr | None = Field(
         None,
-        description="Options of the store, named as in obstore, as `key=value` with commas: `endpoint=…`, `region=…`, "
-        "`access_key_id=…`, `secret_access_key=…`.",
+        description="Sets options of the store, with obstore's names, as `key=value` separated by commas: `endpoint=…`, "
+        "`region=…`, `access_key_id=…`, `secret_access_key=…`.",
     )
     upload_direct: bool = Field(
-        True, description="Clients send bytes to the bucket itself, by presigned URLs; false: through media."
+        True,
+        description="Whether clients send bytes directly to the bucket, by presigned URLs. If false, all bytes pass "
+        "through media.",
     )
-    upload_max_bytes: int = Field(25 * MIB, ge=1, le=5 * 1024 * MIB, description="Largest upload, in bytes.")
+    upload_max_bytes: int = Field(25 * MIB, ge=1, le=5 * 1024 * MIB, description="An upload of more bytes is refused.")
     upload_types: CommaList = Field(
-        list(KNOWN_TYPES), min_length=1, description="MIME types that are accepted. The type is found from the bytes."
+        list(KNOWN_TYPES),
+        min_length=1,
+        description="Only these MIME types are accepted. Media finds the type from the bytes.",
     )
     upload_orphan_seconds: float = Field(
-        86_400, ge=1, description="An upload that no message uses is deleted after this time."
+        86_400, ge=1, description="An upload that no message uses is deleted after this many seconds."
     )
     upload_reservation_seconds: float = Field(
-        3600, ge=1, le=86_400, description="The bytes of a reserved upload must arrive within this time."
+        3600, ge=1, le=86_400, description="The bytes of a reserved upload must arrive within this many seconds."
     )
-    uploads_per_hour: int = Field(60, ge=0, description="Reservations of one user in an hour; 0: no limit.")
+    uploads_per_hour: int = Field(
+        60, ge=0, description="Each user may reserve this many uploads per hour; 0 means no limit."
+    )
     upload_bytes_per_day: int = Field(
-        500 * MIB, ge=0, description="Bytes that one user may reserve in a day; 0: no limit."
+        500 * MIB, ge=0, description="Each user may reserve this many bytes per day; 0 means no limit."
     )
     upload_transfers: int = Field(
-        100, ge=1, le=10_000, description="Transfers of bytes through one replica at once, in either direction."
+        100,
+        ge=1,
+        le=10_000,
+        description="Each replica transfers at most this many files at once, both directions together.",
     )
     upload_bytes_per_second: int = Field(
         64 * MIB,
         ge=0,
-        description="Bytes that pass through one replica in a second, in both directions together; 0: as fast as they can.",
+        description="Each replica transfers at most this many bytes per second, both directions together; 0 means no "
+        "limit.",
     )
-    upload_workers: int = Field(2, ge=1, le=64, description="Processes of one replica that check files.")
+    upload_workers: int = Field(2, ge=1, le=64, description="Each replica checks files in this many processes.")
     upload_worker_bytes: int = Field(
-        1024 * MIB, ge=256 * MIB, description="Address space of one such process (RLIMIT_AS)."
+        1024 * MIB, ge=256 * MIB, description="Such a process has at most this many bytes of address space (RLIMIT_AS)."
     )
     upload_worker_seconds: float = Field(
-        20, gt=0, le=WALL_SECONDS, description="CPU time of such a process for one file, in seconds."
+        20,
+        gt=0,
+        le=WALL_SECONDS,
+        description="Such a process may use this many seconds of CPU for one file; then it is stopped.",
     )
     upload_max_pixels: int = Field(
-        50_000_000, ge=1, le=200_000_000, description="Largest picture, in pixels: it is decoded as a whole."
+        50_000_000,
+        ge=1,
+        le=200_000_000,
+        description="A picture with more pixels is refused, because all of it must fit in memory.",
     )
     upload_scanner_url: str | None = Field(
         None,
         pattern=r"^(tcp://[^\s/]+|https?://\S+)$",
-        description="A virus scanner: `tcp://host:3310` (clamd), or a URL that gets each file by POST and answers 200 or 204 "
-        "for a clean one, 406 or 422 for another. Until it answers, an upload is not ready.",
+        description="Each file is sent to this virus scanner: `tcp://host:3310` (clamd), or a URL that gets the file by "
+        "POST, and answers 200 or 204 for a clean one, 406 or 422 for another. Until it answers, the upload "
+        "isn't ready. Unset: files aren't scanned.",
     )
-    upload_scanner_seconds: float = Field(60, gt=0, le=100, description="Limit for one answer of the scanner.")
+    upload_scanner_seconds: float = Field(
+        60, gt=0, le=100, description="Media waits at most this many seconds for the scanner's answer."
+    )
     upload_niceness: int = Field(
         10,
         ge=0,
         le=19,
-        description="Niceness of media, so that the chat's processes on the same machine get the CPU first; its workers have a "
-        "higher one. Between containers, `cpu_shares` or `requests.cpu` count instead.",
+        description="Sets the niceness of media, so that the chat's processes on the same machine get the CPU first; its "
+        "workers have a higher one. Between containers, set `cpu_shares` or `requests.cpu` instead.",
     )
-    upload_sweep_seconds: float = Field(10, gt=0, description="How often media looks for uploads to delete.")
+    upload_sweep_seconds: float = Field(10, gt=0, description="Media looks for uploads to delete at this interval.")
 
     @field_validator("upload_store_options", "upload_scanner_url", mode="before")
     @classmethod

@@ -16,64 +16,88 @@ class Settings(UploadSettings, SigningSettings):
     """The settings of messaging."""
 
     moderation_url: AnyHttpUrl | None = Field(
-        None, description="Hook that is asked about messages and edits before they are stored. Unset: no moderation."
+        None,
+        description="This hook is asked about messages and edits before they are stored. Unset: there is no moderation.",
     )
     moderation_failure: Literal["allow", "reject"] = Field(
-        "allow", description="The verdict when the hook doesn't answer within 300 ms."
+        "allow", description="Whether a message is allowed or rejected when the hook doesn't answer within 300 ms."
     )
     push_delay_seconds: float = Field(
-        5, ge=0, description="How long a message may stay unseen by its receiver before a push notification is sent."
+        5,
+        ge=0,
+        description="A push notification is sent when the receiver hasn't seen the message after this many seconds.",
     )
     command_prefetch: int = Field(
         100,
         ge=1,
         le=HELD_BYTES // MESSAGING_COMMANDS.body_bytes,
-        description="AMQP messages, of at most 256 KiB each, that one replica holds unacknowledged of each kind of queue of "
-        "commands.",
+        description="Each replica holds at most this many unacknowledged AMQP messages, of at most 256 KiB each, of each "
+        "kind of command queue.",
     )
-    max_cycle_commands: int = Field(512, ge=1, le=1000, description="About how many commands one cycle handles.")
+    max_cycle_commands: int = Field(
+        512,
+        ge=1,
+        le=1000,
+        description="One cycle handles about this many commands; the others wait for the next one.",
+    )
     max_deferral_seconds: float = Field(
-        0.2, ge=0, description="Longest wait of a delivery for an earlier message that another replica is delivering."
+        0.2,
+        ge=0,
+        description="A delivery waits at most this many seconds for an earlier message that another replica is "
+        "delivering.",
     )
     edit_window_seconds: float = Field(
-        86_400, ge=0, description="How long after sending a message can be edited; 0: always."
+        86_400, ge=0, description="A message can be edited for this many seconds after it was sent; 0 means for ever."
     )
     retention_days: float = Field(
-        0, ge=0, le=36_500, description="Messages that are older are deleted, with all that belongs to them; 0: never."
+        0,
+        ge=0,
+        le=36_500,
+        description="Messages are deleted after this many days, with all that belongs to them; 0 keeps them for ever.",
     )
     retention_round_seconds: float = Field(
-        60, gt=0, description="Pause between two rounds that look for expired messages."
+        60, gt=0, description="Messaging looks for expired messages again after this many seconds."
     )
     unread_sample_seconds: float = Field(
-        10, gt=0, description="How often unread counts in Redis are compared with PostgreSQL's, for some active users."
+        10,
+        gt=0,
+        description="At this interval, the unread counts of some active users in Redis are compared with PostgreSQL's, "
+        "and corrected.",
     )
     inbox_events: Limit = Field(
         limits.INBOX_EVENTS,
-        description="Events that a user's inbox keeps for recovery; 0 = only the limit of bytes.",
+        description="A user's inbox keeps this many events for recovery; 0 means that only `CHAT_INBOX_BYTES` limits it.",
     )
     inbox_bytes: Limit = Field(
-        limits.INBOX_BYTES, description="Bytes that a user's inbox keeps; 0 = only the limit of events."
+        limits.INBOX_BYTES,
+        description="A user's inbox keeps this many bytes of events; 0 means that only `CHAT_INBOX_EVENTS` limits it.",
     )
     rest_database_pool_size: int = Field(
-        4, ge=1, le=100, description="PostgreSQL connections of one replica for REST, beside those for commands."
+        4,
+        ge=1,
+        le=100,
+        description="Each replica opens this many connections to PostgreSQL for REST, besides those for commands.",
     )
     rest_concurrency: int = Field(
-        4, ge=1, le=1000, description="REST requests that one replica works on at once; the others wait."
+        4, ge=1, le=1000, description="Each replica works on this many REST requests at once; the others wait."
     )
     rest_wait_seconds: float = Field(
-        2, gt=0, le=60, description="How long a REST request waits for its turn, before it is answered with 503."
+        2,
+        gt=0,
+        le=60,
+        description="A REST request that has waited this many seconds for its turn is answered with 503.",
     )
     new_conversations_per_hour: int = Field(
-        60, ge=0, le=100_000, description="Conversations that one user may open in an hour; 0: any number."
+        60, ge=0, le=100_000, description="Each user may open this many new conversations per hour; 0 means no limit."
     )
     user_searches_per_minute: int = Field(
-        60, ge=0, le=100_000, description="Searches for users that one user may make in a minute; 0: any number."
+        60, ge=0, le=100_000, description="Each user may search for users this many times per minute; 0 means no limit."
     )
     user_search_by_prefix: bool = Field(
-        True, description="Whether users are found by the beginning of a username, or by whole names only."
+        True, description="Whether the beginning of a username finds the user. If false, only the whole name does."
     )
-    failpoints: bool = Field(False, description="Tests only: obey `CHAT_FAILPOINT`.")
-    failpoint: Failpoint | None = Field(None, description="Tests only: where the process kills itself.")
+    failpoints: bool = Field(False, description="For tests only: obeys `CHAT_FAILPOINT`.")
+    failpoint: Failpoint | None = Field(None, description="For tests only: the process kills itself at this place.")
 
     @model_validator(mode="after")
     def _hook_needs_a_secret(self) -> Self:

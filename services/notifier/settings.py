@@ -31,57 +31,71 @@ class NotifierSettings(ServiceSettings):
 
     vapid_private_key: SecretStr | None = Field(
         None,
-        description="VAPID keys, with commas: base64url of the 32 bytes of each, as `chatctl vapid` prints it. New "
-        "subscriptions get the first; the others go on serving older ones. Unset: no pushes.",
+        description="Signs web pushes (VAPID) with these keys, separated by commas. Each is base64url of 32 bytes, as "
+        "`chatctl vapid` prints it. New subscriptions use the first key; the others serve older "
+        "subscriptions. Unset: there are no web pushes.",
     )
     vapid_subject: str = Field(
         "mailto:postmaster@localhost",
         pattern=r"^(mailto:[^\s@]+@[^\s@]+|https://[^\s/]+.*)$",
-        description="Contact for the operators of push services, `mailto:` or `https:` (RFC 8292, section 2.1).",
+        description="Tells push services how to reach the operator: a `mailto:` or `https:` URL (RFC 8292, section 2.1).",
     )
     fcm_credentials: SecretStr | None = Field(
-        None, description="JSON key of a Firebase service account. Unset: no pushes to apps by FCM."
+        None,
+        description="Signs in to FCM with this JSON key of a Firebase service account. Unset: there are no pushes by FCM.",
     )
-    fcm_url: str = Field("https://fcm.googleapis.com", pattern=_ORIGIN, description="Origin of FCM.")
+    fcm_url: str = Field(
+        "https://fcm.googleapis.com", pattern=_ORIGIN, description="Pushes by FCM are sent to this origin."
+    )
     apns_key: SecretStr | None = Field(
-        None, description="APNs signing key: the text of its `.p8` file. Unset: no pushes to apps by APNs."
+        None,
+        description="Signs in to APNs with this key: the text of its `.p8` file. Unset: there are no pushes by APNs.",
     )
-    apns_key_id: str = Field("", max_length=64, description="Id of the APNs key, ten characters.")
-    apns_team_id: str = Field("", max_length=64, description="Id of the team at Apple, ten characters.")
+    apns_key_id: str = Field("", max_length=64, description="The id of the APNs key, ten characters.")
+    apns_team_id: str = Field("", max_length=64, description="The id of the team at Apple, ten characters.")
     apns_topics: CommaList = Field(
         default_factory=list,
-        description="Bundle ids of the apps that may register for APNs; the first serves devices that name none.",
+        description="Apps with these bundle ids may register for APNs. A device that names no app gets the first one.",
     )
     apns_url: str = Field(
         "https://api.push.apple.com",
         pattern=_ORIGIN,
-        description="Origin of APNs; `https://api.sandbox.push.apple.com` for development builds.",
+        description="Pushes by APNs are sent to this origin. Development builds need "
+        "`https://api.sandbox.push.apple.com`.",
     )
     push_allowed_hosts: CommaList = Field(
         list(PUSH_SERVICES),
         min_length=1,
-        description="Push services: hosts (https, port 443), `*.host` for any below it, or a whole origin, which is "
-        "taken as it is, private addresses too.",
+        description="Web pushes are sent only to these push services: a host (https, port 443), `*.host` for any host "
+        "below it, or a whole origin. An origin may also be plain http, and may have a private address.",
     )
     push_ttl_seconds: int = Field(
-        86_400, ge=60, le=2_419_200, description="How long after its message a notification is still worth showing."
+        86_400,
+        ge=60,
+        le=2_419_200,
+        description="A push service may deliver a notification for this many seconds after its message; then it is "
+        "dropped.",
     )
-    push_timeout_seconds: float = Field(5, gt=0, le=60, description="Limit for one request to a push service.")
-    push_concurrency: int = Field(100, ge=1, le=1000, description="Requests under way to one push service.")
+    push_timeout_seconds: float = Field(
+        5, gt=0, le=60, description="A request to a push service is given up after this many seconds, and retried."
+    )
+    push_concurrency: int = Field(
+        100, ge=1, le=1000, description="Each replica has at most this many requests under way to one push service."
+    )
     push_niceness: int = Field(
         10,
         ge=0,
         le=19,
-        description="Niceness of the notifier, so that the chat's processes on the same machine get the CPU first. "
-        "Between containers, `cpu_shares` or `requests.cpu` count instead.",
+        description="Sets the notifier's niceness, so that the chat's processes on the same machine get the CPU first. "
+        "Between containers, set `cpu_shares` or `requests.cpu` instead.",
     )
     push_per_second: int = Field(
         0,
         ge=0,
-        description="Pushes that one replica begins in a second; 0: as many as come. Where the chat runs on the same cores, a "
-        "crowd of pushes then takes only a part of them.",
+        description="Each replica starts at most this many pushes per second; 0 means no limit. Set it where the chat "
+        "runs on the same cores, so that many pushes at once don't use all CPU.",
     )
-    push_attempts: int = Field(6, ge=1, le=20, description="Requests for one notification before it is given up.")
+    push_attempts: int = Field(6, ge=1, le=20, description="A notification is given up after this many requests.")
 
     @field_validator("push_allowed_hosts")
     @classmethod

@@ -16,12 +16,13 @@ class UploadSettings(ServiceSettings):
     public_url: str = Field(
         "http://127.0.0.1:8080",
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
-        description="Origin (and path, if any) under which clients reach `/chat`; the URLs of uploads begin with it.",
+        description="Clients reach `/chat` below this origin (and path, if any). The URLs of uploads begin with it.",
     )
     upload_signing_keys: SecretStr | None = Field(
         None,
-        description="Keys of at least 32 bytes, with commas. The first one signs the URLs of uploads, the others go on "
-        "being accepted: put a new one in front, and remove the old one 8 days later. Unset: no uploads.",
+        description="Signs the URLs of uploads with these keys, of at least 32 bytes each, separated by commas. The first "
+        "key signs, and all are accepted. To change the key, put the new one in front, and remove the old one "
+        "8 days later. Unset: there are no uploads.",
     )
 
     @field_validator("upload_signing_keys", mode="before")

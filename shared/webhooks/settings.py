@@ -18,8 +18,8 @@ class SigningSettings(ServiceSettings):
 
     webhook_secret: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_secrets)] = Field(
         default_factory=list,
-        description="Secrets that posts are signed with, each `whsec_` and base64 (Standard Webhooks). Several, with "
-        "commas, while one takes the other's place: each post has a signature of each.",
+        description="Signs posts with these secrets (Standard Webhooks), each `whsec_` and base64, separated by commas. "
+        "To change the secret, set both for a while: each post then has a signature of each.",
     )
 
     @field_validator("webhook_secret")
