@@ -47,9 +47,7 @@ class BodyLimit:
             return
         size = most if announced is None else int(announced)
         if self._held_bytes + size > MAX_HELD_BYTES:
-            response = error_response(ProtocolError(ErrorCode.UNAVAILABLE))
-            response.headers["Connection"] = "close"
-            await response(scope, receive, send)
+            await error_response(ProtocolError(ErrorCode.UNAVAILABLE))(scope, receive, send)
             return
         self._held_bytes += size
         try:
@@ -101,8 +99,7 @@ async def _read(most: int, receive: Receive) -> Message | None:
 
 
 async def _refuse(status: int, reason: str, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer, and close the connection without reading the rest of the body."""
+    """Answer. The connection drops the rest of the body (`http_protocol`)."""
     response = error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, reason))
     response.status_code = status
-    response.headers["Connection"] = "close"
     await response(scope, receive, send)

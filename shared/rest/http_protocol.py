@@ -1,4 +1,10 @@
-"""HTTP connections with time limits for receiving a request, and a size limit for headers."""
+"""HTTP connections with time limits for receiving a request, a size limit for headers, and answers that arrive.
+
+A request may be answered before its whole body is here: it is too large, or the path is unknown. A connection that is closed
+then loses the answer: the kernel sends a reset for bytes that nobody has read, and a reset deletes what the client has not read
+yet. So the rest of the body is received and dropped, up to a number of bytes and a time, before the connection is closed (RFC
+9112, section 9.6).
+"""
 
 import asyncio
 from typing import Any, Final
@@ -13,14 +19,37 @@ REQUEST_SECONDS: Final = 20.0
 """Its body must arrive within this time, so that a slow client can't hold a connection forever."""
 STREAM_SECONDS: Final = 3_700.0
 """The same for services that read long bodies as streams. The readers have shorter limits of their own."""
+DROP_SECONDS: Final = 10.0
+"""After an early answer, the rest of the body must arrive within this time."""
+MAX_DROPPED_BYTES: Final = 16 * 1024 * 1024
+"""… and be no larger than this."""
+MAX_DROPPED_STREAM_BYTES: Final = 64 * 1024 * 1024
+"""The same for services that read long bodies as streams."""
 MAX_HEADER_BYTES: Final = 32 * 1024
 
 HEAD_END: Final = b"\r\n\r\n"
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+class _RequestTransport(asyncio.Transport):
+    """The transport as the request under way sees it: `close` waits for the rest of the body."""
+
+    def __init__(self, protocol: "HttpProtocol") -> None:
+        super().__init__()
+        self._protocol = protocol
+        self.write = protocol.transport.write  # type: ignore[method-assign]
+        self.is_closing = protocol.transport.is_closing  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        """Close the connection as soon as the whole request has arrived."""
+        self._protocol.close_after_body()
+
+
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with time limits for a request's headers and body, and a size limit for its headers."""
+    """uvicorn's HTTP protocol with time limits for a request's headers and body, and a size limit for its headers.
+
+    It receives and drops the rest of a body that is answered early.
+    """
 
     def __init__(
         self,
@@ -33,6 +62,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
+        self._dropped_bytes = 0
+        self._close_after_body = False
+
+    def max_dropped_bytes(self) -> int:
+        """Return how many bytes of a body are received after its request was answered."""
+        return MAX_DROPPED_BYTES
 
     def request_seconds(self) -> float:
         """Return how long the body of the current request may take."""
@@ -72,11 +107,39 @@ class HttpProtocol(HttpToolsProtocol):
         self.stop_timers()
         super().on_headers_complete()
         self._body_timer = self.loop.call_later(self.request_seconds(), self.transport.abort)
+        if self.cycle is not None:
+            self.cycle.transport = _RequestTransport(self)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body has arrived: drop it if the request is answered already."""
+        if self.cycle is None or not self.cycle.response_complete:
+            super().on_body(body)
+            return
+        self._dropped_bytes += len(body)
+        if self._dropped_bytes > self.max_dropped_bytes():
+            self.transport.abort()
 
     def on_message_complete(self) -> None:
         """The whole request has arrived."""
         self.stop_timers()
         super().on_message_complete()
+        if self._close_after_body:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """The request is answered: the rest of its body, if any, gets a shorter time."""
+        super().on_response_complete()
+        if self._body_timer is not None and self.cycle.response_complete:
+            self.stop_timers()
+            self._dropped_bytes = 0
+            self._body_timer = self.loop.call_later(DROP_SECONDS, self.transport.abort)
+
+    def close_after_body(self) -> None:
+        """Close the connection when the whole request has arrived, at once if it has."""
+        if self._body_timer is None:
+            self.transport.close()
+        else:
+            self._close_after_body = True
 
     def stop_timers(self) -> None:
         """Stop the timers of the request."""
@@ -92,3 +155,7 @@ class StreamHttpProtocol(HttpProtocol):
     def request_seconds(self) -> float:
         """Return a bit more than an hour."""
         return STREAM_SECONDS
+
+    def max_dropped_bytes(self) -> int:
+        """Return more than an upload has by default."""
+        return MAX_DROPPED_STREAM_BYTES

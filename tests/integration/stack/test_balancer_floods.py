@@ -7,22 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.waiting import eventually
-from tools.stack.haproxy import (
-    POLICY,
-    SECTIONS,
-    TOKEN_BURST,
-    TOKEN_HANDSHAKES,
-    TOKEN_REQUESTS,
-    token_handshakes,
-    token_requests,
-)
-from tools.stack.ladder import program
-from tools.stack.ports import free_port
+from tests.support.balancer import balanced
+from tools.stack.haproxy import TOKEN_BURST, TOKEN_HANDSHAKES, TOKEN_REQUESTS, token_handshakes, token_requests
 
 PASS = 5
-SERVICES = ("gateway", "messaging", "presence", "notifier", "media", "devserver")
-STOP_SECONDS = 20
 BODY_SECONDS = 60
 """The balancer waits 10 s for a body; 1,000 bytes would take eight minutes."""
 
@@ -30,41 +18,12 @@ BODY_SECONDS = 60
 @pytest.fixture(params=[TOKEN_BURST, TOKEN_REQUESTS])
 async def balancer(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
     """A load balancer whose services are all away, so that it answers 503 to what it lets pass."""
-    port = free_port()
     limits = dict.fromkeys((request.param, TOKEN_HANDSHAKES), str(PASS))
-    servers = tmp_path / "servers.cfg"
-    servers.write_text(
-        "\n".join(
-            f"backend {name} from {SECTIONS.get(name, 'http')}\n    server one 127.0.0.1:1 disabled"
-            for name in SERVICES
-        )
-        + "\n",
-        encoding="utf-8",
-    )
-    process = await asyncio.create_subprocess_exec(
-        program("haproxy"),
-        "-db",
-        "-f",
-        str(POLICY),
-        "-f",
-        str(servers),
-        env={"HAPROXY_BIND": f"127.0.0.1:{port}", **limits},
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            await eventually(lambda: answers(client), 30)
-            yield client
-    finally:
-        process.terminate()
-        async with asyncio.timeout(STOP_SECONDS):
-            await process.wait()
-
-
-async def answers(client: httpx.AsyncClient) -> bool:
-    try:
-        return (await client.get("/healthz")).status_code == 404
-    except httpx.ConnectError:
-        return False
+    async with (
+        balanced(tmp_path, "127.0.0.1:1 disabled", limits) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        yield client
 
 
 def bearing(token: str) -> dict[str, str]:

@@ -6,15 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from shared.protocol import limits
-from shared.rest import HttpProtocol, body_limit, http_protocol
+from shared.rest import body_limit, http_protocol
 from shared.rest.body_limit import BodyLimit
 from shared.rest.concurrency import ConcurrencyLimit
+from tests.support.rest_server import rest_server
+
+TOO_LARGE = limits.MAX_REQUEST_BODY_BYTES + 1
+ANSWERED = b'"retryable":false}}'
+"""The end of a refusal."""
 
 
 class Raw:
@@ -63,18 +67,8 @@ async def answer_with_body(scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def served() -> AsyncIterator[int]:
     """The port of a server that works on one request at a time."""
-    app = BodyLimit(ConcurrencyLimit(answer_with_body, most=1, wait_seconds=0.2))
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, http=HttpProtocol, log_config=None, access_log=False, lifespan="off")
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    try:
-        yield int(server.servers[0].sockets[0].getsockname()[1])
-    finally:
-        server.should_exit = True
-        await serving
+    async with rest_server(BodyLimit(ConcurrencyLimit(answer_with_body, most=1, wait_seconds=0.2))) as port:
+        yield port
 
 
 def head(length: int) -> bytes:
@@ -92,6 +86,7 @@ async def test_a_slow_body_takes_no_turn() -> None:
 
 async def test_a_body_that_does_not_come_is_answered_with_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_limit, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(http_protocol, "DROP_SECONDS", 0.2)
     async with served() as port, raw(port) as slow:
         slow.write(head(10) + b"1")
         answer = await slow.read_to_end()
@@ -120,7 +115,7 @@ async def test_only_so_many_bytes_are_held(monkeypatch: pytest.MonkeyPatch) -> N
         first.write(head(10) + b"1")
         async with raw(port) as second:
             second.write(head(10) + b"1234567890")
-            assert b"HTTP/1.1 503" in await second.read_to_end()
+            assert b"HTTP/1.1 503" in await second.read_until(b"}}")
         first.write(b"234567890")
         assert b"got 10" in await first.read_until(b"got 10")
         async with raw(port) as third:
@@ -136,8 +131,40 @@ async def test_a_body_over_the_limit_is_refused(framing: str) -> None:
         length = f"Content-Length: {size}" if framing == "announced" else "Transfer-Encoding: chunked"
         client.write(f"POST / HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
         if framing == "streamed":
-            # Nothing after the last byte that is read: what is left unread would break the connection before the answer.
             client.write(f"{size:x}\r\n".encode() + b"x" * size)
-        answered = await client.read_to_end()
+        answered = await client.read_until(ANSWERED)
     assert b" 413 " in answered.partition(b"\r\n")[0]
     assert str(limits.MAX_REQUEST_BODY_BYTES).encode() in answered
+
+
+async def test_the_connection_serves_the_next_request_after_a_refused_body() -> None:
+    async with served() as port, raw(port) as client:
+        client.write(head(TOO_LARGE))
+        assert b" 413 " in await client.read_until(ANSWERED)
+        client.write(b"x" * TOO_LARGE + head(3) + b"abc")
+        assert b"got 3" in await client.read_until(b"got 3")
+
+
+async def test_a_client_that_asked_for_it_is_disconnected_after_its_body() -> None:
+    async with served() as port, raw(port) as client:
+        client.write(head(TOO_LARGE).replace(b"Host", b"Connection: close\r\nHost"))
+        assert b" 413 " in await client.read_until(ANSWERED)
+        client.write(b"x" * TOO_LARGE)
+        assert await client.read_to_end() == b""
+
+
+async def test_so_much_of_a_refused_body_is_received_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "MAX_DROPPED_BYTES", 10)
+    async with served() as port, raw(port) as client:
+        client.write(head(TOO_LARGE))
+        await client.read_until(ANSWERED)
+        client.write(b"x" * 11)
+        assert await client.read_to_end() == b""
+
+
+async def test_the_rest_of_a_refused_body_is_not_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "DROP_SECONDS", 0.1)
+    async with served() as port, raw(port) as client:
+        client.write(head(TOO_LARGE))
+        await client.read_until(ANSWERED)
+        assert await client.read_to_end() == b""
