@@ -18,7 +18,13 @@ from shared.protocol.codec import msgpack_encoder
 from shared.redis import Partitions, Script
 
 _FANOUT: Final = Script(
-    "services.messaging.fanout", "shared.redis:epoch", "services.messaging.stores:rebuilding", "fanout"
+    "services.messaging.fanout",
+    "shared.redis:epoch",
+    "services.messaging.stores:rebuilding",
+    "effects",
+    "unread_totals",
+    "inboxes",
+    "fanout",
 )
 _TURN: Final = Script("services.messaging.fanout", "turn")
 DELIVERED: Final = 0

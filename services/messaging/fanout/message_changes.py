@@ -1,4 +1,4 @@
-"""Changes of messages to apply in Redis, in the layout of the fan-out script (`lua/fanout.lua`)."""
+"""Changes of messages to apply in Redis, in the layout of the fan-out script (`lua/effects.lua`)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The changes of one cycle in one partition of Redis, as flat lists in the layout of the fan-out script (`lua/fanout.lua`)."""
+"""The changes of one cycle in one partition of Redis, as flat lists in the layout of the fan-out script (`lua/effects.lua`)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The unread counters that a cycle changes, in the layout of the fan-out script (`lua/fanout.lua`)."""
+"""The unread counters that a cycle changes, in the layout of the fan-out script (`lua/effects.lua`)."""
 
 from collections.abc import Mapping
 
