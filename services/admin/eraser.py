@@ -43,14 +43,13 @@ class Eraser:
             try:
                 job = await self._jobs.claim()
                 if job is not None:
-                    self._jobs.polling.found()
                     await self._work(job)
                     continue
             except Exception as error:
                 if not is_transient(error) and not isinstance(error, ProtocolError):
                     raise
                 log.warning("job.held", error=repr(error))
-            await self._jobs.polling.pause()
+            await self._jobs.wait()
 
     async def _work(self, job: Job) -> None:
         """Carry a job out, from its current step."""

@@ -54,12 +54,12 @@ class Job:
 
 
 class Jobs:
-    """The table of jobs. Every method raises what asyncpg raises. `polling`: when to claim again."""
+    """The table of jobs. Every method except `wait` raises what asyncpg raises."""
 
     def __init__(self, pool: Pool, owner: str) -> None:
         self._pool = pool
         self._owner = owner
-        self.polling = Polling(SOONEST_SECONDS, LATEST_SECONDS)
+        self._polling = Polling(SOONEST_SECONDS, LATEST_SECONDS)
 
     async def add(self, user_id: str, kind: str) -> Job:
         """Add a job of this kind about the user, or return the open one."""
@@ -68,7 +68,7 @@ class Jobs:
             row = await connection.fetchrow(_OPEN, user_id, kind)
             row = row or await connection.fetchrow(_ADD, str(uuid4()), user_id, kind)
         assert row is not None
-        self.polling.tell()
+        self._polling.tell()
         return Job(*row)
 
     async def newest(self, user_id: str, kind: str) -> Job | None:
@@ -84,7 +84,14 @@ class Jobs:
     async def claim(self) -> Job | None:
         """Claim the oldest open job that no replica works on. It belongs to this replica for a limited time."""
         row = await self._pool.fetchrow(_CLAIM, self._owner, OWNED_SECONDS)
-        return None if row is None else Job(*row)
+        if row is None:
+            return None
+        self._polling.found()
+        return Job(*row)
+
+    async def wait(self) -> None:
+        """Wait until there may be a job to claim: at most `LATEST_SECONDS`, and no longer when this replica adds one."""
+        await self._polling.pause()
 
     async def advance(self, job: Job, step: int, page: str) -> None:
         """Store the progress of a job."""
