@@ -19,7 +19,7 @@ from services.messaging.handlers import Handlers
 from services.messaging.links import Links
 from services.messaging.moderation import moderator_of
 from services.messaging.profile_changes import ProfileChanges
-from services.messaging.rest.paths import add_paths
+from services.messaging.rest.paths import Listeners, add_paths
 from services.messaging.retention import Retention
 from services.messaging.server_api.conversations import PlatformConversations
 from services.messaging.server_api.erasure import Erasure
@@ -172,8 +172,8 @@ class Messaging:
             directory,
             RateLimit.of_service(settings, self._partitions, "messaging"),
         )
-        users = add_paths(app, settings, self._rest_pool, self._partitions, self._fanout, self._outgoing)
-        users.on_change = self._profiles.tell
+        listeners = Listeners(self._fanout, self._outgoing, self._profiles.tell)
+        add_paths(app, settings, self._rest_pool, self._partitions, listeners)
         return http_server(app, self._settings)
 
     async def drain(self) -> None:

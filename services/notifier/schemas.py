@@ -1,13 +1,9 @@
 """Bodies of the notifier's REST interface. Subscriptions are W3C Push API, `PushSubscription.toJSON()`."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -19,7 +15,7 @@ from services.notifier.push_settings import PushSettings
 from services.notifier.quiet_hours import QuietHours, minutes_of, text_of
 from shared.protocol import limits
 from shared.protocol.codec import instant
-from shared.rest.formats import InstantText
+from shared.rest.formats import InstantOrNull, InstantText
 
 MAX_KEY_CHARACTERS: Final = 128
 MAX_DEVICE_TOKEN_CHARACTERS: Final = 1_024
@@ -31,23 +27,6 @@ Endpoint = Annotated[
     str, Field(min_length=1, max_length=limits.MAX_URL_CHARACTERS, pattern=r"^[!-~]+$", description="A URL in ASCII.")
 ]
 KeyText = Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARACTERS)]
-
-
-def _text_only(value: Any) -> Any:
-    """Refuse numbers: pydantic would take them as Unix times."""
-    if value is not None and not isinstance(value, str):
-        raise ValueError("must be an instant such as 2024-01-01T11:00:00.000Z, or null")
-    return value
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    try:
-        return None if value is None else value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must be before the year 10000") from None
-
-
-InstantOrNull = Annotated[AwareDatetime | None, BeforeValidator(_text_only), AfterValidator(_in_utc)]
 
 
 class PublicKey(BaseModel):

@@ -1,8 +1,9 @@
 """Types of formatted texts in REST bodies."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from shared.protocol.codec import is_uuid
 
@@ -15,9 +16,25 @@ def _uuid(text: str) -> str:
     return text.lower()
 
 
+def _text_or_none(value: object) -> object:
+    """Refuse numbers: pydantic would take them as Unix times."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError("must be a time with a zone, such as 2030-01-01T00:00:00.000Z, or null")
+    return value
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    try:
+        return None if value is None else value.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise ValueError("must be a time between the years 1 and 9999") from None
+
+
 UuidText = Annotated[str, AfterValidator(_uuid), _UUID]
 """A UUID from a client, in upper or lower case; it is converted to lower case."""
 IdText = Annotated[str, _UUID]
 """A UUID that the server made."""
 InstantText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """A timestamp that the server made: RFC 3339, UTC with milliseconds."""
+InstantOrNull = Annotated[AwareDatetime | None, BeforeValidator(_text_or_none), AfterValidator(_in_utc)]
+"""A time from a client, RFC 3339 with any zone, or null; it is converted to UTC."""

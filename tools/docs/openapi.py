@@ -139,9 +139,9 @@ def _routers() -> dict[str, APIRouter]:
     """Service → its paths."""
     return {
         "messaging": messaging.Endpoints(
-            ConversationEndpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING),
+            ConversationEndpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, None),
             _NOTHING,
-            UserEndpoints(_NOTHING, _NOTHING, _NOTHING),
+            UserEndpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING),
             _NOTHING,
         ).router(),
         "presence": presence.Endpoints(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING).router(),

@@ -34,7 +34,10 @@ NEVER_SEEN = (
 
 
 class ConversationEndpoints:
-    """The paths below `/chat/conversations`. `announcer` tells the user's devices of changes, `outgoing` the notifier."""
+    """The paths below `/chat/conversations`. `announcer` tells the user's devices of changes, `outgoing` the notifier.
+
+    `creations`: how many new conversations a user may open; None: without limit.
+    """
 
     def __init__(
         self,
@@ -43,13 +46,14 @@ class ConversationEndpoints:
         directory: Directory,
         announcer: ConversationAnnouncer,
         outgoing: OutgoingEvents,
+        creations: RateLimit | None,
     ) -> None:
         self._conversations = conversations
         self._reads = reads
         self._directory = directory
         self._announcer = announcer
         self._outgoing = outgoing
-        self.creations: RateLimit | None = None
+        self._creations = creations
 
     def add_to(self, router: APIRouter) -> None:
         """Add the paths, in the order of the protocol."""
@@ -67,8 +71,8 @@ class ConversationEndpoints:
         other = await self._other(body)
         if other.user_id == user.user_id:
             raise ProtocolError(ErrorCode.VALIDATION_ERROR, "A conversation needs another user than yourself")
-        if self.creations is not None and not await self._conversations.exists(user.user_id, other.user_id):
-            await self.creations.require(user.user_id, "Too many new conversations")
+        if self._creations is not None and not await self._conversations.exists(user.user_id, other.user_id):
+            await self._creations.require(user.user_id, "Too many new conversations")
         conversation_id, created = await self._conversations.create(user.user_id, other.user_id)
         return json_response(await self._find(user.user_id, conversation_id), 201 if created else 200)
 

@@ -3,6 +3,8 @@
 They have their own stores and PostgreSQL connections, so that requests and commands never wait for each other's connections.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import FastAPI
@@ -15,7 +17,7 @@ from services.messaging.rest.conversations import ConversationEndpoints
 from services.messaging.rest.endpoints import Endpoints
 from services.messaging.rest.reads import Reads
 from services.messaging.rest.reports import ReportEndpoints
-from services.messaging.rest.users import UserEndpoints
+from services.messaging.rest.users import SearchRules, UserEndpoints
 from services.messaging.settings import Settings
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.conversation_list import ConversationList
@@ -37,13 +39,21 @@ HOUR_SECONDS: Final = 3600
 MINUTE_SECONDS: Final = 60
 
 
-def add_paths(
-    app: FastAPI, settings: Settings, pool: Pool, partitions: Partitions, fanout: Fanout, outgoing: OutgoingEvents
-) -> UserEndpoints:
-    """Add all paths to `app`. `fanout` tells the user's devices of changes, `outgoing` the notifier.
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who is told of changes that were made by REST.
 
-    Returns the paths of users.
+    `fanout`: the user's devices. `outgoing`: the notifier. `on_profile_change` is called after a user has changed their
+    profile.
     """
+
+    fanout: Fanout
+    outgoing: OutgoingEvents
+    on_profile_change: Callable[[], None]
+
+
+def add_paths(app: FastAPI, settings: Settings, pool: Pool, partitions: Partitions, listeners: Listeners) -> None:
+    """Add all paths to `app`."""
     counts = UnreadCounts(pool, partitions)
     views = ConversationViews(pool, settings.signer())
     reads = Reads(ConversationList(pool), views, History(pool, settings.signer()))
@@ -51,29 +61,29 @@ def add_paths(
         Conversations(pool, Outbox(settings.webhook_urls)),
         reads,
         Directory(pool),
-        ConversationAnnouncer(views, fanout, counts, partitions),
-        outgoing,
+        ConversationAnnouncer(views, listeners.fanout, counts, partitions),
+        listeners.outgoing,
+        _rate(partitions, "conversations", HOUR_SECONDS, settings.new_conversations_per_hour),
     )
-    if settings.new_conversations_per_hour:
-        hourly = settings.new_conversations_per_hour
-        conversations.creations = RateLimit(partitions, "conversations", HOUR_SECONDS / hourly, hourly)
-    users = _users(settings, pool, partitions)
+    users = _users(settings, pool, partitions, listeners.on_profile_change)
     endpoints = Endpoints(conversations, reads, users, counts)
     add_direct(app, *endpoints.direct())
     app.include_router(endpoints.router())
     app.include_router(_reports(settings, pool).router())
     app.router.routes.extend(document_routes())
-    return users
 
 
-def _users(settings: Settings, pool: Pool, partitions: Partitions) -> UserEndpoints:
+def _users(settings: Settings, pool: Pool, partitions: Partitions, on_change: Callable[[], None]) -> UserEndpoints:
     directory = Directory(pool)
-    users = UserEndpoints(directory, People(pool, directory), Blocks(pool, partitions))
-    users.by_prefix = settings.user_search_by_prefix
-    if settings.user_searches_per_minute:
-        each_minute = settings.user_searches_per_minute
-        users.searches = RateLimit(partitions, "users", MINUTE_SECONDS / each_minute, each_minute)
-    return users
+    search = SearchRules(
+        _rate(partitions, "users", MINUTE_SECONDS, settings.user_searches_per_minute), settings.user_search_by_prefix
+    )
+    return UserEndpoints(directory, People(pool, directory), Blocks(pool, partitions), search, on_change)
+
+
+def _rate(partitions: Partitions, name: str, seconds: int, most: int) -> RateLimit | None:
+    """Return the limit of `most` requests in so many seconds; None when `most` is 0."""
+    return RateLimit(partitions, name, seconds / most, most) if most else None
 
 
 def _reports(settings: Settings, pool: Pool) -> ReportEndpoints:

@@ -2,14 +2,11 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -22,7 +19,7 @@ from shared.protocol import limits
 from shared.protocol.avatars import avatar_fault
 from shared.protocol.text import name_fault, username_key
 from shared.rest import PageQuery
-from shared.rest.formats import IdText, InstantText, UuidText
+from shared.rest.formats import IdText, InstantOrNull, InstantText, UuidText
 
 NO_NUL = r"^[^\x00]*$"
 
@@ -130,27 +127,13 @@ class ListQuery(PageQuery):
     pinned: bool | None = None
 
 
-def _instant_or_none(value: object) -> object:
-    """Refuse a time that isn't a text with a zone (RFC 3339): pydantic alone also accepts numbers."""
-    if value is not None and not isinstance(value, str):
-        raise ValueError("give a time with a zone, such as 2030-01-01T00:00:00.000Z, or null")
-    return value
-
-
-def _to_utc(at: datetime | None) -> datetime | None:
-    try:
-        return None if at is None else at.astimezone(UTC)
-    except (OverflowError, ValueError):
-        raise ValueError("a time between the years 1 and 9999") from None
-
-
 class ConversationChange(BaseModel):
     """Settings to change; those that are left out stay. `mutedUntil` of null ends a mute."""
 
     # A field that is misspelt must not look as if it had been changed.
     model_config = ConfigDict(extra="forbid")
 
-    mutedUntil: Annotated[AwareDatetime | None, BeforeValidator(_instant_or_none), AfterValidator(_to_utc)] = None
+    mutedUntil: InstantOrNull = None
     archived: StrictBool | None = None
     pinned: StrictBool | None = None
     markedUnread: StrictBool | None = None

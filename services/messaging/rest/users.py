@@ -1,6 +1,7 @@
 """REST: the user's own profile, other users, and blocks."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -20,20 +21,28 @@ from shared.rest.paging import PageParameters
 from shared.rest.rate_limit import RateLimit
 
 
+@dataclass(frozen=True, slots=True)
+class SearchRules:
+    """How often a user may search (None: without limit), and whether the beginning of a username finds its user."""
+
+    rate: RateLimit | None
+    by_prefix: bool
+
+
 class UserEndpoints:
     """The paths of users.
 
-    `searches`: how often a user may search; `by_prefix`: whether users are found by the start of a name.
-    `on_change` is called after a user has changed the own profile.
+    `search`: the rules of searches. `on_change` is called after a user has changed the own profile.
     """
 
-    def __init__(self, directory: Directory, people: People, blocks: Blocks) -> None:
+    def __init__(
+        self, directory: Directory, people: People, blocks: Blocks, search: SearchRules, on_change: Callable[[], None]
+    ) -> None:
         self._directory = directory
         self._people = people
         self._blocks = blocks
-        self.searches: RateLimit | None = None
-        self.by_prefix = True
-        self.on_change: Callable[[], None] | None = None
+        self._search = search
+        self._on_change = on_change
 
     def add_to(self, router: APIRouter) -> None:
         """Add the paths, in the order of the protocol."""
@@ -48,10 +57,10 @@ class UserEndpoints:
 
         Blocked users don't find each other.
         """
-        if query.prefix is not None and not self.by_prefix:
+        if query.prefix is not None and not self._search.by_prefix:
             raise ProtocolError(ErrorCode.FORBIDDEN, "This deployment finds users by whole names only: give username")
-        if self.searches is not None:
-            await self.searches.require(user.user_id, "Too many searches")
+        if self._search.rate is not None:
+            await self._search.rate.require(user.user_id, "Too many searches")
         if query.prefix is not None:
             found = await self._people.beginning_with(user.user_id, query.prefix, limits.MAX_USERS_FOUND)
         else:
@@ -74,8 +83,7 @@ class UserEndpoints:
             avatar=body.avatar,
             clear_avatar="avatar" in body.model_fields_set and body.avatar is None,
         )
-        if self.on_change is not None:
-            self.on_change()
+        self._on_change()
         return Participant.of(profile)
 
     async def blocked(self, user: CurrentUser, query: PageParameters) -> Page[BlockBody]:
