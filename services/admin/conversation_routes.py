@@ -97,7 +97,7 @@ class ConversationRoutes:
 def _position_of(page: str) -> tuple[bool, int]:
     direction, _, seq = decode_page(page).partition(":")
     if direction not in {_FORWARD, _BACKWARD} or not (seq.isascii() and seq.isdigit()) or len(seq) > 16:
-        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: must be a nextPage of this list")
     return direction == _FORWARD, int(seq)
 
 

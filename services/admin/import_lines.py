@@ -48,7 +48,7 @@ class FollowLine(msgspec.Struct, tag="follow", tag_field="kind", rename="camel")
     def __post_init__(self) -> None:
         self.follower, self.followee = _uuid(self.follower, "follower"), _uuid(self.followee, "followee")
         if self.follower == self.followee:
-            raise ValueError("follower and followee are the same user")
+            raise ValueError("follower and followee must be different users")
 
 
 class ConversationLine(msgspec.Struct, tag="conversation", tag_field="kind", rename="camel"):
@@ -86,7 +86,7 @@ class MessageLine(msgspec.Struct, tag="message", tag_field="kind", rename="camel
         if self.sender_id is not None:
             self.sender_id = _uuid(self.sender_id, "senderId")
             if self.sender_id not in self.user_ids:
-                raise ValueError("senderId is none of userIds")
+                raise ValueError("senderId must be one of userIds")
 
     def message(self, media_hosts: MediaHosts) -> ImportedMessage:
         """Return the message for messaging. Raises msgspec.ValidationError or ValueError with a text that says what is wrong."""
@@ -131,5 +131,5 @@ def _unix_ms(at: datetime) -> int:
     if at.tzinfo is None:
         raise ValueError("createdAt must have a time zone")
     if at > datetime.now(UTC) + MOST_AHEAD:
-        raise ValueError("createdAt is in the future")
+        raise ValueError("createdAt must not be in the future")
     return round(at.timestamp() * 1000)

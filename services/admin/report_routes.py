@@ -89,5 +89,5 @@ def _position_of(page: str) -> str:
     except (ValueError, OverflowError):
         report_id = ""
     if not is_uuid(report_id):
-        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: must be a nextPage of this list")
     return position

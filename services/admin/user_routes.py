@@ -66,7 +66,7 @@ class UserRoutes:
         users = {user for change in body for user in (change.follower, change.followee)}
         call_of(request).concern(users)
         if any(change.follower == change.followee for change in body):
-            raise ProtocolError(ErrorCode.VALIDATION_ERROR, "follower and followee are the same user")
+            raise ProtocolError(ErrorCode.VALIDATION_ERROR, "follower and followee must be different users")
         unknown = users - await self._directory.known(users)
         if unknown:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND, f"No user has the id {min(unknown)}")

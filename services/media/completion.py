@@ -150,7 +150,7 @@ class Completion:
         if size is None:
             raise not_ready()
         if size != upload.size:
-            raise Refused(f"The file has {size} bytes, and was announced with {upload.size}")
+            raise Refused(f"The file has {size} bytes, but {upload.size} were announced")
         return source
 
     async def _keep(self, upload: Upload, source: str, found: Inspected) -> int:

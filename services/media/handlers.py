@@ -40,11 +40,15 @@ class Handlers:
         settings = self._settings
         if body.size > settings.upload_max_bytes:
             metrics.REFUSED.labels("reserve").inc()
-            raise HTTPException(413, f"size: {body.size} bytes; at most {settings.upload_max_bytes} are taken")
+            raise HTTPException(
+                413, f"size: {body.size} bytes are too many; at most {settings.upload_max_bytes} are accepted"
+            )
         if canonical(body.mimeType) not in settings.upload_types:
             metrics.REFUSED.labels("reserve").inc()
             allowed = ", ".join(settings.upload_types)
-            raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"mimeType: {body.mimeType} is not taken; {allowed} are")
+            raise ProtocolError(
+                ErrorCode.VALIDATION_ERROR, f"mimeType: {body.mimeType} is not accepted; use one of {allowed}"
+            )
         if not await self._uploads.is_participant(body.conversationId, user_id):
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
         upload_id = str(uuid_utils.uuid7())

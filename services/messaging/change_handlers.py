@@ -16,7 +16,7 @@ from shared.protocol.relay import Change, CommandBatch, DeleteMessage, EditMessa
 _DONE: Final = frozenset({"edited", "deleted", "changed", "repeated"})
 _REFUSALS: Final = {
     "too_late": (ErrorCode.NOT_ALLOWED, "This message is too old to be edited"),
-    "empty": (ErrorCode.VALIDATION_ERROR, "content: a text can't be taken away; delete the message instead"),
+    "empty": (ErrorCode.VALIDATION_ERROR, "content: the text can't be removed; delete the message instead"),
     "too_big": (
         ErrorCode.VALIDATION_ERROR,
         f"content: the message would be larger than {limits.MAX_STORED_EVENT_BYTES} bytes as JSON",

@@ -87,7 +87,9 @@ class DeviceEndpoints:
         """Register an app on this device. When it is posted again, it is updated, and moved to the user who posts it."""
         topics = self._apns_topics
         if body.platform is Platform.APNS and body.app is not None and topics and body.app not in topics:
-            raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"app: {body.app} is not an app of this server")
+            raise ProtocolError(
+                ErrorCode.VALIDATION_ERROR, f"app: {body.app} is not an app of this server (CHAT_APNS_TOPICS)"
+            )
         now = datetime.now(UTC)
         device = Device(new_id(), user.user_id, body.platform, body.token, body.app, instant_of(user.issued_at), now)
         await self._devices.put(device)
@@ -142,7 +144,7 @@ def _decode(name: str, text: str) -> bytes:
     try:
         return decode(text)
     except ValueError:
-        raise ValueError(f"keys.{name}: not base64url") from None
+        raise ValueError(f"keys.{name}: must be base64url") from None
 
 
 def _named_key_id(body: SubscriptionBody, keys: VapidKeys) -> str | None:

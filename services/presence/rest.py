@@ -136,5 +136,5 @@ class Endpoints:
 
 def _uuid(text: str, name: str) -> str:
     if not is_uuid(text):
-        raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"{name}: not a UUID")
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"{name}: must be a UUID with hyphens")
     return text

@@ -41,4 +41,4 @@ def decode_page(page: str) -> str:
     try:
         return base64.urlsafe_b64decode(page + "=" * (-len(page) % 4)).decode()
     except ValueError:
-        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page that this service gave out") from None
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: must be a nextPage that this service returned") from None

@@ -63,7 +63,7 @@ def convert(source: Path, mime_type: str, target: Path, thumbnail: Path, max_pix
         _write(picture, form, target, profile)
         return _preview(picture, thumbnail, profile)
     except MemoryError:
-        raise Refused("The picture needs more memory than one may take") from None
+        raise Refused("The picture needs too much memory; send a smaller one") from None
     except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError, ZeroDivisionError) as error:
         raise Refused(f"The picture is damaged or cut short ({type(error).__name__})") from error
 
@@ -72,7 +72,7 @@ def _check(opened: Image.Image, max_pixels: int) -> int:
     """Return the number of frames. Raises Refused for a picture that is too large to decode."""
     pixels = opened.width * opened.height
     if pixels > max_pixels:
-        raise Refused(f"The picture has {opened.width} × {opened.height} pixels; at most {max_pixels:,} are taken")
+        raise Refused(f"The picture has {opened.width} × {opened.height} pixels; at most {max_pixels:,} are accepted")
     frames = int(getattr(opened, "n_frames", 1))
     if frames > MAX_FRAMES or (frames > 1 and frames * pixels > 2 * max_pixels):
         raise Refused(f"The animation has {frames} frames of {opened.width} × {opened.height} pixels: too many")

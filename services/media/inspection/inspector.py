@@ -52,7 +52,7 @@ def inspect(task: Task) -> Inspected:
     mime_type = _type(task)
     kind = kind_of(mime_type)
     if kind != "file" and hides_another(task.source):
-        raise Refused("The file is two things at once, a picture or recording and something else")
+        raise Refused("The file is a picture or recording and something else at the same time")
     if kind == "image":
         return _image(task, mime_type)
     if kind == "file":
@@ -80,7 +80,7 @@ def _type(task: Task) -> str:
     else:
         raise Refused(f"The file says that it is {declared}, and is {found[0]}")
     if mime_type not in task.allowed:
-        raise Refused(f"Files of the type {mime_type} are not taken here")
+        raise Refused(f"Files of the type {mime_type} are not accepted here")
     return mime_type
 
 

@@ -42,7 +42,7 @@ class Position:
         if query.page is not None:
             direction, _, seq = decode_page(query.page).partition(":")
             if direction not in {_FORWARD, _BACKWARD} or not (seq.isascii() and seq.isdigit()) or len(seq) > 18:
-                raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
+                raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: must be a nextPage of this list")
             return cls(direction == _FORWARD, int(seq))
         return cls(query.afterSeq is not None, given[0] if given else None, query.aroundSeq is not None)
 

@@ -232,5 +232,5 @@ class ProfileChange(BaseModel):
     @model_validator(mode="after")
     def _keeps_a_name(self) -> Self:
         if "displayName" in self.model_fields_set and self.displayName is None:
-            raise ValueError("displayName can't be taken away")
+            raise ValueError("displayName can't be removed; give another one")
         return self

@@ -112,5 +112,5 @@ def _place_of(page: str) -> tuple[datetime, str]:
     except (ValueError, OverflowError):
         place = None
     if place is None or not is_uuid(user_id):
-        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: must be a nextPage of this list")
     return place, user_id

@@ -188,7 +188,7 @@ def decode(page: str | None) -> ListPage:
     except (msgspec.DecodeError, ValueError, OverflowError, OSError):
         genuine = False
     if not genuine:
-        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: not a page of this list")
+        raise ProtocolError(ErrorCode.VALIDATION_ERROR, "page: must be a nextPage of this list")
     return decoded
 
 

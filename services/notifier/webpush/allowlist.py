@@ -49,7 +49,7 @@ class AllowList:
             url = URL(endpoint, encoded=True)
             url.explicit_port  # noqa: B018 - yarl parses it only now
         except ValueError:
-            raise EndpointRefused("endpoint: not a URL") from None
+            raise EndpointRefused("endpoint: must be a URL") from None
         if url.raw_fragment:
             raise EndpointRefused("endpoint: a fragment is not allowed in it")
         self.service_of(url)

@@ -92,7 +92,7 @@ def changed(subscription: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"endpoint": 5}, "endpoint"),
         ({"keys": {"p256dh": "AAAA"}}, "65 bytes"),
         ({"keys": {"p256dh": encode(b"\x04" + bytes(64))}}, "curve"),
-        ({"keys": {"p256dh": "!"}}, "keys.p256dh: not base64url"),
+        ({"keys": {"p256dh": "!"}}, "keys.p256dh: must be base64url"),
         ({"keys": {"auth": "AAAA"}}, "16 bytes"),
         ({"keys": {"auth": "\0"}}, "keys.auth"),
         ({"keys": {"auth": None}}, "auth"),
