@@ -1,4 +1,4 @@
-"""`python -m tools.bench`: starts a stack of its own, loads it, and says what a message costs."""
+"""`python -m tools.bench`: starts a stack of its own, loads it, and prints what a message costs."""
 
 import datetime
 import subprocess
@@ -49,13 +49,13 @@ RESULTS: Final = ROOT / ".local" / "bench" / "results"
 PLOTS: Final = ROOT / "docs" / "performance"
 
 BREAKS: Final = (httpx.HTTPError, picows.WSError, asyncpg.PostgresError, OSError, EOFError, TimeoutError)
-"""What a system that doesn't keep up does to a scenario."""
+"""Errors that a scenario gets from a system that can't keep up."""
 
 Scenario = Callable[[Bench], Awaitable[Outcome]]
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     "nobody": nobody.run,
-    # Early: memory that a process once had is there for the next connections.
+    # Early, because a process reuses freed memory for later connections, which would then seem to need none.
     "idle": idle.run,
     "connect": connect.run,
     "list": conversations.run,
@@ -71,9 +71,9 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "storm": storm.run,
 }
 BASELINE: Final = ("nobody", "idle", "connect", "list", "saturated", "200", "2000", "friends", "history", "day")
-"""What the hand-written app can do, too."""
+"""The scenarios that the hand-written app can run too."""
 MESSAGES: Final[tuple[str, ...]] = ("saturated", "200", "2000")
-"""What another chat server can do."""
+"""The scenarios that another chat server can run too."""
 PEERS: Final = {"ejabberd": ejabberd}
 """Other chat servers, which speak XMPP."""
 REPLICAS: Final = (
@@ -81,9 +81,9 @@ REPLICAS: Final = (
     {"GATEWAYS": "4", "MESSAGING": "2", "PRESENCE": "2", "NOTIFIER": "2"},
 )
 WIDTH: Final = 140
-"""Of the output, when it goes to a file."""
+"""Columns of the output, when it goes to a file."""
 EXTRA: Final = ("baseline", "rows", "replicas")
-"""Beyond the scenarios: the comparison, and what more data and more processes do to the cost."""
+"""More choices besides the scenarios: the comparison, and the cost with more data and with more processes."""
 
 
 class Benchmark:
@@ -112,7 +112,7 @@ class Benchmark:
             await self._replicas()
 
     async def _others(self, beside: Target) -> None:
-        """What the system is compared with, on the same PostgreSQL."""
+        """Measure the apps that the system is compared with, on the same PostgreSQL."""
         if "baseline" in self._chosen:
             async with baseline(beside) as app:
                 await self._scenarios(app, [name for name in BASELINE if name in self._chosen])
@@ -132,7 +132,7 @@ class Benchmark:
                 await self._measure(target, name, partial(saturated.run, scenario=name))
 
     async def _measure(self, target: Target, name: str, scenario: Scenario, gather: Gather = traffic.gather) -> None:
-        """One scenario. One that breaks is a failure of the run, and no reason to leave out the others."""
+        """Measure one scenario. If it breaks off, the run fails in the end, but the other scenarios still run."""
         try:
             with Stages(self._console) as stages:
                 self._take(await scenario(Bench(target, stages, self._quick, gather)))
@@ -198,7 +198,7 @@ def _report(console: Console, outcomes: list[Outcome], at: datetime.datetime, ou
 
 
 def _commit() -> str:
-    """The commit that was measured, with `+` when the tree has changes."""
+    """Return the measured commit, with `+` when the tree has changes."""
     said = subprocess.run(
         ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,7 +1,7 @@
-"""`python -m tools.bench.backend`: a platform's back end as the benchmark plays it, in a process of its own.
+"""`python -m tools.bench.backend`: the benchmark's stand-in for a platform's back end, in a process of its own.
 
-It takes webhooks, notes how late and in what order they came, and allows every message that it is asked about. It writes its
-address to standard output; `GET /summary` answers what it saw since the last `GET /summary` (`Summary`).
+It accepts webhooks, records their delay and their order, and allows every message when the moderation hook asks. It writes its
+address to standard output. `GET /summary` returns what has arrived since the last `GET /summary` (`Summary`).
 """
 
 import asyncio
@@ -19,10 +19,10 @@ NO_CONTENT: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Summary(msgspec.Struct):
-    """What came. `seconds`: from the first message to the last. `lag`: from an event to its post.
+    """What has arrived. `seconds`: from the first message to the last. `lag`: from an event to its post.
 
-    `disorder`: messages that came before an earlier one of their conversation; `repeated`: those that came again.
-    `asked`: messages that the moderation hook was asked about, in `batches` calls.
+    `disorder`: messages that arrived before an earlier one of their conversation; `repeated`: messages that arrived again.
+    `asked`: messages in calls of the moderation hook; `batches`: these calls.
     """
 
     messages: int = 0
@@ -51,7 +51,7 @@ _decoder: Final = msgspec.json.Decoder(_Event)
 
 
 class Seen:
-    """What came since the last summary. The last seq of each conversation is kept for ever."""
+    """What has arrived since the last summary. The last seq of each conversation is never forgotten."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
@@ -60,7 +60,7 @@ class Seen:
         self._first_at = self._last_at = 0.0
 
     def take(self, body: bytes) -> bytes:
-        """A post. Returns the answer."""
+        """Record a post, and return the HTTP response."""
         now = time.time()
         event = _decoder.decode(body)
         if event.type == "moderation.request":
@@ -74,7 +74,7 @@ class Seen:
         return NO_CONTENT
 
     def summary(self) -> Summary:
-        """What came; the next one begins anew."""
+        """Return what has arrived, and begin the next summary."""
         found = self._summary
         found.seconds = self._last_at - self._first_at
         found.lag = summarize(self._lags)
@@ -112,23 +112,23 @@ class Connection(asyncio.Protocol):
         self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio."""
+        """Keep the transport, to answer."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Called by asyncio."""
+        """Pass bytes to httptools, which calls the methods below."""
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        """Called by httptools."""
+        """Begin a request with an empty body."""
         self._body = b""
 
     def on_body(self, body: bytes) -> None:
-        """Called by httptools."""
+        """Add a part of the request's body."""
         self._body += body
 
     def on_message_complete(self) -> None:
-        """Called by httptools."""
+        """Answer the complete request."""
         assert self._transport is not None
         is_post = self._parser.get_method() == b"POST"
         self._transport.write(self._seen.take(self._body) if is_post else _json(self._seen.summary()))

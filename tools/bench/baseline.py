@@ -1,9 +1,9 @@
-"""The hand-written app to compare with: one FastAPI process, one INSERT for each message, routing in memory.
+"""The hand-written app that the system is compared with: one FastAPI process, one INSERT for each message, routing in memory.
 
-It is what one would write in an afternoon: sign-in, messages, history, the list of conversations, typing and the presence of
-friends, with pydantic models and a statement for each question, and none of the protocol's guarantees. No retry finds an earlier
-message, nothing is replayed, a second process would not know of the first one's users. Run by `python -m tools.bench.baseline`
-with CHAT_DATABASE_URL, CHAT_JWT_SECRET and CHAT_HTTP_PORT.
+A developer can write it in an afternoon: sign-in, messages, history, the list of conversations, typing and the presence of
+friends, with pydantic models and one statement for each query. It gives none of the protocol's guarantees: a retried message is
+stored again, nothing is replayed, and a second process would not know the users of the first. `python -m tools.bench.baseline`
+runs it with CHAT_DATABASE_URL, CHAT_JWT_SECRET and CHAT_HTTP_PORT.
 """
 
 import os
@@ -106,7 +106,7 @@ class Conversations(BaseModel):
 
 
 class Chat:
-    """The state of the app: a pool, who is connected, and the conversations in memory."""
+    """The state of the app: the pool, the connected users, and all conversations, in memory."""
 
     def __init__(self) -> None:
         self.pool: asyncpg.Pool[asyncpg.Record]
@@ -116,7 +116,7 @@ class Chat:
         self.last_seq: defaultdict[str, int] = defaultdict(int)
 
     async def send(self, user: str, payload: dict[str, Any]) -> None:
-        """Store a message, and tell both sides."""
+        """Store a message, and send it to both participants."""
         conversation_id = payload["conversationId"]
         participants = self.conversations.get(conversation_id, [])
         if user not in participants:
@@ -148,23 +148,23 @@ class Chat:
         await self.tell(others, {"type": frame["type"], "payload": {"conversationId": conversation_id, "userId": user}})
 
     async def friends(self, user: str) -> list[dict[str, Any]]:
-        """The user's friends, and whether they are there."""
+        """Return the user's friends with their statuses."""
         rows = await self.pool.fetch(FRIENDS, user)
         return [{**self.status(row["id"]), "lastSeen": _instant(row["last_seen"])} for row in rows]
 
     def status(self, user: str) -> dict[str, Any]:
-        """What friends see of a user."""
+        """Return the status of a user as friends see it."""
         online = bool(self.sockets.get(user))
         shown = self.statuses.get(user, "online") if online else "offline"
         return {"userId": user, "isOnline": online, "status": shown, "lastSeen": _instant(datetime.now(UTC))}
 
     async def tell_friends(self, user: str, kind: str) -> None:
-        """Tell friends how the user is."""
+        """Send the user's status to all friends, as an event of type `kind`."""
         friends = [row["id"] for row in await self.pool.fetch(FRIENDS, user)]
         await self.tell(friends, {"type": kind, "payload": self.status(user)})
 
     async def tell(self, users: Iterable[str], event: dict[str, Any]) -> None:
-        """Send an event to all connections of some users. One that has just gone is no fault of the sender."""
+        """Send an event to all connections of these users. A connection that has just closed is no error of the sender."""
         for user in users:
             for socket in list(self.sockets.get(user, ())):
                 with suppress(RuntimeError, WebSocketDisconnect):
@@ -180,7 +180,7 @@ def _instant(at: datetime | None) -> str | None:
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Open the pool, make the tables."""
+    """Open the pool and create the tables."""
     chat.pool = await asyncpg.create_pool(os.environ["CHAT_DATABASE_URL"], min_size=50, max_size=50)
     await chat.pool.execute(SCHEMA)
     yield
@@ -191,9 +191,9 @@ app = FastAPI(lifespan=lifespan)
 
 
 async def sign_in(token: str) -> str:
-    """The user of a token, stored as the token says."""
+    """Verify a token, store its user, and return the user's id."""
     claims = jwt.decode(token, os.environ["CHAT_JWT_SECRET"], algorithms=["HS256"])
-    # Of a new user's first requests at once, one stores the user.
+    # When a new user's first requests come at the same time, only one of them stores the user.
     with suppress(asyncpg.UniqueViolationError):
         await chat.pool.execute(SIGN_IN, claims["sub"], claims.get("preferred_username", claims["sub"]))
     return str(claims["sub"])
@@ -247,7 +247,7 @@ async def history(
 
 @app.websocket("/chat/ws")
 async def websocket(socket: WebSocket) -> None:
-    """One connection: frames are handled one after the other, as they come."""
+    """Serve one connection. Its frames are handled one after another."""
     protocols = socket.headers.get("sec-websocket-protocol", "").split(", ")
     user = await sign_in(protocols[-1].removeprefix("bearer."))
     await socket.accept(subprotocol="chat.v1")
@@ -261,7 +261,7 @@ async def websocket(socket: WebSocket) -> None:
         while True:
             await on_frame(user, await socket.receive_json())
     except (WebSocketDisconnect, WebSocketDisconnected):
-        # The second one, when somebody else's message found the socket closed first.
+        # WebSocketDisconnected is raised when another task has found the socket closed first, while it sent a message.
         pass
     finally:
         chat.sockets[user].discard(socket)
@@ -271,7 +271,7 @@ async def websocket(socket: WebSocket) -> None:
 
 
 async def on_frame(user: str, frame: dict[str, Any]) -> None:
-    """What a client sent."""
+    """Handle one frame of a client."""
     if frame["type"] == "message.send":
         await chat.send(user, frame["payload"])
     elif frame["type"] in {"typing.start", "typing.stop"}:

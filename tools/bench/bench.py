@@ -1,4 +1,4 @@
-"""What every scenario works with."""
+"""What every scenario gets: the target, the progress display, and how to connect pairs."""
 
 import secrets
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Gather = Callable[[Target, str, int], AbstractAsyncContextManager[Gathering]]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`quick` shortens every scenario. `run`: makes the users of this run new ones. `gather`: how pairs come to chat."""
+    """`quick` shortens every scenario. `run` is in all user names, so every run has new users. `gather` connects pairs."""
 
     target: Target
     stages: Stages
@@ -24,5 +24,5 @@ class Bench:
     run: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def prefix(self, scenario: str) -> str:
-        """A beginning of user names that no other scenario has."""
+        """Return a prefix for user names, unique to this run, target and scenario."""
         return f"{self.run}-{self.target.name}-{scenario}"

@@ -1,4 +1,4 @@
-"""The time of an acknowledgement alone and beside other work, in turn; and who has the CPU meanwhile."""
+"""Measures the time to an acknowledgement alone and beside other work, in turn, and the CPU share of each kind of process."""
 
 import asyncio
 import statistics
@@ -16,21 +16,21 @@ from tools.devtoken import mint
 
 RECEIVER: Final = "bench-receiver"
 SECONDS: Final = 20
-"""Of each part, unless the other work ends it."""
+"""Length of each part, unless the other work ends it."""
 MOST_SECONDS: Final = 120
 PAUSE_SECONDS: Final = 0.05
 ROUNDS: Final = 3
 SETTLE_SECONDS: Final = 5
-"""After other work: what it left behind is not to be measured as «alone»."""
+"""Pause after other work, so that its remains don't count as «alone»."""
 
 Load = Callable[[], AbstractAsyncContextManager[asyncio.Event | None]]
-"""Other work, as long as the block runs; the event ends the measurement of this round. `None`: it goes on for ever."""
+"""Does other work while its block runs. Its event is set when the work is over, which ends the round; None: it never ends."""
 
 
 async def compare(name: str, load: Load, rounds: int = ROUNDS) -> None:
     """Send messages alone and beside `load`, in turn, and print the percentiles of the acknowledgements and the shares of CPU."""
     async with httpx.AsyncClient(base_url=url_of(None)) as http:
-        # A user exists from the first sign-in.
+        # A user exists after the first request.
         receiver = {"Authorization": f"Bearer {mint(RECEIVER)}"}
         (await http.get("/chat/users/me", headers=receiver)).raise_for_status()
     alone: list[float] = []
@@ -47,7 +47,7 @@ async def compare(name: str, load: Load, rounds: int = ROUNDS) -> None:
 
 
 async def probe(over: asyncio.Event | None) -> list[float]:
-    """Seconds of each acknowledgement of a steady sender."""
+    """Send messages steadily, and return the seconds to each acknowledgement."""
     times: list[float] = []
     async with ChatClient(url_of(None), lambda: mint("bench-probe")) as client:
         conversation = (await client.rest.open_conversation(username=RECEIVER))["id"]
@@ -62,7 +62,7 @@ async def probe(over: asyncio.Event | None) -> list[float]:
 
 @asynccontextmanager
 async def cpu_of(part: str) -> AsyncIterator[None]:
-    """Print what share of one core each kind of process took while the block ran."""
+    """Print the share of one core that each kind of process used while the block ran."""
     kinds: dict[str, list[int]] = {}
     for process in processes():
         kinds.setdefault(process.name.rpartition("-")[0] or process.name, []).append(process.pid)

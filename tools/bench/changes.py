@@ -1,4 +1,4 @@
-"""Edits and reactions as fast as they go: 50 pairs, of whom one changes messages that are stored, with 8 changes under way."""
+"""Edits and reactions at full speed: in each of 50 pairs, one user changes stored messages, with 8 changes under way."""
 
 import time
 from asyncio import sleep
@@ -17,13 +17,13 @@ from tools.bench.window import Window
 
 Kind = Literal["edit", "reaction"]
 MESSAGES: Final = 16
-"""Of each pair, which are changed in turn."""
+"""Messages of each pair, which are changed in turn."""
 ANSWERS: Final[dict[Kind, str]] = {"edit": "message.updated", "reaction": "reaction.updated"}
 DRAIN_SECONDS: Final = 30.0
 
 
 class Changes:
-    """One person's changes. `latencies`: seconds from each change until its event came back."""
+    """The changes of one user. `latencies`: seconds from each change until its event arrives."""
 
     def __init__(self, pair: Pair, kind: Kind) -> None:
         self.latencies: list[float] = []
@@ -37,13 +37,13 @@ class Changes:
         pair.sender.on_event = self._on_event
 
     def start(self) -> None:
-        """Keep changes under way."""
+        """Keep `saturated.OUTSTANDING` changes under way until `stop`."""
         self._flowing = True
         for _ in range(saturated.OUTSTANDING):
             self._change()
 
     def stop(self) -> None:
-        """Begin no other."""
+        """Start no more changes."""
         self._flowing = False
 
     def _change(self) -> None:
@@ -69,7 +69,7 @@ class Changes:
 
 
 async def run(bench: Bench, kind: Kind) -> Outcome:
-    """Make pairs with some messages, and have one of each change them as fast as it goes."""
+    """Create pairs with some messages, and let one user of each change them at full speed."""
     what = f"{bench.target.name}, {kind}"
     seconds = saturated.QUICK_SECONDS if bench.quick else saturated.MEASURED_SECONDS
     async with rest_of(bench.target) as rest:
@@ -108,7 +108,7 @@ async def run(bench: Bench, kind: Kind) -> Outcome:
 
 
 async def _store(pairs: list[Pair]) -> None:
-    """The messages that are changed."""
+    """Send the messages that will be changed."""
     traffic = Traffic(pairs)
     for pair in pairs:
         for _ in range(MESSAGES):

@@ -17,7 +17,7 @@ from tools.bench.window import Window
 PAIRS: Final = 250
 QUICK_PAIRS: Final = 100
 EVENTS_A_SECOND_EACH: Final = 2.0
-"""Of each pair: a start and a stop of typing, or two changes of status, a second."""
+"""Events of each pair in a second: a start and a stop of typing, or two changes of status."""
 MEASURED_SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 1.0
@@ -26,7 +26,7 @@ SEED: Final = 20240101
 
 
 class Churn:
-    """Pairs whose senders type and change status in turn; the latency is that of the event at the other side."""
+    """Pairs whose senders type and change status in turn. `latencies`: seconds until the receiver gets the event."""
 
     def __init__(self, pairs: list[Pair]) -> None:
         self.pairs = pairs
@@ -37,7 +37,7 @@ class Churn:
             pair.receiver.on_event = partial(self._on_event, pair)
 
     def act(self, intended_at: float) -> None:
-        """The next pair's sender does the next thing: starts to type, stops, gets busy, is back."""
+        """Let the next pair's sender take the next step: start typing, stop typing, become busy, or online again."""
         turn, index = divmod(self.sent, len(self.pairs))
         pair = self.pairs[index]
         self.sent += 1
@@ -58,7 +58,7 @@ class Churn:
 
 
 async def run(bench: Bench) -> Outcome:
-    """Make friends, churn, measure."""
+    """Connect pairs of friends, let them act at a fixed rate, and measure."""
     name = bench.target.name
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
     rate = EVENTS_A_SECOND_EACH * (QUICK_PAIRS if bench.quick else PAIRS)

@@ -1,4 +1,4 @@
-"""Connecting: from the opened TCP connection to `status.bulk`, at a steady rate, of users who signed in before."""
+"""Connecting, at a fixed rate, of known users: measures from opening the TCP connection to `status.bulk`."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ MEASURED_SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 5.0
 WARM_SECONDS: Final = 1.0
 LAST_SECONDS: Final = 10.0
-"""For so long the last ones are waited for."""
+"""How long the scenario waits for the last connections."""
 SEED: Final = 20240101
 
 
@@ -36,7 +36,7 @@ class Arrivals:
         self.latencies: list[float] = []
 
     def connect_next(self, intended_at: float) -> None:
-        """Have the next user connect."""
+        """Connect the next user."""
         peer = Peer(next(self._names))
         peer.on_event = self._on_event
         self.peers.append(peer)
@@ -46,7 +46,7 @@ class Arrivals:
         task.add_done_callback(self._connecting.discard)
 
     async def finish(self) -> int:
-        """Wait for the last ones; returns how many have no `status.bulk` even so."""
+        """Wait for the last connections, and return how many still have no `status.bulk`."""
         until = time.perf_counter() + LAST_SECONDS
         while self._due and time.perf_counter() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -58,7 +58,7 @@ class Arrivals:
 
 
 async def run(bench: Bench) -> Outcome:
-    """Make users known, connect a few to warm up, then measure the others."""
+    """Register users, connect a few to warm up, then measure the others."""
     name = bench.target.name
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
     chance = random.Random(SEED)  # noqa: S311 - the same arrivals in each run

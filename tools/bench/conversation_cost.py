@@ -1,8 +1,8 @@
-"""`python -m tools.bench.conversation_cost`: what lists, unread counts, connects and appends cost users with few and many
-conversations.
+"""`python -m tools.bench.conversation_cost`: measures what lists, unread counts, connects and appends cost for users with few and
+many conversations.
 
-Starts a stack of its own and stops it. CPU of lists and counts is that of the one PostgreSQL session that is used, and of this
-process, which does what messaging does for a request; CPU of a connect is that of all server processes.
+It starts a stack of its own, and stops it. For lists and counts, it measures the CPU of its one PostgreSQL session, and of this
+process, which does the work of messaging for a request. For a connect, it measures the CPU of all server processes.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ WARM: Final = 10
 REBUILDS: Final = 10
 PAGE: Final = 50
 SCRIPTS: Final = 10_000
-"""Commands of Redis that are looked at for the longest one."""
+"""Redis commands in the slow log; the longest one of these is reported."""
 READY_SECONDS: Final = 10
 SETTINGS: Final = {"CHAT_HANDSHAKES_PER_MINUTE": "0"}
 
@@ -50,7 +50,7 @@ Call = Callable[[], Awaitable[Any]]
 
 
 class Bench:
-    """One user with many conversations, and the statements that are measured."""
+    """Seeds users with many conversations, and runs the measured statements."""
 
     def __init__(self, pool: Pool, backend: psutil.Process) -> None:
         self._pool = pool
@@ -60,7 +60,7 @@ class Bench:
         self.views = ConversationViews(pool)
 
     async def seed(self, conversations: int) -> str:
-        """A new user with so many conversations."""
+        """Create a user with this many conversations, and return the user's id."""
         user = str(uuid.uuid4())
         text = files("tools.bench").joinpath("sql", "seed_conversations.sql").read_text(encoding="utf-8")
         await self._pool.execute(
@@ -70,25 +70,25 @@ class Bench:
         return user
 
     async def page(self, user: str, filters: Filters, page: ListPage) -> ListPage | None:
-        """One page, as messaging answers it."""
+        """Read and encode one page as messaging does, and return where the next page begins."""
         ids, following = await self.lists.page(user, filters, PAGE, page)
         json_encoder.encode(await self.views.of(user, ids))
         return following
 
     async def deep(self, user: str, pages: int) -> ListPage:
-        """Where the list goes on after so many pages."""
+        """Read `pages` pages, and return where the next one begins."""
         page: ListPage | None = FIRST
         for _ in range(pages):
             page = await self.page(user, Filters(), page or FIRST)
         return page or FIRST
 
     async def moved(self) -> ListPage:
-        """The page behind the last one: what moved since now."""
+        """Return the page after the last one, which lists the conversations that have moved since now."""
         xmin = await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         return ListPage(None, Snapshot(xmin, round(time.time() * 1_000_000)))
 
     async def cost(self, call: Call, rounds: int = ROUNDS) -> str:
-        """Milliseconds: CPU of PostgreSQL, CPU of this process, and the median from start to end."""
+        """Return, in milliseconds, PostgreSQL's CPU and this process's CPU for one call, and the median duration."""
         for _ in range(WARM):
             await call()
         before, own, taken = self._backend.cpu_times(), self._own.cpu_times(), []
@@ -104,7 +104,7 @@ class Bench:
 
 @asynccontextmanager
 async def pool_of(url: SecretStr, hints: dict[str, str]) -> AsyncIterator[Pool]:
-    """One session, with the planner's settings that messaging uses for such statements."""
+    """Open one session, with the planner settings that messaging uses for such statements."""
     pool = await postgres.open_pool(url, size=1, application_name="bench", hints=hints)
     try:
         yield pool
@@ -113,12 +113,12 @@ async def pool_of(url: SecretStr, hints: dict[str, str]) -> AsyncIterator[Pool]:
 
 
 async def bench_of(pool: Pool) -> Bench:
-    """A bench on the pool's one session."""
+    """Return a bench that uses the pool's only session."""
     return Bench(pool, psutil.Process(await pool.fetchval("SELECT pg_backend_pid()")))
 
 
 async def appends(pool: Pool, bench: Bench) -> str:
-    """µs of PostgreSQL's CPU for a message in a conversation that is active, and the share of heap-only updates."""
+    """Measure a statement that appends 50 messages to one conversation, and count its heap-only updates."""
     user, other = (str(uuid.uuid4()) for _ in range(2))
     conversation_id, _ = await Conversations(pool).create(user, other)
 
@@ -140,7 +140,7 @@ async def appends(pool: Pool, bench: Bench) -> str:
 
 
 async def connects(target: Target, user: str) -> str:
-    """Milliseconds of all servers' CPU for a connect and the disconnect that follows, and the median until the friends came."""
+    """Return, in milliseconds, all servers' CPU for a connect and its disconnect, and the median time to `status.bulk`."""
     token = mint(user, sub=user)
     taken: list[float] = []
     roots = {kind: pids for kind, pids in target.processes.items() if kind != "haproxy"}
@@ -171,8 +171,8 @@ async def _connect(target: Target, user: str, token: str) -> None:
 
 
 async def rebuild(bench: Bench, counts: UnreadCounts, partitions: Partitions, redis: int, user: str) -> str:
-    """What it costs to put all counts into Redis: CPU as in `Bench.cost`, and of that server, the median, and the longest time
-    for which a script stopped the server.
+    """Measure how all counts of a user are written to Redis: CPU as in `Bench.cost`, CPU of that Redis server, the median
+    duration, and the longest command, which blocks the server meanwhile.
     """
     client = partitions.at(0).client
     await client.config_set("slowlog-log-slower-than", 0)

@@ -15,7 +15,7 @@ from tools.bench.traffic import Pair, Traffic, connect_all
 
 READERS: Final = 8
 CONVERSATIONS: Final = 30
-"""Of each reader, with other people each, and a message in each."""
+"""Conversations of each reader, each with another user, and with one message."""
 MEASURED_SECONDS: Final = 8.0
 QUICK_SECONDS: Final = 3.0
 WRITE_SECONDS: Final = 20.0
@@ -23,7 +23,7 @@ PATH: Final = f"/chat/conversations?limit={CONVERSATIONS}"
 
 
 async def run(bench: Bench) -> Outcome:
-    """Make conversations with a message each, then have the readers ask for their lists."""
+    """Create conversations with one message each, then let the readers request their lists."""
     names = [f"{bench.prefix('list')}-{n}" for n in range(READERS)]
     partners = [(f"{name}-{n}", name) for name in names for n in range(CONVERSATIONS)]
     async with rest_of(bench.target) as rest:
@@ -36,7 +36,7 @@ async def run(bench: Bench) -> Outcome:
 
 
 async def _write(bench: Bench, pairs: list[Pair], peers: list[Peer]) -> None:
-    """A message in each conversation, to the reader."""
+    """Send a message to the reader in each conversation."""
     await connect_all(bench.target, peers)
     traffic = Traffic(pairs)
     async with bench.stages.timed(f"{bench.target.name}, list: writing", WRITE_SECONDS), asyncio.timeout(WRITE_SECONDS):

@@ -1,7 +1,7 @@
 """CPU time of processes and all their threads, in nanoseconds, summed by kind.
 
-`/proc/<pid>/schedstat` counts in nanoseconds (Linux, Documentation/scheduler/sched-stats.rst) where `stat` counts ticks
-of 10 ms; it is kept for each thread, and a thread's time is gone when it ends. Servers here keep their threads.
+`/proc/<pid>/task/<thread>/schedstat` counts in nanoseconds (Linux, Documentation/scheduler/sched-stats.rst), while `stat` counts
+ticks of 10 ms. The time of a thread is lost when it ends, but the measured servers keep their threads.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,10 @@ def sample(roots: Mapping[str, Iterable[int]]) -> Sample:
 
 
 def difference(before: Sample, after: Sample) -> dict[str, int]:
-    """Nanoseconds by kind between two samples. A process that began in between counts whole, one that ended not at all."""
+    """Return the nanoseconds by kind between two samples.
+
+    All the time of a process that started in between counts, and none of a process that ended.
+    """
     spent: dict[str, int] = {}
     for pid, (kind, now) in after.items():
         spent[kind] = spent.get(kind, 0) + now - before.get(pid, (kind, 0))[1]

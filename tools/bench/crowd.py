@@ -1,4 +1,4 @@
-"""Many connections at once: each of another user, brought up as fast as the server lets them in."""
+"""Many connections at once, each of another user, opened as fast as the server admits them."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ class Crowd:
         self._complete = asyncio.Event()
 
     async def connect(self, progress: Count, timeout_seconds: float = 300) -> None:
-        """Connect everybody, coming back as often as a busy server asks. Raises TimeoutError."""
+        """Connect all peers. Retries when a busy server refuses, after the time that it names. Raises TimeoutError."""
         self.welcomed_at.clear()
         self.recovered.clear()
         self.refusals.clear()
@@ -46,7 +46,7 @@ class Crowd:
             await self._complete.wait()
 
     async def cut(self) -> None:
-        """Break all connections, without a close frame."""
+        """Drop all connections, without a close frame."""
         for peer in self.peers:
             peer.cut()
         await asyncio.sleep(0)
@@ -64,7 +64,7 @@ class Crowd:
         raise ConnectionError(f"{peer.name} was refused {ATTEMPTS} times")
 
     async def _try(self, peer: Peer) -> float | None:
-        """Connect once. None, or the seconds after which the server wants to be asked again."""
+        """Try to connect once. Returns None, or the seconds to wait when the server refused."""
         async with self._turns:
             try:
                 await peer.connect(self._target, self._tokens[peer.name])

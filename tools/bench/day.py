@@ -1,4 +1,4 @@
-"""A person's day, made short: connect, look at the list, read, write and be written to, and come back twice."""
+"""A user's day, shortened: connect, open the list, read, send and receive messages, and reconnect twice."""
 
 import asyncio
 import random
@@ -51,7 +51,7 @@ async def run(bench: Bench) -> Outcome:
 
 
 async def _gather(bench: Bench, rest: Rest, what: str, count: int) -> list[Person]:
-    """New pairs of friends with a conversation each, not yet connected."""
+    """Create pairs of friends with one conversation each, and don't connect them yet."""
     chance = random.Random(SEED)  # noqa: S311 - the same days in each run
     names = [(f"{bench.prefix(what)}-a{n}", f"{bench.prefix(what)}-b{n}") for n in range(count)]
     conversations = await together(partial(rest.open_conversation, a, b) for a, b in names)

@@ -1,7 +1,7 @@
-"""ejabberd beside the system: Debian's package on a port and a folder of the benchmark's own, its archive in the same PostgreSQL.
+"""Runs ejabberd, to compare with: Debian's package, in a folder of the benchmark's own, with its archive in the same PostgreSQL.
 
-Erlang starts with the flags of `ejabberdctl`, though without names and a port mapper: it is one node. Clients reach it
-without a balancer. Each message is stored in two archives, its sender's and its receiver's, as ejabberd does it.
+Erlang starts with the flags of `ejabberdctl`, but without node names and a port mapper, because there is only one node. Clients
+connect without a balancer. ejabberd stores each message twice, in the archives of its sender and its receiver.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ modules:
   mod_roster: {{}}
   mod_stream_mgmt: {{}}
 """
-"""What a chat needs, of the modules that Debian's own configuration has; without shapers, as limits are high here."""
+"""Those modules of Debian's own configuration that a chat needs; without shapers, so that no rate limit counts."""
 
 
 @asynccontextmanager
@@ -82,7 +82,7 @@ async def ejabberd(beside: Target, home: Path) -> AsyncIterator[Target]:
 
 
 def _require(home: Path) -> None:
-    """Install the package where it is missing and may be installed."""
+    """Install the packages if they are missing. Raises StackError where that isn't possible."""
     if SCHEMA.exists() and any(Path("/usr/lib").glob("*/*/ebin/pgsql.beam")):
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -91,7 +91,7 @@ def _require(home: Path) -> None:
 
 
 def _libraries() -> Path:
-    """Debian's folder of Erlang's add-ons, /usr/lib/<architecture>."""
+    """Return Debian's folder of Erlang libraries, /usr/lib/<architecture>."""
     return next(Path("/usr/lib").glob("*/ejabberd-*")).parent
 
 
@@ -129,7 +129,7 @@ def _configuration(database_url: str) -> str:
 async def _start(folder: Path, configuration: Path) -> asyncio.subprocess.Process:
     environment = {
         **os.environ,
-        # The cookie is made in the home folder.
+        # Erlang writes its cookie to the home folder.
         "HOME": str(folder),
         "EJABBERD_CONFIG_PATH": str(configuration),
         "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),

@@ -1,4 +1,4 @@
-"""So many messages a second, whether the system keeps up or not; latency counts from the intended time."""
+"""Messages at a fixed rate, whether the system keeps up or not. Latency counts from the intended time."""
 
 import random
 from typing import Final
@@ -19,7 +19,7 @@ SEED: Final = 20240101
 
 
 async def run(bench: Bench, rate: float) -> Outcome:
-    """Warm up at the rate, measure, drain, check."""
+    """Warm up at this rate, measure, wait for the last messages, and check that none is lost."""
     scenario = f"{rate:.0f}/s"
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
     chance = random.Random(SEED)  # noqa: S311 - the same arrivals in each run
@@ -33,7 +33,7 @@ async def run(bench: Bench, rate: float) -> Outcome:
             await pace(arrivals(rate, seconds, chance), traffic.send_next)
             window.close()
         async with bench.stages.timed(f"{bench.target.name}, {scenario}: checking", 1):
-            # What was sent before the window closed and is still under way belongs to the latencies, too.
+            # Messages that were sent before the window closed and are still under way count for the latencies too.
             await traffic.finish()
             verdict = judge([pair.account for pair in traffic.pairs], await gathering.read_stored(traffic))
     traffic.close()

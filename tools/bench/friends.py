@@ -1,4 +1,4 @@
-"""A change of availability, which twenty friends hear of."""
+"""A change of status, which twenty friends get."""
 
 import random
 import time
@@ -21,7 +21,7 @@ from tools.bench.window import Window
 
 CIRCLES: Final = 5
 FRIENDS: Final = 20
-"""Of everybody: a circle is one person more."""
+"""Friends of each user: a circle has one user more."""
 CHANGES_A_SECOND: Final = 50.0
 MEASURED_SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 5.0
@@ -31,7 +31,7 @@ SEED: Final = 20240101
 
 
 class Circle:
-    """People who are all friends of each other, and connected."""
+    """Connected users who are all friends of each other."""
 
     def __init__(self, peers: list[Peer]) -> None:
         self.peers = peers
@@ -42,18 +42,18 @@ class Circle:
         self._ids: dict[Peer, str] = {}
 
     def on_event(self, peer: Peer, event: SeenEvent) -> None:
-        """An event came to `peer`."""
+        """Record the latency when `peer` gets another one's status."""
         user_id = event.payload.user_id if event.type == "user.status" and event.payload is not None else None
         if user_id is not None and user_id != self._ids[peer]:
             self.heard += 1
             self.latencies.append(time.perf_counter() - self._due[user_id])
 
     def know(self, peer: Peer, user_id: str) -> None:
-        """This is the id of a peer's user."""
+        """Record the user's id of a peer."""
         self._ids[peer] = user_id
 
     def act(self, intended_at: float) -> None:
-        """The next one changes its status."""
+        """Change the status of the next user."""
         turn, index = divmod(self.sent, len(self.peers))
         peer = self.peers[index]
         self.sent += 1
@@ -62,9 +62,9 @@ class Circle:
 
 
 async def run(bench: Bench, absent: int = 0, circle_count: int = CIRCLES) -> Outcome:
-    """Make circles of friends, connect all, and let one after the other change.
+    """Create circles of friends, connect all, and change the status of one user after another.
 
-    `absent`: how many friends more everybody has who are not connected.
+    `absent`: the number of additional friends of each user who are not connected.
     """
     name = bench.target.name
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
@@ -103,7 +103,7 @@ async def run(bench: Bench, absent: int = 0, circle_count: int = CIRCLES) -> Out
 
 
 async def _gather(bench: Bench, rest: Rest, number: int, absent: int) -> Circle:
-    """A circle of new users."""
+    """Create and connect a circle of new users."""
     names = [f"{bench.prefix('friends')}-{number}-{n}" for n in range(FRIENDS + 1)]
     users = await together(partial(rest.call, name, "GET", "/chat/users/me") for name in names)
     ids = [str(user["id"]) for user in users]
@@ -120,7 +120,7 @@ async def _gather(bench: Bench, rest: Rest, number: int, absent: int) -> Circle:
 
 
 async def befriend(target: Target, follows: list[tuple[str, str]]) -> None:
-    """Have users follow others, (follower, followee), before either connects: 2,100 calls would take long."""
+    """Store follows, (follower, followee), directly in the database, because 2,100 calls would take long."""
     connection = await asyncpg.connect(target.database_url)
     try:
         await connection.copy_records_to_table(

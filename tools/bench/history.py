@@ -20,7 +20,7 @@ UNDER_WAY: Final = 10
 
 
 async def run(bench: Bench) -> Outcome:
-    """Write conversations, then have their receivers go through them again and again."""
+    """Write conversations, then let their receivers read them again and again."""
     async with rest_of(bench.target) as rest:
         pairs = await gather_pairs(bench.target, rest, bench.prefix("history"), READERS)
     await _write(bench, pairs)

@@ -1,4 +1,4 @@
-"""Connections that do nothing: the memory that each takes, and what their heartbeats cost."""
+"""Idle connections: measures the memory of each, and the CPU of their heartbeats."""
 
 from asyncio import sleep
 from typing import Final
@@ -14,12 +14,12 @@ CONNECTIONS: Final = 10_000
 QUICK_CONNECTIONS: Final = 1_000
 SETTLE_SECONDS: Final = 5.0
 MEASURED_SECONDS: Final = 60.0
-"""Longer than a ping period, so that every connection's heartbeat is in it."""
+"""Longer than a ping period, so that it includes a heartbeat of each connection."""
 QUICK_SECONDS: Final = 5.0
 
 
 async def run(bench: Bench) -> Outcome:
-    """Take the memory before and after, then watch the idle CPU."""
+    """Measure the memory before and after connecting, then the CPU while idle."""
     name = bench.target.name
     count = most_connections(QUICK_CONNECTIONS if bench.quick else CONNECTIONS)
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
@@ -56,7 +56,7 @@ async def run(bench: Bench) -> Outcome:
 
 
 async def _warm_up(bench: Bench) -> None:
-    """A few connections first: what the processes load and keep on first use is no connection's memory."""
+    """Open a few connections first, so that memory that processes allocate on first use isn't counted for connections."""
     crowd = Crowd(bench.target, bench.prefix("warm"), 100)
     async with bench.stages.counted(f"{bench.target.name}, idle: warming up", 100) as progress:
         await crowd.connect(progress)

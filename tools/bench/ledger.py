@@ -1,4 +1,4 @@
-"""What was sent, acknowledged and received, and the verdict on it: nothing lost, doubled or out of order."""
+"""Records which messages were sent, acknowledged and received, and checks that none is lost, doubled or out of order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Stored = dict[str, list[tuple[int, int]]]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Counts, and what is wrong: empty `faults` means that all is well."""
+    """Counts of messages, and the faults that were found. Without `faults`, all is well."""
 
     acknowledged: int
     received: int
@@ -42,7 +42,7 @@ class Account:
 
 
 def judge(accounts: Sequence[Account], stored: Stored) -> Verdict:
-    """Compare what peers saw with what history holds."""
+    """Compare what peers received with the stored history."""
     faults: list[str] = []
     for account in accounts:
         history = stored.get(account.name, [])

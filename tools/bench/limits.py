@@ -1,4 +1,4 @@
-"""How many connections this process, and the balancer beside it, may hold."""
+"""The number of connections that this process and the balancer may hold."""
 
 import resource
 from typing import Final

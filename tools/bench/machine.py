@@ -1,4 +1,4 @@
-"""What the machine did besides: a busy neighbour makes every figure worse, and has to be seen."""
+"""Measures what else uses the machine: other busy processes make every figure worse, so reports show them."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ def busy() -> Busy:
 
 
 def describe() -> dict[str, str]:
-    """What the benchmark ran on."""
+    """Describe the machine that the benchmark runs on."""
     return {
         "cpu": _cpu_model(),
         "cores": str(os.cpu_count()),

@@ -8,7 +8,7 @@ from tools.bench.cpu import family
 
 
 def resident(roots: Mapping[str, Iterable[int]]) -> dict[str, int]:
-    """Bytes by kind: what the kernel says is the process' own (USS), so that shared pages are not counted twice."""
+    """Return bytes by kind. It counts a process's own pages (USS), so shared pages are not counted twice."""
     return {kind: sum(_own_bytes(pid) for root in pids for pid in family(root)) for kind, pids in roots.items()}
 
 

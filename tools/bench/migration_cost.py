@@ -1,7 +1,7 @@
-"""`python -m tools.bench.migration_cost`: for how long migration 0011 locks a table of so many conversations.
+"""`python -m tools.bench.migration_cost`: measures how long migration 0011 locks tables of several sizes.
 
-Starts a stack of its own and stops it. The migration is taken back, and applied again to seeded rows, in a transaction that is
-rolled back.
+It starts a stack of its own, and stops it. In a transaction that is rolled back, it reverts the migration, and applies it again
+with seeded rows.
 """
 
 import asyncio

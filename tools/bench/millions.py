@@ -1,8 +1,8 @@
-"""`python -m tools.bench.millions 3000000`: what lists, pages, unread counts and messages cost with so many messages behind them.
+"""`python -m tools.bench.millions 3000000`: measures lists, pages, unread counts and messages beside 3,000,000 stored messages.
 
-A stack of its own gets a hundred messages in each conversation and thirty conversations for each user, and is stopped and
-started again with nothing of it in memory. Each kind of request is measured twice: cold, the first time that anybody asks for
-these rows, and again. 30 million messages need some 12 GB of disk and a quarter of an hour; all of it is deleted in the end.
+It fills a stack of its own with a hundred messages in each conversation, and thirty conversations for each user. Then it restarts
+the stack, with nothing in memory. It measures each kind of request twice: cold, when these rows are first read, and again.
+30 million messages need about 12 GB of disk and a quarter of an hour. All data is deleted in the end.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from tools.bench.traffic import Pair, Traffic, connect_all
 from tools.devtoken import user_id
 
 MESSAGES: Final = 100
-"""In each conversation."""
+"""Messages in each conversation."""
 PARTNERS: Final = 15
-"""Users behind each one in a ring with whom it has a conversation; as many before it have one with it."""
+"""All users form a ring. Each has a conversation with this many next users, and so with as many users before."""
 SEQS_AT_ONCE: Final = 5
 REQUESTS: Final = 400
 PAIRS: Final = 50
@@ -73,7 +73,7 @@ class History:
 
 
 def forget_files() -> bool:
-    """Have the kernel forget what it has read of files. False where that isn't allowed."""
+    """Drop the kernel's cache of files. Returns False where that isn't allowed."""
     try:
         CACHES.write_text("3")
     except OSError:
@@ -82,7 +82,7 @@ def forget_files() -> bool:
 
 
 async def ask(target: Target, names: list[str], path_of: Callable[[str], str]) -> str:
-    """One request of each user in turn. Returns percentiles."""
+    """Send one request for each user in turn, and return percentiles."""
     times: list[float] = []
     for name in names:
         reader = await Reader.connect(target.url, token_of(name))
@@ -96,13 +96,13 @@ async def ask(target: Target, names: list[str], path_of: Callable[[str], str]) -
 
 
 def percentiles(times: list[float]) -> str:
-    """The median, and what 95 and 99 % stay below."""
+    """Return the median, and the percentiles 95 and 99."""
     times = sorted(times)
     return " / ".join(f"{1000 * times[int(share * (len(times) - 1))]:.1f}" for share in (0.5, 0.95, 0.99)) + " ms"
 
 
 async def measure(target: Target, history: History, console: Console) -> None:
-    """Ask for rows that nobody has read since the start, and again; then send."""
+    """Request rows that nobody has read since the start, request them again, then send messages."""
     chance = random.Random(SEED)  # noqa: S311 - the same users in each run
     names = chance.sample(history.names, min(REQUESTS, history.users))
     conversations = await _conversations(target, names)
@@ -117,7 +117,7 @@ async def measure(target: Target, history: History, console: Console) -> None:
 
 
 async def _conversations(target: Target, names: list[str]) -> dict[str, str]:
-    """User → one of its conversations, read by a scan of that table alone."""
+    """Return user → one of the user's conversations. Only that table is scanned, so all others stay cold."""
     database = await asyncpg.connect(target.database_url)
     try:
         rows = await database.fetch(
@@ -131,7 +131,7 @@ async def _conversations(target: Target, names: list[str]) -> dict[str, str]:
 
 
 async def _send(target: Target, names: list[str], conversations: dict[str, str], console: Console) -> None:
-    """Messages to old conversations, over connections of one side."""
+    """Send messages to old conversations. Only the senders are connected."""
     pairs = [Pair(Peer(name), Peer(name), conversations[name]) for name in names]
     await connect_all(target, [pair.sender for pair in pairs])
     traffic = Traffic(pairs)
@@ -151,7 +151,7 @@ def timed(console: Console, what: str) -> Iterator[None]:
 
 
 async def run(messages: int, home: Path, console: Console) -> None:
-    """Fill, start again, measure, vacuum."""
+    """Fill the tables, vacuum, restart, and measure."""
     history = History(messages)
     async with system(console, USUAL, "seeding", home=home) as target:
         database = await asyncpg.connect(target.database_url)
@@ -168,7 +168,7 @@ async def run(messages: int, home: Path, console: Console) -> None:
 
 
 def main(messages: Annotated[int, typer.Argument(min=MESSAGES, help="How many.")]) -> None:
-    """Measure what much history costs."""
+    """Measure what requests cost beside a long history."""
     raise_open_files()
     home = HOME.with_name("bench-millions")
     try:

@@ -1,4 +1,4 @@
-"""What the system costs while nobody is there: a machine's or a cloud bill's smallest sum."""
+"""The CPU of the system while no client is connected: the least that it costs."""
 
 from asyncio import sleep
 from typing import Final

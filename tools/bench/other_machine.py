@@ -1,4 +1,4 @@
-"""A process that stands for other machines: it must not take the CPU that the system under test would have."""
+"""Runs a process that stands for other machines, at low priority: it must not take CPU from the system under test."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ NICENESS: Final = 19
 
 @asynccontextmanager
 async def on_other_machine(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m module`, in a session of its own, until the block ends. Its `main` has to call `is_other_machine`."""
+    """Run `python -m module`, in a session of its own, until the block ends. Its `main` must call `is_other_machine`."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, *arguments, start_new_session=True)
     try:
         yield process
@@ -24,6 +24,6 @@ async def on_other_machine(module: str, *arguments: str) -> AsyncIterator[asynci
 
 
 def is_other_machine() -> None:
-    """Stand back for all others, since everything here runs on the same cores; and end when the measurement is killed."""
+    """Run this process at low priority, because everything runs on the same cores, and end it when the measurement is killed."""
     end_with_parent()
     stand_back(NICENESS)

@@ -1,4 +1,4 @@
-"""The result of one scenario on one target, and of a whole run: what the JSON file holds."""
+"""The results of one scenario on one target, and of a whole run, as the JSON file holds them."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from tools.bench.ledger import Verdict
 
 
 class Outcome(msgspec.Struct, omit_defaults=True):
-    """What was measured.
+    """The figures of one scenario.
 
-    `unit`: what is counted, such as `message` or `connection`; `count` of them in `seconds`. `cpu_us`: microseconds of CPU
-    for each, by kind of server process; `generator_us`: the same for the load generator. `memory`: bytes for each
-    connection, by kind. `extra`: figures that only this scenario has, with the unit in the name.
+    `unit`: what is counted, such as `message` or `connection`; there were `count` of them in `seconds`. `cpu_us`: microseconds of
+    CPU for each unit, by kind of server process; `generator_us`: the same for the load generator. `memory`: bytes for each
+    connection, by kind. `extra`: figures of this scenario only, with the unit in the name.
     """
 
     scenario: str
@@ -42,13 +42,13 @@ class Outcome(msgspec.Struct, omit_defaults=True):
 
     @property
     def faults(self) -> list[str]:
-        """What must not be: lost messages and refused ones."""
+        """Lost and refused messages, which must not happen."""
         lost = [] if self.verdict is None else self.verdict.faults
         return [*lost, *(f"{count} × error {code}" for code, count in self.errors.items())]
 
 
 class Run(msgspec.Struct):
-    """A whole run. `commit`: of the measured code; `machine`: what it ran on; `at`: RFC 3339."""
+    """A whole run. `commit`: the measured code; `machine`: a description; `at`: when it started, RFC 3339."""
 
     at: str
     commit: str

@@ -1,4 +1,4 @@
-"""Calls at exact times: a kernel timer, because event loops round their timers to whole milliseconds."""
+"""Calls a function at exact times, by a kernel timer, because event loops round their timers to whole milliseconds."""
 
 import asyncio
 import ctypes
@@ -33,7 +33,7 @@ def arrivals(rate: float, seconds: float, chance: random.Random) -> Iterator[flo
 async def pace(times: Iterator[float], act: Callable[[float], None]) -> None:
     """Call `act(intended)` at each of `times` (seconds after now, ascending); `intended` is on `time.perf_counter`.
 
-    Late ones are caught up at once and keep their intended time: the load doesn't wait for the system (open loop).
+    Late calls are made at once, and keep their intended time: the load doesn't wait for the system (open loop).
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
@@ -54,7 +54,7 @@ async def pace(times: Iterator[float], act: Callable[[float], None]) -> None:
         try:
             os.read(timer, 8)
         except BlockingIOError:
-            # Armed again in between.
+            # The timer was set again in between.
             return
         now = time.perf_counter() - start
         while upcoming is not None and upcoming <= now:

@@ -1,7 +1,7 @@
-"""`python -m tools.bench.paired OTHER`: this checkout and another one, measured in turn, round after round.
+"""`python -m tools.bench.paired OTHER`: measures this checkout and another one in turn, round after round.
 
-A machine's neighbours move every figure by more than most changes do: what stands in one run of a pair hits both alike. OTHER
-is a checkout (`git worktree add`) with its own `.venv` (`make install` there), which knows the scenarios.
+Other work on the machine changes every figure more than most commits do. Measured in turn, both checkouts suffer alike. OTHER is
+a checkout (`git worktree add`) with its own `.venv` (`make install` there), which must have the scenarios.
 """
 
 import statistics
@@ -23,7 +23,7 @@ KEPT: Final = ("server µs each", "ack p50 ms", "ack p99 ms")
 
 
 def measure(checkout: Path, only: list[str], path: Path) -> Run:
-    """A short run of a checkout's own benchmark. Raises typer.Exit when it wrote nothing."""
+    """Run a checkout's own benchmark for a short time. Raises typer.Exit when it wrote no result."""
     command = [str(checkout / ".venv/bin/python"), "-m", "tools.bench", "--quick", "--no-plots", "--output", str(path)]
     for scenario in only:
         command += ["--only", scenario]
@@ -52,7 +52,7 @@ def main(
 
 
 def comparison(before: list[Run], after: list[Run]) -> Table:
-    """A row for each figure that all runs have."""
+    """Return a table with one row for each figure that all runs have."""
     table = Table()
     for heading in ("scenario", "figure", "before", "after", "change"):
         table.add_column(heading, justify="left" if heading in {"scenario", "figure"} else "right", no_wrap=True)
@@ -67,7 +67,7 @@ def comparison(before: list[Run], after: list[Run]) -> Table:
 
 
 def _figures(run: Run) -> dict[tuple[str, str], float]:
-    """(scenario, figure) → value, of those worth comparing."""
+    """Return (scenario, figure) → value, for the figures that are compared."""
     return {
         (f"{outcome.target}, {outcome.scenario}", figure): value
         for outcome in run.outcomes

@@ -1,4 +1,4 @@
-"""One browser's connection, as cheap as can be: its frames are a browser's, its events are read no further than needed."""
+"""One browser's connection, as cheap as possible: it sends a browser's frames, and decodes only the needed fields of events."""
 
 import random
 import socket
@@ -14,11 +14,11 @@ from tools.bench.target import Target
 SOCKET_PATH: Final = "/chat/ws"
 HANDSHAKE_SECONDS: Final = 30
 SOURCES: Final = 200
-"""Source addresses 127.0.1.1 … so many: each has its own range of ephemeral ports."""
+"""Number of source addresses, from 127.0.1.1 on: each has its own range of ephemeral ports."""
 
 
 class SeenMessage(msgspec.Struct, rename="camel"):
-    """What is read of a message."""
+    """The decoded fields of a message."""
 
     conversation_id: str
     seq: int
@@ -26,7 +26,7 @@ class SeenMessage(msgspec.Struct, rename="camel"):
 
 
 class SeenPayload(msgspec.Struct, rename="camel"):
-    """What is read of any payload."""
+    """The decoded fields of a payload."""
 
     temp_id: str | None = None
     message: SeenMessage | None = None
@@ -37,7 +37,7 @@ class SeenPayload(msgspec.Struct, rename="camel"):
 
 
 class SeenEvent(msgspec.Struct):
-    """What is read of any event."""
+    """The decoded fields of an event."""
 
     type: str
     payload: SeenPayload | None = None
@@ -61,11 +61,11 @@ class Peer(picows.WSListener):
         self.transport: picows.WSTransport | None = None
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        """The handshake is done."""
+        """Keep the transport after the handshake."""
         self.transport = transport
 
     def on_ws_frame(self, _transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """A frame came."""
+        """Decode an event, keep its cursor, and call `on_event`."""
         if frame.msg_type is not picows.WSMsgType.TEXT:
             return
         event = _decode(frame.get_payload_as_memoryview())
@@ -74,7 +74,7 @@ class Peer(picows.WSListener):
         self.on_event(self, event)
 
     def on_ws_disconnected(self, _transport: picows.WSTransport) -> None:
-        """The connection ended."""
+        """Forget the transport, and call `on_end`."""
         self.transport = None
         self.on_end(self)
 
@@ -85,7 +85,7 @@ class Peer(picows.WSListener):
         self.transport.send(picows.WSMsgType.TEXT, text)
 
     def cut(self) -> None:
-        """Break the connection without a close frame."""
+        """Drop the connection without a close frame."""
         if self.transport is not None:
             self.transport.disconnect(graceful=False)
 
@@ -114,7 +114,7 @@ class Peer(picows.WSListener):
                 socket_factory=source,
             )
         except BaseException:
-            # Nobody else closes it when the handshake is cancelled.
+            # When the handshake is cancelled, picows doesn't close the socket.
             for bound in made:
                 bound.close()
             raise
@@ -129,7 +129,7 @@ def ignore_end(_peer: Peer) -> None:
 
 
 def _source(url: WSParsedURL) -> socket.socket | None:
-    """A socket bound to one of many loopback addresses: 28,000 ephemeral ports each (`ip_local_port_range`)."""
+    """Return a socket bound to one of many loopback addresses, which have 28,000 ephemeral ports each (`ip_local_port_range`)."""
     if url.host != "127.0.0.1":
         return None
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""Users of a benchmark: their names and tokens, their conversations, and what history says of those."""
+"""The users of a benchmark: their tokens, REST calls, conversations and histories."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def token_of(username: str) -> str:
-    """A token that outlives the benchmark."""
+    """Return a token that lives longer than the benchmark."""
     return mint(username, lifetime_seconds=TOKEN_SECONDS)
 
 
@@ -31,7 +31,7 @@ class Rest:
         self._http = http
 
     async def call(self, username: str, method: str, path: str, body: Any = None) -> Any:
-        """The answer's JSON. Raises httpx.HTTPStatusError after some tries."""
+        """Return the JSON of the response. Retries 429 and 503 a few times, then raises httpx.HTTPStatusError."""
         headers = {"Authorization": f"Bearer {token_of(username)}"}
         for attempt in range(ATTEMPTS):
             answer = await self._http.request(method, path, json=body, headers=headers)
@@ -42,13 +42,13 @@ class Rest:
         return answer.json() if answer.content else None
 
     async def open_conversation(self, username: str, other: str) -> str:
-        """The id of the two users' conversation. Both become known."""
+        """Open the conversation of two users, who are registered if necessary, and return its id."""
         await self.call(other, "GET", "/chat/users/me")
         conversation = await self.call(username, "POST", "/chat/conversations", {"username": other})
         return str(conversation["id"])
 
     async def history(self, username: str, account: Account) -> list[tuple[int, int]]:
-        """(number, seq) of every message of this run in a conversation, by seq."""
+        """Return (number, seq) of every message of this run in a conversation, ordered by seq."""
         stored: list[tuple[int, int]] = []
         after = account.base_seq
         while True:
@@ -62,13 +62,13 @@ class Rest:
 
 @asynccontextmanager
 async def rest_of(target: Target) -> AsyncIterator[Rest]:
-    """A REST client for as long as the block lasts."""
+    """Open a REST client for the time of the block."""
     async with httpx.AsyncClient(base_url=target.url, timeout=30, trust_env=False) as http:
         yield Rest(http)
 
 
 async def together(work: Iterable[Callable[[], Awaitable[T]]]) -> Sequence[T]:
-    """Run many calls, few at a time; results in order."""
+    """Run many calls, `AT_ONCE` at a time, and return the results in order."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(call: Callable[[], Awaitable[T]]) -> T:

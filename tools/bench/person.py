@@ -1,4 +1,4 @@
-"""One user with a phone in the hand: what it does in a day, and what it sees."""
+"""One user with a phone: what it does in a day, and which messages it gets."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from tools.bench.reader import Reader
 from tools.bench.target import Target
 
 SENDS: Final = 20
-"""The friend sends as many."""
+"""Messages that the user sends; the friend sends as many."""
 HISTORIES: Final = 3
 RECONNECTS_AFTER: Final = (7, 14)
 TYPING_EVERY: Final = 4
@@ -26,7 +26,7 @@ OK: Final = 200
 
 
 class Person:
-    """A user in one conversation. `seen`: seqs that came, or were read; `latencies`: seconds to each `message.sent`."""
+    """A user in one conversation. `seen`: seqs that were received or read; `latencies`: seconds to each `message.sent`."""
 
     def __init__(self, target: Target, name: str, conversation: str, chance: random.Random) -> None:
         self._target = target
@@ -43,7 +43,7 @@ class Person:
         self.faults = 0
 
     async def live(self) -> None:
-        """The whole day."""
+        """Live the whole day."""
         await self._pause(2.0)
         await self._connect()
         await self._read(HISTORIES)
@@ -54,7 +54,7 @@ class Person:
         await self._answered()
 
     def leave(self) -> None:
-        """Break the connection."""
+        """Drop the connection."""
         self._peer.cut()
 
     async def _write(self, number: int) -> None:
@@ -72,7 +72,7 @@ class Person:
         )
 
     async def _come_back(self) -> None:
-        """Lose the connection, and connect again with the last cursor. What is not recovered is read."""
+        """Lose the connection, and reconnect with the last cursor. If it isn't recovered, read history."""
         await self._answered()
         self._peer.cut()
         await asyncio.sleep(AWAY_SECONDS)
@@ -81,7 +81,7 @@ class Person:
             await self._read(1)
 
     async def _read(self, histories: int) -> None:
-        """Read the list and some histories, over a connection of their own: a server may close one that is idle for seconds."""
+        """Read the list and some histories, over a new connection, because a server may close one that is idle for seconds."""
         reader = await Reader.connect(self._target.url, self._token)
         try:
             await self._get(reader, "/chat/conversations?limit=30")
@@ -104,7 +104,7 @@ class Person:
             await self._welcome.wait()
 
     async def _answered(self) -> None:
-        """Wait until everything that was sent is answered."""
+        """Wait until all sent messages are answered."""
         async with asyncio.timeout(WAIT_SECONDS):
             while self._due:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Results as SVG: stacked bars of CPU for each message, by hand, so that no plotting library is needed."""
+"""Draws results as SVG: stacked bars of CPU for each message. It needs no plotting library."""
 
 from collections.abc import Sequence
 from html import escape
@@ -17,12 +17,12 @@ TOP: Final = 64
 COLOURS: Final = (
     "#4269d0", "#efb118", "#97bbf5", "#9c6b4e", "#3ca951", "#ff725c", "#a463f2", "#6cc5b0", "#9498a0", "#ff8ab7",
 )  # fmt: skip
-"""One for each kind, far enough apart for most kinds of colour blindness."""
+"""One colour for each kind; most colour-blind people can tell them apart."""
 FONT: Final = 'font-family="system-ui, sans-serif" font-size="12"'
 
 
 def bars(title: str, outcomes: Sequence[Outcome]) -> str:
-    """An SVG with a bar for each outcome: microseconds of server CPU for each unit, split by kind of process."""
+    """Return an SVG with one bar for each outcome: microseconds of server CPU for each unit, by kind of process."""
     height = TOP + len(outcomes) * (BAR + GAP) + GAP
     scale = (WIDTH - LEFT - RIGHT) / max(outcome.server_us for outcome in outcomes)
     parts = [

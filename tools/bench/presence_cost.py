@@ -1,8 +1,8 @@
-"""`python -m tools.bench.presence_cost`: what a presence transition costs in CPU, over all processes, at the services' seams.
+"""`python -m tools.bench.presence_cost`: measures the CPU of changes of presence, over all server processes, without sockets.
 
-Starts one presence process on the servers that `CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS` name (a database
-and Redis servers that may be emptied), and plays the gateways: 1,000 users with 50 friends each connect, renew and drop.
-What sockets cost is measured by the scenarios of `tools.bench`.
+It starts one presence process on the servers that `CHAT_DATABASE_URL`, `CHAT_AMQP_URL` and `CHAT_REDIS_URLS` name; the database
+and the Redis servers are emptied. It acts as the gateways: 1,000 users with 50 friends each connect, renew and disconnect. The
+scenarios of `tools.bench` measure the sockets.
 """
 
 import asyncio
@@ -33,17 +33,17 @@ USERS: Final = 1_000
 FRIENDS: Final = 50
 GATEWAYS: Final = 4
 BATCH: Final = 100
-"""Commands in one AMQP message: what a gateway gathers under load."""
+"""Commands in one AMQP message, as many as a gateway collects under load."""
 PORT: Final = 21480
 READY_SECONDS: Final = 60
 QUIET_SECONDS: Final = 3.0
-"""Nothing more comes when nothing came for so long."""
-SECRET: Final = "benchmark-secret-0123456789abcdef0123"  # noqa: S105 - of nothing that lasts
+"""When nothing arrives for this long, nothing more is expected."""
+SECRET: Final = "benchmark-secret-0123456789abcdef0123"  # noqa: S105 - used by the benchmark only
 
 
 @dataclass
 class Heard:
-    """What gateways were sent: events counted by receiving user, and when the last came (monotonic seconds)."""
+    """What the gateways got: events, counted for each receiving user, and when the last one arrived (monotonic seconds)."""
 
     events: int = 0
     bulks: int = 0
@@ -51,7 +51,7 @@ class Heard:
     last_at: float = field(default_factory=time.monotonic)
 
     def hear(self, body: bytes) -> None:
-        """Take a downlink."""
+        """Count the events of a downlink."""
         downlink = relay.downlink_decoder.decode(body)
         self.downlinks += 1
         self.bulks += len(downlink.connection_events)
@@ -79,7 +79,7 @@ class Bench:
         }
 
     async def prepare(self) -> None:
-        """Friends in a ring, each with those on both sides, and routes as gateways write them."""
+        """Store friendships, in a ring with the neighbours on both sides, and routes as gateways write them."""
         rows = [
             (user, self.users[(index + step) % USERS])
             for index, user in enumerate(self.users)
@@ -98,7 +98,7 @@ class Bench:
             await self.redis.client.hset(routes, self.connections[user], self.gateways[user])
 
     async def listen(self, client: Redis) -> None:
-        """Count what one server publishes."""
+        """Count the downlinks that one Redis server publishes."""
         topics = client.pubsub()
         await topics.subscribe(*(keys.key(keys.GATEWAY, f"bench-{index}") for index in range(GATEWAYS)))
         async for message in topics.listen():
@@ -106,23 +106,23 @@ class Bench:
                 self.heard.hear(message["data"])
 
     async def send(self, queue: Queue, bodies: Iterable[bytes]) -> None:
-        """Publish what a gateway publishes."""
+        """Publish messages as a gateway does."""
         for body in bodies:
             await self.publisher.publish(queue, body, persistent=queue is PRESENCE_COMMANDS)
 
     def batches(self, make: Callable[[str], relay.PresenceCommand]) -> list[bytes]:
-        """A command of every user, in batches."""
+        """Return one command of every user, in batches."""
         commands = [make(user) for user in self.users]
         parts = (commands[first : first + BATCH] for first in range(0, USERS, BATCH))
         return [msgpack_encoder.encode(relay.PresenceBatch(part)) for part in parts]
 
     async def calls(self) -> int:
-        """Script calls so far."""
+        """Return the number of script calls so far."""
         counts = await self.redis.client.info("commandstats")
         return int(counts.get("cmdstat_evalsha", {}).get("calls", 0))
 
     async def measure(self, name: str, queue: Queue, bodies: list[bytes]) -> None:
-        """Publish, wait until nothing more is heard, and print what each user has cost."""
+        """Publish, wait until nothing more arrives, and print the cost for each user."""
         self.heard = Heard()
         calls, before, started_at = await self.calls(), sample(self.roots), time.monotonic()
         await self.send(queue, bodies)
@@ -144,7 +144,7 @@ def _now_ms() -> int:
 
 
 def _listener(url: str) -> int:
-    """The process that listens on a URL's port; for PostgreSQL, RabbitMQ and Redis that is the one whose family works."""
+    """Return the process that listens on a URL's port. PostgreSQL, RabbitMQ and Redis work in it and its descendants."""
     port = urlsplit(url).port
     for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
@@ -187,7 +187,7 @@ async def _ready() -> None:
 
 
 async def main() -> None:
-    """Measure."""
+    """Start presence, measure, and stop it."""
     url = os.environ["CHAT_REDIS_URLS"]
     environment = {**os.environ, "CHAT_HTTP_PORT": str(PORT), "CHAT_JWT_SECRET": SECRET, "CHAT_LOG_LEVEL": "warning"}
     presence = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.presence", env=environment)

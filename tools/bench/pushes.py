@@ -1,8 +1,9 @@
-"""`python -m tools.bench.pushes`: 10,000 pushes that are due at once: their rate, the notifier's memory, what they cost the chat.
+"""`python -m tools.bench.pushes`: measures 10,000 pushes that are due at once: their rate, the notifier's memory, and how much
+they delay the chat.
 
-Against a running stack whose notifier may post to the push service that this program plays:
-`CHAT_PUSH_ALLOWED_HOSTS=http://127.0.0.1:18999 CHAT_MESSAGES_PER_MINUTE=0 make up`. That service stands for other machines: its
-process has the lowest priority (nice 19).
+It needs a running stack whose notifier may post to this program's push service:
+`CHAT_PUSH_ALLOWED_HOSTS=http://127.0.0.1:18999 CHAT_MESSAGES_PER_MINUTE=0 make up`. The push service stands for other machines,
+so its process has the lowest priority (nice 19).
 """
 
 import asyncio
@@ -49,7 +50,7 @@ DELETE: Final = "DELETE FROM notifier.subscriptions WHERE starts_with(endpoint, 
 
 
 async def main() -> None:
-    """Measure, or be the push service."""
+    """Measure; or, in the other process, run the push service."""
     if sys.argv[1:] == [SERVICE]:
         is_other_machine()
         await serve()
@@ -65,7 +66,7 @@ async def main() -> None:
 
 
 async def subscribe(connection: asyncpg.Connection) -> list[str]:
-    """A browser for each of the crowd; returns the users' ids. The first comes through the API, the others are like it."""
+    """Subscribe a browser of each user, and return the users' ids. The first uses the API; its row is copied for the others."""
     first = f"{ORIGIN}/push/first"
     point = (
         ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
@@ -82,7 +83,7 @@ async def subscribe(connection: asyncpg.Connection) -> list[str]:
 
 @asynccontextmanager
 async def crowd(users: list[str]) -> AsyncIterator[asyncio.Event]:
-    """A push for each user, all due now. The event is set when the last one came; then rate and memory are printed."""
+    """Request a push for each user, all due now. When the last one has arrived, print rate and memory, and set the event."""
     before, base, began = await taken(), resident(), time.monotonic()
     await report(users)
     over = asyncio.Event()
@@ -107,7 +108,7 @@ async def crowd(users: list[str]) -> AsyncIterator[asyncio.Event]:
 
 
 async def report(users: list[str]) -> None:
-    """Publish what messaging publishes of messages that no connection took, when their delay is over."""
+    """Publish undelivered messages as messaging does, with their delay already over."""
     connection = await aio_pika.connect(backend_url("amqp", "CHAT_AMQP_URL"))
     async with connection, connection.channel() as channel:
         for first in range(0, len(users), BATCH):
@@ -117,7 +118,7 @@ async def report(users: list[str]) -> None:
 
 
 def undelivered(receiver_id: str) -> relay.Undelivered:
-    """A message of now."""
+    """Return an undelivered message of now."""
     message_id, conversation_id, sender_id = (str(uuid.uuid4()) for _ in range(3))
     return relay.Undelivered(
         message_id=message_id,
@@ -133,7 +134,7 @@ def undelivered(receiver_id: str) -> relay.Undelivered:
 
 
 async def serve() -> None:
-    """Take pushes, and say how many there were. Never returns."""
+    """Accept pushes, and return their number when asked. Never returns."""
     pushes = 0
 
     async def push(request: web.Request) -> web.Response:
@@ -155,17 +156,17 @@ async def serve() -> None:
 
 
 def asker() -> httpx.AsyncClient:
-    """A client of the push service. Making one may take 30 ms, in which no acknowledgement is seen: keep it."""
+    """Return a client of the push service. Keep it: creating one may block for 30 ms, which would delay acknowledgements."""
     return httpx.AsyncClient(base_url=ORIGIN, trust_env=False, verify=False)  # noqa: S501 - plain HTTP to ourselves
 
 
 async def count(http: httpx.AsyncClient) -> int:
-    """How many pushes the service has taken."""
+    """Return how many pushes the service has accepted."""
     return int((await http.get("/count")).json())
 
 
 async def taken() -> int:
-    """The same, of a service that may have to start yet. Raises httpx.TransportError when it doesn't."""
+    """Wait until the service has started, and return how many pushes it has accepted. Raises httpx.TransportError."""
     async with asker() as http:
         for _ in range(TRIES):
             with suppress(httpx.TransportError):
@@ -175,12 +176,12 @@ async def taken() -> int:
 
 
 def base64url(data: bytes) -> str:
-    """Without padding."""
+    """Encode without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def resident() -> float:
-    """MiB that the notifiers have in memory."""
+    """Return the resident memory of all notifiers, in MiB."""
     pids = [process.pid for process in processes() if process.name.startswith("notifier-")]
     return float(sum(psutil.Process(pid).memory_info().rss for pid in pids) / MIB)
 

@@ -1,4 +1,4 @@
-"""One keep-alive HTTP connection that reads as cheaply as can be (RFC 9112, answers with Content-Length only)."""
+"""One keep-alive HTTP connection, as cheap as possible (RFC 9112; only responses with Content-Length)."""
 
 import asyncio
 from typing import Self
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 class Reader:
-    """Sends requests one after the other."""
+    """Sends requests one after another."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str) -> None:
         self._reader = reader
@@ -21,11 +21,11 @@ class Reader:
         return cls(reader, writer, parts.netloc, token)
 
     async def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body of the answer. Raises asyncio.IncompleteReadError when the server hung up."""
+        """Return status and body of the response. Raises asyncio.IncompleteReadError when the server closes the connection."""
         return await self.request("GET", path)
 
     async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """The same with another method, and a body of JSON."""
+        """Send a request with any method and a JSON body, and return as `get`."""
         about_body = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body) if body else b""
         self._writer.write(method.encode() + b" " + path.encode() + self._head + about_body + b"\r\n" + body)
         head = await self._reader.readuntil(b"\r\n\r\n")
@@ -38,5 +38,5 @@ class Reader:
         return status, await self._reader.readexactly(length)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Reading over REST: several users ask one after the other, each over a connection of its own, until the time is over."""
+"""Reading over REST: several users send one request after another, each over its own connection, until the time is over."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ OK = 200
 
 
 class Reading:
-    """Users, and the paths that each asks for, without end."""
+    """Users who request paths without a pause."""
 
     def __init__(self, bench: Bench, scenario: str, unit: str) -> None:
         self._bench = bench
@@ -26,7 +26,7 @@ class Reading:
         self._errors: Counter[str] = Counter()
 
     async def measure(self, readers: Iterable[tuple[str, Iterator[str]]], seconds: float) -> Outcome:
-        """Let all read: user → paths."""
+        """Let all users request their paths for so many seconds, and return the figures."""
         bench = self._bench
         async with bench.stages.timed(f"{bench.target.name}, {self._scenario}: reading", seconds):
             window = Window(bench.target)

@@ -1,4 +1,4 @@
-"""Does a message cost more when there are many already? The saturated scenario with 1 k, 100 k and 1 M rows."""
+"""Whether a message costs more beside many stored ones: the saturated scenario with 1,000, 100,000 and 1,000,000 rows."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from tools.bench.people import rest_of
 from tools.bench.traffic import Gathering, Pair, gather_pairs
 
 ROWS: Final = (1_000, 100_000, 1_000_000)
-"""How many there are, for each outcome."""
+"""Rows in the table, for each outcome."""
 QUICK_ROWS: Final = ROWS[:2]
 SEED_SECONDS: Final = 300
 
@@ -31,7 +31,7 @@ async def run(bench: Bench, rows: int) -> Outcome:
 
 
 def _start_after(pairs: list[Pair], rows: int) -> None:
-    """What was seeded is no message of this run."""
+    """Don't count the seeded messages as messages of this run."""
     for pair in pairs:
         pair.account.base_seq = rows // 2 // len(pairs)
 
@@ -45,7 +45,7 @@ async def _execute(bench: Bench, statement: str, *arguments: object) -> None:
 
 
 async def _settle(bench: Bench) -> None:
-    """Let PostgreSQL know what it has, and write it out: neither belongs to what is measured next."""
+    """Vacuum, analyse, and write all pages to disk now, so that none of this is measured with the messages."""
     connection = await asyncpg.connect(bench.target.database_url)
     try:
         await connection.execute("VACUUM ANALYZE messaging.messages", timeout=SEED_SECONDS)

@@ -1,4 +1,4 @@
-"""As fast as it goes: 50 pairs, each with 8 messages under way."""
+"""Messages at full speed: 50 pairs, each with 8 messages under way."""
 
 from asyncio import sleep
 from typing import Final
@@ -18,13 +18,13 @@ QUICK_SECONDS: Final = 4.0
 
 
 async def run(bench: Bench, scenario: str = "saturated") -> Outcome:
-    """Make pairs, and have them chat as fast as they can."""
+    """Connect pairs, and let them chat at full speed."""
     async with bench.gather(bench.target, bench.prefix(scenario), PAIRS) as gathering:
         return await chat(bench, gathering, scenario)
 
 
 async def chat(bench: Bench, gathering: Gathering, scenario: str) -> Outcome:
-    """Warm up, measure, drain, check; the pairs' connections are broken at the end."""
+    """Warm up, measure, wait for the last messages, check them, and drop the pairs' connections."""
     what = f"{bench.target.name}, {scenario}"
     seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
     traffic = Traffic(gathering.pairs, OUTSTANDING)

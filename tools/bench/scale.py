@@ -1,7 +1,7 @@
-"""`python -m tools.bench.scale connections` (or `friends`): what a message costs beside idle connections, a change with friends.
+"""`python -m tools.bench.scale connections` (or `friends`): measures a message beside idle connections, or a change with friends.
 
-Connections: 50 pairs send 100 messages a second through one gateway, while 1,000, 3,000 and 10,000 others are idle.
-Friends: 21 people who hear of each other's changes have more and more friends who are not connected.
+Connections: 50 pairs send 100 messages a second through one gateway, beside 1,000, 3,000 and 10,000 idle connections.
+Friends: 21 users get each other's changes of status, and have more and more other friends who are not connected.
 """
 
 from collections.abc import AsyncIterator
@@ -23,12 +23,12 @@ from tools.bench.table import tables
 ALONE: Final = {"GATEWAYS": "1", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"}
 CONNECTIONS: Final = (0, 1_000, 3_000, 10_000)
 ACTIVE_RATE: Final = 100.0
-"""Messages a second of 100 people: of 10,000 that is one in a hundred."""
+"""Messages a second, from 100 users: one in a hundred of 10,000 connections is active."""
 ABSENT_FRIENDS: Final = (0, 100, 400, 1_000, 5_000 - friends.FRIENDS)
 
 
 async def connections(bench: Bench) -> AsyncIterator[Outcome]:
-    """The active ones, beside ever more idle ones."""
+    """Measure the active pairs beside more and more idle connections."""
     crowds: list[Crowd] = []
     held = 0
     for count in map(most_connections, CONNECTIONS):
@@ -46,7 +46,7 @@ async def connections(bench: Bench) -> AsyncIterator[Outcome]:
 
 
 async def many_friends(bench: Bench) -> AsyncIterator[Outcome]:
-    """The same people, each time new ones, with ever more friends."""
+    """Measure new circles with more and more friends."""
     for absent in ABSENT_FRIENDS:
         yield await friends.run(Bench(bench.target, bench.stages, quick=True), absent, 1)
 
@@ -65,7 +65,7 @@ async def measure(console: Console, what: Literal["connections", "friends"]) -> 
 
 
 def main(what: Annotated[Literal["connections", "friends"], typer.Argument(help="What grows.")]) -> None:
-    """Measure where the curve bends."""
+    """Measure how the cost grows with connections or friends."""
     raise_open_files()
     uvloop.run(measure(Console(width=140), what))
 

@@ -1,7 +1,7 @@
-"""`python -m tools.bench.server_api import|follows|erase`: how fast the server API takes over, synchronises and erases.
+"""`python -m tools.bench.server_api import|follows|erase`: measures how fast the server API imports, synchronises and erases.
 
-Each starts a stack of its own and stops it. What is sent is made before anything is measured. Beside an erasure somebody
-chats: the acknowledgements show what others notice of it.
+Each command starts a stack of its own, and stops it. All input is prepared before the measurement. During an erasure other users
+chat; the latency of their acknowledgements shows how much the erasure delays them.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ CALL_SECONDS: Final = 600
 PIECE_BYTES: Final = 256 * 1024
 EDGES_AT_ONCE: Final = 1_000
 CALLERS: Final = 4
-"""Calls with edges that are under way at once."""
+"""Calls with edges under way at once."""
 MESSAGES_EACH: Final = 20
-"""Messages of a conversation that is imported."""
+"""Messages of each imported conversation."""
 PAIRS: Final = 10
 PROBES_PER_SECOND: Final = 50.0
 ALONE_SECONDS: Final = 10.0
@@ -51,7 +51,7 @@ Line = dict[str, Any]
 
 @asynccontextmanager
 async def caller(target: Target) -> AsyncIterator[httpx.AsyncClient]:
-    """The platform's back end."""
+    """Open a client of the server API, as the platform's back end has."""
     headers = {"Authorization": f"Bearer {mint('platform', scope=SCOPE)}"}
     url = f"{target.admin_url}/chat/admin"
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=CALL_SECONDS, trust_env=False) as http:
@@ -59,18 +59,18 @@ async def caller(target: Target) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def people(count: int) -> list[str]:
-    """Ids of new users."""
+    """Return ids for new users."""
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
 def user_lines(users: Iterable[str]) -> Iterator[Line]:
-    """Users, as lines of an import."""
+    """Yield users as lines of an import."""
     for user in users:
         yield {"kind": "user", "id": user, "username": f"imported-{user}", "displayName": "Imported", "avatar": None}
 
 
 def message_lines(pairs: Iterable[tuple[str, str]], each: int) -> Iterator[Line]:
-    """`each` messages of 100 characters of every pair, as an export by time has them: conversations mixed."""
+    """Yield `each` messages of 100 characters of every pair, ordered by time, so that conversations are mixed."""
     listed = list(pairs)
     for number in range(each):
         for pair in listed:
@@ -93,14 +93,14 @@ class Imports:
         self._folder = folder
 
     def write(self, name: str, lines: Iterable[Line]) -> Path:
-        """A file of lines."""
+        """Write lines to a file, and return its path."""
         path = self._folder / name
         with path.open("w", encoding="utf-8") as file:
             file.writelines(f"{json.dumps(line)}\n" for line in lines)
         return path
 
     async def run(self, path: Path) -> dict[str, Any]:
-        """Import a file; returns the answer. Raises httpx.HTTPStatusError."""
+        """Import a file, and return the response. Raises httpx.HTTPStatusError."""
         headers = {"Content-Type": "application/x-ndjson"}
         answer = await self._http.post("/import", content=_pieces(path), headers=headers)
         result: dict[str, Any] = answer.raise_for_status().json()
@@ -122,7 +122,7 @@ async def imports(http: httpx.AsyncClient) -> AsyncIterator[Imports]:
 
 
 async def measure_import(console: Console, target: Target, messages: int) -> None:
-    """Users, then messages, then the same messages again."""
+    """Import users, then messages, then the same messages again."""
     pairs = [(users[0], users[1]) for users in (people(2) for _ in range(max(1, messages // MESSAGES_EACH)))]
     async with caller(target) as http, imports(http) as files:
         given = {
@@ -143,7 +143,7 @@ async def measure_import(console: Console, target: Target, messages: int) -> Non
 
 
 async def _check_import(console: Console, target: Target, pair: tuple[str, str]) -> None:
-    """What one of the users sees right afterwards."""
+    """Print what one of the users sees right afterwards."""
     headers = {"Authorization": f"Bearer {mint(f'imported-{pair[0]}', sub=pair[0])}"}
     async with httpx.AsyncClient(base_url=target.url, headers=headers, trust_env=False) as http:
         (shown,) = (await http.get("/chat/conversations")).raise_for_status().json()["items"]
@@ -153,7 +153,7 @@ async def _check_import(console: Console, target: Target, pair: tuple[str, str])
 
 
 async def measure_follows(console: Console, target: Target, edges: int) -> None:
-    """A synchronisation of a whole graph, and the same again."""
+    """Synchronise a whole follow graph, and do it again."""
     users = people(max(2, edges // 50))
     graph = list(graph_of(users, edges))
     batches = [graph[first : first + EDGES_AT_ONCE] for first in range(0, len(graph), EDGES_AT_ONCE)]
@@ -172,7 +172,7 @@ async def measure_follows(console: Console, target: Target, edges: int) -> None:
 
 
 def graph_of(users: list[str], edges: int) -> Iterator[Line]:
-    """So many edges, of users in a ring who follow those before them; half of them are followed back."""
+    """Yield this many edges: users in a ring follow the ones before them, and half of them are followed back."""
     made = 0
     for step in range(1, len(users)):
         for place, user in enumerate(users):
@@ -198,7 +198,7 @@ async def _limited(most: int, calls: list[Callable[[], Awaitable[None]]]) -> Non
 
 
 async def measure_erase(console: Console, target: Target, messages: int) -> None:
-    """A user with many conversations is erased, while others chat."""
+    """Erase a user with many conversations while others chat."""
     user, *others = people(1 + max(1, messages // MESSAGES_EACH))
     async with caller(target) as http, imports(http) as files, rest_of(target) as rest:
         await files.run(files.write("users", user_lines((user, *others))))

@@ -11,7 +11,7 @@ TICK_SECONDS = 0.25
 
 
 class Stages:
-    """A bar for what is going on now. Use as a context manager."""
+    """Shows a progress bar for the current stage. Use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -31,7 +31,7 @@ class Stages:
 
     @asynccontextmanager
     async def timed(self, what: str, seconds: float) -> AsyncIterator[None]:
-        """A stage of known length."""
+        """Show a stage of known length."""
         task = self._progress.add_task(what, total=seconds, note=f"{seconds:.0f} s")
         ticking = asyncio.create_task(self._tick(task))
         try:
@@ -42,7 +42,7 @@ class Stages:
 
     @asynccontextmanager
     async def counted(self, what: str, total: int) -> AsyncIterator["Count"]:
-        """A stage of `total` steps."""
+        """Show a stage of `total` steps."""
         task = self._progress.add_task(what, total=total, note=f"0 / {total}")
         try:
             yield Count(self._progress, task, total)

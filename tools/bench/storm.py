@@ -1,4 +1,4 @@
-"""Everybody reconnects at once, while two people go on chatting."""
+"""All clients of a crowd reconnect at once, while a few pairs go on chatting."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ SEED: Final = 20240101
 
 
 async def run(bench: Bench) -> Outcome:
-    """Connect a crowd, cut it, and let it come back with its cursors."""
+    """Connect a crowd, drop all its connections, and let it reconnect with cursors."""
     name = bench.target.name
     count = most_connections(QUICK_CONNECTIONS if bench.quick else CONNECTIONS)
     crowd = Crowd(bench.target, bench.prefix("storm"), count)
@@ -76,6 +76,6 @@ def _named(delays: Latency) -> dict[str, float]:
 
 
 async def _probe(traffic: Traffic) -> None:
-    """Go on chatting at a low rate: a storm delays nobody else."""
+    """Chat at a low rate, to see whether the storm delays others."""
     chance = random.Random(SEED)  # noqa: S311 - the same arrivals in each run
     await pace(arrivals(PROBES_A_SECOND, PROBE_SECONDS, chance), traffic.send_next)

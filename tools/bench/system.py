@@ -1,4 +1,4 @@
-"""The system under test: a local stack of the benchmark's own, and the baseline beside its PostgreSQL."""
+"""Runs the system under test, a local stack of the benchmark's own, and the hand-written app on the same PostgreSQL."""
 
 import asyncio
 import dataclasses
@@ -22,9 +22,9 @@ HOME: Final = ROOT / ".local" / "bench"
 PORT: Final = "18090"
 SETTINGS: Final = {
     "CHAT_PORT": PORT,
-    # The CPU of a server in a container isn't that of the process that started it.
+    # In containers, the servers wouldn't be descendants of this process, and their CPU couldn't be measured.
     "STACK_BACKENDS": "native",
-    # High, not off: the checks are part of what a message costs.
+    # High, not off: the checks are part of a message's cost.
     "CHAT_MESSAGES_PER_MINUTE": "60000",
     "CHAT_EVENTS_PER_SECOND": "100000",
     "CHAT_CHANGES_PER_MINUTE": "60000",
@@ -37,7 +37,7 @@ SETTINGS: Final = {
     "CHAT_LOG_LEVEL": "info",
 }
 USUAL: Final = {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"}
-"""The replicas that are measured, unless their number is what is measured."""
+"""The replicas of all scenarios except those that compare numbers of replicas."""
 BASELINE_PORT: Final = 18091
 READY_SECONDS: Final = 20
 STOP_SECONDS: Final = 10
@@ -51,7 +51,7 @@ async def system(
     settings: Mapping[str, str] = SETTINGS,
     home: Path = HOME,
 ) -> AsyncIterator[Target]:
-    """A stack with `replicas` (`{"GATEWAYS": "2"}`), with nothing of an earlier run's settings. Raises StackError."""
+    """Run a new stack with `replicas` (`{"GATEWAYS": "2"}`), without settings of an earlier run. Raises StackError."""
     environment = {**os.environ, **settings, **replicas}
     stack = Stack(Home(home), environment, Console(quiet=True), tied=True)
     with terminal.status(f"starting {name}: {' '.join(f'{key}={value}' for key, value in replicas.items())}"):
@@ -67,7 +67,7 @@ async def system(
 
 @asynccontextmanager
 async def baseline(beside: Target) -> AsyncIterator[Target]:
-    """The hand-written app, on the PostgreSQL of `beside`. Raises TimeoutError when it doesn't start."""
+    """Run the hand-written app on the PostgreSQL of `beside`. Raises TimeoutError when it doesn't start."""
     if beside.database_url is None:
         raise ValueError("the baseline needs the URL of a PostgreSQL")
     environment = {

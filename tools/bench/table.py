@@ -1,4 +1,4 @@
-"""The results as a table on the terminal."""
+"""Shows results as tables on the terminal."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from tools.bench.latency import Latency
 from tools.bench.outcome import Outcome
 
 KINDS = ("gateway", "messaging", "presence", "notifier", "postgres", "redis", "rabbitmq", "haproxy", "app", "ejabberd")
-"""Columns, in the order of a message's way."""
+"""Columns, in the order of a message's path."""
 
 
 def tables(outcomes: Iterable[Outcome]) -> tuple[Table, Table]:
-    """What came out, and where the CPU went: one row of each for each outcome."""
+    """Return a table of results and a table of CPU, each with one row for each outcome."""
     results = Table(title="p50 / p95 / p99", title_justify="left")
     costs = Table(title="µs of CPU, all threads, for each unit", title_justify="left")
     for shown in (results, costs):
@@ -56,7 +56,7 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def remarks(outcomes: Iterable[Outcome]) -> list[str]:
-    """What has no column: memory, and figures of single scenarios; and a warning when the machine was busy otherwise."""
+    """Return lines for what has no column: memory, figures of one scenario, and a warning when other work used the machine."""
     lines = []
     for outcome in outcomes:
         name = f"{outcome.target}, {outcome.scenario}"
@@ -76,4 +76,4 @@ def remarks(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 NOISY_PERCENT = 8.0
-"""Above this the figures say more about the neighbours than about us. The idle kernel and this tool's bar take some."""
+"""Above this share, other work distorts the figures. The idle kernel and this tool's progress bar use some."""

@@ -1,4 +1,4 @@
-"""What is measured: where it is, and which processes are its."""
+"""The measured system: its addresses and its processes."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ class Target:
     database_url: str | None = None
     redis_url: str | None = None
     follows_schema: str = "presence"
-    """Where its table `follows` (follower, followee) lies."""
+    """The schema of its table `follows` (follower, followee)."""
     admin_url: str | None = None
 
     @property
     def origin(self) -> str:
-        """The Origin of the page that it serves."""
+        """The `Origin` of its page."""
         return self.url
 
     @property
@@ -34,7 +34,7 @@ class Target:
 
 
 def target_of(stack: dict[str, Any], name: str = "system") -> Target:
-    """The target that a `stack.json` describes. Replicas `gateway-1`, `gateway-2` are of one kind."""
+    """Return the target that a `stack.json` describes. The replicas `gateway-1` and `gateway-2` have the same kind."""
     processes: dict[str, list[int]] = {}
     for process in stack["processes"]:
         processes.setdefault(kind_of(process["name"]), []).append(process["pid"])
@@ -45,11 +45,11 @@ def target_of(stack: dict[str, Any], name: str = "system") -> Target:
 
 
 def read_target(path: Path) -> Target:
-    """The target of a `stack.json` file. Raises FileNotFoundError."""
+    """Read a `stack.json` file, and return its target. Raises FileNotFoundError."""
     return target_of(json.loads(path.read_text(encoding="utf-8")))
 
 
 def kind_of(name: str) -> str:
-    """The kind of a process: its name without the replica's number."""
+    """Return the kind of a process: its name without the replica's number."""
     kind, _, number = name.rpartition("-")
     return kind if number.isdigit() and kind else name

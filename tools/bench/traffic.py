@@ -20,7 +20,7 @@ QUIET_SECONDS: Final = 30
 
 
 class Pair:
-    """A sender, a receiver, and what passed between them. `intended_at`: when each message was due, by its number."""
+    """A sender, a receiver, and the record of their messages. `intended_at`: when each message was due, by its number."""
 
     def __init__(self, sender: Peer, receiver: Peer, conversation_id: str) -> None:
         self.sender = sender
@@ -45,7 +45,7 @@ class Pair:
 
 
 class Traffic:
-    """All pairs, and what was seen since `reset`. `outstanding`: how many messages each pair keeps under way by itself."""
+    """All pairs, with their latencies since `reset`. `outstanding`: how many messages each pair keeps under way after `start`."""
 
     def __init__(self, pairs: list[Pair], outstanding: int = 0) -> None:
         self.pairs = pairs
@@ -72,12 +72,12 @@ class Traffic:
                 pair.send(time.perf_counter())
 
     def send_next(self, intended_at: float) -> None:
-        """Have the next pair send one message."""
+        """Let the next pair send one message."""
         self.pairs[self._turn % len(self.pairs)].send(intended_at)
         self._turn += 1
 
     async def finish(self) -> None:
-        """Send no more, and wait until everything was answered and received, or until nothing comes any more."""
+        """Stop sending, and wait until all messages are answered and received, or until nothing arrives for 30 s."""
         self._flowing = False
         seen, since = -1, time.perf_counter()
         while self._missing() and time.perf_counter() - since < QUIET_SECONDS:
@@ -86,13 +86,13 @@ class Traffic:
             await asyncio.sleep(0.05)
 
     async def histories(self, rest: Rest) -> Stored:
-        """What is stored of each conversation."""
+        """Return the stored messages of each conversation."""
         calls = [partial(rest.history, pair.receiver.name, pair.account) for pair in self.pairs]
         stored = await together(calls)
         return {pair.account.name: history for pair, history in zip(self.pairs, stored, strict=True)}
 
     def close(self) -> None:
-        """Break all connections."""
+        """Drop all connections."""
         for pair in self.pairs:
             pair.sender.cut()
             pair.receiver.cut()
@@ -131,23 +131,23 @@ class Gathering:
 
     @classmethod
     def over(cls, rest: Rest, pairs: list[Pair]) -> "Gathering":
-        """Pairs whose histories are read over REST."""
+        """Return these pairs; their histories are read over REST."""
         return cls(pairs, lambda traffic: traffic.histories(rest))
 
 
 @asynccontextmanager
 async def gather(target: Target, prefix: str, count: int) -> AsyncIterator[Gathering]:
-    """`count` new pairs of a system that speaks this protocol."""
+    """Connect `count` new pairs to a system with this project's protocol."""
     async with rest_of(target) as rest:
         yield Gathering.over(rest, await gather_pairs(target, rest, prefix, count))
 
 
 async def gather_pairs(target: Target, rest: Rest, prefix: str, count: int) -> list[Pair]:
-    """Make `count` pairs of new users, with a conversation and a connection each."""
+    """Create `count` pairs of new users, open their conversations, and connect them."""
     names = [(f"{prefix}-s{n}", f"{prefix}-r{n}") for n in range(count)]
     ids = await together(partial(rest.open_conversation, sender, receiver) for sender, receiver in names)
     pairs = [Pair(Peer(s), Peer(r), i) for (s, r), i in zip(names, ids, strict=True)]
-    # Receivers after all senders: with a balancer that alternates, a pair's ends are on different gateways.
+    # All senders connect before all receivers, so that an alternating balancer puts the two ends of a pair on different gateways.
     peers = [pair.sender for pair in pairs] + [pair.receiver for pair in pairs]
     await connect_all(target, peers)
     return pairs
