@@ -3,8 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STACK := $(BIN)/python -m tools.stack
-# Processes that run tests side by side, each with servers of its own: one more than cores, since tests wait much; 1 GB each.
-TEST_PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
+# Processes that run tests side by side, each with servers of its own: more than cores, since tests wait much; 1 GB each.
+TEST_PROCESSES ?= 4
+# Unit tests wait for nothing.
+UNIT_PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 .DEFAULT_GOAL := help
 # Python keeps what it has compiled, whatever the shell says: processes start in half the time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,7 +36,7 @@ test: install-tests ## run every test against real PostgreSQL, RabbitMQ and Redi
 # Without what takes longer than all others together: the checkers of deploy/, Node.js, sqlfluff, a process for each image,
 # and ffmpeg and the workers that look into uploads.
 test-unit: install-tests ## run the unit tests of the Python code: no servers, no other programs
-	$(BIN)/pytest -n $(TEST_PROCESSES) tests/unit $(ARGS) $(addprefix --ignore=tests/unit/,deploy clients lint \
+	$(BIN)/pytest -n $(UNIT_PROCESSES) tests/unit $(ARGS) $(addprefix --ignore=tests/unit/,deploy clients lint \
 		tools/test_supply_chain.py services/media/test_hostile_files.py services/media/test_recordings.py)
 
 check: install-tests ## format, lint, types, imports, generated documents, then every test: what CI runs

@@ -9,22 +9,30 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tools.stack.ports import HIGHEST, LOWEST
 
-SYSTEMS = ("tests/e2e/", "tests/clusters/", "tests/faults/", "tests/packages/")
-"""Folders whose tests share a system: each goes to one process, and before all else, since none takes longer."""
+END_TO_END = "tests/e2e/"
+HALVES_MEET_AT = f"{END_TO_END}test_m"
+"""The end-to-end tests take longest by far: those of modules before this name, and the others, each have a system."""
+PACKAGES = "tests/packages/"
+"""They share the packages that they build: one process."""
 LONG_FIRST = (
-    *SYSTEMS,
+    END_TO_END,
+    "tests/clusters/",
+    "tests/faults/",
+    PACKAGES,
     "tests/integration/stack/",
     "tests/integration/",
-    "tests/unit/docs/",
-    "tests/unit/chat_client/",
-    "tests/unit/shared/",
+    "tests/unit/lint/",
+    "tests/unit/services/media/",
+    "tests/unit/deploy/",
+    "tests/unit/tools/test_supply_chain",
+    "tests/unit/clients/",
     "tests/",
 )
 """What takes long begins early: short modules then fill the gaps at the end."""
 
 
 class BySystem(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
-    """Gives a process whole modules, and whole folders of those in `SYSTEMS`, in the order in which they are collected."""
+    """Gives a process whole modules, each half of `END_TO_END`, and `PACKAGES`, in the order in which they are collected."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
@@ -35,8 +43,10 @@ class BySystem(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no
 
 
 def share_of(nodeid: str) -> str:
-    """The tests that must run in the same process as this one: a folder, or a module."""
-    return next((folder for folder in SYSTEMS if nodeid.startswith(folder)), nodeid.partition("::")[0])
+    """The tests that must run in the same process as this one: half a folder, a folder, or a module."""
+    if nodeid.startswith(END_TO_END):
+        return f"{END_TO_END} {'before' if nodeid < HALVES_MEET_AT else 'from'} {HALVES_MEET_AT}"
+    return PACKAGES if nodeid.startswith(PACKAGES) else nodeid.partition("::")[0]
 
 
 def rank_of(nodeid: str) -> int:

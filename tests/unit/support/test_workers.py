@@ -13,9 +13,14 @@ def test_a_module_stays_together() -> None:
     assert share_of(one) == share_of(other) == "tests/unit/test_a.py"
 
 
-def test_tests_that_share_a_system_stay_together() -> None:
-    assert share_of("tests/e2e/test_push.py::test_x") == share_of("tests/e2e/test_blocks.py::test_y")
-    assert share_of("tests/e2e/test_push.py::test_x") != share_of("tests/faults/test_faults.py::test_y")
+def test_what_is_built_once_stays_together() -> None:
+    assert share_of("tests/packages/test_python.py::test_x") == share_of("tests/packages/test_react.py::test_y")
+
+
+def test_two_processes_share_the_end_to_end_tests() -> None:
+    assert share_of("tests/e2e/test_admin_users.py::test_x") == share_of("tests/e2e/test_limits.py::test_y")
+    assert share_of("tests/e2e/test_messages.py::test_x") == share_of("tests/e2e/test_webhooks.py::test_y")
+    assert share_of("tests/e2e/test_limits.py::test_x") != share_of("tests/e2e/test_messages.py::test_y")
 
 
 def test_whole_systems_begin_first_and_unit_tests_last() -> None:
