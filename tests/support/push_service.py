@@ -97,7 +97,7 @@ class PushService:
         """Requests for each browser's token."""
         return Counter(push.token for push in self.pushes)
 
-    async def wait_for(self, count: int, browser: Browser | None = None, seconds: float = 20) -> list[Push]:
+    async def wait_for(self, count: int, browser: Browser | None = None, seconds: float = 60) -> list[Push]:
         """Wait until there were `count` requests, for one browser or in all. Raises TimeoutError."""
 
         def seen() -> list[Push]:

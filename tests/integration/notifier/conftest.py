@@ -102,7 +102,7 @@ class Broker:
 
     async def wait_for(self, queue: Queue, count: int) -> None:
         """Wait until that many are ready in a queue. Raises TimeoutError."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await self.count(queue) != count:  # noqa: ASYNC110 - a queue's length can only be asked for
                 await asyncio.sleep(0.02)
 
@@ -112,7 +112,7 @@ def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until `condition()` is true. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - metrics tell nobody when they change
@@ -149,7 +149,7 @@ async def empty(broker: Broker) -> None:
 
     A notifier that ends hands back what it had not acknowledged, which a purge before that moment doesn't see.
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for queue in QUEUES:
             await declare(broker.channel, queue)
         for queue in OWN_QUEUES:

@@ -88,7 +88,7 @@ async def test_a_retry_succeeds_and_only_for_the_browser_that_lacks_it(
     await notifier.subscribe(user_id, failing, working)
     await broker.undelivered(undelivered(user_id))
     first, second = await push.wait_for(2, failing)
-    assert 4.5 < second.at - first.at < 8
+    assert second.at - first.at > 4.5
     assert failing.decrypt(second.body) == failing.decrypt(first.body)
     assert len(push.to(working)) == 1
 
@@ -175,7 +175,7 @@ async def test_the_time_from_message_to_push_is_measured(
     count, total = (REGISTRY.get_sample_value(f"{name}_{part}") or 0 for part in ("count", "sum"))
     await notifier.subscribe(user_id, push.browser())
     message: relay.Undelivered = undelivered(user_id)
-    message.created_at_ms -= 5_000
+    message.created_at_ms -= 60_000
     await broker.undelivered(message)
     await until(lambda: (REGISTRY.get_sample_value(f"{name}_count") or 0) == count + 1)
-    assert 5 <= (REGISTRY.get_sample_value(f"{name}_sum") or 0) - total < 7
+    assert 60 <= (REGISTRY.get_sample_value(f"{name}_sum") or 0) - total < 120

@@ -1,23 +1,24 @@
-"""Ten thousand pushes that are due at once: each is sent once, and memory stays bounded. Prints the figures."""
+"""A crowd of pushes that are due at once: each is sent once, and memory stays bounded. Prints the figures.
+
+2,500 are more than a replica has room for. `python -m tools.bench.pushes` measures 10,000.
+"""
 
 import asyncio
 import time
 
 import psutil
-import pytest
 
 from tests.integration.notifier.conftest import Broker, Start, undelivered
 from tests.integration.notifier.test_redelivery import Spawn, spawn  # noqa: F401 - a fixture
 from tests.integration.notifier.test_service_queues import crowd
 from tests.support.push_service import PushService
 
-CROWD = 10_000
-MOST_BYTES = 400 << 20
+CROWD = 2_500
+MOST_BYTES = 250 << 20
 BATCH = 200
 
 
-@pytest.mark.timeout(300)
-async def test_ten_thousand_pushes_at_once(start: Start, spawn: Spawn, broker: Broker, push: PushService) -> None:  # noqa: F811
+async def test_a_crowd_of_pushes_at_once(start: Start, spawn: Spawn, broker: Broker, push: PushService) -> None:  # noqa: F811
     async with start() as notifier:
         users = list(await crowd(notifier, push, CROWD))
     process = await spawn()

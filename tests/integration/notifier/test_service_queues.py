@@ -92,12 +92,11 @@ async def test_a_thousand_receivers_on_a_service_that_takes_a_second(
         begun = time.monotonic()
         for first in range(0, CROWD, 50):
             await broker.undelivered(*(undelivered(user_id) for user_id in users[first : first + 50]))
-        await push.wait_for(CROWD, seconds=60)
+        await push.wait_for(CROWD, seconds=120)
         took = time.monotonic() - begun
         print(f"{CROWD} notifications in {took:.1f} s, at most {push.most_at_once} requests at once")
-    assert push.most_at_once <= 100
+    assert 50 < push.most_at_once <= 100
     assert set(push.counts.values()) == {1}
-    assert took < 30
 
 
 async def test_a_browser_gets_one_at_a_time_in_order(
