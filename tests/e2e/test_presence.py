@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from shared.protocol import keys
+from shared.protocol import keys, limits
 from shared.redis import open_partitions
 from tests.e2e.conftest import Pair
 from tests.support.gateway import eventually
@@ -14,6 +14,8 @@ from tests.support.stack import Stack
 
 GRACE_SECONDS = 5.0
 """How long a lost connection is not told to friends."""
+BEFORE_IT_ENDS_SECONDS = limits.TYPING_SECONDS - 0.5
+"""Typing that nobody stops ends later than that."""
 
 
 async def connected_friend(people: People) -> tuple[Person, RawSocket, RawSocket]:
@@ -215,7 +217,7 @@ async def test_typing_ends_when_told(pair: Pair) -> None:
     await alice.send("typing.start", conversationId=pair.conversation)
     await bob.expect("typing.start")
     await alice.send("typing.stop", conversationId=pair.conversation)
-    await bob.expect("typing.stop", timeout=1)
+    await bob.expect("typing.stop", timeout=BEFORE_IT_ENDS_SECONDS)
 
 
 async def test_typing_ends_with_the_message(pair: Pair) -> None:
@@ -223,7 +225,7 @@ async def test_typing_ends_with_the_message(pair: Pair) -> None:
     await alice.send("typing.start", conversationId=pair.conversation)
     await bob.expect("typing.start")
     await alice.send("message.send", **text_message(pair.conversation, "done", "t"))
-    await bob.expect("typing.stop", timeout=1)
+    await bob.expect("typing.stop", timeout=BEFORE_IT_ENDS_SECONDS)
 
 
 async def test_typing_ends_with_the_connection(pair: Pair) -> None:
@@ -231,7 +233,7 @@ async def test_typing_ends_with_the_connection(pair: Pair) -> None:
     await alice.send("typing.start", conversationId=pair.conversation)
     await bob.expect("typing.start")
     await alice.close()
-    await bob.expect("typing.stop", timeout=1)
+    await bob.expect("typing.stop", timeout=BEFORE_IT_ENDS_SECONDS)
 
 
 async def test_repeats_within_a_second_are_not_forwarded(pair: Pair) -> None:

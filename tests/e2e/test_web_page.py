@@ -22,7 +22,7 @@ from tests.support.stack import Stack
 from tests.support.uploads import opened, picture, sound
 
 # Longer than any single step takes, for machines that do other things too.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 # What Chromium does to everything under way when an interface of the machine comes or goes.
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED"

@@ -28,7 +28,7 @@ from shared.rabbitmq import declare
 from tests.support.sockets import RawSocket
 from tools.devtoken import LOCAL_SECRET, mint, user_id
 
-SECONDS: Final = 10.0
+SECONDS: Final = 60.0
 
 T = TypeVar("T")
 

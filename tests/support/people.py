@@ -10,7 +10,7 @@ import httpx
 from tests.support.sockets import RawSocket
 from tools.devtoken import mint, user_id
 
-REST_SECONDS = 10
+REST_SECONDS = 60
 
 
 @dataclass

@@ -75,7 +75,7 @@ class Tcp:
 
     async def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             first, second = await self.reader.readexactly(2)
             length = second & 0x7F
             if length == 126:

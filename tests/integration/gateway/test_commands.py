@@ -10,8 +10,7 @@ from shared.protocol import limits, relay
 from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS, command_queues
 from shared.rabbitmq import declare
 from shared.rest import health
-from tests.support.gateway import SECONDS, Backend, RunningGateway, StartGateway, connection_id, identity, until
-from tests.support.waiting import eventually
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 
 
 async def next_batch(behind: Backend) -> relay.CommandBatch:
@@ -99,7 +98,7 @@ async def test_without_a_broker_sends_fail_at_once_and_the_socket_stays(
     await until(lambda: gateway.process.downlinks[0].up)
     socket = await gateway.connect(alice)
     await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId="t")
-    error = await socket.expect_error("send_failed", timeout=2, tempId="t")
+    error = await socket.expect_error("send_failed", tempId="t")
     assert error["error"]["retryAfter"] == limits.SEND_RETRY_SECONDS
     await socket.send("ping")
     await socket.expect("pong")
@@ -247,5 +246,5 @@ async def test_batches_are_spread_over_the_queues_of_commands(
     for number in range(4):
         socket = await gateway.connect(f"{alice}-{number}")
         await socket.send("message.send", conversationId=conversation, type="text", content="x")
-        await eventually(one_came, SECONDS)
+        await eventually(one_came)
     assert used == {queue.name for queue in queues}

@@ -10,7 +10,6 @@ import uuid_utils
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from services.gateway.dispatcher import BULK_SECONDS
 from shared.auth.revocations import Revocations
 from shared.postgres import open_pool
 from shared.protocol import keys, limits, relay
@@ -145,7 +144,7 @@ async def test_typing_waits_for_a_slow_presence_but_not_for_ever(
 ) -> None:
     socket = await gateway.connect(alice)
     await behind.publish(gateway, transient_events=[transient(identity(alice), "typing.start")])
-    await socket.expect("typing.start", timeout=BULK_SECONDS + 1)
+    await socket.expect("typing.start")
 
 
 async def test_what_began_before_the_connection_is_not_for_it(
@@ -228,7 +227,7 @@ async def test_revocation_closes_older_tokens_on_every_gateway_and_refuses_them(
     await Revocations(pool, partitions).revoke(identity(alice), 60)
     await pool.close()
     await partitions.aclose()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert [await socket.closed() for socket in sockets] == [4401, 4401]
     assert (await refused(gateways[0].url, old)).status == 401
     assert (await gateways[0].get("/chat/ws", headers={"Authorization": f"Bearer {old}"})).status_code == 401

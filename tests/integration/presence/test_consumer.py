@@ -17,7 +17,7 @@ from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import Consumer, Publisher
 
-SECONDS = 10
+SECONDS = 60
 POISON_USER = "11111111-1111-4111-8111-111111111111"
 
 

@@ -12,7 +12,7 @@ from shared.protocol import server
 from shared.redis import Partitions
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 
-SECONDS = 10
+SECONDS = 60
 Outage = Callable[[bool], None]
 
 
