@@ -28,7 +28,7 @@ def fresh_folder(server_folder: Path) -> FreshFolder:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def system(server_folder: Path) -> AsyncIterator[System]:
     """The system, whose servers are programs of this machine: a container's process can't be killed like one."""
     try:

@@ -10,7 +10,7 @@ from tests.faults.system import System, running
 from tools.stack.errors import NoServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def system(server_folder: Path) -> AsyncIterator[System]:
     """The system, whose servers are programs of this machine: a container's process can't be killed like one."""
     try:
