@@ -172,7 +172,12 @@ class Announcer:
         """
         calls = [self._health.reach(index, partial(self._send_parts, found)) for index, found in bulks.items()]
         answers = zip(bulks.values(), await asyncio.gather(*calls), strict=True)
-        return {bulk.connection_id for found, withheld in answers for bulk in (found if withheld is None else withheld)}
+        return {
+            connection_id
+            for found, withheld in answers
+            for bulk in (found if withheld is None else withheld)
+            for _, connection_id in bulk.connections
+        }
 
     async def resend(self) -> None:
         """Publish the unsent announcements, with the current statuses."""

@@ -1,20 +1,26 @@
 """The statuses of friends that a new connection gets, in parts that keep a Redis server busy for a short time only."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from services.presence.routes import READ_PER_CALL
 
+CONNECTIONS_PER_BULK: Final = 10
+"""Connections of one user for which one script reads the statuses once: as many as a user may have."""
+COPIES_PER_READ: Final = 10
+"""A script copies so many statuses for a further connection in the time in which it reads one."""
+
 
 class Bulk(msgspec.Struct, array_like=True, frozen=True):
-    """One of the `parts` of a connection's `status.bulk`: at most 500 friends whose keys lie on one partition.
+    """One of the `parts` of the `status.bulk` of a user's connections: friends whose keys lie on one partition.
 
-    `absent`: friends with a block, whom the user sees as offline since the block.
+    `connections`: (gateway id, connection id) of each. `absent`: friends with a block, whom the user sees as offline since the
+    block.
     """
 
-    gateway_id: str
-    connection_id: str
+    connections: list[tuple[str, str]]
     user_id: str
     friends: list[str]
     absent: list[str]
@@ -22,8 +28,9 @@ class Bulk(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def weight(self) -> int:
-        """How many users a script reads for it."""
-        return 1 + len(self.friends) + len(self.absent)
+        """How long a script takes for it, as the number of users that it could read."""
+        users = len(self.friends) + len(self.absent)
+        return 1 + users + (len(self.connections) - 1) * users // COPIES_PER_READ
 
 
 def bulk_parts(bulks: Iterable[Bulk]) -> Iterable[list[Bulk]]:

@@ -5,18 +5,27 @@ to publish. So a lost friend gets no more events, even from a replica that was a
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.presence import metrics
 from services.presence.follow_store import FollowStore
+from services.presence.routes import PAUSE_SECONDS
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import Partitions, Script
+from shared.redis import Partition, Partitions, Script
 
 VERSION_SECONDS: Final = 3600
 """TTL of a version: much longer than a process keeps a list that was read under it."""
+
+FRIENDS_PER_CALL: Final = 1_000
+"""Friends that one script caches, which takes a millisecond."""
+LISTS_PER_CALL: Final = 50
+"""Friend lists that one script reads: that of a user with thousands of friends takes a millisecond or two."""
+PART_SECONDS: Final = 60
+"""TTL of a list that is cached in part, for a process that ends meanwhile."""
 
 _FRIENDS: Final = Script("services.presence", "state", "friends")
 _VERSIONS: Final = Script("services.presence", "versions")
@@ -51,6 +60,29 @@ class FriendList:
         return [*self.user_ids, *(_ABSENT + user for user in self.absent)]
 
 
+Entry = tuple[str, str, str, list[str], int]
+"""What `lua/remember_friends.lua` takes: user, version, id of this caching, members, and with the last ones how many all are."""
+_MORE: Final = -1
+
+
+def calls_of(friend_lists: Mapping[str, FriendList]) -> Iterator[list[Entry]]:
+    """Yield the entries of each script that caches these lists: at most about `FRIENDS_PER_CALL` friends, long lists in parts."""
+    call: list[Entry] = []
+    room = FRIENDS_PER_CALL
+    for user, friend_list in friend_lists.items():
+        members, caching = friend_list.members, uuid.uuid4().hex
+        for first in range(0, max(len(members), 1), FRIENDS_PER_CALL):
+            part = members[first : first + FRIENDS_PER_CALL]
+            if call and room < len(part):
+                yield call
+                call, room = [], FRIENDS_PER_CALL
+            total = len(members) if first + FRIENDS_PER_CALL >= len(members) else _MORE
+            call.append((user, friend_list.version, caching, part, total))
+            room -= len(part) + 1
+    if call:
+        yield call
+
+
 class FriendCache:
     """Reads friend lists through the cache."""
 
@@ -61,13 +93,15 @@ class FriendCache:
 
     async def of(self, user_ids: Iterable[str]) -> dict[str, FriendList]:
         """Return user → friend list, from the cache if possible."""
-        groups = self._partitions.split(dict.fromkeys(user_ids))
-        answers = await asyncio.gather(
-            *(_FRIENDS(self._partitions.at(index), *users) for index, users in groups.items())
-        )
+        groups = [
+            (index, users[first : first + LISTS_PER_CALL])
+            for index, users in self._partitions.split(dict.fromkeys(user_ids)).items()
+            for first in range(0, len(users), LISTS_PER_CALL)
+        ]
+        answers = await asyncio.gather(*(_FRIENDS(self._partitions.at(index), *users) for index, users in groups))
         friend_lists: dict[str, FriendList] = {}
         missing: dict[str, str] = {}
-        for users, rows in zip(groups.values(), answers, strict=True):
+        for (_, users), rows in zip(groups, answers, strict=True):
             for user, (version, members) in zip(users, rows, strict=True):
                 if members is None:
                     missing[user] = version.decode()
@@ -89,16 +123,19 @@ class FriendCache:
         friend_lists = {user: FriendList(version, *mutuals[user]) for user, version in versions.items()}
         await asyncio.gather(
             *(
-                _REMEMBER(
-                    self._partitions.at(index),
-                    msgpack_encoder.encode(
-                        (self._cache_seconds, [(user, versions[user], friend_lists[user].members) for user in users])
-                    ),
-                )
+                self._remember(self._partitions.at(index), {user: friend_lists[user] for user in users})
                 for index, users in self._partitions.split(versions).items()
             )
         )
         return friend_lists
+
+    async def _remember(self, partition: Partition, friend_lists: Mapping[str, FriendList]) -> None:
+        """Cache lists by short scripts. A list is visible when all of it is there."""
+        for call in calls_of(friend_lists):
+            await _REMEMBER(partition, msgpack_encoder.encode((self._cache_seconds, PART_SECONDS, call)))
+            *_, total = call[-1]
+            if total == _MORE:
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def versions(self, user_ids: Iterable[str]) -> dict[str, str]:
         """Return user → current version."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.presence.announcer import ATTEMPTS, MAX_UNSENT, Announcer
-from services.presence.bulks import Bulk
+from services.presence.bulks import CONNECTIONS_PER_BULK, Bulk
 from services.presence.friend_cache import FriendCache, FriendList
 from services.presence.friendship_service import FriendshipService
+from services.presence.routes import READ_PER_CALL
 from shared.protocol import limits
 from shared.redis import Partitions
 from shared.retry import is_transient
@@ -80,22 +81,29 @@ class FriendSnapshots:
     def _bulks(
         self, requests: Sequence[SnapshotRequest], friend_lists: Mapping[str, FriendList]
     ) -> dict[int, list[Bulk]]:
-        """Return partition index → bulks. A user without friends gets an empty bulk, because clients wait for it."""
-        bulks: dict[int, list[Bulk]] = {}
+        """Return partition index → bulks. A user without friends gets an empty bulk, because clients wait for it.
+
+        The statuses for all connections of one user are read once.
+        """
+        connections: dict[str, list[tuple[str, str]]] = {}
         for request in requests:
-            user, friend_list = request.user_id, friend_lists[request.user_id]
+            connections.setdefault(request.user_id, []).append((request.gateway_id, request.connection_id))
+        bulks: dict[int, list[Bulk]] = {}
+        for user, places in connections.items():
+            friend_list = friend_lists[user]
             chunks = self._chunks(user, [*friend_list.user_ids, *friend_list.absent])
             absent = set(friend_list.absent)
             for index, users in chunks:
                 hidden = [each for each in users if each in absent] if absent else []
                 told = [each for each in users if each not in absent] if absent else users
-                bulk = Bulk(request.gateway_id, request.connection_id, user, told, hidden, len(chunks))
-                bulks.setdefault(index, []).append(bulk)
+                for first in range(0, len(places), CONNECTIONS_PER_BULK):
+                    some = places[first : first + CONNECTIONS_PER_BULK]
+                    bulks.setdefault(index, []).append(Bulk(some, user, told, hidden, len(chunks)))
         return bulks
 
     def _chunks(self, user_id: str, friends: list[str]) -> list[tuple[int, list[str]]]:
-        """Return (partition index, friends of one event)."""
-        size = limits.STATUS_BULK_CHUNK
+        """Return (partition index, friends of one event): no more than one script reads."""
+        size = min(limits.STATUS_BULK_CHUNK, READ_PER_CALL)
         return [
             (index, users[first : first + size])
             for index, users in self._partitions.split(friends).items()

@@ -123,7 +123,7 @@ local function carry_out(place, command)
   announce(user, found, before, after, changed, kind == 'status')
   if kind == 'connected' then
     local gateway, connection = command[relay.Connected.gateway_id], command[relay.Connected.connection_id]
-    bulks[#bulks + 1] = { place, gateway, connection, user, found, hidden, 1 }
+    bulks[#bulks + 1] = { place, { { gateway, connection } }, user, found, hidden, 1 }
   end
   return true
 end

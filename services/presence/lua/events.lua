@@ -75,9 +75,9 @@ local function timely(kinds, offline, latest)
   return chosen
 end
 
--- Collect one of the `parts` of a connection's `status.bulk`, with friends and friends with a block. False: a friend's status
--- can't be known.
-local function collect_bulk(gateway, connection, viewer, users, hidden, parts)
+-- Collect one of the `parts` of the `status.bulk` of a user's connections ([gateway, connection]…), with friends and friends with
+-- a block. False: a friend's status can't be known.
+local function collect_bulk(connections, viewer, users, hidden, parts)
   local texts = {}
   for i, user in ipairs(users) do
     if not known_absent and effective(user) == 'offline' then
@@ -88,9 +88,11 @@ local function collect_bulk(gateway, connection, viewer, users, hidden, parts)
   for _, user in ipairs(hidden) do
     texts[#texts + 1] = absent(user, viewer)
   end
-  local connection_events = downlink(gateway).connection_events
   local text = string.format(BULK, table.concat(texts, ','))
-  connection_events[#connection_events + 1] = relay.ConnectionEvent{connection_id = connection, text = text, bulk_parts = parts}
+  for _, place in ipairs(connections) do
+    local connection_events = downlink(place[1]).connection_events
+    connection_events[#connection_events + 1] = relay.ConnectionEvent{connection_id = place[2], text = text, bulk_parts = parts}
+  end
   return true
 end
 

@@ -8,7 +8,7 @@
 --   With a version: only while the user's friend list is the one that the receivers were chosen from.
 --   Mode "tell": the true status. "hide": that the user is offline. "block": the viewer sees the user as offline from now on;
 --   receivers that saw the user online are told. When there is a block already, nothing is published.
--- A bulk: [gateway, connection, user, [friend…], [friend with a block…], number of parts of the whole `status.bulk`].
+-- A bulk: [[[gateway, connection]…], user, [friend…], [friend with a block…], number of parts of the whole `status.bulk`].
 -- Returns the 0-based indexes of announcements with an outdated version, and of bulks that were not published because the status
 -- of a friend can't be known. In that state nobody is announced as offline either, unless that has just become true.
 

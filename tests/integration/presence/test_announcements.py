@@ -1,10 +1,13 @@
 """Who hears what, when connections come and go."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from services.presence.announcer import Announcer
+from services.presence.bulks import CONNECTIONS_PER_BULK, Bulk
 from services.presence.rules import Choose, Hold, kinds_of
 from shared.protocol import keys, limits, relay, server
 from shared.protocol.payloads import StatusBulkPayload, UserStatus
@@ -120,6 +123,34 @@ async def test_the_snapshot_comes_in_chunks_even_without_friends(
     assert lonely.parts[1:] == [len(bulks)] * len(bulks)
     assert sorted(each.user_id for bulk in bulks for each in statuses(bulk)) == friends
     assert all(each.last_seen is None for bulk in bulks for each in statuses(bulk))
+
+
+async def test_the_statuses_for_connections_that_come_together_are_read_once(
+    replica: Replica,
+    gateways: Gateways,
+    clock: FakeClock,
+    alice: str,
+    watching: Device,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A user with thousands of friends who opens ten connections keeps Redis busy for one of them."""
+    devices = [
+        await gateways.plug(Device(alice, f"gateway-{number % 2}")) for number in range(CONNECTIONS_PER_BULK + 1)
+    ]
+    bulks: list[Bulk] = []
+    send = Announcer.send_bulks
+
+    async def noted(announcer: Announcer, by_partition: Mapping[int, Sequence[Bulk]]) -> set[str]:
+        bulks.extend(bulk for part in by_partition.values() for bulk in part)
+        return await send(announcer, by_partition)
+
+    monkeypatch.setattr(Announcer, "send_bulks", noted)
+    await replica.handle(*(device.connected(clock.now) for device in devices))
+    await gateways.sync()
+    assert [len(bulk.connections) for bulk in bulks] == [CONNECTIONS_PER_BULK, 1]
+    for device in devices:
+        assert told(*device.take()) == [(server.StatusBulk, watching.user_id, "online")]
+        assert device.parts == [1]
 
 
 async def test_statuses_of_several_devices(

@@ -5,8 +5,8 @@ from services.presence.routes import READ_PER_CALL
 from shared.protocol import limits
 
 
-def bulk(friends: int, absent: int = 0) -> Bulk:
-    return Bulk("gateway", "connection", "user", ["friend"] * friends, ["absent"] * absent, 1)
+def bulk(friends: int, absent: int = 0, connections: int = 1) -> Bulk:
+    return Bulk([("gateway", "connection")] * connections, "user", ["friend"] * friends, ["absent"] * absent, 1)
 
 
 def test_many_friends_of_one_user_are_read_by_several_scripts() -> None:
@@ -25,3 +25,7 @@ def test_users_with_few_friends_share_scripts() -> None:
 
 def test_nothing_needs_no_script() -> None:
     assert list(bulk_parts([])) == []
+
+
+def test_a_copy_for_another_connection_takes_less_time_than_reading_again() -> None:
+    assert bulk(100).weight < bulk(100, connections=10).weight < 2 * bulk(100).weight
