@@ -1,5 +1,6 @@
 """The frequent reads as JSON: the list of conversations, and their histories."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from services.messaging.conversation_views import AT_ONCE, ConversationViews
@@ -10,6 +11,7 @@ from services.messaging.stores.history import History
 from shared.auth import Principal
 from shared.protocol import limits
 from shared.protocol.codec import json_encoder
+from shared.protocol.conversations import Conversation
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest.direct import UUID, DirectRoute
 from shared.rest.json import page_of
@@ -40,21 +42,37 @@ class Reads:
 
     async def list(self, user: Principal, query: ListQuery) -> bytes:
         """Return the user's conversations."""
-        filters = Filters(query.archived, query.unread, query.pinned)
-        limit, page = query.limit, decode(query.page)
-        while True:
-            body, following = await self._part(user.user_id, filters, limit, page)
-            if limit == 1 or len(body) <= limits.MAX_PAGE_BYTES:
-                return page_of([body[1:-1]], encode(following))
-            limit = max(1, limit // 4)
+        filters, page = Filters(query.archived, query.unread, query.pinned), decode(query.page)
+        views, following = await self._part(user.user_id, filters, query.limit, page)
+        items = {view.id: json_encoder.encode(view) for view in views}
+        shown = list(items)
+        room = _fitting(items.values())
+        if room < len(shown):
+            # Where the next page begins depends on the last conversation of this one. A conversation may have moved meanwhile.
+            shown, following = await self._lists.page(user.user_id, filters, room, page)
+            for view in await self.views.of(user.user_id, [each for each in shown if each not in items]):
+                items[view.id] = json_encoder.encode(view)
+        return page_of([items[each] for each in shown if each in items], encode(following))
 
-    async def _part(self, user_id: str, filters: Filters, limit: int, page: ListPage) -> tuple[bytes, ListPage | None]:
-        """Return a page of the list as JSON, and where the next one begins."""
+    async def _part(
+        self, user_id: str, filters: Filters, limit: int, page: ListPage
+    ) -> tuple[Sequence[Conversation], ListPage | None]:
+        """Return a page of the list, and where the next one begins."""
         if page == FIRST and filters.unread is None and limit <= AT_ONCE:
             rows, following = await self._lists.first_shown(user_id, filters, limit)
-            return json_encoder.encode(self.views.views(user_id, rows)), following
+            return self.views.views(user_id, rows), following
         ids, following = await self._lists.page(user_id, filters, limit, page)
-        return json_encoder.encode(await self.views.of(user_id, ids)), following
+        return await self.views.of(user_id, ids), following
 
     async def _list(self, user: Principal, _nothing: str, query: ListQuery) -> bytes:
         return await self.list(user, query)
+
+
+def _fitting(items: Collection[bytes]) -> int:
+    """Return how many of the first items one page has room for, at least one."""
+    size = 0
+    for place, item in enumerate(items):
+        size += len(item)
+        if place and size > limits.MAX_PAGE_BYTES:
+            return place
+    return len(items)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.messaging.stores.conversation_list import ConversationList
 from shared.postgres import Pool
-from shared.protocol import keys
+from shared.protocol import keys, limits
 from shared.redis import Partitions
 from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
 from tests.support.messaging_rest import Rest
@@ -41,7 +42,7 @@ async def say(replica: Replica, gateway: Gateway, *commands: Any) -> None:
 async def listed(rest: Rest, person: Person, **filters: Any) -> list[str]:
     """All ids in a user's list, page by page."""
     found: list[str] = []
-    page = None
+    page = filters.pop("page", None)
     while True:
         body = await rest.get(person, "/chat/conversations", **filters, **({"page": page} if page else {}))
         found += [item["id"] for item in body["items"]]
@@ -195,6 +196,36 @@ async def test_a_conversation_that_moves_is_never_missed(
         del moving[:2]
     assert set(seen) == {talk.id for talk in talks}
     assert not moving
+
+
+async def test_a_page_of_large_conversations_has_fewer_and_misses_none_that_moves(
+    rest: Rest, replica: Replica, pool: Pool, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is read, has room for two, and before its end is looked up the oldest conversation moves to the front."""
+    monkeypatch.setattr(limits, "MAX_PAGE_BYTES", 10_000)
+    alice = await new_person(pool)
+    talks = []
+    for _ in range(7):
+        other = await new_person(pool)
+        talks.append(Talk((await replica.conversations.create(alice.id, other.id))[0], alice, other))
+        await say(replica, gateway, talks[-1].send(other, "x" * 4_000))
+    moving = [talks[0]]
+    page_of_list = ConversationList.page
+
+    async def after_a_move(*arguments: Any) -> Any:
+        for talk in moving:
+            moving.remove(talk)
+            await say(replica, gateway, talk.send(talk.other, "y" * 4_000))
+        return await page_of_list(*arguments)
+
+    monkeypatch.setattr(ConversationList, "page", after_a_move)
+    first = await rest.get(alice, "/chat/conversations")
+    assert [item["id"] for item in first["items"]] == [talks[0].id, talks[6].id]
+    assert not moving
+    seen = await listed(rest, alice)
+    assert seen == [talk.id for talk in (talks[0], *talks[:0:-1])]
+    rest_of_it = await listed(rest, alice, page=first["nextPage"])
+    assert rest_of_it == [talk.id for talk in talks[5:0:-1]]
 
 
 @pytest.mark.parametrize(
