@@ -28,7 +28,7 @@ from shared.protocol.stored_event import size_fault
 TOO_MANY_EVENTS: Final = "Too many events"
 MAX_REFUSALS: Final = 100
 """Refusals within a second; above it, the client has to wait."""
-REFUSED_BYTES: Final = 2_560
+REFUSED_BYTES: Final = 1_024
 """A refused frame counts once more for each of these bytes: a refused frame of 24 KB costs as much to read as an accepted one."""
 
 
@@ -98,6 +98,9 @@ class Session:
     # --- rules, one for each type -------------------------------------------------------------------------------------
 
     def _on_send(self, frame: client.MessageSend, now: float) -> tuple[Action, ...]:
+        if now < self._refused_until:
+            # First: what is refused anyway is not checked.
+            return self._too_many(None, self._refused_until - now, reference_to(frame), now)
         payload = frame.payload
         field = self._media_hosts.fault(payload.media or ())
         if field is not None:
@@ -108,8 +111,6 @@ class Session:
         too_large = size_fault(payload.content, media, metadata)
         if too_large is not None:
             return self._refuse(ErrorCode.VALIDATION_ERROR, too_large, reference_to(frame), now)
-        if now < self._refused_until:
-            return self._too_many(None, self._refused_until - now, reference_to(frame), now)
         return (
             relay.SendMessage(
                 self.user_id,

@@ -49,8 +49,12 @@ class ErrorReplies:
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference_of(command))
         self._reply(command, event)
         connection = self._hub.by_id.get(command.connection_id)
-        if connection is not None and budget is Budget.MESSAGES:
-            connection.session.refuse_sends(retry_after, now)
+        if connection is not None and isinstance(command, relay.SendMessage):
+            # The budget is the user's: what the other connections send needs no question either.
+            for each in self._hub.of_user(command.user_id):
+                each.session.refuse_sends(retry_after, now)
+            if connection.session.refuses_too_often(now, bytes_of(command)):
+                connection.pause_reading()
 
     def _reply(self, command: relay.Command | relay.SetStatus, event: ErrorEvent) -> None:
         connection = self._hub.by_id.get(command.connection_id)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from services.gateway import user_budgets
+from services.gateway.user_budgets import Spender, UserBudgets, Verdict, Wanted
 from shared.protocol import keys, relay
 from shared.protocol.topology import MESSAGING_COMMANDS, PRESENCE_COMMANDS
 from tests.support.gateway import Backend, RunningGateway, StartGateway, eventually, identity
@@ -82,6 +83,27 @@ async def test_a_quarter_of_the_messages_passes_without_asking_redis_and_all_are
         await say(behind, gateway, sockets[number % 2], conversation)
     await refuses(sockets[0], conversation)
     await refuses(sockets[1], conversation)
+
+
+async def test_a_refusal_is_known_to_all_connections_of_the_user(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_budgets, "SETTLE_SECONDS", 3600)
+    gateway = await start_gateway(messages_per_minute=3)
+    sockets = [await gateway.connect(alice) for _ in range(2)]
+    for number in range(3):
+        await say(behind, gateway, sockets[number % 2], conversation)
+    asked: list[Wanted] = []
+    take = UserBudgets.take
+
+    async def noted(budgets: UserBudgets, wanted: Wanted) -> dict[Spender, Verdict | None]:
+        asked.append(wanted)
+        return await take(budgets, wanted)
+
+    monkeypatch.setattr(UserBudgets, "take", noted)
+    for socket in (*sockets, *sockets):
+        await refuses(socket, conversation)
+    assert len(asked) == 1
 
 
 async def test_redis_soon_counts_what_passed_without_asking(

@@ -279,7 +279,7 @@ def test_who_goes_on_sending_too_much_is_not_read_for_a_while() -> None:
 
 
 def test_large_frames_that_are_refused_end_the_reading_sooner() -> None:
-    """In a second no more than 256 KB of them are taken apart."""
+    """In a second no more than 100 KB of them are taken apart."""
     held = session()
     held.refuse_sends(60.0, 100.0)
     large = send(
@@ -291,6 +291,15 @@ def test_large_frames_that_are_refused_end_the_reading_sooner() -> None:
     assert PauseReading() not in answers[most // 2]
     assert answers[-1][1:] == (PauseReading(),)
     assert len(held.on_frame(large, 101.0)) == 1
+
+
+def test_a_message_that_is_refused_anyway_is_not_checked() -> None:
+    held = session()
+    too_large = send(type="custom", metadata={"a": "x" * limits.MAX_METADATA_BYTES})
+    assert error_of(held.on_frame(too_large, 100.0))["error"]["code"] == "validation_error"
+    held.refuse_sends(60.0, 100.0)
+    held_media = send(content="x", media=[{"url": "https://media.example/" + "🙂" * 2_000, "type": "image"}] * 10)
+    assert error_of(held.on_frame(held_media, 101.0))["error"]["code"] == "rate_limit_exceeded"
 
 
 def test_sends_are_refused_locally_until_the_allowance_is_back() -> None:
