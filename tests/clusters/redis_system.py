@@ -1,4 +1,4 @@
-"""The system on one of Redis' topologies; PostgreSQL and RabbitMQ are single servers."""
+"""The system on one of Redis' topologies; PostgreSQL and RabbitMQ are single servers that run already."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.stack import Stack
 from tools.stack import ladder
 from tools.stack.home import Home
 from tools.stack.plan import PREFIX
@@ -14,6 +13,15 @@ from tools.stack.ports import PortBook
 from tools.stack.stack import Stack as LocalStack
 
 SETTINGS = {"CHAT_MESSAGES_PER_MINUTE": "6000"}
+
+
+@dataclass(frozen=True)
+class Servers:
+    """URLs of the backends."""
+
+    database: str
+    amqp: str
+    redis: str
 
 
 @dataclass(frozen=True)
@@ -25,19 +33,21 @@ class RedisSystem:
 
 
 @asynccontextmanager
-async def running(folder: Path, environment: Mapping[str, str], redis: str) -> AsyncIterator[RedisSystem]:
-    """Start the services on the Redis of URL `redis`, and the other backends, in `folder`. Raises StackError."""
+async def running(folder: Path, environment: Mapping[str, str], servers: Servers) -> AsyncIterator[RedisSystem]:
+    """Start the services in `folder`, on these servers. Raises StackError."""
     plain = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
     home = Home(folder)
     settings = {
         **SETTINGS,
         "STACK_BACKENDS": "native",
-        ladder.REDIS.variable: redis,
+        ladder.DATABASE.variable: servers.database,
+        ladder.AMQP.variable: servers.amqp,
+        ladder.REDIS.variable: servers.redis,
         "CHAT_PORT": str(PortBook(home).port("haproxy")),
     }
     services = LocalStack(home, {**plain, **settings}, tied=True)
     try:
         await services.up()
-        yield RedisSystem(services.url, {"database": Stack(services).database_url, "redis": redis})
+        yield RedisSystem(services.url, {"database": servers.database, "redis": servers.redis})
     finally:
         await asyncio.shield(services.down())
