@@ -3,11 +3,11 @@
 import uuid
 
 import asyncpg
-import httpx
 
 from shared.protocol.closing import CloseCode
 from shared.protocol.errors import ErrorCode
 from tests.support.people import People
+from tests.support.plain_http import plain_http
 from tests.support.platform import Platform
 from tests.support.stack import Stack
 from tools.devtoken import mint
@@ -52,7 +52,7 @@ async def test_one_scope_of_several_suffices(stack: Stack) -> None:
 
 async def test_the_server_api_is_not_routed_from_outside(stack: Stack, platform: Platform) -> None:
     headers = {"Authorization": f"Bearer {platform.token}"}
-    async with httpx.AsyncClient(base_url=stack.url) as client:
+    async with plain_http(stack.url) as client:
         answer = await client.post(f"/chat/admin/users/{uuid.uuid4()}/revoke", headers=headers)
     assert answer.status_code in {404, 405}  # the development server has no such path, and takes no POST
 

@@ -19,6 +19,7 @@ from services.messaging.moderation import FAILED_REASON
 from shared.protocol.errors import ErrorCode
 from tests.support.gateway import eventually, until
 from tests.support.people import Person, text_message
+from tests.support.plain_http import plain_http
 from tests.support.sockets import RawSocket, contains
 from tests.support.stack import Stack
 from tests.support.webhook_receiver import SECRET
@@ -43,7 +44,7 @@ async def serving(listener: socket.socket, stack: Stack) -> AsyncIterator[httpx.
     )
     try:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, timeout=SECONDS) as client:
+        async with plain_http(url, timeout=SECONDS) as client:
             assert (await client.get("/openapi.json")).status_code == 200
             yield client
     finally:

@@ -4,12 +4,12 @@ import time
 import uuid
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 
 from shared.protocol.features import FEATURES
 from tests.support.people import People
+from tests.support.plain_http import plain_http
 from tests.support.sockets import SOCKET_PATH, RawSocket, refused
 from tests.support.stack import Stack
 from tools.devtoken import mint
@@ -100,7 +100,7 @@ async def test_bad_token_is_401_with_a_body(stack: Stack, token: str | None) -> 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("nonsense", 401), (mint("alice"), 426)])
 async def test_plain_get_gives_the_same_verdict(stack: Stack, token: str | None, status: int) -> None:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=stack.url) as client:
+    async with plain_http(stack.url) as client:
         response = await client.get(SOCKET_PATH, headers=headers)
     assert response.status_code == status
     if status == 401:
@@ -128,6 +128,6 @@ async def test_user_is_known_by_name_as_soon_as_connected(people: People) -> Non
 
 
 async def test_probes_and_metrics_are_not_routed_from_outside(stack: Stack) -> None:
-    async with httpx.AsyncClient(base_url=stack.url) as client:
+    async with plain_http(stack.url) as client:
         for path in ("/healthz", "/readyz", "/metrics"):
             assert (await client.get(path)).status_code == 404, path

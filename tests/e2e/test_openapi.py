@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,6 +11,7 @@ from schemathesis.specs.openapi import checks
 from tests.e2e.conftest import Pair
 from tests.support.fuzzing import FACTOR, scaled
 from tests.support.people import People, text_message
+from tests.support.plain_http import plain_http
 from tests.support.stack import Stack
 from tests.support.uploads import File, picture, send_bytes
 from tools.docs import asyncapi, openapi
@@ -102,7 +102,7 @@ def test_whatever_is_asked_is_answered_as_described(label: str, mode: Any, peopl
     ("path", "document"), [("/openapi.json", openapi.document), ("/asyncapi.json", asyncapi.document)]
 )
 async def test_the_system_serves_its_documents(path: str, document: Callable[[], Any], stack: Stack) -> None:
-    async with httpx.AsyncClient(base_url=stack.url) as client:
+    async with plain_http(stack.url) as client:
         whole = await client.get(path, headers={"Accept-Encoding": "identity"})
         assert (whole.status_code, whole.headers["content-type"]) == (200, "application/json")
         assert whole.json() == document()

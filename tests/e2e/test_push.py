@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.conftest import Pair
 from tests.support.people import People, Person, text_message
+from tests.support.plain_http import plain_http
 from tests.support.push_service import Answer, Browser, PushService, push_service
 from tests.support.stack import Stack
 from tests.support.traces import in_queues, traces
@@ -238,7 +239,7 @@ async def crowd(stack: Stack, push: PushService, people: People) -> list[tuple[P
     """Senders, and their conversations with people who are away, each with a browser."""
     senders = [people.make("crowd") for _ in range(CROWD // MESSAGES_EACH)]
     limits = httpx.Limits(max_connections=16)
-    async with httpx.AsyncClient(base_url=stack.url, timeout=60, limits=limits) as client:
+    async with plain_http(stack.url, timeout=60, limits=limits) as client:
 
         async def one(sender: Person) -> str:
             receiver = people.make("member")

@@ -25,6 +25,7 @@ from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import QUEUES, Queue
 from shared.rabbitmq import declare
+from tests.support.plain_http import plain_http
 from tests.support.sockets import RawSocket
 from tools.devtoken import LOCAL_SECRET, mint, user_id
 
@@ -79,7 +80,7 @@ class RunningGateway:
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A plain request."""
-        async with httpx.AsyncClient(base_url=self.url, timeout=SECONDS) as client:
+        async with plain_http(self.url, timeout=SECONDS) as client:
             return await client.request(method, path, **options)
 
     async def ready(self) -> bool:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from tests.support.gateway import eventually
+from tests.support.plain_http import plain_http
 from tools.devtoken import LOCAL_SECRET
 from tools.stack.ports import free_port
 
@@ -36,7 +37,7 @@ async def gateway_process(database: str, amqp: str, redis: str, **settings: str)
 
     async def ready() -> bool:
         try:
-            async with httpx.AsyncClient(base_url=url) as client:
+            async with plain_http(url) as client:
                 return (await client.get("/readyz")).status_code == 200
         except httpx.TransportError:
             return False

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.plain_http import plain_http
 from tests.support.sockets import RawSocket
 from tools.devtoken import mint, user_id
 
@@ -40,7 +41,7 @@ class Person:
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A REST call with this person's token."""
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        async with httpx.AsyncClient(base_url=self.url, timeout=REST_SECONDS) as client:
+        async with plain_http(self.url, timeout=REST_SECONDS) as client:
             return await client.request(method, path, headers=headers, **options)
 
     async def get(self, path: str, **options: Any) -> Any:

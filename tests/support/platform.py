@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.plain_http import plain_http
 from tools.devtoken import mint
 
 SECONDS = 30
@@ -21,7 +22,7 @@ class Platform:
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A call of `/chat/admin` + path."""
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        async with httpx.AsyncClient(base_url=self.url, timeout=SECONDS) as client:
+        async with plain_http(self.url, timeout=SECONDS) as client:
             return await client.request(method, f"/chat/admin{path}", headers=headers, **options)
 
     async def expect(self, status: int, method: str, path: str, **options: Any) -> Any:

@@ -9,6 +9,7 @@ import httpx
 from PIL import Image
 
 from tests.support.people import Person
+from tests.support.plain_http import plain_http
 
 TRANSFER_SECONDS = 60
 
@@ -57,7 +58,7 @@ async def reserve(person: Person, conversation: str, file: File, **changes: Any)
 
 async def put(reservation: dict[str, Any], data: bytes) -> httpx.Response:
     """The answer to the bytes, which nobody's token goes with."""
-    async with httpx.AsyncClient(timeout=TRANSFER_SECONDS) as client:
+    async with plain_http("", timeout=TRANSFER_SECONDS) as client:
         return await client.request(
             reservation["method"], reservation["url"], headers=reservation["headers"], content=data
         )
@@ -93,5 +94,5 @@ async def upload(person: Person, conversation: str, file: File) -> dict[str, Any
 
 async def fetch(url: str, method: str = "GET", **headers: str) -> httpx.Response:
     """The answer of a signed URL, without a token."""
-    async with httpx.AsyncClient(timeout=TRANSFER_SECONDS) as client:
+    async with plain_http("", timeout=TRANSFER_SECONDS) as client:
         return await client.request(method, url, headers={k.replace("_", "-"): v for k, v in headers.items()})
