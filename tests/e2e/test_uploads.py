@@ -146,7 +146,7 @@ async def test_a_wrong_size_leaves_nothing_behind(pair: Pair, data: bytes, statu
         (File(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.txt", "text/plain"), "text/html"),
         (File(picture(), "a.mp4", "video/mp4"), "image/jpeg"),
         (File(picture()[:5000], "a.jpg", "image/jpeg"), "damaged"),
-        (File(b"MZ\x90\x00" * 50, "setup.bin", "application/octet-stream"), "not taken"),
+        (File(b"MZ\x90\x00" * 50, "setup.bin", "application/octet-stream"), "not accepted"),
     ],
 )
 async def test_what_is_not_what_it_says_is_refused_and_deleted(pair: Pair, file: File, reason: str) -> None:
