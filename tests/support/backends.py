@@ -1,4 +1,4 @@
-"""PostgreSQL, RabbitMQ and Redis for a test session: private, from the code that `make run` uses, and clean where it matters.
+"""PostgreSQL, RabbitMQ and Redis for a test session: private servers, started as `make run` does, and emptied between tests.
 
 The system of the end-to-end tests and the tests of single services share PostgreSQL and RabbitMQ, but nothing in them: each
 module of tests has a database of its own, and a virtual host that the system doesn't use. Redis, where all data is in one
@@ -26,7 +26,7 @@ from tools.stack.ladder import Source, program
 TEMPLATE = "chat_template"
 VIRTUAL_HOST = "tests"
 REDIS_DATABASES = (0, 1)
-"""Those that tests may use: two of them stand for two partitions."""
+"""The Redis databases that tests may use. Two of them stand for two partitions."""
 SYSTEM_REDIS_DATABASE = "2"
 
 
@@ -37,7 +37,7 @@ def with_path(url: str, path: str) -> str:
 
 @dataclass
 class Backends:
-    """What the fixtures hand out. `database` is a server, in which databases are made from a migrated one."""
+    """The servers that fixtures provide. `database` is a server, on which databases are copied from a migrated one."""
 
     database: str
     amqp: str
@@ -45,7 +45,7 @@ class Backends:
 
     @asynccontextmanager
     async def fresh_database(self) -> AsyncIterator[str]:
-        """The URL of a migrated database that nobody else uses, dropped afterwards."""
+        """Create a migrated database for one test, return its URL, and drop it afterwards."""
         name = f"test_{uuid.uuid4().hex}"
         await execute(self.database, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         try:
@@ -54,7 +54,7 @@ class Backends:
             await execute(self.database, f"DROP DATABASE {name} WITH (FORCE)")
 
     async def delete_queues(self) -> None:
-        """Delete every queue of the topology, with what is in it."""
+        """Delete every queue of the topology with its messages."""
         connection = await aio_pika.connect(self.amqp)
         async with connection:
             channel = await connection.channel()
@@ -86,7 +86,7 @@ async def make_template(database: str, environment: Mapping[str, str]) -> None:
 
 
 async def make_virtual_host(home: Home, broker: Backend) -> str:
-    """The URL of the tests' virtual host; of the given one, where the broker isn't ours."""
+    """Return the URL of the tests' virtual host; or the given URL, when the broker was given."""
     if broker.source is Source.GIVEN:
         return broker.url
     server = broker.programs[-1]
@@ -104,7 +104,7 @@ async def make_virtual_host(home: Home, broker: Backend) -> str:
 
 
 async def run(command: tuple[str, ...], environment: Mapping[str, str]) -> None:
-    """Run a command to its end; fails, showing what it said, when it fails."""
+    """Run a command to its end. If it fails, the test fails and shows the output."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""A broker under test: queues of its own, and what waits for it."""
+"""Publishers, consumers and queues for tests of `shared.rabbitmq`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -26,14 +26,14 @@ FULL = Queue("test.full", {"x-queue-type": "quorum", "x-max-length": 1, "x-overf
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Return when it holds."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(SECONDS):
         while not holds():  # noqa: ASYNC110 - connections have no event for it
             await asyncio.sleep(0.01)
 
 
 async def take(consumer: Consumer, count: int) -> list[Delivery]:
-    """So many deliveries."""
+    """Take this many deliveries."""
     taken: list[Delivery] = []
     async with asyncio.timeout(SECONDS):
         while len(taken) < count:
@@ -42,7 +42,7 @@ async def take(consumer: Consumer, count: int) -> list[Delivery]:
 
 
 async def waiting(channel: AbstractChannel, queue: Queue) -> int:
-    """How many messages nobody has."""
+    """Count the messages that no consumer has."""
     return (await channel.declare_queue(queue.name, passive=True)).declaration_result.message_count or 0
 
 
@@ -59,10 +59,10 @@ async def running(end: Publisher | Consumer) -> AsyncIterator[None]:
 
 
 def publisher_of(url: str, *queues: Queue) -> Publisher:
-    """One that declares `queues`."""
+    """Run a publisher that declares `queues`."""
     return Publisher(SecretStr(url), "test", queues)
 
 
 def consumer_of(url: str, prefetch: int = PREFETCH) -> Consumer:
-    """One of `WORK`."""
+    """Run a consumer of `WORK`."""
     return Consumer(SecretStr(url), "test", WORK, prefetch=prefetch, also=[DEAD])

@@ -1,4 +1,4 @@
-"""A gateway inside the test's process, and whoever is behind it: queues that are read, events that are sent down."""
+"""A gateway in the test's process, and the other side of it: reads its queues, and sends it events."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 async def eventually(look: Callable[[], Awaitable[T]], seconds: float = SECONDS) -> T:
-    """Wait until `look` finds something true, and return it. Raises TimeoutError."""
+    """Wait until `look` returns something true, and return that. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while True:
             found = await look()
@@ -45,7 +45,7 @@ async def eventually(look: Callable[[], Awaitable[T]], seconds: float = SECONDS)
 
 
 async def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Wait until `condition` says something true, and return it. Raises TimeoutError."""
+    """Wait until `condition` returns something true, and return that. Raises TimeoutError."""
 
     async def look() -> T:
         return condition()
@@ -64,31 +64,31 @@ class RunningGateway:
 
     @property
     def id(self) -> str:
-        """Its name on the wire."""
+        """The gateway's id."""
         return self.process.gateway_id
 
     async def connect(self, username: str, **options: Any) -> RawSocket:
-        """A connection of a user that has had `connection.success`, closed when the test ends."""
+        """Connect a user, and wait for `connection.success`. The connection is closed when the test ends."""
         token = options.pop("token", None) or mint(username)
         socket = await self.stack.enter_async_context(await RawSocket.connect(self.url, token, **options))
         await socket.expect("connection.success")
         return socket
 
     async def get(self, path: str, **options: Any) -> httpx.Response:
-        """A plain GET."""
+        """Send a plain GET."""
         return await self.request("GET", path, **options)
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A plain request."""
+        """Send a plain request."""
         async with plain_http(self.url, timeout=SECONDS) as client:
             return await client.request(method, path, **options)
 
     async def ready(self) -> bool:
-        """What `/readyz` says."""
+        """Return the answer of `/readyz`."""
         return (await self.get("/readyz")).status_code == 200
 
     async def drain(self) -> None:
-        """What SIGTERM does first."""
+        """Drain, as after SIGTERM."""
         process = self.process
         seconds = process.settings.drain_seconds
         await Drain(process.hub, process.admission, process.undelivered, seconds, process.idle).run()
@@ -126,7 +126,7 @@ async def running_gateway(settings: GatewaySettings, *, wait: bool = True) -> As
 
 
 def settings_for(database: str, amqp: str, redis: str, **changes: Any) -> GatewaySettings:
-    """Settings of a gateway under test: nothing is limited unless the test says so."""
+    """Return the settings of a gateway under test, without limits unless the test sets some."""
     given = {
         "instance": "gateway-test",
         "database_url": database,
@@ -146,13 +146,13 @@ def settings_for(database: str, amqp: str, redis: str, **changes: Any) -> Gatewa
 
 @dataclass
 class Backend:
-    """What stands behind the gateway: reads its queues, and sends events down as messaging does."""
+    """The services behind the gateway: reads its queues, and sends events as messaging does."""
 
     channel: AbstractChannel
     redis: Redis
 
     async def take(self, queue: Queue, decoder: "msgspec.msgpack.Decoder[T]", seconds: float = SECONDS) -> T:
-        """The next message of a queue."""
+        """Take the next message of a queue."""
         declared = await declare(self.channel, queue)
         message = await eventually(lambda: declared.get(fail=False), seconds)
         assert message is not None
@@ -160,11 +160,11 @@ class Backend:
         return decoder.decode(message.body)
 
     async def empty(self, queue: Queue) -> bool:
-        """True when a queue holds nothing."""
+        """True when a queue is empty."""
         return await (await declare(self.channel, queue)).get(fail=False) is None
 
     async def publish(self, gateway: RunningGateway, **content: Any) -> int:
-        """Send a downlink; returns how many got it."""
+        """Publish a downlink, and return the number of gateways that got it."""
         body = msgpack_encoder.encode(relay.Downlink(**content))
         return int(await self.redis.publish(keys.key(keys.GATEWAY, gateway.id), body))
 
@@ -185,14 +185,14 @@ class Backend:
         return delivery
 
     async def routes(self, user: str) -> dict[str, str]:
-        """Connection id → gateway id, as Redis has them."""
+        """Return connection id → gateway id, from Redis."""
         found = cast("dict[bytes, bytes]", await self.redis.hgetall(keys.key(keys.ROUTES, user)))
         return {connection.decode(): gateway.decode() for connection, gateway in found.items()}
 
 
 @asynccontextmanager
 async def backend(amqp: str, redis: str) -> AsyncIterator[Backend]:
-    """Connections to both servers, and empty queues."""
+    """Connect to both servers, and empty the queues."""
     connection = await aio_pika.connect(amqp)
     async with connection, Redis.from_url(redis) as client:
         channel = await connection.channel()
@@ -207,5 +207,5 @@ def identity(username: str) -> str:
 
 
 def connection_id(socket: RawSocket) -> str:
-    """The id that `connection.success` told."""
+    """Return the id from `connection.success`."""
     return str(socket.of_type("connection.success")[0]["payload"]["connectionId"])

@@ -1,4 +1,4 @@
-"""Messaging as tests run it: replicas inside the test's process, and gateways that only listen."""
+"""Replicas of messaging in the test's process, and stand-ins for gateways that only listen."""
 
 import asyncio
 import itertools
@@ -49,7 +49,7 @@ class Person:
 
 
 class Talk:
-    """A conversation of two people, from the commands of whom tests are made."""
+    """A conversation of two users, with functions that build their commands."""
 
     def __init__(self, conversation_id: str, one: Person, other: Person) -> None:
         self.id = conversation_id
@@ -67,38 +67,38 @@ class Talk:
         reply_to: int | None = None,
         metadata: str | None = None,
     ) -> relay.SendMessage:
-        """A message."""
+        """Build a `SendMessage`."""
         kind = kind or ("text" if media is None else "image")
         return relay.SendMessage(
             sender.id, sender.connection_id, self.id, kind, content, media, temp_id, reply_to, metadata
         )
 
     def edit(self, sender: Person, seq: int, content: str, temp_id: str | None = None) -> relay.EditMessage:
-        """A new text."""
+        """Build an `EditMessage`."""
         return relay.EditMessage(sender.id, sender.connection_id, self.id, seq, content, temp_id)
 
     def delete(self, sender: Person, seq: int, temp_id: str | None = None) -> relay.DeleteMessage:
-        """A deletion for everybody."""
+        """Build a `DeleteMessage`."""
         return relay.DeleteMessage(sender.id, sender.connection_id, self.id, seq, temp_id)
 
     def react(
         self, person: Person, seq: int, emoji: str = "👍", *, active: bool = True, at_ms: int | None = None
     ) -> relay.SetReaction:
-        """A reaction, or its end, asked for now unless another time is given."""
+        """Build a `SetReaction`, requested now unless another time is given."""
         at_ms = time.time_ns() // 1_000_000 if at_ms is None else at_ms
         return relay.SetReaction(person.id, person.connection_id, self.id, seq, emoji, active, None, at_ms)
 
     def read(self, reader: Person, seq: int | None = None) -> relay.MarkRead:
-        """A mark."""
+        """Build a `MarkRead`."""
         return relay.MarkRead(reader.id, reader.connection_id, self.id, seq)
 
     def delivered(self, receiver: Person, seq: int) -> relay.MarkDelivered:
-        """A mark."""
+        """Build a `MarkDelivered`."""
         return relay.MarkDelivered(receiver.id, receiver.connection_id, self.id, seq)
 
 
 async def new_person(pool: Pool, name: str = "person") -> Person:
-    """Somebody whom nobody knows yet."""
+    """Return a user who isn't in the directory yet."""
     person = Person(str(uuid.uuid4()), f"{name}-{uuid.uuid4().hex[:8]}")
     await pool.execute(
         "INSERT INTO directory.users (id, username, display_name) VALUES ($1::uuid, $2, $3)",
@@ -125,7 +125,7 @@ async def somebody_waits(pool: Pool) -> bool:
 
 
 class RecordedEvents(OutgoingEvents):
-    """OutgoingEvents that stay here, for tests without a broker."""
+    """Keeps outgoing events instead of publishing them, for tests without a broker."""
 
     def __init__(self) -> None:
         self.announced: list[AnnouncedMessage] = []
@@ -180,20 +180,20 @@ class Replica:
         self.cycle = Cycle(self.handlers, self.fanout, self.indicators, self.recorded, self.repair, Failpoints())
 
     async def last_seq(self, talk: Talk) -> int:
-        """How many messages are stored."""
+        """Count the stored messages."""
         return int(
             await self.pool.fetchval("SELECT last_seq FROM messaging.conversations WHERE id = $1::uuid", talk.id)
         )
 
     async def talk(self, one: str = "alice", other: str = "bob") -> Talk:
-        """A new conversation of two new people."""
+        """Create a conversation of two new users."""
         people = await new_person(self.pool, one), await new_person(self.pool, other)
         conversation_id, _ = await self.conversations.create(people[0].id, people[1].id)
         return Talk(conversation_id, *people)
 
 
 class Stall:
-    """Keeps a replica's next delivery back, between commit and fan-out, until it is released."""
+    """Stops a replica's next delivery between commit and fan-out, until it is released."""
 
     def __init__(self, replica: Replica) -> None:
         self._deliver = replica.fanout.deliver
@@ -201,7 +201,7 @@ class Stall:
         replica.fanout.deliver = self._wait  # type: ignore[method-assign]
 
     def release(self) -> None:
-        """Let it go."""
+        """Let the delivery go on."""
         self._released.set()
 
     async def _wait(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
@@ -213,7 +213,7 @@ Event = dict[str, Any]
 
 
 class Gateway:
-    """Listens to what comes down, as a gateway would, and remembers it."""
+    """Receives downlinks as a gateway does, and remembers them."""
 
     def __init__(self, partitions: Partitions, listener: "Redis", name: str | None = None) -> None:
         self.name = name or f"gateway-{uuid.uuid4().hex[:8]}"
@@ -223,16 +223,16 @@ class Gateway:
         self.downlinks: list[relay.Downlink] = []
 
     async def open(self) -> None:
-        """Listen from here on."""
+        """Start listening."""
         await self._pubsub.subscribe(keys.key(keys.GATEWAY, self.name))
         await self._pubsub.get_message(ignore_subscribe_messages=False, timeout=SECONDS)
 
     async def close(self) -> None:
-        """Be a dead gateway."""
+        """Stop listening, like a dead gateway."""
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def plug(self, *people: Person) -> None:
-        """These people's connections are here."""
+        """Register connections of these users at this gateway."""
         for person in people:
             routes = keys.key(keys.ROUTES, person.id)
             await self._partitions.of(person.id).client.hset(routes, person.connection_id, self.name)
@@ -242,7 +242,7 @@ class Gateway:
         return CommandBatch(self.name, next(self._batches), list(commands), again)
 
     async def until(self, met: Callable[[], bool]) -> None:
-        """Listen until a condition on what came down is met; fails after 30 s."""
+        """Listen until the received downlinks meet a condition; fail after 30 s."""
         async with asyncio.timeout(SECONDS):
             while not met():
                 message = await self._pubsub.get_message(timeout=1)
@@ -254,7 +254,7 @@ class Gateway:
         await self.until(lambda: any(batch.batch_id in downlink.completed for downlink in self.downlinks))
 
     def deliveries(self, person: Person) -> list[relay.DurableEvent]:
-        """What came for a person, in order."""
+        """Return the received events of a user, in order."""
         return [d for downlink in self.downlinks for d in downlink.durable_events if d.user_id == person.id]
 
     def events(self, person: Person, kind: str | None = None) -> list[Event]:
@@ -286,5 +286,5 @@ class Gateway:
         ]
 
     def forget(self) -> None:
-        """Begin a new page."""
+        """Forget everything received so far."""
         self.downlinks.clear()

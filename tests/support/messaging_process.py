@@ -1,4 +1,4 @@
-"""Messaging as a process of its own: started, killed, and fed through the broker."""
+"""Messaging in a process of its own, which tests start, kill, and send batches to."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ class MessagingProcess:
 
     @classmethod
     async def start(cls, backends: dict[str, str], log: Path, **settings: str) -> "MessagingProcess":
-        """Start one and wait until it is ready. `backends` and `settings` are environment variables."""
+        """Start a process, and wait until it is ready. `backends` and `settings` are environment variables."""
         port = free_port()
         given = {
             "CHAT_HTTP_PORT": str(port),
@@ -71,19 +71,19 @@ class MessagingProcess:
         raise AssertionError(self.log.read_text())
 
     async def died(self) -> int:
-        """Wait for its end; the exit status, or minus the signal."""
+        """Wait until it has ended, and return the exit status, or minus the signal."""
         async with asyncio.timeout(START_SECONDS):
             return await self.process.wait()
 
     async def stop(self, signum: int = signal.SIGTERM) -> int:
-        """Ask it to end, and wait for that."""
+        """Terminate it, and wait until it has ended."""
         if self.process.returncode is None:
             self.process.send_signal(signum)
         return await self.died()
 
 
 class Broker:
-    """Puts batches into queues and takes what messaging has to say to other services."""
+    """Publishes batches to messaging's queues, and takes what messaging publishes to other services."""
 
     def __init__(self, channel: AbstractChannel) -> None:
         self._channel = channel
@@ -94,7 +94,7 @@ class Broker:
             await self.publish(MESSAGING_COMMANDS, msgpack_encoder.encode(batch))
 
     async def tell(self, queue: Queue, message: Relayed) -> None:
-        """Publish anything else."""
+        """Publish any other struct."""
         await self.publish(queue, msgpack_encoder.encode(message))
 
     async def publish(self, queue: Queue, body: bytes) -> None:
@@ -103,7 +103,7 @@ class Broker:
         await self._channel.default_exchange.publish(message, routing_key=queue.name)
 
     async def take(self, queue: Queue) -> AbstractIncomingMessage:
-        """The next message of a queue, acknowledged; fails when there is none within 10 s."""
+        """Take and acknowledge the next message of a queue; fail when there is none within 10 s."""
         declared = await declare(self._channel, queue)
         async with asyncio.timeout(10):
             while True:

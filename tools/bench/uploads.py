@@ -1,4 +1,4 @@
-"""`python -m tools.bench.uploads`: how fast uploads and downloads are, what memory they take, and what they cost the chat.
+"""`python -m tools.bench.uploads`: measures uploads and downloads: speed, memory, and delay of the chat.
 
 Against a running stack without quotas: `CHAT_UPLOAD_MAX_BYTES=209715200 CHAT_UPLOADS_PER_HOUR=0 CHAT_UPLOAD_BYTES_PER_DAY=0
 CHAT_MESSAGES_PER_MINUTE=0 make up`. The clients of the load stand for other machines: their process has the lowest priority
@@ -33,7 +33,7 @@ FILE_LOADERS: Final = 4
 FILE_BYTES: Final = 25 * MIB
 PICTURE_SIDE: Final = 2000
 UNDER_WAY_SECONDS: Final = 3
-"""After so long the first pictures are being looked into."""
+"""After this time, the first pictures are being inspected."""
 SAMPLE_SECONDS: Final = 0.05
 UNTYPED: Final = "application/octet-stream"
 LOAD: Final = "load"
@@ -41,7 +41,7 @@ MEASURES: Final = ("transfers", "beside")
 
 
 async def main() -> None:
-    """Measure what is named (`transfers`, `beside`; everything without a name), or be the load."""
+    """Measure what the arguments name (`transfers`, `beside`; default both); or, in the other process, be the load."""
     wanted = sys.argv[1:] or MEASURES
     if LOAD in wanted:
         is_other_machine()
@@ -55,7 +55,7 @@ async def main() -> None:
 
 
 async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size: int) -> None:
-    """`count` files of `size` bytes at once: up, completed, and down."""
+    """Upload, complete and download `count` files of `size` bytes at once."""
     data = os.urandom(size)
     base = resident()
     async with peak() as highest:
@@ -76,7 +76,7 @@ async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size
 
 @asynccontextmanager
 async def uploads() -> AsyncIterator[None]:
-    """A full load of pictures and of files while the block runs."""
+    """Upload pictures and files at full load while the block runs."""
     async with on_other_machine("tools.bench.uploads", LOAD):
         await asyncio.sleep(UNDER_WAY_SECONDS)
         yield
@@ -104,7 +104,7 @@ async def load() -> None:
 
 @asynccontextmanager
 async def uploader() -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
-    """A client of one user, and a conversation to upload for."""
+    """Open a client of one user, and a conversation to upload to."""
     url = url_of(None)
     receiver = {"Authorization": f"Bearer {mint(RECEIVER)}"}
     headers = {"Authorization": f"Bearer {mint('bench-uploader')}"}
@@ -115,7 +115,7 @@ async def uploader() -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
 
 
 async def put(http: httpx.AsyncClient, conversation: str, data: bytes, mime_type: str) -> str:
-    """Reserve, and send the bytes; returns the id."""
+    """Reserve an upload, send its bytes, and return its id."""
     body = {"conversationId": conversation, "name": "bench", "mimeType": mime_type, "size": len(data)}
     reservation = (await http.post("/chat/uploads", json=body)).raise_for_status().json()
     headers = {**reservation["headers"], "Content-Length": str(len(data))}
@@ -125,7 +125,7 @@ async def put(http: httpx.AsyncClient, conversation: str, data: bytes, mime_type
 
 
 async def pieces(data: bytes) -> AsyncIterator[bytes]:
-    """The bytes as a client reads them from a disk: written at once, many files would wait behind each other."""
+    """Yield the bytes in pieces, as from a disk, so that many uploads make progress at the same time."""
     for start in range(0, len(data), PIECE_BYTES):
         yield data[start : start + PIECE_BYTES]
 
@@ -137,7 +137,7 @@ async def complete(http: httpx.AsyncClient, upload_id: str) -> str:
 
 
 async def drain(http: httpx.AsyncClient, url: str) -> None:
-    """Read an object, and keep nothing of it."""
+    """Download an object, and discard it."""
     async with http.stream("GET", url) as answer:
         answer.raise_for_status()
         async for _ in answer.aiter_raw():
@@ -146,7 +146,7 @@ async def drain(http: httpx.AsyncClient, url: str) -> None:
 
 @asynccontextmanager
 async def peak() -> AsyncIterator[list[float]]:
-    """The highest memory of media while the block runs, in MiB."""
+    """Record the highest memory of media while the block runs, in MiB."""
     highest = [0.0]
 
     async def watch() -> None:
@@ -162,7 +162,7 @@ async def peak() -> AsyncIterator[list[float]]:
 
 
 def resident() -> float:
-    """MiB that media's own process has in memory, workers left out."""
+    """Return the resident memory of media without its workers, in MiB."""
     pids = [process.pid for process in processes() if process.name.startswith("media-")]
     return float(sum(psutil.Process(pid).memory_info().rss for pid in pids) / MIB)
 

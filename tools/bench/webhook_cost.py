@@ -1,4 +1,4 @@
-"""`python -m tools.bench.webhook_cost`: what webhooks and the moderation hook cost a message, and how late webhooks are.
+"""`python -m tools.bench.webhook_cost`: measures what webhooks and the moderation hook cost a message, and their delay.
 
 Each round measures three systems in turn, each with a stack of its own: `off` (no hook), `webhooks`, and `moderation`; all
 with the same messages at the same rate. Then a full outbox is posted as fast as it goes. The platform's back end is a process
@@ -34,11 +34,11 @@ from tools.bench.target import Target
 
 SYSTEMS: Final = ("off", "webhooks", "moderation")
 SETTLED_SECONDS: Final = 60.0
-"""How long webhooks may go on after the last message."""
+"""Webhooks must have been posted this long after the last message."""
 STORED: Final = 20_000
 """Events of the full outbox."""
 CONVERSATIONS: Final = 1_000
-"""What they are spread over."""
+"""Conversations that these events are spread over."""
 EACH: Final = STORED // CONVERSATIONS
 
 
@@ -50,14 +50,14 @@ class Backend:
         self._http = http
 
     async def summary(self) -> Summary:
-        """What came since the last one."""
+        """Return what has arrived since the last summary."""
         answer = await self._http.get(f"{self.url}/summary")
         return msgspec.json.decode(answer.raise_for_status().content, type=Summary)
 
 
 @asynccontextmanager
 async def backend() -> AsyncIterator[Backend]:
-    """A back end, as long as the block lasts."""
+    """Run a back end for the time of the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tools.bench.backend", stdout=asyncio.subprocess.PIPE
     )
@@ -72,13 +72,13 @@ async def backend() -> AsyncIterator[Backend]:
 
 
 def settings_of(name: str, url: str) -> dict[str, str]:
-    """The settings of one of the systems."""
+    """Return the settings of one of the compared systems."""
     hooks = {"webhooks": {"CHAT_WEBHOOK_URLS": f"{url}/"}, "moderation": {"CHAT_MODERATION_URL": f"{url}/"}}
     return {**SETTINGS, "CHAT_WEBHOOK_URLS": "", "CHAT_MODERATION_URL": "", **hooks.get(name, {})}
 
 
 async def settled(target: Target) -> None:
-    """Returns when nothing waits in the outbox. Raises TimeoutError."""
+    """Wait until the outbox is empty. Raises TimeoutError."""
     connection = await asyncpg.connect(target.database_url)
     try:
         async with asyncio.timeout(SETTLED_SECONDS):
@@ -89,7 +89,7 @@ async def settled(target: Target) -> None:
 
 
 async def drain(target: Target, told: Backend) -> Summary:
-    """Fill the outbox by one transaction, and wait until everything is posted."""
+    """Fill the outbox in one transaction, and wait until all events are posted."""
     events = [_message(str(uuid.uuid4()), 0) for _ in range(CONVERSATIONS)]
     everything = [_message(each.order_key, seq) for seq in range(1, EACH + 1) for each in events]
     connection = await asyncpg.connect(target.database_url)
@@ -106,7 +106,7 @@ def _message(conversation: str, seq: int) -> WebhookEvent:
 
 
 async def measure(console: Console, rate: float, rounds: int, quick: bool) -> None:
-    """All rounds; prints a line for each, and the medians."""
+    """Run all rounds, and print a line for each, and the medians."""
     outcomes: dict[str, list[Outcome]] = {name: [] for name in SYSTEMS}
     async with backend() as told:
         for number in range(rounds):
@@ -162,7 +162,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Each measures all three.")] = 2,
     quick: Annotated[bool, typer.Option(help="Windows of 5 s, and not of 15.")] = False,
 ) -> None:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     raise_open_files()
     uvloop.run(measure(Console(width=160), rate, rounds, quick))
 

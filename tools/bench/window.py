@@ -1,4 +1,4 @@
-"""The time between two moments, and the CPU that was spent in it."""
+"""A measured period: its length, and the CPU that was used in it."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from tools.bench.target import Target
 
 
 class Window:
-    """Begins when it is made. After `close`, it says how long it was and who spent what.
+    """The period begins with the object. After `close`, it has the length and the CPU of each kind of process.
 
     While it is open this process collects no garbage: the clients would be deaf meanwhile, and the servers seem slow.
     """
@@ -30,7 +30,7 @@ class Window:
         self.stolen_share = 0.0
 
     def close(self) -> None:
-        """End the window."""
+        """End the period."""
         self.seconds = time.perf_counter() - self._began
         gc.enable()
         self.generator_ns = time.process_time_ns() - self._generator
@@ -43,15 +43,15 @@ class Window:
         self.stolen_share = (now.stolen - self._busy.stolen) / available
 
     def each_us(self, count: int) -> dict[str, float]:
-        """Microseconds of CPU by kind of process for each of `count` units."""
+        """Return the microseconds of CPU for each of `count` units, by kind of process."""
         return {kind: round(spent / 1e3 / max(1, count), 2) for kind, spent in sorted(self.spent_ns.items())}
 
     def generator_us(self, count: int) -> float:
-        """Microseconds of the load generator's CPU for each of `count` units."""
+        """Return the microseconds of the load generator's CPU for each of `count` units."""
         return round(self.generator_ns / 1e3 / max(1, count), 2)
 
     def disturbance(self) -> dict[str, float]:
-        """Shares of the machine's CPU, in percent, that went to processes which are no part of this, and to other guests."""
+        """Return the percentages of the machine's CPU that other processes used, and other guests of the host."""
         return {
             "foreign_cpu_percent": round(100 * self.foreign_share, 1),
             "stolen_cpu_percent": round(100 * self.stolen_share, 1),

@@ -33,7 +33,7 @@ _BODY: Final = re.compile(rb"<body>(\d{16} [^<]*)")
 
 
 class XmppPeer(Peer):
-    """One connection. It hands on acknowledgements and messages as the events that they would be here."""
+    """One connection. It converts acknowledgements and messages to events of this project's protocol."""
 
     def __init__(self, name: str, reads_only: bool) -> None:
         super().__init__(name)
@@ -60,7 +60,7 @@ class XmppPeer(Peer):
             await self._ready.wait()
 
     def on_ws_frame(self, _transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """A stanza came, or another top-level element of the stream."""
+        """Handle a stanza, or another top-level element of the stream."""
         text = frame.get_payload_as_bytes()
         if self._steps:
             self._negotiate(text)
@@ -83,13 +83,13 @@ class XmppPeer(Peer):
             self._ready.set()
 
     def _tell(self, kind: str, number: int, content: str) -> None:
-        """The event of a message. XMPP numbers no messages: those of a pair have the order in which they were sent."""
+        """Return the event of a message. XMPP has no `seq`, so the messages of a pair are numbered in the order of sending."""
         message = SeenMessage(self.name, number + 1, content)
         self.on_event(self, SeenEvent(kind, SeenPayload(temp_id=f"{number:012}", message=message)))
 
 
 class XmppPair(Pair):
-    """A sender and a receiver. Its account is named for the sender, whose archive is compared."""
+    """A sender and a receiver. The account has the sender's name, because the sender's archive is compared."""
 
     def _write(self, number: int, text: bytes) -> None:
         self.sender.send(
@@ -101,7 +101,7 @@ class XmppPair(Pair):
 
 @asynccontextmanager
 async def gather(target: Target, prefix: str, count: int) -> AsyncIterator[Gathering]:
-    """Make `count` pairs of new users, each with a connection."""
+    """Create `count` pairs of new users, and connect them."""
     pairs: list[Pair] = []
     for number in range(count):
         sender = f"{prefix}-s{number}"
@@ -118,7 +118,7 @@ async def gather(target: Target, prefix: str, count: int) -> AsyncIterator[Gathe
 
 
 async def _archived(database: asyncpg.Connection, traffic: Traffic) -> Stored:
-    """What the senders' archives hold."""
+    """Return the messages in the senders' archives."""
     query = "SELECT txt FROM archive WHERE username = $1 ORDER BY id"
     stored: Stored = {}
     for name in (pair.account.name for pair in traffic.pairs):
