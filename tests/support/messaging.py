@@ -98,7 +98,7 @@ class Talk:
 
 
 async def new_person(pool: Pool, name: str = "person") -> Person:
-    """Return a user who isn't in the directory yet."""
+    """Create a user in the directory, whom no other test knows."""
     person = Person(str(uuid.uuid4()), f"{name}-{uuid.uuid4().hex[:8]}")
     await pool.execute(
         "INSERT INTO directory.users (id, username, display_name) VALUES ($1::uuid, $2, $3)",
