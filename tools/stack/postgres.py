@@ -63,7 +63,7 @@ class Postgres:
 
     def forget(self) -> None:
         """Delete the data of a stopped cluster. It is created again at the next start."""
-        self._bury()
+        self._clean_up_after_crash()
         shutil.rmtree(self._data)
 
     def programs(self, environment: Mapping[str, str]) -> list[Program]:
@@ -85,7 +85,7 @@ class Postgres:
 
     def _prepare(self) -> None:
         if (self._data / "PG_VERSION").exists():
-            self._bury()
+            self._clean_up_after_crash()
         elif self._follows is None:
             self._create()
         else:
@@ -134,7 +134,7 @@ class Postgres:
         if done.returncode != 0:
             raise StackError(f"{Path(command[0]).name} failed:\n{done.stdout}{done.stderr}")
 
-    def _bury(self) -> None:
+    def _clean_up_after_crash(self) -> None:
         """Wait for the children of a killed postmaster, and then delete its lock file, whose process id may belong to another
         process now.
         """

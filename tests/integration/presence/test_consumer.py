@@ -1,4 +1,4 @@
-"""AMQP messages: acknowledged when done, held while a backend is away, buried when nobody can handle them."""
+"""AMQP messages: acknowledged when done, held while a backend is away, and made dead letters when nobody can handle them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -105,7 +105,7 @@ async def waiting(channel: AbstractChannel) -> int:
     return declared.declaration_result.message_count or 0
 
 
-async def buried(channel: AbstractChannel) -> bytes:
+async def next_dead_letter(channel: AbstractChannel) -> bytes:
     """The next dead letter, which says why it is one."""
     queue = await channel.get_queue(topology.PRESENCE_DEAD.name)
     async with asyncio.timeout(SECONDS), queue.iterator(no_ack=True) as letters:
@@ -120,17 +120,17 @@ async def test_batches_come_in_order(channel: AbstractChannel, handler: Handler)
     await handler.has("a", "b", "c")
 
 
-async def test_what_cannot_be_read_is_buried_alone(channel: AbstractChannel, handler: Handler) -> None:
+async def test_what_cannot_be_read_is_dead_lettered_alone(channel: AbstractChannel, handler: Handler) -> None:
     await send(channel, connects("a"), b"\xc1 no msgpack", connects("b"))
     await handler.has("a", "b")
-    assert await buried(channel) == b"\xc1 no msgpack"
+    assert await next_dead_letter(channel) == b"\xc1 no msgpack"
 
 
-async def test_what_cannot_be_handled_is_buried_alone(channel: AbstractChannel, handler: Handler) -> None:
+async def test_what_cannot_be_handled_is_dead_lettered_alone(channel: AbstractChannel, handler: Handler) -> None:
     handler.outages = 1
     await send(channel, connects("a"), connects(POISON_USER), connects("b"))
     await handler.has("a", "b")
-    assert await buried(channel) == connects(POISON_USER)
+    assert await next_dead_letter(channel) == connects(POISON_USER)
 
 
 async def test_work_is_held_while_a_backend_is_away(channel: AbstractChannel, handler: Handler) -> None:

@@ -29,7 +29,7 @@ class Store:
         self.deleted: list[int] = []
         self.delayed: dict[int, datetime] = {}
         self.refused: list[int] = []
-        self.buried: list[int] = []
+        self.dead: list[int] = []
         self.gone: set[int] = set()
 
     async def find(self, event_id: int) -> tuple[str, datetime, str] | None:
@@ -42,7 +42,7 @@ class Store:
         self.refused.append(event_id)
 
     async def dead_letter(self, event_id: int, _reason: str) -> None:
-        self.buried.append(event_id)
+        self.dead.append(event_id)
 
     async def delete(self, ids: list[int]) -> None:
         self.deleted += ids
@@ -104,7 +104,7 @@ async def test_an_event_that_was_refused_for_too_long_is_a_dead_letter(world: Wo
     world.endpoint.refuses = {"e1"}
     chain = [waiting(1, attempts=9, refused_before=RETRY + timedelta(seconds=1)), waiting(2)]
     assert await world.poster.post(chain, time.monotonic()) is None
-    assert (world.store.buried, world.store.deleted) == ([1], [2])
+    assert (world.store.dead, world.store.deleted) == ([1], [2])
 
 
 async def test_an_event_that_was_read_long_ago_is_read_again(world: World) -> None:
