@@ -17,6 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, LocalStore, from_url
 
 from services.media.presigning import Presigner
+from services.media.writeback import EVERY_BYTES, begin_writeback
 
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes of one read."""
@@ -26,6 +27,8 @@ LOCAL_PART_BYTES: Final = 512 * 1024
 REQUEST_SECONDS: Final = 30
 RETRIES: Final = 3
 PAGE: Final = 500
+PARTIAL: Final = "#1"
+"""What obstore appends to the name of a local file until it is complete."""
 INCOMING: Final = "incoming"
 OBJECTS: Final = "objects"
 SOURCE: Final = "source"
@@ -74,11 +77,16 @@ class Storage:
 
     async def write(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the bytes of `chunks`, completely or not at all. When `chunks` raises, nothing is stored."""
+        folder = self._folder
+        if folder is not None:
+            chunks = _written_back(chunks, folder / f"{name}{PARTIAL}")
         await obstore.put_async(self._store, name, chunks, chunk_size=self._part_bytes, max_concurrency=1)
+        await self._write_back(name)
 
     async def write_file(self, name: str, file: Path) -> None:
         """Store a local file."""
         await obstore.put_async(self._store, name, file, chunk_size=self._part_bytes, max_concurrency=1)
+        await self._write_back(name)
 
     async def read(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` to `end` (exclusive), in chunks. Raises FileNotFoundError before the first one."""
@@ -90,8 +98,8 @@ class Storage:
 
     async def as_file(self, name: str, file: Path) -> Path:
         """Return a local file with an object's bytes: the object itself, or a copy at `file`. The caller must not change it."""
-        if isinstance(self._store, LocalStore) and self._store.prefix is not None:
-            return Path(self._store.prefix) / name
+        if self._folder is not None:
+            return self._folder / name
         result = await obstore.get_async(self._store, name)
         with file.open("wb") as target:
             async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
@@ -123,9 +131,9 @@ class Storage:
 
     async def clear_partial(self, older_than_seconds: float) -> int:
         """Delete partial files of writers that were killed. (In a bucket, a lifecycle rule must do that.)"""
-        if not isinstance(self._store, LocalStore) or self._store.prefix is None:
+        if self._folder is None:
             return 0
-        return await asyncio.to_thread(_clear_partial, Path(self._store.prefix), older_than_seconds)
+        return await asyncio.to_thread(_clear_partial, self._folder, older_than_seconds)
 
     async def pages(self, *prefixes: str) -> AsyncIterator[list[Stored]]:
         """Yield all objects, a page at a time; with `prefixes` (`INCOMING`, `OBJECTS`) only those."""
@@ -136,6 +144,16 @@ class Storage:
     async def ping(self) -> None:
         """Raise STORE_ERRORS when the store doesn't answer."""
         await self.find_size(f"{INCOMING}/ping")
+
+    @property
+    def _folder(self) -> Path | None:
+        """Where a local store keeps its objects."""
+        prefix = self._store.prefix if isinstance(self._store, LocalStore) else None
+        return Path(prefix) if prefix is not None else None
+
+    async def _write_back(self, name: str) -> None:
+        if self._folder is not None:
+            await asyncio.to_thread(begin_writeback, self._folder / name)
 
     async def _of(self, upload_id: str) -> list[Stored]:
         found = await obstore.list(self._store, f"{OBJECTS}/{upload_id}/").collect_async()
@@ -152,8 +170,19 @@ def object_of(name: str) -> str:
     return f"{OBJECTS}/{name}"
 
 
+async def _written_back(chunks: AsyncIterator[bytes], file: Path) -> AsyncIterator[bytes]:
+    """Yield `chunks`, and let the disk write `file`, which grows by them."""
+    waiting = 0
+    async for chunk in chunks:
+        yield chunk
+        waiting += len(chunk)
+        if waiting >= EVERY_BYTES:
+            waiting = 0
+            await asyncio.to_thread(begin_writeback, file)
+
+
 def _clear_partial(folder: Path, older_than_seconds: float) -> int:
-    """Delete old partial files: obstore writes `name#1` first, and renames it when it is complete."""
+    """Delete old partial files."""
     before, cleared = time.time() - older_than_seconds, 0
     for file in folder.glob("**/*#*"):
         with suppress(FileNotFoundError):

@@ -2,7 +2,8 @@
 
 Against a running stack without quotas: `CHAT_UPLOAD_MAX_BYTES=209715200 CHAT_UPLOADS_PER_HOUR=0 CHAT_UPLOAD_BYTES_PER_DAY=0
 CHAT_MESSAGES_PER_MINUTE=0 make up`. The clients of the load stand for other machines: their process has the lowest priority
-(nice 19). What it can take beside the chat is what is left of the cores.
+(nice 19). What it can take beside the chat is what is left of the cores. With `idle`, they and media are in a control group that
+gets only the CPU that nobody else wants (for root).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ import psutil
 from PIL import Image
 
 from tools.bench.beside import RECEIVER, compare
+from tools.bench.idle_group import idle_group
 from tools.bench.other_machine import is_other_machine, on_other_machine
 from tools.chatctl.target import processes, url_of
 from tools.devtoken import mint
@@ -37,11 +39,12 @@ UNDER_WAY_SECONDS: Final = 3
 SAMPLE_SECONDS: Final = 0.05
 UNTYPED: Final = "application/octet-stream"
 LOAD: Final = "load"
+IDLE: Final = "idle"
 MEASURES: Final = ("transfers", "beside")
 
 
 async def main() -> None:
-    """Measure what the arguments name (`transfers`, `beside`; default both); or, in the other process, be the load."""
+    """Measure what the arguments name (`transfers`, `beside`, `idle`; default: the first two); or, in the other process, be the load."""
     wanted = sys.argv[1:] or MEASURES
     if LOAD in wanted:
         is_other_machine()
@@ -52,6 +55,8 @@ async def main() -> None:
             await transfers(http, conversation, MANY, LARGE_BYTES)
     if "beside" in wanted:
         await compare("uploads", uploads)
+    if IDLE in wanted:
+        await compare("uploads of an idle group", uploads_of_an_idle_group)
 
 
 async def transfers(http: httpx.AsyncClient, conversation: str, count: int, size: int) -> None:
@@ -80,6 +85,16 @@ async def uploads() -> AsyncIterator[None]:
     async with on_other_machine("tools.bench.uploads", LOAD):
         await asyncio.sleep(UNDER_WAY_SECONDS)
         yield
+
+
+@asynccontextmanager
+async def uploads_of_an_idle_group() -> AsyncIterator[None]:
+    """The same load, with its clients and media in a control group that gets only what is left of the CPU."""
+    async with on_other_machine("tools.bench.uploads", LOAD) as clients:
+        workers = [child.pid for pid in media() for child in psutil.Process(pid).children(recursive=True)]
+        with idle_group([clients.pid, *media(), *workers]):
+            await asyncio.sleep(UNDER_WAY_SECONDS)
+            yield
 
 
 async def load() -> None:
@@ -163,8 +178,12 @@ async def peak() -> AsyncIterator[list[float]]:
 
 def resident() -> float:
     """Return the resident memory of media without its workers, in MiB."""
-    pids = [process.pid for process in processes() if process.name.startswith("media-")]
-    return float(sum(psutil.Process(pid).memory_info().rss for pid in pids) / MIB)
+    return float(sum(psutil.Process(pid).memory_info().rss for pid in media()) / MIB)
+
+
+def media() -> list[int]:
+    """Return the process ids of media without its workers."""
+    return [process.pid for process in processes() if process.name.startswith("media-")]
 
 
 if __name__ == "__main__":
