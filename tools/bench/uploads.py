@@ -44,7 +44,7 @@ MEASURES: Final = ("transfers", "beside")
 
 
 async def main() -> None:
-    """Measure what the arguments name (`transfers`, `beside`, `idle`; default: the first two); or, in the other process, be the load."""
+    """Measure what the arguments name (`transfers`, `beside`, `idle`; default: the first two), or be the load."""
     wanted = sys.argv[1:] or MEASURES
     if LOAD in wanted:
         is_other_machine()
@@ -89,7 +89,7 @@ async def uploads() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def uploads_of_an_idle_group() -> AsyncIterator[None]:
-    """The same load, with its clients and media in a control group that gets only what is left of the CPU."""
+    """Do the same with the clients and media in a control group that gets only what is left of the CPU."""
     async with on_other_machine("tools.bench.uploads", LOAD) as clients:
         workers = [child.pid for pid in media() for child in psutil.Process(pid).children(recursive=True)]
         with idle_group([clients.pid, *media(), *workers]):
