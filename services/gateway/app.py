@@ -30,10 +30,11 @@ from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.direct_presence import DirectPresence
 from services.gateway.uplink.error_replies import ErrorReplies
+from services.gateway.uplink.friend_reader import FriendReader
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher
 from services.gateway.uplink.typing_tracker import TypingTracker
-from services.gateway.user_budgets import UserBudgets
+from services.gateway.user_budgets import Budget, UserBudgets
 from shared import postgres
 from shared.auth import TokenVerifier
 from shared.auth.revocations import Revocations
@@ -83,7 +84,11 @@ class Process:
             linger=BatchLinger(settings.uplink_pause_seconds),
         )
         self.registry = ConnectionRegistry(
-            self.partitions, self.gateway_id, settings.connections_per_user, settings.inbox_seconds
+            self.partitions,
+            self.gateway_id,
+            settings.connections_per_user,
+            settings.inbox_seconds,
+            budgets.pace(Budget.HANDSHAKES) if budgets.limits(Budget.HANDSHAKES) else None,
         )
         self.undelivered = UndeliveredTracker(
             self.registry, self.publisher, Previews(self.partitions), settings.push_delay_seconds
@@ -92,7 +97,7 @@ class Process:
             self.hub,
             self.publisher,
             rate_limit,
-            direct=DirectPresence(self.partitions, self.clock.now_ms),
+            direct=DirectPresence(self.partitions, FriendReader(pool), self.clock.now_ms),
             gateway_id=self.gateway_id,
             clock=self.clock,
         )
@@ -153,6 +158,7 @@ class Process:
         supervisor.start("route renewal", dispatcher.recovery.renew_forever())
         supervisor.start("typing", dispatcher.typing_tracker.run())
         supervisor.start("presence", dispatcher.presence.run())
+        supervisor.start("first connections", dispatcher.presence.first_connections.run())
         supervisor.start("statuses", dispatcher.presence.admit_statuses_forever())
         supervisor.start("presence repeats", dispatcher.presence.repeat_forever())
         supervisor.start("leases", dispatcher.presence.renew_forever(self.settings.renewal_seconds))

@@ -71,14 +71,14 @@ class Dispatcher:
         else:
             _OWNERS[type(command)](self, connection, command, now)
 
-    def on_opened(self, connection: Connection, status: str, *, friends_cached: bool) -> None:
+    def on_opened(self, connection: Connection, status: str, *, missing_friends: str | None) -> None:
         """Announce a client that has `connection.success` and all missed events.
 
-        `status`: its first availability, or ''.
+        `status`: its first availability, or ''. `missing_friends`: as in `RecoveryResult`.
         """
         self.heartbeat.plan(connection)
         self.recovery.on_opened(connection)
-        self.presence.connected(connection.user_id, connection.id, status, friends_cached=friends_cached)
+        self.presence.connected(connection.user_id, connection.id, status, missing_friends=missing_friends)
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.release_transients)
 
     def on_lost(self, connection: Connection, code: int | None, clean: bool) -> None:

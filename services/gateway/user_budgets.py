@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from services.gateway import metrics
 from shared.protocol.codec import msgpack_encoder
+from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 
 log = structlog.get_logger(__name__)
@@ -18,7 +20,7 @@ ANSWER_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = 0.02
 """How long it may take until Redis counts what was allowed without asking."""
 
-_take = Script("services.gateway", "take_budgets")
+_take = Script("services.gateway", "budget", "take_budgets")
 
 
 class Budget(StrEnum):
@@ -102,9 +104,10 @@ class UserBudgets:
         items = []
         for (user, budget), count in wanted.items():
             interval, most = self.pace(budget)
-            # The key of messages has another form, because it is older than the other budgets.
-            key, who = (user, user) if budget is Budget.MESSAGES else (f"{budget}:{user}", "")
-            items.append((key, count, interval * 1000, most, self._owed.pop((user, budget), 0), who))
+            who = user if budget is Budget.MESSAGES else ""
+            items.append(
+                (budget_key(user, budget), count, interval * 1000, most, self._owed.pop((user, budget), 0), who)
+            )
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answers = await _take(self._partitions.at(index), msgpack_encoder.encode(items))
@@ -116,6 +119,19 @@ class UserBudgets:
             spender: Verdict(allowed, wait_ms / 1000, whole_ms / 1000, bool(alone))
             for spender, (allowed, wait_ms, whole_ms, alone) in zip(wanted, answers, strict=True)
         }
+
+
+def budget_key(user_id: str, budget: Budget) -> str:
+    """Return what follows the prefix `keys.RATE` in the key of a user's budget."""
+    # The key of messages has another form, because it is older than the other budgets.
+    return user_id if budget is Budget.MESSAGES else f"{budget}:{user_id}"
+
+
+def too_many_handshakes(retry_after: float) -> ProtocolError:
+    """Return the refusal of a user who has used up the handshakes of a minute, and count it. `retry_after`: seconds."""
+    metrics.RATE_LIMITED.labels(Budget.HANDSHAKES).inc()
+    message = "Too many connections were opened in a minute"
+    return ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after)
 
 
 def _of_users(wanted: Wanted, users: set[str]) -> Wanted:

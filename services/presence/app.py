@@ -90,7 +90,9 @@ class Presence:
             self._webhooks = WebhookQueue(EventPublisher(self._publisher, enabled=True))
         self._announcer = Announcer(partitions, self._friends, self._health, self._webhooks)
         leases = Leases(partitions, timing, self._clock.now_ms)
-        self._direct_script = DirectScript(partitions, leases, leases.clock, tells_webhooks=self._webhooks is not None)
+        self._direct_script = DirectScript(
+            partitions, leases, self._friends, leases.clock, tells_webhooks=self._webhooks is not None
+        )
         self._friendships = FriendshipService(
             self._follows, self._friends, self._announcer, self._statuses, leases.clock
         )

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from services.presence.announcer import TEMPLATES
+from services.presence.friend_cache import FriendCache
 from services.presence.leases import Clock, Leases
 from services.presence.routes import RECEIVERS_PER_CALL
 from shared.protocol import keys, limits, relay
@@ -19,7 +20,7 @@ LEND_SECONDS: Final = 10.0
 KEPT_SECONDS: Final = 30
 """When no replica has renewed the entry for this long, gateways send everything to the queue again."""
 
-_DIRECT: Final = Script("services.presence", "state", "lease_rules", "events", "direct")
+_DIRECT: Final = Script("services.presence", "state", "friend_lists", "lease_rules", "events", "direct")
 
 
 class DirectScript:
@@ -29,13 +30,16 @@ class DirectScript:
     events, which a script can't send (docs/decisions/0042-gateways-run-a-script-of-presence.md).
     """
 
-    def __init__(self, partitions: Partitions, leases: Leases, clock: Clock, *, tells_webhooks: bool) -> None:
+    def __init__(
+        self, partitions: Partitions, leases: Leases, friends: FriendCache, clock: Clock, *, tells_webhooks: bool
+    ) -> None:
         self._partitions = partitions
         self._clock = clock
         self._lends = len(partitions) == 1 and not tells_webhooks
         self._settings = msgpack_encoder.encode(
-            (TEMPLATES, leases.durations, limits.STATUS_BULK_CHUNK, RECEIVERS_PER_CALL)
+            (TEMPLATES, leases.durations, limits.STATUS_BULK_CHUNK, RECEIVERS_PER_CALL, friends.cache_seconds)
         )
+        self._most_friends = min(friends.most_friends, limits.STATUS_BULK_CHUNK)
 
     async def run(self) -> None:
         """Provide the script and renew it, or withdraw one that a replica with other settings provided. Never returns."""
@@ -59,5 +63,5 @@ class DirectScript:
         """Load the script by running it without commands, and store its entry. Raises RedisError."""
         partition = self._partitions.at(0)
         await _DIRECT(partition, self._settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([])))
-        loan = relay.DirectPresence(_DIRECT.sha_on(partition), self._settings)
+        loan = relay.DirectPresence(_DIRECT.sha_on(partition), self._settings, self._most_friends)
         await partition.client.set(partition.key(keys.DIRECT_PRESENCE), msgpack_encoder.encode(loan), ex=KEPT_SECONDS)

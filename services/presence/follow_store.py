@@ -48,7 +48,7 @@ class FollowStore:
 
     def __init__(self, pool: Pool, most_friends: int = MOST_FRIENDS) -> None:
         self._pool = pool
-        self._most_friends = most_friends
+        self.most_friends = most_friends
 
     async def follow(self, follower: str, followee: str) -> tuple[datetime, bool]:
         """Store a follow. Returns when it began, and whether it is new; repeating it changes nothing."""
@@ -80,7 +80,7 @@ class FollowStore:
     async def mutuals_of(self, user_ids: Iterable[str]) -> dict[str, Mutuals]:
         """Return user → mutual follows. Of a user with too many, those with the lowest ids."""
         mutuals = {user: Mutuals([], []) for user in user_ids}
-        for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals), self._most_friends):
+        for user, friend, absent in await self._pool.fetch(_FRIENDS, list(mutuals), self.most_friends):
             (mutuals[user].absent if absent else mutuals[user].friends).append(friend)
         return mutuals
 

@@ -91,6 +91,16 @@ class FriendCache:
         self._follows = follows
         self._cache_seconds = cache_seconds
 
+    @property
+    def cache_seconds(self) -> int:
+        """How long a list is kept."""
+        return self._cache_seconds
+
+    @property
+    def most_friends(self) -> int:
+        """How many friends a list may have."""
+        return self._follows.most_friends
+
     async def of(self, user_ids: Iterable[str]) -> dict[str, FriendList]:
         """Return user → friend list, from the cache if possible."""
         groups = [

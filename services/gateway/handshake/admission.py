@@ -3,9 +3,8 @@
 import asyncio
 from typing import Final
 
-from services.gateway import metrics
 from services.gateway.session.hub import Hub
-from services.gateway.user_budgets import Budget, UserBudgets
+from services.gateway.user_budgets import Budget, UserBudgets, too_many_handshakes
 from shared.pace import Pace
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.limits import MAX_CONNECTIONS_PER_USER
@@ -33,32 +32,40 @@ class Admission:
         self._pace = Pace(USER_HANDSHAKES_PER_SECOND, MAX_CONNECTIONS_PER_USER, MAX_WAIT_SECONDS)
         self.draining = False
 
-    async def admit(self, user_id: str, now: float, *, returning: bool) -> None:
-        """Let one handshake pass.
+    async def admit(self, user_id: str, now: float, *, returning: bool) -> bool:
+        """Let one handshake pass. False when it isn't counted yet against the user's budget.
 
+        Then the caller has it counted: with `count`, or with the script that registers the connection, which costs nothing more.
         Raises ProtocolError with `retryAfter`: unavailable, or rate_limit_exceeded when the user made too many.
         """
         if self.draining:
             raise _unavailable("The gateway is shutting down", 1.0)
         if len(self._hub) >= self._max_connections:
             raise _unavailable("The gateway is full", RETRY_SECONDS)
-        # One user's handshakes must not use up the gateway's.
-        await self._count(user_id, now)
+        is_limited = self._budgets.limits(Budget.HANDSHAKES)
+        # A user's handshakes must not come all at once: each costs a replay and presence events.
+        wait = min(self._pace.wait(user_id, now), MAX_WAIT_SECONDS) if is_limited else 0.0
+        if wait:
+            # What waits is counted first: a user with too many would hold sockets meanwhile, and use up the gateway's handshakes.
+            await self.count(user_id)
+            await asyncio.sleep(wait)
         self._take(now, returning=returning)
+        return bool(wait) or not is_limited
 
-    async def _count(self, user_id: str, now: float) -> None:
-        """Take one of the user's handshakes. While Redis is away nothing is counted, and nobody gets in anyway."""
+    async def count(self, user_id: str) -> None:
+        """Take one of the user's handshakes. While Redis is away nothing is counted, and nobody gets in anyway.
+
+        Raises ProtocolError when they are used up.
+        """
         if not self._budgets.limits(Budget.HANDSHAKES):
             return
         verdict = (await self._budgets.take({(user_id, Budget.HANDSHAKES): 1}))[user_id, Budget.HANDSHAKES]
         if verdict is not None and not verdict.allowed:
-            metrics.RATE_LIMITED.labels(Budget.HANDSHAKES).inc()
-            message = "Too many connections were opened in a minute"
-            raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=verdict.retry_after)
-        # They must not come all at once either: each costs a replay and presence events.
-        wait = min(self._pace.wait(user_id, now), MAX_WAIT_SECONDS)
-        if wait:
-            await asyncio.sleep(wait)
+            raise too_many_handshakes(verdict.retry_after)
+
+    def give_back(self) -> None:
+        """Return what `admit` took of the gateway's handshakes: the user had none left."""
+        self._tokens = min(self._most, self._tokens + 1.0)
 
     def _take(self, now: float, *, returning: bool) -> None:
         if not self._per_second:

@@ -43,13 +43,15 @@ OPENING_SECONDS: Final = 10.0
 class AcceptedHandshake:
     """A request that may connect.
 
-    `cursor`: the last event that the client has seen, or None; `status`: its availability, or ''.
+    `cursor`: the last event that the client has seen, or None; `status`: its availability, or ''. `counted`: it is counted
+    against the user's budget.
     """
 
     principal: Principal
     cursor: str | None
     subprotocol: str | None
     status: str
+    counted: bool
 
 
 class WebSocketEndpoint:
@@ -86,13 +88,17 @@ class WebSocketEndpoint:
         # The token comes first: requests without one must not use up the handshakes of others.
         await self._token_check.fetch_key(handshake_request)
         principal = self._token_check.check(handshake_request)
-        await self._admission.admit(principal.user_id, time.monotonic(), returning=handshake_request.cursor is not None)
+        counted = await self._admission.admit(
+            principal.user_id, time.monotonic(), returning=handshake_request.cursor is not None
+        )
         subprotocol = SUBPROTOCOL if handshake_request.offers_subprotocol else None
-        return AcceptedHandshake(principal, handshake_request.cursor, subprotocol, handshake_request.status)
+        return AcceptedHandshake(principal, handshake_request.cursor, subprotocol, handshake_request.status, counted)
 
     async def verdict(self, request: Request) -> None:
         """Raise the ProtocolError with which an upgrade would be refused, if it would."""
         accepted = await self.judge(request)
+        if not accepted.counted:
+            await self._admission.count(accepted.principal.user_id)
         try:
             await self._revocations.check(accepted.principal)
         except (*TRANSIENT_ERRORS, RedisError) as error:
@@ -126,7 +132,7 @@ class WebSocketEndpoint:
         # connection.
         self._dispatcher.hub.add(connection)
         try:
-            recovery_result = await self._dispatcher.registry.attach(principal.user_id, connection.id, accepted.cursor)
+            recovery_result = await self._attach(accepted, connection)
             if recovery_result.revoked_at is not None:
                 refuse_until(principal, recovery_result.revoked_at)
             await self._revocations.check_stored(principal)
@@ -138,6 +144,15 @@ class WebSocketEndpoint:
             self._withdraw(connection)
             raise
         return connection, recovery_result
+
+    async def _attach(self, accepted: AcceptedHandshake, connection: Connection) -> RecoveryResult:
+        try:
+            return await self._dispatcher.registry.attach(
+                connection.user_id, connection.id, accepted.cursor, count=not accepted.counted
+            )
+        except ProtocolError:
+            self._admission.give_back()
+            raise
 
     async def _open(
         self, websocket: WebSocket, accepted: AcceptedHandshake, connection: Connection, recovery_result: RecoveryResult
@@ -155,7 +170,7 @@ class WebSocketEndpoint:
         elif connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
             metrics.HANDSHAKES.labels("accepted").inc()
             log.debug("connection.opened", connection_id=connection.id, user_id=connection.user_id)
-            self._dispatcher.on_opened(connection, accepted.status, friends_cached=recovery_result.friends_cached)
+            self._dispatcher.on_opened(connection, accepted.status, missing_friends=recovery_result.missing_friends)
         else:
             self._withdraw(connection)
 

@@ -11,6 +11,7 @@ import structlog
 import uuid_utils
 
 from services.gateway import metrics
+from services.gateway.user_budgets import Budget, budget_key, too_many_handshakes
 from shared.protocol import limits
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import msgpack_encoder
@@ -32,7 +33,7 @@ _CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,19}", re.ASCII)
 _NO_CURSOR: Final = "0-0"
 _RESULTS: Final = {1: True, 0: False, -1: None}
 
-_attach = Script("services.gateway.registry", "shared.redis:epoch", "attach")
+_attach = Script("services.gateway.registry", "shared.redis:epoch", "services.gateway:budget", "attach")
 _detach = Script("services.gateway.registry", "detach")
 _prune = Script("services.gateway.registry", "prune")
 _set_active = Script("services.gateway.registry", "set_active")
@@ -45,8 +46,8 @@ class RecoveryResult:
 
     `recovered`: the inbox holds everything since the cursor (True), it doesn't (False), or the client gave no cursor (None).
     `cursor` is the id of the last entry that was read. `events` are complete JSON texts, oldest first; `more` says that others
-    follow. `revoked_at`: tokens of the user that were issued up to this time (Unix seconds) are refused. `friends_cached`: Redis
-    has the user's friends.
+    follow. `revoked_at`: tokens of the user that were issued up to this time (Unix seconds) are refused. `missing_friends`: the
+    version under which the user's friends must be read from PostgreSQL; None when Redis has them.
     """
 
     recovered: bool | None
@@ -54,7 +55,7 @@ class RecoveryResult:
     events: list[bytes]
     revoked_at: float | None = None
     more: bool = False
-    friends_cached: bool = False
+    missing_friends: str | None = None
 
     @property
     def offset(self) -> int:
@@ -71,16 +72,22 @@ class RecoveryResult:
         return self.revoked_at is not None and issued_at <= self.revoked_at
 
 
+_Item = tuple[str, str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Attachment:
-    """A new connection that waits for its route. `item` is (user id, connection id, cursor or '')."""
+    """A new connection that waits for its route. `item` is (user id, connection id, cursor or '', key of its budget or '')."""
 
-    item: tuple[str, str, str]
+    item: _Item
     done: asyncio.Future[RecoveryResult]
 
 
 class ConnectionRegistry:
-    """The routes of this gateway's connections."""
+    """The routes of this gateway's connections.
+
+    `handshake_pace`: the seconds until a user has one more handshake, and the most at once; None: any number.
+    """
 
     def __init__(
         self,
@@ -88,11 +95,15 @@ class ConnectionRegistry:
         gateway_id: str,
         connections_per_user: int = limits.MAX_CONNECTIONS_PER_USER,
         inbox_seconds: int = limits.INBOX_SECONDS,
+        handshake_pace: tuple[float, int] | None = None,
     ) -> None:
         self._partitions = partitions
         self._gateway_id = gateway_id
         self._connections_per_user = connections_per_user
         self._inbox_seconds = inbox_seconds
+        self._handshake_ms, self._handshakes = 0.0, 0
+        if handshake_pace is not None:
+            self._handshake_ms, self._handshakes = handshake_pace[0] * 1000, handshake_pace[1]
         self._attaching: list[list[_Attachment]] = [[] for _ in range(len(partitions))]
         self._any_attaching = [asyncio.Event() for _ in range(len(partitions))]
         self._gone: list[tuple[str, str]] = []
@@ -104,15 +115,20 @@ class ConnectionRegistry:
         """True when no change waits to be written."""
         return not self._gone and not self._states
 
-    async def attach(self, user_id: str, connection_id: str, cursor: str | None) -> RecoveryResult:
-        """Register a new connection, evict the user's oldest ones beyond the limit, and read the inbox. Raises redis.RedisError.
+    async def attach(
+        self, user_id: str, connection_id: str, cursor: str | None, *, count: bool = False
+    ) -> RecoveryResult:
+        """Register a new connection, evict the user's oldest ones beyond the limit, and read the inbox.
+
+        `count`: first take it from the user's handshakes. Raises ProtocolError when these are used up, and redis.RedisError.
 
         A cursor that no gateway can have sent is answered with `recovered` False. Connections that come while a script runs go
         together into the next call, by `attach_forever`.
         """
         asked = "" if cursor is None else (cursor if _CURSOR.fullmatch(cursor) else _NO_CURSOR)
         partition = self._partitions.index_of(user_id)
-        arrival = _Attachment((user_id, connection_id, asked), asyncio.get_running_loop().create_future())
+        budget = budget_key(user_id, Budget.HANDSHAKES) if count and self._handshakes else ""
+        arrival = _Attachment((user_id, connection_id, asked, budget), asyncio.get_running_loop().create_future())
         self._attaching[partition].append(arrival)
         self._any_attaching[partition].set()
         return await arrival.done
@@ -135,15 +151,20 @@ class ConnectionRegistry:
                     arrival.done.set_exception(error)
             return
         for arrival, recovery_result in zip(batch, found, strict=True):
-            if not arrival.done.done():
+            if arrival.done.done():
+                continue
+            if isinstance(recovery_result, RecoveryResult):
                 arrival.done.set_result(recovery_result)
+            else:
+                arrival.done.set_exception(too_many_handshakes(recovery_result))
 
     async def resume(self, items: Sequence[tuple[str, str, str]]) -> list[RecoveryResult]:
         """Register connections again, and read the next part of what each has missed.
 
         Items are (user id, connection id, cursor or ''); their users share a partition. Raises redis.RedisError.
         """
-        return await self._run_attach(items, 0)
+        found = await self._run_attach([(*item, "") for item in items], 0)
+        return [recovery_result for recovery_result in found if isinstance(recovery_result, RecoveryResult)]
 
     async def renew(self, items: Sequence[tuple[str, str]]) -> list[int]:
         """Extend the TTL of connections' routes and inboxes; returns which have no route any more.
@@ -209,7 +230,8 @@ class ConnectionRegistry:
                     self._states.setdefault((user, connection), active)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _run_attach(self, items: Sequence[tuple[str, str, str]], most: int) -> list[RecoveryResult]:
+    async def _run_attach(self, items: Sequence[_Item], most: int) -> list[RecoveryResult | float]:
+        """Return of each item the result, or the seconds until the user has another handshake."""
         if not items:
             return []
         answer = await _attach(
@@ -222,19 +244,23 @@ class ConnectionRegistry:
             int(CloseCode.REPLACED),
             random.getrandbits(31),
             PAGE_BYTES,
+            self._handshake_ms,
+            self._handshakes,
         )
-        found = [
-            RecoveryResult(
-                _RESULTS[flag],
-                last.decode(),
-                texts,
-                None if revoked is None else float(revoked),
-                bool(more),
-                bool(friends_cached),
-            )
-            for flag, last, texts, revoked, more, friends_cached in answer
-        ]
-        for recovery_result in found:
-            if recovery_result.recovered is not None:
-                metrics.RECOVERIES.labels("recovered" if recovery_result.recovered else "lost").inc()
-        return found
+        return [entry[0] / 1000 if len(entry) == 1 else _result_of(*entry) for entry in answer]
+
+
+def _result_of(
+    flag: int, last: bytes, texts: list[bytes], revoked: bytes | None, more: int, missing_friends: bytes | None
+) -> RecoveryResult:
+    recovered = _RESULTS[flag]
+    if recovered is not None:
+        metrics.RECOVERIES.labels("recovered" if recovered else "lost").inc()
+    return RecoveryResult(
+        recovered,
+        last.decode(),
+        texts,
+        None if revoked is None else float(revoked),
+        bool(more),
+        None if missing_friends is None else missing_friends.decode(),
+    )

@@ -61,7 +61,7 @@ class Connection:
         self.id = session.connection_id
         self.user_id = session.user_id
         self.began_ms = int(session.wall_clock() * 1000)
-        """When the connection began, Unix ms by Redis' clock."""
+        """When the connection opened, Unix ms by Redis' clock. What happened before it isn't news for its client."""
         self.issued_at = principal.issued_at
         """When the client's token was issued, Unix seconds."""
         self.deadlines = Deadlines(time.monotonic(), principal.expires_at)
@@ -113,6 +113,7 @@ class Connection:
         if not protocol.attach(self):
             return False
         self._protocol = protocol
+        self.began_ms = int(self.session.wall_clock() * 1000)
         protocol.send_buffer.write_direct(text_frame(welcome))
         self.resume(recovery_result)
         return not self.closed

@@ -1,17 +1,20 @@
 """Presence commands that this gateway carries out itself, with a Redis script that presence provides, instead of sending them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, cast
 
 import structlog
 from redis.exceptions import NoScriptError
 
 from services.gateway import metrics
+from services.gateway.uplink.friend_reader import FriendReader
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS
 from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
+from shared.redis.connection import Argument
 from shared.tracing import name_ids, span
 
 log = structlog.get_logger(__name__)
@@ -31,25 +34,50 @@ class DirectPresence:
     `clock`: Unix milliseconds.
     """
 
-    def __init__(self, partitions: Partitions, clock: Callable[[], int]) -> None:
+    def __init__(self, partitions: Partitions, friend_reader: FriendReader, clock: Callable[[], int]) -> None:
         self._partitions = partitions
+        self._friend_reader = friend_reader
         self._clock = clock
         self._loan: relay.DirectPresence | None = None
         self._look_at = 0.0
 
-    async def carry_out(self, commands: Sequence[Report]) -> list[Report]:
-        """Carry commands out. Returns those that presence must carry out, in order. Presence may safely repeat any command."""
+    @property
+    def takes_friends(self) -> bool:
+        """True when presence provided a script that takes friends, as far as this gateway knows."""
+        return self._loan is not None and self._loan.most_friends > 0
+
+    async def look(self) -> None:
+        """Check whether presence provides the script, unless that was checked a moment ago."""
+        with suppress(*TRANSIENT_ERRORS, RedisError):
+            await self._find_loan()
+
+    async def read_friends(self, versions: Mapping[str, str]) -> dict[str, relay.FriendList]:
+        """Return user → friends for `carry_out`, without users whose friends the script can't take.
+
+        `versions`: user → the version of the friends, which was read before.
+        """
+        try:
+            loan = await self._find_loan()
+        except (*TRANSIENT_ERRORS, RedisError):
+            return {}
+        return await self._friend_reader.read(versions, loan.most_friends) if loan and loan.most_friends else {}
+
+    async def carry_out(self, commands: Sequence[Report], friends: Sequence[relay.FriendList] = ()) -> list[Report]:
+        """Carry commands out. Returns those that presence must carry out, in order. Presence may safely repeat any command.
+
+        `friends`: those of users whom Redis has no friends of, for at most `COMMANDS_PER_CALL` commands.
+        """
         left: list[Report] = []
         for first in range(0, len(commands), COMMANDS_PER_CALL):
-            left += await self._try(commands[first : first + COMMANDS_PER_CALL])
+            left += await self._try(commands[first : first + COMMANDS_PER_CALL], friends)
         metrics.PRESENCE_COMMANDS.labels("direct").inc(len(commands) - len(left))
         metrics.PRESENCE_COMMANDS.labels("queue").inc(len(left))
         return left
 
-    async def _try(self, commands: Sequence[Report]) -> Sequence[Report]:
+    async def _try(self, commands: Sequence[Report], friends: Sequence[relay.FriendList]) -> Sequence[Report]:
         try:
             loan = await self._find_loan()
-            return commands if loan is None else await self._run(loan, commands)
+            return commands if loan is None else await self._run(loan, commands, friends)
         except NoScriptError:
             # Redis was restarted, or another server is the master now: presence will load the script again.
             self._loan = None
@@ -61,14 +89,22 @@ class DirectPresence:
     async def _find_loan(self) -> relay.DirectPresence | None:
         if len(self._partitions) == 1 and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_SECONDS
-            self._loan = None
             partition = self._partitions.at(0)
-            found = cast("bytes | None", await partition.client.get(partition.key(keys.DIRECT_PRESENCE)))
+            try:
+                found = cast("bytes | None", await partition.client.get(partition.key(keys.DIRECT_PRESENCE)))
+            except (*TRANSIENT_ERRORS, RedisError):
+                self._loan = None
+                raise
             self._loan = None if found is None else relay.direct_presence_decoder.decode(found)
         return self._loan
 
-    async def _run(self, loan: relay.DirectPresence, commands: Sequence[Report]) -> list[Report]:
-        arguments = (loan.settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([*commands])))
+    async def _run(
+        self, loan: relay.DirectPresence, commands: Sequence[Report], friends: Sequence[relay.FriendList]
+    ) -> list[Report]:
+        batch = msgpack_encoder.encode(relay.PresenceBatch([*commands]))
+        arguments: tuple[Argument, ...] = (loan.settings, self._clock(), batch)
+        if friends:
+            arguments = (*arguments, msgpack_encoder.encode(friends))
         # The same name as the span in which presence handles commands from its queue.
         with span(PRESENCE_COMMANDS.name, "client") as traced:
             name_ids(traced, user_ids=(command.user_id for command in commands))

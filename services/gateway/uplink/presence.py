@@ -14,6 +14,7 @@ from services.gateway.session.connection import Connection
 from services.gateway.session.hub import Hub
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.direct_presence import DirectPresence, Report
+from services.gateway.uplink.first_connections import FirstConnections
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
@@ -57,6 +58,7 @@ class PresencePublisher:
         self._hub = hub
         self._clock = clock
         self._direct = direct
+        self.first_connections = FirstConnections(direct, self._leave)
         self._rate_limit = rate_limit
         self._statuses: deque[relay.SetStatus] = deque(maxlen=MAX_STATUSES)
         self._any_status = asyncio.Event()
@@ -76,16 +78,22 @@ class PresencePublisher:
     @property
     def idle(self) -> bool:
         """True when presence has been told everything."""
-        return not self._waiting and not self._sending
+        return not self._waiting and not self._sending and self.first_connections.idle
 
-    def connected(self, user_id: str, connection_id: str, status: str = "", *, friends_cached: bool = True) -> None:
+    def connected(
+        self, user_id: str, connection_id: str, status: str = "", *, missing_friends: str | None = None
+    ) -> None:
         """Report a connection; presence answers it with `status.bulk`. `status`: the availability that the client stated, or ''.
 
-        When Redis doesn't have the user's friends, only presence can carry this out, so this gateway doesn't try.
+        `missing_friends`: the version of the user's friends when Redis doesn't have them.
         """
-        if not friends_cached:
-            self._for_presence.add(connection_id)
-        self._enqueue(relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms(), status))
+        connected = relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms(), status)
+        if missing_friends is None:
+            self._enqueue(connected)
+        elif self._direct.takes_friends and len(self.first_connections) < MAX_WAITING:
+            self.first_connections.add(connected, missing_friends)
+        else:
+            self._leave(connected)
 
     def disconnected(self, user_id: str, connection_id: str, *, clean: bool, reconnect_seconds: float = 0) -> None:
         """Report that a connection ended. `reconnect_seconds`: how long the client was told that it may take to return."""
@@ -211,7 +219,15 @@ class PresencePublisher:
             (queued if is_cold else tried).append(each)
         self._for_presence.difference_update(each.connection_id for each in queued)
         metrics.PRESENCE_COMMANDS.labels("queue").inc(len(queued))
+        if queued:
+            # The next first connections may need no queue.
+            await self._direct.look()
         return [*queued, *(await self._direct.carry_out(tried) if tried else ())]
+
+    def _leave(self, connected: relay.Connected) -> None:
+        """Send a report to presence without an attempt to carry it out here."""
+        self._for_presence.add(connected.connection_id)
+        self._enqueue(connected)
 
     def _enqueue(self, command: Report) -> None:
         if len(self._waiting) >= MAX_WAITING:

@@ -1,16 +1,20 @@
--- Follows state.lua, lease_rules.lua and events.lua, which have its functions.
+-- Follows state.lua, friend_lists.lua, lease_rules.lua and events.lua, which have its functions.
 -- Apply gateways' reports about connections, and tell friends, in one step, where that needs only data of this server.
 -- Gateways run this script themselves, by the SHA-1 that presence publishes (`keys.DIRECT_PRESENCE`); presence carries out the rest.
 -- ARGV[1]: the settings that presence published with it, msgpack [templates (`begin_events`), timing (`begin_rules`), how many
--- friends a user may have, how many friends of all commands together are read]. ARGV[2]: now, Unix ms.
--- ARGV[3]: msgpack relay.PresenceBatch.
+-- friends a user may have, how many friends of all commands together are read, for how many seconds friends are cached].
+-- ARGV[2]: now, Unix ms. ARGV[3]: msgpack relay.PresenceBatch.
+-- ARGV[4]: friends that the gateway has read, msgpack [relay.FriendList…], or none.
 -- Returns the 0-based indexes of commands that presence must carry out. They may have been carried out in part; repeating that
 -- changes nothing.
 
-local templates, timing, most_of_one, most_of_all = unpack(cmsgpack.unpack(ARGV[1]))
+local templates, timing, most_of_one, most_of_all, cache_seconds = unpack(cmsgpack.unpack(ARGV[1]))
 local commands = cmsgpack.unpack(ARGV[3])[relay.PresenceBatch.commands]
 begin_rules(tonumber(ARGV[2]), timing, false)
 begin_events(templates)
+for _, list in ipairs(ARGV[4] and cmsgpack.unpack(ARGV[4]) or {}) do
+  cache_friends(cache_seconds, list)
+end
 
 local ABSENT = '-'
 local looked_at = 0

@@ -81,12 +81,23 @@ class PresenceBatch(Relayed):
 class DirectPresence(Relayed):
     """A script of presence that Redis has loaded, and that a gateway may run on its commands instead of sending them.
 
-    Its arguments are `settings` unchanged, the current Unix milliseconds, and a `PresenceBatch` without blocks and profiles. It
-    returns the indexes of commands that presence must carry out.
+    Its arguments are `settings` unchanged, the current Unix milliseconds, a `PresenceBatch` without blocks and profiles, and
+    perhaps a list of `FriendList`. It returns the indexes of commands that presence must carry out.
+
+    `most_friends`: the gateway may read the friends of users who have at most so many; with 0 the script takes none.
     """
 
     sha: str
     settings: bytes
+    most_friends: int = 0
+
+
+class FriendList(Relayed):
+    """A user's friends as Redis caches them (`keys.FRIENDS`). `version`: that of `keys.FRIENDS_VERSION` before they were read."""
+
+    user_id: str
+    version: str
+    members: list[str]
 
 
 class LeaseRenewal(Relayed):

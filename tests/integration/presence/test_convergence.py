@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from services.gateway.uplink.direct_presence import DirectPresence, Report
+from services.gateway.uplink.friend_reader import FriendReader
 from services.presence.direct_script import DirectScript
 from services.presence.handlers import Cycle
 from services.presence.leases import Leases
@@ -89,6 +90,7 @@ class World:
 
     def __init__(self, pool: postgres.Pool, partitions: Partitions, gateways: Gateways) -> None:
         self.clock = FakeClock()
+        self.pool = pool
         self.replicas = [Replica(pool, partitions, self.clock) for _ in range(2)]
         self.gateways = gateways
         self.waiting: list[list[relay.PresenceCommand]] = []
@@ -98,20 +100,26 @@ class World:
 
     async def lend_script(self, partitions: Partitions) -> None:
         """From now on gateways carry out what they can by themselves."""
-        await DirectScript(partitions, self.replicas[0].leases, self.clock, tells_webhooks=False).lend()
-        self.direct = DirectPresence(partitions, self.clock)
+        replica = self.replicas[0]
+        await DirectScript(partitions, replica.leases, replica.friends, self.clock, tells_webhooks=False).lend()
+        self.direct = DirectPresence(partitions, FriendReader(self.pool), self.clock)
 
     def any_replica(self, chance: random.Random) -> Replica:
         """The broker gives a message to one of them."""
         return chance.choice(self.replicas)
 
     async def deliver(self, replica: Replica, batches: list[list[relay.PresenceCommand]]) -> None:
-        """A replica handles one batch after the other, as its consumer does."""
+        """A replica handles one batch after the other, as its consumer does.
+
+        A gateway reads the friends of those who connect, whether Redis has them or not.
+        """
         for batch in batches:
             left = batch
             reports = [command for command in batch if isinstance(command, Report)]
             if self.direct is not None and len(reports) == len(batch):
-                left = [*await self.direct.carry_out(reports)]
+                users = [command.user_id for command in reports if isinstance(command, relay.Connected)]
+                friends = await self.direct.read_friends(await replica.friends.versions(users))
+                left = [*await self.direct.carry_out(reports, list(friends.values()))]
                 self.carried_out += len(batch) - len(left)
             if left:
                 await retry_until_available("test", partial(replica.handle, *left))

@@ -10,9 +10,13 @@ import pytest
 
 from services.gateway.uplink import direct_presence
 from services.gateway.uplink.direct_presence import DirectPresence, Report
+from services.gateway.uplink.friend_reader import FriendReader
 from services.presence import direct_script
 from services.presence.direct_script import DirectScript
+from services.presence.follow_store import FollowStore
+from services.presence.friend_cache import FriendCache
 from services.presence.leases import Leases
+from shared.postgres import Pool
 from shared.protocol import keys, relay, server
 from shared.redis import Partitions, open_partitions
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
@@ -32,6 +36,7 @@ async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
 class Scene:
     """A replica of presence and the gateways; `watching` is a connected friend of `user`."""
 
+    pool: Pool
     partitions: Partitions
     replica: Replica
     gateways: Gateways
@@ -46,15 +51,21 @@ class Scene:
 
     def another_gateway(self) -> DirectPresence:
         """The way in a gateway that knows of no script yet."""
-        return DirectPresence(self.partitions, self.clock)
+        return DirectPresence(self.partitions, FriendReader(self.pool), self.clock)
 
     def script(self, *, tells_webhooks: bool = False) -> DirectScript:
         """Of the replica."""
-        return DirectScript(self.partitions, self.replica.leases, self.clock, tells_webhooks=tells_webhooks)
+        return DirectScript(
+            self.partitions, self.replica.leases, self.replica.friends, self.clock, tells_webhooks=tells_webhooks
+        )
 
     async def carry_out(self, *commands: Report) -> list[Report]:
         """In the gateway. Returns those that are left to presence."""
         return await self.direct.carry_out(commands)
+
+    async def read_friends(self) -> dict[str, relay.FriendList]:
+        """Those of `user`, as a gateway reads them when Redis doesn't have them."""
+        return await self.direct.read_friends(await self.replica.friends.versions([self.user]))
 
     async def plugged(self, gateway: str) -> Device:
         """A device of `user` that presence itself has connected: the user's friends are cached since."""
@@ -67,6 +78,7 @@ class Scene:
 
 @pytest.fixture
 def scene(
+    pool: Pool,
     partitions: Partitions,
     replica: Replica,
     gateways: Gateways,
@@ -74,7 +86,7 @@ def scene(
     watching: Device,
     friends: tuple[str, str],
 ) -> Scene:
-    return Scene(partitions, replica, gateways, clock, watching, friends[0])
+    return Scene(pool, partitions, replica, gateways, clock, watching, friends[0])
 
 
 async def test_a_status_reaches_friends_and_own_connections_at_once(scene: Scene) -> None:
@@ -161,6 +173,75 @@ async def test_who_is_not_cached_is_left_to_presence(scene: Scene) -> None:
     assert await scene.carry_out(left[0], scene.watching.chose("away", scene.clock.now), left[1]) == left
 
 
+async def test_a_first_connection_brings_the_friends_that_its_gateway_read(scene: Scene) -> None:
+    await scene.script().lend()
+    await scene.replica.friends.forget(scene.user)
+    device = await scene.gateways.plug(Device(scene.user, "gateway-1"))
+    friends = await scene.read_friends()
+    assert await scene.direct.carry_out([device.connected(scene.clock.now)], list(friends.values())) == []
+    await scene.gateways.sync()
+    (bulk,) = device.take()
+    assert isinstance(bulk, server.StatusBulk)
+    assert [user.user_id for user in bulk.payload.users] == [scene.watching.user_id]
+    assert [type(event) for event in scene.watching.take()] == [server.UserOnline]
+    # They are cached from now on.
+    assert await scene.carry_out(device.chose("busy", scene.clock.now)) == []
+
+
+async def test_one_without_friends_needs_no_presence(scene: Scene) -> None:
+    await scene.script().lend()
+    stranger = await scene.gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
+    friends = await scene.direct.read_friends({stranger.user_id: ""})
+    assert await scene.direct.carry_out([stranger.connected(scene.clock.now)], list(friends.values())) == []
+    await scene.gateways.sync()
+    (bulk,) = stranger.take()
+    assert isinstance(bulk, server.StatusBulk)
+    assert bulk.payload.users == []
+
+
+async def test_friends_that_changed_since_they_were_read_are_left_to_presence(scene: Scene) -> None:
+    await scene.script().lend()
+    await scene.replica.friends.forget(scene.user)
+    device = await scene.gateways.plug(Device(scene.user, "gateway-1"))
+    friends = await scene.read_friends()
+    await scene.replica.unfollow(scene.user, scene.watching.user_id)
+    # Presence has cached the new list.
+    await scene.replica.friends.forget(scene.user)
+    connected = device.connected(scene.clock.now)
+    assert await scene.direct.carry_out([connected], list(friends.values())) == [connected]
+
+
+async def test_friends_of_a_user_with_too_many_are_left_to_presence(scene: Scene) -> None:
+    scene.replica.follows.most_friends = 1
+    await scene.script().lend()
+    assert list(await scene.read_friends()) == [scene.user]
+    other = str(uuid.uuid4())
+    for pair in ((scene.user, other), (other, scene.user)):
+        await scene.replica.follow(*pair)
+    assert await scene.read_friends() == {}
+
+
+async def test_no_friends_are_read_without_a_script_that_takes_them(scene: Scene) -> None:
+    """One of presence's earlier releases says of none."""
+    assert await scene.read_friends() == {}
+    await scene.script().lend()
+    client, key = scene.partitions.at(0).client, keys.DIRECT_PRESENCE
+    stored = await client.get(key)
+    assert isinstance(stored, bytes)
+    lent = relay.direct_presence_decoder.decode(stored)
+    await client.set(key, msgspec.msgpack.encode([lent.sha, lent.settings]))
+    assert await scene.another_gateway().read_friends({scene.user: ""}) == {}
+
+
+async def test_while_postgres_is_away_first_connections_are_left_to_presence(scene: Scene, pool: Pool) -> None:
+    await scene.script().lend()
+    async with pool.acquire() as holding, holding.transaction():
+        await holding.execute("LOCK TABLE presence.follows")
+        assert await scene.read_friends() == {}
+    # It isn't asked again for a while.
+    assert await scene.read_friends() == {}
+
+
 async def test_commands_with_too_many_friends_are_left_to_presence(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,8 +273,9 @@ async def test_it_is_withdrawn_while_webhooks_are_told(scene: Scene) -> None:
     assert await scene.carry_out(command) == [command]
 
 
-async def test_it_is_not_lent_where_friends_may_lie_elsewhere(redis_url: str, clock: FakeClock) -> None:
+async def test_it_is_not_lent_where_friends_may_lie_elsewhere(pool: Pool, redis_url: str, clock: FakeClock) -> None:
     two = two_partitions(redis_url)
-    await DirectScript(two, Leases(two, TIMING, clock), clock, tells_webhooks=False).renew()
+    friends = FriendCache(two, FollowStore(pool), cache_seconds=300)
+    await DirectScript(two, Leases(two, TIMING, clock), friends, clock, tells_webhooks=False).renew()
     assert not await two.at(0).client.exists(two.at(0).key(keys.DIRECT_PRESENCE))
     await two.aclose()

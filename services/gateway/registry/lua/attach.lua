@@ -1,15 +1,16 @@
--- Follows epoch.lua of shared.redis, which has `checked_epoch`, `known_epoch`, `epoch_of` and `tag_in`.
+-- Follows epoch.lua of shared.redis, which has `checked_epoch`, `known_epoch`, `epoch_of` and `tag_in`, and budget.lua.
 -- Register routes of connections of one gateway, and read each user's inbox from the cursor its client has, in one step:
 -- an event is either among those returned here, or later in the inbox, or published to the registered gateway.
--- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or ''}, 3 most connections of a user (0: no limit),
+-- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or '', key of the budget that counts the handshake, or ''}, 3 most connections of a user (0: no limit),
 --       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag,
---       8 bytes of event texts after which a page of an inbox ends
--- Returns for each item {1 recovered | 0 not | -1 no cursor was given, id of the last entry that was read, {event texts},
+--       8 bytes of event texts after which a page of an inbox ends, 9 ms for one handshake, 10 most handshakes at once
+-- Returns for each item {ms to wait} when the budget is used up: then nothing is registered. Else {1 recovered | 0 not | -1 no cursor was given, id of the last entry that was read, {event texts},
 -- Unix seconds up to which tokens of the user are revoked, or nil, 1 when there are more entries after that one, else 0,
--- 1 when the user's friends are cached, else 0}.
+-- nil when the user's friends are cached, else the version under which they must be read}.
 local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])
 local most, inbox_seconds, route_seconds = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local close_code, page_bytes = tonumber(ARGV[6]), tonumber(ARGV[8])
+local handshake_ms, handshakes = tonumber(ARGV[9]), tonumber(ARGV[10])
 local epoch = checked_epoch()
 local tag = tag_in(epoch, ARGV[7])
 local ENTRIES_AT_ONCE = 8
@@ -119,9 +120,7 @@ local function evict_oldest(user, routes)
   end
 end
 
-local results = {}
-for i, item in ipairs(items) do
-  local user, connection, cursor = item[1], item[2], item[3]
+local function register(user, connection, cursor)
   local routes = '{{ROUTES}}' .. user
   redis.call('HSET', routes, connection, gateway)
   redis.call('SADD', '{{CONNECTIONS}}' .. gateway, user .. ' ' .. connection)
@@ -137,7 +136,17 @@ for i, item in ipairs(items) do
     texts, read, more = page_after(user, cursor, last)
   end
   local revoked = redis.call('GET', '{{REVOKED}}' .. user)
-  local friends_cached = redis.call('EXISTS', '{{FRIENDS}}' .. user)
-  results[i] = {cursor == '' and -1 or texts and 1 or 0, read or last, texts or {}, revoked, more and 1 or 0, friends_cached}
+  local missing = redis.call('EXISTS', '{{FRIENDS}}' .. user) == 0 and (redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or '')
+  return {cursor == '' and -1 or texts and 1 or 0, read or last, texts or {}, revoked, more and 1 or 0, missing}
+end
+
+local results = {}
+for i, item in ipairs(items) do
+  local user, connection, cursor, budget = unpack(item)
+  local allowed, wait_ms = 1, 0
+  if budget ~= '' then
+    allowed, wait_ms = take_budget(budget, 1, handshake_ms, handshakes, 0, clock_ms())
+  end
+  results[i] = allowed > 0 and register(user, connection, cursor) or {wait_ms}
 end
 return results

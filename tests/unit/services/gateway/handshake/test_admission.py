@@ -51,11 +51,23 @@ async def admitted(admission: Admission, now: float, *, returning: bool) -> int:
     count = 0
     while count < 10_000:
         try:
-            await admission.admit("u", now, returning=returning)
+            if not await admission.admit("u", now, returning=returning):
+                await admission.count("u")
         except ProtocolError:
             return count
         count += 1
     return count
+
+
+async def flood(admission: Admission) -> ProtocolError:
+    """Handshakes of one user whom the registering script would refuse, until one is refused before."""
+    for _ in range(11):
+        try:
+            await admission.admit("u", 1000.0, returning=True)
+        except ProtocolError as refusal:
+            return refusal
+        admission.give_back()
+    raise AssertionError("nothing was refused")
 
 
 async def test_the_limit_of_connections() -> None:
@@ -107,12 +119,28 @@ async def test_one_user_does_not_use_up_the_handshakes_of_all() -> None:
     budgets: Any = Budgets(3)
     admission = Admission(Hub(), budgets, 10, 5)
     assert await admitted(admission, 1000.0, returning=True) == 3
-    with pytest.raises(ProtocolError) as refusal:
-        await admission.admit("u", 1000.0, returning=True)
-    assert refusal.value.status == 429
-    assert refusal.value.event.error.retry_after == 1.5
+    # The one that was let in before it was counted.
+    admission.give_back()
+    refusal = await flood(admission)
+    assert refusal.status == 429
+    assert refusal.event.error.retry_after == 1.5
     budgets.left = 100
-    assert await admitted(admission, 1000.0, returning=True) == 7
+    admitted_after = [await admission.admit("other", 1000.0, returning=True) for _ in range(7)]
+    assert len(admitted_after) == 7
+    with pytest.raises(ProtocolError):
+        await admission.admit("other", 1000.0, returning=True)
+
+
+async def test_handshakes_that_must_wait_are_counted_before_they_do() -> None:
+    """Those of one user who floods must not hold sockets meanwhile."""
+    budgets: Any = Budgets(0)
+    admission = Admission(Hub(), budgets, 10, 0)
+    await flood(admission)
+    began = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(ProtocolError):
+            await admission.admit("u", 1000.0, returning=True)
+    assert time.monotonic() - began < 1
 
 
 async def test_handshakes_of_one_user_do_not_come_all_at_once() -> None:

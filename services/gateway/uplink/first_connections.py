@@ -1,0 +1,80 @@
+"""First connections: those of users whose friends Redis doesn't have. This gateway reads the friends, then reports them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from services.gateway.uplink.direct_presence import DirectPresence
+from shared.protocol import relay
+
+BATCH: Final = 32
+"""Users whose friends are read with one statement: with the most friends of each, this takes some milliseconds."""
+FRIENDS_PER_CALL: Final = 1_000
+"""Friends that one script caches, beyond those of its last user."""
+
+Arrival = tuple[relay.Connected, str]
+"""A new connection, and the version of its user's friends."""
+
+
+class FirstConnections:
+    """Reports first connections, those that come while a statement runs together. `leave`: hands one to presence itself.
+
+    They don't wait for other reports, nor others for them: reports of one connection may overtake each other
+    (docs/decisions/0042-gateways-run-a-script-of-presence.md).
+    """
+
+    def __init__(self, direct: DirectPresence, leave: Callable[[relay.Connected], None]) -> None:
+        self._direct = direct
+        self._leave = leave
+        self._waiting: deque[Arrival] = deque()
+        self._any_waiting = asyncio.Event()
+        self._working = False
+
+    @property
+    def idle(self) -> bool:
+        """True when all were reported, or handed to presence."""
+        return not self._waiting and not self._working
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, connected: relay.Connected, version: str) -> None:
+        """Report a connection soon. `version`: that of its user's friends (`RecoveryResult.missing_friends`)."""
+        self._waiting.append((connected, version))
+        self._any_waiting.set()
+
+    async def run(self) -> None:
+        """Report waiting connections. Never returns."""
+        while True:
+            await self._any_waiting.wait()
+            self._any_waiting.clear()
+            while self._waiting:
+                self._working = True
+                await self._report([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+                self._working = False
+
+    async def _report(self, batch: list[Arrival]) -> None:
+        found = await self._direct.read_friends({connected.user_id: version for connected, version in batch})
+        for connected, _ in batch:
+            if connected.user_id not in found:
+                self._leave(connected)
+        for part in _parts([connected for connected, _ in batch if connected.user_id in found], found):
+            friends = {connected.user_id: found[connected.user_id] for connected in part}
+            for left in await self._direct.carry_out(part, list(friends.values())):
+                assert isinstance(left, relay.Connected)
+                self._leave(left)
+
+
+def _parts(batch: list[relay.Connected], friends: dict[str, relay.FriendList]) -> Iterator[list[relay.Connected]]:
+    """Yield connections, several together as long as their script is short."""
+    part: list[relay.Connected] = []
+    weight = 0
+    for connected in batch:
+        part.append(connected)
+        weight += len(friends[connected.user_id].members)
+        if weight >= FRIENDS_PER_CALL:
+            yield part
+            part, weight = [], 0
+    if part:
+        yield part

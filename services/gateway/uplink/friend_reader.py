@@ -1,0 +1,48 @@
+"""Reads users' friends from PostgreSQL, by the function that presence provides for that."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import asyncpg
+import structlog
+
+from shared import postgres
+from shared.postgres import Pool, load_sql
+from shared.protocol import relay
+
+log = structlog.get_logger(__name__)
+
+ANSWER_SECONDS: Final = 1.0
+AWAY_SECONDS: Final = 2.0
+"""How long PostgreSQL isn't asked again after it didn't answer."""
+
+_FRIENDS: Final = load_sql("services.gateway.uplink", "friends")
+
+
+class FriendReader:
+    """Reads friends of many users with one statement. While PostgreSQL is away, it reads none."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._away_until = 0.0
+
+    async def read(self, versions: Mapping[str, str], most: int) -> dict[str, relay.FriendList]:
+        """Return user → friends, for users with at most `most` of them. `versions`: user → the version that was read before."""
+        if time.monotonic() < self._away_until:
+            return {}
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                # One more than `most` shows that there are too many.
+                rows = await self._pool.fetch(_FRIENDS, list(versions), most + 1)
+        except (*postgres.TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+            log.warning("friends.not_read", users=len(versions), error=repr(error))
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            return {}
+        members: dict[str, list[str]] = {row["user_id"]: row["members"] for row in rows}
+        return {
+            user: relay.FriendList(user, version, members.get(user, []))
+            for user, version in versions.items()
+            if len(members.get(user, ())) <= most
+        }
