@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 MINUTE_MS: Final = 60_000
 ANSWER_SECONDS: Final = 1.0
-SETTLE_SECONDS: Final = 0.02
+SETTLE_SECONDS: Final = 0.1
 """How long it may take until Redis counts what was allowed without asking."""
 
 _take = Script("services.gateway", "budget", "take_budgets")
