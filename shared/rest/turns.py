@@ -21,7 +21,7 @@ MAX_WAIT_SECONDS: Final = 3.5
 """A request that would begin later than this is refused."""
 RATE_FACTOR: Final = 1.5
 """Requests begin this many times as fast as the user's sustained rate: 100 concurrent ones take less than three seconds."""
-BYTES_A_SECOND: Final = 1024 * 1024
+BYTES_A_SECOND: Final = 2 * 1024 * 1024
 """Bytes of responses: a large one delays the next turns."""
 MAX_CHARGE_SECONDS: Final = 1.0
 """The longest such delay. Larger responses are streams, which are written at the client's own speed."""
