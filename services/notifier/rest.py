@@ -87,9 +87,7 @@ class DeviceEndpoints:
         """Register an app on this device. When it is posted again, it is updated, and moved to the user who posts it."""
         topics = self._apns_topics
         if body.platform is Platform.APNS and body.app is not None and topics and body.app not in topics:
-            raise ProtocolError(
-                ErrorCode.VALIDATION_ERROR, f"app: {body.app} is not an app of this server (CHAT_APNS_TOPICS)"
-            )
+            raise ProtocolError(ErrorCode.VALIDATION_ERROR, f"app: {body.app} is not an app of this server")
         now = datetime.now(UTC)
         device = Device(new_id(), user.user_id, body.platform, body.token, body.app, instant_of(user.issued_at), now)
         await self._devices.put(device)
