@@ -65,6 +65,8 @@ class Storage:
                 retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=REQUEST_SECONDS)},
             )
         self.local = isinstance(self._store, LocalStore)
+        self._folder = Path(self._store.prefix) if self.local and self._store.prefix is not None else None
+        """Where a local store keeps its objects."""
         self.presigns = direct and not self.local
         self.headers = {"x-ms-blob-type": "BlockBlob"} if isinstance(self._store, AzureStore) else {}
         """Headers that a client must send with the bytes, beside their type (Azure, «Put Blob»)."""
@@ -77,9 +79,8 @@ class Storage:
 
     async def write(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the bytes of `chunks`, completely or not at all. When `chunks` raises, nothing is stored."""
-        folder = self._folder
-        if folder is not None:
-            chunks = _written_back(chunks, folder / f"{name}{PARTIAL}")
+        if self._folder is not None:
+            chunks = _written_back(chunks, self._folder / f"{name}{PARTIAL}")
         await obstore.put_async(self._store, name, chunks, chunk_size=self._part_bytes, max_concurrency=1)
         await self._write_back(name)
 
@@ -144,12 +145,6 @@ class Storage:
     async def ping(self) -> None:
         """Raise STORE_ERRORS when the store doesn't answer."""
         await self.find_size(f"{INCOMING}/ping")
-
-    @property
-    def _folder(self) -> Path | None:
-        """Where a local store keeps its objects."""
-        prefix = self._store.prefix if isinstance(self._store, LocalStore) else None
-        return Path(prefix) if prefix is not None else None
 
     async def _write_back(self, name: str) -> None:
         if self._folder is not None:

@@ -89,12 +89,8 @@ class FriendCache:
     def __init__(self, partitions: Partitions, follows: FollowStore, cache_seconds: int) -> None:
         self._partitions = partitions
         self._follows = follows
-        self._cache_seconds = cache_seconds
-
-    @property
-    def cache_seconds(self) -> int:
+        self.cache_seconds = cache_seconds
         """How long a list is kept."""
-        return self._cache_seconds
 
     @property
     def most_friends(self) -> int:
@@ -142,7 +138,7 @@ class FriendCache:
     async def _remember(self, partition: Partition, friend_lists: Mapping[str, FriendList]) -> None:
         """Cache lists by short scripts. A list is visible when all of it is there."""
         for call in calls_of(friend_lists):
-            await _REMEMBER(partition, msgpack_encoder.encode((self._cache_seconds, PART_SECONDS, call)))
+            await _REMEMBER(partition, msgpack_encoder.encode((self.cache_seconds, PART_SECONDS, call)))
             *_, total = call[-1]
             if total == _MORE:
                 await asyncio.sleep(PAUSE_SECONDS)

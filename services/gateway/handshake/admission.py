@@ -53,12 +53,10 @@ class Admission:
         return bool(wait) or not is_limited
 
     async def count(self, user_id: str) -> None:
-        """Take one of the user's handshakes. While Redis is away nothing is counted, and nobody gets in anyway.
+        """Take one of the user's handshakes, which `admit` said isn't counted yet.
 
-        Raises ProtocolError when they are used up.
+        While Redis is away nothing is counted, and nobody gets in anyway. Raises ProtocolError when they are used up.
         """
-        if not self._budgets.limits(Budget.HANDSHAKES):
-            return
         verdict = (await self._budgets.take({(user_id, Budget.HANDSHAKES): 1}))[user_id, Budget.HANDSHAKES]
         if verdict is not None and not verdict.allowed:
             raise too_many_handshakes(verdict.retry_after)

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from services.gateway.uplink.direct_presence import DirectPresence
+from services.gateway.uplink.direct_presence import DirectPresence, Report
 from shared.protocol import relay
 
 BATCH: Final = 32
@@ -24,7 +24,7 @@ class FirstConnections:
     (docs/decisions/0042-gateways-run-a-script-of-presence.md).
     """
 
-    def __init__(self, direct: DirectPresence, leave: Callable[[relay.Connected], None]) -> None:
+    def __init__(self, direct: DirectPresence, leave: Callable[[Report], None]) -> None:
         self._direct = direct
         self._leave = leave
         self._waiting: deque[Arrival] = deque()
@@ -62,7 +62,6 @@ class FirstConnections:
         for part in _parts([connected for connected, _ in batch if connected.user_id in found], found):
             friends = {connected.user_id: found[connected.user_id] for connected in part}
             for left in await self._direct.carry_out(part, list(friends.values())):
-                assert isinstance(left, relay.Connected)
                 self._leave(left)
 
 

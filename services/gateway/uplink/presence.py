@@ -224,10 +224,10 @@ class PresencePublisher:
             await self._direct.look()
         return [*queued, *(await self._direct.carry_out(tried) if tried else ())]
 
-    def _leave(self, connected: relay.Connected) -> None:
+    def _leave(self, report: Report) -> None:
         """Send a report to presence without an attempt to carry it out here."""
-        self._for_presence.add(connected.connection_id)
-        self._enqueue(connected)
+        self._for_presence.add(report.connection_id)
+        self._enqueue(report)
 
     def _enqueue(self, command: Report) -> None:
         if len(self._waiting) >= MAX_WAITING:
