@@ -35,9 +35,7 @@ class ErrorReplies:
         message = None if isinstance(command, relay.SendMessage) else _TOO_MANY_WAITING
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=1, ref=reference_of(command))
         self._reply(command, event)
-        connection = self._hub.by_id.get(command.connection_id)
-        if connection is not None and connection.session.refuses_too_often(time.monotonic(), bytes_of(command)):
-            connection.pause_reading()
+        self._slow_down(command, time.monotonic())
 
     def rate_limited(
         self, command: relay.Command | relay.SetStatus, budget: Budget, retry_after: float, now: float
@@ -48,13 +46,17 @@ class ErrorReplies:
         retry_after = round(retry_after, 3)
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference_of(command))
         self._reply(command, event)
-        connection = self._hub.by_id.get(command.connection_id)
-        if connection is not None and isinstance(command, relay.SendMessage):
+        if isinstance(command, relay.SendMessage) and command.connection_id in self._hub.by_id:
             # The budget is the user's: what the other connections send needs no question either.
             for each in self._hub.of_user(command.user_id):
                 each.session.refuse_sends(retry_after, now)
-            if connection.session.refuses_too_often(now, bytes_of(command)):
-                connection.pause_reading()
+            self._slow_down(command, now)
+
+    def _slow_down(self, command: relay.Command, now: float) -> None:
+        """Read nothing from the command's connection for a while when it was refused too much."""
+        connection = self._hub.by_id.get(command.connection_id)
+        if connection is not None and connection.session.refuses_too_often(now, bytes_of(command)):
+            connection.pause_reading()
 
     def _reply(self, command: relay.Command | relay.SetStatus, event: ErrorEvent) -> None:
         connection = self._hub.by_id.get(command.connection_id)
