@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from shared.protocol.topology import QUEUES
+from shared.protocol.topology import MOST_COMMAND_QUEUES, QUEUES, Queue, command_queues
 from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, ROOT, container, named, of_kind, rendered
 from tools.dashboards.families import SERVICES, declared
 from tools.devserver import DevserverSettings
@@ -106,12 +106,13 @@ def test_scaled_queues_exist() -> None:
         assert trigger["metadata"]["hostFromEnv"] in rendered("production")
 
 
-def test_watched_queues_exist() -> None:
+@pytest.mark.parametrize("queue", [*QUEUES, *command_queues(MOST_COMMAND_QUEUES)], ids=lambda queue: queue.name)
+def test_each_queue_of_work_or_dead_letters_is_watched(queue: Queue) -> None:
+    """A queue of work has a queue of dead letters. In the others, messages wait on purpose, expire, or have a waiting caller."""
     rules = (DEPLOY / "prometheus/rules.yml").read_text(encoding="utf-8")
-    watched = {name for names in re.findall(r'queue=~"([\w.|]+\w)"', rules) for name in names.split("|")}
-    assert watched
-    assert watched <= {queue.name for queue in QUEUES}
-    assert any(re.fullmatch(r".+[.]dead", queue.name) for queue in QUEUES)
+    work, dead = re.findall(r'queue=~"([^"]+)"', rules)
+    assert bool(re.fullmatch(work, queue.name)) is (queue.dead is not None)
+    assert bool(re.fullmatch(dead, queue.name)) is queue.name.endswith(".dead")
 
 
 def test_each_service_is_scraped_under_its_name() -> None:
