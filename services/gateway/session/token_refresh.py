@@ -1,7 +1,6 @@
 """`auth.refresh`: a newer token of the same subject replaces a connection's token."""
 
 import asyncio
-from collections import deque
 from typing import Final
 
 import structlog
@@ -36,24 +35,19 @@ class TokenRefresh:
         self._user_registration = user_registration
         self._revocations = revocations
         self._heartbeat = heartbeat
-        self._waiting: deque[tuple[Connection, str]] = deque()
-        self._any_waiting = asyncio.Event()
+        self._waiting: asyncio.Queue[tuple[Connection, str]] = asyncio.Queue(MAX_WAITING)
 
     def ask(self, connection: Connection, token: str) -> None:
         """Verify `token` soon, and answer `connection`."""
-        if len(self._waiting) >= MAX_WAITING:
+        if self._waiting.full():
             _refuse(connection, ErrorCode.INTERNAL_ERROR)
-            return
-        self._waiting.append((connection, token))
-        self._any_waiting.set()
+        else:
+            self._waiting.put_nowait((connection, token))
 
     async def run(self) -> None:
         """Answer requests as they come. Never returns."""
         while True:
-            await self._any_waiting.wait()
-            self._any_waiting.clear()
-            while self._waiting:
-                await self._answer(*self._waiting.popleft())
+            await self._answer(*await self._waiting.get())
 
     async def _answer(self, connection: Connection, token: str) -> None:
         try:

@@ -1,7 +1,6 @@
 """First connections: those of users whose friends Redis doesn't have. This gateway reads the friends, then reports them."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -27,31 +26,31 @@ class FirstConnections:
     def __init__(self, direct: DirectPresence, leave: Callable[[Report], None]) -> None:
         self._direct = direct
         self._leave = leave
-        self._waiting: deque[Arrival] = deque()
-        self._any_waiting = asyncio.Event()
+        self._waiting: asyncio.Queue[Arrival] = asyncio.Queue()
         self._working = False
 
     @property
     def idle(self) -> bool:
         """True when all were reported, or handed to presence."""
-        return not self._waiting and not self._working
+        return self._waiting.empty() and not self._working
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._waiting.qsize()
 
     def add(self, connected: relay.Connected, version: str) -> None:
         """Report a connection soon. `version`: that of its user's friends (`RecoveryResult.missing_friends`)."""
-        self._waiting.append((connected, version))
-        self._any_waiting.set()
+        self._waiting.put_nowait((connected, version))
 
     async def run(self) -> None:
         """Report waiting connections. Never returns."""
         while True:
-            await self._any_waiting.wait()
-            self._any_waiting.clear()
-            while self._waiting:
-                self._working = True
-                await self._report([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+            batch = [await self._waiting.get()]
+            self._working = True
+            try:
+                while len(batch) < BATCH and not self._waiting.empty():
+                    batch.append(self._waiting.get_nowait())
+                await self._report(batch)
+            finally:
                 self._working = False
 
     async def _report(self, batch: list[Arrival]) -> None:
