@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from services.presence import metrics
-from services.presence.bulks import Bulk, bulk_parts
+from services.presence.bulks import Bulk
 from services.presence.friend_cache import VERSION_SECONDS, FriendCache, FriendList
 from services.presence.leases import Outcome
 from services.presence.partition_health import PartitionHealth
@@ -28,6 +28,7 @@ from services.presence.routes import (
 )
 from services.presence.rules import RANK, Kind, kinds_of
 from services.presence.webhook_queue import WebhookQueue
+from shared.parts import parts_by_weight
 from shared.protocol import relay, server
 from shared.protocol.codec import json_encoder, msgpack_encoder
 from shared.protocol.payloads import Status, StatusBulkPayload, UserStatus
@@ -214,7 +215,7 @@ class Announcer:
     async def _send_parts(self, bulks: Sequence[Bulk], client: Partition) -> list[Bulk]:
         """Send bulks through one partition. Returns those that were not sent."""
         withheld: list[Bulk] = []
-        for part in bulk_parts(bulks):
+        for part in parts_by_weight(bulks, lambda bulk: bulk.weight, READ_PER_CALL):
             withheld += [part[place] for place in (await _run(client, [], part))[1]]
             if len(part) == 1 and part[0].weight >= READ_PER_CALL:
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -222,16 +223,12 @@ class Announcer:
 
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
         """Yield (partition index, a limited number of announcements of its users), so that no call takes long."""
-        parts: dict[int, list[Announcement]] = {}
-        weights: dict[int, int] = {}
+        groups: dict[int, list[Announcement]] = {}
         for each in announcements:
-            index = self._partitions.index_of(each.user_id)
-            parts.setdefault(index, []).append(each)
-            weights[index] = weights.get(index, 0) + 1 + len(each.receivers)
-            if weights[index] >= RECEIVERS_PER_CALL:
-                yield index, parts.pop(index)
-                del weights[index]
-        yield from parts.items()
+            groups.setdefault(self._partitions.index_of(each.user_id), []).append(each)
+        for index, group in groups.items():
+            for part in parts_by_weight(group, lambda each: 1 + len(each.receivers), RECEIVERS_PER_CALL):
+                yield index, part
 
     async def _publish_part(
         self, index: int, part: list[Announcement], routes: Mapping[str, list[str]]

@@ -1,11 +1,8 @@
 """The statuses of friends that a new connection gets, in parts that keep a Redis server busy for a short time only."""
 
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-
-from services.presence.routes import READ_PER_CALL
 
 CONNECTIONS_PER_BULK: Final = 10
 """Connections of one user for which one script reads the statuses once: as many as a user may have."""
@@ -31,17 +28,3 @@ class Bulk(msgspec.Struct, array_like=True, frozen=True):
         """How long a script takes for it, as the number of users that it could read."""
         users = len(self.friends) + len(self.absent)
         return 1 + users + (len(self.connections) - 1) * users // COPIES_PER_READ
-
-
-def bulk_parts(bulks: Iterable[Bulk]) -> Iterable[list[Bulk]]:
-    """Yield bulks, several together as long as their script is short."""
-    part: list[Bulk] = []
-    weight = 0
-    for bulk in bulks:
-        part.append(bulk)
-        weight += bulk.weight
-        if weight >= READ_PER_CALL:
-            yield part
-            part, weight = [], 0
-    if part:
-        yield part

@@ -1,10 +1,11 @@
 """First connections: those of users whose friends Redis doesn't have. This gateway reads the friends, then reports them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from services.gateway.uplink.direct_presence import DirectPresence, Report
+from shared.parts import parts_by_weight
 from shared.protocol import relay
 
 BATCH: Final = 32
@@ -58,21 +59,8 @@ class FirstConnections:
         for connected, _ in batch:
             if connected.user_id not in found:
                 self._leave(connected)
-        for part in _parts([connected for connected, _ in batch if connected.user_id in found], found):
+        known = [connected for connected, _ in batch if connected.user_id in found]
+        for part in parts_by_weight(known, lambda each: len(found[each.user_id].members), FRIENDS_PER_CALL):
             friends = {connected.user_id: found[connected.user_id] for connected in part}
             for left in await self._direct.carry_out(part, list(friends.values())):
                 self._leave(left)
-
-
-def _parts(batch: list[relay.Connected], friends: dict[str, relay.FriendList]) -> Iterator[list[relay.Connected]]:
-    """Yield connections, several together as long as their script is short."""
-    part: list[relay.Connected] = []
-    weight = 0
-    for connected in batch:
-        part.append(connected)
-        weight += len(friends[connected.user_id].members)
-        if weight >= FRIENDS_PER_CALL:
-            yield part
-            part, weight = [], 0
-    if part:
-        yield part
