@@ -8,7 +8,9 @@ import random
 import shlex
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+from shared.urls import split_url
 
 DEFAULT_PORT: Final = 5432
 DEFAULT_CONNECT_SECONDS: Final = 5.0
@@ -76,7 +78,7 @@ def parse(url: str) -> Address:
 
     Without `target_session_attrs`, it is `read-write`, because a session that can't write is useless here.
     """
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme not in {"postgresql", "postgres"}:
         raise AddressError(f"must begin with postgresql://, not with {parts.scheme or 'nothing'}://")
     parameters = _parameters(parts.query)
@@ -143,7 +145,9 @@ def _host(item: str) -> tuple[str, int | None]:
     if item.startswith("/"):
         return item, None
     if item.startswith("["):
-        host, _, port = item[1:].partition("]")
+        host, bracket, port = item[1:].partition("]")
+        if not bracket or port[:1] not in {"", ":"}:
+            raise AddressError(f"{item} must be an IPv6 address in brackets, and perhaps a port: [::1]:5432")
         return host, _port(port[1:]) if port else None
     host, _, port = item.partition(":")
     if not host:

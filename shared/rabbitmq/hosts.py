@@ -3,6 +3,8 @@
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from shared.urls import split_url
+
 SCHEMES: Final = ("amqp", "amqps")
 
 
@@ -11,7 +13,7 @@ def split_hosts(url: str) -> list[str]:
 
     Raises ValueError, whose text names the fault but not the password.
     """
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme not in SCHEMES:
         raise ValueError(f"must begin with amqp:// or amqps://, not with {parts.scheme or 'nothing'}://")
     account, at, hosts = parts.netloc.rpartition("@")

@@ -25,6 +25,7 @@ from redis.exceptions import MasterDownError, ReadOnlyError
 
 from shared.redis.connection import ANSWER_SECONDS, CONNECT_SECONDS
 from shared.redis.hash_tags import tags
+from shared.urls import split_url
 
 MAX_CONNECTIONS: Final = 64
 SENTINEL_PORT: Final = 26379
@@ -231,7 +232,7 @@ class _Seeds:
     """The parts of a URL with several hosts."""
 
     def __init__(self, url: str, port: int) -> None:
-        parts = urlsplit(url)
+        parts = split_url(url)
         self.tls = parts.scheme.startswith("rediss")
         credentials, at, hosts = parts.netloc.rpartition("@")
         self._credentials = credentials + at

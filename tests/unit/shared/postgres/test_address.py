@@ -43,6 +43,8 @@ def test_parameters_go_where_they_are_understood() -> None:
     ("url", "says"),
     [
         ("mysql://a:secret@db/x", "postgresql://"),
+        ("postgresql://a:secret@[::1/x", "must be an IPv6 address in brackets"),
+        ("postgresql://a:secret@[::1]5432/x", "must be an IPv6 address in brackets"),
         ("postgresql://a:secret@db/x?pool_size=3", "unknown parameter pool_size"),
         ("postgresql://a:secret@db/x?connect_timeout=soon", "connect_timeout=soon"),
         ("postgresql://a:secret@db:http/x", "http is no port"),
