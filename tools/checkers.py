@@ -46,7 +46,7 @@ class CheckerMissing(Exception):
 
 @cache
 def checker(name: str) -> str:
-    """The path of a program, installed first where it is missing. Raises CheckerMissing."""
+    """Return the path of a program, after installing it if it is missing. Raises CheckerMissing."""
     with _alone():
         if name in DEBIAN_PACKAGES:
             return _debian(name)

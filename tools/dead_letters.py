@@ -32,7 +32,7 @@ class DeadLetter:
 
 
 async def list_letters(amqp_url: str, queue: str, most: int = 20) -> list[DeadLetter]:
-    """The oldest letters of a dead-letter queue; they stay there. Raises KeyError for another queue, AMQPError."""
+    """Return the oldest letters of a dead-letter queue; they stay there. Raises KeyError for another queue, AMQPError."""
     letters: list[DeadLetter] = []
 
     async def note(_channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
@@ -91,7 +91,7 @@ async def _open(amqp_url: str, queue: str) -> AsyncIterator[tuple[AbstractChanne
 
 
 async def connect(amqp_url: str) -> AbstractConnection:
-    """A connection to the first node of the URL that answers. Raises the last one's AMQPError, OSError or TimeoutError."""
+    """Connect to the first node of the URL that answers. Raises the last one's AMQPError, OSError or TimeoutError."""
     *others, last = split_hosts(amqp_url)
     for node in others:
         with suppress(AMQPError, OSError, TimeoutError):

@@ -1,4 +1,4 @@
-"""Development tokens, as a real identity provider would issue them, signed with the secret of the local stack.
+"""Development tokens, as an identity provider would issue them, signed with the secret of the local stack.
 
 Never used by a service: they only check tokens.
 """
@@ -46,7 +46,7 @@ def mint(
 ) -> str:
     """Return a signed token of `username`, with the display name `name`.
 
-    `claims` are added, or replace the usual ones (PROTOCOL section 1: `sub`, `exp`, `preferred_username`, `name`).
+    `claims` are added, or replace the usual ones (docs/protocol.md, «Connecting»: `sub`, `exp`, `preferred_username`, `name`).
     A negative lifetime gives an expired token.
     """
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""One single migration, for tests and measurements: undone and applied again in a transaction that is rolled back."""
+"""One migration, for tests and measurements: undone and applied again in a transaction that is rolled back."""
 
 import importlib
 import re
@@ -30,7 +30,7 @@ class MigrationStep:
 
     @asynccontextmanager
     async def taken_back(self, database_url: str) -> AsyncIterator[AsyncConnection]:
-        """Give a transaction in which it was undone, and which is rolled back afterwards."""
+        """Give a transaction in which it is undone, and which is rolled back at the end."""
         url = re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", database_url)
         engine = create_async_engine(url, poolclass=NullPool)
         async with engine.connect() as connection:

@@ -12,7 +12,7 @@ from shared.protocol import limits
 
 DAY_SECONDS: Final = 86_400
 COSTS: Final = ((200.0, 2256.0), (2000.0, 420.0), (14_000.0, 84.0))
-"""(messages a second, µs of CPU of all servers for each): batches grow with the rate, and the price of a message falls."""
+"""(messages a second, µs of CPU of all servers for each): batches grow with the rate, and the cost of a message falls."""
 SHARES: Final = {"gateway": 18, "messaging": 16, "redis": 24, "postgresql": 13, "haproxy": 7, "rabbitmq": 5}
 """Of a message's 84 µs, saturated."""
 HANDSHAKES_PER_CORE: Final = 1300.0
@@ -30,15 +30,15 @@ EVENTS_PER_MESSAGE: Final = 4
 ROW_BYTES: Final = 440
 """A text of 110 characters, with both indexes: 200,000 rows in 2,000 conversations."""
 PROCESS_BYTES: Final = 120 << 20
-"""A service that does nothing, with room for its batches."""
+"""An idle service, with room for its batches."""
 GATEWAY_CONNECTIONS: Final = 20_000
 HAPROXY_CONNECTIONS: Final = 250_000
 UTILISATION: Final = 0.5
-"""Of cores, connections and memory, at the peak: the other half is for a replica that goes, and for bad hours."""
+"""Of cores, connections and memory, at the peak: the other half is for the loss of a replica, and for higher peaks."""
 MASTER_BYTES: Final = 32 << 30
-"""Of one Redis: more takes long to copy to a new replica."""
+"""Of one Redis: a larger one takes too long to copy to a new replica."""
 RECONNECT_SECONDS: Final = 60.0
-"""In so long half of the connections are back after an outage."""
+"""Half of the connections return within this time after an outage."""
 POOL_SIZE: Final = 4
 PAGES_PER_DAY: Final = 20
 SESSIONS_PER_DAY: Final = 10
@@ -65,7 +65,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: how many, and for each the cores that it uses at the peak and the bytes of memory that it needs."""
+    """One part: the number of replicas, and for each the cores used at the peak and the bytes of memory."""
 
     name: str
     replicas: int
@@ -75,10 +75,7 @@ class Part:
 
 
 def cost_factor(rate: float) -> float:
-    """A message's price at `rate`, against that of full batches.
-
-    Between what was measured it is taken from straight lines through the logarithms of both.
-    """
+    """Return the cost of a message at `rate`, relative to that in full batches; log-linear between measurements."""
     first, last = COSTS[0], COSTS[-1]
     if rate <= first[0]:
         return first[1] / last[1]
@@ -90,7 +87,7 @@ def cost_factor(rate: float) -> float:
 
 
 def size(demand: Demand) -> list[Part]:
-    """What the demand needs. Raises ValueError for one that makes no sense."""
+    """Return what the demand needs. Raises ValueError for an impossible demand."""
     if demand.users <= 0 or demand.concurrent < 0 or demand.messages_per_day < 0 or demand.peak < 1:
         raise ValueError("users are above 0, the peak is at least 1, and nothing is negative")
     if demand.concurrent > demand.users * 10:
@@ -101,7 +98,7 @@ def size(demand: Demand) -> list[Part]:
 
 
 def rows_bytes(demand: Demand) -> int:
-    """Bytes of messages that are kept."""
+    """Return the bytes of the messages that are kept."""
     return int(demand.users * demand.messages_per_day * demand.retention_days * ROW_BYTES)
 
 
@@ -110,7 +107,7 @@ def _message_cores(demand: Demand, part: str) -> float:
 
 
 def _replicas(cores: float) -> int:
-    """A process uses one core."""
+    """Return the number of replicas for this load; a process uses one core."""
     return max(2, math.ceil(cores / UTILISATION))
 
 
@@ -152,7 +149,7 @@ def _consumers(demand: Demand) -> list[Part]:
 def _haproxy(demand: Demand) -> Part:
     cores = _message_cores(demand, "haproxy")
     replicas = 1 + max(1, math.ceil(demand.concurrent / HAPROXY_CONNECTIONS))
-    # When one goes, the others carry its connections.
+    # When one is lost, the others take its connections.
     memory = int(demand.concurrent / (replicas - 1) * HAPROXY_CONNECTION_BYTES / UTILISATION)
     return Part(
         "HAProxy", replicas, cores / replicas, memory, f"at most {HAPROXY_CONNECTIONS:,} connections each, one to spare"
@@ -176,7 +173,7 @@ def _postgresql(demand: Demand, pools: int) -> Part:
     cores = _message_cores(demand, "postgresql")
     disk = rows_bytes(demand) / 1e9
     why = f"a primary and a standby, {pools} connections, {disk:,.0f} GB of messages in {demand.retention_days} days"
-    # What is read and written is new: the rows of a day, with their indexes, fit.
+    # Reads and writes are of new rows: those of a day, with their indexes, fit in memory.
     memory = max(1 << 30, int(demand.users * demand.messages_per_day * ROW_BYTES))
     return Part("PostgreSQL", 2, cores, memory, why)
 

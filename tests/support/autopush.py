@@ -19,7 +19,7 @@ from tests.support.push_service import Push
 
 PROTOCOL: Final = "push-notification"
 DELIVERED: Final = 100
-"""The code of an `ack` whose message was decrypted and given to the service worker."""
+"""The code of an `ack` for a message that was decrypted and given to the service worker."""
 ACK_SECONDS: Final = 30
 
 
@@ -33,13 +33,13 @@ class Channel:
 
 
 class Autopush:
-    """The service. `channels` are the subscriptions that stand, by id."""
+    """The service. `channels`: the current subscriptions, by id."""
 
     def __init__(self) -> None:
         self.origin = ""
         self.channels: dict[str, Channel] = {}
         self.statuses: list[int] = []
-        """What the notifier was answered, in order."""
+        """The statuses that the notifier got, in order."""
         self._browser_id = uuid.uuid4().hex
         self._socket: web.WebSocketResponse | None = None
 
@@ -49,11 +49,11 @@ class Autopush:
         return f"{self.origin.replace('http', 'ws', 1)}/"
 
     def endpoint_of(self, channel: Channel) -> str:
-        """The `endpoint` of a subscription."""
+        """Return the `endpoint` of a subscription."""
         return f"{self.origin}/push/{channel.id}"
 
     async def forget(self) -> None:
-        """Lose the browser and its subscriptions, as the real service does after a while: the next hello tells it so."""
+        """Forget the browser and its subscriptions, as the real service does after a while. The next hello is told."""
         self._browser_id = uuid.uuid4().hex
         self.channels.clear()
         if self._socket is not None:

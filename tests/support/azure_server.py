@@ -1,6 +1,6 @@
 """Azure Blob Storage as Microsoft's own emulator speaks it: Azurite, from npm. It checks every signature.
 
-What it is not: storage accounts of one's own, identities of Entra, lifecycle rules.
+It has no further storage accounts, no identities of Entra, and no lifecycle rules.
 """
 
 import base64
@@ -33,7 +33,7 @@ START_SECONDS = 60
 
 
 def azurite() -> Path:
-    """The program, installed below `.local/` when it is first asked for. Fails the test where there is no npm."""
+    """The program, installed below `.local/` at the first use. Fails the test where there is no npm."""
     if shutil.which("npm") is None:
         pytest.fail("needs npm: install the package npm")
     folder = ROOT / ".local" / f"azurite-{VERSION}"

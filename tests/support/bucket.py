@@ -1,4 +1,4 @@
-"""What tests of media need of an object store, whichever it is."""
+"""What tests of media need of an object store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ class Bucket:
     """A bucket on this machine.
 
     `url` and `options` are for `CHAT_UPLOAD_STORE` and `CHAT_UPLOAD_STORE_OPTIONS`, `wrong_options` name a key that is not the
-    bucket's. `origin` begins its presigned URLs. `binds_size`: a presigned URL takes no other size than it was made for.
-    `refused`: requests that were turned away for their signature, where the server tells.
+    bucket's. `origin` begins its presigned URLs. `binds_size`: a presigned URL accepts only the size that it was made for.
+    `refused`: requests that were refused for their signature, if the server records them.
     """
 
     url: str

@@ -23,7 +23,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path, days: float = 1) -> Certificates:
-    """Write them into `folder`; they end in so many days."""
+    """Write them into `folder`; they expire after this many days."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
     issuer_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))

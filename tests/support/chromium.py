@@ -1,4 +1,4 @@
-"""Chromium, as tests start it: Debian's own, without a screen and without connections of its own."""
+"""Chromium as tests start it: Debian's package, headless, without requests of its own."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ def chromium() -> str:
 
 @asynccontextmanager
 async def running_chromium() -> AsyncIterator[Browser]:
-    """Chromium, until the block ends, however that is."""
+    """Run Chromium until the block ends."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
         try:

@@ -1,4 +1,4 @@
-"""Firefox as it is released, without a screen, led by WebDriver BiDi (https://www.w3.org/TR/webdriver-bidi/).
+"""Firefox as it is released, headless, controlled by WebDriver BiDi (https://www.w3.org/TR/webdriver-bidi/).
 
 Playwright drives only a Firefox that was changed for it, in which Web Push doesn't work.
 """
@@ -32,7 +32,7 @@ PREFERENCES: Final[dict[str, str | int | bool]] = {
     "permissions.default.desktop-notification": 1,
     # Firefox draws notifications itself: a machine without a screen has no desktop that does.
     "alerts.useSystemBackend": False,
-    # Nothing goes to other servers, and nothing is taken for a network that is down.
+    # No requests to other servers, and no conclusion from their absence that the network is down.
     "app.normandy.enabled": False,
     "app.update.disabledForTesting": True,
     "browser.shell.checkDefaultBrowser": False,
@@ -55,13 +55,13 @@ class Firefox:
         self._page = ""
 
     async def begin(self) -> None:
-        """Take over the window that is there."""
+        """Attach to the open window."""
         await self.command("session.new", capabilities={})
         tree = await self.command("browsingContext.getTree")
         self._page = tree["contexts"][0]["context"]
 
     async def command(self, method: str, **params: Any) -> Any:
-        """The result of a command. Raises AssertionError with what Firefox says against it, TimeoutError."""
+        """Return the result of a command. Raises AssertionError with Firefox's error, TimeoutError."""
         number = next(self._numbers)
         await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         async with asyncio.timeout(SECONDS):
@@ -77,7 +77,7 @@ class Firefox:
         await self.command("browsingContext.navigate", context=self._page, url=url, wait="complete")
 
     async def evaluate(self, expression: str) -> Any:
-        """What JavaScript gives, awaited and by way of JSON. Raises AssertionError when it throws."""
+        """Return the value of a JavaScript expression, awaited, as JSON. Raises AssertionError when it throws."""
         result = await self.command(
             "script.evaluate",
             expression=f"(async () => JSON.stringify((await ({expression})) ?? null))()",
@@ -96,7 +96,7 @@ class Firefox:
         await eventually(ask, SECONDS)
 
     async def click(self, selector: str) -> None:
-        """Click as a user does, which browsers ask for before they ask for a permission."""
+        """Click as a user does: browsers require that before they ask for a permission."""
         found = await self.command(
             "browsingContext.locateNodes", context=self._page, locator={"type": "css", "value": selector}
         )
@@ -109,7 +109,7 @@ class Firefox:
 
 @asynccontextmanager
 async def running_firefox(profile: Path, preferences: dict[str, str]) -> AsyncIterator[Firefox]:
-    """Firefox with a new profile in the empty folder `profile`, until the block ends, however that is.
+    """Run Firefox with a new profile in the empty folder `profile`, until the block ends.
 
     `preferences` (names of `about:config`) come on top of `PREFERENCES`. Fails the test where there is no Firefox.
     """

@@ -1,4 +1,4 @@
-"""How long tests that make their own input try: `make fuzz` sets FUZZ, the factor by which they try more than in each run."""
+"""How many examples tests with generated input try: `make fuzz` sets FUZZ, the factor by which it tries more."""
 
 import os
 from typing import Final
@@ -11,5 +11,5 @@ settings.register_profile("fuzz", max_examples=100 * FACTOR, deadline=None)
 
 
 def scaled(usual: int) -> int:
-    """How many examples a test tries that tries `usual` ones in each run."""
+    """Return how many examples a test tries that usually tries `usual` ones."""
     return usual * FACTOR

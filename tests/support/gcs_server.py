@@ -1,7 +1,7 @@
-"""A Google Cloud Storage that can be had anywhere: its XML API is that of S3 but for names and signatures.
+"""Google Cloud Storage on this machine: moto's S3 behind a check of GCS' signatures.
 
-So it is moto's S3 behind a check of GCS' signatures: V4 signed URLs (`GOOG4-RSA-SHA256`) and the self-signed tokens of a service
-account. What it is not: the JSON API, uniform access, generations, and `x-goog-content-length-range`.
+Its XML API differs from that of S3 only in names and signatures: V4 signed URLs (`GOOG4-RSA-SHA256`) and the self-signed tokens
+of a service account. It has no JSON API, no uniform access, no generations, and no `x-goog-content-length-range`.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ class _Check:
 
 def _as_s3(environ: Environ) -> None:
     """Turn a request of GCS' XML API into the one of S3 that means the same."""
-    # Moto looks at no signature, but takes a request without one for a stranger's.
+    # Moto checks no signature, but treats a request without one as anonymous.
     credential = f"{ACCESS_KEY}/20240101/{REGION}/s3/aws4_request"
     environ["HTTP_AUTHORIZATION"] = f"{PREFIX} Credential={credential}, SignedHeaders=host, Signature=0"
     query = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)

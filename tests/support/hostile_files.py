@@ -1,4 +1,4 @@
-"""Files that want to harm whoever opens them, made here so that none has to lie in the repository."""
+"""Files that are made to harm the program that opens them. They are generated, so that the repository contains none."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, *chunks: bytes) -> bytes:
-    """A PNG of one bit a pixel, whose header says what it likes."""
+    """Return a PNG of one bit per pixel, whose header may state any size."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
 
@@ -97,7 +97,7 @@ HOSTILE: dict[str, Callable[[], File]] = {
     "bytes as text": lambda: File(bytes(range(256)), "a.txt", "text/plain"),
     "HEIC, which nobody here can open": lambda: File(b"\0\0\0\x18ftypheic" + bytes(99), "a.jpg", "image/jpeg"),
 }
-"""What each file is → the file; every one has to be refused."""
+"""Description → file. Each must be refused."""
 
 LYING: dict[str, Callable[[], File]] = {
     "WAV with a length of 4 GB": lambda: File(
@@ -111,4 +111,4 @@ LYING: dict[str, Callable[[], File]] = {
     ),
     "Ogg that ends at once": lambda: File(b"OggS" + b"\xff" * 60, "a.ogg", "audio/ogg"),
 }
-"""Recordings that say nonsense of themselves: they are taken as they are, and nothing is said of how long they play."""
+"""Recordings with wrong headers: they are accepted unchanged, and have no duration."""

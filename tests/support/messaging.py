@@ -98,7 +98,7 @@ class Talk:
 
 
 async def new_person(pool: Pool, name: str = "person") -> Person:
-    """Create a user in the directory, whom no other test knows."""
+    """Create a user in the directory that no other test uses."""
     person = Person(str(uuid.uuid4()), f"{name}-{uuid.uuid4().hex[:8]}")
     await pool.execute(
         "INSERT INTO directory.users (id, username, display_name) VALUES ($1::uuid, $2, $3)",
@@ -263,7 +263,7 @@ class Gateway:
         return [event for event in events if kind in {None, event["type"]}]
 
     def messages(self, person: Person) -> list[tuple[int, str]]:
-        """(seq, content) of the messages that a person was told of, repeated ones dropped as clients drop them."""
+        """Return (seq, content) of the messages that a person got, without repetitions, which clients drop too."""
         told = [event["payload"]["message"] for event in self.events(person) if "message" in event["payload"]]
         return list(dict.fromkeys((message["seq"], message["content"]) for message in told))
 

@@ -1,4 +1,4 @@
-"""FCM and APNs for tests: real HTTP/2 over TLS with a certificate of their own, and answers as they are told."""
+"""FCM and APNs for tests: HTTP/2 over TLS with a certificate made here, and the answers that a test chooses."""
 
 import asyncio
 import datetime
@@ -32,7 +32,7 @@ class NativePush:
 
 @dataclass
 class NativeAnswer:
-    """What the service says."""
+    """An answer of the service."""
 
     status: int = 200
     body: Any = None
@@ -40,7 +40,7 @@ class NativeAnswer:
 
 
 class NativeService:
-    """Answers 200 unless told otherwise, in turn, the last answer from then on."""
+    """Answers 200, or the given answers in turn and then the last one again and again."""
 
     def __init__(self, certificate: Path) -> None:
         self.origin = ""
@@ -57,7 +57,7 @@ class NativeService:
         return self.pushes
 
     async def take(self, push: NativePush) -> NativeAnswer:
-        """Note a request, and say what its answer is."""
+        """Record a request, and return its answer."""
         async with self._changed:
             self.pushes.append(push)
             self._changed.notify_all()
@@ -75,7 +75,7 @@ class _Connection:
         self._requests: dict[int, tuple[dict[str, str], bytearray]] = {}
 
     async def run(self) -> None:
-        """Serve until the peer goes."""
+        """Serve until the peer disconnects."""
         self._h2.initiate_connection()
         await self._flush()
         while data := await self._reader.read(65_536):
@@ -109,7 +109,7 @@ class _Connection:
 
 @asynccontextmanager
 async def native_service(folder: Path) -> AsyncIterator[NativeService]:
-    """A running service on loopback. Whoever is to trust it sets `SSL_CERT_FILE` to its `certificate`."""
+    """Run a service on loopback. A process trusts it when `SSL_CERT_FILE` is its `certificate`."""
     certificate, key = _certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -140,7 +140,7 @@ async def native_service(folder: Path) -> AsyncIterator[NativeService]:
 
 @dataclass
 class TokenServer:
-    """An OAuth 2.0 token endpoint. `grants` are the assertions that it got."""
+    """An OAuth 2.0 token endpoint. `grants`: the assertions that it got."""
 
     uri: str = ""
     grants: list[str] = field(default_factory=list)

@@ -14,13 +14,13 @@ import pytest
 
 CLIENT = Path(__file__).parents[2] / "clients" / "javascript"
 OLDEST_MAJOR = 18
-"""Debian 12's own."""
+"""The version of Debian 12."""
 FLAGS = {
     18: ["--experimental-global-webcrypto", "--no-warnings"],
     20: ["--experimental-websocket", "--no-warnings"],
     22: [],
 }
-"""First major version → what it needs to have what browsers have."""
+"""Major version, from which on → the options that give it the globals of a browser."""
 
 
 def node_version() -> tuple[int, int]:
@@ -57,7 +57,7 @@ async def run_node(*arguments: str, environment: Mapping[str, str], seconds: flo
         try:
             await asyncio.wait_for(process.wait(), seconds)
         except TimeoutError:
-            pass  # Told below, with the output.
+            pass  # Reported below, with the output.
         finally:
             if process.returncode is None:
                 # `node --test` runs each file in a process of its own, which outlives it otherwise.

@@ -12,7 +12,7 @@ ENVIRONMENT = {
     "npm_config_audit": "false",
     "npm_config_fund": "false",
     "npm_config_update_notifier": "false",
-    # A network that fails for a moment fails no test.
+    # Retries: a short failure of the network must not fail a test.
     "npm_config_fetch_retries": "5",
     "npm_config_fetch_retry_mintimeout": "1000",
     "npm_config_prefer_offline": "true",

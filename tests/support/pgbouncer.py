@@ -20,7 +20,7 @@ from tools.stack.program import Program
 from tools.stack.starter import Starter
 
 VARIABLE = "PGBOUNCERS"
-"""Paths of further versions, with colons; the machine's own is tried, too."""
+"""Paths of further versions, separated by colons; the installed one is tested too."""
 CONFIGURATION = """\
 [databases]
 * = host={host} port={port} user={user} password={password}
@@ -44,7 +44,7 @@ def pgbouncers() -> list[Path]:
 
 
 def version_of(program: Path) -> tuple[int, int]:
-    """Major and minor."""
+    """Return the major and the minor version."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     match = re.search(r"PgBouncer (\d+)\.(\d+)", said)
     assert match is not None, said
@@ -53,7 +53,7 @@ def version_of(program: Path) -> tuple[int, int]:
 
 @asynccontextmanager
 async def pooled(program: Path, database_url: str, folder: Path, prepared_statements: int) -> AsyncIterator[str]:
-    """The URL of `database_url` through PgBouncer, which keeps so many prepared statements, if it can."""
+    """Return a URL to `database_url` through PgBouncer, which keeps this many prepared statements if it can."""
     home = Home(folder)
     ports, processes = PortBook(home), Processes(home, tied=True)
     parts = urlsplit(database_url)

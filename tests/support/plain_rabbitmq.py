@@ -1,7 +1,7 @@
-"""What `shared/rabbitmq/frames.py` does, done by aio-pika and aiormq alone, with public names only.
+"""Does what `shared/rabbitmq/frames.py` does with aio-pika and aiormq alone, by their public names only.
 
-The contract of `shared.rabbitmq` is tested with both. A bug of our frames shows where the two differ, and so does a new version
-of aiormq that behaves otherwise (docs/decisions/0018-message-frames-bypass-aio-pika.md).
+The contract of `shared.rabbitmq` is tested with both. A difference shows a bug of our frames, or a new version of aiormq that
+behaves differently (docs/decisions/0018-message-frames-bypass-aio-pika.md).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from shared.rabbitmq.errors import translate_errors
 
 
 class PlainMessages:
-    """In the place of `MessageFrames`: messages and acknowledgements go by aiormq's tasks and queues."""
+    """Replaces `MessageFrames`: messages and acknowledgements pass through aiormq's tasks and queues."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.on_delivery: Callable[[Delivery], None] = lambda _: None
@@ -35,16 +35,16 @@ class PlainMessages:
         self._settling: set[asyncio.Task[None]] = set()
 
     def open(self, _channel: int, _frame_bytes: int) -> None:
-        """Which channel it is, aiormq knows."""
+        """Do nothing: aiormq knows its channel."""
 
     @property
     def attached(self) -> bool:
-        """True while messages can go to the broker."""
+        """Return True while messages can be published."""
         return not (self._detached or self._writer.is_closing())
 
     @property
     def blocked(self) -> bool:
-        """True during an alarm, which aiormq tells by nothing but `ready`: one step of it shows whether it waits."""
+        """Return True during an alarm. aiormq shows it only by `ready`: one step of that shows whether it waits."""
         assert self.connection.transport is not None
         waiting = self.connection.transport.ready().__await__()
         try:
@@ -55,7 +55,7 @@ class PlainMessages:
         return True
 
     def detach(self) -> None:
-        """Nothing more is delivered or settled."""
+        """Stop delivering and settling."""
         self.on_delivery = lambda _: None
         self._detached = True
 
@@ -90,11 +90,11 @@ class PlainMessages:
         self._settle(lambda channel: channel.basic_ack(tag, multiple=all_before))
 
     def reject(self, tag: int) -> None:
-        """Refuse a delivery for good. Raises ConnectionError."""
+        """Reject a delivery, so that it is dead-lettered. Raises ConnectionError."""
         self._settle(lambda channel: channel.basic_reject(tag, requeue=False))
 
     async def deliver(self, message: DeliveredMessage) -> None:
-        """What aiormq calls, as a task for each message: begun in their order, and without a pause in it."""
+        """Called by aiormq in a task for each message; the tasks begin in order, and this one never waits."""
         self._hear()
         tag, again = message.delivery_tag or 0, bool(message.redelivered)
         properties = message.header.properties.marshal()
@@ -130,7 +130,7 @@ class _PlainTransport(TransportFactory):
 
 
 class PlainConnection(aio_pika.Connection):
-    """aio-pika's, with a socket that can be cut."""
+    """aio-pika's connection, with a socket that can be cut."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -138,7 +138,7 @@ class PlainConnection(aio_pika.Connection):
 
 
 class PlainOpened(link.Opened):
-    """A life of a link whose messages pass through aiormq."""
+    """An open link whose messages pass through aiormq."""
 
     def __init__(self, connection: AbstractConnection, channel: AbstractChannel, frames: MessageFrames) -> None:
         super().__init__(connection, channel, frames)
@@ -146,12 +146,12 @@ class PlainOpened(link.Opened):
         self._plain.connection, self._plain.channel = connection, channel
 
     async def consume(self, queue: str) -> str:
-        """Have the messages of a queue delivered."""
+        """Consume a queue."""
         underlay = await self.channel.get_underlay_channel()
         return str((await underlay.basic_consume(queue, self._plain.deliver)).consumer_tag)
 
 
 def use_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let new links do without our frames until the test ends."""
+    """Let new links use no frames of ours until the test ends."""
     monkeypatch.setattr(link, "Connection", PlainConnection)
     monkeypatch.setattr(link, "Opened", PlainOpened)

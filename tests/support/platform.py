@@ -20,19 +20,19 @@ class Platform:
         self.token = token or mint("platform", scope=SCOPE)
 
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A call of `/chat/admin` + path."""
+        """Call `/chat/admin` + path."""
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
         async with plain_http(self.url, timeout=SECONDS) as client:
             return await client.request(method, f"/chat/admin{path}", headers=headers, **options)
 
     async def expect(self, status: int, method: str, path: str, **options: Any) -> Any:
-        """The JSON (None without a body) of a call that must be answered with `status`."""
+        """Return the JSON (None without a body) of a call that must be answered with `status`."""
         response = await self.call(method, path, **options)
         assert response.status_code == status, f"{response.status_code}: {response.text}"
         return response.json() if response.content else None
 
     async def make_user(self, label: str = "user") -> dict[str, Any]:
-        """A user whom no token has named yet: `{id, username, displayName, avatar}`."""
+        """Create a user before the first token: `{id, username, displayName, avatar}`."""
         name = f"{label}-{uuid.uuid4().hex[:10]}"
         body = {"username": name, "displayName": label.capitalize(), "avatar": None}
         made: dict[str, Any] = await self.expect(200, "PUT", f"/users/{uuid.uuid4()}", json=body)

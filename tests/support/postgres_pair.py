@@ -1,4 +1,4 @@
-"""A PostgreSQL primary with a synchronous standby on this machine, which can change their roles."""
+"""A PostgreSQL primary with a synchronous standby on this machine; a test can swap their roles."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ SETTLE_SECONDS = 60
 
 @dataclass
 class PostgresPair:
-    """`url` names both. `primary` and `standby` are names, which change places with `promote`."""
+    """`url` names both. `primary` and `standby` are names, which `promote` swaps."""
 
     environment: Mapping[str, str]
     home: Home
@@ -36,7 +36,7 @@ class PostgresPair:
 
     @property
     def url(self) -> str:
-        """Where services connect: whichever of the two writes."""
+        """Where services connect: to the server that accepts writes."""
         parts = urlsplit(self.servers[self.primary].url)
         account = parts.netloc.rpartition("@")[0]
         hosts = ",".join(f"127.0.0.1:{self.ports.port(name)}" for name in sorted(self.servers))
@@ -51,7 +51,7 @@ class PostgresPair:
     async def follow(self) -> None:
         """Let the standby copy the primary; returns when every commit waits for it.
 
-        One that was the primary until now loses its data first: they may hold what was never replicated.
+        A former primary loses its data first, because they may contain what was never replicated.
         """
         standby = Postgres(self.home, self.ports.port(self.standby), self.standby, self.servers[self.primary])
         if self.standby in self.servers:
@@ -64,7 +64,7 @@ class PostgresPair:
         await eventually(self.in_step, SETTLE_SECONDS)
 
     async def in_step(self) -> bool:
-        """Whether the standby has all that was committed."""
+        """Return whether the standby has all that was committed."""
         connection = await asyncpg.connect(self.servers[self.primary].url)
         try:
             return bool(await connection.fetchval(STREAMING))
@@ -82,7 +82,7 @@ class PostgresPair:
         await self.processes.kill(self.processes.get(name))
 
     async def promote(self) -> None:
-        """Make the standby the primary; returns when it writes. The old one should be gone."""
+        """Make the standby the primary; returns when it accepts writes. Stop the old one first."""
         url = self.servers[self.standby].url
         self.primary, self.standby = self.standby, self.primary
         await execute(url, "SELECT pg_promote(wait => true, wait_seconds => 30)")

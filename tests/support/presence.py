@@ -1,4 +1,4 @@
-"""Presence without processes: replicas that share a clock of one's choice, and gateways that only listen."""
+"""Presence without processes: replicas that share a clock set by the test, and gateways that only listen."""
 
 import uuid
 from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ _events = msgspec.json.Decoder(Event)
 
 @dataclass
 class FakeClock:
-    """Unix milliseconds that move when one says so."""
+    """Unix milliseconds that move only when the test moves them."""
 
     now: int = STARTED_AT
 
@@ -57,14 +57,14 @@ class Sweeps:
         ]
 
     async def once(self) -> None:
-        """Do all that is due; as each has a task of its own, those that fail don't keep the others from it."""
+        """Do all that is due. As in the process, a sweep that fails doesn't stop the others."""
         for each in self._sweeps:
             with suppress(RedisConnectionError):
                 await each.once()
 
 
 async def listen(leases: Leases, clock: FakeClock, length_ms: int) -> None:
-    """Time passes while a replica listens for renewals; nothing is swept."""
+    """Let time pass while a replica listens for renewals, without a sweep."""
     until = clock.now + length_ms
     while clock.now < until:
         clock.now = min(until, clock.now + TIMING.renewals_missing_ms // 2)
@@ -87,30 +87,31 @@ class Replica:
         self.sweep = Sweeps(self.leases, self.announcer, len(partitions))
 
     async def handle(self, *commands: relay.PresenceCommand) -> None:
-        """Do what one batch says."""
+        """Handle one batch."""
         await self.handlers.handle([relay.PresenceBatch(list(commands))])
 
     async def resend(self) -> None:
-        """What the process does when a server is back."""
+        """Do what the process does when a Redis server is back."""
         await self.announcer.resend()
         await self.snapshots.resend()
 
     async def follow(self, follower: str, followee: str) -> None:
-        """What a PUT does."""
+        """Do what a PUT does."""
         await self.follows.follow(follower, followee)
         await self.friendship_service.introduce(follower, followee)
 
     async def unfollow(self, follower: str, followee: str) -> None:
-        """What a DELETE does."""
+        """Do what a DELETE does."""
         await self.follows.unfollow(follower, followee)
         await self.friendship_service.part(follower, followee, were_friends=True)
 
 
 @dataclass
 class Device:
-    """A connection of a user as its client sees it: `heard` are all events, `view` the last word on each user.
+    """A connection of a user as its client sees it.
 
-    `parts`: of each `status.bulk`, of how many its gateway takes it to be one.
+    `heard`: all events. `view`: the last known status of each user. `parts`: for each `status.bulk`, the number of parts that it
+    is one of.
     """
 
     user_id: str
@@ -130,25 +131,25 @@ class Device:
         self.view.update({status.user_id: status for status in told})
 
     def take(self) -> list[Event]:
-        """What was heard since the last time."""
+        """Return what was heard since the last call."""
         heard, self.heard = self.heard, []
         return heard
 
     def connected(self, at_ms: int) -> relay.Connected:
-        """What the gateway reports when the connection begins."""
+        """Return what the gateway reports when the connection begins."""
         return relay.Connected(self.user_id, self.connection_id, self.gateway_id, at_ms)
 
     def disconnected(self, at_ms: int, *, clean: bool) -> relay.Disconnected:
-        """What the gateway reports when the connection ends."""
+        """Return what the gateway reports when the connection ends."""
         return relay.Disconnected(self.user_id, self.connection_id, clean, at_ms)
 
     def chose(self, status: str, at_ms: int) -> relay.SetStatus:
-        """What the gateway reports when the device sets a status."""
+        """Return what the gateway reports when the device sets a status."""
         return relay.SetStatus(self.user_id, self.connection_id, status, at_ms)
 
 
 class Gateways:
-    """All gateways at once: they register routes, and hand what is published to the devices."""
+    """All gateways at once: they register routes, and deliver what is published to the devices."""
 
     def __init__(self, partitions: Partitions, listener: Redis) -> None:
         self._partitions = partitions
@@ -162,25 +163,25 @@ class Gateways:
         await self.sync()
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         await self._topics.aclose()  # type: ignore[no-untyped-call]
 
     async def plug(self, device: Device) -> Device:
-        """A connection begins: its route stands before presence hears of it."""
+        """Begin a connection: its route exists before presence hears of it."""
         self.devices[device.connection_id] = device
         routes = keys.key(keys.ROUTES, device.user_id)
         await self._partitions.of(device.user_id).client.hset(routes, device.connection_id, device.gateway_id)
         return device
 
     async def unplug(self, device: Device, *, forgotten: bool = True) -> None:
-        """A connection ends. A gateway that dies leaves the route behind: not `forgotten`."""
+        """End a connection. A gateway that dies leaves its route: then `forgotten` is false."""
         self.devices.pop(device.connection_id, None)
         if forgotten:
             routes = keys.key(keys.ROUTES, device.user_id)
             await self._partitions.of(device.user_id).client.hdel(routes, device.connection_id)
 
     async def sync(self) -> None:
-        """Hand out everything that was published before."""
+        """Deliver everything that was published before."""
         marker = uuid.uuid4().bytes
         await self._listener.publish(keys.key(keys.GATEWAY, "marker"), marker)
         while True:
@@ -191,7 +192,7 @@ class Gateways:
                 self._deliver(message["channel"].decode().removeprefix(keys.GATEWAY), message["data"])
 
     def of(self, user_ids: Iterable[str], gateway_id: str) -> list[Device]:
-        """The users' devices on a gateway."""
+        """Return the users' devices on a gateway."""
         users = set(user_ids)
         return [each for each in self.devices.values() if each.user_id in users and each.gateway_id == gateway_id]
 

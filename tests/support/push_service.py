@@ -1,4 +1,4 @@
-"""A push service for tests: takes what the notifier posts, decrypts it as a browser would, and answers as it is told."""
+"""A push service for tests: it accepts and decrypts pushes as a browser would, and gives the answers that a test chooses."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from services.notifier.webpush.base64url import decode, encode
 
 HANG: Final = 0
-"""A status that is no answer at all."""
+"""The status that means: no answer at all."""
 
 
 class Browser:
@@ -62,7 +62,7 @@ class Push:
 
 @dataclass
 class Answer:
-    """What the service says to a request, and after how long."""
+    """An answer, and the seconds before it."""
 
     status: int = 201
     headers: dict[str, str] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Answer:
 
 
 class PushService:
-    """Answers 201 unless told otherwise, for one browser or for all."""
+    """Answers 201, unless a test chooses other answers for one browser or for all."""
 
     def __init__(self) -> None:
         self.origin = ""
@@ -82,7 +82,7 @@ class PushService:
         self._changed = asyncio.Condition()
 
     def browser(self, *answers: Answer) -> Browser:
-        """A new browser; its pushes get `answers` in turn, and the last of them from then on."""
+        """Return a new browser. Its pushes get `answers` in turn, and then the last one again and again."""
         browser = Browser(self.origin)
         if answers:
             self.answers[browser.token] = list(answers)

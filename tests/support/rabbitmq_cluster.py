@@ -1,4 +1,4 @@
-"""Three nodes of RabbitMQ on this machine, in one cluster, and power over each of them."""
+"""Three nodes of RabbitMQ on this machine, in one cluster, and control of each."""
 
 import asyncio
 import shutil
@@ -21,7 +21,7 @@ from tools.stack.starter import Starter
 NODES = (1, 2, 3)
 STEP_SECONDS = 60
 METRICS = "rabbitmq_prometheus"
-"""The plugin that tells Prometheus."""
+"""The plugin that exports metrics."""
 COOKIE = "test-cluster-of-three"
 SETTINGS = """\
 cluster_formation.peer_discovery_backend = classic_config
@@ -33,9 +33,9 @@ cluster_partition_handling = pause_minority
 
 @dataclass
 class RabbitCluster:
-    """`url` names all nodes, `ports` are where each takes connections. A node is named by its number.
+    """Three nodes, whose names are their numbers.
 
-    `metrics_ports`: where each tells Prometheus, if they were started so.
+    `url` names all of them. `ports`: where each accepts connections. `metrics_ports`: where each exports metrics, if it does.
     """
 
     url: str
@@ -55,12 +55,12 @@ class RabbitCluster:
         await self._processes.kill(self._processes.get(self._programs[node].name))
 
     async def start(self, node: int) -> None:
-        """Start a node; returns when it takes connections."""
+        """Start a node; returns when it accepts connections."""
         await self._starter.launch(self._programs[node])
         await self._starter.await_ready(self._programs[node])
 
     async def begin_anew(self) -> None:
-        """Lose every volume: end all nodes, delete their data, and start an empty cluster of them."""
+        """Simulate the loss of every volume: end all nodes, delete their data, and start them as an empty cluster."""
         for name in self._programs:
             if self._processes.find(self._programs[name].name) is not None:
                 await self.kill(name)
@@ -73,7 +73,7 @@ class RabbitCluster:
     async def may_go(self, node: int) -> None:
         """Wait until no queue would lose its majority without this node: an operator asks before taking one down.
 
-        A node that has just come back may lack members still. Raises TimeoutError.
+        A node that has just restarted may still lack members. Raises TimeoutError.
         """
         server = self._programs[node]
 
@@ -103,7 +103,7 @@ class RabbitCluster:
 async def rabbitmq_cluster(
     folder: Path, environment: Mapping[str, str], *, metrics: bool = False
 ) -> AsyncIterator[RabbitCluster]:
-    """Start a cluster in `folder`, and stop it afterwards; with `metrics`, each node tells Prometheus. Raises StackError."""
+    """Start a cluster in `folder`, and stop it afterwards; with `metrics`, each node exports metrics. Raises StackError."""
     home = Home(folder)
     ports, processes = PortBook(home), Processes(home, tied=True)
     starter = Starter(home, processes, Console(quiet=True))
@@ -150,7 +150,7 @@ async def rabbitmq_cluster(
 
 
 def _give_cookie(data: Path) -> None:
-    """Nodes that are to form a cluster share a secret."""
+    """Give all nodes the same cookie, with which they authenticate to each other."""
     data.mkdir(parents=True, exist_ok=True)
     write_private(data / ".erlang.cookie", COOKIE)
     (data / ".erlang.cookie").chmod(0o400)

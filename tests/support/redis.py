@@ -29,7 +29,7 @@ class TwoDatabases:
         return await self._servers[partition].locate(0)
 
     async def forget(self) -> None:
-        """Use no idle connection of before."""
+        """Close idle connections."""
         for server in self._servers:
             await server.forget()
 

@@ -13,10 +13,10 @@ from tests.support.redis_nodes import Node, Nodes, until_true
 
 MASTERS = 3
 NODE_TIMEOUT_MS = 2_000
-"""A node that is silent for so long is failing."""
+"""A node that doesn't answer for this long counts as failing."""
 MIGRATE_MS = 5_000
 FAILOVER_SECONDS = 6.0
-"""After 5 s a replica gives a failover up."""
+"""A replica gives up a failover after 5 s."""
 
 
 @dataclass
@@ -27,13 +27,13 @@ class ClusterNodes:
 
     @property
     def url(self) -> str:
-        """Where services connect: some nodes to begin with."""
+        """Where services connect first: some of the nodes."""
         return f"redis+cluster://{','.join(node.address for node in self.nodes[:MASTERS])}"
 
     async def master_of(self, tag: str) -> Node:
-        """The node that serves the slot of a hash tag (given in braces), when all nodes that run say the same.
+        """Return the node that serves the slot of a hash tag (given in braces), when all running nodes agree.
 
-        One that has just come back still says what was so before, until it hears of the others.
+        A node that has just restarted reports the former state until it hears from the others.
         """
         found: list[Node] = []
 
@@ -45,7 +45,7 @@ class ClusterNodes:
         return found[0]
 
     async def _masters_of(self, tag: str) -> list[Node]:
-        """What the nodes that answer say, each answer once."""
+        """Return the different answers of the running nodes."""
         slot, ports = slot_of(tag[1:-1]), set[int | None]()
         for node in self.nodes:
             try:
@@ -56,7 +56,7 @@ class ClusterNodes:
         return [] if None in ports else [node for node in self.nodes if node.port in ports]
 
     async def replica_of(self, master: Node) -> Node:
-        """A replica of `master` that is in step."""
+        """Return a replica of `master` that is in sync."""
         found: list[Node] = []
 
         async def in_step() -> bool:

@@ -41,7 +41,7 @@ class Node:
         return f"127.0.0.1:{self.peer_port}"
 
     async def start(self) -> None:
-        """Start it, again too; returns when it answers."""
+        """Start or restart it; returns when it answers."""
         await asyncio.to_thread(self._program.prepare)
         self._processes.start(self._program)
         await until_true(self._answers)
@@ -58,11 +58,11 @@ class Node:
             await self._processes.stop(record)
 
     def pause(self) -> None:
-        """Let it answer nothing, and keep its connections: as a host that hangs does."""
+        """Stop it from answering, with its connections open, as a host that hangs does."""
         os.kill(self._processes.get(self.name).pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         os.kill(self._processes.get(self.name).pid, signal.SIGCONT)
 
     def client(self) -> AbstractAsyncContextManager[Redis]:
@@ -70,7 +70,7 @@ class Node:
         return Redis.from_url(f"redis://127.0.0.1:{self.port}", decode_responses=True)
 
     async def command(self, *command: str | int) -> Any:
-        """The answer to one command, as redis-py reads it. Raises RedisError."""
+        """Return the answer to one command, as redis-py reads it. Raises RedisError."""
         async with Redis.from_url(f"redis://127.0.0.1:{self.port}", decode_responses=True) as client:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
@@ -84,7 +84,7 @@ class Node:
 
 class Nodes:
     """Makes servers below one folder, which end with this process. With certificates, they speak TLS among themselves and
-    with clients; tests give orders by a plain port.
+    with clients; tests control them by a plain port.
     """
 
     def __init__(self, folder: Path, certificates: Certificates | None = None) -> None:

@@ -12,13 +12,13 @@ from tests.support.redis_nodes import Node, Nodes, until_true
 
 MASTER = "mymaster"
 DOWN_MS = 1_500
-"""A master that is silent for so long is down."""
+"""A master that doesn't answer for this long counts as down."""
 FAILOVER_MS = 6_000
 
 
 @dataclass
 class Watched:
-    """`servers`: what Sentinels watch, first the one that is master in the beginning."""
+    """`servers`: what the Sentinels watch; the first one is the initial master."""
 
     servers: list[Node]
     sentinels: list[Node]
@@ -34,7 +34,7 @@ class Watched:
         return next(server for server in self.servers if server.peer_port == int(port))
 
     async def replicates(self) -> None:
-        """Wait until the master has a replica that is in step, which a failover needs."""
+        """Wait until the master has a replica that is in sync, which a failover needs."""
 
         async def in_step() -> bool:
             try:
@@ -98,7 +98,7 @@ async def redis_sentinel(
 
 
 async def _know_each_other(sentinels: list[Node]) -> bool:
-    """Whether each Sentinel knows the others and the replica: what a failover needs."""
+    """Return whether each Sentinel knows the others and the replica, which a failover needs."""
     for sentinel in sentinels:
         others = await sentinel.command("SENTINEL", "SENTINELS", MASTER)
         replicas = await sentinel.command("SENTINEL", "REPLICAS", MASTER)

@@ -1,4 +1,4 @@
-"""A real Redis behind a proxy that can answer every command with an error, in the words of Redis and of its older versions."""
+"""A real Redis behind a proxy that can answer every command with an error, with the texts of this and of older versions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import hiredis
 
 IN_AN_OLD_SCRIPT: Final = "ERR Error running script (call to f_2f5c): @user_script:7: @user_script: 7: -{}"
-"""How Redis before 7 words what a script got."""
+"""How Redis before 7 reports an error inside a script."""
 _TEXTS: Final = (
     "OOM command not allowed when used memory > 'maxmemory'.",
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
@@ -24,7 +24,7 @@ _TEXTS: Final = (
     "LOADING Redis is loading the dataset in memory",
 )
 PASSING_ERRORS: Final = (*_TEXTS, *(IN_AN_OLD_SCRIPT.format(text) for text in _TEXTS[:4]))
-"""What a server says that serves again later."""
+"""Errors of a server that will serve again later."""
 _OF_THE_CONNECTION: Final = {b"AUTH", b"CLIENT", b"HELLO", b"SELECT", b"SUBSCRIBE", b"SSUBSCRIBE"}
 
 
@@ -50,7 +50,7 @@ class Passing:
             self._none_open.set()
 
     async def answered(self) -> None:
-        """Wait until nothing is open."""
+        """Wait until all are answered."""
         await self._none_open.wait()
 
 
@@ -65,7 +65,7 @@ class RefusingRedis:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def refuses(self, error: str, times: int = 2) -> None:
-        """Answer with `error` until that has happened so many times; then serve again."""
+        """Answer this many commands with `error`, and then serve again."""
         self.error, before = error, self.refused
         async with asyncio.timeout(30):
             while self.refused < before + times:  # noqa: ASYNC110 - nobody tells

@@ -1,8 +1,8 @@
-"""An S3 that can be had anywhere: moto's server, behind a check of every request's signature.
+"""S3 on this machine: moto's server, behind a check of every request's signature.
 
-What it is not: moto keeps everything in memory, has one region, no policies, no versions and none of S3's limits on part sizes.
-Its own check of signatures covers no presigned URLs; the one here does
-(AWS Signature Version 4, with the hash of the body taken as it was signed).
+Unlike S3, moto keeps everything in memory, and has one region, no policies, no versions, and no limits on part sizes. Its own
+check of signatures covers no presigned URLs; the one here does (AWS Signature Version 4, with the hash of the body as it was
+signed).
 """
 
 import hashlib
@@ -57,14 +57,14 @@ def s3_bucket() -> Iterator[Bucket]:
 
 
 def forwarder() -> Application:
-    """Moto's S3 with an empty bucket, which nobody has to sign for."""
+    """Moto's S3 with an empty bucket, whose requests need no signature."""
     inner: Application = DomainDispatcherApplication(create_backend_app)
     return inner
 
 
 @contextmanager
 def served(checked: Application, inner: Application) -> Iterator[tuple[str, Callable[[], list[str]]]]:
-    """`checked` on loopback, and `inner` for the tests themselves: the origin, and what tells the names in the bucket."""
+    """Serve `checked` on loopback, and `inner` for tests: gives the origin, and a function that returns the bucket's names."""
     with _listening(checked) as origin, _listening(inner) as direct:
         client = boto3.client(
             "s3",
@@ -100,7 +100,7 @@ def _listening(application: Application) -> Iterator[str]:
 
 
 def is_signed(environ: Environ) -> bool:
-    """Whether a request carries a signature of our key, in its header or in its URL, that is right and not over."""
+    """Whether a request carries a signature of our key, in its header or in its URL, that is valid and not expired."""
     query = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
     found = dict(query)
     if "X-Amz-Signature" in found:

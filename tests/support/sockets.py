@@ -1,4 +1,4 @@
-"""A bare socket for contract tests: sends what it is told, keeps all that comes with its time, and hides nothing."""
+"""A bare WebSocket for contract tests: it sends what a test gives it, and keeps every event with its time."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Data
 
 EXPECT_SECONDS: Final = 30.0
-"""Far longer than anything takes, on a machine that does much else too: only a test that fails waits so long."""
+"""Far longer than anything takes, even on a busy machine: only a test that fails waits this long."""
 SOCKET_PATH: Final = "/chat/ws"
 
 Event = dict[str, Any]
@@ -112,7 +112,7 @@ class RawSocket:
         return found.event
 
     async def refute(self, event_type: str, /, *, within: float, **payload: Any) -> None:
-        """Fail when such an event comes within so many seconds, or came already without being expected."""
+        """Fail when such an event comes within this many seconds, or has already come without being expected."""
         wanted = {"type": event_type, "payload": payload}
         try:
             async with asyncio.timeout(within):

@@ -12,7 +12,7 @@ from shared.tracing import use_tracer
 
 @contextmanager
 def kept_spans() -> Iterator[InMemorySpanExporter]:
-    """Tracing is on meanwhile."""
+    """Trace this process while the block runs."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -1,4 +1,4 @@
-"""A whole running system, as tests see it: its addresses, and power over its processes."""
+"""A whole running system, as tests see it: its addresses, and control of its processes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ class Stack:
 
     @property
     def admin_url(self) -> str:
-        """The server API, which the load balancer doesn't lead to."""
+        """The server API, which the load balancer doesn't route to."""
         return self._local.layout.admin_url
 
     @property
@@ -50,7 +50,7 @@ class Stack:
 
     @property
     def target(self) -> Target:
-        """The system as tools that measure it know it."""
+        """The system as measuring tools need it."""
         return read_target(self._local.home.path / "stack.json")
 
     def names(self, service: str) -> list[str]:

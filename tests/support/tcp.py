@@ -17,7 +17,7 @@ from tools.devtoken import mint
 async def raw(
     gateway: RunningGateway, receive_bytes: int | None = None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A TCP connection to `gateway`, closed when the test ends. `receive_bytes`: what the kernel holds of what is unread."""
+    """A TCP connection to `gateway`, closed when the test ends. `receive_bytes`: the size of the kernel's receive buffer."""
     client = socket.socket()
     client.setblocking(False)
     if receive_bytes is not None:

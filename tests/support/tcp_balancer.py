@@ -1,4 +1,4 @@
-"""HAProxy in front of several TCP servers that do the same: one address, which leads to those that live."""
+"""HAProxy in front of interchangeable TCP servers: one address, which leads to those that run."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ listen servers
 
 @asynccontextmanager
 async def balanced(folder: Path, ports: Sequence[int]) -> AsyncIterator[int]:
-    """The port that leads to the servers on `ports`, whichever live. Raises StackError."""
+    """Return the port that leads to those servers on `ports` that run. Raises StackError."""
     home = Home(folder)
     processes = Processes(home, tied=True)
     port = PortBook(home).port("balancer")

@@ -15,7 +15,7 @@ PATH: Final = "/v1/traces"
 
 @dataclass(frozen=True)
 class Span:
-    """A span. `ids`: what `shared.tracing.name_ids` said."""
+    """A span. `ids`: what `shared.tracing.name_ids` recorded."""
 
     service: str
     name: str
@@ -32,7 +32,7 @@ class TraceReceiver:
         self._changed = asyncio.Condition()
 
     async def wait_for(self, wanted: Callable[[Span], bool]) -> Span:
-        """The first span that fits, come already or yet to come. Raises TimeoutError."""
+        """Return the first matching span; wait for it if it hasn't come yet. Raises TimeoutError."""
         async with asyncio.timeout(SECONDS), self._changed:
             await self._changed.wait_for(lambda: any(map(wanted, self.spans)))
         return next(filter(wanted, self.spans))

@@ -42,7 +42,7 @@ async def nothing_left(stack: Stack, *needles: str) -> None:
 
 
 async def in_tables(database_url: str, needles: Sequence[str]) -> list[str]:
-    """Tables whose rows hold one of the texts; the audit log, which says who erased whom, apart."""
+    """Tables whose rows hold one of the texts; except the audit log, which says who erased whom."""
     connection = await asyncpg.connect(database_url)
     try:
         found = []
@@ -82,7 +82,7 @@ async def in_queues(amqp_url: str, needles: Sequence[str]) -> list[str]:
             while (message := await declared.get(fail=False)) is not None:
                 if _holds(message.body, needles) or _holds(repr(message.headers).encode(), needles):
                     found.append(f"queue {queue.name}")
-            # What was got without an acknowledgement goes back.
+            # Messages that weren't acknowledged go back.
             await channel.close()
     return found
 

@@ -24,7 +24,7 @@ class File:
 
 
 def picture(width: int = 300, height: int = 200, form: str = "JPEG", **options: Any) -> bytes:
-    """A picture that no compression makes small, with a red left half."""
+    """Return an incompressible picture with a red left half."""
     image = Image.effect_noise((width, height), 40).convert("RGB")
     image.paste((220, 20, 20), (0, 0, width // 2, height))
     target = io.BytesIO()
@@ -33,7 +33,7 @@ def picture(width: int = 300, height: int = 200, form: str = "JPEG", **options: 
 
 
 def sound(seconds: float = 1.5) -> bytes:
-    """Silence, as WAV."""
+    """Return silence, as WAV."""
     target = io.BytesIO()
     with wave.open(target, "wb") as opened:
         opened.setnchannels(1)
@@ -44,20 +44,20 @@ def sound(seconds: float = 1.5) -> bytes:
 
 
 def opened(data: bytes) -> Image.Image:
-    """A picture from bytes."""
+    """Return the picture in these bytes."""
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
 
 
 async def reserve(person: Person, conversation: str, file: File, **changes: Any) -> httpx.Response:
-    """The answer to a reservation of `file`."""
+    """Return the answer to a reservation of `file`."""
     body = {"conversationId": conversation, "name": file.name, "mimeType": file.mime_type, "size": len(file.data)}
     return await person.call("POST", "/chat/uploads", json={**body, **changes})
 
 
 async def put(reservation: dict[str, Any], data: bytes) -> httpx.Response:
-    """The answer to the bytes, which nobody's token goes with."""
+    """Return the answer to the bytes, which are sent without a token."""
     async with plain_http("", timeout=TRANSFER_SECONDS) as client:
         return await client.request(
             reservation["method"], reservation["url"], headers=reservation["headers"], content=data
@@ -65,12 +65,12 @@ async def put(reservation: dict[str, Any], data: bytes) -> httpx.Response:
 
 
 async def complete(person: Person, reservation: dict[str, Any]) -> httpx.Response:
-    """The answer to `complete`."""
+    """Return the answer to `complete`."""
     return await person.call("POST", f"/chat/uploads/{reservation['uploadId']}/complete")
 
 
 async def send_bytes(person: Person, conversation: str, file: File) -> dict[str, Any]:
-    """A reservation whose bytes are there."""
+    """Return a reservation whose bytes were sent."""
     reserved = await reserve(person, conversation, file)
     assert reserved.status_code == 201, reserved.text
     reservation: dict[str, Any] = reserved.json()
@@ -80,12 +80,12 @@ async def send_bytes(person: Person, conversation: str, file: File) -> dict[str,
 
 
 async def try_upload(person: Person, conversation: str, file: File) -> httpx.Response:
-    """The answer to `complete` of a whole upload."""
+    """Upload a file, and return the answer to `complete`."""
     return await complete(person, await send_bytes(person, conversation, file))
 
 
 async def upload(person: Person, conversation: str, file: File) -> dict[str, Any]:
-    """The description of an upload that is ready."""
+    """Upload a file, and return its description."""
     answer = await try_upload(person, conversation, file)
     assert answer.status_code == 200, answer.text
     media: dict[str, Any] = answer.json()["media"]
@@ -93,6 +93,6 @@ async def upload(person: Person, conversation: str, file: File) -> dict[str, Any
 
 
 async def fetch(url: str, method: str = "GET", **headers: str) -> httpx.Response:
-    """The answer of a signed URL, without a token."""
+    """Return the answer of a signed URL, without a token."""
     async with plain_http("", timeout=TRANSFER_SECONDS) as client:
         return await client.request(method, url, headers={k.replace("_", "-"): v for k, v in headers.items()})

@@ -1,4 +1,4 @@
-"""The platform's own back end, as the receiver of webhooks: checks signatures, and takes or refuses what comes."""
+"""The platform's own back end, as the receiver of webhooks: it checks signatures, and accepts or refuses what comes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,9 +18,9 @@ PATH = "/hook"
 
 @dataclass
 class Receiver:
-    """What came, in order: events that were taken, and events that were refused. `answer` gives the status of each event.
+    """Events in order: accepted ones, and refused ones. `answer` gives the status of each event.
 
-    While `open` isn't set, events are taken and not answered; `held` says how many of them.
+    While `open` isn't set, events are accepted and not answered; `held` says how many of them.
     """
 
     url: str
@@ -36,7 +36,7 @@ class Receiver:
         self.open.set()
 
     async def on_post(self, request: web.Request) -> web.Response:
-        """One post. A wrong signature fails the test, for its event is never taken."""
+        """One post. A wrong signature fails the test, because its event is never accepted."""
         event: Event = Webhook(SECRET).verify(await request.text(), dict(request.headers))
         assert event.keys() == {"type", "timestamp", "data"}, event
         status = self.answer(event)
@@ -53,7 +53,7 @@ class Receiver:
         return web.Response(status=status, headers=headers)
 
     async def expect(self, event_type: str, /, *, timeout: float = 60, **data: Any) -> Event:
-        """The oldest event of this type, among those taken, whose data have these fields. Waits for it."""
+        """Return the oldest accepted event of this type whose data have these fields. Waits for it."""
         return await self._expect(self.taken, event_type, data, timeout)
 
     async def expect_refused(self, event_type: str, /, *, timeout: float = 60, **data: Any) -> Event:
@@ -61,7 +61,7 @@ class Receiver:
         return await self._expect(self.refused, event_type, data, timeout)
 
     def of_type(self, event_type: str, **data: Any) -> list[Event]:
-        """All that were taken, in order."""
+        """Return all accepted events of this type, in order."""
         return [each for each in self.taken if contains(each, {"type": event_type, "data": data})]
 
     async def _expect(self, events: list[Event], event_type: str, data: dict[str, Any], timeout: float) -> Event:

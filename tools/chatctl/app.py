@@ -32,7 +32,7 @@ INTERRUPTED: Final = 130
 """The exit status after Ctrl-C (POSIX shells: 128 + SIGINT)."""
 
 app = typer.Typer(
-    help="A hand on the chat system: tokens, messages, events, health and repairs.",
+    help="Operates the chat system: tokens, messages, events, health and repairs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -20,7 +20,7 @@ _CALLS = """
 
 def audit(
     about: Annotated[str | None, typer.Option("--about", help="A user id, or a part of the call's path.")] = None,
-    most: Annotated[int, typer.Option("--most", help="The newest so many.", min=1)] = 50,
+    most: Annotated[int, typer.Option("--most", help="At most this many, the newest first.", min=1)] = 50,
 ) -> None:
     """Show the newest calls of the server API. A call without a status was interrupted by a crash."""
     with explained():

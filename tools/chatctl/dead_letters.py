@@ -14,11 +14,13 @@ from tools.chatctl.failure import Failure, explained
 from tools.chatctl.target import JsonOption, backend_url
 
 QueueArgument = Annotated[str, typer.Argument(help=f"Of {', '.join(letters.SOURCES)}.")]
-MostOption = Annotated[int, typer.Option("--most", help="The oldest so many.", min=1)]
+MostOption = Annotated[int, typer.Option("--most", help="At most this many, the oldest first.", min=1)]
 DEFAULT_QUEUE: Final = MESSAGING_DEAD.name
 LISTED: Final = 20
 
-app = typer.Typer(help="Look at what no service could handle, give it back, or drop it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show what no service could handle, move it back to its queue, or delete it.", no_args_is_help=True
+)
 
 
 @app.command("list")

@@ -22,7 +22,7 @@ STEP_SECONDS: Final = 10.0
 
 def probe(
     url: UrlOption = None,
-    seconds: Annotated[float, typer.Option(help="How long a step may take.", min=0.1)] = STEP_SECONDS,
+    seconds: Annotated[float, typer.Option(help="Time limit of a step.", min=0.1)] = STEP_SECONDS,
     push_origin: Annotated[
         str | None,
         typer.Option(

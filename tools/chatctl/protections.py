@@ -14,9 +14,9 @@ from tools.chatctl.target import backend_url, open_redis
 from tools.protections import put, record, take
 
 Result = TypeVar("Result")
-FileArgument = Annotated[Path, typer.Argument(help="Where they are kept; - for the standard streams.")]
+FileArgument = Annotated[Path, typer.Argument(help="The file; - for the standard streams.")]
 
-app = typer.Typer(help="Keep revocations and blocks over a restore of the database.", no_args_is_help=True)
+app = typer.Typer(help="Carry revocations and blocks over a restore of the database.", no_args_is_help=True)
 
 
 @app.command()

@@ -22,7 +22,8 @@ BROKER_SECONDS: Final = 10
 def revoke(
     user: Annotated[str, typer.Argument(help="A user id or a username.")],
     days: Annotated[
-        int | None, typer.Option(help="How long to remember: the longest that a token may live. Else for ever.", min=1)
+        int | None,
+        typer.Option(help="Days to remember it: the longest lifetime of a token. Without it, for ever.", min=1),
     ] = None,
 ) -> None:
     """Refuse all current tokens of USER in all services, and close the user's connections."""

@@ -19,7 +19,7 @@ SECONDS: Final = 20
 
 def send(
     receiver: Annotated[str, typer.Argument(help="Username of the receiver.")],
-    text: Annotated[str, typer.Argument(help="What to say.")],
+    text: Annotated[str, typer.Argument(help="The text of the message.")],
     sender: Annotated[str, typer.Option("--as", help="Username of the sender.")],
     url: UrlOption = None,
     as_json: JsonOption = False,

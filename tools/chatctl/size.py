@@ -19,8 +19,8 @@ def size_command(
     users: Annotated[float, typer.Option(help="Users in a day, such as 1e6.")],
     concurrent: Annotated[float, typer.Option(help="Connections at once, at most.")],
     messages_per_day: Annotated[float, typer.Option(help="Messages that a user sends in a day.")],
-    peak: Annotated[float, typer.Option(help="The busiest hour against the mean.")] = 4.0,
-    retention_days: Annotated[int, typer.Option(help="How long messages are kept.", min=1)] = 365,
+    peak: Annotated[float, typer.Option(help="The busiest hour, as a multiple of the mean.")] = 4.0,
+    retention_days: Annotated[int, typer.Option(help="Days for which messages are kept.", min=1)] = 365,
     as_json: JsonOption = False,
 ) -> None:
     """Print replicas, cores and memory for a load, from the costs measured in docs/performance; half of each stays free."""

@@ -11,7 +11,7 @@ from shared.postgres import connect, parse
 from tools.chatctl.failure import explained
 from tools.chatctl.target import backend_url
 
-MostOption = Annotated[int, typer.Option("--most", help="The oldest so many.", min=1)]
+MostOption = Annotated[int, typer.Option("--most", help="At most this many, the oldest first.", min=1)]
 _WAITING = (
     "SELECT endpoint, count(*) AS events FROM webhooks.events WHERE dead_at IS NULL GROUP BY endpoint ORDER BY endpoint"
 )
@@ -24,7 +24,7 @@ _REPLAY = f"""
 """  # noqa: S608 - our own statement
 _DROP = f"DELETE FROM webhooks.events WHERE id IN ({_OLDEST})"  # noqa: S608
 
-app = typer.Typer(help="Look at webhooks that were given up, send them again, or drop them.", no_args_is_help=True)
+app = typer.Typer(help="Show webhook events that were given up, send them again, or delete them.", no_args_is_help=True)
 
 
 @app.command("list")

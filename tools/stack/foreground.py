@@ -54,6 +54,6 @@ async def _watch(stack: Stack, console: Console, interrupted: asyncio.Event) -> 
 
 
 def end_with_make() -> None:
-    """End when `make`, our parent, ends: that is the only sign that it was killed."""
+    """End when `make`, the parent, ends: there is no other sign that it was killed."""
     if "MAKELEVEL" in os.environ:
         end_with_parent()

@@ -42,7 +42,7 @@ class Balancer:
     replicas: Mapping[str, int]
 
     def servers(self) -> str:
-        """The second configuration file: a `backend` section for each service."""
+        """Return the second configuration file: a `backend` section for each service."""
         sections = []
         for service, count in self.replicas.items():
             lines = [f"backend {service} from {SECTIONS.get(service, 'http')}"]
@@ -55,7 +55,7 @@ class Balancer:
         return "\n\n".join([*sections, only])
 
     def program(self, environment: Mapping[str, str]) -> Program:
-        """HAProxy, ready when it finds all servers healthy."""
+        """Return HAProxy, which is ready when it finds all servers healthy."""
         folder, configuration = self.home.data("haproxy"), self.servers()
         file = folder / "servers.cfg"
         balancing = {

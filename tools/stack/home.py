@@ -29,11 +29,11 @@ class Home:
         return cls(Path(environment.get("STACK_HOME") or ROOT / ".local"))
 
     def data(self, name: str) -> Path:
-        """The folder of a server's data; not made here."""
+        """Return the folder of a server's data, which is not created here."""
         return self.path / name
 
     def log(self, name: str) -> Path:
-        """The log of the process `name`."""
+        """Return the log of the process `name`."""
         return self.logs / f"{name}.log"
 
     def record(self, name: str) -> Path:

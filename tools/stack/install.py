@@ -37,7 +37,7 @@ FOR_TESTS = {
     "nodejs": "node",
     "npm": "npm",
 }
-"""Debian's package → its program: needed only by tests of the page, the JavaScript packages, uploads and the Lua scripts."""
+"""Debian's package → its program: only tests of the page, the JavaScript packages, uploads and the Lua scripts need them."""
 TICK_SECONDS = 5
 
 
@@ -98,7 +98,7 @@ def python_packages() -> None:
 
 
 def install_checkers() -> None:
-    """The packages that check `deploy/`: the first test that needs one would else wait for them. Raises StackError."""
+    """Install the packages that check `deploy/`, for which the first test would wait otherwise. Raises StackError."""
     try:
         checkers.checker("checkov")
     except checkers.CheckerMissing as error:
@@ -106,12 +106,12 @@ def install_checkers() -> None:
 
 
 def pip_install(python: Path) -> list[str]:
-    """The command of pip in `.venv`, but for what to install."""
+    """Return the command of pip in `.venv`, without what to install."""
     return [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
 
 
 def may_use_uv(python: Path) -> bool:
-    """Whether uv would find the same packages as pip: it doesn't read pip's settings of another index."""
+    """Return whether uv would find the same packages as pip: it doesn't read pip's settings of another index."""
     asked = [str(python), "-m", "pip", "config", "list"]
     said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     return ".index-url=" not in said and ".no-index=" not in said
@@ -129,7 +129,7 @@ def run(command: list[str], output: TextIO) -> bool:
 
 
 def make_venv() -> None:
-    """An empty `.venv`. Debian keeps the module that fills it apart, in python3-venv."""
+    """Create an empty `.venv`. On Debian, the module for that is in a separate package, python3-venv."""
     try:
         import ensurepip  # noqa: F401 - whether it is there is the question
     except ImportError:
@@ -140,7 +140,7 @@ def make_venv() -> None:
 
 
 def fingerprint() -> str:
-    """Changes with every input, and with the version of Python."""
+    """Return a text that changes with every input, and with the version of Python."""
     digest = hashlib.sha256(sys.version.encode())
     for name in INPUTS:
         digest.update((ROOT / name).read_bytes())

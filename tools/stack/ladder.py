@@ -26,7 +26,7 @@ PROGRAM_FOLDERS = (
     "/opt/homebrew/opt/postgresql@*/bin",
     "/opt/homebrew/opt/rabbitmq/sbin",
 )
-"""Looked through before PATH: on Debian `initdb` is in no PATH, and the `rabbitmq-server` there serves only the system's."""
+"""Searched before PATH: on Debian `initdb` is not in PATH, and the `rabbitmq-server` there controls only the system's broker."""
 SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
 

@@ -43,11 +43,11 @@ class Plan:
 
     @classmethod
     def stored(cls, document: Any) -> Self:
-        """What `document` wrote; an empty plan when there is none."""
+        """Return what `document` wrote; an empty plan when there is none."""
         return cls(**document) if document else cls()
 
     def document(self) -> dict[str, Any]:
-        """For a JSON file."""
+        """Return it for a JSON file."""
         return {"settings": self.settings, "numbers": self.numbers}
 
     def over(self, running: "Plan") -> "Plan":
@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def routed(self) -> dict[str, int]:
-        """The same, of those that the load balancer leads to."""
+        """Return the same, for services that the load balancer routes to."""
         return {service: count for service, count in self.replicas.items() if service not in UNROUTED}
 
 

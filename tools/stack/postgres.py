@@ -1,4 +1,4 @@
-"""A private PostgreSQL: its own cluster, on the loopback address, with the durability of a real one."""
+"""A private PostgreSQL: its own cluster, on the loopback address, as durable as in production."""
 
 import os
 import pwd
@@ -58,7 +58,7 @@ class Postgres:
 
     @property
     def password(self) -> str:
-        """Of the account; a standby has its primary's."""
+        """Return the account's password; a standby has its primary's."""
         return self._home.secret(self._name) if self._follows is None else self._follows.password
 
     def forget(self) -> None:
@@ -92,7 +92,7 @@ class Postgres:
             self._copy(self._follows.url)
 
     def _copy(self, primary: str) -> None:
-        """Make a standby: a copy of the primary that goes on following it (`pg_basebackup -R`)."""
+        """Make a standby: a copy of the primary that then follows it (`pg_basebackup -R`)."""
         draft = self._data.with_name(f"{self._data.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True, mode=0o700)
@@ -126,7 +126,7 @@ class Postgres:
         draft.rename(self._data)
 
     def _run(self, *command: str, text: str = "") -> None:
-        """Run a program of PostgreSQL to its end. Raises StackError with what it said."""
+        """Run a program of PostgreSQL to its end. Raises StackError with its output."""
         done = subprocess.run(
             command, input=text, text=True, capture_output=True, cwd="/", user=self._user, group=self._user, check=False,
             extra_groups=None if self._user is None else [],
@@ -158,7 +158,7 @@ class Postgres:
 
 
 def service_account() -> str | None:
-    """The user to run as, or None to stay who we are."""
+    """Return the user to run as, or None for the current one."""
     if os.geteuid() != 0:
         return None
     for account in ACCOUNTS:
@@ -172,7 +172,7 @@ def service_account() -> str | None:
 def place(wanted: Path, user: str | None) -> Path:
     """Return the data folder: `wanted`, or one below /var/tmp with a link from `wanted`, when `user` can't access `wanted`.
 
-    A checkout below /root is the usual case: only root may pass through there.
+    A checkout below /root is the usual case: only root may enter that.
     """
     if wanted.is_symlink():
         return wanted.readlink()

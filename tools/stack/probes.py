@@ -9,7 +9,7 @@ ANSWER_SECONDS = 3
 
 
 async def listening(port: int, host: str = "127.0.0.1") -> None:
-    """Something accepts connections on `port`. Raises NotReady."""
+    """Return when something accepts connections on `port`. Raises NotReady."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
@@ -19,7 +19,7 @@ async def listening(port: int, host: str = "127.0.0.1") -> None:
 
 
 async def postgres(url: str) -> None:
-    """PostgreSQL answers a query. Raises NotReady."""
+    """Return when PostgreSQL answers a query. Raises NotReady."""
     import asyncpg
 
     from shared.postgres import connect, parse
@@ -42,7 +42,7 @@ async def postgres(url: str) -> None:
 
 
 async def redis(url: str) -> None:
-    """Redis answers, so it has loaded its data; of a topology, the master, or every partition. Raises NotReady."""
+    """Return when Redis answers, which means that it has loaded its data: the master, or every partition. Raises NotReady."""
     from shared.redis import TRANSIENT_ERRORS, RedisError, open_partitions
 
     partitions = open_partitions(url)
@@ -55,7 +55,7 @@ async def redis(url: str) -> None:
 
 
 async def amqp(url: str) -> None:
-    """RabbitMQ, or a node of it, lets us open a connection. Raises NotReady."""
+    """Return when RabbitMQ, or a node of it, accepts a connection. Raises NotReady."""
     from shared.rabbitmq import split_hosts
 
     faults = []
@@ -82,7 +82,7 @@ async def _amqp_node(url: str) -> None:
 
 
 async def http_ready(port: int, path: str = "/readyz") -> str:
-    """`GET path` answers 200, with the body that is returned. Raises NotReady with what was answered instead."""
+    """Return the body when `GET path` answers 200. Raises NotReady with what was answered instead."""
     status, body = await asyncio.to_thread(_get, port, path)
     if status != http.client.OK:
         raise NotReady(f"{path} answers {status} {body}" if status else f"{path} doesn't answer: {body}")
@@ -90,7 +90,7 @@ async def http_ready(port: int, path: str = "/readyz") -> str:
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
-    """Status and the start of the body; status 0 and the fault when there is no answer."""
+    """Return the status and the start of the body; 0 and the fault when there is no answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path)

@@ -36,7 +36,7 @@ class Record:
     stop_seconds: float
 
     def is_alive(self) -> bool:
-        """Return whether exactly this process runs: not a later one with its id, and not a zombie."""
+        """Return whether exactly this process runs: not a later one with the same id, and not a zombie."""
         try:
             process = psutil.Process(self.pid)
             return process.status() != psutil.STATUS_ZOMBIE and self._is_birth(process.create_time())
@@ -48,7 +48,7 @@ class Record:
 
 
 class Processes:
-    """The processes of one stack, on record in its home. `tied` ones end when this process does, however it ends."""
+    """The processes of one stack, recorded in its home. `tied` ones end when this process does, however it ends."""
 
     def __init__(self, home: Home, *, tied: bool = False) -> None:
         self._home = home
@@ -56,7 +56,7 @@ class Processes:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, program: Program) -> Record:
-        """Start a program, and put it on record. Must run in the main thread, whose end is what tied processes wait for."""
+        """Start a program, and record it. Must run in the main thread, because tied processes end with that thread."""
         log = self._home.log(program.name)
         _rotate(log)
         with log.open("ab") as output:
@@ -93,19 +93,19 @@ class Processes:
         return record if record.is_alive() else None
 
     def get(self, name: str) -> Record:
-        """The living process of this name. Raises StackError when there is none."""
+        """Return the running process of this name. Raises StackError when there is none."""
         record = self.find(name)
         if record is None:
             raise StackError(f"{name} doesn't run")
         return record
 
     def living(self) -> list[Record]:
-        """All that live, by name."""
+        """Return all running processes by name."""
         found = (self.find(file.stem) for file in sorted(self._home.records.glob("*.json")))
         return [record for record in found if record is not None]
 
     def exit_status(self, record: Record) -> int | None:
-        """How a child of this process ended; None while it runs, or when it is no child."""
+        """Return the exit status of a child of this process; None while it runs, or when it is no child."""
         child = self._children.get(record.pid)
         return None if child is None else child.poll()
 
@@ -124,14 +124,14 @@ class Processes:
         await self._ended(record, record.stop_seconds)
 
     async def _end_group(self, record: Record) -> None:
-        """Kill what is left of its process group, and wait until that is gone."""
+        """Kill the rest of its process group, and wait until it has ended."""
         await _until(lambda: not _signal(os.killpg, record.pid, signal.SIGKILL), record.stop_seconds)
 
     async def _ended(self, record: Record, seconds: float) -> bool:
         return await _until(lambda: self._is_over(record), seconds)
 
     def _is_over(self, record: Record) -> bool:
-        """A child has ended when it is reaped: one whose threads are still ending looks dead, but can't be reaped yet."""
+        """Return whether a process has ended. A child has when it is reaped; it may look dead before, while its threads end."""
         if record.pid in self._children:
             return self.exit_status(record) is not None
         return not record.is_alive()
@@ -150,7 +150,7 @@ class Processes:
 
 
 def allow_many_files() -> None:
-    """Let this process and its children open as many files as thousands of connections need, as far as is allowed."""
+    """Let this process and its children open as many files as thousands of connections need, within the hard limit."""
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -21,7 +21,7 @@ class Layer(IntEnum):
 
 
 def nothing() -> None:
-    """Needs no preparation."""
+    """Do nothing: the program needs no preparation."""
 
 
 @dataclass(frozen=True)

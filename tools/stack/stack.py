@@ -63,7 +63,7 @@ class Stack:
         return self.layout.url
 
     async def up(self) -> list[str]:
-        """Start what is missing, restart what has other settings, stop what is too much, and wait until all is ready.
+        """Start what is missing, restart what has other settings, stop surplus processes, and wait until all is ready.
 
         Returns the names of the processes that were started. Raises StackError.
         """
@@ -90,7 +90,7 @@ class Stack:
         return [program.name for program in servers]
 
     async def down(self) -> None:
-        """Stop all processes: first those that clients meet, then the servers that they work with. Data stays."""
+        """Stop all processes: first those that clients connect to, then the backends. Data stays."""
         for layer in sorted(Layer, reverse=True):
             living = [record for record in self.processes.living() if record.layer == layer]
             for record in living:
@@ -116,7 +116,7 @@ class Stack:
             raise StackError(f"the database can't be migrated:\n{output.decode(errors='replace')}")
 
     async def start(self, name: str, settings: Mapping[str, str] | None = None) -> None:
-        """Start one process that doesn't run, and wait until it is ready. `settings` come on top of its own."""
+        """Start one process that doesn't run, and wait until it is ready. `settings` are added to its own."""
         program = self._program(name)
         if settings:
             program = dataclasses.replace(program, environment={**program.environment, **settings})
@@ -165,7 +165,7 @@ class Stack:
         await self.migrate()
 
     def _replicas_alive(self) -> dict[str, int]:
-        """Service → number of its processes that live, of those that HAProxy leads to."""
+        """Return service → number of its running processes, for those that HAProxy routes to."""
         alive = {record.name for record in self.processes.living()}
         names = [program.name for program in self.layout.services if program.name in alive]
         counts = Counter(name.rpartition("-")[0] or name for name in names)
@@ -204,7 +204,7 @@ class Stack:
 
 
 def require_free(port: int) -> None:
-    """Raise StackError when somebody else listens on the port that clients are to connect to."""
+    """Raise StackError when another program listens on the port for clients."""
     if not is_free(port):
         raise StackError(f"port {port} is taken by another program; CHAT_PORT={port + 1} takes another port")
 

@@ -33,7 +33,7 @@ class Starter:
     async def await_ready(self, program: Program) -> None:
         """Ask until it answers. Raises StartFailed when it ends before that, or takes too long.
 
-        One that ran when we came, and was on its way down, is started again.
+        A process that was already running, and was about to end, is started again.
         """
         deadline = time.monotonic() + program.start_seconds
         while True:
