@@ -73,6 +73,6 @@ async def _try(partitions: Partitions, service: str, said: str) -> list[bytes] |
     except Exception as error:
         if not (is_transient(error) or isinstance(error, RedisError)):
             raise
-        log.warning("features.unknown", service=service, error=repr(error))
+        log.warning("features.not_read", service=service, error=repr(error))
         return None
     return found

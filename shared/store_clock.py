@@ -48,7 +48,7 @@ class StoreClock:
             try:
                 await self.compare()
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                log.info("clock.unknown", error=repr(error))
+                log.info("clock.not_read", error=repr(error))
             await next_tick(PERIOD_SECONDS)
 
     async def compare(self) -> None:

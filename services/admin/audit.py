@@ -53,7 +53,7 @@ class Call:
             await self._write(status)
         except TRANSIENT_ERRORS as error:
             # The call was carried out, and its first row records it.
-            log.error("audit.result_lost", action=self._action, status=status, error=repr(error))
+            log.error("audit.not_written", action=self._action, status=status, error=repr(error))
 
     async def _write(self, status: int | None) -> None:
         await self._pool.execute(_WRITE, self._id, self._subject, self._action, self._users, self._count, status)

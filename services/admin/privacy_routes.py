@@ -112,7 +112,7 @@ class PrivacyRoutes:
                     page = found.next_page or None
         except ProtocolError as error:
             # The answer has begun, so only its content can tell that it isn't complete.
-            log.error("export.cut_off", user_id=profile.user_id, error=str(error))
+            log.error("export.incomplete", user_id=profile.user_id, error=str(error))
             yield json_encoder.encode({"kind": "error", "message": error.event.error.message}) + b"\n"
             return
         yield b'{"kind":"end"}\n'

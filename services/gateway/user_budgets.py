@@ -112,7 +112,7 @@ class UserBudgets:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answers = await _take(self._partitions.at(index), msgpack_encoder.encode(items))
         except (*TRANSIENT_ERRORS, RedisError) as error:
-            log.warning("budgets.unavailable", users=len(items), error=repr(error))
+            log.warning("budgets.not_counted", users=len(items), error=repr(error))
             self.era += 1
             return dict.fromkeys(wanted)
         return {

@@ -97,7 +97,7 @@ class CommandConsumer:
         try:
             await moderator.judge(taken.batch)
         except Exception:
-            log.exception("moderation.broken")
+            log.exception("moderation.failed")
             moderator.fail(taken.batch)
         self._waiting.append(taken)
         self._judged.set()

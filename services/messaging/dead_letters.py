@@ -40,5 +40,5 @@ class DeadLetters:
         message without a reason.
         """
         metrics.DEAD_LETTERS.inc()
-        log.error("command.dead", reason=reason, size=len(message.body))
+        log.error("batch.dead_lettered", reason=reason, size=len(message.body))
         await dead_letter(self._publisher, MESSAGING_DEAD, message, reason)

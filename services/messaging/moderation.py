@@ -99,7 +99,7 @@ class Moderator:
             async with asyncio.timeout(SECONDS), self._places:
                 found = await self._post(dict(zip(names, commands, strict=True)))
         except (TimeoutError, aiohttp.ClientError, OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            log.warning("moderation.failed", messages=len(commands), error=repr(error))
+            log.warning("moderation.not_answered", messages=len(commands), error=repr(error))
             found = {}
         return [self._decision(command, found.get(name)) for name, command in zip(names, commands, strict=True)]
 

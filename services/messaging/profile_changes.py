@@ -46,7 +46,7 @@ class ProfileChanges:
             except Exception as error:
                 if not is_transient(error):
                     raise
-                log.warning("profiles.failed", error=repr(error))
+                log.warning("profiles.not_announced", error=repr(error))
 
     async def once(self) -> int:
         """Pass some changes on. Returns how many there were. Raises what asyncpg and the publisher raise."""

@@ -28,7 +28,8 @@ def note_stored(requests: Sequence[Request[SendMessage]], appended: Sequence[App
         effects.message_ids.append(result.message_id)
         if logs:
             log.debug(
-                f"message.{result.verdict}",
+                "message.stored",
+                verdict=result.verdict,
                 message_id=result.message_id,
                 conversation_id=send.conversation_id,
                 user_id=send.user_id,

@@ -195,8 +195,8 @@ def _consumer(settings: NotifierSettings, queue: Queue, *dead: Queue) -> Consume
 
 def _keys(settings: NotifierSettings) -> VapidKeys | None:
     if settings.vapid_private_key is None:
-        log.warning("push.no_key", message="CHAT_VAPID_PRIVATE_KEY is not set: no notification will be sent")
+        log.warning("push.no_key", note="CHAT_VAPID_PRIVATE_KEY is not set: no notification will be sent")
         return None
     if settings.has_local_subject:
-        log.warning("push.local_subject", message="CHAT_VAPID_SUBJECT names localhost: Apple refuses such pushes")
+        log.warning("push.local_subject", note="CHAT_VAPID_SUBJECT names localhost: Apple refuses such pushes")
     return VapidKeys.parse(settings.vapid_private_key.get_secret_value())

@@ -61,7 +61,7 @@ class PushConsumer:
                 requests += self._decode(delivery.body, counter)
             except msgspec.MsgspecError as error:
                 metrics.POISON.inc()
-                log.error("push.poison", error=str(error), bytes=len(delivery.body))
+                log.error("batch.dead_lettered", reason=str(error), size=len(delivery.body))
                 await self._dead_letter(delivery, f"undecodable: {error}")
             else:
                 counters.append(counter)

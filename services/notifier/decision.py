@@ -138,7 +138,7 @@ class Receivers:
         except Exception as error:
             if not is_transient(error):
                 raise
-            log.warning("redis.away", partition=partition, error=repr(error))
+            log.warning("partition.away", partition=partition, error=repr(error))
             self._away_until[partition] = time.monotonic() + AWAY_SECONDS
             return None
         self._away_until.pop(partition, None)

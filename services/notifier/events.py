@@ -41,7 +41,7 @@ class EventConsumer:
             except Exception as error:
                 # Transient errors were retried. What is left never succeeds, such as an id that isn't a UUID.
                 metrics.POISON.inc()
-                log.error("push.poison_event", error=str(error), bytes=len(delivery.body))
+                log.error("batch.dead_lettered", reason=str(error), size=len(delivery.body))
                 await dead_letter(self._publisher, NOTIFIER_EVENTS_DEAD, delivery, str(error))
             else:
                 acknowledge(delivery)

@@ -39,4 +39,4 @@ class TaskSet:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             metrics.FAULTS.inc()
-            log.critical("push.task_failed", task=task.get_name(), exc_info=error)
+            log.error("push_task.failed", task=task.get_name(), exc_info=error)

@@ -158,7 +158,7 @@ class BatchConsumer(Generic[Batch]):
             await retry_until_available(name, lambda: self._handle([share for _, share in taken]))
         except Exception as error:
             if len(taken) > 1:
-                log.exception("cycle.failed", messages=len(taken))
+                log.exception("cycle.failed", batches=len(taken))
                 for one in taken:
                     await self._cycle(name, [one])
                 return
@@ -179,5 +179,5 @@ class BatchConsumer(Generic[Batch]):
 
     async def _give_up(self, message: rabbitmq.Delivery, reason: str) -> None:
         metrics.POISON.inc()
-        log.error("message.poison", reason=reason, size=len(message.body))
+        log.error("batch.dead_lettered", reason=reason, size=len(message.body))
         await self._dead_letter(message, reason)

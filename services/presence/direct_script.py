@@ -47,7 +47,7 @@ class DirectScript:
             try:
                 await self.renew()
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                log.info("direct_script.not_lent", error=repr(error))
+                log.info("direct_script.not_renewed", error=repr(error))
             await asyncio.sleep(LEND_SECONDS)
 
     async def renew(self) -> None:

@@ -50,7 +50,7 @@ class PartitionHealth:
                 try:
                     await resend()
                 except RedisError as error:
-                    log.warning("resend.failed", error=repr(error))
+                    log.warning("snapshots.not_resent", error=repr(error))
 
     async def _answers(self, index: int) -> bool:
         try:

@@ -94,7 +94,9 @@ class ChainPoster:
         if event.first_refused_at is not None and now - event.first_refused_at >= self._retry:
             await self._store.dead_letter(event.id, str(refusal))
             metrics.DEAD_LETTERS.labels(name).inc()
-            log.error("event.dead", endpoint=name, event_id=event.event_id, type=event.type, reason=str(refusal))
+            log.error(
+                "event.dead_lettered", endpoint=name, event_id=event.event_id, type=event.type, reason=str(refusal)
+            )
             return None
         until = after_refusal(event.attempts + 1, now)
         await self._store.schedule_retry(event.id, until, str(refusal))

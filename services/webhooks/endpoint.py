@@ -59,7 +59,7 @@ class Endpoint:
                     if not self._draining and await self._lease.take():
                         await self._lead()
                 except TRANSIENT_ERRORS as error:
-                    log.warning("lease.unknown", endpoint=self._sender.name, error=repr(error))
+                    log.warning("lease.not_taken", endpoint=self._sender.name, error=repr(error))
                 await asyncio.sleep(RENEW_SECONDS)
 
     async def drain(self) -> None:
@@ -71,19 +71,19 @@ class Endpoint:
             async with asyncio.timeout(min(self._settings.webhook_timeout_seconds, self._settings.shutdown_seconds)):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("drain.cut", endpoint=self._sender.name)
+            log.warning("drain.incomplete", endpoint=self._sender.name)
 
     async def release(self) -> None:
         """Release the lease, so that another replica goes on at once."""
         try:
             await self._lease.release()
         except TRANSIENT_ERRORS as error:
-            log.info("lease.kept", endpoint=self._sender.name, error=repr(error))
+            log.info("lease.not_released", endpoint=self._sender.name, error=repr(error))
 
     async def _lead(self) -> None:
         """Post until the lease is lost."""
         metrics.LEADING.labels(self._sender.name).set(1)
-        log.info("endpoint.led", endpoint=self._sender.name)
+        log.info("lease.taken", endpoint=self._sender.name)
         self._scheduler = self._new_scheduler()
         self._idle.clear()
         work = asyncio.create_task(self._scheduler.run(), name="dispatch")
@@ -104,7 +104,7 @@ class Endpoint:
                 work.result()
                 return
             if not await self._lease.renew():
-                log.warning("endpoint.lost", endpoint=self._sender.name)
+                log.warning("lease.lost", endpoint=self._sender.name)
                 return
 
     def _new_scheduler(self) -> EventScheduler:

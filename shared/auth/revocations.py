@@ -78,7 +78,7 @@ class Revocations:
             try:
                 await self._look()
             except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
-                log.info("revocations.not_seen", error=repr(error))
+                log.info("revocations.not_read", error=repr(error))
             self._wanted.clear()
             await next_tick(LOOK_SECONDS)
             unasked = 0 if self._wanted.is_set() else unasked + 1

@@ -135,7 +135,7 @@ class TokenVerifier:
             self._keys = await asyncio.to_thread(_fetch_keys, url)
             self._verified.forget()
         except (OSError, ValueError, HTTPException) as error:
-            log.error("key_set.refresh_failed", url=url, error=repr(error))
+            log.error("key_set.not_refreshed", url=url, error=repr(error))
         finally:
             self._fetch_again_at = time.monotonic() + KEY_SET_PAUSE_SECONDS
             self._fetching = None

@@ -148,7 +148,12 @@ class Directory:
         if username is not None:
             claimed_at = await connection.fetchval(_HOLDER, user_id, username, key)
             if claimed_at is not None and claimed_at > principal.issued_at:
-                log.info("claims.older_username", user_id=user_id, issued_at=principal.issued_at)
+                log.info(
+                    "claim.ignored",
+                    claim="username",
+                    user_id=user_id,
+                    reason="a newer token gave the name to another user",
+                )
                 username = key = None
         await connection.execute(_RELEASE, user_id, username, key)
         await connection.execute(

@@ -61,7 +61,7 @@ class DatabaseWatch:
             try:
                 condition = await self.look()
             except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
-                log.info("database.not_seen", error=repr(error))
+                log.info("database.not_checked", error=repr(error))
             else:
                 seen = True
                 self._keep(condition)

@@ -59,7 +59,7 @@ class Session(asyncpg.Connection):
     def leave(self) -> None:
         """Abort the connection."""
         if not self.is_closed():
-            log.warning("postgres.read_only", message="the server no longer writes: its connections are dropped")
+            log.warning("database.read_only", note="the server no longer writes: its connections are dropped")
             self.terminate()
         if self.on_read_only is not None:
             self.on_read_only()

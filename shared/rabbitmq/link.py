@@ -120,7 +120,7 @@ class Link:
                 failures = 0
             except TRANSIENT_ERRORS as error:
                 failures += 1
-                log.warning("amqp.unavailable", link=self._name, error=repr(error))
+                log.warning("amqp.not_connected", link=self._name, error=repr(error))
             self._urls.append(self._urls.pop(0))
             # Another host may answer at once, so pauses grow only when all hosts have failed.
             rounds = min(failures // len(self._urls), 6)

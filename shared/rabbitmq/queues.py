@@ -44,7 +44,7 @@ async def declare_each(connection: AbstractConnection, queues: Iterable[Queue]) 
                 there.add(queue.name)
                 log.warning("amqp.queue_differs", queue=queue.name, error=str(error))
             else:
-                log.warning("amqp.queue_unavailable", queue=queue.name, error=str(error))
+                log.warning("amqp.queue_not_declared", queue=queue.name, error=str(error))
     if channel is not None:
         with translate_errors():
             await channel.close()

@@ -87,7 +87,7 @@ async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
 async def _on_backend_error(request: Request, error: Exception) -> JSONResponse:
     if not is_transient(error):
         return await _on_bug(request, error)
-    log.warning("request.backend_unavailable", path=request.url.path, error=repr(error))
+    log.warning("request.backend_away", path=request.url.path, error=repr(error))
     return error_response(ProtocolError(ErrorCode.UNAVAILABLE))
 
 

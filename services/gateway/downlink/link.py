@@ -54,7 +54,7 @@ class DownlinkSubscriber:
             try:
                 await self._hold()
             except (*TRANSIENT_ERRORS, RedisError) as error:
-                log.warning("downlink.unavailable", partition=self._partition.index, error=repr(error))
+                log.warning("downlink.not_connected", partition=self._partition.index, error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _hold(self) -> None:
@@ -72,7 +72,7 @@ class DownlinkSubscriber:
             while not subscription.ended.done():
                 await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS)
                 await self._prove()
-            log.warning("downlink.broken", partition=self._partition.index)
+            log.warning("downlink.disconnected", partition=self._partition.index)
         finally:
             self.up = False
             subscription.abort()
@@ -84,7 +84,7 @@ class DownlinkSubscriber:
         if time.monotonic() - self._heard_at > LINK_TIMEOUT_SECONDS:
             raise TimeoutError("the link delivers nothing")
         if not await self._say_alive():
-            log.warning("downlink.forgotten", partition=self._partition.index)
+            log.warning("downlink.data_lost", partition=self._partition.index)
             self._recover(lost_data=True)
 
     async def _say_alive(self) -> bool:

@@ -137,7 +137,7 @@ class Recovery:
         try:
             found = await self._registry.resume(items)
         except (*TRANSIENT_ERRORS, RedisError) as error:
-            log.warning("recovery.unavailable", connections=len(connections), error=repr(error))
+            log.warning("recovery.not_done", connections=len(connections), error=repr(error))
             self._waiting.update(dict.fromkeys(connection for connection in connections if not connection.closed))
             await asyncio.sleep(RETRY_SECONDS)
             return

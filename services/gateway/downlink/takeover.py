@@ -55,7 +55,7 @@ class Takeover:
                     while await self._take_page(partition):
                         await self._undelivered.sent()
                 except (*TRANSIENT_ERRORS, RedisError) as error:
-                    log.warning("takeover.unavailable", partition=partition, error=repr(error))
+                    log.warning("takeover.not_done", partition=partition, error=repr(error))
 
     async def _take_page(self, partition: int) -> bool:
         """Take some connections over. False when no gateway is dead."""

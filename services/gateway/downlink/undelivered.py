@@ -194,7 +194,7 @@ class UndeliveredTracker:
             for body in bodies_of(await self._previews.keep(batch), relay.UndeliveredBatch, NOTIFIER_UNDELIVERED):
                 await self._publisher.publish(self._queue, body, expiration_seconds=waits)
         except (BrokerUnavailable, RedisError, *TRANSIENT_ERRORS, *REDIS_ERRORS) as error:
-            log.warning("undelivered.not_reported", count=len(self._reports), error=repr(error))
+            log.warning("undelivered.not_reported", messages=len(self._reports), error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
             return
         for _ in batch:

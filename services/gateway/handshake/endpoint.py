@@ -197,7 +197,7 @@ class WebSocketEndpoint:
 
 
 def _unavailable(error: Exception) -> ProtocolError:
-    log.warning("handshake.redis_unavailable", error=repr(error))
+    log.warning("handshake.not_registered", error=repr(error))
     return ProtocolError(ErrorCode.UNAVAILABLE)
 
 

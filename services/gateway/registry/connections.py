@@ -211,7 +211,7 @@ class ConnectionRegistry:
                 await _detach(self._partitions.at(index), self._gateway_id, body, self._inbox_seconds)
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 # A route that is left is removed by the first delivery that finds no connection here.
-                log.warning("routes.not_removed", count=len(items), error=repr(error))
+                log.warning("routes.not_removed", connections=len(items), error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _write_states(self) -> None:
@@ -225,7 +225,7 @@ class ConnectionRegistry:
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 # Until then the notifier sees the old state. Messages that are written to inactive connections are reported
                 # anyway.
-                log.warning("states.not_written", count=len(states), error=repr(error))
+                log.warning("client_states.not_written", connections=len(states), error=repr(error))
                 for user, connection, active in states:
                     self._states.setdefault((user, connection), active)
                 await asyncio.sleep(RETRY_SECONDS)

@@ -64,7 +64,7 @@ class UserRegistration:
             for principal, _ in batch.values():
                 self._known.note(principal)
         except postgres.TRANSIENT_ERRORS as error:
-            log.warning("directory.unavailable", users=len(batch), error=repr(error))
+            log.warning("users.not_registered", users=len(batch), error=repr(error))
             self._away_until = time.monotonic() + RETRY_SECONDS
             self._waiting = batch | self._waiting
             await asyncio.sleep(RETRY_SECONDS)
@@ -80,4 +80,4 @@ class UserRegistration:
         try:
             await self._directory.ensure(principal)
         except (*postgres.TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
-            log.error("directory.refused", user_id=principal.user_id, error=repr(error))
+            log.error("user.refused", user_id=principal.user_id, error=repr(error))

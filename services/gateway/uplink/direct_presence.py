@@ -83,7 +83,7 @@ class DirectPresence:
             self._loan = None
         except (*TRANSIENT_ERRORS, RedisError) as error:
             # Presence keeps what it gets until Redis is back. Commands that the script has applied are not applied twice.
-            log.info("presence.not_direct", commands=len(commands), error=repr(error))
+            log.info("presence.not_applied", commands=len(commands), error=repr(error))
         return commands
 
     async def _find_loan(self) -> relay.DirectPresence | None:

@@ -204,7 +204,7 @@ class PresencePublisher:
             if batch:
                 await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch([*batch])))
         except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
-            log.warning("presence.not_told", commands=len(self._waiting) + len(batch), error=repr(error))
+            log.warning("presence.not_published", commands=len(self._waiting) + len(batch), error=repr(error))
             self._waiting.extendleft(reversed(batch))
             await asyncio.sleep(RETRY_SECONDS)
         finally:

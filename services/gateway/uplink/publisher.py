@@ -128,7 +128,7 @@ class CommandPublisher:
         except BrokerUnavailable:
             self._fail(batch, "broker unavailable")
         except TRANSIENT_ERRORS as error:
-            log.warning("uplink.publish_failed", commands=len(batch.commands), error=repr(error))
+            log.warning("commands.not_published", commands=len(batch.commands), error=repr(error))
             self._fail(batch, "publish failed")
 
     def _fail(self, batch: Batch, reason: str) -> None:

@@ -110,7 +110,7 @@ def scanner_at(url: str | None, seconds: float) -> Scanner:
 
 
 def _away(cause: object) -> ScannerAway:
-    log.warning("scanner.away", cause=repr(cause))
+    log.warning("scanner.away", error=repr(cause))
     return ScannerAway(str(cause))
 
 

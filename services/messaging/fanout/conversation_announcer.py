@@ -81,4 +81,4 @@ class ConversationAnnouncer:
             await asyncio.sleep(pause)
             waited += pause
             pause = min(2 * pause, 0.1)
-        log.warning("clear.undelivered", conversation_id=conversation_id, seq=seq)
+        log.warning("clear.not_announced", conversation_id=conversation_id, seq=seq)

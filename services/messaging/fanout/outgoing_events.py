@@ -76,7 +76,7 @@ class OutgoingEvents:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._publish(messages, trace)
             except (BrokerUnavailable, RedisError, *TRANSIENT_ERRORS, *REDIS_ERRORS) as error:
-                log.warning("undelivered.put_off", messages=len(messages), error=repr(error))
+                log.warning("undelivered.postponed", messages=len(messages), error=repr(error))
             else:
                 return
         self._put_off(messages)
@@ -126,7 +126,7 @@ class OutgoingEvents:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._publisher.publish(PRESENCE_COMMANDS, body)
         except TRANSIENT_ERRORS as error:
-            log.warning("blocks.put_off", error=repr(error))
+            log.warning("blocks.postponed", error=repr(error))
             await self._publisher.publish(PRESENCE_POSTPONED, body, expiration_seconds=POSTPONED_SECONDS)
 
     async def profile(self, change: relay.ProfileChanged) -> None:

@@ -59,6 +59,6 @@ class UnreadRepair:
             if await self._counts.compare(user_id) == before:
                 wrong += 1
                 metrics.DRIFT.inc()
-                log.error("unread.audit", user_id=user_id, differences=before)
+                log.error("unread.differed", user_id=user_id, differences=before)
                 await self._counts.rebuild([user_id], force=True)
         return wrong

@@ -44,7 +44,7 @@ class SignalConsumer:
                 await self._refuse(outsiders, batches)
         except Exception as error:
             if not is_transient(error):
-                log.exception("signals.failed", signals=len(signals))
+                log.exception("typing.failed", signals=len(signals))
 
     async def _refuse(self, outsiders: Iterable[Typing], batches: Iterable[SignalBatch]) -> None:
         """Answer these requests with the error that there is no such conversation."""
@@ -62,5 +62,5 @@ def _decode(body: bytes) -> SignalBatch | None:
     try:
         return signal_batch_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        log.error("signals.undecodable", reason=str(error))
+        log.error("typing.undecodable", error=str(error))
         return None

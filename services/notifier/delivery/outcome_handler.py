@@ -127,7 +127,7 @@ class OutcomeHandler:
         wait = after_attempt(job.attempts + 1, outcome.retry_after_seconds)
         await self._retries.put([job.after_attempt()], wait)
         metrics.RETRIES.labels(outcome.reason).inc()
-        log.info("push.retry", reason=outcome.reason, detail=outcome.detail, wait_seconds=wait, **job.ids)
+        log.info("push.retry_scheduled", reason=outcome.reason, detail=outcome.detail, wait_seconds=wait, **job.ids)
         await self._release(job)
 
     async def _release(self, job: PushJob) -> None:
@@ -137,4 +137,4 @@ class OutcomeHandler:
             if not is_transient(error):
                 raise
             # The claim expires by itself. A retry that comes earlier is deferred once more.
-            log.info("push.claim_kept", **job.ids)
+            log.info("push.claim_not_released", **job.ids)

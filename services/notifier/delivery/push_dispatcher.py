@@ -79,7 +79,7 @@ class PushDispatcher:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("push.drain_timed_out", open=self._open)
+            log.warning("drain.incomplete", pushes=self._open)
 
     async def _deliver(self, job: PushJob, queue: ServiceQueue, counter: AckCounter) -> None:
         try:
@@ -113,7 +113,7 @@ class PushDispatcher:
             outcome = await self._senders.of(decided.target).send(decided)
         except Exception as error:
             if is_transient(error):
-                log.warning("push.backend_away", error=repr(error), **job.ids)
+                log.warning("push.postponed", error=repr(error), **job.ids)
                 return BACKEND_AWAY
             # A notification that can't be built must not stop the process, or it would do so again after each redelivery.
             log.exception("push.failed", **job.ids)
