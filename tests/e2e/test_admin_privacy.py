@@ -150,9 +150,7 @@ async def test_an_erasure_goes_on_after_a_kill(platform: Platform, stack: Stack,
     await nothing_left(stack, pair.alice.username, f"{SECRET} 3")
 
 
-async def test_an_export_holds_everything_of_the_user_and_of_others_only_who_and_when(
-    platform: Platform, pair: Pair
-) -> None:
+async def test_an_export_has_only_sender_and_time_of_others_messages(platform: Platform, pair: Pair) -> None:
     await pair.alice.befriend(pair.bob)
     await write(pair)
     await pair.alice.sockets[0].send("reaction.add", conversationId=pair.conversation, seq=2, emoji="👍")

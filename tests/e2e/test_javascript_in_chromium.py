@@ -177,9 +177,7 @@ async def kill(page: Page) -> None:
 
 
 @pytest.mark.parametrize("lost", ["message.send", "message.sent"])
-async def test_a_tab_killed_in_the_middle_of_a_send_sends_once_when_it_is_opened_again(
-    tabs: Tabs, pair: Pair, lost: str
-) -> None:
+async def test_a_tab_that_was_killed_while_sending_sends_once_when_reopened(tabs: Tabs, pair: Pair, lost: str) -> None:
     bob = await pair.bob.connect()
     loss = Loss(lost)
     page = await tabs.blank()
@@ -223,7 +221,7 @@ async def test_what_a_closed_tab_had_not_sent_goes_from_the_next_one(tabs: Tabs,
     assert await stored(pair.bob, pair.conversation) == ["handed over"]
 
 
-async def test_a_page_that_is_loaded_again_resumes_by_cursor_and_reads_nothing_anew(tabs: Tabs, pair: Pair) -> None:
+async def test_a_reloaded_page_resumes_by_cursor_without_reading_again(tabs: Tabs, pair: Pair) -> None:
     bob = await pair.bob.connect()
     for number in range(3):
         await bob.send("message.send", **text_message(pair.conversation, f"number {number}", f"t{number}"))

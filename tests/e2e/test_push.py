@@ -86,9 +86,7 @@ async def test_who_is_away_gets_a_notification_after_the_delay(push: PushService
     }
 
 
-async def test_who_shows_signs_of_life_is_left_in_peace_and_who_doesn_t_is_told(
-    push: PushService, people: People
-) -> None:
+async def test_only_a_receiver_without_a_sign_of_life_gets_a_push(push: PushService, people: People) -> None:
     talks = await asyncio.gather(*(talk(people, push) for _ in range(7)))
     alive, frozen, lost, returned, read, blocked, away = talks
 

@@ -447,7 +447,7 @@ async def test_a_push_shows_one_notification_for_each_conversation(tabs: Tabs) -
     assert (told[1]["body"], told[1]["tag"]) == ("Hello again", "conversation-c1")
 
 
-async def test_a_notification_goes_when_its_conversation_is_read_on_another_device(tabs: Tabs) -> None:
+async def test_reading_on_another_device_closes_the_notification(tabs: Tabs) -> None:
     alice, bob = await meet(tabs)
     phone = await tabs.open(bob.username)
     conversations = await listed(phone, tabs.url)
@@ -501,7 +501,7 @@ async def test_leaving_ends_the_subscription_of_this_browser(tabs: Tabs) -> None
     assert [json.loads(body or "{}") for body in forgotten] == [{"endpoint": endpoint}]
 
 
-async def test_a_page_registers_its_subscription_again_and_renews_one_with_an_old_key(tabs: Tabs) -> None:
+async def test_a_page_renews_a_subscription_with_an_old_key(tabs: Tabs) -> None:
     alice = await with_push(tabs)
     endpoint = await endpoint_of(alice)
     put: list[str | None] = []

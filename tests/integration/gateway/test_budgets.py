@@ -68,7 +68,7 @@ async def refuses(socket: RawSocket, conversation: str) -> None:
     await socket.expect_error("rate_limit_exceeded", type="message.send")
 
 
-async def test_a_quarter_of_the_messages_passes_without_asking_redis_and_all_are_counted(
+async def test_messages_that_pass_without_asking_redis_are_counted_later(
     start_gateway: StartGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_budgets, "SETTLE_SECONDS", 3600)

@@ -29,7 +29,7 @@ async def test_a_send_becomes_a_command(
     ]
 
 
-async def test_a_connections_next_commands_wait_for_the_answer_and_leave_together(
+async def test_the_next_commands_of_a_connection_wait_for_its_answer(
     gateway: RunningGateway, behind: Backend, alice: str, bob: str, conversation: str
 ) -> None:
     sender, other = await gateway.connect(alice), await gateway.connect(bob)
@@ -212,7 +212,7 @@ async def test_messages_with_uploads_go_by_the_queue_of_changes(
         await behind.publish(gateway, completed=[batch.batch_id])
 
 
-async def test_a_message_with_an_upload_that_no_replica_can_store_is_refused_for_now(
+async def test_an_upload_that_no_replica_can_store_is_refused_for_now(
     gateway: RunningGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As long as only replicas of version 0.1.0 run, nobody consumes the queue: the client may send it again."""

@@ -76,7 +76,7 @@ async def test_what_the_cut_link_missed_is_recovered(gateway: RunningGateway, be
     await got(socket, first, lost, after)
 
 
-async def test_a_redis_that_lost_its_data_closes_who_can_not_be_recovered_and_serves_who_comes_back(
+async def test_after_a_loss_of_redis_data_unrecoverable_connections_are_closed(
     gateway: RunningGateway, behind: Backend, alice: str
 ) -> None:
     socket = await gateway.connect(alice)
@@ -117,7 +117,7 @@ def transient(user: str, name: str, **fields: Any) -> relay.TransientEvent:
     return relay.TransientEvent([user], json.dumps({"type": name, "payload": {}}), **fields)
 
 
-async def test_transient_events_come_after_status_bulk_and_durable_ones_before_if_they_are(
+async def test_only_durable_events_may_come_before_status_bulk(
     gateway: RunningGateway, behind: Backend, alice: str
 ) -> None:
     socket, user = await gateway.connect(alice), identity(alice)

@@ -15,7 +15,7 @@ from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
 
 
-async def test_sigterm_answers_what_is_in_flight_closes_with_1001_tells_presence_and_exits_with_0(
+async def test_sigterm_drains_closes_with_1001_and_exits_with_0(
     database_url: str, amqp_url: str, redis_url: str, behind: Backend, alice: str, bob: str, conversation: str
 ) -> None:
     async with gateway_process(database_url, amqp_url, redis_url) as (process, url):

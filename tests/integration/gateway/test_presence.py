@@ -112,7 +112,7 @@ async def test_connections_are_announced_again_a_few_at_a_time(
     assert [len(batch.commands) for batch in batches] == [2, 2, 1]
 
 
-async def test_a_connection_that_presence_was_not_told_of_is_announced_later(
+async def test_a_connection_unknown_to_presence_is_announced_later(
     gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker was away for so long that commands were given up."""
@@ -166,7 +166,7 @@ async def test_who_pings_or_pongs_is_renewed_within_a_second_or_so(
     assert await behind.empty(PRESENCE_RENEWALS)
 
 
-async def test_all_who_show_life_are_renewed_together_however_many_messages_that_takes(
+async def test_leases_are_renewed_together_in_messages_of_bounded_size(
     gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "RENEWALS", 1)

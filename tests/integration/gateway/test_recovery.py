@@ -35,7 +35,7 @@ def recovered(socket: RawSocket) -> object:
     return socket.events[0]["payload"]["recovered"]
 
 
-async def test_nobody_asked(gateway: RunningGateway, alice: str) -> None:
+async def test_recovered_is_null_without_a_cursor(gateway: RunningGateway, alice: str) -> None:
     socket = await gateway.connect(alice)
     assert recovered(socket) is None
     assert socket.events[0]["payload"]["cursor"]
@@ -308,7 +308,7 @@ async def test_a_route_that_redis_dropped_is_made_again(renewing: RunningGateway
     assert len(await behind.routes(identity(alice))) == 1
 
 
-async def test_a_server_that_was_demoted_meanwhile_is_noticed_under_live_connections(
+async def test_a_demoted_server_is_noticed_on_open_connections(
     start_gateway: StartGateway, redis_url: str, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its links stand, and it may have lost what it had: whoever is connected must read the history."""

@@ -103,7 +103,7 @@ async def test_a_pong_or_any_frame_is_a_sign_of_life(
     talks.abort()
 
 
-async def test_nobody_is_silent_who_was_not_asked(
+async def test_only_a_probed_connection_counts_as_silent(
     start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
 ) -> None:
     gateway = await start_gateway(push_delay_seconds=0.1)
@@ -130,7 +130,7 @@ async def test_one_report_names_all_silent_connections_of_the_user(
         client.abort()
 
 
-async def test_a_connection_that_is_lost_before_it_answers_is_reported_one_that_closes_is_not(
+async def test_only_a_connection_that_is_lost_before_it_answers_is_reported(
     start_gateway: StartGateway, behind: Backend, alice: str, bob: str, conversation: str
 ) -> None:
     gateway = await start_gateway(push_delay_seconds=0.6)

@@ -69,7 +69,7 @@ async def test_another_size_than_announced_is_kept_nowhere(
         assert not [name for name in bucket.names() if reservation["uploadId"] in name]
 
 
-async def test_what_is_larger_than_announced_doesn_t_wait_for_complete_to_be_deleted(
+async def test_oversized_objects_are_deleted_before_complete(
     on_bucket: Running, bucket: Bucket, talk: Conversation
 ) -> None:
     large, right = [await on_bucket.reserve(talk, PICTURE) for _ in range(2)]

@@ -172,9 +172,7 @@ async def test_a_beginning_that_its_end_has_overtaken_is_not_shown(
     await gateway.until(lambda: len(gateway.transient_events(talk.other)) == 1)
 
 
-async def test_both_beginning_and_end_are_for_who_was_there_at_the_beginning(
-    replica: Replica, talk: Talk, gateway: Gateway
-) -> None:
+async def test_typing_goes_to_connections_from_before_its_start(replica: Replica, talk: Talk, gateway: Gateway) -> None:
     now = int(time.time() * 1000)
     for active, at_ms in ((True, now), (False, now + 100)):
         await replica.indicators.apply([Typing(talk.one.id, talk.id, active, at_ms)])

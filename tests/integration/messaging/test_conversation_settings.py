@@ -198,7 +198,7 @@ async def test_a_conversation_that_moves_is_never_missed(
     assert not moving
 
 
-async def test_a_page_of_large_conversations_has_fewer_and_misses_none_that_moves(
+async def test_a_page_of_large_conversations_misses_none_that_moves(
     rest: Rest, replica: Replica, pool: Pool, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page is read, has room for two, and before its end is looked up the oldest conversation moves to the front."""

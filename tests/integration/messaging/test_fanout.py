@@ -171,7 +171,7 @@ async def test_racing_repetitions_reach_the_receiver_once(
     assert len(gateway.events(talk.other)) == 1
 
 
-async def test_who_repeats_after_a_crash_does_not_take_the_message_from_its_receiver(
+async def test_a_repetition_after_a_crash_still_delivers_the_message(
     talk: Talk, gateway: Gateway, pool: Pool, partitions: Partitions
 ) -> None:
     """A replica died between commit and fan-out. The client repeats by another gateway, before and beside the redelivery."""
@@ -188,7 +188,7 @@ async def test_who_repeats_after_a_crash_does_not_take_the_message_from_its_rece
     assert await replica.counts.compare(talk.other.id) == []
 
 
-async def test_a_batch_that_failed_for_good_after_the_commit_is_told_command_by_command(
+async def test_a_batch_that_fails_after_its_commit_is_answered_command_by_command(
     replica: Replica, talk: Talk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_up, failpoints = replica.messages.at, iter([ValueError("only once")])
@@ -367,7 +367,7 @@ async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
     assert (announced_message.send.content, announced_message.appended.receiver_id) == ("anybody?", talk.other.id)
 
 
-async def test_what_the_broker_refuses_to_hear_holds_nothing_up_and_repeats_nothing(
+async def test_a_refused_report_delays_and_repeats_nothing(
     replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """While the notifier can't be told, inboxes must not fill with repetitions."""

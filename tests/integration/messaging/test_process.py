@@ -78,7 +78,7 @@ async def test_death_at_any_step_loses_and_doubles_nothing(
     assert delivered == {(2, second.delivered_at)}
 
 
-async def test_who_repeats_while_the_first_batch_is_not_redelivered_is_told_and_so_is_the_receiver_later(
+async def test_a_repetition_before_the_redelivery_is_answered_at_once(
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
     doomed = await start(CHAT_FAILPOINTS="1", CHAT_FAILPOINT=Failpoint.AFTER_COMMIT.value)

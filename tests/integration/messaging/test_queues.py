@@ -59,7 +59,7 @@ async def test_order_with_two_replicas_and_pipelined_senders(
                 assert contents == [str(number) for number in range(36)]
 
 
-async def test_poison_is_put_aside_with_its_reason(
+async def test_an_undecodable_batch_is_dead_lettered_with_its_reason(
     start: Start, broker: Broker, talk: Talk, gateway: Gateway, amqp_url: str
 ) -> None:
     await start()
@@ -84,7 +84,7 @@ async def test_poison_is_put_aside_with_its_reason(
         await drop_letters(amqp_url, topology.MESSAGING_COMMANDS.name)
 
 
-async def test_a_dead_letter_that_comes_back_tells_the_receiver_what_nobody_told(
+async def test_a_retried_dead_letter_delivers_its_message(
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway, amqp_url: str
 ) -> None:
     batch = gateway.batch(talk.send(talk.one, "hi", "t1"))
@@ -181,7 +181,7 @@ async def test_typing_signals_pass(start: Start, broker: Broker, talk: Talk, gat
     await gateway.until(lambda: bool(gateway.transient_events(talk.other)))
 
 
-async def test_who_types_where_it_has_no_say_is_told_and_who_is_blocked_is_not(
+async def test_typing_is_refused_to_outsiders_and_ignored_behind_a_block(
     start: Start, broker: Broker, replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
     await start()

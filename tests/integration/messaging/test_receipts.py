@@ -170,9 +170,7 @@ async def test_no_receipt_passes_a_block(replica: Replica, talk: Talk, gateway: 
 
 
 @pytest.mark.parametrize("block", [False, True])
-async def test_marks_that_were_stored_and_not_told_are_told_when_they_come_again(
-    replica: Replica, talk: Talk, gateway: Gateway, block: bool
-) -> None:
+async def test_redelivered_marks_are_published(replica: Replica, talk: Talk, gateway: Gateway, block: bool) -> None:
     """As after a crash between commit and fan-out: the times are those of the first attempt."""
     await fill(replica, gateway, talk, 3)
     lost = await replica.receipts.mark([Mark(talk.id, talk.other.id, 2, 3)])

@@ -69,7 +69,7 @@ async def test_a_push_report_that_the_broker_refuses_holds_up_no_cycle(
     assert sorted(set(seqs)) == [1, 2, 3]
 
 
-async def test_a_block_report_that_the_broker_refuses_holds_up_no_cycle_and_comes_later(
+async def test_a_refused_block_report_delays_no_cycle_and_is_sent_later(
     full_presence_queue: AbstractQueue, start: Start, broker: Broker, talk: Talk, gateway: Gateway
 ) -> None:
     await start()

@@ -103,7 +103,7 @@ async def test_a_retry_is_given_up_in_the_end(start: Start, broker: Broker, push
     assert len(push.to(browser)) == 2
 
 
-async def test_a_service_that_never_answers_costs_five_seconds_at_most_and_nobody_else_any(
+async def test_a_hanging_push_service_delays_only_its_own_pushes(
     start: Start, broker: Broker, push: PushService, user_id: str
 ) -> None:
     browser = push.browser(Answer(HANG))
@@ -114,7 +114,7 @@ async def test_a_service_that_never_answers_costs_five_seconds_at_most_and_nobod
     assert counted("chat_push_retries_total", reason=Reason.TIMEOUT) >= 1
 
 
-async def test_poison_goes_to_the_dead_letters_and_its_neighbours_are_served(
+async def test_an_undecodable_batch_is_dead_lettered_alone(
     notifier: Running, broker: Broker, push: PushService, user_id: str
 ) -> None:
     browser = push.browser()

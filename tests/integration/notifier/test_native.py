@@ -101,7 +101,7 @@ async def test_an_apple_device_gets_an_alert(
     }
 
 
-async def test_an_android_device_gets_a_message_with_a_token_of_the_service_account(
+async def test_a_push_by_fcm_has_a_token_of_the_service_account(
     notifier: Running, broker: Broker, native: NativeService, tokens: TokenServer, user_id: str
 ) -> None:
     await register(notifier, user_id, "fcm", FCM_TOKEN)

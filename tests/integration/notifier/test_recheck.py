@@ -165,7 +165,7 @@ async def test_a_revoked_user_s_devices_are_forgotten_and_later_ones_are_not(
     assert await notifier.endpoints(user_id) == {new.endpoint}
 
 
-async def test_while_redis_is_away_what_is_due_waits_at_the_broker_and_then_arrives(
+async def test_due_pushes_wait_at_the_broker_while_redis_is_away(
     notifier: Running, broker: Broker, push: PushService, browser: Browser, user_id: str
 ) -> None:
     redis: Any = notifier.redis

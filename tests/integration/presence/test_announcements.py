@@ -52,7 +52,7 @@ async def test_coming_and_going(
     assert event == server.UserOffline(UserStatus(alice, False, "offline", "2023-11-14T22:13:22.000Z"))
 
 
-async def test_a_lost_connection_is_seen_after_the_grace_and_a_quick_reconnect_never(
+async def test_only_a_connection_lost_beyond_the_grace_is_seen(
     replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
 ) -> None:
     device = await connect(replica, gateways, clock, alice)
@@ -70,7 +70,7 @@ async def test_a_lost_connection_is_seen_after_the_grace_and_a_quick_reconnect_n
     assert told(*watching.take()) == [(server.UserOffline, alice, "offline")]
 
 
-async def test_a_connection_that_a_draining_gateway_closed_has_the_reconnect_spread_too(
+async def test_the_grace_after_a_drain_includes_the_reconnect_spread(
     replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
 ) -> None:
     device = await connect(replica, gateways, clock, alice)
@@ -211,7 +211,7 @@ async def test_a_replica_that_dies_before_telling_is_stood_in_for(
     assert told(*watching.take()) == [(server.UserOnline, alice, "online")]
 
 
-async def test_overtaken_news_is_not_told(
+async def test_an_overtaken_status_is_not_published(
     replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
 ) -> None:
     """One replica is slow to tell that Alice came; meanwhile she went, and another has told that."""
@@ -270,7 +270,7 @@ async def test_redis_without_memory_is_healed(
     assert staying.view[watching.user_id].status == "offline"
 
 
-async def test_a_user_whom_redis_forgot_and_who_comes_back_soon_never_seems_offline(
+async def test_a_quick_reconnect_after_a_loss_of_redis_data_is_not_seen(
     replica: Replica, gateways: Gateways, clock: FakeClock, partitions: Partitions, alice: str, watching: Device
 ) -> None:
     device = await connect(replica, gateways, clock, alice)

@@ -237,7 +237,7 @@ async def test_of_two_block_changes_the_newer_counts(
     assert (await replica.follows.relationship(alice, bob)).friends
 
 
-async def test_news_read_before_a_block_is_not_told_after_it(
+async def test_a_status_read_before_a_block_is_not_published_after_it(
     replica: Replica,
     other_replica: Replica,
     gateways: Gateways,

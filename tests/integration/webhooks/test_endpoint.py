@@ -199,9 +199,7 @@ async def test_one_replica_posts_at_a_time(platform: Platform) -> None:
     assert platform.seqs(conversation) == list(range(1, 30))
 
 
-async def test_what_is_refused_for_too_long_is_a_dead_letter_and_the_rest_goes_on(
-    platform: Platform, pool: postgres.Pool
-) -> None:
+async def test_an_event_refused_for_too_long_is_dead_lettered_alone(platform: Platform, pool: postgres.Pool) -> None:
     conversation = str(uuid.uuid4())
     platform.hook.answer = lambda event: 500 if event["data"]["seq"] == 1 else 204
     async with platform.replica(webhook_retry_seconds=0.5):

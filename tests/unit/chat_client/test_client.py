@@ -566,9 +566,7 @@ async def test_changes_of_messages_are_answered_by_their_events(server: Scripted
     await client.close()
 
 
-async def test_an_outage_is_tried_again_as_soon_after_many_failures_as_after_one(
-    server: ScriptedServer, client: ChatClient
-) -> None:
+async def test_the_pause_between_retries_of_an_outage_does_not_grow(server: ScriptedServer, client: ChatClient) -> None:
     peer = await connected(server, client)
     sending = asyncio.create_task(client.send(CONVERSATION, "text", "hello", temp_id="t1"))
     ref = {"type": "message.send", "tempId": "t1", "conversationId": CONVERSATION}

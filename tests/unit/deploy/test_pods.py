@@ -30,7 +30,7 @@ def test_pods_are_restricted(overlay: str) -> None:
         assert container(workload)["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-def test_pods_that_an_operator_makes_are_restricted_where_it_lets_us_say_so() -> None:
+def test_pods_that_operators_make_are_restricted_where_possible() -> None:
     override = named("production", "RabbitmqCluster", "rabbitmq")["spec"]["override"]
     assert list(violations(override["statefulSet"]["spec"]["template"]["spec"])) == []
 

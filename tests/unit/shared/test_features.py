@@ -21,7 +21,7 @@ def test_one_replica_that_lacks_a_feature_keeps_it_from_all_clients() -> None:
         assert offered(served, believing=believing) == [name for name in FEATURES if name != "reaction"]
 
 
-def test_a_service_that_is_not_there_offers_nothing_once_the_beginning_is_over() -> None:
+def test_a_missing_service_offers_no_features_after_the_start() -> None:
     served = {"media": [], "messaging": [ALL["messaging"]]}
     assert offered(served, believing=True) == list(FEATURES)
     assert offered(served, believing=False) == [name for name in FEATURES if name != "upload"]

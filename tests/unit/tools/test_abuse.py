@@ -81,7 +81,7 @@ def test_a_fault_of_the_honest_pairs_is_said() -> None:
     assert "none was lost" not in text
 
 
-def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
+def test_only_the_text_between_the_marks_is_replaced(tmp_path: Path) -> None:
     """Without marks nothing is written."""
     document = tmp_path / "reliability.md"
     document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")

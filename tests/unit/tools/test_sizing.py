@@ -39,7 +39,7 @@ def test_more_load_never_needs_less(name: str) -> None:
         assert one.replicas * one.cores >= total[part][1] * 0.5, part
 
 
-def test_nothing_stands_alone_and_no_process_needs_more_than_half_a_core() -> None:
+def test_each_part_has_two_replicas_and_half_a_core_free() -> None:
     for part in size(MILLION):
         assert part.replicas >= 2, part.name
         assert part.cores <= 0.5, part.name

@@ -72,7 +72,7 @@ async def test_a_redis_that_forgets_makes_no_token_valid(
     assert not await accepted(Revocations(pool, partitions), old)
 
 
-async def test_a_replica_that_has_answered_from_memory_hears_of_a_revocation_that_redis_lost(
+async def test_a_revocation_that_redis_lost_ends_a_remembered_token(
     pool: postgres.Pool, partitions: Partitions, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revocations, "LOOK_SECONDS", 0.05)
@@ -96,7 +96,7 @@ def knows(replica: Revocations) -> bool:
     return replica._version is not None or replica._all_revoked is not None
 
 
-async def test_a_replica_at_rest_looks_no_more_and_trusts_nothing_that_it_knew(
+async def test_an_idle_replica_stops_reading_and_forgets_what_it_read(
     pool: postgres.Pool, partitions: Partitions, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revocations, "LOOK_SECONDS", 0.02)
@@ -213,7 +213,7 @@ async def test_postgresql_answers_while_redis_is_away(
     await replica.check_stored(issued(str(uuid.uuid4()), 1_700_000_000), alone=True)
 
 
-async def test_nothing_is_believed_while_nobody_knows(nowhere: Partitions, user: str) -> None:
+async def test_no_token_is_accepted_without_postgresql_and_redis(nowhere: Partitions, user: str) -> None:
     away = await postgres.open_pool(SecretStr("postgresql://x@127.0.0.1:1/x"), size=1, application_name="test")
     with pytest.raises(ConnectionError, match="neither PostgreSQL nor Redis"):
         await Revocations(away, nowhere).check_stored(issued(user, 1_700_000_000), alone=True)

@@ -12,7 +12,7 @@ from tests.support.gateway import until
 _PID = "SELECT pg_backend_pid() AS pid"
 
 
-async def test_statements_that_follow_one_another_share_a_connection_and_it_goes_back(database_url: str) -> None:
+async def test_consecutive_statements_share_a_connection_and_return_it(database_url: str) -> None:
     pool = await open_pool(SecretStr(database_url), size=2, application_name="test")
     kept = KeptConnections(pool)
     pids = {(await kept.fetch(_PID))[0]["pid"] for _ in range(3)}

@@ -71,7 +71,7 @@ async def test_a_silent_broker_is_noticed_by_a_consumer(
                 pass
 
 
-async def test_a_silent_broker_is_noticed_by_the_first_message_that_it_does_not_confirm(
+async def test_a_missing_confirm_shows_that_the_broker_is_silent(
     amqp_url: str, proxy: Proxy, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Long before its heartbeats are missed."""

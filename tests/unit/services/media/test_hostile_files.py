@@ -64,7 +64,7 @@ async def test_a_recording_that_says_nonsense_has_no_duration(workers: Workers, 
     assert (found.duration_ms, found.result, found.thumbnail) == (None, None, None)
 
 
-async def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_served(tmp_path: Path) -> None:
+async def test_a_file_that_takes_too_long_is_refused_alone(tmp_path: Path) -> None:
     hasty = Workers(1, MEMORY, 0.05)
     try:
         with pytest.raises(Refused, match=r"more than 0\.05 s"):
@@ -91,7 +91,7 @@ async def test_a_worker_that_waits_for_a_core_refuses_no_file(tmp_path: Path) ->
         await patient.stop()
 
 
-async def test_a_worker_that_comes_to_no_end_is_given_up_and_the_client_may_try_again(tmp_path: Path) -> None:
+async def test_a_hanging_worker_is_given_up_and_the_client_may_retry(tmp_path: Path) -> None:
     impatient = Workers(1, MEMORY, SECONDS, wall_seconds=0.1)
     endless = task(tmp_path, File(b""))._replace(source=tmp_path / "pipe")
     os.mkfifo(endless.source)  # nobody writes into it: whoever opens it waits, and uses no CPU time
@@ -103,7 +103,7 @@ async def test_a_worker_that_comes_to_no_end_is_given_up_and_the_client_may_try_
         await impatient.stop()
 
 
-async def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_one_is_served(tmp_path: Path) -> None:
+async def test_a_file_that_takes_too_much_memory_is_refused_alone(tmp_path: Path) -> None:
     small = Workers(1, 400 * MIB, SECONDS)
     try:
         with pytest.raises(Refused, match="memory"):

@@ -112,7 +112,7 @@ def test_other_types_say_what_was_sent(kind: str, body: str) -> None:
     assert body_of(message("a caption", type=kind)) == body
 
 
-def test_a_text_message_of_media_alone_says_something() -> None:
+def test_a_text_message_with_only_media_has_a_body() -> None:
     assert body_of(message("")) == "📎 Sent a file"
 
 

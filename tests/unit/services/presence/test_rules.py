@@ -73,7 +73,7 @@ def test_a_late_connect_or_renewal_raises_no_ghost(presence: UserPresence, end: 
     assert effective(presence) == "offline"
 
 
-def test_a_connection_that_nobody_knew_counts_for_the_grace_when_it_is_lost(presence: UserPresence) -> None:
+def test_an_unknown_connection_counts_for_the_grace_when_lost(presence: UserPresence) -> None:
     """Redis lost its memory, and gateways send clients away for that: friends must not see them go."""
     advance(presence, [Lose("a", NOW)], NOW + 10, TIMING)
     assert effective(presence) == "online"
@@ -140,7 +140,7 @@ def test_clocks_of_gateways_are_bounded() -> None:
     assert renewal(NOW - 3_600_000, NOW) == NOW - MAX_RENEWAL_AGE_MS
 
 
-def test_silence_says_nothing_while_nobody_listens(presence: UserPresence) -> None:
+def test_missing_renewals_end_no_lease_while_nobody_consumes_them(presence: UserPresence) -> None:
     advance(presence, [Hold("a", NOW), Hold("b", NOW)], NOW, TIMING)
     advance(presence, [Lose("b", NOW)], NOW, TIMING)
     later = NOW + 2 * LEASE

@@ -120,7 +120,7 @@ async def test_one_conversation_that_is_always_refused_opens_no_circuit(world: W
     assert not world.circuit.is_open
 
 
-async def test_new_events_that_are_all_refused_open_the_circuit_and_the_rest_waits(world: World) -> None:
+async def test_the_circuit_opens_when_all_new_events_are_refused(world: World) -> None:
     world.endpoint.refuses = {f"e{number}" for number in range(FAILURES)}
     for number in range(FAILURES):
         await world.poster.post([waiting(number)], time.monotonic())

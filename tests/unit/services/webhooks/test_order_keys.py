@@ -44,7 +44,7 @@ def test_a_delayed_key_is_claimed_only_when_its_time_has_come() -> None:
     assert keys.claim_due(later(5), 5) == ["a"]
 
 
-def test_a_key_that_is_delayed_until_another_time_is_not_due_at_the_earlier_one() -> None:
+def test_a_new_delay_of_a_key_replaces_the_old_one() -> None:
     keys = OrderKeys({"a": later(1)})
     keys.delay("a", later(5))
     assert keys.claim_due(later(2), 5) == []

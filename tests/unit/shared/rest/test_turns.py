@@ -75,7 +75,7 @@ async def test_a_burst_does_not_begin_all_at_once() -> None:
         assert at - started > number / turns.BEGINNINGS_A_SECOND - CLOCK_SECONDS
 
 
-async def test_few_reads_of_a_token_are_under_way_and_the_next_wait_for_their_size() -> None:
+async def test_only_few_reads_of_one_token_run_at_once() -> None:
     """However many are asked for at once: what their answers weigh isn't known before."""
     began: list[str] = []
     all_began, finish = asyncio.Event(), asyncio.Event()

@@ -14,7 +14,7 @@ NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()
 BODY = '{"type":"message.created","timestamp":"2026-01-01T00:00:00.000Z","data":{"content":"héllo"}}'
 
 
-def test_a_post_is_signed_with_each_secret_while_one_takes_the_others_place() -> None:
+def test_posts_are_signed_with_both_secrets_during_a_rotation() -> None:
     headers = Signer([OLD, NEW]).headers("msg_1", datetime.now(UTC), BODY)
     for secret in (OLD, NEW):
         assert Webhook(secret).verify(BODY, headers)["data"]["content"] == "héllo"

@@ -48,7 +48,7 @@ async def told(typing_tracker: TypingTracker, broker: Broker, count: int) -> lis
     return [signal.active for signal in broker.signals]
 
 
-async def test_it_ends_three_seconds_after_the_last_beginning_even_one_that_was_not_forwarded() -> None:
+async def test_typing_ends_three_seconds_after_the_last_start() -> None:
     broker = Broker()
     typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
     for now in (100.0, 100.9):
@@ -95,7 +95,7 @@ async def test_an_end_where_nothing_began_ends_nothing_and_may_be_answered() -> 
     assert {(signal.at_ms, signal.connection_id) for signal in broker.signals} == {(relay.ENDS_NOTHING, "phone")}
 
 
-async def test_who_asked_is_named_and_what_follows_from_a_message_has_nobody() -> None:
+async def test_only_a_signal_of_a_client_names_its_connection() -> None:
     """An end that a client tells right after its message repeats that message's."""
     broker = Broker()
     typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
