@@ -1,4 +1,4 @@
-"""PROTOCOL section 4: blocks."""
+"""Blocks (docs/protocol.md, «Presence, typing, blocks, tokens»)."""
 
 from tests.e2e.conftest import Pair
 from tests.support.people import People, text_message

@@ -1,4 +1,4 @@
-"""PROTOCOL section 1: connecting."""
+"""Handshakes: tokens, verdicts and the first events (docs/protocol.md, «Connecting»)."""
 
 import time
 import uuid

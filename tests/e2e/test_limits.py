@@ -1,4 +1,4 @@
-"""PROTOCOL section 5 and the token's end: rates, sizes, close codes."""
+"""Rates, sizes, close codes, and the end of a token (docs/protocol.md, «Limits and close codes»)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""PROTOCOL section 3: messages, through the load balancer and two gateways."""
+"""Messages, through the load balancer and two gateways (docs/protocol.md, «Messages»)."""
 
 import asyncio
 import json

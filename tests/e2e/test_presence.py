@@ -1,4 +1,4 @@
-"""PROTOCOL section 4: presence, friends and typing."""
+"""Presence, friends and typing (docs/protocol.md, «Presence, typing, blocks, tokens»)."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""PROTOCOL section 3: delivered and read."""
+"""Receipts: delivered and read (docs/protocol.md, «Messages»)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""PROTOCOL section 1: recovery is honest."""
+"""Recovery: every missed event, or none (docs/protocol.md, «Connecting»)."""
 
 import pytest
 

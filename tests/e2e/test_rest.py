@@ -1,4 +1,4 @@
-"""PROTOCOL section 6: REST."""
+"""The REST calls (docs/protocol.md, «REST»)."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ export function fullJitter(attempt, random) {
 }
 
 /**
- * The protocol's table of close codes (section 5).
+ * The close codes of docs/protocol.md, «Limits and close codes».
  *
  * @param {number} code
  * @param {number} attempt short connections in a row

@@ -1,6 +1,6 @@
 /**
  * Why a handshake failed. A browser hides the HTTP answer of a refused handshake; a plain GET of the same URL is
- * answered with the same verdict (protocol, section 1), where 426 means that an upgrade would succeed.
+ * answered with the same verdict (docs/protocol.md, «Connecting»), where 426 means that an upgrade would succeed.
  */
 import { parseRetryAfter } from "./backoff.js";
 import { request } from "./http.js";

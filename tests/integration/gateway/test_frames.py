@@ -1,4 +1,4 @@
-"""What clients do to a socket: well, badly, slowly, and on purpose. PROTOCOL section 5."""
+"""Valid, invalid, slow and hostile clients at a socket (docs/protocol.md, «Limits and close codes»)."""
 
 import asyncio
 import json

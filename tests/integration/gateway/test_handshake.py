@@ -1,4 +1,4 @@
-"""Who is let in, and what the others are told. PROTOCOL section 1."""
+"""Which handshakes are accepted, and how the others are refused (docs/protocol.md, «Connecting»)."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Messages that were written to a connection which showed no sign of life afterwards, or to nobody. PROTOCOL section 7."""
+"""Messages to nobody, or to a connection without a later sign of life (docs/protocol.md, «Push»)."""
 
 import json
 import uuid

@@ -30,7 +30,7 @@ def test_time_gives_turns_back() -> None:
 
 
 def test_a_hundred_at_once_get_their_turns() -> None:
-    """PROTOCOL section 5: the burst of REST."""
+    """The burst of REST (docs/protocol.md, «Limits and close codes»)."""
     paced = make()
     assert not any(map(paced.is_too_long, waits(paced, 100)))
 
