@@ -1,6 +1,8 @@
 # The project's commands; `make help` lists them. Each installs what is missing first: after that it starts at once.
 
 PYTHON ?= python3
+# When nobody says which Python, a faster one of the same machine is taken where there is one (tools/stack/interpreter.py).
+INSTALL = $(PYTHON) -m tools.stack.install $(if $(filter file,$(origin PYTHON)),--any-python)
 BIN := .venv/bin
 STACK := $(BIN)/python -m tools.stack
 # Processes that run tests side by side, each with servers of its own: more than cores, since tests wait much; 1 GB each.
@@ -100,10 +102,10 @@ docs: install ## write the documents that are generated from the code, and build
 	$(BIN)/mkdocs build --quiet
 
 install: ## install what is missing: Python packages into .venv, and servers where nothing else gives them
-	@$(PYTHON) -m tools.stack.install
+	@$(INSTALL)
 
 install-tests:
-	@$(PYTHON) -m tools.stack.install --for-tests
+	@$(INSTALL) --for-tests
 
 clean-data: ## stop everything, and delete its data
 	@$(MAKE) --no-print-directory down DATA=drop

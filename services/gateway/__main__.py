@@ -1,6 +1,10 @@
 """Entry point of `python -m services.gateway`."""
 
-from services.gateway.app import main
-from shared.lifecycle import run
+from shared.imports import without_garbage_collection
 
-run(main)
+with without_garbage_collection():
+    from services.gateway.app import main
+    from shared.lifecycle import run
+
+if __name__ == "__main__":
+    run(main)

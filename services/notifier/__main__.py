@@ -1,7 +1,10 @@
 """Entry point of `python -m services.notifier`."""
 
-from services.notifier.app import main
-from shared.lifecycle import run
+from shared.imports import without_garbage_collection
+
+with without_garbage_collection():
+    from services.notifier.app import main
+    from shared.lifecycle import run
 
 if __name__ == "__main__":
     run(main)

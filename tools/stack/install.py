@@ -1,5 +1,6 @@
-"""`python3 -m tools.stack.install [--for-tests]`: installs everything that the Makefile's commands need, in parallel.
+"""`python3 -m tools.stack.install [--for-tests] [--any-python]`: installs all that the Makefile's commands need, in parallel.
 
+With `--any-python`, a faster Python of this machine may be taken instead of the one that runs this (`interpreter`).
 The Python packages of `requirements.lock` go into `.venv`; server programs come from apt when there is no earlier source
 (`ladder`). When nothing is missing, it prints nothing, and takes a tenth of a second. It uses only the standard library, because
 it runs first.
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tools import checkers
-from tools.stack import debian
+from tools.stack import debian, interpreter
 from tools.stack.errors import StackError, tail
 from tools.stack.ladder import KINDS, Machine, Source, find_program
 
@@ -28,7 +29,9 @@ INPUTS = ("requirements.lock", "pyproject.toml", "clients/python/pyproject.toml"
 PACKAGES = (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients/python"])
 INSTALLER = "uv==0.13.9"
 """Installs packages ten times as fast as pip, which saves most of a first start. When it fails, pip is used."""
-OLDEST = (3, 11)
+ANY_PYTHON = "--any-python"
+SLOWER_PYTHON = "STACK_SLOWER_PYTHON"
+"""In the environment of this module's second run: the Python of its first one."""
 FOR_TESTS = {
     "chromium": "chromium",
     "ffmpeg": "ffmpeg",
@@ -43,9 +46,16 @@ TICK_SECONDS = 5
 
 def main() -> None:
     """Install. Exits with 1 and a message when that fails."""
+    arguments = sys.argv[1:]
+    if ANY_PYTHON in arguments and (python := interpreter.faster()):
+        arguments.remove(ANY_PYTHON)
+        environment = {**os.environ, SLOWER_PYTHON: sys.executable}
+        os.execve(python, [python, "-m", "tools.stack.install", *arguments], environment)  # noqa: S606 - it has no need of a shell
     try:
-        jobs = missing(for_tests="--for-tests" in sys.argv[1:])
+        jobs = missing(for_tests="--for-tests" in arguments)
         if jobs:
+            if slower := os.environ.get(SLOWER_PYTHON):
+                print(f"with {sys.executable}: {slower} was built without optimizations (PYTHON={slower} takes it)")
             began = time.monotonic()
             side_by_side(jobs)
             print(f"installed in {time.monotonic() - began:.0f} s", flush=True)
@@ -56,8 +66,10 @@ def main() -> None:
 
 def missing(*, for_tests: bool) -> dict[str, Callable[[], None]]:
     """Return the missing steps by description. Raises StackError when one is impossible."""
-    if sys.version_info < OLDEST:
-        raise StackError(f"Python {'.'.join(map(str, OLDEST))} or newer is needed; PYTHON=… tells make which one")
+    if sys.version_info < interpreter.OLDEST:
+        raise StackError(
+            f"Python {'.'.join(map(str, interpreter.OLDEST))} or newer is needed; PYTHON=… tells make which one"
+        )
     jobs: dict[str, Callable[[], None]] = {}
     if not STAMP.exists() or STAMP.read_text(encoding="utf-8") != fingerprint():
         jobs["Python packages into .venv"] = python_packages
@@ -84,7 +96,7 @@ def debian_packages(*, for_tests: bool) -> list[str]:
 def python_packages() -> None:
     """Install the locked packages, and then this project and its Python client in editable form."""
     python = VENV / "bin" / "python"
-    if not python.exists():
+    if not interpreter.is_this(python):
         make_venv()
     log = VENV / "install.log"
     with log.open("w") as output:

@@ -1,5 +1,6 @@
 """The distributions in an image: the project's dependencies with some extras, and their dependencies."""
 
+import sys
 from dataclasses import dataclass
 from email.message import Message
 from importlib.metadata import Distribution, distribution
@@ -11,6 +12,8 @@ from packaging.utils import canonicalize_name
 PROJECT: Final = "chat-backend"
 SERVICES: Final = ("notifier", "media", "webhooks", "messaging", "tracing")
 """The extras of the services' image (Dockerfile)."""
+IMAGE_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}.99"
+"""Images have the newest patch version of Python, which needs fewer packages than an older one on this machine."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -22,8 +25,11 @@ class Component:
     licence: str
 
 
-def components(extras: tuple[str, ...] = SERVICES) -> list[Component]:
-    """Everything that the project needs with these extras, without itself, by name. Raises PackageNotFoundError."""
+def components(extras: tuple[str, ...] = SERVICES, python: str = IMAGE_PYTHON) -> list[Component]:
+    """Everything that the project needs with these extras, without itself, by name, on this version of Python.
+
+    Raises PackageNotFoundError.
+    """
     seen: dict[tuple[str, str], Distribution] = {}
     waiting = [(PROJECT, extra) for extra in ("", *extras)]
     while waiting:
@@ -34,7 +40,7 @@ def components(extras: tuple[str, ...] = SERVICES) -> list[Component]:
         found = seen[key] = distribution(name)
         for text in found.requires or []:
             needed = Requirement(text)
-            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+            if needed.marker is None or needed.marker.evaluate({"extra": extra, "python_full_version": python}):
                 waiting += [(needed.name, one) for one in ("", *needed.extras)]
     found_by_name = {name: found for (name, _), found in seen.items() if name != PROJECT}
     return sorted(Component(name, found.version, licence_of(found)) for name, found in found_by_name.items())
