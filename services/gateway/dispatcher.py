@@ -111,9 +111,9 @@ class Dispatcher:
         """Read from the user's inbox, soon, what the connection has missed."""
         self.recovery.ask(connection)
 
-    def note_unseen(self, connection: Connection, message: bytes) -> None:
-        """Watch a `message.new` that was sent to the peer and is not confirmed yet."""
-        self.undelivered.written(connection, message)
+    def note_unseen(self, connection: Connection, messages: list[bytes]) -> None:
+        """Watch each `message.new` that was sent to the peer and is not confirmed yet."""
+        self.undelivered.written(connection, messages)
 
     def note_replayed(self, connection: Connection, events: list[bytes]) -> None:
         """Watch the messages among these events, which were written from the inbox."""

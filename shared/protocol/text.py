@@ -31,7 +31,8 @@ _OUTER_JOINERS: Final = re.compile(rf"(?:(?<=\s)|^)[{_JOINERS}]+|[{_JOINERS}]+(?
 
 def is_blank(text: str) -> bool:
     """Return True when `text` has no visible character."""
-    return _INVISIBLE.fullmatch(text) is not None
+    # Most texts begin with a visible ASCII character; the pattern takes several times as long to say so.
+    return not "!" <= text[:1] <= "~" and _INVISIBLE.fullmatch(text) is not None
 
 
 def name_fault(name: str) -> str | None:

@@ -93,19 +93,19 @@ class UndeliveredTracker:
         """True when every report is sent."""
         return self._all_sent.is_set()
 
-    def written(self, connection: Connection, text: bytes) -> None:
-        """Watch a message that was written to `connection`."""
+    def written(self, connection: Connection, texts: list[bytes]) -> None:
+        """Watch messages that were written to `connection`."""
         unseen = connection.unseen
         if unseen is None:
             unseen = connection.unseen = UnseenMessages()
             self._watched[connection] = False
-        unseen.add(text, time.monotonic())
+        unseen.add(texts, time.monotonic())
 
     def replayed(self, connection: Connection, events: list[bytes]) -> None:
         """Watch missed events that were written to `connection`. Its handshake came before them, so it is no sign of life."""
         for event in events:
             if event.startswith(_BEGINNING) and event not in (connection.unseen or ()):
-                self.written(connection, event)
+                self.written(connection, [event])
 
     def no_connection(self, event: relay.DurableEvent) -> None:
         """Report an event for a user without a connection here, and remove the stale route."""

@@ -197,9 +197,9 @@ class Connection:
         """Ask for the entries after the last one that was read."""
         self._gateway.read_inbox(self)
 
-    def note_unseen(self, message: bytes) -> None:
-        """A `message.new` is on its way."""
-        self._gateway.note_unseen(self, message)
+    def note_unseen(self, messages: list[bytes]) -> None:
+        """These `message.new` are on their way."""
+        self._gateway.note_unseen(self, messages)
 
     def note_replayed(self, events: list[bytes]) -> None:
         """These events were written from the inbox."""

@@ -26,8 +26,8 @@ class Gateway(Protocol[C_contra]):
     def read_inbox(self, connection: C_contra) -> None:
         """Read from the user's inbox, soon, what the connection has missed."""
 
-    def note_unseen(self, connection: C_contra, message: bytes) -> None:
-        """Watch a `message.new` that was sent to the peer and is not confirmed yet."""
+    def note_unseen(self, connection: C_contra, messages: list[bytes]) -> None:
+        """Watch each `message.new` that was sent to the peer and is not confirmed yet."""
 
     def note_replayed(self, connection: C_contra, events: list[bytes]) -> None:
         """Watch the messages among these events, which were written from the inbox."""

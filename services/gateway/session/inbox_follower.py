@@ -15,8 +15,8 @@ class InboxOwner(Protocol):
     def read_inbox(self) -> None:
         """Ask for the entries after the last one that was read. They arrive by `InboxFollower.go_on`."""
 
-    def note_unseen(self, message: bytes) -> None:
-        """Watch a `message.new` that was sent to the peer and is not confirmed yet."""
+    def note_unseen(self, messages: list[bytes]) -> None:
+        """Watch each `message.new` that was sent to the peer and is not confirmed yet."""
 
     def note_replayed(self, events: list[bytes]) -> None:
         """Watch the messages among these events, which were written from the inbox."""
@@ -102,9 +102,9 @@ class InboxFollower(InboxPosition):
 
     def _remember_unseen(self, burst: Burst) -> None:
         """Watch messages, whether they were written or not: one that the peer doesn't confirm needs a push."""
-        for event, text in zip(burst.events, burst.texts, strict=True):
-            if event.notifiable:
-                self._owner.note_unseen(text)
+        messages = [text for event, text in zip(burst.events, burst.texts, strict=True) if event.notifiable]
+        if messages:
+            self._owner.note_unseen(messages)
 
     def _repeat_presence_if_shed(self, send_buffer: SendBuffer) -> None:
         """Ask for a new `status.bulk` when the peer has caught up and presence events were shed."""

@@ -47,5 +47,7 @@ class MessageAllowance:
         last = burst.events[-1].offset
         if last > self._offset:
             self._offset = last
-            self._expected -= sum(text.startswith(_SENT) for text in burst.texts)
+            for text in burst.texts:
+                if text.startswith(_SENT):
+                    self._expected -= 1
         return self._expected >= 0

@@ -102,6 +102,20 @@ class Session:
             # First: what is refused anyway is not checked.
             return self._too_many(None, self._refused_until - now, reference_to(frame), now)
         payload = frame.payload
+        if payload.media is None and payload.metadata is None:
+            # Most messages. Text alone always fits (`size_fault`).
+            return (
+                relay.SendMessage(
+                    self.user_id,
+                    self.connection_id,
+                    payload.conversation_id.lower(),
+                    payload.type,
+                    payload.content,
+                    None,
+                    payload.temp_id,
+                    payload.reply_to,
+                ),
+            )
         field = self._media_hosts.fault(payload.media or ())
         if field is not None:
             reason = f"This URL is not allowed - at `$.payload.{field}`"

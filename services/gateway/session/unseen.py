@@ -30,12 +30,14 @@ class UnseenMessages:
         """Return when the oldest one was written. There must be one."""
         return self._messages[0][0]
 
-    def add(self, text: bytes, now: float) -> None:
-        """Add a message that was written."""
-        self._messages.append((now, text))
-        self._bytes += len(text)
-        while len(self._messages) > 1 and (len(self._messages) > MAX_MESSAGES or self._bytes > MAX_BYTES):
-            self.pop()
+    def add(self, texts: list[bytes], now: float) -> None:
+        """Add messages that were written."""
+        messages = self._messages
+        for text in texts:
+            messages.append((now, text))
+            self._bytes += len(text)
+            while (len(messages) > MAX_MESSAGES or self._bytes > MAX_BYTES) and len(messages) > 1:
+                self._bytes -= len(messages.popleft()[1])
 
     def pop(self) -> bytes:
         """Remove and return the oldest one."""

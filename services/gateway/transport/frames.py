@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Self
 
 from shared.protocol import relay
+from shared.protocol.inbox import event_json
 
 FINAL_TEXT: Final = 0x81
 """First byte of an unfragmented text frame without extensions."""
@@ -41,7 +42,7 @@ class Burst(NamedTuple):
     @classmethod
     def framed(cls, events: Sequence[relay.DurableEvent]) -> Self:
         """Return `events` with their frames."""
-        texts = [event.json.encode() for event in events]
+        texts = [event_json(e.text, e.total, f"{e.offset}-{e.tag}").encode() for e in events]
         return cls(events, texts, list(map(text_frame, texts)))
 
 

@@ -136,9 +136,12 @@ class Batches:
 
 def bytes_of(command: relay.Command) -> int:
     """Return an upper bound of a command's bytes in a batch: `BYTES_PER_CHARACTER` for each character of its texts."""
-    size = COMMAND_BYTES
-    for name in TEXTS:
-        text = getattr(command, name, None)
-        if text:
-            size += len(text) if text.isascii() else BYTES_PER_CHARACTER * len(text)
-    return size
+    if type(command) is relay.SendMessage and command.media is None and command.metadata is None:
+        # Most commands: a text and nothing else.
+        return COMMAND_BYTES + _most_bytes(command.content or "")
+    texts = (getattr(command, name, None) for name in TEXTS)
+    return COMMAND_BYTES + sum(_most_bytes(text) for text in texts if text)
+
+
+def _most_bytes(text: str) -> int:
+    return len(text) if text.isascii() else BYTES_PER_CHARACTER * len(text)

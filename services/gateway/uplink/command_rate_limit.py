@@ -39,13 +39,15 @@ class CommandRateLimit:
         self._budgets = budgets
         self._error_replies = error_replies
         self._hub = hub
+        self._limited = {kind: _limited(budget, budgets) for kind, budget in _BUDGETS.items()}
+        self._changes = _limited(Budget.CHANGES, budgets)
 
     async def admit(self, commands: list[C]) -> list[C]:
         """Return the commands that are within budget, in order. The others are answered here."""
         wanted: Counter[Spender] = Counter()
         sends: Counter[Sender] = Counter()
         for command in commands:
-            budget = self._budget_of(command)
+            budget = self._limited.get(type(command), self._changes)
             if budget is Budget.MESSAGES:
                 sends[command.user_id, command.connection_id] += 1
             elif budget is not None:
@@ -99,8 +101,7 @@ class CommandRateLimit:
                 connection.allowance = allowance
 
     def _budget_of(self, command: relay.Command | relay.SetStatus) -> Budget | None:
-        budget = _BUDGETS.get(type(command), Budget.CHANGES)
-        return budget if budget is not None and self._budgets.limits(budget) else None
+        return self._limited.get(type(command), self._changes)
 
     def _sort_out(self, commands: list[C], known: set[Sender], verdicts: Mapping[Spender, Verdict | None]) -> list[C]:
         """Refuse what goes beyond the verdicts; a user's first commands are the ones that pass."""
@@ -121,3 +122,8 @@ class CommandRateLimit:
             else:
                 self._error_replies.rate_limited(command, budget, verdict.retry_after, now)
         return passed
+
+
+def _limited(budget: Budget | None, budgets: UserBudgets) -> Budget | None:
+    """Return `budget`, or None when it has no limit."""
+    return budget if budget is not None and budgets.limits(budget) else None

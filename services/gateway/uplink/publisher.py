@@ -65,7 +65,8 @@ class CommandPublisher:
     def submit(self, connection: Connection, command: relay.Command, now: float) -> None:
         """Send a command of `connection` with its next batch."""
         if self._batches.add(connection, command, now):
-            self._wake()
+            if self._idle:
+                self._wake()
         else:
             self._error_replies.overrun(command)
 

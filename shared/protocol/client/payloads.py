@@ -88,7 +88,8 @@ class MessageSendPayload(msgspec.Struct, rename="camel", frozen=True):
                 raise ValueError("content or media is required")
         elif not self.media:
             raise ValueError("content or media is required")
-        refuse_nul(self.temp_id)
+        if self.temp_id is not None:
+            refuse_nul(self.temp_id)
         if self.media:
             uploads = [item.upload_id for item in self.media if item.upload_id is not None]
             if len(set(uploads)) < len(uploads):
