@@ -13,6 +13,12 @@ USER_TIMEOUT_MS: Final = 25_000
 """TCP user time-out (RFC 5482): when the peer's kernel acknowledges nothing for this long, the connection ends."""
 UNSENT_BYTES: Final = 128 * 1024
 """Most unsent bytes in the kernel for one connection (TCP_NOTSENT_LOWAT). The default allows megabytes."""
+UNREAD_BYTES: Final = 128 * 1024
+"""Room for bytes in the kernel that a connection has sent and the gateway has not read (SO_RCVBUF; Linux doubles it).
+
+The default grows to megabytes: while the gateway doesn't read from a client that sends too much, ten of its connections would
+hold a hundred megabytes, which would all be read and refused later.
+"""
 BACKLOG: Final = 4096
 
 _VERSION_MESSAGE: Final = "WebSocket needs HTTP/1.1"
@@ -25,6 +31,8 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    # Before `listen`: the window is agreed on with the handshake (tcp(7)).
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
     try:
         listening.bind((host, port))
         listening.listen(BACKLOG)

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 from websockets.frames import Opcode
 
 from services.gateway.session.rules import MAX_REFUSALS
-from services.gateway.transport import websocket_protocol
+from services.gateway.transport import http_protocol, websocket_protocol
 from services.gateway.uplink import batches
 from tests.support.gateway import RunningGateway, identity, until
 from tests.support.tcp import Tcp
@@ -76,6 +77,15 @@ async def test_who_sends_more_than_can_wait_is_not_read_for_a_while(
     await until(lambda: not reading())
     await until(reading)
     await answer_to_last(client)
+    client.abort()
+
+
+async def test_the_kernel_keeps_little_of_what_is_not_read(gateway: RunningGateway, alice: str) -> None:
+    client = await Tcp.connect(gateway, alice)
+    accepted = protocol_of(gateway, alice).transport.get_extra_info("socket")
+    room = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    # Linux doubles it, for its own records.
+    assert http_protocol.UNREAD_BYTES <= room <= 2 * http_protocol.UNREAD_BYTES
     client.abort()
 
 

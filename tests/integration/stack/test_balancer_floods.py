@@ -1,18 +1,32 @@
 """More requests with one token than any service allows are refused by the load balancer itself."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from services.gateway.transport.http_protocol import UNREAD_BYTES
 from tests.support.balancer import balanced
 from tools.stack.haproxy import TOKEN_BURST, TOKEN_HANDSHAKES, TOKEN_REQUESTS, token_handshakes, token_requests
 
 PASS = 5
 BODY_SECONDS = 60
 """The balancer waits 10 s for a body; 1,000 bytes would take eight minutes."""
+_HEADERS = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+UPGRADE = b"GET /chat/ws HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n" % _HEADERS
+UPGRADED = b"HTTP/1.1 101 Upgraded\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n%s\r\n" % _HEADERS
+"""The example of RFC 6455, section 1.3."""
+HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+READ_BYTES = 64 * 1024 * 1024
+"""Read as fast as they come, after which a kernel without other orders expects as many again."""
+OWN_BYTES = 64 * 1024
+MOST_HELD_BYTES = 3 * 1024 * 1024
+"""Without bounds it is more than ten megabytes."""
+STUCK_SECONDS = 1.0
 
 
 @pytest.fixture(params=[TOKEN_BURST, TOKEN_REQUESTS])
@@ -76,6 +90,51 @@ async def test_handshakes_are_counted_wherever_their_token_stands(
 ) -> None:
     statuses = [(await balancer.get(f"/chat/ws{query}", headers=headers)).status_code for _ in range(PASS + 1)]
     assert statuses == [503] * PASS + [429]
+
+
+async def test_little_lies_here_of_a_client_that_its_server_does_not_read(tmp_path: Path) -> None:
+    """A gateway doesn't read for a while from a client that sends too much: what it sends meanwhile must be few bytes."""
+    read, over = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"GET /chat/ws"):
+            writer.write(HEALTHY)
+            writer.close()
+            return
+        writer.write(UPGRADED)
+        await reader.readexactly(READ_BYTES)
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        read.set()
+        await over.wait()
+        writer.transport.abort()
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    # As the gateway's own: what it holds itself is not the question here.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
+    server = await asyncio.start_server(serve, sock=listening)
+    address = f"127.0.0.1:{listening.getsockname()[1]}"
+    async with server, balanced(tmp_path, address) as port:
+        held = await _bytes_taken(port, read) - READ_BYTES
+        over.set()
+    assert held < MOST_HELD_BYTES
+
+
+async def _bytes_taken(port: int, read: asyncio.Event) -> int:
+    """Send until nothing is taken any more after `read`. Returns how many bytes were taken, in whole parts."""
+    client = socket.create_connection(("127.0.0.1", port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, OWN_BYTES)
+    client.setblocking(False)
+    loop, taken, part = asyncio.get_running_loop(), 0, bytes(OWN_BYTES)
+    with client:
+        await loop.sock_sendall(client, UPGRADE)
+        assert b"101" in await loop.sock_recv(client, 4096)
+        with suppress(TimeoutError):
+            while True:
+                seconds = STUCK_SECONDS if read.is_set() else BODY_SECONDS
+                await asyncio.wait_for(loop.sock_sendall(client, part), seconds)
+                taken += len(part)
+    return taken
 
 
 def test_a_little_more_passes_than_a_service_allows() -> None:
