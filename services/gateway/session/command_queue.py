@@ -31,8 +31,12 @@ class CommandQueue:
         self.waiting_bytes, self.changes = 0, False
         return commands
 
-    def move_to(self, batch_id: int) -> list[relay.Command]:
-        """Move the waiting commands to a batch, and return them."""
-        commands = self.clear()
+    def move_to(self, batch_id: int, count: int, size: int) -> list[relay.Command]:
+        """Move the first `count` waiting commands, of `size` bytes, to a batch, and return them."""
         self.batch_id, self.batched_since = batch_id, self.waiting_since
+        if count == len(self.waiting):
+            return self.clear()
+        commands = self.waiting[:count]
+        del self.waiting[:count]
+        self.waiting_bytes -= size
         return commands

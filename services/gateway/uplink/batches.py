@@ -1,6 +1,7 @@
 """Which commands go into one batch: rules without I/O.
 
-A connection has at most one batch under way. Its later commands wait, and then leave together, in order.
+A connection has at most one batch under way. Its later commands wait, and then leave together, in order; many bytes of them in
+several batches, one after the other.
 """
 
 from collections import deque
@@ -17,6 +18,11 @@ MAX_WAITING: Final = limits.MAX_COMMANDS_PER_BATCH
 """Commands of one connection that may wait while its batch is under way."""
 MAX_BYTES: Final = limits.MAX_BATCH_BYTES
 """Limit for the waiting commands of one connection, and for a batch."""
+SHARE_BYTES: Final = 64 * 1024
+"""The most bytes of one connection in a batch, unless one command is larger.
+
+Who writes thirty messages of 24 KB at once has them stored by ten cycles, between which those of others have their turn.
+"""
 COMMAND_BYTES: Final = 512
 """Bytes of a command without its texts: its ids, and a name of 64 characters."""
 TEXTS: Final = ("content", "media", "metadata", "username")
@@ -85,9 +91,12 @@ class Batches:
         changes = bool(ready) and ready[0].changes
         while ready and len(commands) + len(ready[0].waiting) <= limits.MAX_COMMANDS_PER_BATCH > len(others):
             queue = ready.popleft()
-            if queue.changes is changes and size + queue.waiting_bytes <= MAX_BYTES:
-                size += queue.waiting_bytes
-                commands += queue.move_to(batch_id)
+            count, share = len(queue.waiting), queue.waiting_bytes
+            if share > SHARE_BYTES:
+                count, share = _share(queue)
+            if queue.changes is changes and size + share <= MAX_BYTES:
+                size += share
+                commands += queue.move_to(batch_id, count, share)
                 members.append(queue)
             else:
                 others.append(queue)
@@ -132,6 +141,17 @@ class Batches:
             queue = self._ready.popleft()
             stale += queue.clear()
         return stale
+
+
+def _share(queue: CommandQueue) -> tuple[int, int]:
+    """Return how many of a connection's commands its next batch takes, and their bytes. It is one at least."""
+    count = size = 0
+    for command in queue.waiting:
+        more = bytes_of(command)
+        if count and size + more > SHARE_BYTES:
+            break
+        count, size = count + 1, size + more
+    return count, size
 
 
 def bytes_of(command: relay.Command) -> int:

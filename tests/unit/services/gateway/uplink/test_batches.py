@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.session.command_queue import CommandQueue
-from services.gateway.uplink.batches import ANSWER_SECONDS, COMMAND_BYTES, MAX_BYTES, MAX_WAITING, Batches
+from services.gateway.uplink.batches import ANSWER_SECONDS, COMMAND_BYTES, MAX_BYTES, MAX_WAITING, SHARE_BYTES, Batches
 from shared.protocol import limits, relay
 from shared.protocol.codec import msgpack_encoder
 
@@ -144,10 +144,40 @@ def test_what_waits_is_bounded_in_bytes(batches: Batches, alice: Any) -> None:
     while batches.add(alice, send(alice, "ก" * 4_000), 0.0):
         taken += 1
     assert taken == MAX_BYTES // (4 * 4_000 + COMMAND_BYTES)
-    batch = batches.take(0.0)
-    assert batch is not None
-    assert len(batch.commands) == taken
+    assert batches.take(0.0) is not None
     assert batches.add(alice, send(alice, "ก" * 4_000), 0.0)
+
+
+def test_many_bytes_of_a_connection_leave_in_parts_and_in_order(batches: Batches, alice: Any, bob: Any) -> None:
+    texts = [str(number) * 15_000 for number in range(9)]
+    for text in texts:
+        assert batches.add(alice, send(alice, text), 0.0)
+    assert batches.add(bob, send(bob, "b"), 0.0)
+    taken: list[list[str | None]] = []
+    while (batch := batches.take(0.0)) is not None:
+        taken.append([command.content for command in batch.commands if isinstance(command, relay.SendMessage)])
+        batches.complete([batch.id], 0.0)
+    assert taken == [[*texts[:4], "b"], texts[4:8], texts[8:]]
+    assert batches.idle
+
+
+def test_a_command_larger_than_a_share_leaves_alone(batches: Batches, alice: Any) -> None:
+    large = "ก" * (SHARE_BYTES // 4)
+    for text in (large, large, "x"):
+        assert batches.add(alice, send(alice, text), 0.0)
+    sizes = []
+    while (batch := batches.take(0.0)) is not None:
+        sizes.append(len(batch.commands))
+        batches.complete([batch.id], 0.0)
+    assert sizes == [1, 1, 1]
+
+
+def test_what_is_left_of_a_connection_is_given_up_in_time_too(batches: Batches, alice: Any) -> None:
+    commands = [send(alice, str(number) * 40_000) for number in range(3)]
+    assert all(batches.add(alice, command, 0.0) for command in commands)
+    assert batches.take(0.0) is not None
+    assert batches.expire(ANSWER_SECONDS) == commands
+    assert batches.idle
 
 
 def test_large_commands_of_many_connections_take_several_batches(batches: Batches) -> None:
@@ -170,4 +200,5 @@ def test_a_batch_is_bounded_in_bytes(sends: list[tuple[int, str]]) -> None:
     while (batch := batches.take(0.0)) is not None:
         count -= len(batch.commands)
         assert len(msgpack_encoder.encode(relay.CommandBatch("gateway", 2**40, batch.commands))) <= MAX_BYTES + 100
+        batches.complete([batch.id], 0.0)
     assert count == 0
