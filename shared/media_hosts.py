@@ -49,9 +49,16 @@ class MediaHosts:
         scheme = parts.scheme.lower()
         if not host or scheme not in {"http", "https"} or parts.username is not None:
             return False
-        if _NEVER_IN_URLS.search(url):
+        if _has_stray_characters(url):
             # urlsplit removes some of these characters first, but clients open the URL as it is stored.
             return False
         if scheme == "https" or host in self._hosts or parts.netloc.lower() in self._hosts:
             return True
         return f"{scheme}://{parts.netloc.lower()}" in self._origins
+
+
+def _has_stray_characters(url: str) -> bool:
+    """Return whether `_NEVER_IN_URLS` finds something. Nearly all URLs are ASCII, for which this takes a tenth of the time."""
+    if url.isascii():
+        return not url.isprintable() or " " in url or "\\" in url
+    return _NEVER_IN_URLS.search(url) is not None
