@@ -4,7 +4,6 @@ import gc
 import secrets
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,23 +14,29 @@ from rich.console import Console
 
 from tools.abuse import report
 from tools.abuse.attack import Attack
+from tools.abuse.attacker import Scene
+from tools.abuse.attacking import attacking
 from tools.abuse.attacks import ATTACKS
 from tools.abuse.honest import Honest
 from tools.abuse.measurement import Measurement
+from tools.abuse.memory import Memory
 from tools.abuse.report import MOST_RATIO
-from tools.abuse.row import Results
+from tools.abuse.row import Results, Row
 from tools.abuse.usual_budget import MESSAGES_PER_MINUTE
 from tools.bench import machine
 from tools.bench.limits import raise_open_files
 from tools.bench.people import rest_of
 from tools.bench.system import system
+from tools.bench.target import Target
 from tools.stack.errors import StackError
 from tools.stack.home import ROOT
 
 HOME: Final = ROOT / ".local" / "abuse"
 RESULTS: Final = HOME / "results.json"
 REPLICAS: Final = {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"}
-ATTEMPTS: Final = 3
+ROUNDS: Final = 2
+"""How often each attack is carried out at least."""
+MOST_ROUNDS: Final = 6
 FINISH_SECONDS: Final = 35.0
 """Time for the last attack, the comparison with history and the end of the stack."""
 WIDTH: Final = 160
@@ -47,61 +52,95 @@ OUR_SETTINGS: Final = {
 
 
 async def run(console: Console, attacks: list[Attack], seconds: float, within: float) -> Results:
-    """Carry out the attacks, as many as there is time for. Raises StackError."""
+    """Carry out the attacks, as often as there is time for. Raises StackError."""
     end = time.monotonic() + within - FINISH_SECONDS
     results = Results(machine=machine.describe())
     async with system(console, REPLICAS, "abuse", OUR_SETTINGS, HOME) as target, rest_of(target) as rest:
         honest = await Honest.gather(target, rest, f"honest-{secrets.token_hex(3)}")
-        # Garbage collection here would look like a slow server.
-        gc.collect()
-        gc.disable()
-        honest.start()
-        await honest.acknowledged(seconds / 2)
-        measurement = Measurement(target, honest, seconds)
-        for attack in rounds(attacks, results):
-            if time.monotonic() > end:
-                console.print(f"no time left for {attack.name} and what follows")
-                break
-            await measure(console, measurement, attack, results)
-        gc.enable()
+        async with attacking(scene_of(target, honest)) as attacker:
+            # Garbage collection here would look like a slow server.
+            gc.collect()
+            gc.disable()
+            honest.start()
+            await honest.acknowledged(seconds)
+            measurement = Measurement(attacker, honest, Memory(target.processes), seconds)
+            await measure_all(console, measurement, attacks, results, end)
+            gc.enable()
+            results.idle = attacker.idle
         verdict, errors = await honest.finish(rest)
-    for row in results.rows:
-        row.alone_ms = measurement.alone
+    results.rows = measurement.rows()
     results.acknowledged = verdict.acknowledged
     results.faults += verdict.faults + [f"{count} × {code}" for code, count in errors.items()]
-    results.faults += [f"{row.attack}: ratio {row.ratio:.2f}" for row in results.rows if row.ratio > MOST_RATIO]
+    results.faults += [
+        f"{row.attack}: ratio {row.ratio.value:.2f}" for row in results.rows if row.ratio.value > MOST_RATIO
+    ]
+    for row in results.rows:
+        console.print(line_of(row))
     console.print(
         f"{verdict.acknowledged:,} messages acknowledged, {verdict.received:,} received; alone {measurement.alone}"
     )
     return results
 
 
-def rounds(attacks: list[Attack], results: Results) -> Iterator[Attack]:
-    """Yield all attacks, and then again those whose ratio is too high by then."""
-    yield from attacks
-    for _ in range(ATTEMPTS - 1):
-        yield from (attack for attack in attacks if results.needs(attack.name, MOST_RATIO))
+def scene_of(target: Target, honest: Honest) -> Scene:
+    """Return where attacks happen. Raises RuntimeError when the address of Redis is not known."""
+    if target.redis_url is None:
+        raise RuntimeError("the account's budget is counted in Redis, whose address is not known")
+    return Scene(target.url, target.admin_url, honest.names, target.redis_url)
 
 
-async def measure(console: Console, measurement: Measurement, attack: Attack, results: Results) -> None:
-    """Measure an attack, perhaps again: other work on the machine looks like an attack, too, so the lowest p99 counts."""
-    try:
-        row = await measurement.measure(attack)
-    except (RuntimeError, TimeoutError) as error:
-        results.faults.append(f"{attack.name} broke off: {error!r}")
-        console.print(results.faults[-1])
-        return
-    row.alone_ms = measurement.alone
-    results.add(row)
-    console.print(f"{attack.name}: p99 {row.ack_ms.p99:.1f} ms ({row.ratio:.2f}), {row.told}, {row.growth}")
+async def measure_all(
+    console: Console, measurement: Measurement, attacks: list[Attack], results: Results, end: float
+) -> None:
+    """Measure all attacks in turn, then those about which it isn't sure yet that their ratio is low enough."""
+    broken: set[str] = set()
+    for attack in [*attacks * ROUNDS, *(None for _ in range(MOST_ROUNDS * len(attacks)))]:
+        chosen = attack or unsure(attacks, measurement, broken)
+        if chosen is None:
+            break
+        if time.monotonic() > end:
+            console.print(f"no time left for {chosen.name}")
+            break
+        try:
+            await measurement.measure(chosen)
+        except (RuntimeError, TimeoutError) as error:
+            broken.add(chosen.name)
+            results.faults.append(f"{chosen.name} broke off: {error!r}")
+            console.print(results.faults[-1])
+        else:
+            console.print(line_of(measurement.row(chosen)))
+    await measurement.rest()
+
+
+def unsure(attacks: list[Attack], measurement: Measurement, broken: set[str]) -> Attack | None:
+    """Choose the attack to measure again: of those whose ratio may be too high the one measured least, or the worst of these."""
+    rows = {row.attack: row for row in measurement.rows()}
+    again = [
+        (rows[attack.name].rounds, -rows[attack.name].ratio.value, attack)
+        for attack in attacks
+        if attack.name in rows
+        and attack.name not in broken
+        and rows[attack.name].rounds < MOST_ROUNDS
+        and rows[attack.name].ratio.high > MOST_RATIO
+    ]
+    return min(again, key=lambda each: each[:2])[2] if again else None
+
+
+def line_of(row: Row) -> str:
+    """Return a line for the console."""
+    ratio = row.ratio
+    return (
+        f"{row.attack}: p99 {row.alone_ms.p99:.1f} → {row.ack_ms.p99:.1f} ms"
+        f" ({ratio.value:.2f}, {ratio.low:.2f} to {ratio.high:.2f} in {row.rounds}), {row.sent}, {row.told}, {row.growth}"
+    )
 
 
 def main(
     only: Annotated[
         list[str] | None, typer.Option(help="The name of an attack, or how names begin; repeatable.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="How long each attack lasts.")] = 4,
-    within: Annotated[float, typer.Option(help="Begin no attack that would end much later.")] = 3600,
+    seconds: Annotated[float, typer.Option(min=1, help="How long each attack lasts, each time.")] = 4,
+    within: Annotated[float, typer.Option(help="Begin no attack that would end much later, in seconds.")] = 880,
     docs: Annotated[bool, typer.Option(help="Write the tables of docs/reliability.md.")] = True,
     results: Annotated[Path, typer.Option(help="Where figures of earlier runs are kept and merged.")] = RESULTS,
 ) -> None:
@@ -128,7 +167,11 @@ def main(
 
 
 def _earlier(path: Path) -> Results:
-    return msgspec.json.decode(path.read_bytes(), type=Results) if path.exists() else Results()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Results)
+    except (FileNotFoundError, msgspec.ValidationError):
+        # There was no run, or one by another version.
+        return Results()
 
 
 if __name__ == "__main__":

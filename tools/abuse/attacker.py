@@ -1,7 +1,7 @@
-"""`python -m tools.abuse.attacker`: one attack in a separate process, with the lowest priority.
+"""`python -m tools.abuse.attacker`: carries out attacks in a separate process, with the lowest priority.
 
-Its one argument is an `Order` as JSON. It prepares the attack and prints a line, begins at a line on its standard input, and
-prints the answers that it got, as JSON.
+Its one argument is a `Scene` as JSON. Its standard input has an `Order` and an empty line for each attack: it prepares the attack
+and prints an empty line; at the empty line it begins; at the end it prints an `Outcome`.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import uvloop
 
-from shared.redis import open_partitions
+from shared.redis import Partitions, open_partitions
 from tools.abuse.attack import Attack
 from tools.abuse.attacks import ATTACKS
 from tools.abuse.friends import befriend
@@ -22,19 +22,33 @@ from tools.abuse.usual_budget import UsualBudget
 from tools.bench.limits import raise_open_files
 from tools.bench.target import Target
 from tools.devtoken import user_id
+from tools.stack.parent import end_with_parent
 
 LOWEST_PRIORITY: Final = 19
 
 
-class Order(msgspec.Struct):
-    """Which attack, for how long, on whom. `honest`: usernames. `redis_url`: where gateways count what users send."""
+class Scene(msgspec.Struct):
+    """Where attacks happen. `honest`: usernames. `redis_url`: where gateways count what users send."""
 
-    attack: str
-    seconds: float
     url: str
     admin_url: str | None
     honest: list[str]
     redis_url: str
+
+
+class Order(msgspec.Struct):
+    """Which attack, by a new account, and for how long."""
+
+    attack: str
+    seconds: float
+
+
+class Outcome(msgspec.Struct):
+    """`told`: answer → how often the account got it. `sent`: see `Hostile.sent`. `failed`: why the attack broke off."""
+
+    told: dict[str, int] = {}
+    sent: dict[str, int] = {}
+    failed: str = ""
 
 
 async def prepared(attack: Attack, target: Target, honest: list[str]) -> Hostile:
@@ -44,6 +58,7 @@ async def prepared(attack: Attack, target: Target, honest: list[str]) -> Hostile
     if attack.friends:
         await befriend(hostile, attack.friends)
     await attack.prepare(hostile)
+    hostile.sent.clear()
     return hostile
 
 
@@ -59,22 +74,36 @@ async def carry_out(attack: Attack, hostile: Hostile, seconds: float) -> Counter
     return hostile.told
 
 
-async def main(order: Order) -> None:
-    """Carry out an order."""
+async def obey(order: Order, target: Target, scene: Scene, partitions: Partitions) -> Outcome:
+    """Carry out an order. Raises what the attack raises."""
     attack = next(attack for attack in ATTACKS if attack.name == order.attack)
-    target = Target("system", order.url, admin_url=order.admin_url)
-    hostile = await prepared(attack, target, order.honest)
-    budget = UsualBudget(open_partitions(order.redis_url), str(user_id(hostile.name)))
-    print("ready", flush=True)
+    hostile = await prepared(attack, target, scene.honest)
+    budget = UsualBudget(partitions, str(user_id(hostile.name)))
+    print(flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     await budget.trim()
     keeping = asyncio.create_task(budget.keep())
-    told = await carry_out(attack, hostile, order.seconds)
-    keeping.cancel()
-    print(msgspec.json.encode(told).decode(), flush=True)
+    try:
+        told = await carry_out(attack, hostile, order.seconds)
+    finally:
+        keeping.cancel()
+    return Outcome(dict(told), dict(hostile.sent))
+
+
+async def main(scene: Scene) -> None:
+    """Carry out orders until there are no more."""
+    target = Target("system", scene.url, admin_url=scene.admin_url)
+    partitions = open_partitions(scene.redis_url)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        try:
+            outcome = await obey(msgspec.json.decode(line, type=Order), target, scene, partitions)
+        except Exception as error:
+            outcome = Outcome(failed=repr(error))
+        print(msgspec.json.encode(outcome).decode(), flush=True)
 
 
 if __name__ == "__main__":
+    end_with_parent()
     os.nice(LOWEST_PRIORITY)
     raise_open_files()
-    uvloop.run(main(msgspec.json.decode(sys.argv[1], type=Order)))
+    uvloop.run(main(msgspec.json.decode(sys.argv[1], type=Scene)))

@@ -27,6 +27,7 @@ HANG_UPS: Final = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunErr
 class Hostile:
     """One account, with a partner to write to. `told` counts events, errors, statuses (`429`) and close codes (`close 1008`).
 
+    `sent` counts `frames`, `requests`, `handshakes`, and `bytes`: of frames, paths and bodies, as far as they left this process.
     `honest`: usernames of the honest users. `cursor`: that of a connection from before anything was sent.
     """
 
@@ -38,6 +39,7 @@ class Hostile:
         self.conversation_id = ""
         self.cursor: str | None = None
         self.told: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
         self._open: list[Listener] = []
         self._readers: set[Reader] = set()
 
@@ -58,6 +60,7 @@ class Hostile:
         listener = Listener(name or self.name, self._note)
         listener.cursor = cursor
         token = self.token() if name is None else mint(name)
+        self.sent["handshakes"] += 1
         try:
             await listener.connect(self.target, token)
         except picows.WSInvalidStatusError as refusal:
@@ -88,6 +91,7 @@ class Hostile:
     def close(self) -> None:
         """Break all connections."""
         for listener in self._open:
+            self._take_back(listener)
             listener.cut()
         for reader in self._readers:
             reader.close()
@@ -104,6 +108,26 @@ class Hostile:
             await asyncio.sleep(PAUSE_SECONDS)
         with contextlib.suppress(ConnectionError):
             listener.send(text)
+            self.count(listener, text)
+
+    async def ping(self, listener: Listener, payload: bytes) -> None:
+        """Send a ping frame on a connection, if it is still open."""
+        with contextlib.suppress(ConnectionError):
+            listener.ping(payload)
+            self.count(listener, payload)
+
+    def count(self, listener: Listener, text: bytes) -> None:
+        """Count a frame as sent."""
+        self.sent["frames"] += 1
+        self.sent["bytes"] += len(text)
+        listener.last_bytes = len(text)
+
+    def _take_back(self, listener: Listener) -> None:
+        """Don't count what was never sent."""
+        unsent = min(listener.unsent_bytes, self.sent["bytes"])
+        if unsent:
+            self.sent["bytes"] -= unsent
+            self.sent["frames"] -= min(unsent // max(1, listener.last_bytes), self.sent["frames"])
 
     def _note(self, what: str) -> None:
         self.told[what] += 1
@@ -149,10 +173,14 @@ class Http:
 
     async def call(self, method: str, path: str, body: Any = None) -> int:
         """Make a request, count its status and return it; 0 when the connection broke."""
+        sent = self._hostile.sent
+        sent["requests"] += 1
         try:
             if self._reader is None:
                 self._reader = await Reader.connect(self._hostile.target.url, self._token)
-            status, _ = await self._reader.request(method, path, encode(body))
+            content = encode(body)
+            sent["bytes"] += len(path) + len(content)
+            status, _ = await self._reader.request(method, path, content)
         except HANG_UPS:
             self.close()
             self._hostile.told["hung up"] += 1

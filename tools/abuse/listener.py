@@ -1,6 +1,7 @@
 """A connection of the hostile account, which decodes only the needed fields of events."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -8,6 +9,8 @@ import msgspec
 import picows
 
 from tools.bench.peer import Peer
+
+SEND_BUFFER_BYTES: Final = 128 * 1024
 
 
 class Heard(msgspec.Struct):
@@ -26,15 +29,23 @@ class Listener(Peer):
     """Calls `note` with each answer: an event's type, an error's code, or `close <code>`.
 
     `seqs`: the sequence numbers of the account's own messages. `cursor`: sent with the handshake, then the last one seen.
+    `last_bytes`: the length of the last frame that was sent.
     """
 
     def __init__(self, name: str, note: Callable[[str], None]) -> None:
         super().__init__(name)
         self.seqs: list[int] = []
+        self.last_bytes = 0
         self.greeted = asyncio.Event()
         self.ended = asyncio.Event()
         self._anything = asyncio.Event()
         self._note = note
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """Have little wait in this machine's kernel: what an attack sends shall be on its way."""
+        super().on_ws_connected(transport)
+        connected = transport.underlying_transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     @property
     def unsent_bytes(self) -> int:

@@ -1,97 +1,129 @@
-"""Measures one attack beside the honest pairs: before and during it."""
+"""Measures attacks beside the honest pairs, in turn with times without an attack."""
 
 import asyncio
-import sys
-from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from tools.abuse.attack import Attack
-from tools.abuse.attacker import Order
+from tools.abuse.attacker import Order, Outcome
+from tools.abuse.attacking import Attacking
 from tools.abuse.honest import Honest
 from tools.abuse.memory import Memory
+from tools.abuse.ratio import Window, ratio_of
 from tools.abuse.row import Row
 from tools.bench.latency import Latency, summarize
-from tools.bench.target import Target
 
-PREPARE_SECONDS: Final = 120
-STOP_SECONDS: Final = 30
 SETTLE_SECONDS: Final = 1.0
-ALONE_SHARE: Final = 0.5
-"""The time without an attack, as a share of the attack's time. There is one such time before each attack."""
+ALONE_SHARE: Final = 0.75
+"""The time without an attack, as a share of the attack's time. There is one before each attack, and one after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """An attack that was carried out once. `place`: of the time without an attack before it, among all such times."""
+
+    attack: Attack
+    place: int
+    beside: Window
+    outcome: Outcome
+    memory_before: dict[str, int]
+    memory_highest: dict[str, int]
 
 
 class Measurement:
-    """Measures attacks one after the other."""
+    """Measures attacks one after the other, each as often as it is asked for."""
 
-    def __init__(self, target: Target, honest: Honest, seconds: float) -> None:
-        self._target = target
+    def __init__(self, attacking: Attacking, honest: Honest, memory: Memory, seconds: float) -> None:
+        self._attacking = attacking
         self._honest = honest
         self._seconds = seconds
-        self._memory = Memory(target.processes)
-        self._alone: list[Latency] = []
+        self._memory = memory
+        self._alone: list[Window] = []
+        self._rounds: list[Round] = []
+
+    async def measure(self, attack: Attack) -> None:
+        """Prepare an attack, and measure without and with it. Raises RuntimeError or TimeoutError when it breaks off."""
+        try:
+            await self._attacking.prepare(Order(attack.name, self._seconds))
+            await self.rest()
+            await self._beside(attack)
+        except (RuntimeError, TimeoutError):
+            await self._attacking.stop()
+            raise
+
+    async def rest(self) -> None:
+        """Measure without an attack, after what came before has settled."""
+        await asyncio.sleep(SETTLE_SECONDS)
+        self._alone.append(await self._honest.acknowledged(self._seconds * ALONE_SHARE))
+
+    async def _beside(self, attack: Attack) -> None:
+        before = self._memory.now()
+        async with self._memory.watched():
+            await self._attacking.begin()
+            beside = await self._honest.acknowledged(self._seconds)
+        outcome = await self._attacking.outcome()
+        if not beside:
+            raise RuntimeError("nothing was acknowledged during the attack")
+        self._rounds.append(Round(attack, len(self._alone) - 1, beside, outcome, before, self._memory.highest))
 
     @property
     def alone(self) -> Latency | None:
-        """Return the latency of the honest pairs without an attack: of all such times, the one with the median 99th percentile.
+        """Return the latency of the honest pairs at all times without an attack."""
+        return summarize(_joined(self._alone))
 
-        So other work on a shared machine neither hides the effect of an attack nor counts as one.
-        """
-        return sorted(self._alone, key=lambda latency: latency.p99)[len(self._alone) // 2] if self._alone else None
+    def rows(self) -> list[Row]:
+        """Return the results of all attacks that were carried out, in the order in which they first were."""
+        attacks = {each.attack.name: each.attack for each in self._rounds}
+        return [self.row(attack) for attack in attacks.values()]
 
-    async def measure(self, attack: Attack) -> Row:
-        """Prepare an attack, measure without and with it. Raises RuntimeError when it can't be carried out."""
-        target = self._target
-        if target.redis_url is None:
-            raise RuntimeError("the account's budget is counted in Redis, whose address is not known")
-        order = Order(attack.name, self._seconds, target.url, target.admin_url, self._honest.names, target.redis_url)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tools.abuse.attacker",
-            msgspec.json.encode(order).decode(),
-            stdin=PIPE,
-            stdout=PIPE,
+    def row(self, attack: Attack) -> Row:
+        """Join all rounds of an attack, of which there must be one, and the times without it right before and after each."""
+        rounds = [each for each in self._rounds if each.attack.name == attack.name]
+        places = sorted(
+            {place for each in rounds for place in (each.place, each.place + 1) if place < len(self._alone)}
         )
-        try:
-            await _line(process, PREPARE_SECONDS)
-            return await self._beside(attack, process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-
-    async def _beside(self, attack: Attack, process: Process) -> Row:
-        await asyncio.sleep(SETTLE_SECONDS)
-        alone = summarize(await self._honest.acknowledged(self._seconds * ALONE_SHARE))
-        if alone is not None:
-            self._alone.append(alone)
-        before = self._memory.now()
-        assert process.stdin is not None
-        async with self._memory.watched():
-            process.stdin.write(b"go\n")
-            beside = await self._honest.acknowledged(self._seconds)
-        told = msgspec.json.decode(await _line(process, STOP_SECONDS), type=dict[str, int])
-        latency = summarize(beside)
-        if latency is None:
-            raise RuntimeError("nothing was acknowledged during the attack")
+        alone = [self._alone[place] for place in places]
+        beside = [each.beside for each in rounds]
+        together, apart = summarize(_joined(beside)), summarize(_joined(alone))
+        assert together is not None
+        assert apart is not None
+        before, highest = _grown(rounds)
         return Row(
             attack=attack.name,
             description=attack.description,
-            ack_ms=latency,
-            acknowledged=len(beside),
-            told=told,
+            ack_ms=together,
+            alone_ms=apart,
+            ratio=ratio_of(beside, alone),
+            rounds=len(rounds),
+            seconds=self._seconds * len(rounds),
+            acknowledged=sum(map(len, beside)),
+            told=_sum(each.outcome.told for each in rounds),
+            sent=_sum(each.outcome.sent for each in rounds),
             memory_before=before,
-            memory_highest=self._memory.highest,
+            memory_highest=highest,
         )
 
 
-async def _line(process: Process, seconds: float) -> bytes:
-    """The next line of the process' output. Raises RuntimeError when it ended instead."""
-    assert process.stdout is not None
-    async with asyncio.timeout(seconds):
-        line = await process.stdout.readline()
-    if not line:
-        raise RuntimeError("the attacking process ended too early; it says why above")
-    return line
+def _joined(windows: Iterable[Window]) -> list[float]:
+    return [seconds for window in windows for seconds in window]
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
+
+
+def _grown(rounds: list[Round]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the memory before and at the highest, of each kind of process in the round in which it grew most."""
+    most = {
+        kind: max(rounds, key=lambda each, kind=kind: each.memory_highest[kind] - each.memory_before[kind])  # type: ignore[misc]
+        for kind in rounds[0].memory_before
+    }
+    return (
+        {kind: each.memory_before[kind] for kind, each in most.items()},
+        {kind: each.memory_highest[kind] for kind, each in most.items()},
+    )

@@ -14,11 +14,12 @@ MIB: Final = 1024 * 1024
 MOST_TOLD: Final = 3
 MOST_RATIO: Final = 1.5
 """What honest users may wait beside an attack, of what they wait without it."""
+SENT: Final = ("frames", "requests", "handshakes")
 UNTOLD: Final = frozenset({"connection.success", "status.bulk"})
 """Events that every connection gets, which aren't answers."""
 HEAD: Final = (
-    "| the hostile account | what it was told | p99 without it | p99 beside it | ratio | grew most |\n"
-    "|---|---|---:|---:|---:|---|\n"
+    "| the hostile account | what it sent, a second | what it was told | p99 without it | p99 beside it | ratio | 90 % interval"
+    " | rounds | grew most |\n|---|---|---|---:|---:|---:|---:|---:|---|\n"
 )
 MEMORY_HEAD: Final = (
     "| processes | before, at most | during an attack, at most | grew by at most | under |\n|---|---:|---:|---:|---|\n"
@@ -49,18 +50,37 @@ def _lost(results: Results) -> str:
 
 
 def _slowed(rows: list[Row]) -> str:
-    slowed = sorted((row for row in rows if row.ratio > MOST_RATIO), key=lambda row: -row.ratio)
-    named = ", ".join(f"`{row.attack}` {row.ratio:.2f}" for row in slowed) or "none"
-    return f"Ratios over {MOST_RATIO}: {named}.\n"
+    slowed = sorted((row for row in rows if row.ratio.value > MOST_RATIO), key=lambda row: -row.ratio.value)
+    named = ", ".join(f"`{row.attack}` {row.ratio.value:.2f}" for row in slowed) or "none"
+    near = sum(row.ratio.value <= MOST_RATIO < row.ratio.high for row in rows)
+    surely = sum(row.ratio.low > MOST_RATIO for row in rows)
+    return (
+        f"Ratios over {MOST_RATIO}: {named}.\n"
+        f"Of {len(rows)} intervals, {surely} are over {MOST_RATIO} as a whole; {near} reach over it, but their ratios don't.\n"
+    )
 
 
 def _row(row: Row) -> str:
     kind, grown = row.growth
-    alone = "" if row.alone_ms is None else f"{row.alone_ms.p99:.1f} ms"
-    return (
-        f"| {row.attack}: {row.description} | {_told(row.told)} | {alone} | {row.ack_ms.p99:.1f} ms"
-        f" | {row.ratio:.2f} | {kind} {grown / MIB:+.0f} MiB |\n"
+    ratio = row.ratio
+    cells = (
+        f"{row.attack}: {row.description}",
+        _sent(row),
+        _told(row.told),
+        f"{row.alone_ms.p99:.1f} ms",
+        f"{row.ack_ms.p99:.1f} ms",
+        f"{ratio.value:.2f}",
+        f"{ratio.low:.2f} to {ratio.high:.2f}",
+        str(row.rounds),
+        f"{kind} {grown / MIB:+.0f} MiB",
     )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _sent(row: Row) -> str:
+    """What the account sent in a second."""
+    kinds = [f"{row.sent[kind] / row.seconds:,.0f} {kind}" for kind in SENT if row.sent.get(kind)]
+    return ", ".join([*kinds, f"{row.sent.get('bytes', 0) / row.seconds / 1000:,.0f} KB"])
 
 
 def _told(told: dict[str, int]) -> str:

@@ -11,20 +11,24 @@ from services.presence.settings import PresenceSettings
 from tools.abuse import report
 from tools.abuse.__main__ import OUR_SETTINGS
 from tools.abuse.attacks import ATTACKS
+from tools.abuse.ratio import Ratio, ratio_of
 from tools.abuse.row import Results, Row
 from tools.bench.latency import Latency
 
 MIB = 1024 * 1024
-ALONE = Latency(10.0, 20.0, 40.0, 50.0)
 ROW = Row(
     attack="blocks",
     description="Blocks",
     ack_ms=Latency(10.0, 20.0, 50.0, 90.0),
+    alone_ms=Latency(10.0, 20.0, 40.0, 50.0),
+    ratio=Ratio(1.25, 1.1, 1.4),
+    rounds=2,
+    seconds=8.0,
     acknowledged=1_000,
     told={"429": 1_234, "connection.success": 9_999},
+    sent={"frames": 8_000, "handshakes": 80, "bytes": 16_000_000},
     memory_before={"gateway": 100 * MIB, "redis": 50 * MIB},
     memory_highest={"gateway": 103 * MIB, "redis": 51 * MIB},
-    alone_ms=ALONE,
 )
 
 
@@ -42,36 +46,49 @@ def test_attacks_have_names_and_descriptions_of_their_own() -> None:
     assert all(attack.description for attack in ATTACKS)
 
 
-def test_a_row_says_what_the_account_was_told_and_what_grew() -> None:
+def test_a_row_says_what_the_account_did_and_was_told_and_what_grew() -> None:
     """What every connection hears is no answer to an attack."""
     text = report.tables(Results([ROW], acknowledged=1_000))
-    assert "| blocks: Blocks | 1,234 × `429` | 40.0 ms | 50.0 ms | 1.25 | gateway +3 MiB |" in text
+    sent = "1,000 frames, 10 handshakes, 2,000 KB"
+    figures = "40.0 ms | 50.0 ms | 1.25 | 1.10 to 1.40 | 2 | gateway +3 MiB"
+    assert f"| blocks: Blocks | {sent} | 1,234 × `429` | {figures} |" in text
     assert "| redis | 50 MiB | 51 MiB | 1 MiB | blocks |" in text
     assert "1,000 messages acknowledged in that run; none was lost" in text
 
 
 def test_rows_that_slow_honest_pairs_are_named() -> None:
     """Worst first; what stands below the table holds whatever the figures are."""
-    slow = msgspec.structs.replace(ROW, attack="slow", ack_ms=Latency(10.0, 20.0, 61.0, 90.0))
-    worse = msgspec.structs.replace(ROW, attack="worse", ack_ms=Latency(10.0, 20.0, 80.0, 90.0))
-    assert "Ratios over 1.5: `worse` 2.00, `slow` 1.52." in report.tables(Results([slow, ROW, worse]))
+    slow = msgspec.structs.replace(ROW, attack="slow", ratio=Ratio(1.52, 1.4, 1.7))
+    worse = msgspec.structs.replace(ROW, attack="worse", ratio=Ratio(2.0, 1.6, 2.2))
+    near = msgspec.structs.replace(ROW, attack="near", ratio=Ratio(1.4, 1.2, 1.6))
+    text = report.tables(Results([slow, ROW, worse, near]))
+    assert "Ratios over 1.5: `worse` 2.00, `slow` 1.52." in text
+    assert "Of 4 intervals, 1 are over 1.5 as a whole; 1 reach over it, but their ratios don't." in text
     assert "Ratios over 1.5: none." in report.tables(Results([ROW]))
 
 
-def test_an_attack_is_measured_again_and_its_lowest_latency_counts() -> None:
-    """After all others were measured once."""
-    slow = msgspec.structs.replace(ROW, ack_ms=Latency(10.0, 20.0, 80.0, 90.0))
-    other = msgspec.structs.replace(ROW, attack="other")
-    results = Results()
-    for row in (slow, other):
-        results.add(row)
-    assert results.needs("blocks", report.MOST_RATIO)
-    assert not results.needs("other", report.MOST_RATIO)
-    assert not results.needs("never measured", report.MOST_RATIO)
-    results.add(ROW)
-    assert not results.needs("blocks", report.MOST_RATIO)
-    results.add(slow)
-    assert results.rows == [ROW, other]
+def test_a_ratio_is_that_of_all_windows_together() -> None:
+    """A hundredth of 2,000 messages is 20: the slowest beyond them counts."""
+    alone = [[0.010] * 999 + [0.020], [0.010] * 980 + [0.020] * 20]
+    beside = [[0.010] * 1_000, [0.010] * 979 + [0.030] * 21]
+    assert ratio_of(beside, alone).value == pytest.approx(1.5)
+    assert ratio_of(beside[:1], alone).value == pytest.approx(0.5)
+
+
+def test_an_interval_is_wide_when_one_moment_makes_the_percentile() -> None:
+    """What was seen in half a second of four may as well not have been, or have been twice."""
+    calm = [[0.010] * 2_000]
+    once = [[0.010] * 1_750 + [0.040] * 250]
+    steady = [([0.010] * 80 + [0.040] * 20) * 20]
+    assert ratio_of(calm, calm) == Ratio(1.0, 1.0, 1.0)
+    assert ratio_of(once, calm) == Ratio(4.0, 1.0, 4.0)
+    assert ratio_of(steady, calm) == Ratio(4.0, 4.0, 4.0)
+
+
+def test_a_percentile_of_nothing_is_refused() -> None:
+    """Not a ratio of zero."""
+    with pytest.raises(ValueError, match="needs latencies"):
+        ratio_of([], [[0.010]])
 
 
 def test_a_fault_of_the_honest_pairs_is_said() -> None:

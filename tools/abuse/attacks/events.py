@@ -135,8 +135,7 @@ async def unicode_texts(hostile: Hostile) -> None:
 async def control_frames(hostile: Hostile) -> None:
     """WebSocket pings of 125 bytes, 2,000 a second."""
     async for _, socket in _connected(hostile, 2_000):
-        if socket.transport is not None:
-            socket.ping(b"x" * 125)
+        await hostile.ping(socket, b"x" * 125)
 
 
 async def pings(hostile: Hostile) -> None:

@@ -86,6 +86,7 @@ async def _drip(hostile: Hostile, step_bytes: int) -> None:
     while True:
         plain = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
         plain.setblocking(False)
+        hostile.sent["handshakes"] += 1
         plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, RECEIVE_BYTES)
         try:
             await loop.sock_connect(plain, (parts.hostname, parts.port or 80))
