@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode serves when it keeps prepared statements, and is refused with words when it doesn't."""
+"""PgBouncer in transaction mode works when it keeps prepared statements, and is refused with the reason when it doesn't."""
 
 import asyncio
 from pathlib import Path

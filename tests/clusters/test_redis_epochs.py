@@ -1,4 +1,4 @@
-"""No cursor is recovered over a hole: a replica that lagged, a restored dump; and nothing is given up without need."""
+"""No cursor is recovered over a gap (a lagging replica, a restored dump), and none is refused needlessly."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

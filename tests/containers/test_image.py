@@ -1,4 +1,4 @@
-"""The image: what is in it, what isn't, and what it says when it is started wrongly."""
+"""The image: what is in it, what isn't, and its errors when it is started wrongly."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Under Compose too: files go up and come back, the server API answers, and webhooks arrive."""
+"""Under Compose too, files are uploaded and read, the server API answers, and webhooks arrive."""
 
 from collections.abc import AsyncIterator
 

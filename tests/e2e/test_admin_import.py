@@ -1,4 +1,4 @@
-"""The server API: taking over users, follows, conversations and messages of an earlier system."""
+"""The server API: import of users, follows, conversations and messages of an earlier system."""
 
 import json
 import uuid

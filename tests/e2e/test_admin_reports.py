@@ -1,4 +1,4 @@
-"""Reports: made by users, looked at and worked off by the platform."""
+"""Reports: users make them, and the platform reads and resolves them."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""A machine whose clock is five minutes off: what is decided between processes goes by Redis' clock, and the machine says so."""
+"""A machine whose clock is five minutes off: processes compare times by Redis' clock, and the machine reports it."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The published OpenAPI document and the services say the same: every answer is one that the document describes."""
+"""Every answer of the services is one that the published OpenAPI document describes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A phone that doesn't have the app open is told, and one that has it open is left in peace."""
+"""Pushes reach a receiver without an app in use, and no other."""
 
 import asyncio
 import statistics

@@ -1,4 +1,4 @@
-"""Clients that read slowly, through the load balancer: who goes on reading is waited for."""
+"""Clients that read slowly, through the load balancer: one that continues to read keeps its connection."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Webhooks: what happens is told to the platform's back end, signed, in order, and at least once."""
+"""Webhooks: events reach the platform's back end, signed, in order, and at least once."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A database of an hour ago lets nobody in who was shut out since: from pg_dump, and from the archived write-ahead log."""
+"""After a restore of an older database, from pg_dump or archived write-ahead log, later revocations and blocks still hold."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The Python client's package: its wheel, and Python 3.10, the oldest that it takes. And a client that others generate."""
+"""The Python client's package: its wheel, Python 3.10 (the oldest that it supports), and a client that others generate."""
 
 import shutil
 import sys

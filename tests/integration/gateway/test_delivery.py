@@ -1,4 +1,4 @@
-"""From a downlink to sockets: order, gaps, repeats, orders."""
+"""From a downlink to sockets: order, gaps, repetitions, and orders to close."""
 
 import asyncio
 import json

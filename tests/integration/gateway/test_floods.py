@@ -1,4 +1,4 @@
-"""Clients that send more than they may: nobody else waits for them, and nothing grows."""
+"""Clients that send more than they may: nobody else waits, and memory stays bounded."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What presence and messaging's signals are told of connections."""
+"""Which events of connections a gateway reports to presence, and which typing signals to messaging."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""`?cursor=`: everything that was missed, or nothing and the truth about it."""
+"""`?cursor=`: every missed event, or none and `recovered: false`."""
 
 import time
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""Whatever process dies in between: no upload is lost that a message needs, and nothing stays that nobody needs."""
+"""After the death of any process, no upload that a message needs is lost, and nothing unneeded is kept."""
 
 import itertools
 import os

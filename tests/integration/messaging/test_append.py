@@ -1,4 +1,4 @@
-"""The append statement: who may, once, in order, and never at a neighbour's cost."""
+"""The append statement: who may send, each message once, in order, and independent of the others in its batch."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Fan-out: who gets what, counted once, in order, and what happens when Redis or a gateway has forgotten."""
+"""Fan-out: who gets what, counted once, in order, and what happens when Redis or a gateway has lost data."""
 
 import asyncio
 import itertools

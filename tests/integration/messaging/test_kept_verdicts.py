@@ -1,4 +1,4 @@
-"""services.messaging.kept_verdicts: a verdict is found again by who has the message, and says nothing to others."""
+"""services.messaging.kept_verdicts: a stored verdict can be read only with its message."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Changed profiles reach presence, with the partners who are to be told."""
+"""Changed profiles reach presence, with the conversation partners to tell."""
 
 import asyncio
 from typing import Any

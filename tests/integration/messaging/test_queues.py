@@ -1,4 +1,4 @@
-"""Messaging between its queues: order with two replicas, poison, and what other services hear."""
+"""Messaging between its queues: order with two replicas, undecodable batches, and events for other services."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Reading and delivery marks: they move forward only, and everyone concerned hears the truth once."""
+"""Read and delivery marks: they only move forward, and each change is published once."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Queues of other services that take nothing: no cycle waits for them, and what they must hear comes later."""
+"""Queues of other services that accept nothing: no cycle waits for them, and their events come later."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Unread counts: the copy in Redis follows PostgreSQL, and what went astray is seen and set right."""
+"""Unread counts: the copy in Redis follows PostgreSQL, and differences are found and repaired."""
 
 import asyncio
 from typing import Any

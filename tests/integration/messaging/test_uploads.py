@@ -1,4 +1,4 @@
-"""Messages that bring uploads: each upload goes into one message of its uploader, and both stand or fall together."""
+"""Messages with uploads: each upload goes into one message of its uploader, and both are stored or neither."""
 
 import asyncio
 import json

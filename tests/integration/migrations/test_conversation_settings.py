@@ -1,4 +1,4 @@
-"""The migration of conversations' settings: standing rows get theirs, and replicas of the release before write on."""
+"""The migration of conversations' settings: existing rows get defaults, and replicas of the previous release can still write."""
 
 import uuid
 from collections.abc import AsyncIterator

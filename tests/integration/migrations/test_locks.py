@@ -1,4 +1,4 @@
-"""Migrations wait for a table for a short time, and come again: nobody must wait behind them for long."""
+"""Migrations wait only briefly for a table lock, and retry, so that others don't wait behind them for long."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The migration of usernames: it fills the keys, and reports users whose names would become one."""
+"""The migration of usernames: it fills the keys, and reports users whose names would become equal."""
 
 import uuid
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Pushed when it should be, and not otherwise."""
+"""When a message is pushed, and when not."""
 
 import uuid
 from collections.abc import AsyncIterator

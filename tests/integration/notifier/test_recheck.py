@@ -1,4 +1,4 @@
-"""The last decision, right before each request: what changed while a push waited, counts."""
+"""The last decision, right before each request, respects what changed while a push waited."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Nothing is lost with a replica, and nothing is pushed twice."""
+"""The loss of a replica loses no push, and nothing is pushed twice."""
 
 import asyncio
 import os

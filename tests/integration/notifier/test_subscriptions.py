@@ -1,4 +1,4 @@
-"""Who subscribed: one row for each browser, and only such as we can send to."""
+"""Push subscriptions: one row for each browser, and only allowed endpoints."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Who gets a push when: two devices in every state, and all that speaks against a push."""
+"""Who gets a push: two devices in every state, and every reason against a push."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""Who hears what, when connections come and go."""
+"""Which presence events friends get when connections begin and end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Gateways that carry presence commands out with the script that presence lends them."""
+"""Gateways carry out presence commands with the script that presence provides."""
 
 import uuid
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Friends are looked up pair by pair, whatever PostgreSQL believes of its tables."""
+"""The plan that finds friends doesn't depend on PostgreSQL's statistics."""
 
 import json
 import uuid

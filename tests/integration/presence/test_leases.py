@@ -1,4 +1,4 @@
-"""The script does what the rules say."""
+"""The script does what the rules in Python say."""
 
 import uuid
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Redis has lost its data: until gateways have renewed the leases, nobody is said to be offline."""
+"""Redis has lost its data: until gateways have renewed the leases, nobody is shown offline."""
 
 import pytest
 

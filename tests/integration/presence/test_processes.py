@@ -1,4 +1,4 @@
-"""Two presence processes on one set of queues: killing one changes nothing that anybody sees."""
+"""Two presence processes on one set of queues: users don't notice when one is killed."""
 
 import asyncio
 import os

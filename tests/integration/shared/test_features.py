@@ -1,4 +1,4 @@
-"""Replicas say what they serve, and a gateway offers what all of them do."""
+"""Replicas announce their features, and a gateway offers those of all replicas."""
 
 import asyncio
 from collections.abc import AsyncIterator

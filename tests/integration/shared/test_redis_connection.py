@@ -1,4 +1,4 @@
-"""Scripts on one connection to a real Redis, which forgets scripts, breaks, and keeps silent."""
+"""Scripts on one connection to a real Redis that forgets scripts, disconnects, and doesn't answer."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Processes stamp and judge by Redis' clock, however wrong their own is."""
+"""Processes compare times by Redis' clock, however wrong their own is."""
 
 import time
 

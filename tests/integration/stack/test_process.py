@@ -1,4 +1,4 @@
-"""Processes: found again, stopped with all that they started, and tied to their starter where that is wanted."""
+"""Processes are found again, stopped with their children, and tied to their starter where that is wanted."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""When the client connects again, and when it stops."""
+"""When the client reconnects, and when it stops."""
 
 from datetime import datetime, timezone
 

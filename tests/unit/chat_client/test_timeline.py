@@ -1,4 +1,4 @@
-"""Messages are given out once and in order, whatever comes twice, late or not at all."""
+"""Messages are given out once and in order, also when some come twice, late or never."""
 
 from chat_client.timeline import Frame, Gap, Timeline
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Which text shows nothing: one rule for the services and both clients, whoever looks."""
+"""Which text has no visible character: one rule for the services and both clients."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The JavaScript client: its own tests, and that it names what the server names."""
+"""The JavaScript client's own tests, and its names, which are those of the server."""
 
 import json
 import os

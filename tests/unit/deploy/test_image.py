@@ -1,4 +1,4 @@
-"""The image's small parts: what it starts, and how it says that it is well."""
+"""The image's entrypoint and health check."""
 
 import http.server
 import os

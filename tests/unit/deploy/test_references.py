@@ -1,4 +1,4 @@
-"""What one object says of another is true."""
+"""References between Kubernetes objects lead to objects that exist."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""sqlfluff finds nothing in the statements. Its rules stand in pyproject.toml."""
+"""sqlfluff finds nothing in the statements. Its rules are in pyproject.toml."""
 
 import subprocess
 import sys

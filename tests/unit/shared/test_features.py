@@ -1,4 +1,4 @@
-"""Which features a gateway offers, by what the replicas behind it say."""
+"""Which features a gateway offers, by what the replicas behind it announce."""
 
 from shared.features import offered
 from shared.protocol.features import FEATURES, SERVERS, served_by

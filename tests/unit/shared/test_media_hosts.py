@@ -1,4 +1,4 @@
-"""shared.media_hosts: where attachments may lie."""
+"""shared.media_hosts: which URLs attachments may have."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Some turns come at once, the others one after the other, and none too late."""
+"""Turns: a burst at once, the others one after the other, and none too late."""
 
 import pytest
 

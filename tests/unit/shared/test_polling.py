@@ -1,4 +1,4 @@
-"""Looks come ever later while there is nothing to find, and at once when there is."""
+"""Pauses between polls grow while there is nothing to find, and end at once when there is."""
 
 import asyncio
 

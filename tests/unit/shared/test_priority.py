@@ -1,4 +1,4 @@
-"""How far a process stands back, seen in a process of its own: no priority can be taken back."""
+"""The priority of a process, checked in a separate one, because a lowered priority can't be raised again."""
 
 import subprocess
 import sys

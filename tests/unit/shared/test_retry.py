@@ -1,4 +1,4 @@
-"""Which errors are waited out, and which never go away."""
+"""Which errors are retried, and which are permanent."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Timers that share a beat."""
+"""Timers that share one clock tick."""
 
 import asyncio
 

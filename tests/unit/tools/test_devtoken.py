@@ -1,4 +1,4 @@
-"""Development tokens are tokens of the contract."""
+"""Development tokens have the claims that services require."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Following logs."""
+"""Following the logs of processes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where a backend comes from."""
+"""The source of each backend."""
 
 from collections.abc import Callable
 from pathlib import Path

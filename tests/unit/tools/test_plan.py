@@ -1,4 +1,4 @@
-"""What is asked for: the environment, over what runs."""
+"""The plan of a stack: the environment's values, completed by those of the running stack."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a stack writes down."""
+"""The files that a stack writes."""
 
 import base64
 import stat

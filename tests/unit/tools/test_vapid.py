@@ -1,4 +1,4 @@
-"""`chatctl vapid` prints what the notifier takes."""
+"""`chatctl vapid` prints what the notifier accepts."""
 
 import pytest
 

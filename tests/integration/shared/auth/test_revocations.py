@@ -1,4 +1,4 @@
-"""A revoked token stays revoked, whatever becomes of Redis; what was issued afterwards is valid at once."""
+"""A revoked token stays revoked when Redis loses data; a token that was issued afterwards is valid at once."""
 
 import asyncio
 import time

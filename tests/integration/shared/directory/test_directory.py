@@ -1,4 +1,4 @@
-"""The directory: what tokens say of users, and what becomes of what users say of themselves."""
+"""The directory: the claims of tokens, and users' changes of their own profiles."""
 
 import asyncio
 import uuid

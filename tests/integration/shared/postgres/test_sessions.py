@@ -1,4 +1,4 @@
-"""Sessions end up on a server that writes, whatever the URL names and whatever becomes of the server."""
+"""Sessions end up on a server that accepts writes, whichever the URL names, and after each change of roles."""
 
 import asyncio
 import sys

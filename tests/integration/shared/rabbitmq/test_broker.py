@@ -1,4 +1,4 @@
-"""A broker that falls silent, and one that an alarm makes refuse publishers: both are noticed by whoever needs it."""
+"""A silent broker, and one that refuses publishers because of an alarm: both are noticed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

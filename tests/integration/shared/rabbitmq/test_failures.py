@@ -1,4 +1,4 @@
-"""What breaks at the broker stops only what needs it, and mends itself."""
+"""A failure at the broker stops only what needs it, and is recovered from automatically."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""services.gateway.open_files: a limit below the connections is raised, or said."""
+"""services.gateway.open_files: too low a limit of open files is raised, or lowers the number of connections with a warning."""
 
 import resource
 

@@ -1,4 +1,4 @@
-"""services.gateway.rate_limit: so many a second, and a burst."""
+"""services.gateway.rate_limit: events per second, and a burst."""
 
 from hypothesis import given
 from hypothesis import strategies as st

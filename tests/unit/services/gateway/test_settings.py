@@ -1,4 +1,4 @@
-"""Settings of the gateway that make no sense end it at once, with a word about why."""
+"""Invalid settings end the gateway at its start, with the reason."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Pictures come out as they went in, upright, and without what isn't picture."""
+"""Pictures keep their content, are turned upright, and lose their metadata."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A scanner's word counts: clean files pass, others are refused, and without an answer nobody knows."""
+"""Clean files pass the scanner, others are refused, and without its answer an upload isn't ready."""
 
 import asyncio
 import struct

@@ -1,4 +1,4 @@
-"""A file's type comes from its bytes, and the sender's word counts where the bytes leave two readings."""
+"""A file's type comes from its bytes; the announced type decides only between types that the bytes allow."""
 
 from pathlib import Path
 

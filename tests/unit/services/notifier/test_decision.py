@@ -1,4 +1,4 @@
-"""Push or not: the rule alone."""
+"""The rule that decides about a push."""
 
 from datetime import UTC, datetime, timedelta
 

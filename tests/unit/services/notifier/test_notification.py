@@ -1,4 +1,4 @@
-"""What a notification says; cut between characters, never through one."""
+"""The text of a notification, which is cut between characters and never inside one."""
 
 import json
 import unicodedata

@@ -1,4 +1,4 @@
-"""Quiet hours by the clock on the user's wall."""
+"""Quiet hours by the user's local time."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

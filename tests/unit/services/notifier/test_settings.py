@@ -1,4 +1,4 @@
-"""Settings that are wrong stop the start, and say which."""
+"""Wrong settings prevent the start, and are named."""
 
 import pytest
 

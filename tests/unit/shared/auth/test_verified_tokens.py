@@ -1,4 +1,4 @@
-"""Tokens that a process remembers: what it saves, and what it must never let pass."""
+"""Tokens that a process remembers: what that saves, and what it must never accept."""
 
 from typing import Any
 

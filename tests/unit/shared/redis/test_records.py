@@ -1,4 +1,4 @@
-"""Scripts lay out what they publish as the structs declare it."""
+"""Scripts write what they publish in the layout of the structs."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ready means «no worse than my peers»."""
+"""A replica is ready when it is not worse than the others."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Every request has a name: the caller's if it is a decent one, else a new one; in the response and in each line of the log."""
+"""Every request has an id, the caller's if it is valid, or a new one; it is in the response and in each line of the log."""
 
 from collections.abc import AsyncIterator
 

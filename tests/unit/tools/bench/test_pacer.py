@@ -1,4 +1,4 @@
-"""Load comes at its intended times, late or not."""
+"""Load is sent at its intended times, also after a delay."""
 
 import random
 import time

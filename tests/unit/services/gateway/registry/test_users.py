@@ -1,4 +1,4 @@
-"""Who waits until the directory knows a user."""
+"""Which handshakes wait until the directory has their user."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What passes without asking Redis."""
+"""Which messages pass without asking Redis."""
 
 from services.gateway.session.message_allowance import MessageAllowance
 from services.gateway.transport.frames import Burst

@@ -1,4 +1,4 @@
-"""What a connection has not been heard of since."""
+"""Which events were written to a connection since its last sign of life."""
 
 from services.gateway.session.unseen import MAX_BYTES, MAX_MESSAGES, UnseenMessages
 

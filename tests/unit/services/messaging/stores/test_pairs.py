@@ -1,4 +1,4 @@
-"""A pair has one conversation, whoever asks for it; and its order is PostgreSQL's."""
+"""A pair of users has one conversation, whoever opens it; the pair's order is PostgreSQL's."""
 
 from uuid import UUID
 

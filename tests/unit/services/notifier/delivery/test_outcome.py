@@ -1,4 +1,4 @@
-"""What answers mean."""
+"""What the answers of push services mean."""
 
 from datetime import UTC, datetime
 

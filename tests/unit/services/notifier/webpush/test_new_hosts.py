@@ -1,4 +1,4 @@
-"""Hosts below a wildcard that never answered: users can invent them, and they take no place from those that work."""
+"""Hosts below a wildcard that never answered: users can invent them, and they use no capacity of working ones."""
 
 import os
 from collections.abc import Mapping
