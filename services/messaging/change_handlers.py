@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.messaging import metrics
+from services.messaging.batched_commands import BatchedCommand, key_of, reply_address_of
 from services.messaging.fanout.change_events import add_message_deleted, add_message_updated, add_reaction_updated
 from services.messaging.fanout.cycle_effects import CycleEffects
-from services.messaging.requests import Request, key_of, requester_of
 from services.messaging.stores.changes import Changes
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode
@@ -35,22 +35,22 @@ class ChangeHandlers:
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
 
-    async def edit(self, requests: Sequence[Request[EditMessage]], effects: CycleEffects) -> None:
+    async def edit(self, commands: Sequence[BatchedCommand[EditMessage]], effects: CycleEffects) -> None:
         """Edit messages, and announce the edits."""
         with metrics.EDIT_SECONDS.time():
-            results = await self._changes.edit([(edit, key_of(batch, place, edit)) for batch, place, edit in requests])
-        for (batch, _, command), result in zip(requests, results, strict=True):
+            results = await self._changes.edit([(edit, key_of(batch, place, edit)) for batch, place, edit in commands])
+        for (batch, _, command), result in zip(commands, results, strict=True):
             if result.verdict in _DONE:
                 add_message_updated(effects, command, result, again=batch.again)
             else:
                 _refuse(effects, batch, command, result.verdict)
         metrics.count_verdicts("edit", (result.verdict for result in results))
 
-    async def delete(self, requests: Sequence[Request[DeleteMessage]], effects: CycleEffects) -> list[str]:
+    async def delete(self, commands: Sequence[BatchedCommand[DeleteMessage]], effects: CycleEffects) -> list[str]:
         """Delete messages, and announce the deletions. Returns the verdict on each."""
         with metrics.DELETE_SECONDS.time():
-            results = await self._changes.delete([command for _, _, command in requests])
-        for (batch, _, command), result in zip(requests, results, strict=True):
+            results = await self._changes.delete([command for _, _, command in commands])
+        for (batch, _, command), result in zip(commands, results, strict=True):
             if result.verdict in _DONE:
                 add_message_deleted(effects, command, result, again=batch.again)
             else:
@@ -58,11 +58,11 @@ class ChangeHandlers:
         metrics.count_verdicts("delete", (result.verdict for result in results))
         return [result.verdict for result in results]
 
-    async def react(self, requests: Sequence[Request[SetReaction]], effects: CycleEffects) -> None:
+    async def react(self, commands: Sequence[BatchedCommand[SetReaction]], effects: CycleEffects) -> None:
         """Set or remove reactions, and announce the changes."""
         with metrics.REACT_SECONDS.time():
-            results = await self._changes.react([command for _, _, command in requests])
-        for (batch, _, command), result in zip(requests, results, strict=True):
+            results = await self._changes.react([command for _, _, command in commands])
+        for (batch, _, command), result in zip(commands, results, strict=True):
             if result.verdict in _DONE:
                 add_reaction_updated(effects, command, result, again=batch.again)
             else:
@@ -72,4 +72,4 @@ class ChangeHandlers:
 
 def _refuse(effects: CycleEffects, batch: CommandBatch, command: Change, verdict: str) -> None:
     code, message = _REFUSALS.get(verdict) or (ErrorCode(verdict), None)
-    effects.refuse(requester_of(batch, command), code, reference_of(command), message)
+    effects.refuse(reply_address_of(batch, command), code, reference_of(command), message)

@@ -128,8 +128,8 @@ class Cycle:
                 raise
             if len(statement) > 1:
                 _mark_again(batch for batch, _, _ in statement)
-                for request in statement:
-                    await self._handle([request], effects)
+                for one in statement:
+                    await self._handle([one], effects)
                 return
             error_id = uuid.uuid4().hex
             batch, _, command = statement[0]
@@ -137,20 +137,20 @@ class Cycle:
             self._handlers.fail(batch, command, error_id, effects)
 
     async def _apply(self, statement: Statement, effects: CycleEffects) -> None:
-        requests: Any = statement
+        commands: Any = statement
         match statement[0][2]:
             case SendMessage():
-                await self._handlers.send(requests, effects)
+                await self._handlers.send(commands, effects)
             case MarkRead() | MarkDelivered():
-                await self._handlers.mark(requests, effects)
+                await self._handlers.mark(commands, effects)
             case SetBlock():
-                await self._handlers.block(requests, effects)
+                await self._handlers.block(commands, effects)
             case EditMessage():
-                await self._handlers.changes.edit(requests, effects)
+                await self._handlers.changes.edit(commands, effects)
             case DeleteMessage():
-                await self._handlers.changes.delete(requests, effects)
+                await self._handlers.changes.delete(commands, effects)
             case SetReaction():
-                await self._handlers.changes.react(requests, effects)
+                await self._handlers.changes.react(commands, effects)
             case command:
                 raise TypeError(f"no handler for {type(command).__name__}")
 

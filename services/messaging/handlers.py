@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from services.messaging import metrics
+from services.messaging.batched_commands import BatchedCommand, key_of, reply_address_of
 from services.messaging.change_handlers import ChangeHandlers
 from services.messaging.fanout.conversation_announcer import ConversationAnnouncer
 from services.messaging.fanout.cycle_effects import CycleEffects
@@ -17,7 +18,6 @@ from services.messaging.fanout.event_builders import (
     block_event,
     message_of,
 )
-from services.messaging.requests import Request, key_of, requester_of
 from services.messaging.stored_ids import note_stored
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
@@ -66,23 +66,23 @@ class Handlers:
         for batch in batches:
             for command in batch.commands:
                 if isinstance(command, SendMessage | EditMessage) and command.rejected is not None:
-                    requester = requester_of(batch, command)
-                    effects.refuse(requester, ErrorCode.NOT_ALLOWED, reference_of(command), command.rejected)
+                    address = reply_address_of(batch, command)
+                    effects.refuse(address, ErrorCode.NOT_ALLOWED, reference_of(command), command.rejected)
 
-    async def send(self, requests: Sequence[Request[SendMessage]], effects: CycleEffects) -> list[Appended]:
+    async def send(self, commands: Sequence[BatchedCommand[SendMessage]], effects: CycleEffects) -> list[Appended]:
         """Append messages and announce them.
 
         A repeated message is answered only to its sender. Returns the result of each.
         """
         with metrics.APPEND_SECONDS.time():
             appended = await self._messages.append(
-                [Draft(send, key_of(batch, place, send)) for batch, place, send in requests]
+                [Draft(send, key_of(batch, place, send)) for batch, place, send in commands]
             )
-        read = await self._read(requests, appended)
-        shown = await self._read(requests, appended, for_receivers=True) if read else {}
-        unannounced = unannounced_places(requests, appended) if read else set()
+        read = await self._read(commands, appended)
+        shown = await self._read(commands, appended, for_receivers=True) if read else {}
+        unannounced = unannounced_places(commands, appended) if read else set()
         unread: dict[tuple[str, str], int] = {}
-        for (batch, _, send), result in zip(requests, appended, strict=True):
+        for (batch, _, send), result in zip(commands, appended, strict=True):
             place = (send.conversation_id, result.receiver_id)
             for user_id in changed_by_itself(batch, send, result):
                 effects.conversations.add((user_id, send.conversation_id))
@@ -104,20 +104,20 @@ class Handlers:
                     received, _ = shown.get((send.conversation_id, result.seq), (original, version))
                     add_message_new(effects, send, known, received, unread.get(place, result.unread))
             else:
-                effects.refuse(requester_of(batch, send), ErrorCode(result.verdict), reference_of(send))
+                effects.refuse(reply_address_of(batch, send), ErrorCode(result.verdict), reference_of(send))
         metrics.count_verdicts("send", (result.verdict for result in appended))
-        note_stored(requests, appended, effects)
+        note_stored(commands, appended, effects)
         return appended
 
-    async def mark(self, requests: Sequence[Request[MarkRead | MarkDelivered]], effects: CycleEffects) -> None:
+    async def mark(self, commands: Sequence[BatchedCommand[MarkRead | MarkDelivered]], effects: CycleEffects) -> None:
         """Move marks, one for each (conversation, user), and announce the moves.
 
         For a redelivered batch, marks are announced even when they don't move now.
         """
-        requests = await self._bound(requests)
+        commands = await self._bound(commands)
         marks: dict[tuple[str, str], Mark] = {}
         acknowledged: dict[tuple[str, str], int] = {}
-        for batch, _, command in requests:
+        for batch, _, command in commands:
             place = (command.conversation_id, command.user_id)
             if isinstance(command, MarkDelivered) and command.active:
                 acknowledged[place] = max(acknowledged.get(place, 0), command.seq)
@@ -125,10 +125,10 @@ class Handlers:
             marks[place] = merge(mark._replace(again=True) if batch.again else mark, command)
         with metrics.MARK_SECONDS.time():
             marked = dict(zip(marks, await self._receipts.mark(list(marks.values())), strict=True))
-        for batch, _, command in requests:
+        for batch, _, command in commands:
             result = marked[command.conversation_id, command.user_id]
             if result.verdict != "marked":
-                effects.refuse(requester_of(batch, command), ErrorCode(result.verdict), reference_of(command))
+                effects.refuse(reply_address_of(batch, command), ErrorCode(result.verdict), reference_of(command))
             elif isinstance(command, MarkRead):
                 add_read_ack(effects, command, result)
         for place, result in marked.items():
@@ -139,31 +139,31 @@ class Handlers:
         metrics.count_verdicts("mark", (result.verdict for result in marked.values()))
 
     async def _bound(
-        self, requests: Sequence[Request[MarkRead | MarkDelivered]]
-    ) -> Sequence[Request[MarkRead | MarkDelivered]]:
-        """Return `requests` with a late «read all» limited to the messages that its reader could see when it was sent."""
+        self, commands: Sequence[BatchedCommand[MarkRead | MarkDelivered]]
+    ) -> Sequence[BatchedCommand[MarkRead | MarkDelivered]]:
+        """Return `commands` with a late «read all» limited to the messages that its reader could see when it was sent."""
         late = {
             place: (command.conversation_id, command.at_ms)
-            for place, (_, _, command) in enumerate(requests)
+            for place, (_, _, command) in enumerate(commands)
             if isinstance(command, MarkRead) and command.seq is None and self._receipts.is_late(command.at_ms)
         }
         if not late:
-            return requests
-        bounded = list(requests)
+            return commands
+        bounded = list(commands)
         for place, seq in zip(late, await self._receipts.seen_at(list(late.values())), strict=True):
-            batch, number, command = requests[place]
+            batch, number, command = commands[place]
             bounded[place] = (batch, number, msgspec.structs.replace(command, seq=seq))
         return bounded
 
-    async def block(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:
+    async def block(self, commands: Sequence[BatchedCommand[SetBlock]], effects: CycleEffects) -> None:
         """Block or unblock by username: different users concurrently, each user's commands in order."""
-        by_user: dict[str, list[Request[SetBlock]]] = {}
-        for request in requests:
-            by_user.setdefault(request[2].user_id, []).append(request)
+        by_user: dict[str, list[BatchedCommand[SetBlock]]] = {}
+        for one in commands:
+            by_user.setdefault(one[2].user_id, []).append(one)
         await asyncio.gather(*(self._block_in_order(commands, effects) for commands in by_user.values()))
 
-    async def _block_in_order(self, requests: Sequence[Request[SetBlock]], effects: CycleEffects) -> None:
-        for batch, _, command in requests:
+    async def _block_in_order(self, commands: Sequence[BatchedCommand[SetBlock]], effects: CycleEffects) -> None:
+        for batch, _, command in commands:
             await self._block(batch, command, effects)
 
     async def _block(self, batch: CommandBatch, command: SetBlock, effects: CycleEffects) -> None:
@@ -173,7 +173,7 @@ class Handlers:
             profile = await self._directory.find_by_username(command.username)
         if profile is None or profile.user_id == command.user_id:
             code = ErrorCode.USER_NOT_FOUND if profile is None else ErrorCode.VALIDATION_ERROR
-            effects.refuse(requester_of(batch, command), code, reference_of(command))
+            effects.refuse(reply_address_of(batch, command), code, reference_of(command))
             metrics.count_verdicts("block", (code,))
             return
         with metrics.BLOCK_SECONDS.time():
@@ -182,7 +182,7 @@ class Handlers:
             )
         if block.active and block.changed:
             await self._indicators.end_between(command.user_id, profile.user_id)
-        effects.answer(requester_of(batch, command), command.user_id, block_event(block, profile.username))
+        effects.answer(reply_address_of(batch, command), command.user_id, block_event(block, profile.username))
         if block.changed or batch.again:
             effects.blocks.append(BlockChanged(command.user_id, profile.user_id, block.active, block.version))
         metrics.count_verdicts("block", ("repeated" if not block.changed else "set" if block.active else "lifted",))
@@ -196,10 +196,14 @@ class Handlers:
     def fail(self, batch: CommandBatch, command: Command, error_id: str, effects: CycleEffects) -> None:
         """Answer a command that raised an unexpected error, which was logged under `error_id`."""
         message = f"Internal error {error_id}"
-        effects.refuse(requester_of(batch, command), ErrorCode.INTERNAL_ERROR, reference_of(command), message)
+        effects.refuse(reply_address_of(batch, command), ErrorCode.INTERNAL_ERROR, reference_of(command), message)
 
     async def _read(
-        self, requests: Sequence[Request[SendMessage]], appended: Sequence[Appended], *, for_receivers: bool = False
+        self,
+        commands: Sequence[BatchedCommand[SendMessage]],
+        appended: Sequence[Appended],
+        *,
+        for_receivers: bool = False,
     ) -> dict[tuple[str, int], tuple[Message, int]]:
         """Return (conversation, seq) → (the current message, its conversation's version).
 
@@ -208,7 +212,7 @@ class Handlers:
         """
         places = [
             (result.receiver_id if for_receivers else send.user_id, send.conversation_id, result.seq)
-            for (_, _, send), result in zip(requests, appended, strict=True)
+            for (_, _, send), result in zip(commands, appended, strict=True)
             if result.verdict == "repeated" or (result.verdict == "new" and send.reply_to is not None)
         ]
         return {
@@ -217,13 +221,15 @@ class Handlers:
         }
 
 
-def unannounced_places(requests: Sequence[Request[SendMessage]], appended: Sequence[Appended]) -> set[tuple[str, int]]:
+def unannounced_places(
+    commands: Sequence[BatchedCommand[SendMessage]], appended: Sequence[Appended]
+) -> set[tuple[str, int]]:
     """Return (conversation, seq) of messages that were stored before and must still be announced to their receivers.
 
     That is so when their batch was redelivered. While a block is in force, nothing is announced.
     """
     unannounced, stored_now = set(), set()
-    for (batch, _, send), result in zip(requests, appended, strict=True):
+    for (batch, _, send), result in zip(commands, appended, strict=True):
         if result.verdict == "new":
             stored_now.add((send.conversation_id, result.seq))
         elif result.verdict == "repeated" and batch.again and not result.blocked:

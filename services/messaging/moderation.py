@@ -11,8 +11,8 @@ import structlog
 from yarl import URL
 
 from services.messaging import metrics
+from services.messaging.batched_commands import key_of
 from services.messaging.kept_verdicts import ALLOW, Decision, KeptVerdicts, Moderated
-from services.messaging.requests import key_of
 from services.messaging.settings import Settings
 from shared.outbound.sessions import is_explicit, open_session
 from shared.protocol import limits

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
-from services.messaging.requests import Request
+from services.messaging.batched_commands import BatchedCommand
 from shared.protocol.relay import (
     Command,
     CommandBatch,
@@ -16,7 +16,7 @@ from shared.protocol.relay import (
     SetReaction,
 )
 
-Statement: TypeAlias = list[Request[Command]]
+Statement: TypeAlias = list[BatchedCommand[Command]]
 """Commands that go to the same handler together."""
 
 _MARKS: Final = frozenset({MarkRead, MarkDelivered})
@@ -48,21 +48,21 @@ def statements(segment: Statement) -> Iterator[Statement]:
     """
     if type(segment[0][2]) is SetBlock:
         return iter((segment,))
-    marks = [request for request in segment if type(request[2]) in _MARKS]
-    others = [request for request in segment if type(request[2]) not in _MARKS] if len(marks) < len(segment) else []
-    if all(type(request[2]) is SendMessage for request in others):
+    marks = [one for one in segment if type(one[2]) in _MARKS]
+    others = [one for one in segment if type(one[2]) not in _MARKS] if len(marks) < len(segment) else []
+    if all(type(one[2]) is SendMessage for one in others):
         return (statement for statement in (marks, others) if statement)
     return (statement for statement in (marks, *_rounds(others)) if statement)
 
 
-def _rounds(requests: Statement) -> list[Statement]:
+def _rounds(commands: Statement) -> list[Statement]:
     phases: dict[int, Statement] = {}
     latest: dict[str, int] = {}
-    for request in requests:
-        command: Any = request[2]
+    for one in commands:
+        command: Any = one[2]
         phase = _next_phase(latest.get(command.conversation_id, 0), _ORDER[type(command)])
         latest[command.conversation_id] = phase
-        phases.setdefault(phase, []).append(request)
+        phases.setdefault(phase, []).append(one)
     return [phases[phase] for phase in sorted(phases)]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from services.messaging.batched_commands import BatchedCommand
 from services.messaging.fanout.cycle_effects import CycleEffects
-from services.messaging.requests import Request
 from services.messaging.stores.appended import Appended
 from shared.protocol.relay import SendMessage
 from shared.telemetry import debugging
@@ -14,7 +14,9 @@ log = structlog.get_logger(__name__)
 STORED = ("new", "repeated")
 
 
-def note_stored(requests: Sequence[Request[SendMessage]], appended: Sequence[Appended], effects: CycleEffects) -> None:
+def note_stored(
+    commands: Sequence[BatchedCommand[SendMessage]], appended: Sequence[Appended], effects: CycleEffects
+) -> None:
     """Keep the ids of appended messages with the cycle when it is traced, and log them when debug lines are on.
 
     Without either it does nothing, so that sends don't cost more.
@@ -22,7 +24,7 @@ def note_stored(requests: Sequence[Request[SendMessage]], appended: Sequence[App
     logs = debugging()
     if not (logs or effects.trace):
         return
-    for (batch, _, send), result in zip(requests, appended, strict=True):
+    for (batch, _, send), result in zip(commands, appended, strict=True):
         if result.verdict not in STORED:
             continue
         effects.message_ids.append(result.message_id)

@@ -2,10 +2,10 @@
 
 import msgspec
 
+from services.messaging.batched_commands import ReplyAddress
 from services.messaging.fanout.message_changes import DeletedMessage
 from services.messaging.fanout.partition_effects import PartitionEffects
 from services.messaging.fanout.user_events import UserEvents
-from services.messaging.requests import Requester
 from shared.protocol.codec import json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
 from shared.protocol.relay import BlockChanged
@@ -48,16 +48,16 @@ class CycleEffects:
         """Return the events of this user."""
         return self.partitions[self._index_of(user_id)].events_for(user_id)
 
-    def refuse(self, requester: Requester, code: ErrorCode, ref: ErrorReference, message: str | None = None) -> None:
+    def refuse(self, address: ReplyAddress, code: ErrorCode, ref: ErrorReference, message: str | None = None) -> None:
         """Answer a command with an error. Without `message`, the code's default message is used."""
         text = json_encoder.encode(error_event(code, message, ref=ref)).decode()
-        self.connection_events += (requester.gateway_id, requester.connection_id, text, "")
+        self.connection_events += (address.gateway_id, address.connection_id, text, "")
 
-    def answer(self, requester: Requester, user_id: str, event: msgspec.Struct) -> None:
+    def answer(self, address: ReplyAddress, user_id: str, event: msgspec.Struct) -> None:
         """Answer a command with an event, and send it to the user's other connections too."""
         self.connection_events += (
-            requester.gateway_id,
-            requester.connection_id,
+            address.gateway_id,
+            address.connection_id,
             json_encoder.encode(event).decode(),
             user_id,
         )

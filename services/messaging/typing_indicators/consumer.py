@@ -6,8 +6,8 @@ import msgspec
 import structlog
 
 from services.messaging import metrics
+from services.messaging.batched_commands import ReplyAddress
 from services.messaging.fanout.fanout import Fanout
-from services.messaging.requests import Requester
 from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared.protocol.errors import ErrorCode
 from shared.protocol.references import reference_of
@@ -52,8 +52,8 @@ class SignalConsumer:
         effects = self._fanout.effects()
         for signal in outsiders:
             if signal.connection_id:
-                requester = Requester(gateways[signal.connection_id], signal.connection_id)
-                effects.refuse(requester, ErrorCode.CONVERSATION_NOT_FOUND, reference_of(signal))
+                address = ReplyAddress(gateways[signal.connection_id], signal.connection_id)
+                effects.refuse(address, ErrorCode.CONVERSATION_NOT_FOUND, reference_of(signal))
         if effects.connection_events:
             await self._fanout.deliver(effects)
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.messaging.batched_commands import key_of
 from services.messaging.handlers import merge
-from services.messaging.requests import key_of
 from services.messaging.statements import segments, statements
 from services.messaging.stores.messages import Draft, distinct_rounds
 from services.messaging.stores.receipts import EVERYTHING, Mark

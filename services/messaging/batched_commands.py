@@ -1,24 +1,24 @@
-"""A command as a request of one connection: who gets the answer, and its idempotency key."""
+"""A command in its batch: where its answer goes, and its idempotency key."""
 
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from shared.protocol.relay import Command, CommandBatch, EditMessage, SendMessage
 
 C = TypeVar("C")
-Request: TypeAlias = tuple[CommandBatch, int, C]
+BatchedCommand: TypeAlias = tuple[CommandBatch, int, C]
 """(batch, index of the command in it, the command)."""
 
 
-class Requester(NamedTuple):
-    """The connection that a command came from, and its gateway."""
+class ReplyAddress(NamedTuple):
+    """The connection that a command came from, and its gateway: where the answer goes."""
 
     gateway_id: str
     connection_id: str
 
 
-def requester_of(batch: CommandBatch, command: Command) -> Requester:
-    """Return the connection that a command of this batch came from."""
-    return Requester(batch.gateway_id, command.connection_id)
+def reply_address_of(batch: CommandBatch, command: Command) -> ReplyAddress:
+    """Return where the answer to a command of this batch goes."""
+    return ReplyAddress(batch.gateway_id, command.connection_id)
 
 
 def key_of(batch: CommandBatch, place: int, command: SendMessage | EditMessage) -> str:
