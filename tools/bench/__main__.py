@@ -3,7 +3,6 @@
 import datetime
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -15,29 +14,12 @@ import typer
 import uvloop
 from rich.console import Console
 
-from tools.bench import (
-    changes,
-    churn,
-    connect,
-    conversations,
-    day,
-    fixed_rate,
-    friends,
-    history,
-    idle,
-    machine,
-    nobody,
-    plot,
-    rows,
-    saturated,
-    storm,
-    traffic,
-    xmpp,
-)
+from tools.bench import machine, plot, rows, saturated, traffic, xmpp
 from tools.bench.bench import Bench, Gather
 from tools.bench.ejabberd import ejabberd
 from tools.bench.limits import raise_open_files
 from tools.bench.outcome import Outcome, Run, save
+from tools.bench.scenarios import BASELINE, MESSAGES, SCENARIOS, Scenario
 from tools.bench.stage import Stages
 from tools.bench.system import HOME, USUAL, baseline, system
 from tools.bench.table import remarks, tables
@@ -51,29 +33,6 @@ PLOTS: Final = ROOT / "docs" / "performance"
 BREAKS: Final = (httpx.HTTPError, picows.WSError, asyncpg.PostgresError, OSError, EOFError, TimeoutError)
 """Errors that a scenario gets from a system that can't keep up."""
 
-Scenario = Callable[[Bench], Awaitable[Outcome]]
-
-SCENARIOS: Final[dict[str, Scenario]] = {
-    "nobody": nobody.run,
-    # Early, because a process reuses freed memory for later connections, which would then seem to need none.
-    "idle": idle.run,
-    "connect": connect.run,
-    "list": conversations.run,
-    "saturated": saturated.run,
-    "200": partial(fixed_rate.run, rate=200),
-    "2000": partial(fixed_rate.run, rate=2000),
-    "edit": changes.edits,
-    "reaction": changes.reactions,
-    "churn": churn.run,
-    "friends": friends.run,
-    "history": history.run,
-    "day": day.run,
-    "storm": storm.run,
-}
-BASELINE: Final = ("nobody", "idle", "connect", "list", "saturated", "200", "2000", "friends", "history", "day")
-"""The scenarios that the hand-written app can run too."""
-MESSAGES: Final[tuple[str, ...]] = ("saturated", "200", "2000")
-"""The scenarios that another chat server can run too."""
 PEERS: Final = {"ejabberd": ejabberd}
 """Other chat servers, which speak XMPP."""
 REPLICAS: Final = (
@@ -190,7 +149,9 @@ def _report(console: Console, outcomes: list[Outcome], at: datetime.datetime, ou
     for line in remarks(outcomes):
         console.print(line)
     path = output or RESULTS / f"{at:%Y-%m-%dT%H%M%S}.json"
-    save(Run(at.isoformat(timespec="seconds"), _commit(), machine.describe(), outcomes), path)
+    described = machine.describe()
+    console.print(", ".join(f"{name}: {value}" for name, value in described.items()))
+    save(Run(at.isoformat(timespec="seconds"), _commit(), described, outcomes), path)
     console.print(f"written: {path}")
     if plots:
         for plotted in plot.write(PLOTS, outcomes):

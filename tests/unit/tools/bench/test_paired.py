@@ -19,5 +19,12 @@ def test_the_change_is_the_median_of_the_changes_within_pairs() -> None:
     with console.capture() as shown:
         console.print(table)
     [cost] = [line for line in shown.get().splitlines() if "server µs" in line]
-    assert [part.strip() for part in cost.split("│")[3:6]] == ["110.0", "270.0", "-10.0 %"]
+    assert [part.strip() for part in cost.split("│")[3:7]] == ["110.0", "270.0", "-10.0 %", "+60.0 ± 70.0 %"]
     assert "ack p50 ms" in shown.get()
+
+
+def test_two_rounds_have_no_standard_error() -> None:
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(comparison([run(100, 2), run(100, 2)], [run(90, 2), run(110, 2)]))
+    assert "±" not in shown.get()
