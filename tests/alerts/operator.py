@@ -58,7 +58,7 @@ class Operator:
 
 
 def write_tools(folder: Path, commands: Mapping[str, tuple[str, ...]]) -> str:
-    """Write each tool into `folder` with the arguments that lead it to the system, as a shell with its URL at hand would.
+    """Write each tool into `folder` with the arguments that lead it to the system, as an operator's shell would.
 
     Returns a PATH with `folder` in front.
     """

@@ -35,7 +35,7 @@ class Page:
 
     @property
     def commands(self) -> list[str]:
-        """Every command that it tells, as it stands there."""
+        """Return every command of the page, word for word."""
         spans = re.findall(r"`([^`\n]+)`", self.text)
         blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", self.text, re.MULTILINE | re.DOTALL))
         lines = [re.sub(r"\s+#.*", "", line) for line in blocks.splitlines()]

@@ -33,7 +33,7 @@ class Fault:
 async def lose_broker(node: int, system: System, load: Load) -> None:
     """kill -9 a node of RabbitMQ. Messages flow while it is away, and when it is back.
 
-    The cluster stands one node's loss: the node before must have its members again.
+    The cluster survives the loss of one node: the previous one must have its members again.
     """
     await system.rabbitmq.may_go(node)
     await system.rabbitmq.kill(node)

@@ -35,7 +35,7 @@ class Waits:
 
 
 def longest(times: Iterable[float], begun: float, ended: float) -> float:
-    """The longest time between two of `times` that follow one another, as far as it lies after `begun`; others are left out."""
+    """Return the longest time between two consecutive `times`; only what is after `begun` counts."""
     pairs = itertools.pairwise(sorted(times))
     return max(
         (later - max(earlier, begun) for earlier, later in pairs if later > begun and earlier < ended), default=0.0

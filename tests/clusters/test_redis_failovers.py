@@ -84,7 +84,7 @@ async def survives(folder: Path, servers: Servers, *acts: tuple[str, Act]) -> No
 
 
 class Moving:
-    """An address that leads to one of two servers, as that of a managed Redis does. Connections that stand stay."""
+    """An address that leads to one of two servers, as that of a managed Redis does. Open connections stay open."""
 
     def __init__(self, first: Node, second: Node, proxy: Proxy) -> None:
         self.master, self.replica = first, second

@@ -107,7 +107,7 @@ async def test_delete_for_me_hides_everything_for_good(pair: Pair) -> None:
     await returned.expect("conversation.cleared")
     await returned.expect("status.bulk")
     assert "secret" not in str(returned.events)
-    # A quote of what was hidden shows where it stood, and nothing of it.
+    # A quote of a hidden message shows only its seq.
     await bob.send("message.send", **text_message(pair.conversation, "three", "t3", replyTo=1))
     new = (await alice.expect("message.new"))["payload"]
     assert new["message"]["replyTo"] == {"seq": 1}

@@ -269,7 +269,7 @@ async def test_typing_is_never_replayed(pair: Pair) -> None:
     cursor = bob.cursor
     await bob.close()
     await alice.send("typing.start", conversationId=pair.conversation)
-    # Her gateway has the frame before he comes back.
+    # Her gateway has the frame before he reconnects.
     await alice.send("ping")
     await alice.expect("pong")
     again = await pair.bob.connect(cursor=cursor)

@@ -13,7 +13,7 @@ LIE = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 5
 
 @dataclass(eq=False)
 class Connection:
-    """Both ends of one connection. `stranded`: whatever comes is swallowed, and nobody is told."""
+    """Both ends of one connection. `stranded`: everything that arrives is dropped silently."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter

@@ -72,7 +72,7 @@ async def dead_letters(watched: Watched) -> AsyncIterator[None]:
     assert "undecodable" in told, told
     await operator.run("chatctl dead-letters retry messaging.commands.dead --most 1")
     await eventually(lambda: has_letters(watched, MESSAGING_DEAD.name), SETTLE_SECONDS)
-    # It came again: the cause stands, whatever is given back.
+    # It returned: the cause isn't repaired, so the others would return too.
     await operator.run("chatctl dead-letters retry messaging.commands.dead --most 100000")
     await eventually(lambda: has_letters(watched, MESSAGING_DEAD.name), SETTLE_SECONDS)
     await operator.run("chatctl dead-letters drop messaging.commands.dead --most 10", {"--most 10": "--most 10 --yes"})

@@ -92,7 +92,7 @@ async def test_a_late_answer_of_a_closed_connection_hurts_nobody(
 async def test_without_a_broker_sends_fail_at_once_and_the_socket_stays(
     start_gateway: StartGateway, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the gateway is ready: its peers have no broker either, and new connections go on."""
+    """And the gateway is ready: the others have no broker either, and clients can still connect."""
     monkeypatch.setattr(health, "STARTUP_SECONDS", 0)
     gateway = await start_gateway(amqp="amqp://guest:guest@127.0.0.1:1/", wait=False)
     await until(lambda: gateway.process.downlinks[0].up)

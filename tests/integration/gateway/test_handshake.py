@@ -77,7 +77,7 @@ async def test_two_tokens_that_differ(gateway: RunningGateway, alice: str, bob: 
 
 
 async def test_a_query_that_takes_long_to_read_is_refused_unread(gateway: RunningGateway, alice: str) -> None:
-    """Whoever asks: who that is may stand in the query. One that is too long is refused as any head is."""
+    """Also before the user is known, because the token may be in the query. Too long a query is refused as any head is."""
     refusal = await refused(gateway.url, mint(alice), query={f"x{number}": "" for number in range(200)})
     assert refusal.status == 400
     assert "query" in refusal.body["error"]["message"]

@@ -156,7 +156,7 @@ async def test_an_inbox_made_anew_never_repeats_a_cursor(gateway: RunningGateway
 async def test_events_between_route_and_reading_come_once(
     gateway: RunningGateway, behind: Backend, redis_url: str, alice: str
 ) -> None:
-    """The route stands before the inbox is read: what is published then waits, and what was read too is dropped."""
+    """The route exists before the inbox is read: what is published then is held, and dropped if it was read too."""
     other = await gateway.connect(alice)
     missed = await behind.append(identity(alice))
     partitions = open_partitions(redis_url)
@@ -259,7 +259,7 @@ async def test_what_is_published_while_the_inbox_is_read_comes_once(
 async def test_a_user_who_has_read_much_reads_on_later_and_misses_nothing(
     gateway: RunningGateway, behind: Backend, alice: str, bob: str
 ) -> None:
-    """Others don't wait; what comes live meanwhile stands at its place."""
+    """Others don't wait; live events that come meanwhile keep their place."""
     socket, other = await gateway.connect(alice), await gateway.connect(bob)
     process = gateway.process
     read_bytes = BYTES_AT_ONCE + BYTES_A_SECOND
@@ -311,7 +311,7 @@ async def test_a_route_that_redis_dropped_is_made_again(renewing: RunningGateway
 async def test_a_demoted_server_is_noticed_on_open_connections(
     start_gateway: StartGateway, redis_url: str, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its links stand, and it may have lost what it had: whoever is connected must read the history."""
+    """The links stay open, but Redis may have lost data: connected clients must read the history."""
     monkeypatch.setattr(link, "NONCE_SECONDS", 0.05)
     gateway = await start_gateway()
     socket = await gateway.connect(alice)

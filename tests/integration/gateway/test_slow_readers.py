@@ -168,7 +168,7 @@ async def ranges_read(behind: Backend) -> int:
 
 
 async def test_a_gap_in_the_inbox_is_no_replay_at_all(gateway: RunningGateway, behind: Backend, alice: str) -> None:
-    """Even where it lies beyond the first part."""
+    """Even when it is beyond the first part."""
     cursor, _ = await missed_events(gateway, behind, alice, 60)
     inbox = keys.key(keys.INBOX, identity(alice))
     entries = [entry for entry, _ in cast("list[tuple[bytes, object]]", await behind.redis.xrange(inbox))]

@@ -224,7 +224,7 @@ async def test_what_a_killed_gateway_wrote_last_is_reported_by_another(
     assert report.message_id == now["payload"]["message"]["id"]
     assert (report.receiver_id, report.silent_connections) == (user, [connection_id(client)])
     assert await behind.routes(user) == {}
-    # Presence hears it, too: whoever came back elsewhere and closed is offline before the dead gateway's lease ends.
+    # It tells presence too: users who reconnected elsewhere and closed are offline before the dead gateway's lease ends.
     lost = await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)
     while not isinstance(lost.commands[-1], relay.Disconnected):
         lost = await behind.take(PRESENCE_COMMANDS, relay.presence_batch_decoder)

@@ -95,7 +95,7 @@ async def half_stored(store: Path) -> None:
 
 
 async def expect_to_begin_anew(running: Running, talk: Conversation, reservation: dict[str, Any]) -> None:
-    """The reservation stands as if nothing had been sent: it isn't ready, and takes the bytes."""
+    """The reservation is as if nothing had been sent: it isn't ready, and accepts the bytes."""
     await expect_unready(running, talk, reservation)
     async with asyncio.timeout(SECONDS):
         # The room of the broken transfer is free a moment after its bytes are gone.

@@ -248,7 +248,7 @@ class World:
             )
 
     async def _replay(self, person: Person) -> list[Any]:
-        """What a client gets that comes back with its very first cursor."""
+        """Return what a client gets that reconnects with its first cursor."""
         partition = self._replica.partitions.of(person.id)
         entries: Any = await partition.client.xrange(partition.key(keys.INBOX, person.id))
         texts = [fields[b"e"] for _, fields in entries]

@@ -175,7 +175,7 @@ async def test_a_full_page_is_read_in_parts(
 async def test_no_message_of_a_page_is_read_twice(
     pool: Pool, replica: Replica, talk: Talk, query: HistoryQuery
 ) -> None:
-    """A page that is too large once more began anew with a quarter of its messages."""
+    """A page that was too large twice was read again with a quarter of its messages."""
     count = 120
     await fill_large(replica, talk, count, "\U0001f642" * limits.MAX_CONTENT_CHARACTERS)
     history = Counting(pool)

@@ -109,7 +109,7 @@ async def follow(replica: Replica, steps: list[Step]) -> None:
 
 
 def rounds(model: Model, sends: list[tuple[str, int, str, str]]) -> list[tuple[str, int | None]]:
-    """What the model says of a batch, in whose first round each key stands once."""
+    """Return the model's result of a batch, in whose first round each key occurs once."""
     turns: dict[tuple[int, str], int] = {}
     order = []
     for place, (_, side, key, _body) in enumerate(sends):

@@ -173,8 +173,8 @@ async def follow(replica: Replica, gateway: Gateway, steps: list[tuple[str, int 
 async def test_any_order_of_deliveries_and_losses_ends_right(
     replica: Replica, gateway: Gateway, partitions: Partitions
 ) -> None:
-    """State after events equals state fetched fresh, whatever was repeated, read or forgotten in between."""
-    impatient = Replica(replica.pool, partitions, max_deferral_seconds=0)  # who forgot a delivery would be waited for
+    """State after events equals state that is read again, also after repetitions, reads and losses in between."""
+    impatient = Replica(replica.pool, partitions, max_deferral_seconds=0)  # it would wait for a delivery that was lost
     loop = asyncio.get_running_loop()
 
     @settings(max_examples=scaled(40), deadline=None, suppress_health_check=list(HealthCheck))
@@ -189,7 +189,7 @@ async def test_any_order_of_deliveries_and_losses_ends_right(
 async def test_counts_end_some_day_and_never_before_their_total(
     replica: Replica, gateway: Gateway, counted: Talk, partitions: Partitions
 ) -> None:
-    """A new message prolongs nothing: a user who is active for years is read from PostgreSQL anew each week, and then
+    """A new message extends no TTL: the counts of a user who is active for years are read from PostgreSQL each week, and then
     all counts get more time than the total.
     """
     client, user = partitions.of(counted.other.id).client, counted.other.id

@@ -171,7 +171,7 @@ async def test_due_pushes_wait_at_the_broker_while_redis_is_away(
     redis: Any = notifier.redis
     await redis.config_set("requirepass", "changed")
     try:
-        # Connections that stand were let in: they are cut, and none is let in again.
+        # Open connections are authenticated: they are cut, and new ones are refused.
         await redis.execute_command("AUTH", "changed")
         await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         await broker.undelivered(undelivered(user_id))

@@ -201,7 +201,7 @@ async def test_while_replicas_with_old_and_new_keys_run_every_push_arrives(
     start: Start, broker: Broker, push: PushService
 ) -> None:
     new_key = VapidKey.generate()
-    # The broker gives one to each replica; what the old one put off comes back after 5 s, up to four times.
+    # The broker gives one to each replica; what the old one postponed is tried again after 5 s, up to four times.
     users = {str(uuid.uuid4()): push.browser() for _ in range(2)}
     before = counted("chat_push_deferred_total", reason="key_unknown")
     async with start(vapid_private_key=f"{new_key.private_text()},{KEY.private_text()}") as renewed, start():

@@ -86,7 +86,7 @@ class Model:
 
 
 class World:
-    """Two replicas, the gateways, and what lies in the queues between them."""
+    """Two replicas, the gateways, and the queues between them."""
 
     def __init__(self, pool: postgres.Pool, partitions: Partitions, gateways: Gateways) -> None:
         self.clock = FakeClock()

@@ -115,7 +115,7 @@ async def test_the_same_status_again_is_answered_to_its_sender_alone(scene: Scen
 
 
 async def test_a_device_comes_and_goes(scene: Scene) -> None:
-    """It gets its friends' statuses, and they hear of it, as by presence itself."""
+    """It gets its friends' statuses, and they get its status, as from presence itself."""
     first = await scene.plugged("gateway-1")
     await scene.replica.handle(first.disconnected(scene.clock.now, clean=True))
     await scene.gateways.unplug(first)

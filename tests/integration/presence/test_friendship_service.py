@@ -162,7 +162,7 @@ async def test_a_block_of_someone_offline_says_nothing(
 async def test_a_follow_behind_a_block_finds_somebody_absent(
     replica: Replica, gateways: Gateways, clock: FakeClock, pair: tuple[Device, Device]
 ) -> None:
-    """The follower is answered as ever; whom it follows is absent to it, and hears nothing."""
+    """The follower is answered as usual; the followed user is absent to it, and isn't told."""
     a, b = pair
     clock.now += 1000
     await block(replica, gateways, a.user_id, b.user_id, True, 1)

@@ -111,7 +111,7 @@ async def test_a_redis_that_runs_a_long_script(runner: ScriptRunner, client: Red
 
 
 async def test_sessions_that_postgresql_ends(database_url: str) -> None:
-    """Whatever asyncpg makes of it, in whatever moment it comes, is an error that passes."""
+    """Each error that asyncpg raises then, at any moment, is transient."""
     pool = await postgres.open_pool(SecretStr(database_url), size=4, application_name="victim")
     other = await asyncpg.connect(database_url)
     errors: list[Exception] = []

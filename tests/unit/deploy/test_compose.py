@@ -85,7 +85,7 @@ def test_the_operators_settings_come_last(name: str) -> None:
     development, own = CONTAINERS[name]["env_file"]
     assert development["path"] == "deploy/compose/development.env"
     assert own == {"path": "${CHAT_ENV_FILE:-chat.env}", "required": False}
-    # What stood here would win over both files.
+    # Values here would override both files.
     assert CONTAINERS[name]["environment"].keys() <= {"SERVICE", "CHAT_DEV_LOGIN", "CHAT_URL"}
 
 

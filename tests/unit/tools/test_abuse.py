@@ -33,7 +33,7 @@ ROW = Row(
 
 
 def test_all_limits_but_one_are_those_of_production() -> None:
-    """The honest pairs write ten messages a second each; whatever else is lifted would hide what the limits do."""
+    """The honest pairs write ten messages a second each; any other raised limit would hide the effect of the limits."""
     kinds = (GatewaySettings, MessagingSettings, PresenceSettings)
     settings = {f"CHAT_{name.upper()}" for kind in kinds for name in kind.model_fields}
     logs = {"CHAT_LOG_FORMAT", "CHAT_LOG_LEVEL"}
@@ -47,7 +47,7 @@ def test_attacks_have_names_and_descriptions_of_their_own() -> None:
 
 
 def test_a_row_says_what_the_account_did_and_was_told_and_what_grew() -> None:
-    """What every connection hears is no answer to an attack."""
+    """An event that every connection gets is no answer to an attack."""
     text = report.tables(Results([ROW], acknowledged=1_000))
     sent = "1,000 frames, 10 handshakes, 2,000 KB"
     figures = "40.0 ms | 50.0 ms | 1.25 | 1.10 to 1.40 | 2 | gateway +3 MiB"
@@ -57,7 +57,7 @@ def test_a_row_says_what_the_account_did_and_was_told_and_what_grew() -> None:
 
 
 def test_rows_that_slow_honest_pairs_are_named() -> None:
-    """Worst first; what stands below the table holds whatever the figures are."""
+    """Worst first; the text below the table is true for any figures."""
     slow = msgspec.structs.replace(ROW, attack="slow", ratio=Ratio(1.52, 1.4, 1.7))
     worse = msgspec.structs.replace(ROW, attack="worse", ratio=Ratio(2.0, 1.6, 2.2))
     near = msgspec.structs.replace(ROW, attack="near", ratio=Ratio(1.4, 1.2, 1.6))

@@ -81,7 +81,7 @@ async def test_the_migrations_say_what_is_wrong_with_a_url() -> None:
 
 
 async def test_sessions_that_can_no_longer_write_are_replaced(database_url: str) -> None:
-    """As after a failover behind one address: the sessions that stand stay with a server that only reads."""
+    """As after a failover behind one address: open sessions stay with a server that became read-only."""
     name = urlsplit(database_url).path[1:]
     async with pool_of(database_url) as pool:
         await asyncio.gather(*(pool.execute("SELECT pg_sleep(0.05)") for _ in range(4)))

@@ -94,7 +94,7 @@ async def test_a_worker_that_waits_for_a_core_refuses_no_file(tmp_path: Path) ->
 async def test_a_hanging_worker_is_given_up_and_the_client_may_retry(tmp_path: Path) -> None:
     impatient = Workers(1, MEMORY, SECONDS, wall_seconds=0.1)
     endless = task(tmp_path, File(b""))._replace(source=tmp_path / "pipe")
-    os.mkfifo(endless.source)  # nobody writes into it: whoever opens it waits, and uses no CPU time
+    os.mkfifo(endless.source)  # nobody writes into it: a reader waits, and uses no CPU time
     try:
         with pytest.raises(ProtocolError) as refusal:
             await impatient.inspect(endless)

@@ -60,7 +60,7 @@ async def test_typing_ends_three_seconds_after_the_last_start() -> None:
 
 
 async def test_an_end_is_stamped_with_what_it_ends() -> None:
-    """Ends by silence or a lost connection say which beginning they mean, so that another device's goes on."""
+    """An end by silence or a lost connection names its start, so that it doesn't end another device's."""
     broker = Broker()
     typing_tracker, silent, talking = TypingTracker(broker, "gateway", wall_ms), typist(), typist()  # type: ignore[arg-type]
     for connection, now in ((silent, 100.0), (talking, 102.0)):
