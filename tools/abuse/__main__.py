@@ -4,6 +4,7 @@ import gc
 import secrets
 import sys
 import time
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -95,7 +96,7 @@ async def measure_all(
     """Measure all attacks in turn, then those about which it isn't sure yet that their ratio is low enough."""
     broken: set[str] = set()
     for attack in [*attacks * ROUNDS, *(None for _ in range(MOST_ROUNDS * len(attacks)))]:
-        chosen = attack or unsure(attacks, measurement, broken)
+        chosen = attack or unsure(attacks, measurement.rows(), broken)
         if chosen is None:
             break
         if time.monotonic() > end:
@@ -112,18 +113,18 @@ async def measure_all(
     await measurement.rest()
 
 
-def unsure(attacks: list[Attack], measurement: Measurement, broken: set[str]) -> Attack | None:
-    """Choose the attack to measure again: of those whose ratio may be too high the one measured least, or the worst of these."""
-    rows = {row.attack: row for row in measurement.rows()}
+def unsure(attacks: Iterable[Attack], rows: Iterable[Row], broken: Container[str]) -> Attack | None:
+    """Choose the attack to measure again: of those whose ratio may be too high the one measured least, or the worst of these.
+
+    None: there is none that was measured less than `MOST_ROUNDS` times.
+    """
     again = [
-        (rows[attack.name].rounds, -rows[attack.name].ratio.value, attack)
-        for attack in attacks
-        if attack.name in rows
-        and attack.name not in broken
-        and rows[attack.name].rounds < MOST_ROUNDS
-        and rows[attack.name].ratio.high > MOST_RATIO
+        row for row in rows if row.attack not in broken and row.rounds < MOST_ROUNDS and row.ratio.high > MOST_RATIO
     ]
-    return min(again, key=lambda each: each[:2])[2] if again else None
+    if not again:
+        return None
+    first = min(again, key=lambda row: (row.rounds, -row.ratio.value))
+    return next(attack for attack in attacks if attack.name == first.attack)
 
 
 def line_of(row: Row) -> str:

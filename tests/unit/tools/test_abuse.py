@@ -1,5 +1,7 @@
 """What `make abuse` measures, and how its tables get into the documents."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -9,8 +11,10 @@ from services.gateway.settings import GatewaySettings
 from services.messaging.settings import Settings as MessagingSettings
 from services.presence.settings import PresenceSettings
 from tools.abuse import report
-from tools.abuse.__main__ import OUR_SETTINGS
+from tools.abuse.__main__ import OUR_SETTINGS, unsure
+from tools.abuse.attacker import Order, Outcome
 from tools.abuse.attacks import ATTACKS
+from tools.abuse.measurement import Measurement
 from tools.abuse.ratio import Ratio, ratio_of
 from tools.abuse.row import Results, Row
 from tools.bench.latency import Latency
@@ -83,6 +87,67 @@ def test_an_interval_is_wide_when_one_moment_makes_the_percentile() -> None:
     assert ratio_of(calm, calm) == Ratio(1.0, 1.0, 1.0)
     assert ratio_of(once, calm) == Ratio(4.0, 1.0, 4.0)
     assert ratio_of(steady, calm) == Ratio(4.0, 4.0, 4.0)
+
+
+def test_what_is_not_sure_yet_is_measured_again_the_least_measured_and_the_worst_first() -> None:
+    """Not what is surely low enough, broke off, or was measured often enough."""
+    names = [attack.name for attack in ATTACKS[:6]]
+    rounds = (2, 3, 2, 2, 6, 2)
+    ratios = [(1.4, 1.6), (2.0, 2.5), (1.6, 1.7), (1.0, 1.2), (2.0, 2.5), (3.0, 4.0)]
+    rows = [
+        msgspec.structs.replace(ROW, attack=name, rounds=times, ratio=Ratio(value, 1.0, high))
+        for name, times, (value, high) in zip(names, rounds, ratios, strict=True)
+    ]
+    order: list[str] = []
+    while (chosen := unsure(ATTACKS, rows, {names[5]})) is not None and len(order) < 4:
+        order.append(chosen.name)
+        rows = [msgspec.structs.replace(row, rounds=row.rounds + (row.attack == chosen.name)) for row in rows]
+    assert order == [names[2], names[0], names[1], names[2]]
+    assert unsure(ATTACKS, [ROW], set()) is None
+
+
+async def test_all_times_of_an_attack_count_with_those_right_before_and_after_each() -> None:
+    """Each attack twice, in turn; the fast times alone belong to the second attack."""
+    slow, fast = [0.040] * 1_000, [0.010] * 1_000
+    windows = [slow, [0.050] * 1_000, slow, [0.020] * 1_000, fast, [0.060] * 1_000, slow, fast, fast]
+    measurement = Measurement(Script(), Script(windows), Script(), 0.0)  # type: ignore[arg-type]
+    for attack in (*ATTACKS[:2], *ATTACKS[:2]):
+        await measurement.measure(attack)
+    await measurement.rest()
+    first, second = measurement.rows()
+    assert (first.attack, first.rounds, first.acknowledged) == (ATTACKS[0].name, 2, 2_000)
+    assert (first.alone_ms.p99, first.ack_ms.p99) == (40.0, 60.0)
+    assert (second.alone_ms.p99, second.ack_ms.p99) == (40.0, 20.0)
+    assert first.told == {"429": 20}
+    assert first.sent == {"frames": 10}
+    assert (first.memory_before, first.memory_highest) == ({"gateway": 1}, {"gateway": 3})
+
+
+class Script:
+    """The attacker, the honest pairs and the memory of one run, as it is written."""
+
+    def __init__(self, windows: list[list[float]] | None = None) -> None:
+        self._windows = iter(windows or [])
+        self.highest = {"gateway": 3}
+
+    async def prepare(self, order: Order) -> None:
+        assert order.seconds == 0.0
+
+    async def begin(self) -> None:
+        pass
+
+    async def outcome(self) -> Outcome:
+        return Outcome({"429": 10}, {"frames": 5})
+
+    async def acknowledged(self, _seconds: float) -> list[float]:
+        return next(self._windows)
+
+    def now(self) -> dict[str, int]:
+        return {"gateway": 1}
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        yield
 
 
 def test_a_percentile_of_nothing_is_refused() -> None:

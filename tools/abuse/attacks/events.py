@@ -18,6 +18,7 @@ NOT_STORED_URL: Final = "https://media.example/" + "🙂" * 2_000
 """Ten of them make a frame of 80 KB."""
 AT_ONCE: Final = 300
 """More than what a connection has waiting (256)."""
+BURST_SECONDS: Final = 2.0
 WRITTEN: Final = 115
 """More than one report may name."""
 ANSWER_SECONDS: Final = 60
@@ -96,9 +97,18 @@ async def too_large_events(hostile: Hostile) -> None:
 
 async def many_waiting(hostile: Hostile) -> None:
     """300 messages of 24 KB at once on each of ten sockets, again and again."""
-    async for _, socket in _connected(hostile, 5):
-        for _ in range(AT_ONCE):
-            await hostile.send(socket, "message.send", **large_message(hostile))
+
+    async def again(number: int) -> None:
+        # The sockets begin one after the other, and a full one holds up no other.
+        await asyncio.sleep(number / SOCKETS * BURST_SECONDS)
+        async for _ in ticks(1 / BURST_SECONDS):
+            socket = await hostile.socket()
+            while socket is not None and socket.transport is not None:
+                for _ in range(AT_ONCE):
+                    await hostile.send(socket, "message.send", **large_message(hostile))
+                await asyncio.sleep(BURST_SECONDS)
+
+    await asyncio.gather(*(again(number) for number in range(SOCKETS)))
 
 
 async def oversized_frames(hostile: Hostile) -> None:
