@@ -15,6 +15,8 @@ from shared.protocol.codec import instant
 from shared.protocol.relay import Command
 from tests.support.messaging import Event, Gateway, Person, Replica, Talk, eventually, somebody_waits
 
+WAIT_SECONDS = 30
+
 pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
 
 
@@ -68,6 +70,24 @@ async def test_reading_up_to_a_seq(replica: Replica, talk: Talk, gateway: Gatewa
     assert (second["seq"], second["unread"]["conversation"]) == (4, 1)
     read = [read_at for _, read_at, _ in await state(replica, talk.one, talk, 5)]
     assert read == [first["readAt"]] * 2 + [second["readAt"]] * 2 + [None]
+
+
+async def test_what_moves_no_mark_waits_for_nobody_and_writes_nothing(
+    replica: Replica, pool: Pool, talk: Talk, gateway: Gateway
+) -> None:
+    """A lock would be written to PostgreSQL's log, and everybody's cycle would wait for the disk."""
+    await fill(replica, gateway, talk, 3)
+    await run(replica, gateway, talk.read(talk.other))
+    (first,) = payloads(gateway, talk.other, "message.read_ack")
+    stranger = await replica.talk()
+    repeated: tuple[Command, ...] = (talk.read(talk.other), talk.read(talk.other, 2), talk.delivered(talk.other, 3))
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute("UPDATE messaging.conversations SET version = version WHERE id = $1::uuid", talk.id)
+        for command in (*repeated, talk.read(stranger.one)):
+            await asyncio.wait_for(run(replica, gateway, command), WAIT_SECONDS)
+    assert payloads(gateway, stranger.one, "message.read_ack") == []
+    await run(replica, gateway, repeated[0])
+    assert payloads(gateway, talk.other, "message.read_ack") == [first]
 
 
 @pytest.mark.parametrize("seq", [6, 1_000_000])

@@ -9,23 +9,44 @@
 -- Locks as in append.sql. To read up to a seq that isn't the last one, messages are counted. That count misses what was committed
 -- or deleted while this statement waited for the lock: such a row is stale, is not applied, and is tried again.
 --
+-- Conversations in which nothing moves are read and not locked: a lock is written to the log, and its commit waits for the disk.
+--
 -- A row that may have been applied before and moves nothing returns the result of the last move again.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[]) WITH ORDINALITY
         AS g (conversation_id, user_id, read_to, delivered_to, again, position)
 ), seen AS MATERIALIZED (
-    SELECT id, version
-    FROM messaging.conversations
-    WHERE id = ANY ($1::uuid[])
-), locked AS MATERIALIZED (
     SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high, cleared_low, cleared_high, marked_low, marked_high,
            read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
            date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
     WHERE id = ANY ($1::uuid[])
+), moving AS MATERIALIZED (
+    SELECT s.id
+    FROM given g
+    JOIN seen s ON s.id = g.conversation_id
+    WHERE g.user_id IN (s.user_low, s.user_high) AND (
+        g.again
+        OR g.read_to IS NOT NULL AND CASE WHEN g.user_id = s.user_low THEN s.marked_low ELSE s.marked_high END
+        OR g.read_to IS NOT NULL
+        AND LEAST(g.read_to, s.last_seq) > CASE WHEN g.user_id = s.user_low THEN s.read_low ELSE s.read_high END
+        OR LEAST(GREATEST(g.read_to, g.delivered_to), s.last_seq)
+        > CASE WHEN g.user_id = s.user_low THEN s.delivered_low ELSE s.delivered_high END
+    )
+), changing AS MATERIALIZED (
+    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high, cleared_low, cleared_high, marked_low, marked_high,
+           read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
+           date_trunc('milliseconds', now()) AS now
+    FROM messaging.conversations
+    WHERE id = ANY (ARRAY(SELECT id FROM moving))
     ORDER BY id
     FOR NO KEY UPDATE
+), locked AS MATERIALIZED (
+    SELECT * FROM changing
+    UNION ALL
+    SELECT * FROM seen
+    WHERE id <> ALL (ARRAY(SELECT id FROM moving))
 ), sides AS MATERIALIZED (
     SELECT g.position, g.conversation_id, g.user_id, g.again, l.last_seq, l.version, l.blocked, l.now,
            l.id IS NOT NULL AND g.user_id IN (l.user_low, l.user_high) AS found,
