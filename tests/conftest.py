@@ -1,5 +1,6 @@
 """Real servers for the tests, started when the first test asks for them and stopped with the session."""
 
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -48,6 +49,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if is_xdist_worker(session):
         worker = session.config.workerinput  # type: ignore[attr-defined]
         os.environ[RANGE] = ports_of(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
+def pytest_collection() -> None:
+    """Collect tests without a search for garbage among them: all of them stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Search from now on only among what the tests themselves make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

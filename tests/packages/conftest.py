@@ -13,29 +13,29 @@ BUILT = shutil.ignore_patterns("node_modules", "dist")
 
 @pytest.fixture(scope="session")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of `clients`, with what the JavaScript packages need installed, and both built."""
+    """A copy of `clients`, with what the JavaScript packages need installed, and both built and packed (`npm pack` builds)."""
     if shutil.which("npm") is None:
         pytest.fail("needs npm: install the package npm")
     folder = tmp_path_factory.mktemp("packages") / "clients"
     for name in ("javascript", "react"):
         shutil.copytree(CLIENT.parent / name, folder / name, ignore=BUILT)
         run_command(["npm", "ci"], folder / name)
-        run_command(["npm", "run", "build"], folder / name)
+        run_command(["npm", "pack", "--silent"], folder / name)
     return folder
 
 
 @pytest.fixture(scope="session")
 def packed_client(clients: Path) -> Path:
     """The JavaScript client's package: an archive as `npm pack` makes it."""
-    return _pack(clients / "javascript")
+    return _archive(clients / "javascript")
 
 
 @pytest.fixture(scope="session")
 def packed_hooks(clients: Path) -> Path:
     """The package of React hooks."""
-    return _pack(clients / "react")
+    return _archive(clients / "react")
 
 
-def _pack(package: Path) -> Path:
-    name = run_command(["npm", "pack", "--silent", "--pack-destination", str(package.parent)], package).split()[-1]
-    return package.parent / name
+def _archive(package: Path) -> Path:
+    (archive,) = package.glob("*.tgz")
+    return archive

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.packages import versions
-from tests.support.packages import install_packages, run_command
+from tests.support.packages import ATTW, PUBLINT, TSC, VITE, install_packages, run_command
 
 API = Path(__file__).parents[2] / "docs" / "api"
 MODELS = Path(__file__).parent / "models.mjs"
@@ -94,8 +94,8 @@ def application(packed_client: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_a_strict_typescript_application_builds_with_it(application: Path) -> None:
-    run_command(["npx", "tsc"], application)
-    run_command(["npx", "vite", "build"], application)
+    run_command([TSC], application)
+    run_command([VITE, "build"], application)
     assert any((application / "dist" / "assets").glob("*.js"))
 
 
@@ -104,7 +104,7 @@ def test_its_types_refuse_what_the_server_never_sends(application: Path) -> None
     wrong.write_text(WRONG)
     try:
         with pytest.raises(AssertionError, match="massage"):
-            run_command(["npx", "tsc"], application)
+            run_command([TSC], application)
     finally:
         wrong.unlink()
 
@@ -114,7 +114,7 @@ def test_its_types_need_neither_those_of_a_browser_nor_of_node(application: Path
     (application / "bare.ts").write_text(BARE)
     settings = {**TYPESCRIPT["compilerOptions"], "lib": ["ES2022"]}
     (application / "bare.json").write_text(json.dumps({"compilerOptions": settings, "files": ["bare.ts"]}))
-    run_command(["npx", "tsc", "--project", "bare.json"], application)
+    run_command([TSC, "--project", "bare.json"], application)
 
 
 def test_a_commonjs_program_survives_a_refused_connection_of_ws(packed_client: Path, tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_the_package_is_small_and_clean(clients: Path, packed_client: Path) -> N
     sources = clients / "javascript"
     run_command(["npm", "run", "types"], sources)
     # The build that packed it refuses a client of more than 12 kB.
-    assert "All good" in run_command(["npx", "publint", "--strict"], sources)
-    run_command(["npx", "attw", str(packed_client), "--format", "ascii", "--profile", "node16"], sources)
+    assert "All good" in run_command([PUBLINT, "--strict"], sources)
+    run_command([ATTW, str(packed_client), "--format", "ascii", "--profile", "node16"], sources)
 
 
 @pytest.mark.parametrize("document", ["openapi.json", "admin-openapi.json"])
@@ -155,4 +155,4 @@ def compile_generated(folder: Path, sources: str, application: Path) -> None:
     settings = {"strict": True, "noEmit": True, "target": "es2022", "module": "es2022", "types": []}
     settings["moduleResolution"] = "bundler"
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": settings, "include": [sources]}))
-    run_command(["npx", "tsc", "--project", str(folder)], application)
+    run_command([TSC, "--project", str(folder)], application)

@@ -17,7 +17,7 @@ from tests.packages import versions
 from tests.packages.test_javascript import TYPESCRIPT
 from tests.support.chromium import running_chromium
 from tests.support.node import CLIENT, node_command
-from tests.support.packages import install_packages, run_command
+from tests.support.packages import TSC, VITE, install_packages, run_command
 from tests.support.people import People
 from tests.support.platform import Platform
 from tests.support.stack import Stack
@@ -101,8 +101,8 @@ async def test_the_application_of_their_readme_works_in_two_browsers(
     (tmp_path / "src" / "main.tsx").write_text(source.replace(LOCAL_STACK, stack.url))
     wanted = [versions.vite(), *versions.REACT, versions.TYPESCRIPT, str(packed_client), str(packed_hooks)]
     await asyncio.to_thread(install_packages, tmp_path, *wanted)
-    await asyncio.to_thread(run_command, ["npx", "tsc"], tmp_path)
-    await asyncio.to_thread(run_command, ["npx", "vite", "build"], tmp_path)
+    await asyncio.to_thread(run_command, [TSC], tmp_path)
+    await asyncio.to_thread(run_command, [VITE, "build"], tmp_path)
 
     alice, bob = people.make("alice"), people.make("bob")
     await bob.get("/chat/users/me")

@@ -19,6 +19,9 @@ ENVIRONMENT = {
     "PIP_RETRIES": "5",
 }
 
+TSC, VITE, PUBLINT, ATTW = (f"node_modules/.bin/{name}" for name in ("tsc", "vite", "publint", "attw"))
+"""Programs of installed packages, for commands in an application's folder. Through npx, npm would be started for each first."""
+
 
 def run_command(
     command: Sequence[str], folder: Path, seconds: float = 300, *, environment: Mapping[str, str] | None = None
