@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -12,12 +12,14 @@ from services.messaging import metrics
 from services.messaging.cycle import Cycle
 from services.messaging.dead_letters import DeadLetters
 from services.messaging.failpoints import Failpoint, Failpoints
-from services.messaging.moderation import Moderator
 from shared.protocol.relay import CommandBatch, command_batch_decoder, is_newer
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
 from shared.rabbitmq import Consumer, Delivery, acknowledge
 from shared.retry import retry_until_available
 from shared.tracing import parent_of, span, traceparent_of
+
+if TYPE_CHECKING:
+    from services.messaging.moderation import Moderator
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +45,7 @@ class CommandConsumer:
         dead_letters: DeadLetters,
         failpoints: Failpoints,
         max_commands: int,
-        moderator: Moderator | None = None,
+        moderator: "Moderator | None" = None,
     ) -> None:
         self._moderator = moderator
         self._judged = asyncio.Event()
@@ -92,7 +94,7 @@ class CommandConsumer:
         if arrived.done() and not arrived.cancelled():
             await self._decode(arrived.result())
 
-    async def _judge(self, moderator: Moderator, taken: Taken) -> None:
+    async def _judge(self, moderator: "Moderator", taken: Taken) -> None:
         """Have a batch moderated, while others go on. Order is kept: a connection never has two batches under way."""
         try:
             await moderator.judge(taken.batch)

@@ -10,10 +10,7 @@ from rich.text import Text
 
 from tools.chatctl.failure import Failure, explained
 from tools.chatctl.target import JsonOption
-from tools.docs.configuration import SERVICES, settings_of
-from tools.doctor.examine import examine
 from tools.doctor.findings import Finding, Level
-from tools.doctor.situation import situation
 
 COLOURS: Final = {Level.OK: "green", Level.NOTE: "yellow", Level.FAULT: "bold red"}
 
@@ -36,6 +33,11 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 async def _examine() -> list[Finding]:
+    # Imported here: every service with its settings, which no other command needs.
+    from tools.docs.configuration import SERVICES, settings_of
+    from tools.doctor.examine import examine
+    from tools.doctor.situation import situation
+
     try:
         return await examine(situation(SERVICES), {service: settings_of(service) for service in SERVICES})
     except ValueError as error:

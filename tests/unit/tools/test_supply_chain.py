@@ -97,6 +97,9 @@ importlib.import_module(sys.argv[1])
     ("module", "extras"),
     [
         *((f"services.{service}.app", SERVICES) for service in SETTINGS),
+        # What services and the operator's tool import only when they need it.
+        *((module, SERVICES) for module in ("services.media.s3_signing", "services.messaging.moderation")),
+        ("tools.docs.configuration", (*SERVICES, "chatctl")),
         ("migrations.__main__", (*SERVICES, "migrations")),
         ("tools.chatctl.app", (*SERVICES, "chatctl")),
         ("tools.doctor.examine", (*SERVICES, "chatctl")),
