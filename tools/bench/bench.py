@@ -15,13 +15,17 @@ Gather = Callable[[Target, str, int], AbstractAsyncContextManager[Gathering]]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`quick` shortens every scenario. `run` is in all user names, so every run has new users. `gather` connects pairs."""
+    """`quick` shortens every scenario, `brief` those of messages even more, for many rounds.
+
+    `run` is in all user names, so every run has new users. `gather` connects pairs.
+    """
 
     target: Target
     stages: Stages
     quick: bool = False
     gather: Gather = gather
     run: str = field(default_factory=lambda: secrets.token_hex(4))
+    brief: bool = False
 
     def prefix(self, scenario: str) -> str:
         """Return a prefix for user names, unique to this run, target and scenario."""

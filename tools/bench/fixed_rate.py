@@ -15,18 +15,21 @@ PAIRS: Final = 50
 WARM_SECONDS: Final = 2.0
 MEASURED_SECONDS: Final = 15.0
 QUICK_SECONDS: Final = 5.0
+BRIEF_SECONDS: Final = 4.0
+BRIEF_WARM_SECONDS: Final = 1.0
 SEED: Final = 20240101
 
 
 async def run(bench: Bench, rate: float) -> Outcome:
     """Warm up at this rate, measure, wait for the last messages, and check that none is lost."""
     scenario = f"{rate:.0f}/s"
-    seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
+    seconds = BRIEF_SECONDS if bench.brief else QUICK_SECONDS if bench.quick else MEASURED_SECONDS
+    warm = BRIEF_WARM_SECONDS if bench.brief else WARM_SECONDS
     chance = random.Random(SEED)  # noqa: S311 - the same arrivals in each run
     async with bench.gather(bench.target, bench.prefix(f"r{rate:.0f}"), PAIRS) as gathering:
         traffic = Traffic(gathering.pairs)
-        async with bench.stages.timed(f"{bench.target.name}, {scenario}: warming up", WARM_SECONDS):
-            await pace(arrivals(rate, WARM_SECONDS, chance), traffic.send_next)
+        async with bench.stages.timed(f"{bench.target.name}, {scenario}: warming up", warm):
+            await pace(arrivals(rate, warm, chance), traffic.send_next)
         async with bench.stages.timed(f"{bench.target.name}, {scenario}: measuring", seconds):
             traffic.reset()
             window = Window(bench.target)

@@ -15,6 +15,8 @@ OUTSTANDING: Final = 8
 WARM_SECONDS: Final = 3.0
 MEASURED_SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 4.0
+BRIEF_SECONDS: Final = 3.0
+BRIEF_WARM_SECONDS: Final = 1.0
 
 
 async def run(bench: Bench, scenario: str = "saturated") -> Outcome:
@@ -26,11 +28,12 @@ async def run(bench: Bench, scenario: str = "saturated") -> Outcome:
 async def chat(bench: Bench, gathering: Gathering, scenario: str) -> Outcome:
     """Warm up, measure, wait for the last messages, check them, and drop the pairs' connections."""
     what = f"{bench.target.name}, {scenario}"
-    seconds = QUICK_SECONDS if bench.quick else MEASURED_SECONDS
+    seconds = BRIEF_SECONDS if bench.brief else QUICK_SECONDS if bench.quick else MEASURED_SECONDS
+    warm = BRIEF_WARM_SECONDS if bench.brief else WARM_SECONDS
     traffic = Traffic(gathering.pairs, OUTSTANDING)
-    async with bench.stages.timed(f"{what}: warming up", WARM_SECONDS):
+    async with bench.stages.timed(f"{what}: warming up", warm):
         traffic.start()
-        await sleep(WARM_SECONDS)
+        await sleep(warm)
     async with bench.stages.timed(f"{what}: measuring", seconds):
         outcome = await _measure(bench, traffic, scenario, seconds)
     async with bench.stages.timed(f"{what}: checking", seconds):

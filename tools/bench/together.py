@@ -71,7 +71,7 @@ async def _stack(checkout: Path, command: str, environment: dict[str, str]) -> N
 
 async def _measure(console: Console, target: Target, name: str) -> Outcome:
     with Stages(console) as stages:
-        outcome = await SCENARIOS[name](Bench(target, stages, quick=True))
+        outcome = await SCENARIOS[name](Bench(target, stages, quick=True, brief=True))
     if outcome.faults:
         raise StackError(f"{target.url}, {name}: {outcome.faults[0]}")
     return outcome
