@@ -7,12 +7,14 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any, Final
 
 import jwt
 import structlog
+from jwt.algorithms import HMACAlgorithm
 from jwt.types import Options
 
 from shared.auth.principal import Principal
@@ -246,10 +248,22 @@ def _picture_of(claims: dict[str, Any], subject: str) -> str | None:
     return value
 
 
+class _CheckedSecret(HMACAlgorithm):
+    """HS256 with a secret that was checked once."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """Return the secret. PyJWT would try with each token whether it is a public key, a certificate or JSON."""
+        return key if isinstance(key, bytes) else super().prepare_key(key)
+
+
 def _hmac_key(secret: str) -> jwt.PyJWK:
-    """Return the secret as PyJWT's key object. PyJWT would search a plain text for the marks of a PEM file with each token."""
+    """Return the secret as PyJWT's key object. With a secret that PyJWT refuses as a key, it refuses each token."""
     encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
-    return jwt.PyJWK({"kty": "oct", "k": encoded}, "HS256")
+    key = jwt.PyJWK({"kty": "oct", "k": encoded}, "HS256")
+    with suppress(jwt.InvalidKeyError):
+        key.Algorithm.prepare_key(key.key)
+        key.Algorithm = _CheckedSecret(HMACAlgorithm.SHA256)
+    return key
 
 
 def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:

@@ -154,6 +154,16 @@ async def test_the_key_says_the_algorithm() -> None:
             assert not passes(verifier, token("RS256", KEYS["RS256"]))
 
 
+def test_a_public_key_is_no_secret() -> None:
+    public = KEYS["RS256"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    verifier = TokenVerifier(
+        ServiceSettings(database_url="postgresql://x", amqp_url="amqp://x", redis_urls="redis://x", jwt_secret=public)
+    )
+    signed = token("HS256", "x" * 32).rpartition(".")[0]
+    mac = hmac.digest(public.encode(), signed.encode(), "sha256")
+    assert not passes(verifier, f"{signed}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}")
+
+
 async def test_a_single_key_needs_no_id() -> None:
     with provider({"keys": [entry("ES256", KEYS["ES256"])]}) as running:
         async with verifier_for(running) as verifier:
