@@ -42,7 +42,7 @@ FINISH_SECONDS: Final = 35.0
 """Time for the last attack, the comparison with history and the end of the stack."""
 WIDTH: Final = 160
 OUR_SETTINGS: Final = {
-    "CHAT_PORT": "18092",
+    "CHAT_PORT": "18096",
     "STACK_BACKENDS": "native",
     # An honest pair writes ten messages a second here; the hostile account has the usual budget (`usual_budget`).
     # All other limits are what they are in production.
