@@ -141,7 +141,7 @@ def main(
         list[str] | None, typer.Option(help="The name of an attack, or how names begin; repeatable.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long each attack lasts, each time.")] = 4,
-    within: Annotated[float, typer.Option(help="Begin no attack that would end much later, in seconds.")] = 880,
+    within: Annotated[float, typer.Option(help="Begin no attack that would end much later, in seconds.")] = 940,
     docs: Annotated[bool, typer.Option(help="Write the tables of docs/reliability.md.")] = True,
     results: Annotated[Path, typer.Option(help="Where figures of earlier runs are kept and merged.")] = RESULTS,
 ) -> None:

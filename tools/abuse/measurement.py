@@ -16,7 +16,7 @@ from tools.abuse.row import Row
 from tools.bench.latency import Latency, summarize
 
 SETTLE_SECONDS: Final = 1.0
-ALONE_SHARE: Final = 0.75
+ALONE_SHARE: Final = 0.625
 """The time without an attack, as a share of the attack's time. There is one before each attack, and one after the last."""
 
 

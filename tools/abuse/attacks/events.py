@@ -98,17 +98,17 @@ async def too_large_events(hostile: Hostile) -> None:
 async def many_waiting(hostile: Hostile) -> None:
     """300 messages of 24 KB at once on each of ten sockets, again and again."""
 
-    async def again(number: int) -> None:
+    async def again(number: int, socket: Listener) -> None:
         # The sockets begin one after the other, and a full one holds up no other.
         await asyncio.sleep(number / SOCKETS * BURST_SECONDS)
-        async for _ in ticks(1 / BURST_SECONDS):
-            socket = await hostile.socket()
-            while socket is not None and socket.transport is not None:
-                for _ in range(AT_ONCE):
-                    await hostile.send(socket, "message.send", **large_message(hostile))
-                await asyncio.sleep(BURST_SECONDS)
+        while True:
+            for _ in range(AT_ONCE):
+                await hostile.send(socket, "message.send", **large_message(hostile))
+            await asyncio.sleep(BURST_SECONDS)
+            if socket.transport is None:
+                socket = await hostile.socket() or socket
 
-    await asyncio.gather(*(again(number) for number in range(SOCKETS)))
+    await asyncio.gather(*(again(*each) for each in enumerate(await hostile.sockets(SOCKETS))))
 
 
 async def oversized_frames(hostile: Hostile) -> None:
