@@ -14,6 +14,8 @@ BLOCK: Final = 250
 RESAMPLES: Final = 400
 OUTSIDE: Final = 0.05
 """The share of resamples below the interval, and above it."""
+DIGITS: Final = 2
+"""What is shown: no figure is over a limit that it seems to meet."""
 SEED: Final = 14
 """The same latencies give the same interval."""
 
@@ -37,7 +39,7 @@ def ratio_of(beside: Sequence[Window], alone: Sequence[Window]) -> Ratio:
     value = _p99(numerators) / _p99(denominators)
     drawn = sorted(_p99(_again(numerators, chance)) / _p99(_again(denominators, chance)) for _ in range(RESAMPLES))
     place = round(OUTSIDE * RESAMPLES)
-    return Ratio(value, min(value, drawn[place]), max(value, drawn[-1 - place]))
+    return Ratio(*(round(each, DIGITS) for each in (value, min(value, drawn[place]), max(value, drawn[-1 - place]))))
 
 
 def _blocks(windows: Sequence[Window]) -> list[list[float]]:
