@@ -43,9 +43,12 @@ async def _ask(
 
 
 @asynccontextmanager
-async def watched(url: str) -> AsyncIterator[Availability]:
-    """Ask as long as this lasts."""
+async def watched(url: str, *, asks: bool) -> AsyncIterator[Availability]:
+    """Ask as long as this lasts; without `asks`, which is for when nobody looks at the answers, nothing is asked."""
     kept = Availability()
+    if not asks:
+        yield kept
+        return
     async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS) as client:
 
         def request(path: str) -> Callable[[str], httpx.Request]:

@@ -22,7 +22,7 @@ ONE_ADDRESS = ", by one address"
 
 async def survives(fault: Fault, system: System, name: str) -> None:
     """Let it happen under load. Times hold on a machine that does little else, which only the long form may expect."""
-    async with chatting(system) as load, watched(system.url) as kept:
+    async with chatting(system) as load, watched(system.url, asks=LONG) as kept:
         begun = time.monotonic()
         done_at = await fault.act(system, load)
         ended = time.monotonic()

@@ -60,7 +60,7 @@ async def survives(folder: Path, servers: Servers, *acts: tuple[str, Act]) -> No
         async with (
             running(folder, os.environ, servers) as system,
             chatting(system) as load,
-            watched(system.url) as kept,
+            watched(system.url, asks=LONG) as kept,
         ):
             for name, act in acts:
                 begun = time.monotonic()
