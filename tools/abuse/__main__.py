@@ -29,11 +29,12 @@ from tools.bench.limits import raise_open_files
 from tools.bench.people import rest_of
 from tools.bench.system import system
 from tools.bench.target import Target
+from tools.stack.cli import drop
 from tools.stack.errors import StackError
-from tools.stack.home import ROOT
+from tools.stack.home import ROOT, Home
 
-HOME: Final = ROOT / ".local" / "abuse"
-RESULTS: Final = HOME / "results.json"
+HOME: Final = ROOT / ".local" / "abuse-stack"
+RESULTS: Final = ROOT / ".local" / "abuse" / "results.json"
 REPLICAS: Final = {"GATEWAYS": "2", "MESSAGING": "1", "PRESENCE": "1", "NOTIFIER": "1"}
 ROUNDS: Final = 2
 """How often each attack is carried out at least."""
@@ -151,6 +152,9 @@ def main(
     if not chosen:
         raise typer.BadParameter(f"choose of {', '.join(attack.name for attack in ATTACKS)}")
     raise_open_files()
+    if HOME.exists():
+        # Redis and PostgreSQL would go on with the inboxes and rows of earlier runs, and be slower with each run.
+        drop(Home(HOME))
     try:
         measured = uvloop.run(run(console, chosen, seconds, within))
     except StackError as error:
