@@ -190,10 +190,12 @@ async def test_a_service_that_cannot_start_is_named_with_its_log(commands: Comma
     await commands.run("up", CHAT_PING_SECONDS="54")
 
 
-async def test_what_a_failed_start_left_is_no_secret(server_folder: Path) -> None:
+async def test_what_a_failed_start_left_is_no_secret(commands: Commands, server_folder: Path) -> None:
     begun = Commands(server_folder / "begun", free_port())
+    urls = commands.document["backends"]
+    given = {"CHAT_DATABASE_URL": urls["database"], "CHAT_AMQP_URL": urls["amqp"]}
     try:
-        status, output = await begun.attempt("up", CHAT_JWT_SECRET="short")
+        status, output = await begun.attempt("up", CHAT_JWT_SECRET="short", **given)
         assert status == 1
         assert "CHAT_JWT_SECRET must have at least 32 bytes" in output
         status, output = await begun.attempt("status")
