@@ -111,7 +111,6 @@ async def measure_all(
             console.print(results.faults[-1])
         else:
             console.print(line_of(measurement.row(chosen)))
-    await measurement.rest()
 
 
 def unsure(attacks: Iterable[Attack], rows: Iterable[Row], broken: Container[str]) -> Attack | None:

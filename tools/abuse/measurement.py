@@ -17,7 +17,7 @@ from tools.bench.latency import Latency, summarize
 
 SETTLE_SECONDS: Final = 1.0
 ALONE_SHARE: Final = 0.625
-"""The time without an attack, as a share of the attack's time. There is one before each attack, and one after the last."""
+"""The time without an attack, as a share of the attack's time. There is one before each attack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class Measurement:
         return [self.row(attack) for attack in attacks.values()]
 
     def row(self, attack: Attack) -> Row:
-        """Join all rounds of an attack, of which there must be one, and the times without it right before and after each."""
+        """Join all rounds of an attack, of which there must be one, and the times without it right before each.
+
+        The time after an attack doesn't count: what an attack leaves behind would make it look harmless.
+        """
         rounds = [each for each in self._rounds if each.attack.name == attack.name]
-        places = sorted(
-            {place for each in rounds for place in (each.place, each.place + 1) if place < len(self._alone)}
-        )
-        alone = [self._alone[place] for place in places]
+        alone = [self._alone[each.place] for each in rounds]
         beside = [each.beside for each in rounds]
         together, apart = summarize(_joined(beside)), summarize(_joined(alone))
         assert together is not None

@@ -7,7 +7,7 @@ from tools.bench.latency import Latency
 
 
 class Row(msgspec.Struct):
-    """`ack_ms`: latency of the honest pairs during the attack, `alone_ms`: right before and after it; over all `rounds`.
+    """`ack_ms`: latency of the honest pairs during the attack, `alone_ms`: right before it; over all `rounds`.
 
     `told`: answer → how often the hostile account got it. `sent`: what it sent in all `seconds`, by kind (`Hostile.sent`).
 
