@@ -15,6 +15,11 @@ MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
 """The largest reply. Larger results are returned page by page."""
 REPLY_SECONDS: Final = 60
 """TTL of a reply."""
+FINISH_SECONDS: Final = 300
+"""A request that was begun is finished, if need be by another replica, until so long after nobody waits for its reply.
+
+What it stored must be announced: a message that the platform sent, or the deletion of one.
+"""
 
 
 class Reply(Relayed):
@@ -26,7 +31,7 @@ class Reply(Relayed):
 
 
 class Request(Relayed):
-    """A request. `reply_to` names the Redis list for the reply. After `expires_at_ms` (Unix ms) nobody waits for it.
+    """A request. `reply_to` names the Redis list for the reply. After `expires_at_ms` (Unix ms) nobody waits for it or begins it.
 
     `body` is msgpack of one of the structs of the answering service.
     """

@@ -9,7 +9,7 @@ import msgspec
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.protocol.requests import Request, reply_decoder
+from shared.protocol.requests import FINISH_SECONDS, Request, reply_decoder
 from shared.protocol.topology import Queue
 from shared.rabbitmq import TRANSIENT_ERRORS as BROKER_ERRORS
 from shared.rabbitmq import BrokerUnavailable, Publisher
@@ -53,7 +53,8 @@ class Requester:
         name = str(uuid4())
         expires_at_ms = self._clock.now_ms() + round(seconds * 1000)
         envelope = Request(name, expires_at_ms, msgpack_encoder.encode(request))
-        await self._publisher.publish(queue, msgpack_encoder.encode(envelope), expiration_seconds=seconds)
+        body, lasts = msgpack_encoder.encode(envelope), seconds + FINISH_SECONDS
+        await self._publisher.publish(queue, body, expiration_seconds=lasts)
         partition = self._partitions.of(name)
         key = partition.key(keys.REPLY, name)
         taken = None

@@ -12,7 +12,7 @@ from shared import postgres, rabbitmq, redis
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.protocol.requests import MAX_REPLY_BYTES, REPLY_SECONDS, Reply, Request, request_decoder
+from shared.protocol.requests import FINISH_SECONDS, MAX_REPLY_BYTES, REPLY_SECONDS, Reply, Request, request_decoder
 from shared.rabbitmq import Consumer, Delivery, acknowledge
 from shared.redis import Partitions
 from shared.store_clock import StoreClock
@@ -72,7 +72,8 @@ class Responder(Generic[R]):
     async def _answer(self, delivery: Delivery) -> None:
         """Answer one request, and acknowledge it.
 
-        A request that can't be answered yet isn't acknowledged, and goes to another replica.
+        A request that can't be answered yet isn't acknowledged, and goes to another replica. One that may have been begun is
+        finished, although nobody waits for the reply any more.
         """
         try:
             request = request_decoder.decode(delivery.body)
@@ -81,7 +82,7 @@ class Responder(Generic[R]):
             acknowledge(delivery)
             return
         again = delivery.redelivered
-        while self._clock.now_ms() < request.expires_at_ms:
+        while self._clock.now_ms() < request.expires_at_ms + again * FINISH_SECONDS * 1000:
             try:
                 await self._put(request.reply_to, await self._reply(request, again))
                 break

@@ -36,11 +36,14 @@ T = TypeVar("T")
 
 async def eventually(look: Callable[[], Awaitable[T]], seconds: float = SECONDS) -> T:
     """Wait until `look` returns something true, and return that. Raises TimeoutError."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(seconds) as limit:
         while True:
             found = await look()
             if found:
                 return found
+            if limit.expired():
+                # What was asked swallowed the cancellation.
+                raise TimeoutError
             await asyncio.sleep(0.01)
 
 

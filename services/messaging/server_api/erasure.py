@@ -52,28 +52,34 @@ class Erasure:
     async def erase(self, user_id: str, page: str, again: bool) -> Done:
         """Erase a part, for about a second. `page`: the last conversation that is done, and then the last block.
 
-        Raises what the backends raise, and may be repeated.
+        Raises what the backends raise, and may be repeated. `again`: the request may have been begun before. What its last step
+        stored may then not be announced yet.
         """
         end = time.monotonic() + PART_SECONDS
-        done = await self._step(user_id, page, again)
-        while done.more and time.monotonic() < end:
-            done = await self._step(user_id, done.page, again)
-        return done
+        is_first = True
+        while True:
+            done = await self._step(user_id, page, again and is_first)
+            if not done.more or time.monotonic() >= end:
+                return done
+            is_first, page = done.page != page, done.page
 
     async def _step(self, user_id: str, page: str, again: bool) -> Done:
+        """Erase a bounded part. `again`: the step begins a conversation in which the request may have done something before."""
         if page.startswith(_BLOCKS):
             return await self._lift_blocks(user_id, page.removeprefix(_BLOCKS))
         found = await self._data.conversation_after(user_id, page)
         if found is None:
             return Done(more=True, page=_BLOCKS)
+        if again and (seqs := await self._data.last_deleted(user_id, found.conversation_id, BATCH)):
+            await self._delete(user_id, found.conversation_id, seqs, again=True)
         seqs = await self._data.own_messages(user_id, found.conversation_id, BATCH)
         if seqs:
-            await self._delete(user_id, found.conversation_id, seqs, again)
+            await self._delete(user_id, found.conversation_id, seqs, again=False)
             return Done(more=True, page=page)
         await self._close(user_id, found)
         return Done(more=True, page=found.conversation_id)
 
-    async def _delete(self, user_id: str, conversation_id: str, seqs: Sequence[int], again: bool) -> None:
+    async def _delete(self, user_id: str, conversation_id: str, seqs: Sequence[int], *, again: bool) -> None:
         commands = [DeleteMessage(user_id, "", conversation_id, seq, None) for seq in seqs]
         batch = CommandBatch("", 0, list(commands), again)
         effects = self._fanout.effects("")

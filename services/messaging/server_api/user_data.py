@@ -32,6 +32,13 @@ _OWN: Final = """
     SELECT seq FROM messaging.messages
     WHERE conversation_id = $1::uuid AND sender_id = $2::uuid AND deleted_at IS NULL ORDER BY seq LIMIT $3
 """
+_LAST_DELETED: Final = """
+    SELECT seq FROM messaging.messages
+    WHERE conversation_id = $1::uuid AND sender_id = $2::uuid AND deleted_at = (
+        SELECT max(deleted_at) FROM messaging.messages WHERE conversation_id = $1::uuid AND sender_id = $2::uuid
+    )
+    ORDER BY seq LIMIT $3
+"""
 _CLOSE: Final = """
     UPDATE messaging.conversations SET
         erased = true,
@@ -190,6 +197,10 @@ class UserData:
     async def own_messages(self, user_id: str, conversation_id: str, most: int) -> Sequence[int]:
         """Return the seqs of the user's messages that are not deleted, oldest first."""
         return [row["seq"] for row in await self._pool.fetch(_OWN, conversation_id, user_id, most)]
+
+    async def last_deleted(self, user_id: str, conversation_id: str, most: int) -> Sequence[int]:
+        """Return the seqs of the user's messages that the last deletion removed: a step deletes all of its messages at once."""
+        return [row["seq"] for row in await self._pool.fetch(_LAST_DELETED, conversation_id, user_id, most)]
 
     async def close(self, user_id: str, conversation_id: str) -> None:
         """Close a conversation: nobody can send to the user there, and the user's settings are deleted."""
