@@ -1,14 +1,21 @@
 """Commands of one connection that wait for a batch, or are in one."""
 
+from typing import Final
+
+from services.gateway.transport.reading import Reading
 from shared.protocol import relay
+
+HOLD_BYTES: Final = 64 * 1024
+"""While more than this waits, the connection may not be read."""
 
 
 class CommandQueue:
     """The commands of one connection: those that wait, and the batch with the earlier ones. Times are monotonic seconds."""
 
-    __slots__ = ("batch_id", "batched_since", "changes", "waiting", "waiting_bytes", "waiting_since")
+    __slots__ = ("_held", "batch_id", "batched_since", "changes", "waiting", "waiting_bytes", "waiting_since")
 
     def __init__(self) -> None:
+        self._held: Reading | None = None
         self.waiting: list[relay.Command] = []
         self.waiting_bytes = 0
         self.waiting_since = 0.0
@@ -25,10 +32,18 @@ class CommandQueue:
         """True while a command waits for its answer."""
         return self.batch_id is not None or bool(self.waiting)
 
+    def hold(self, reading: Reading) -> None:
+        """Have nothing more read until there is room."""
+        if self._held is None:
+            self._held = reading
+            reading.hold()
+
     def clear(self) -> list[relay.Command]:
         """Remove and return the waiting commands."""
         commands, self.waiting = self.waiting, []
         self.waiting_bytes, self.changes = 0, False
+        if self._held is not None:
+            self._release()
         return commands
 
     def move_to(self, batch_id: int, count: int, size: int) -> list[relay.Command]:
@@ -39,4 +54,11 @@ class CommandQueue:
         commands = self.waiting[:count]
         del self.waiting[:count]
         self.waiting_bytes -= size
+        if self._held is not None and self.waiting_bytes <= HOLD_BYTES:
+            self._release()
         return commands
+
+    def _release(self) -> None:
+        reading, self._held = self._held, None
+        if reading is not None:
+            reading.release()

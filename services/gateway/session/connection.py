@@ -20,6 +20,7 @@ from services.gateway.session.transient_gate import TransientGate
 from services.gateway.session.typing_state import TypingState
 from services.gateway.session.unseen import UnseenMessages
 from services.gateway.transport.frames import Burst, text_frame
+from services.gateway.transport.reading import Reading
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.auth import Principal
 from shared.protocol.closing import CloseCode
@@ -102,6 +103,11 @@ class Connection:
         """Since when the transport is full (monotonic seconds), or None."""
         return None if self._protocol is None else self._protocol.send_buffer.paused_at
 
+    @property
+    def reading(self) -> Reading | None:
+        """The reading of its frames; None before the connection is open, and after it has ended."""
+        return None if self._protocol is None else self._protocol.reading
+
     def took_any(self) -> bool | None:
         """Whether the peer has acknowledged bytes since the last call; None when it has all that was written."""
         return None if self._protocol is None else self._protocol.send_buffer.took_any()
@@ -137,7 +143,7 @@ class Connection:
         if self._protocol is not None:
             metrics.EVENTS_OUT.counts["direct"] += 1
             if not self._protocol.send_buffer.write_direct(text_frame(text)):
-                self._protocol.pause_reading()
+                self._protocol.reading.pause()
 
     def send_transient(self, frame: bytes, about: str = "") -> None:
         """Write an event that may be shed; before `status.bulk` it waits.
@@ -152,10 +158,7 @@ class Connection:
             self._protocol.send_buffer.write_transient(frame)
 
     def send_bulk(self, text: bytes, parts: int) -> None:
-        """Write one of the `parts` of `status.bulk`.
-
-        It is dropped while the peer is behind, because the peer gets a new one afterwards.
-        """
+        """Write one of the `parts` of `status.bulk`; or drop it while the peer is behind, who gets a new one afterwards."""
         if self._protocol is None:
             return
         if not self.inbox.replayed or self._protocol.send_buffer.full:
@@ -174,11 +177,6 @@ class Connection:
     def ping(self) -> bool:
         """Send a WebSocket ping. False when the peer could not get it now."""
         return self._protocol is not None and self._protocol.ping()
-
-    def pause_reading(self) -> None:
-        """Read nothing for a while."""
-        if self._protocol is not None:
-            self._protocol.pause_reading()
 
     def renew(self, principal: Principal) -> None:
         """Go on with a newer token."""
@@ -281,7 +279,8 @@ class Connection:
         self.close(close.code)
 
     def _pause_reading(self, _action: PauseReading) -> None:
-        self.pause_reading()
+        if self._protocol is not None:
+            self._protocol.reading.pause()
 
     def _answer_bug(self) -> None:
         """Answer a frame that failed by an error of ours: the client may send it again, and the log says why it failed."""

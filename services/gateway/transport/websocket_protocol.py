@@ -18,6 +18,7 @@ from websockets.speedups import apply_mask
 
 from services.gateway.rate_limit import Flood
 from services.gateway.transport import frames
+from services.gateway.transport.reading import Reading
 from services.gateway.transport.send_buffer import HIGH_WATER_BYTES, SendBuffer
 from services.gateway.transport.upgrade import UpgradeProtocol
 
@@ -25,7 +26,6 @@ MAX_CONTROL_FRAMES: Final = 20
 """Pings and pongs a second; more end the connection."""
 MAX_PARTS: Final = 1024
 """Fragments of messages a second before the peer has to wait, and of one message before they are joined."""
-READING_PAUSE_SECONDS: Final = 1.0
 
 
 class Listener(Protocol):
@@ -69,8 +69,7 @@ class GatewayProtocol(UpgradeProtocol):
         self._send_buffer: SendBuffer | None = None
         self._control_frames = Flood(MAX_CONTROL_FRAMES)
         self._parts = Flood(MAX_PARTS)
-        self._reading_paused = False
-        self._unread: list[frames.Piece] = []
+        self.reading = Reading(self)
 
     # --- what the gateway does with an attached connection ---------------------------------------------------------
 
@@ -96,6 +95,11 @@ class GatewayProtocol(UpgradeProtocol):
         assert self._send_buffer is not None
         return self._send_buffer
 
+    @property
+    def has_room(self) -> bool:
+        """True when the peer reads fast enough for answers."""
+        return self._send_buffer is None or not self._send_buffer.full
+
     def ping(self) -> bool:
         """Send a ping. False when the connection is ending, or the peer doesn't read."""
         if self.close_sent or self.send_buffer.paused_at is not None or self.transport.is_closing():
@@ -103,13 +107,6 @@ class GatewayProtocol(UpgradeProtocol):
         self.conn.send_ping(b"")
         self._write_pending()
         return True
-
-    def pause_reading(self) -> None:
-        """Stop handling frames of a peer that sends too much: for a second, and until there is room for answers."""
-        if not self._reading_paused and not self.transport.is_closing():
-            self._reading_paused = True
-            self.transport.pause_reading()
-            self.loop.call_later(READING_PAUSE_SECONDS, self._read_on)
 
     def close_with(self, code: int) -> None:
         """Begin the close handshake. The listener learns of the end at once; the socket is closed within `CLOSE_SECONDS`."""
@@ -130,12 +127,13 @@ class GatewayProtocol(UpgradeProtocol):
             return
         if self._early and self._attached:
             data, self._early = self._early + data, b""
-        self._handle(self._splitter.feed(data))
+        self.handle(self._splitter.feed(data))
 
-    def _handle(self, pieces: list[frames.Piece]) -> None:
+    def handle(self, pieces: list[frames.Piece]) -> None:
+        """Handle frames, and what the splitter left unframed. Those that come while nothing is read wait."""
         for place, (first, frame, start) in enumerate(pieces):
-            if self._reading_paused:
-                self._unread = pieces[place:]
+            if not self.reading.on:
+                self.reading.unread = pieces[place:]
                 return
             if first == frames.FINAL_TEXT and self.conn.current_size is None and self.conn.state is OPEN:
                 self._on_text(apply_mask(frame[start:], frame[start - 4 : start]))
@@ -183,7 +181,7 @@ class GatewayProtocol(UpgradeProtocol):
         if len(self.frames) >= MAX_PARTS:
             self.frames = [b"".join(self.frames)]
         if self._listener is not None and self._parts.exceeded(self.loop.time()):
-            self.pause_reading()
+            self.reading.pause()
         super().handle_cont(event)
 
     def handle_ping(self) -> None:
@@ -253,19 +251,6 @@ class GatewayProtocol(UpgradeProtocol):
         self._notify_lost(None, clean=False)
         self.transport.abort()
         return True
-
-    def _read_on(self) -> None:
-        """End the pause: first handle what was read before it."""
-        if self.transport.is_closing():
-            return
-        if self._send_buffer is not None and self._send_buffer.full:
-            self.loop.call_later(READING_PAUSE_SECONDS, self._read_on)
-            return
-        self._reading_paused = False
-        unread, self._unread = self._unread, []
-        self._handle(unread)
-        if not self._reading_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
 
     def _write_pending(self) -> None:
         self.transport.write(b"".join(self.conn.data_to_send()))

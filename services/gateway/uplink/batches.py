@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.gateway import metrics
-from services.gateway.session.command_queue import CommandQueue
+from services.gateway.session.command_queue import HOLD_BYTES, CommandQueue
 from services.gateway.session.connection import Connection
 from shared.protocol import limits, relay
 
@@ -19,12 +19,17 @@ MAX_WAITING: Final = limits.MAX_COMMANDS_PER_BATCH
 MAX_BYTES: Final = limits.MAX_BATCH_BYTES
 """Limit for the waiting commands of one connection, and for a batch."""
 SHARE_BYTES: Final = 64 * 1024
-"""The most bytes of one connection in a batch, unless one command is larger.
+"""The most bytes of one connection in a batch, and of all large shares in it, unless one command is larger.
 
-Who writes thirty messages of 24 KB at once has them stored by ten cycles, between which those of others have their turn.
+Who writes thirty messages of 24 KB at once, by one connection or ten, has them stored by ten cycles or more, between which those
+of others have their turn.
 """
+LARGE_SHARE_BYTES: Final = 16 * 1024
+"""With more bytes of texts, a connection's share of a batch is large."""
 COMMAND_BYTES: Final = 512
 """Bytes of a command without its texts: its ids, and a name of 64 characters."""
+LARGE_BYTES: Final = 4 * 1024
+"""Beyond this, a command is large. Who sends large ones faster than they leave isn't refused, but read more slowly."""
 TEXTS: Final = ("content", "media", "metadata", "username")
 """Fields of commands that clients fill freely."""
 BYTES_PER_CHARACTER: Final = 4
@@ -76,6 +81,8 @@ class Batches:
         queue.waiting.append(command)
         queue.changes = queue.changes or relay.needs_changes_queue(command)
         queue.waiting_bytes += size
+        if size > LARGE_BYTES and queue.waiting_bytes > HOLD_BYTES and connection.reading:
+            queue.hold(connection.reading)
         if len(queue.waiting) == 1:
             queue.waiting_since = now
             if queue.batch_id is None:
@@ -86,7 +93,7 @@ class Batches:
         """Form the next batch from connections that use the same AMQP queue, oldest first. None when nothing waits."""
         members: list[CommandQueue] = []
         commands: list[relay.Command] = []
-        ready, batch_id, size = self._ready, self._last_id + 1, 0
+        ready, batch_id, room = self._ready, self._last_id + 1, _Room()
         others: list[CommandQueue] = []
         changes = bool(ready) and ready[0].changes
         while ready and len(commands) + len(ready[0].waiting) <= limits.MAX_COMMANDS_PER_BATCH > len(others):
@@ -94,8 +101,7 @@ class Batches:
             count, share = len(queue.waiting), queue.waiting_bytes
             if share > SHARE_BYTES:
                 count, share = _share(queue)
-            if queue.changes is changes and size + share <= MAX_BYTES:
-                size += share
+            if queue.changes is changes and room.take(share, share - count * COMMAND_BYTES):
                 commands += queue.move_to(batch_id, count, share)
                 members.append(queue)
             else:
@@ -141,6 +147,25 @@ class Batches:
             queue = self._ready.popleft()
             stale += queue.clear()
         return stale
+
+
+class _Room:
+    """The bytes that a batch has room for."""
+
+    __slots__ = ("_large", "_size")
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._large = 0
+
+    def take(self, share: int, texts: int) -> bool:
+        """Take room for one connection's share, bytes; `texts` of it are texts. False when there isn't enough."""
+        large = self._large + share if texts > LARGE_SHARE_BYTES else 0
+        if self._size + share > MAX_BYTES or (self._large and large > SHARE_BYTES):
+            return False
+        self._size += share
+        self._large = large or self._large
+        return True
 
 
 def _share(queue: CommandQueue) -> tuple[int, int]:

@@ -55,8 +55,9 @@ class ErrorReplies:
     def _slow_down(self, command: relay.Command, now: float) -> None:
         """Read nothing from the command's connection for a while when it was refused too much."""
         connection = self._hub.by_id.get(command.connection_id)
-        if connection is not None and connection.session.refuses_too_often(now, bytes_of(command)):
-            connection.pause_reading()
+        reading = None if connection is None else connection.reading
+        if connection is not None and reading and connection.session.refuses_too_often(now, bytes_of(command)):
+            reading.pause()
 
     def _reply(self, command: relay.Command | relay.SetStatus, event: ErrorEvent) -> None:
         connection = self._hub.by_id.get(command.connection_id)

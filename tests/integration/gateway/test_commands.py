@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+from websockets.frames import Opcode
 
 from services.gateway.uplink import batches
 from shared.protocol import limits, relay
@@ -11,6 +12,7 @@ from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS, comm
 from shared.rabbitmq import declare
 from shared.rest import health
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
+from tests.support.tcp import Tcp
 
 
 async def next_batch(behind: Backend) -> relay.CommandBatch:
@@ -56,6 +58,23 @@ async def test_what_does_not_fit_is_refused(gateway: RunningGateway, alice: str,
     assert error["error"]["retryAfter"] == 1
     assert error["error"]["message"] == "Too many messages"
     assert error["ref"]["tempId"].startswith("t")
+
+
+async def test_large_messages_at_once_are_read_as_fast_as_they_leave(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    client = await Tcp.connect(gateway, alice)
+    sent = [str(number) for number in range(30)]
+    for temp_id in sent:
+        payload = {"conversationId": conversation, "type": "text", "content": "ก" * 4_000, "tempId": temp_id}
+        client.send(Opcode.TEXT, json.dumps({"type": "message.send", "payload": payload}).encode())
+    taken: list[str | None] = []
+    while len(taken) < len(sent):
+        batch = await next_batch(behind)
+        taken += [command.temp_id for command in batch.commands if isinstance(command, relay.SendMessage)]
+        await behind.publish(gateway, completed=[batch.batch_id])
+    assert taken == sent
+    client.abort()
 
 
 async def test_no_answer_is_send_failed_and_the_next_commands_go(

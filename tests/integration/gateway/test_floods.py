@@ -8,7 +8,7 @@ import pytest
 from websockets.frames import Opcode
 
 from services.gateway.session.rules import MAX_REFUSALS
-from services.gateway.transport import http_protocol, websocket_protocol
+from services.gateway.transport import http_protocol, reading, websocket_protocol
 from services.gateway.uplink import batches
 from tests.support.gateway import RunningGateway, identity, until
 from tests.support.tcp import Tcp
@@ -46,20 +46,20 @@ async def answer_to_last(client: Tcp) -> None:
 async def test_who_sends_what_is_refused_is_not_read_for_a_while(
     gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket_protocol, "READING_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(reading, "READING_PAUSE_SECONDS", 0.3)
     client = await Tcp.connect(gateway, alice)
-    reading = protocol_of(gateway, alice).transport.is_reading
+    is_reading = protocol_of(gateway, alice).transport.is_reading
     for _ in range(60 + MAX_REFUSALS):
         client.send(Opcode.TEXT, PING)
     for _ in range(60 + MAX_REFUSALS):
         await client.frame()
-    assert reading()
+    assert is_reading()
     # More than are answered in one second, also when another second begins among them.
     for _ in range(2 * MAX_REFUSALS + 60):
         client.send(Opcode.TEXT, PING)
-    await until(lambda: not reading())
+    await until(lambda: not is_reading())
     client.send(Opcode.TEXT, LAST)
-    await until(reading)
+    await until(is_reading)
     await answer_to_last(client)
     client.abort()
 
@@ -67,15 +67,15 @@ async def test_who_sends_what_is_refused_is_not_read_for_a_while(
 async def test_who_sends_more_than_can_wait_is_not_read_for_a_while(
     gateway: RunningGateway, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket_protocol, "READING_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(reading, "READING_PAUSE_SECONDS", 0.3)
     client = await Tcp.connect(gateway, alice)
-    reading = protocol_of(gateway, alice).transport.is_reading
+    is_reading = protocol_of(gateway, alice).transport.is_reading
     payload = {"conversationId": conversation, "type": "text", "content": "x"}
     for _ in range(3 * batches.MAX_WAITING + MAX_REFUSALS):
         client.send(Opcode.TEXT, json.dumps({"type": "message.send", "payload": payload}).encode())
     client.send(Opcode.TEXT, LAST)
-    await until(lambda: not reading())
-    await until(reading)
+    await until(lambda: not is_reading())
+    await until(is_reading)
     await answer_to_last(client)
     client.abort()
 
@@ -92,7 +92,7 @@ async def test_the_kernel_keeps_little_of_what_is_not_read(gateway: RunningGatew
 async def test_fragments_without_end_take_no_memory(
     gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket_protocol, "READING_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(reading, "READING_PAUSE_SECONDS", 0.05)
     client = await Tcp.connect(gateway, alice)
     held = protocol_of(gateway, alice)
     rested, kept = False, 0

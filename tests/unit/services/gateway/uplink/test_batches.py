@@ -19,6 +19,24 @@ class Sender:
 
     name: str
     commands: CommandQueue | None = None
+    reading: Any = None
+
+
+class Held:
+    """Remembers, in place of a socket's reading, whether it is held."""
+
+    def __init__(self) -> None:
+        self.held = False
+
+    def hold(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        self.held = False
+
+
+def is_held(sender: Sender) -> bool:
+    return bool(sender.reading.held)
 
 
 def command(sender: Any, number: int) -> relay.Command:
@@ -170,6 +188,43 @@ def test_a_command_larger_than_a_share_leaves_alone(batches: Batches, alice: Any
         sizes.append(len(batch.commands))
         batches.complete([batch.id], 0.0)
     assert sizes == [1, 1, 1]
+
+
+def test_many_bytes_of_many_connections_leave_in_parts(batches: Batches, bob: Any) -> None:
+    senders: list[Any] = [Sender(str(number)) for number in range(6)]
+    for sender in senders:
+        assert batches.add(sender, send(sender, sender.name * 20_000), 0.0)
+    assert batches.add(bob, send(bob, "small"), 0.0)
+    taken: list[list[str]] = []
+    while (batch := batches.take(0.0)) is not None:
+        taken.append([command.user_id for command in batch.commands])
+    assert taken == [["0", "1", "2", "bob"], ["3", "4", "5"]]
+
+
+def test_a_connection_is_not_read_while_many_bytes_wait(batches: Batches) -> None:
+    sender: Any = Sender("alice", reading=Held())
+    for number in range(4):
+        assert batches.add(sender, send(sender, str(number) * 15_000), 0.0)
+    assert not is_held(sender)
+    assert batches.add(sender, send(sender, "4" * 15_000), 0.0)
+    assert is_held(sender)
+    assert batches.take(0.0) is not None
+    assert not is_held(sender)
+
+
+def test_a_connection_whose_commands_are_given_up_is_read_again(batches: Batches) -> None:
+    sender: Any = Sender("alice", reading=Held())
+    assert all(batches.add(sender, send(sender, "x" * 40_000), 0.0) for _ in range(4))
+    assert batches.take(0.0) is not None
+    assert is_held(sender)
+    batches.expire(ANSWER_SECONDS)
+    assert not is_held(sender)
+
+
+def test_small_commands_are_refused_and_not_held(batches: Batches) -> None:
+    sender: Any = Sender("alice", reading=Held())
+    while batches.add(sender, command(sender, 1), 0.0):
+        assert not is_held(sender)
 
 
 def test_what_is_left_of_a_connection_is_given_up_in_time_too(batches: Batches, alice: Any) -> None:
