@@ -245,7 +245,7 @@ def _moderator(settings: Settings, partitions: Partitions) -> "Moderator | None"
     # Imported here: it needs aiohttp, which is an eighth of what the others together take to import.
     from services.messaging.moderation import moderator_of
 
-    return moderator_of(settings, partitions)
+    return moderator_of(str(settings.moderation_url), settings, partitions)
 
 
 async def main() -> int:

@@ -169,10 +169,7 @@ def _shown(name: str, command: Moderated) -> dict[str, Any]:
     return shown
 
 
-def moderator_of(settings: Settings, partitions: Partitions) -> Moderator | None:
-    """Return the moderator for the hook in `settings`, if there is one."""
-    if settings.moderation_url is None:
-        return None
+def moderator_of(url: str, settings: Settings, partitions: Partitions) -> Moderator:
+    """Return the moderator that asks the hook at `url`, in the way that `settings` say."""
     signer = Signer(settings.signing_secrets)
-    url = str(settings.moderation_url)
     return Moderator(url, signer, partitions, rejects_failures=settings.moderation_failure == "reject")

@@ -25,6 +25,7 @@ from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import QUEUES, Queue
 from shared.rabbitmq import declare
+from tests.support import waiting
 from tests.support.plain_http import plain_http
 from tests.support.sockets import RawSocket
 from tools.devtoken import LOCAL_SECRET, mint, user_id
@@ -36,15 +37,7 @@ T = TypeVar("T")
 
 async def eventually(look: Callable[[], Awaitable[T]], seconds: float = SECONDS) -> T:
     """Wait until `look` returns something true, and return that. Raises TimeoutError."""
-    async with asyncio.timeout(seconds) as limit:
-        while True:
-            found = await look()
-            if found:
-                return found
-            if limit.expired():
-                # What was asked swallowed the cancellation.
-                raise TimeoutError
-            await asyncio.sleep(0.01)
+    return await waiting.eventually(look, seconds, poll_seconds=0.01)
 
 
 async def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:

@@ -35,6 +35,7 @@ from shared.protocol import keys, limits, relay
 from shared.protocol.relay import BlockChanged, Command, CommandBatch
 from shared.redis import Partitions
 from shared.store_clock import StoreClock
+from tests.support import waiting
 
 SECONDS = 30
 
@@ -111,11 +112,7 @@ async def new_person(pool: Pool, name: str = "person") -> Person:
 
 async def eventually(met: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition is met; fails after 30 s."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            if await met():
-                return
-            await asyncio.sleep(0.003)
+    await waiting.eventually(met, SECONDS, poll_seconds=0.003)
 
 
 async def somebody_waits(pool: Pool) -> bool:

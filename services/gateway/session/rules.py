@@ -102,29 +102,18 @@ class Session:
             # First: what is refused anyway is not checked.
             return self._too_many(None, self._refused_until - now, reference_to(frame), now)
         payload = frame.payload
-        if payload.media is None and payload.metadata is None:
-            # Most messages. Text alone always fits (`size_fault`).
-            return (
-                relay.SendMessage(
-                    self.user_id,
-                    self.connection_id,
-                    payload.conversation_id.lower(),
-                    payload.type,
-                    payload.content,
-                    None,
-                    payload.temp_id,
-                    payload.reply_to,
-                ),
-            )
-        field = self._media_hosts.fault(payload.media or ())
-        if field is not None:
-            reason = f"This URL is not allowed - at `$.payload.{field}`"
-            return self._refuse(ErrorCode.VALIDATION_ERROR, reason, reference_to(frame), now)
-        media = json_encoder.encode(payload.media) if payload.media else None
-        metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
-        too_large = size_fault(payload.content, media, metadata)
-        if too_large is not None:
-            return self._refuse(ErrorCode.VALIDATION_ERROR, too_large, reference_to(frame), now)
+        media = metadata = None
+        if payload.media is not None or payload.metadata is not None:
+            # Text alone, which most messages are, always fits.
+            field = self._media_hosts.fault(payload.media or ())
+            if field is not None:
+                reason = f"This URL is not allowed - at `$.payload.{field}`"
+                return self._refuse(ErrorCode.VALIDATION_ERROR, reason, reference_to(frame), now)
+            media = json_encoder.encode(payload.media) if payload.media else None
+            metadata = None if payload.metadata is None else json_encoder.encode(payload.metadata)
+            too_large = size_fault(payload.content, media, metadata)
+            if too_large is not None:
+                return self._refuse(ErrorCode.VALIDATION_ERROR, too_large, reference_to(frame), now)
         return (
             relay.SendMessage(
                 self.user_id,

@@ -37,7 +37,7 @@ class UnseenMessages:
             messages.append((now, text))
             self._bytes += len(text)
             while (len(messages) > MAX_MESSAGES or self._bytes > MAX_BYTES) and len(messages) > 1:
-                self._bytes -= len(messages.popleft()[1])
+                self.pop()
 
     def pop(self) -> bytes:
         """Remove and return the oldest one."""

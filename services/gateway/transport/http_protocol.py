@@ -17,7 +17,7 @@ UNREAD_BYTES: Final = 128 * 1024
 """Room for bytes in the kernel that a connection has sent and the gateway has not read (SO_RCVBUF; Linux doubles it).
 
 The default grows to megabytes: while the gateway doesn't read from a client that sends too much, ten of its connections would
-hold a hundred megabytes, which would all be read and refused later.
+hold tens of megabytes, which would all be read and refused later.
 """
 BACKLOG: Final = 4096
 
