@@ -3,7 +3,16 @@
 import sys
 from pathlib import Path
 
-from tools.docs import admin_openapi, asyncapi, configuration, environment_file, openapi, pages, typescript
+from tools.docs import (
+    admin_openapi,
+    asyncapi,
+    configuration,
+    environment_file,
+    openapi,
+    pages,
+    python_types,
+    typescript,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +29,7 @@ def documents() -> dict[str, str]:
         "deploy/compose/chat.env.example": environment_file.text(),
         "shared/setting_names.txt": configuration.names(),
         "clients/javascript/src/wire.d.ts": typescript.text(events),
+        "clients/python/chat_client/wire.py": python_types.text(events),
     }
 
 

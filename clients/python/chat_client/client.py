@@ -28,12 +28,13 @@ from chat_client.link import Link
 from chat_client.outbox import Outbox
 from chat_client.receipts import Receipts
 from chat_client.recovery import Recovery
-from chat_client.resources import Message, MessageType, MoreContent
+from chat_client.resources import MessageType, MoreContent
 from chat_client.rest import Rest
 from chat_client.text import is_blank
 from chat_client.timeline import Gap, Timeline
 from chat_client.tokens import TokenProvider, Tokens
 from chat_client.typing_expiry import TypingExpiry
+from chat_client.wire import Message
 
 BACKLOG_EVENTS: Final = 10_000
 MAX_TEMP_ID_CHARACTERS: Final = 64

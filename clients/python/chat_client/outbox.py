@@ -17,7 +17,7 @@ from chat_client.advice import Random, full_jitter
 from chat_client.answers import forget
 from chat_client.errors import ChatError, ConnectionLost, FrameTooBig, ServerError
 from chat_client.link import Link
-from chat_client.resources import Message
+from chat_client.wire import Message
 
 ACK_SECONDS: Final = 15.0
 UNANSWERED_SECONDS: Final = 4.0

@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 
 from chat_client.advice import Random, full_jitter
 from chat_client.errors import ChatError, ConnectionLost, ServerError
-from chat_client.resources import Conversation, Message
 from chat_client.rest import MAX_PAGE, Rest
 from chat_client.timeline import Gap, Timeline
+from chat_client.wire import Conversation, Message
 
 log = logging.getLogger(__name__)
 

@@ -1,15 +1,17 @@
-"""Shapes of the service's JSON, unchanged: keys in camelCase, timestamps as RFC 3339 text, ids as UUID text.
+"""What a call of REST takes and answers, where no event has the same shape.
 
-Servers may add fields; unknown fields are kept, and should be ignored.
+Keys are in camelCase as on the wire, times RFC 3339 text, ids UUID text. Servers may add fields: they are kept, and should be
+ignored.
 """
 
 from typing import Any, Generic, Literal, TypeVar
 
 from typing_extensions import NotRequired, TypedDict
 
+from chat_client.wire import UserStatus
+
 MessageType = Literal["text", "image", "video", "audio", "file", "custom"]
 Availability = Literal["online", "away", "busy"]
-Status = Literal["online", "away", "busy", "offline"]
 
 T = TypeVar("T")
 
@@ -35,6 +37,14 @@ class UploadedMedia(Media):
     blurhash: NotRequired[str]
 
 
+class MoreContent(TypedDict, total=False):
+    """The optional content of a message besides its text. `reply_to`: the seq of the message that it answers."""
+
+    media: list[Media] | None
+    reply_to: int | None
+    metadata: dict[str, Any] | None
+
+
 class Reservation(TypedDict):
     """Where to send the bytes of an upload."""
 
@@ -45,47 +55,6 @@ class Reservation(TypedDict):
     expiresAt: str
 
 
-class User(TypedDict):
-    """A profile."""
-
-    id: str
-    username: str
-    displayName: str
-    avatar: str | None
-
-
-class Message(TypedDict):
-    """A stored message. `seq` is 1, 2, 3 … in its conversation, without gaps, in commit order."""
-
-    id: str
-    conversationId: str
-    seq: int
-    senderId: str
-    sender: NotRequired[User]
-    type: MessageType
-    content: str | None
-    media: list[Media]
-    isRead: bool
-    readAt: str | None
-    deliveredAt: str | None
-    createdAt: str
-
-
-class Conversation(TypedDict):
-    """A direct conversation. `unread` counts the caller's unread messages; `lastSeq` is 0 without messages.
-
-    Messages before `firstSeq` are expired: the history begins there.
-    """
-
-    id: str
-    participants: list[User]
-    lastMessage: Message | None
-    lastSeq: int
-    firstSeq: int
-    unread: int
-    updatedAt: str
-
-
 class Page(TypedDict, Generic[T]):
     """A page of a list. `nextPage` is None on the last one."""
 
@@ -93,7 +62,24 @@ class Page(TypedDict, Generic[T]):
     nextPage: str | None
 
 
-class Unread(TypedDict):
+class ConversationQuery(TypedDict, total=False):
+    """Which conversations to list. Without `archived`, archived ones are left out; `unread` includes those marked as unread."""
+
+    archived: bool
+    unread: bool
+    pinned: bool
+
+
+class ConversationChanges(TypedDict, total=False):
+    """What to change of the user's own settings of a conversation. `mutedUntil` None ends the mute."""
+
+    mutedUntil: str | None
+    archived: bool
+    pinned: bool
+    markedUnread: bool
+
+
+class UnreadCounts(TypedDict):
     """Unread messages of the caller: in all conversations, and by conversation id."""
 
     total: int
@@ -107,30 +93,69 @@ class Block(TypedDict):
     blockedAt: str
 
 
-class UserStatus(TypedDict):
-    """A friend's status. `lastSeen` is None for a user who was never seen."""
+class Report(TypedDict):
+    """A stored report of messages."""
+
+    id: str
+    conversationId: str
+    seqs: list[int]
+    reason: str
+    comment: str | None
+    state: str
+    createdAt: str
+
+
+class Follow(TypedDict):
+    """How the caller and a user follow each other. `isFriend`: both do."""
 
     userId: str
-    isOnline: bool
-    status: Status
-    lastSeen: str | None
+    username: str
+    following: bool
+    isFriend: bool
+    followedAt: str | None
 
 
 class Friend(UserStatus):
     """A mutual follow, with status."""
 
     username: str
-    displayName: NotRequired[str]
-    avatar: NotRequired[str | None]
+    displayName: str  # noqa: N815
+    avatar: str | None
+
+
+QuietHours = TypedDict("QuietHours", {"timeZone": str, "from": str, "to": str})
+"""When no notifications are shown: HH:MM of local time. `timeZone` is an IANA name."""
+
+
+class PushSettings(TypedDict):
+    """`preview`: whether notifications show the text. Nothing is shown until `mutedUntil`, and in quiet hours."""
+
+    preview: bool
+    quietHours: QuietHours | None
+    mutedUntil: str | None
+
+
+class PushChanges(TypedDict, total=False):
+    """What to change of `PushSettings`. None ends quiet hours, or the mute."""
+
+    preview: bool
+    quietHours: QuietHours | None
+    mutedUntil: str | None
+
+
+class Settings(TypedDict):
+    """The user's settings."""
+
+    push: PushSettings
 
 
 PushSubscription = dict[str, Any]
 """A browser's `PushSubscription.toJSON()` (W3C Push API, section 8)."""
 
 
-class MoreContent(TypedDict, total=False):
-    """The optional content of a message besides its text. `reply_to`: the seq of the message that it answers."""
+class PushDevice(TypedDict):
+    """A native app. `app`: which of the operator's apps it is, when there are several."""
 
-    media: list[Media] | None
-    reply_to: int | None
-    metadata: dict[str, Any] | None
+    platform: Literal["fcm", "apns"]
+    token: str
+    app: NotRequired[str]

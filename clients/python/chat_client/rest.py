@@ -11,23 +11,28 @@ from typing import Any, Final, cast
 from urllib.parse import quote
 
 import httpx
+from typing_extensions import Unpack
 
 from chat_client.advice import full_jitter, parse_retry_after
 from chat_client.errors import ConnectionLost, ServerError, error_of
 from chat_client.resources import (
     Block,
-    Conversation,
+    ConversationChanges,
+    ConversationQuery,
+    Follow,
     Friend,
-    Message,
     Page,
+    PushChanges,
+    PushDevice,
     PushSubscription,
-    Unread,
+    Report,
+    Settings,
+    UnreadCounts,
     UploadedMedia,
-    User,
-    UserStatus,
 )
 from chat_client.tokens import Tokens
 from chat_client.uploads import Progress, Source, upload
+from chat_client.wire import Conversation, Message, Sender, UserStatus
 
 TIMEOUT_SECONDS: Final = 15.0
 ATTEMPTS: Final = 3
@@ -52,16 +57,18 @@ class Rest:
         body = {"username": username} if user_id is None else {"userId": user_id}
         return cast("Conversation", await self.call("POST", "/chat/conversations", body=body))
 
-    async def conversations(self, *, limit: int = 50, page: str | None = None) -> Page[Conversation]:
-        """Return one page of the user's conversations, newest first."""
-        query: Query = {"limit": limit, "page": page}
+    async def conversations(
+        self, *, limit: int = 50, page: str | None = None, **which: Unpack[ConversationQuery]
+    ) -> Page[Conversation]:
+        """Return one page of the user's conversations: pinned ones first, then the newest."""
+        query: Query = {"limit": limit, "page": page, **_flags(which)}
         return cast("Page[Conversation]", await self.call("GET", "/chat/conversations", query=query))
 
-    async def all_conversations(self) -> AsyncIterator[Conversation]:
-        """Yield every conversation of the user, newest first, page by page."""
+    async def all_conversations(self, **which: Unpack[ConversationQuery]) -> AsyncIterator[Conversation]:
+        """Yield every conversation of the user, pinned ones first, then the newest, page by page."""
         page: str | None = None
         while True:
-            answer = await self.conversations(limit=MAX_PAGE, page=page)
+            answer = await self.conversations(limit=MAX_PAGE, page=page, **which)
             for conversation in answer["items"]:
                 yield conversation
             page = answer["nextPage"]
@@ -70,40 +77,75 @@ class Rest:
 
     async def conversation(self, conversation_id: str) -> Conversation:
         """Return one conversation."""
-        return cast("Conversation", await self.call("GET", f"/chat/conversations/{quote(conversation_id)}"))
+        return cast("Conversation", await self.call("GET", _conversation(conversation_id)))
+
+    async def update_conversation(self, conversation_id: str, **changes: Unpack[ConversationChanges]) -> Conversation:
+        """Change the user's own settings of a conversation, and return it."""
+        return cast("Conversation", await self.call("PATCH", _conversation(conversation_id), body=changes))
+
+    async def clear_conversation(self, conversation_id: str) -> None:
+        """Hide the conversation's history up to now, for this user only, permanently."""
+        await self.call("DELETE", _conversation(conversation_id))
 
     async def messages(
-        self, conversation_id: str, *, after_seq: int | None = None, before_seq: int | None = None, limit: int = 50
+        self,
+        conversation_id: str,
+        *,
+        after_seq: int | None = None,
+        before_seq: int | None = None,
+        around_seq: int | None = None,
+        limit: int = 50,
     ) -> list[Message]:
-        """Return messages sorted by seq: the oldest after `after_seq`, the newest before `before_seq`, or the newest of all."""
-        query: Query = {"afterSeq": after_seq, "beforeSeq": before_seq, "limit": limit}
-        path = f"/chat/conversations/{quote(conversation_id)}/messages"
-        answer = cast("Page[Message]", await self.call("GET", path, query=query))
+        """Return messages sorted by seq: the oldest after `after_seq`, the newest before `before_seq`, those around `around_seq`,
+        or the newest of all. Give at most one of the three.
+        """
+        query: Query = {"afterSeq": after_seq, "beforeSeq": before_seq, "aroundSeq": around_seq, "limit": limit}
+        answer = cast(
+            "Page[Message]", await self.call("GET", f"{_conversation(conversation_id)}/messages", query=query)
+        )
         return sorted(answer["items"], key=lambda message: message["seq"])
 
-    async def unread(self) -> Unread:
+    async def report(self, conversation_id: str, seqs: list[int], reason: str, comment: str | None = None) -> Report:
+        """Report messages to the platform, at most 100. They are kept as they are now."""
+        body = {"conversationId": conversation_id, "seqs": seqs, "reason": reason, "comment": comment}
+        return cast("Report", await self.call("POST", "/chat/reports", body=body))
+
+    async def unread(self) -> UnreadCounts:
         """Return the unread counts."""
-        return cast("Unread", await self.call("GET", "/chat/unread"))
+        return cast("UnreadCounts", await self.call("GET", "/chat/unread"))
 
     async def blocks(self) -> list[Block]:
         """Return the users whom the user blocks."""
         return cast("list[Block]", await self._list("/chat/blocks"))
 
-    async def me(self) -> User:
+    async def find_users(self, *, username: str | None = None, prefix: str | None = None) -> list[Sender]:
+        """Return the user with this name, or at most 20 whose names begin with `prefix` (at least 3 characters)."""
+        query: Query = {"username": username, "prefix": prefix}
+        return cast("list[Sender]", (await self.call("GET", "/chat/users", query=query))["items"])
+
+    async def me(self) -> Sender:
         """Return the user's profile."""
-        return cast("User", await self.call("GET", "/chat/users/me"))
+        return cast("Sender", await self.call("GET", "/chat/users/me"))
 
-    async def update_me(self, **changes: str | None) -> User:
+    async def update_me(self, **changes: str | None) -> Sender:
         """Change `displayName` or `avatar`."""
-        return cast("User", await self.call("PATCH", "/chat/users/me", body=changes))
+        return cast("Sender", await self.call("PATCH", "/chat/users/me", body=changes))
 
-    async def follow(self, username: str) -> None:
+    async def settings(self) -> Settings:
+        """Return the user's settings."""
+        return cast("Settings", await self.call("GET", "/chat/users/me/settings"))
+
+    async def update_settings(self, *, push: PushChanges) -> Settings:
+        """Change settings of pushes, and return all settings. What is left out stays as it is."""
+        return cast("Settings", await self.call("PATCH", "/chat/users/me/settings", body={"push": push}))
+
+    async def follow(self, username: str) -> Follow:
         """Follow a user: two who follow each other are friends, and see each other's status."""
-        await self.call("PUT", f"/chat/follows/{quote(username, safe='')}")
+        return cast("Follow", await self.call("PUT", f"/chat/follows/{quote(username, safe='')}"))
 
-    async def unfollow(self, username: str) -> None:
+    async def unfollow(self, username: str) -> Follow:
         """Unfollow a user."""
-        await self.call("DELETE", f"/chat/follows/{quote(username, safe='')}")
+        return cast("Follow", await self.call("DELETE", f"/chat/follows/{quote(username, safe='')}"))
 
     async def friends(self) -> list[Friend]:
         """Return mutual follows with their status."""
@@ -121,9 +163,21 @@ class Rest:
         """Register a browser's push subscription."""
         await self.call("PUT", "/chat/push/subscriptions", body=subscription)
 
-    async def unsubscribe_push(self, endpoint: str) -> None:
-        """Delete a push subscription."""
-        await self.call("DELETE", "/chat/push/subscriptions", body={"endpoint": endpoint})
+    async def unsubscribe_push(self, endpoint: str | None = None) -> None:
+        """Delete a push subscription. Without `endpoint`: all of the user's."""
+        await self.call("DELETE", "/chat/push/subscriptions", body=None if endpoint is None else {"endpoint": endpoint})
+
+    async def add_push_device(self, device: PushDevice) -> None:
+        """Register a native app for pushes."""
+        await self.call("PUT", "/chat/push/devices", body=device)
+
+    async def remove_push_device(self, device: PushDevice) -> None:
+        """Delete a native app's registration."""
+        await self.call("DELETE", "/chat/push/devices", body=device)
+
+    async def get_upload(self, upload_id: str) -> UploadedMedia:
+        """Return an upload with newly signed URLs. They expire after 7 days."""
+        return cast("UploadedMedia", (await self.call("GET", f"/chat/uploads/{quote(upload_id)}"))["media"])
 
     async def upload(
         self,
@@ -182,6 +236,15 @@ class Rest:
             )
         except httpx.HTTPError as error:
             raise ConnectionLost(f"{method} {path}: {error!r}") from error
+
+
+def _conversation(conversation_id: str) -> str:
+    return f"/chat/conversations/{quote(conversation_id)}"
+
+
+def _flags(which: ConversationQuery) -> Query:
+    """The query's flags as JSON writes them: `true` and `false`."""
+    return {name: str(value).lower() for name, value in which.items()}
 
 
 def _failure(answer: httpx.Response) -> ServerError:
