@@ -13,6 +13,7 @@ from xdist import is_xdist_worker
 from xdist.remote import Producer
 
 from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, make_template, make_virtual_host, with_path
+from tests.support.forks import FORKS, launch
 from tests.support.fuzzing import FACTOR
 from tests.support.people import People
 from tests.support.stack import Stack
@@ -69,6 +70,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: rank_of(item.nodeid))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """After the fixtures have stopped what was started."""
+    FORKS.stop()
+
+
 @pytest.fixture(scope="session")
 def server_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     """Where the session's servers keep their data; of a failed session the logs stay."""
@@ -91,7 +98,7 @@ async def local_stack(server_folder: Path) -> AsyncIterator[LocalStack]:
     environment["CHAT_PORT"] = str(PortBook(home).port("haproxy"))
     if redis := environment.get(ladder.REDIS.variable):
         environment[ladder.REDIS.variable] = with_path(redis, SYSTEM_REDIS_DATABASE)
-    local = LocalStack(home, environment, tied=True)
+    local = LocalStack(home, environment, tied=True, launch=launch)
     try:
         await local.up_backends()
         yield local

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.forks import launch
 from tools.stack import ladder
 from tools.stack.home import Home
 from tools.stack.plan import PREFIX
@@ -45,7 +46,7 @@ async def running(folder: Path, environment: Mapping[str, str], servers: Servers
         ladder.REDIS.variable: servers.redis,
         "CHAT_PORT": str(PortBook(home).port("haproxy")),
     }
-    services = LocalStack(home, {**plain, **settings}, tied=True)
+    services = LocalStack(home, {**plain, **settings}, tied=True, launch=launch)
     try:
         await services.up()
         yield RedisSystem(services.url, {"database": servers.database, "redis": servers.redis})

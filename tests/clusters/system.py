@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.forks import launch
 from tests.support.postgres_pair import PostgresPair, postgres_pair
 from tests.support.rabbitmq_cluster import RabbitCluster, rabbitmq_cluster
 from tests.support.stack import Stack
@@ -69,7 +70,7 @@ async def running(folder: Path, environment: Mapping[str, str], *, balance: bool
             ladder.AMQP.variable: amqp,
             "CHAT_PORT": str(PortBook(home).port("haproxy")),
         }
-        services = LocalStack(home, {**plain, **settings}, tied=True)
+        services = LocalStack(home, {**plain, **settings}, tied=True, launch=launch)
         try:
             await services.up()
             yield System(Stack(services), rabbitmq, postgres)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ import redis.asyncio as redis
 from shared.protocol import keys
 from shared.protocol.closing import CloseCode
 from tests.e2e.conftest import Pair
+from tests.support.forks import PipedFork
 from tests.support.people import People
 from tests.support.platform import Platform
 from tests.support.stack import Stack
@@ -37,16 +37,9 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def started(
-    stack: Stack, *arguments: str, variables: dict[str, str] | None = None
-) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(stack: Stack, *arguments: str, variables: dict[str, str] | None = None) -> AsyncIterator[PipedFork]:
     """`chatctl`, ended when the block is. `variables`: its environment, where it isn't the usual one."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tools.chatctl", *arguments),
-        env=variables or environment(stack),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await PipedFork.started("tools.chatctl", variables or environment(stack), *arguments)
     try:
         yield process
     finally:

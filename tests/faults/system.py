@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.proxy import Proxy
+from tests.support.forks import launch
 from tests.support.stack import Stack
 from tools.stack import ladder
 from tools.stack.backends import Backend
@@ -78,7 +79,7 @@ async def running(folder: Path, environment: Mapping[str, str]) -> AsyncIterator
         proxied = {kind.variable: links[name].url(urls[name]) for name, kind in LINKS.items()}
         home = Home(folder / "fault-services")
         settings = {**SETTINGS, **proxied, "CHAT_PORT": str(PortBook(home).port("haproxy"))}
-        services = LocalStack(home, {**plain, **settings}, tied=True)
+        services = LocalStack(home, {**plain, **settings}, tied=True, launch=launch)
         try:
             await services.up()
             links["clients"] = Proxy.to(services.url)

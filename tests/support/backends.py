@@ -6,7 +6,6 @@ place, they don't share.
 """
 
 import asyncio
-import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from shared.protocol.topology import QUEUES
+from tests.support.forks import PipedFork
 from tools.stack.backends import Backend
 from tools.stack.docker import container_name
 from tools.stack.home import ROOT, Home
@@ -82,7 +82,9 @@ async def make_template(database: str, environment: Mapping[str, str]) -> None:
     await execute(database, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
     await execute(database, f"CREATE DATABASE {TEMPLATE}")
     settings = {**environment, "CHAT_DATABASE_URL": with_path(database, TEMPLATE)}
-    await run((sys.executable, "-m", "migrations"), settings)
+    migrations = await PipedFork.started("migrations", settings)
+    output, errors = await migrations.communicate()
+    assert migrations.returncode == 0, (output + errors).decode(errors="replace")
 
 
 async def make_virtual_host(home: Home, broker: Backend) -> str:

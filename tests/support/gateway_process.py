@@ -1,23 +1,22 @@
 """A gateway in a process of its own, which signals can end."""
 
-import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
 
+from tests.support.forks import PipedFork
 from tests.support.gateway import eventually
 from tests.support.plain_http import plain_http
 from tools.devtoken import LOCAL_SECRET
 from tools.stack.ports import free_port
 
-Process = asyncio.subprocess.Process
-
 
 @asynccontextmanager
-async def gateway_process(database: str, amqp: str, redis: str, **settings: str) -> AsyncIterator[tuple[Process, str]]:
+async def gateway_process(
+    database: str, amqp: str, redis: str, **settings: str
+) -> AsyncIterator[tuple[PipedFork, str]]:
     """`python -m services.gateway`, ready; killed when the test leaves it running."""
     port = free_port()
     environment = {
@@ -30,9 +29,7 @@ async def gateway_process(database: str, amqp: str, redis: str, **settings: str)
         "CHAT_DRAIN_SECONDS": "1",
         **settings,
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.gateway", env=environment, stderr=asyncio.subprocess.PIPE
-    )
+    process = await PipedFork.started("services.gateway", environment)
     url = f"http://127.0.0.1:{port}"
 
     async def ready() -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.relay import CommandBatch, Relayed
 from shared.protocol.topology import MESSAGING_COMMANDS, Queue
 from shared.rabbitmq import declare
+from tests.support.forks import FORKS, Fork
 from tools.stack.ports import free_port
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 SECRET = "integration-test-secret-0123456789abcdef"
 
@@ -27,7 +26,7 @@ SECRET = "integration-test-secret-0123456789abcdef"
 class MessagingProcess:
     """A running `python -m services.messaging`."""
 
-    process: asyncio.subprocess.Process
+    process: Fork
     url: str
     log: Path
 
@@ -43,14 +42,7 @@ class MessagingProcess:
         }
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
         with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "services.messaging",
-                cwd=ROOT,
-                env={**environment, **backends, **given},
-                stderr=output,
-            )
+            process = FORKS.start("services.messaging", {**environment, **backends, **given}, errors=output.fileno())
         started = cls(process, f"http://127.0.0.1:{port}", log)
         await started.ready()
         return started

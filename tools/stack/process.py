@@ -6,9 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -47,28 +47,49 @@ class Record:
         return abs(instant - self.born) < BIRTH_TOLERANCE_SECONDS
 
 
+class Child(Protocol):
+    """A process that was started here."""
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
+    def poll(self) -> int | None:
+        """Return its exit status, minus the signal that ended it, or None while it runs."""
+
+
+Launch = Callable[[Program, Sequence[str], IO[bytes]], Child]
+"""Starts a program by a command, which is its own behind `setpriv`, in a session of its own, with a file for its output."""
+
+
+def popen(program: Program, command: Sequence[str], output: IO[bytes]) -> Child:
+    """The usual `Launch`."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd=program.directory,
+        env=dict(program.environment),
+        start_new_session=True,
+    )
+
+
 class Processes:
     """The processes of one stack, recorded in its home. `tied` ones end when this process does, however it ends."""
 
-    def __init__(self, home: Home, *, tied: bool = False) -> None:
+    def __init__(self, home: Home, *, tied: bool = False, launch: Launch = popen) -> None:
         self._home = home
         self._tied = tied
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._launch = launch
+        self._children: dict[int, Child] = {}
 
     def start(self, program: Program) -> Record:
         """Start a program, and record it. Must run in the main thread, because tied processes end with that thread."""
         log = self._home.log(program.name)
         _rotate(log)
         with log.open("ab") as output:
-            child = subprocess.Popen(
-                [*self._prefix(program), *program.command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=program.directory,
-                env=dict(program.environment),
-                start_new_session=True,
-            )
+            child = self._launch(program, [*self._prefix(program), *program.command], output)
         self._children[child.pid] = child
         record = Record(
             name=program.name,
@@ -82,6 +103,15 @@ class Processes:
         )
         write_private(self._home.record(program.name), json.dumps(asdict(record)))
         return record
+
+    async def run(self, program: Program, seconds: float) -> tuple[int, str]:
+        """Run a program to its end. Returns its exit status and its output. Raises TimeoutError when it needs too long."""
+        log = self._home.log(program.name)
+        with log.open("wb") as output:
+            child = self._launch(program, program.command, output)
+        if not await _until(lambda: child.poll() is not None, seconds):
+            raise TimeoutError(f"{program.name} didn't end within {seconds:.0f} s")
+        return child.poll() or 0, log.read_text(encoding="utf-8", errors="replace")
 
     def find(self, name: str) -> Record | None:
         """The living process of this name."""

@@ -51,6 +51,15 @@ def programs(plan: Plan, ports: PortBook, common: Mapping[str, str]) -> list[Pro
     return [*found, _program("devserver", "tools.devserver", ports, common)]
 
 
+async def _at_once() -> None:
+    """The probe of a program that no one waits for to be ready."""
+
+
+def migrations(environment: Mapping[str, str]) -> Program:
+    """What brings the database to the newest schema, and ends."""
+    return Program("migrations", (sys.executable, "-m", "migrations"), 0, _at_once, environment)
+
+
 def _program(name: str, module: str, ports: PortBook, common: Mapping[str, str]) -> Program:
     port = ports.port(name)
     own = {**common, "CHAT_INSTANCE": name, "CHAT_HTTP_PORT": str(port)}

@@ -1,21 +1,19 @@
 """A whole stack: changes the running processes into the wanted ones."""
 
-import asyncio
 import dataclasses
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tools.stack import ladder
+from tools.stack import ladder, services
 from tools.stack.backends import Backend
 from tools.stack.console import Console
 from tools.stack.errors import StackError
-from tools.stack.home import ROOT, Home, read_json, write_private
+from tools.stack.home import Home, read_json, write_private
 from tools.stack.layout import Layout, lay_out
 from tools.stack.plan import UNROUTED, Plan
 from tools.stack.ports import is_free
-from tools.stack.process import Processes
+from tools.stack.process import Launch, Processes, popen
 from tools.stack.program import Layer, Program
 from tools.stack.starter import Starter, all_of, answers_within, together
 
@@ -29,10 +27,16 @@ class Stack:
     """The stack in `home`. `environment` is what its processes inherit. `tied` ones end when this process does."""
 
     def __init__(
-        self, home: Home, environment: Mapping[str, str], console: Console | None = None, *, tied: bool = False
+        self,
+        home: Home,
+        environment: Mapping[str, str],
+        console: Console | None = None,
+        *,
+        tied: bool = False,
+        launch: Launch = popen,
     ) -> None:
         self.home = home
-        self.processes = Processes(home, tied=tied)
+        self.processes = Processes(home, tied=tied, launch=launch)
         self._environment = dict(environment)
         self._console = console or Console(quiet=True)
         self._starter = Starter(home, self.processes, self._console)
@@ -102,18 +106,10 @@ class Stack:
     async def migrate(self) -> None:
         """Bring the database to the newest schema. Raises StackError with what was printed when that fails."""
         self._console.step("migrating the database")
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "migrations"),
-            cwd=ROOT,
-            env=dict(self.layout.services[0].environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        async with asyncio.timeout(MIGRATION_SECONDS):
-            output, _ = await process.communicate()
-        if process.returncode != 0:
-            raise StackError(f"the database can't be migrated:\n{output.decode(errors='replace')}")
+        program = services.migrations(self.layout.services[0].environment)
+        status, output = await self.processes.run(program, MIGRATION_SECONDS)
+        if status != 0:
+            raise StackError(f"the database can't be migrated:\n{output}")
 
     async def start(self, name: str, settings: Mapping[str, str] | None = None) -> None:
         """Start one process that doesn't run, and wait until it is ready. `settings` are added to its own."""

@@ -3,30 +3,27 @@
 import asyncio
 import os
 import signal
-import sys
 import uuid
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from shared.protocol.topology import NOTIFIER_RETRIES, NOTIFIER_UNDELIVERED
 from tests.integration.notifier.conftest import Broker, Running, Start, counted, undelivered, until
+from tests.support.forks import FORKS, Fork
 from tests.support.push_service import Answer, Browser, PushService
 
-Spawn = Callable[..., Awaitable[Process]]
+Spawn = Callable[..., Awaitable[Fork]]
 
 
 @pytest.fixture
 async def spawn(start: Start, broker: Broker) -> AsyncIterator[Spawn]:
     """Starts a notifier process with the environment of `start`, and waits until it consumes."""
-    processes: list[Process] = []
+    processes: list[Fork] = []
 
-    async def spawned(**settings: object) -> Process:
+    async def spawned(**settings: object) -> Fork:
         environment = {f"CHAT_{name.upper()}": str(value) for name, value in settings.items()}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.notifier"), env={**os.environ, "CHAT_HTTP_PORT": "0", **environment}
-        )
+        process = FORKS.start("services.notifier", {**os.environ, "CHAT_HTTP_PORT": "0", **environment})
         processes.append(process)
         async with asyncio.timeout(60):
             for queue in (NOTIFIER_UNDELIVERED, NOTIFIER_RETRIES):

@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import sys
 import time
 import uuid
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -18,6 +16,7 @@ from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import Publisher
 from shared.redis import Partitions, open_partitions
+from tests.support.forks import FORKS, Fork
 from tests.support.presence import Device, Gateways, Replica
 from tools.stack.ports import free_port
 
@@ -32,16 +31,10 @@ def now_ms() -> int:
 
 
 @asynccontextmanager
-async def presence(environment: dict[str, str]) -> AsyncIterator[Process]:
+async def presence(environment: dict[str, str]) -> AsyncIterator[Fork]:
     """A process that is ready; killed at the end."""
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.presence",
-        env={**os.environ, **environment, "CHAT_HTTP_PORT": str(port)},
-        stderr=DEVNULL,
-    )
+    process = FORKS.start("services.presence", {**os.environ, **environment, "CHAT_HTTP_PORT": str(port)})
     try:
         async with asyncio.timeout(SECONDS), httpx.AsyncClient() as client:
             while not await is_ready(client, port):  # noqa: ASYNC110 - it can only be asked
@@ -69,9 +62,7 @@ async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
 
 
 @pytest.fixture
-async def processes(
-    database_url: str, redis_url: str, amqp_url: str, gateways: Gateways
-) -> AsyncIterator[list[Process]]:
+async def processes(database_url: str, redis_url: str, amqp_url: str, gateways: Gateways) -> AsyncIterator[list[Fork]]:
     """Two replicas with a short lease."""
     environment = {
         "CHAT_DATABASE_URL": database_url,
@@ -108,7 +99,7 @@ async def until(gateways: Gateways, holds: Callable[[], bool]) -> None:
 
 
 async def test_killing_one_of_two_changes_nothing_seen(
-    processes: list[Process], publisher: Publisher, replica: Replica, gateways: Gateways
+    processes: list[Fork], publisher: Publisher, replica: Replica, gateways: Gateways
 ) -> None:
     watcher = Device(str(uuid.uuid4()), "gateway-0")
     users = [str(uuid.uuid4()) for _ in range(USERS)]
@@ -160,7 +151,7 @@ async def repeat(work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(LEASE_SECONDS / 3)
 
 
-async def test_a_terminated_process_ends_cleanly(processes: list[Process]) -> None:
+async def test_a_terminated_process_ends_cleanly(processes: list[Fork]) -> None:
     for process in processes:
         process.terminate()
     async with asyncio.timeout(SECONDS):
