@@ -18,8 +18,10 @@ from tools.stack.program import Layer, Probe, Program
 POLICY = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 SLOTS = 4
 """Configured servers of each service. Up to this many replicas can start and stop without a restart of HAProxy."""
-SELDOM = "3s"
+SELDOM = "10s"
 """How often HAProxy looks for servers beyond the usual number, which mostly aren't there."""
+FIRST = "1s"
+"""HAProxy spreads its first checks over the shortest interval of all servers, and considers a server healthy until then."""
 SECTIONS = {"gateway": "websocket", "media": "bulk"}
 """Service → its `defaults` section in the policy; `http` for the others."""
 DEVSERVER = "devserver"
@@ -48,7 +50,7 @@ class Balancer:
             lines = [f"backend {service} from {SECTIONS.get(service, 'http')}"]
             for number in range(1, max(SLOTS, count) + 1):
                 name = f"{service}-{number}"
-                seldom = f" downinter {SELDOM}" if number > REPLICAS[service][1] else ""
+                seldom = f" inter {FIRST} downinter {SELDOM}" if number > REPLICAS[service][1] else ""
                 lines.append(f"    server {name} 127.0.0.1:{self.ports.port(name)}{seldom}")
             sections.append("\n".join(lines))
         only = f"backend {DEVSERVER} from http\n    server {DEVSERVER} 127.0.0.1:{self.ports.port(DEVSERVER)}\n"

@@ -9,7 +9,9 @@ import asyncio
 import os
 import resource
 import signal
+from collections.abc import Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from typing import Final, NoReturn
@@ -37,6 +39,8 @@ LOOK_SECONDS: Final = 0.5
 
 Pebble's pool has two threads that wake so often, by default ten times a second, for as long as the process lives.
 """
+REST_SECONDS: Final = 2.0
+"""The same while no file is under way. A stop of the pool takes so long, too."""
 
 
 class Workers:
@@ -48,6 +52,7 @@ class Workers:
     def __init__(self, count: int, max_bytes: int, seconds: float, wall_seconds: float = WALL_SECONDS) -> None:
         self._seconds = seconds
         self._wall_seconds = wall_seconds
+        self._under_way = 0
         CONSTS.sleep_unit = LOOK_SECONDS
         self._pool = ProcessPool(
             max_workers=count,
@@ -58,7 +63,7 @@ class Workers:
 
     async def inspect(self, task: Task) -> Inspected:
         """Look at a file in a worker. Raises Refused, or ProtocolError (unavailable) when no worker got to the end of it."""
-        with metrics.INSPECTION_SECONDS.time():
+        with metrics.INSPECTION_SECONDS.time(), self._watched():
             future = self._pool.schedule(_inspect_within, args=(self._seconds, task), timeout=self._wall_seconds)
             try:
                 found: Inspected = await asyncio.wrap_future(future)
@@ -76,7 +81,20 @@ class Workers:
 
     async def warm(self) -> None:
         """Start the workers, so that the first upload needn't wait for that."""
-        await asyncio.wrap_future(self._pool.schedule(warm))
+        with self._watched():
+            await asyncio.wrap_future(self._pool.schedule(warm))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Have the pool look often at its workers while the block runs."""
+        self._under_way += 1
+        CONSTS.sleep_unit = LOOK_SECONDS
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                CONSTS.sleep_unit = REST_SECONDS
 
     async def stop(self) -> None:
         """End the workers, even busy ones."""
