@@ -1,9 +1,9 @@
 """Measures attacks beside the honest pairs, in turn with times without an attack."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from tools.abuse.attack import Attack
@@ -16,6 +16,10 @@ from tools.abuse.row import Row
 from tools.bench.latency import Latency, summarize
 
 SETTLE_SECONDS: Final = 1.0
+"""The shortest time after an attack, and how often it is looked whether the system is quiet again."""
+MOST_SETTLES: Final = 10
+QUIET_RATIO: Final = 1.25
+"""The system is quiet when the honest pairs' median is at most so much higher than it usually is without an attack."""
 ALONE_SHARE: Final = 0.625
 """The time without an attack, as a share of the attack's time. There is one before each attack."""
 
@@ -54,9 +58,17 @@ class Measurement:
             raise
 
     async def rest(self) -> None:
-        """Measure without an attack, after what came before has settled."""
-        await asyncio.sleep(SETTLE_SECONDS)
+        """Measure without an attack, as soon as the system has done what the attack before left behind."""
+        await self._settle()
         self._alone.append(await self._honest.acknowledged(self._seconds * ALONE_SHARE))
+
+    async def _settle(self) -> None:
+        """Wait until the system is quiet, for a limited time: a machine that has become slower is never quiet again."""
+        medians = [median(window) for window in self._alone if window]
+        for _ in range(MOST_SETTLES):
+            window = await self._honest.acknowledged(SETTLE_SECONDS)
+            if not medians or (window and median(window) <= median(medians) * QUIET_RATIO):
+                return
 
     async def _beside(self, attack: Attack) -> None:
         before = self._memory.now()

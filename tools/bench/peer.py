@@ -1,8 +1,10 @@
 """One browser's connection, as cheap as possible: it sends a browser's frames, and decodes only the needed fields of events."""
 
+import asyncio
 import random
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -92,11 +94,11 @@ class Peer(picows.WSListener):
     async def connect(self, target: Target, token: str) -> None:
         """Connect as a browser does: token in the subprotocol, Origin, and the last cursor. Raises picows.WSError, OSError."""
         query = "" if self.cursor is None else f"?cursor={self.cursor}"
-        made: list[socket.socket] = []
+        handed_over: list[socket.socket] = []
 
-        def source(url: WSParsedURL) -> socket.socket | None:
-            bound = _source(url)
-            made.extend([] if bound is None else [bound])
+        async def source(url: WSParsedURL) -> socket.socket | None:
+            bound = await _connected(url)
+            handed_over.extend([] if bound is None else [bound])
             return bound
 
         try:
@@ -114,9 +116,12 @@ class Peer(picows.WSListener):
                 socket_factory=source,
             )
         except BaseException:
-            # When the handshake is cancelled, picows doesn't close the socket.
-            for bound in made:
-                bound.close()
+            # When the handshake is cancelled, picows doesn't close the transport, which has the socket. If the socket were closed
+            # under it, uvloop would never read from the next socket with the same number. So it is shut down: the transport sees
+            # the end, and closes it.
+            for bound in handed_over:
+                with suppress(OSError):
+                    bound.shutdown(socket.SHUT_RDWR)
             raise
 
 
@@ -128,13 +133,21 @@ def ignore_end(_peer: Peer) -> None:
     """Do nothing when a connection ends."""
 
 
-def _source(url: WSParsedURL) -> socket.socket | None:
-    """Return a socket bound to one of many loopback addresses, which have 28,000 ephemeral ports each (`ip_local_port_range`)."""
+async def _connected(url: WSParsedURL) -> socket.socket | None:
+    """Return a socket connected from one of many loopback addresses, which have 28,000 ephemeral ports each.
+
+    (`ip_local_port_range`.) None: the address needs no such socket.
+    """
     if url.host != "127.0.0.1":
         return None
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # The port is chosen at connect, when the other end is known (ip(7), IP_BIND_ADDRESS_NO_PORT).
-    bound.setsockopt(socket.IPPROTO_IP, 24, 1)
-    bound.bind((f"127.0.1.{random.randint(1, SOURCES)}", 0))  # noqa: S311 - spreads ports
-    bound.setblocking(False)
+    try:
+        # The port is chosen at connect, when the other end is known (ip(7), IP_BIND_ADDRESS_NO_PORT).
+        bound.setsockopt(socket.IPPROTO_IP, 24, 1)
+        bound.bind((f"127.0.1.{random.randint(1, SOURCES)}", 0))  # noqa: S311 - spreads ports
+        bound.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(bound, (url.host, url.port))
+    except BaseException:
+        bound.close()
+        raise
     return bound

@@ -1,11 +1,13 @@
 """What `make abuse` measures, and how its tables get into the documents."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import uvloop
 
 from services.gateway.settings import GatewaySettings
 from services.messaging.settings import Settings as MessagingSettings
@@ -14,10 +16,13 @@ from tools.abuse import report
 from tools.abuse.__main__ import OUR_SETTINGS, unsure
 from tools.abuse.attacker import Order, Outcome
 from tools.abuse.attacks import ATTACKS
-from tools.abuse.measurement import Measurement
+from tools.abuse.hostile import Hostile
+from tools.abuse.measurement import MOST_SETTLES, Measurement
 from tools.abuse.ratio import Ratio, ratio_of
 from tools.abuse.row import Results, Row
 from tools.bench.latency import Latency
+from tools.bench.peer import Peer
+from tools.bench.target import Target
 
 MIB = 1024 * 1024
 ROW = Row(
@@ -109,7 +114,9 @@ def test_what_is_not_sure_yet_is_measured_again_the_least_measured_and_the_worst
 async def test_all_times_of_an_attack_count_with_those_right_before_each() -> None:
     """Each attack twice, in turn."""
     slow, fast = [0.040] * 1_000, [0.010] * 1_000
-    windows = [slow, [0.050] * 1_000, slow, [0.020] * 1_000, fast, [0.060] * 1_000, slow, fast, fast]
+    any_window = fast
+    windows = [any_window, slow, [0.050] * 1_000, any_window, slow, [0.020] * 1_000]
+    windows += [any_window, fast, [0.060] * 1_000, any_window, slow, fast]
     measurement = Measurement(Script(), Script(windows), Script(), 0.0)  # type: ignore[arg-type]
     for attack in (*ATTACKS[:2], *ATTACKS[:2]):
         await measurement.measure(attack)
@@ -120,6 +127,73 @@ async def test_all_times_of_an_attack_count_with_those_right_before_each() -> No
     assert first.told == {"429": 20}
     assert first.sent == {"frames": 10}
     assert (first.memory_before, first.memory_highest) == ({"gateway": 1}, {"gateway": 3})
+
+
+async def test_a_time_without_an_attack_begins_when_the_system_is_quiet_again() -> None:
+    """What an attack has left behind doesn't make the next one look harmless. A machine that stays slow is not waited for."""
+    usual, busy = [0.010] * 1_000, [0.013] * 1_000
+    honest = Script([busy, usual, busy, busy, usual, usual, *[busy] * MOST_SETTLES, busy, usual])
+    measurement = Measurement(Script(), honest, Script(), 0.0)  # type: ignore[arg-type]
+    for _ in range(3):
+        await measurement.rest()
+    assert await honest.acknowledged(0.0) is usual
+    assert measurement.alone is not None
+    assert measurement.alone.p50 == 10.0
+    assert measurement.alone.p99 == 13.0
+
+
+def test_a_connection_that_is_cut_off_while_it_opens_leaves_nothing_in_the_event_loop() -> None:
+    """Nearly every attack ends so, and the next one opens a socket with the same number. uvloop read nothing from it."""
+    uvloop.run(_cut_off_and_connect_again())
+
+
+async def _cut_off_and_connect_again() -> None:
+    accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    async with (
+        asyncio.timeout(60),
+        await asyncio.start_server(lambda *both: accepted.put_nowait(both), "127.0.0.1") as server,
+    ):
+        host, port = server.sockets[0].getsockname()
+        opening = asyncio.create_task(Peer("cut-off").connect(Target("nobody", f"http://{host}:{port}"), "token"))
+        request, answering = await accepted.get()
+        await request.readuntil(b"\r\n\r\n")
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert await request.read() == b""
+        answering.close()
+        reader, writer = await asyncio.open_connection(host, port)
+        _, answering = await accepted.get()
+        answering.write(b"answer")
+        assert await reader.read(6) == b"answer"
+        answering.close()
+        writer.close()
+
+
+async def test_uploads_end_although_an_answer_comes_at_the_same_time() -> None:
+    """`asyncio.wait_for` of Python 3.11 hides such a cancellation, and the attack would go on beside all others."""
+    hostile = Answering()
+    attack = asyncio.create_task(next(attack for attack in ATTACKS if attack.name == "uploads").act(hostile))
+    await hostile.asked.wait()
+    hostile.answer.set_result({"url": "http://127.0.0.1/upload", "uploadId": "x", "method": "PUT"})
+    attack.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(attack, 60)
+
+
+class Answering(Hostile):
+    """Its first requests get the same answer, and the others none."""
+
+    def __init__(self) -> None:
+        super().__init__(Target("nobody", "http://127.0.0.1:9"), [])
+        self.asked = asyncio.Event()
+        self.answer: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+
+    async def ask(self, *_: object, **__: object) -> dict[str, str]:
+        self.asked.set()
+        if self.answer.done():
+            await asyncio.Event().wait()
+        return await self.answer
 
 
 class Script:
