@@ -142,12 +142,13 @@ class Announcer:
         """Return user → friend list for the users of some outcomes. Lists that an outcome lacks are read."""
         known: dict[str, FriendList] = {}
         missing: dict[str, str] = {}
+        long: dict[str, str] = {}
         for outcome in outcomes:
             if outcome.members is None:
-                missing[outcome.user_id] = outcome.version
+                (long if outcome.is_long else missing)[outcome.user_id] = outcome.version
             else:
                 known[outcome.user_id] = FriendList.from_members(outcome.version, outcome.members)
-        return known | await self._friends.load(missing)
+        return known | await self._friends.load(missing) | await self._friends.load_long(long)
 
     async def answer(self, user_ids: Iterable[str]) -> None:
         """Publish users' statuses to their own connections."""
@@ -210,7 +211,7 @@ class Announcer:
             receivers = {change.user_id, *friends.user_ids, *change.partners}.difference(friends.absent)
             own = {self._partitions.index_of(change.user_id)}
             routes, _ = await self._routes(receivers, own, pauses=len(receivers) > READ_PER_CALL)
-            await publish_profile(self._partitions.of(change.user_id), change, gateways_of(sorted(receivers), routes))
+            await publish_profile(self._partitions.of(change.user_id), change, gateways_of(sorted(routes), routes))
 
     async def _send_parts(self, bulks: Sequence[Bulk], client: Partition) -> list[Bulk]:
         """Send bulks through one partition. Returns those that were not sent."""

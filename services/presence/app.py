@@ -113,7 +113,7 @@ class Presence:
         ]
 
     def _new_commands(self, handlers: Handlers) -> BatchConsumer[relay.PresenceBatch]:
-        split = partial(split_commands, self._partitions)
+        split = partial(split_commands, self._partitions, personal=self._friends.long_lists)
         decoder = relay.presence_batch_decoder
         return BatchConsumer("commands", self._commands_link, decoder, split, handlers.handle, self._dead_letter)
 

@@ -1,9 +1,10 @@
 """Decodes AMQP messages to batches, and handles these in cycles. All batches that wait in a lane form its next cycle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -21,25 +22,46 @@ log = structlog.get_logger(__name__)
 Batch = TypeVar("Batch")
 MESSAGES_PER_CYCLE: Final = 32
 
-Lane = tuple[int, ...]
-"""The Redis partitions that a command needs, in ascending order: one, or the two of a block.
-
-Commands of one lane are handled in order. A partition that is away delays only the lanes that need it.
-"""
-
-_SINGLE_PARTITION: Final[Lane] = (0,)
+PERSONAL_PAUSE_SECONDS: Final = 0.5
+"""After each cycle of a user with a lane of their own. All that comes meanwhile is handled in the next cycle."""
 
 
-def split_commands(partitions: Partitions, batch: relay.PresenceBatch) -> Mapping[Lane, relay.PresenceBatch]:
-    """Return lane → its share of the commands, in order."""
-    if len(partitions) == 1:
-        return {_SINGLE_PARTITION: batch}
+class Lane(NamedTuple):
+    """The Redis partitions that a command needs, in ascending order: one, or the two of a block.
+
+    Commands of one lane are handled in order. A partition that is away delays only the lanes that need it.
+    A user of whose changes very many are told has a lane of their own (`user_id`), so that nobody else waits for that.
+    """
+
+    partitions: tuple[int, ...]
+    user_id: str = ""
+
+    @property
+    def shared(self) -> "Lane":
+        """Return the lane of all others who need these partitions."""
+        return Lane(self.partitions)
+
+    @property
+    def name(self) -> str:
+        """Return a name for the log. It is that of the partitions, because users are too many."""
+        return "-".join(map(str, self.partitions))
+
+
+_SINGLE_PARTITION: Final = Lane((0,))
+
+
+def split_commands(
+    partitions: Partitions, batch: relay.PresenceBatch, personal: Container[str] = ()
+) -> Mapping[Lane, relay.PresenceBatch]:
+    """Return lane → its share of the commands, in order. `personal`: the users with a lane of their own."""
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
         if isinstance(command, relay.BlockChanged):
             lane = _lane(partitions, command.blocker, command.blocked)
         else:
             lane = _lane(partitions, command.user_id)
+            if command.user_id in personal:
+                lane = Lane(lane.partitions, command.user_id)
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
     return shares
 
@@ -67,7 +89,9 @@ def users_of(batch: object) -> Iterator[str]:
 
 
 def _lane(partitions: Partitions, *user_ids: str) -> Lane:
-    return tuple(sorted({partitions.index_of(user_id) for user_id in user_ids}))
+    if len(partitions) == 1:
+        return _SINGLE_PARTITION
+    return Lane(tuple(sorted({partitions.index_of(user_id) for user_id in user_ids})))
 
 
 @dataclass(slots=True)
@@ -108,6 +132,7 @@ class BatchConsumer(Generic[Batch]):
         self._dead_letter = dead_letter
         self._waiting: dict[Lane, asyncio.Queue[Share[Batch]]] = {}
         self._working: dict[Lane, asyncio.Lock] = {}
+        self._turns: dict[Lane, asyncio.Lock] = {}
         self._draining = False
 
     async def run(self) -> None:
@@ -134,24 +159,43 @@ class BatchConsumer(Generic[Batch]):
         if not shares:
             acknowledge(message)
         counter = AckCounter(message, len(shares))
-        for lane, share in shares.items():
+        for wanted, share in shares.items():
+            lane = self._lane_for(wanted)
             if lane not in self._waiting and not self._draining:
                 self._waiting[lane], self._working[lane] = asyncio.Queue(), asyncio.Lock()
                 tasks.create_task(self._run_lane(lane))
             if lane in self._waiting:
                 self._waiting[lane].put_nowait((counter, share))
 
+    def _lane_for(self, wanted: Lane) -> Lane:
+        """Return the lane for a share. A personal one begins when the shared lane is idle: the user's commands may wait there."""
+        shared = wanted.shared
+        if wanted in self._waiting or shared not in self._waiting:
+            return wanted
+        is_idle = self._waiting[shared].empty() and not self._working[shared].locked()
+        return wanted if is_idle else shared
+
     async def _run_lane(self, lane: Lane) -> None:
-        waiting, name = self._waiting[lane], f"{self._name} {'-'.join(map(str, lane))}"
+        waiting = self._waiting[lane]
+        # One personal lane at a time: all of them together take no more from the others than one.
+        turn = self._turns.setdefault(lane.shared, asyncio.Lock()) if lane.user_id else nullcontext()
         while True:
             taken = [await waiting.get()]
-            while len(taken) < MESSAGES_PER_CYCLE and not waiting.empty():
-                taken.append(waiting.get_nowait())
-            async with self._working[lane]:
-                parent = parent_of(counter.message.headers for counter, _ in taken)
-                with metrics.CYCLE_SECONDS.time(), span(f"presence.{self._name}", "consumer", parent) as traced:
-                    name_ids(traced, user_ids=(user_id for _, share in taken for user_id in users_of(share)))
-                    await self._cycle(name, taken)
+            async with turn, self._working[lane]:
+                while len(taken) < MESSAGES_PER_CYCLE and not waiting.empty():
+                    taken.append(waiting.get_nowait())
+                await self._traced_cycle(lane, taken)
+            if lane.user_id:
+                await asyncio.sleep(PERSONAL_PAUSE_SECONDS)
+                if waiting.empty():
+                    del self._waiting[lane], self._working[lane]
+                    return
+
+    async def _traced_cycle(self, lane: Lane, taken: list[Share[Batch]]) -> None:
+        parent = parent_of(counter.message.headers for counter, _ in taken)
+        with metrics.CYCLE_SECONDS.time(), span(f"presence.{self._name}", "consumer", parent) as traced:
+            name_ids(traced, user_ids=(user_id for _, share in taken for user_id in users_of(share)))
+            await self._cycle(f"{self._name} {lane.name}", taken)
 
     async def _cycle(self, name: str, taken: list[Share[Batch]]) -> None:
         try:

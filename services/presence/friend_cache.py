@@ -5,8 +5,10 @@ to publish. So a lost friend gets no more events, even from a replica that was a
 """
 
 import asyncio
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +28,10 @@ LISTS_PER_CALL: Final = 50
 """Friend lists that one script reads: that of a user with thousands of friends takes a millisecond or two."""
 PART_SECONDS: Final = 60
 """TTL of a list that is cached in part, for a process that ends meanwhile."""
+LONG_LISTS: Final = 32
+"""Long lists that a replica keeps. One with 5,000 friends takes about 0.5 MB."""
+LONG_LIST_SECONDS: Final = 10.0
+"""How long a replica keeps a long list, as long as its version stays the same."""
 
 _FRIENDS: Final = Script("services.presence", "state", "friends")
 _VERSIONS: Final = Script("services.presence", "versions")
@@ -83,12 +89,44 @@ def calls_of(friend_lists: Mapping[str, FriendList]) -> Iterator[list[Entry]]:
         yield call
 
 
+class LongLists:
+    """The long friend lists that this replica has used last. `in`: whether a user's list was long when it was last read."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lists: OrderedDict[str, tuple[FriendList, float]] = OrderedDict()
+
+    def __contains__(self, user_id: object) -> bool:
+        return user_id in self._lists
+
+    def find(self, user_id: str, version: str) -> FriendList | None:
+        """Return a user's list if it was read a moment ago under this version."""
+        friend_list, until = self._lists.get(user_id, (None, 0.0))
+        if friend_list is None or friend_list.version != version or self._clock() >= until:
+            return None
+        self._lists.move_to_end(user_id)
+        return friend_list
+
+    def note(self, user_id: str, friend_list: FriendList) -> None:
+        """Keep a list that has just been read, if it is long."""
+        self._lists.pop(user_id, None)
+        if len(friend_list.user_ids) + len(friend_list.absent) > keys.LONG_FRIEND_LIST:
+            self._lists[user_id] = (friend_list, self._clock() + LONG_LIST_SECONDS)
+        if len(self._lists) > LONG_LISTS:
+            self._lists.popitem(last=False)
+
+
 class FriendCache:
-    """Reads friend lists through the cache."""
+    """Reads friend lists through the cache.
+
+    Long lists are in Redis too, so that gateways see that there are friends. They are read from PostgreSQL, which keeps nobody
+    else waiting, and kept by each replica for some seconds.
+    """
 
     def __init__(self, partitions: Partitions, follows: FollowStore, cache_seconds: int) -> None:
         self._partitions = partitions
         self._follows = follows
+        self.long_lists = LongLists()
         self.cache_seconds = cache_seconds
         """How long a list is kept."""
 
@@ -107,15 +145,18 @@ class FriendCache:
         answers = await asyncio.gather(*(_FRIENDS(self._partitions.at(index), *users) for index, users in groups))
         friend_lists: dict[str, FriendList] = {}
         missing: dict[str, str] = {}
+        long: dict[str, str] = {}
         for (_, users), rows in zip(groups, answers, strict=True):
             for user, (version, members) in zip(users, rows, strict=True):
                 if members is None:
                     missing[user] = version.decode()
+                elif members == 1:
+                    long[user] = version.decode()
                 else:
                     friend_lists[user] = FriendList.from_members(
                         version.decode(), (member.decode() for member in members)
                     )
-        return friend_lists | await self.load(missing)
+        return friend_lists | await self.load(missing) | await self.load_long(long)
 
     async def load(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
         """Read the friend lists of uncached users from PostgreSQL, and cache them under the given versions.
@@ -124,15 +165,29 @@ class FriendCache:
         """
         if not versions:
             return {}
-        metrics.FRIENDS_LOADED.inc(len(versions))
-        mutuals = await self._follows.mutuals_of(versions)
-        friend_lists = {user: FriendList(version, *mutuals[user]) for user, version in versions.items()}
+        friend_lists = await self._read(versions)
         await asyncio.gather(
             *(
                 self._remember(self._partitions.at(index), {user: friend_lists[user] for user in users})
                 for index, users in self._partitions.split(versions).items()
             )
         )
+        return friend_lists
+
+    async def load_long(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
+        """Return user → friend list for users whose list is cached in Redis and too long to be read there."""
+        kept = {user: self.long_lists.find(user, version) for user, version in versions.items()}
+        missing = {user: versions[user] for user, friend_list in kept.items() if friend_list is None}
+        found = {user: friend_list for user, friend_list in kept.items() if friend_list is not None}
+        return found | await self._read(missing) if missing else found
+
+    async def _read(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
+        """Read lists from PostgreSQL."""
+        metrics.FRIENDS_LOADED.inc(len(versions))
+        mutuals = await self._follows.mutuals_of(versions)
+        friend_lists = {user: FriendList(version, *mutuals[user]) for user, version in versions.items()}
+        for user, friend_list in friend_lists.items():
+            self.long_lists.note(user, friend_list)
         return friend_lists
 
     async def _remember(self, partition: Partition, friend_lists: Mapping[str, FriendList]) -> None:

@@ -22,13 +22,16 @@ AVAILABILITIES: Final[dict[str, Availability]] = {status: status for status in g
 
 @dataclass(slots=True)
 class Cycle:
-    """The commands of one cycle, sorted by what they need."""
+    """The commands of one cycle, sorted by what they need.
+
+    Only what still matters at its end is kept: the last profile of a user, and snapshots for connections that have not ended.
+    """
 
     changes: dict[str, list[rules.Change]] = field(default_factory=dict)
-    snapshots: list[SnapshotRequest] = field(default_factory=list)
+    snapshots: dict[str, SnapshotRequest] = field(default_factory=dict)
     answers: set[str] = field(default_factory=set)
     blocks: list[relay.BlockChanged] = field(default_factory=list)
-    profiles: list[relay.ProfileChanged] = field(default_factory=list)
+    profiles: dict[str, relay.ProfileChanged] = field(default_factory=dict)
 
     def add(self, command: relay.PresenceCommand, now: int) -> None:
         """Add a command. An invalid one is left out and counted, so that the others of its batch are handled."""
@@ -39,7 +42,7 @@ class Cycle:
                 _refuse(command)
             return
         if isinstance(command, relay.ProfileChanged):
-            self.profiles.append(command)
+            self.profiles[command.user_id] = command
             return
         change = _change(command, now) if is_uuid(command.user_id) else None
         if change is None:
@@ -47,7 +50,11 @@ class Cycle:
             return
         self.changes.setdefault(command.user_id, []).append(change)
         if isinstance(command, relay.Connected):
-            self.snapshots.append(SnapshotRequest(command.user_id, command.connection_id, command.gateway_id))
+            request = SnapshotRequest(command.user_id, command.connection_id, command.gateway_id)
+            self.snapshots[command.connection_id] = request
+        elif isinstance(command, relay.Disconnected):
+            if command.certain:
+                self.snapshots.pop(command.connection_id, None)
         elif isinstance(command, relay.SetStatus):
             self.answers.add(command.user_id)
 
@@ -76,7 +83,7 @@ class Handlers:
             await self._friendships.on_block(change)
         await self._advance(cycle)
         if cycle.profiles:
-            await self._announcer.tell_profiles(cycle.profiles)
+            await self._announcer.tell_profiles([*cycle.profiles.values()])
 
     async def renew(self, renewals: Iterable[relay.LeaseRenewal]) -> None:
         """Extend leases, and restore those that Redis has lost."""
@@ -90,14 +97,15 @@ class Handlers:
         await self._advance(cycle)
 
     async def _advance(self, cycle: Cycle) -> None:
-        want_friends = {request.user_id for request in cycle.snapshots}
+        requests = [*cycle.snapshots.values()]
+        want_friends = {request.user_id for request in requests}
         outcomes = await self._leases.advance(cycle.changes, want_friends)
         friend_lists = await self._announcer.friends_of(outcomes)
         await self._announcer.announce(outcomes, friend_lists)
         # The announcement has already sent a changed status to the user's own connections.
         told = {outcome.user_id for outcome in outcomes if outcome.announcement and outcome.before != "offline"}
         await self._announcer.answer(cycle.answers - told)
-        await self._snapshots.send(cycle.snapshots, friend_lists)
+        await self._snapshots.send(requests, friend_lists)
 
 
 def _change(command: relay.Connected | relay.Disconnected | relay.SetStatus, now: int) -> rules.Change | None:

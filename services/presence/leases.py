@@ -33,7 +33,7 @@ def system_clock() -> int:
 class Outcome:
     """A user's status before and after a change. `announcement`: its due time in Unix milliseconds, or empty.
 
-    `version` and `members`: the friend list; members are None when it isn't cached.
+    `version` and `members`: the friend list; members are None when it isn't cached, or when it `is_long` and was not read.
     """
 
     user_id: str
@@ -42,6 +42,7 @@ class Outcome:
     announcement: str
     version: str
     members: list[str] | None
+    is_long: bool = False
 
 
 class Swept(NamedTuple):
@@ -123,5 +124,7 @@ def _outcome(row: list[Any]) -> Outcome:
         cast(Status, after.decode()),
         announcement.decode(),
         version.decode(),
-        None if members is None else [member.decode() for member in members],
+        [member.decode() for member in members] if isinstance(members, list) else None,
+        # Lua's true.
+        members == 1,
     )

@@ -11,8 +11,8 @@ RECEIVERS_PER_CALL: Final = 1_000
 """Receivers of the events that one script publishes."""
 READ_PER_CALL: Final = 250
 """Users whose state one script reads, which takes a millisecond: every acknowledgement waits for scripts."""
-PAUSE_SECONDS: Final = 0.001
-"""After each script about the many friends of one user: the others have half of Redis meanwhile."""
+PAUSE_SECONDS: Final = 0.003
+"""After each script about the many friends of one user: the others have most of Redis meanwhile."""
 
 _ROUTES: Final = Script("services.presence", "routes")
 

@@ -103,6 +103,8 @@ STATUSES: Final = "statuses:"
 """hash `statuses:{userId}`: connection id → `<Unix ms when it was set>:<availability>`, of leased connections that set one."""
 FRIENDS: Final = "friends:"
 """set `friends:{userId}`: a cache of the user ids of mutual follows, with a `-` before those with a block, and one empty text."""
+LONG_FRIEND_LIST: Final = 500
+"""A list with more members is never read by one script, which would keep the server busy for a millisecond or more."""
 FRIENDS_VERSION: Final = "friends:version:"
 """string `friends:version:{userId}`: counts changes of the user's friends.
 

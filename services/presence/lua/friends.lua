@@ -1,5 +1,5 @@
 -- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
--- ARGV: user ids. Returns [friends' version, friends or false] of each.
+-- ARGV: user ids. Returns [friends' version, friends, or false or true as of `friends`] of each.
 
 local results = {}
 for i, user in ipairs(ARGV) do

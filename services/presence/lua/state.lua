@@ -30,14 +30,15 @@ local function seen(user)
   return tonumber(redis.call('GET', '{{ONLINE}}' .. user) or nil)
 end
 
--- The version of the user's friend list, and its cached members; false when they aren't cached. An empty text marks a cached
--- list, because a list may have no friends.
+-- The version of the user's friend list, and its cached members; false when they aren't cached, true when they are too many to be
+-- read here. An empty text marks a cached list, because a list may have no friends.
 local function friends(user)
   local version = redis.call('GET', '{{FRIENDS_VERSION}}' .. user) or ''
-  local members = redis.call('SMEMBERS', '{{FRIENDS}}' .. user)
-  if #members == 0 then
-    return version, false
+  local count = redis.call('SCARD', '{{FRIENDS}}' .. user)
+  if count == 0 or count > {{LONG_FRIEND_LIST}} + 1 then
+    return version, count > 0
   end
+  local members = redis.call('SMEMBERS', '{{FRIENDS}}' .. user)
   for i, member in ipairs(members) do
     if member == '' then
       table.remove(members, i)

@@ -22,10 +22,11 @@ POISON_USER = "11111111-1111-4111-8111-111111111111"
 
 
 def split(batch: relay.PresenceBatch) -> dict[Lane, relay.PresenceBatch]:
-    """Users whose names begin with `x` have a server of their own."""
+    """Users whose names begin with `x` have a server of their own, and those with `y` or `z` a lane of their own."""
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
-        lane = (int(isinstance(command, relay.Connected) and command.user_id.startswith("x")),)
+        name = command.user_id if isinstance(command, relay.Connected) else ""
+        lane = Lane((int(name.startswith("x")),), name[0] if name.startswith(("y", "z")) else "")
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
     return shares
 
@@ -36,6 +37,9 @@ class Handler:
     def __init__(self) -> None:
         self.users: list[str] = []
         self.away = False
+        self.slow = asyncio.Event()
+        self.slow.set()
+        self.cycles: list[list[str]] = []
         self.outages = 0
         self.supervisor = Supervisor()
         self.changed = asyncio.Condition()
@@ -44,6 +48,9 @@ class Handler:
         users = [
             command.user_id for batch in batches for command in batch.commands if isinstance(command, relay.Connected)
         ]
+        self.cycles.append(users)
+        if users[0].startswith(("y", "z")):
+            await self.slow.wait()
         async with self.changed:
             self.changed.notify_all()
             if self.away and users[0].startswith("x"):
@@ -162,3 +169,22 @@ async def test_a_message_is_not_acknowledged_before_all_its_lanes_are_done(
     async with asyncio.timeout(SECONDS):
         while await waiting(channel) not in {2, 3}:  # noqa: ASYNC110 - it can only be asked
             await asyncio.sleep(0.02)
+
+
+async def test_a_user_with_a_lane_of_their_own_holds_up_nobody_and_gets_few_cycles(
+    channel: AbstractChannel, handler: Handler
+) -> None:
+    """What comes during a cycle, or soon after it, is handled in one. Such lanes take turns."""
+    handler.slow.clear()
+    await send(channel, connects("y1"))
+    async with asyncio.timeout(SECONDS):
+        while handler.cycles != [["y1"]]:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.02)
+    await send(channel, *(connects(f"y{number}") for number in range(2, 6)), connects("z1"), connects("a"))
+    await handler.has("a")
+    assert handler.cycles == [["y1"], ["a"]]
+    handler.slow.set()
+    await handler.has("a", "y1", "z1", "y2", "y3", "y4", "y5")
+    assert handler.cycles[2:] == [["z1"], ["y2", "y3", "y4", "y5"]]
+    await send(channel, connects("b"), connects("y6"))
+    await handler.has("a", "y1", "z1", "y2", "y3", "y4", "y5", "b", "y6")
