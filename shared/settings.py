@@ -108,8 +108,8 @@ class ServiceSettings(BaseSettings):
         limits.INBOX_SECONDS,
         ge=3600,
         le=limits.INBOX_SECONDS,
-        description="An inbox expires this many seconds after the user's last event or connection; until then a client "
-        "can recover its events. Set the same value for gateway and messaging.",
+        description="An inbox expires this many seconds after the user's last connection, or after its first event when there "
+        "was none; until then a client can recover its events. Set the same value for gateway and messaging.",
     )
     allowed_origins: CommaList = Field(
         default_factory=list,

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS: Final = 0.25
 BULK_SECONDS: Final = 2.0
-"""Typing and `auth.expiring` wait no longer for a connection's `status.bulk`: presence may be slow, or away."""
+"""Typing and `auth.expiring` wait at most this long for a connection's `status.bulk`: presence may be slow, or away."""
 LOST: Final = "lost"
 NOTABLE: Final = frozenset(
     {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.INTERNAL_ERROR, CloseCode.OVERLOADED}

@@ -156,7 +156,7 @@ class Handlers:
         return bounded
 
     async def block(self, commands: Sequence[BatchedCommand[SetBlock]], effects: CycleEffects) -> None:
-        """Block or unblock by username: different users concurrently, each user's commands in order."""
+        """Block or unblock by username or id: different users concurrently, each user's commands in order."""
         by_user: dict[str, list[BatchedCommand[SetBlock]]] = {}
         for one in commands:
             by_user.setdefault(one[2].user_id, []).append(one)

@@ -1,4 +1,4 @@
-"""The notifier: sends push notifications to the devices of users who are away.
+"""The notifier: sends push notifications to the devices of receivers whom no active client reached.
 
 The path of a message: `consumer` takes push requests from two queues, one of new ones and one of retries. `decision` decides
 whether a push is wanted. `handlers` drops the unwanted requests, and makes a push job (`push_jobs`) for each of the receiver's

@@ -74,7 +74,7 @@ SILENCED: Final = frozenset({Verdict.MUTED, Verdict.CONVERSATION_MUTED, Verdict.
 
 
 def decide(message: relay.Undelivered, receiver: Receiver, *, now: datetime, ttl_seconds: int) -> Verdict:
-    """Decide about `message` at `now` (UTC). Read implies delivered."""
+    """Decide about `message` at `now` (UTC). `DELIVERED` also covers a message that was read."""
     verdict = Verdict.PUSH
     if now.timestamp() - message.created_at_ms / 1000 >= ttl_seconds:
         verdict = Verdict.EXPIRED
@@ -100,7 +100,10 @@ def _lasts(until: datetime | None, now: datetime) -> bool:
 
 
 class Receivers:
-    """Reads what Redis and PostgreSQL know of receivers: one round trip to each server for a whole batch."""
+    """Reads what Redis and PostgreSQL know of receivers, in one round trip to each server for a whole batch.
+
+    The same round trip records the connections that did not confirm the messages.
+    """
 
     def __init__(self, partitions: Partitions, settings: PushSettingsStore) -> None:
         self._partitions = partitions
@@ -113,9 +116,9 @@ class Receivers:
         return self._partitions.index_of(message.receiver_id)
 
     async def of(self, partition: int, messages: Sequence[relay.Undelivered]) -> list[Receiver] | None:
-        """Return the receiver of each message, in order; None when Redis partition `partition`, on which they all lie, is away.
+        """Return the receiver of each message, in order; None when `partition`, which holds all of them, is away.
 
-        It stores which connections the messages report as silent. While PostgreSQL is away, it waits.
+        While PostgreSQL is away, it waits.
         """
         answers, settings = await asyncio.gather(self._ask(partition, messages), self._settings_of(messages))
         if answers is None:

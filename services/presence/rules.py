@@ -35,7 +35,7 @@ class Timing:
 
     @property
     def renewal_wait_ms(self) -> int:
-        """Return how long gateways get to renew after such a gap: a quarter more than their period, a third of a lease."""
+        """Return how long gateways get to renew after such a gap: their renewal period and a quarter of it."""
         return self.lease_ms * 5 // 12
 
 

@@ -24,7 +24,7 @@ READ_SECONDS: Final = 0.02
 IDLE_SECONDS: Final = 0.1
 """How often an empty outbox is read."""
 MOST_DELAYED: Final = 10_000
-"""Most delayed order keys. Above it, only delayed keys are tried."""
+"""At most so many order keys are delayed. Above it, only delayed keys are tried."""
 RESTORE_SECONDS: Final = 60.0
 """How often PostgreSQL is asked for unknown delayed keys: another replica's last statement may be late."""
 
@@ -77,14 +77,14 @@ class EventScheduler:
         return begun > 0
 
     def _begin_due(self, tasks: asyncio.TaskGroup, places: int) -> int:
-        """Begin delayed keys that are due."""
+        """Start posting the events of delayed keys that are due."""
         due = self._keys.claim_due(datetime.now(UTC), places)
         for key in due:
             tasks.create_task(self._post_delayed(key))
         return len(due)
 
     def _begin_ready(self, tasks: asyncio.TaskGroup, places: int) -> int:
-        """Begin idle keys whose events were read."""
+        """Start posting the events that were read of idle keys."""
         begun = 0
         while self._ready and begun < places:
             key = next(iter(self._ready))

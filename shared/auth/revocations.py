@@ -1,6 +1,6 @@
 """Revoked users: every service refuses tokens that were issued up to a certain time.
 
-PostgreSQL stores revocations. Redis has copies, so that a revocation takes effect everywhere at once, and which are used while
+PostgreSQL stores revocations. Redis has copies: they make a revocation effective everywhere at once, and stand in while
 PostgreSQL is away. When Redis loses its data, no revoked token becomes valid again, unless PostgreSQL is away at the same time.
 """
 
@@ -35,7 +35,7 @@ ANSWER_SECONDS: Final = 2.0
 AWAY_SECONDS: Final = 2.0
 """How long PostgreSQL isn't asked again after it didn't answer."""
 FEW: Final = 200
-"""While fewer users than this are revoked, each read returns all of them, and no other user is looked up."""
+"""While fewer users than this are revoked, each read returns all of them, so that nobody has to be looked up alone."""
 KEPT_USERS: Final = 50_000
 """Users whose state a replica caches until the next revocation of any user: about 10 MB."""
 WITHOUT_TIME: Final = "Tokens of this user were revoked, and this one has no iat claim: issue tokens with iat"
@@ -116,7 +116,7 @@ class Revocations:
         partition = self._partitions.of(principal.user_id)
         copy = await partition.client.get(partition.key(keys.REVOKED, principal.user_id))
         if copy is not None:
-            refuse_until(principal, float(copy))
+            refuse_if_revoked(principal, float(copy))
         await self.check_stored(principal)
 
     async def check_stored(self, principal: Principal, *, alone: bool = False) -> None:
@@ -130,7 +130,7 @@ class Revocations:
         """
         since = await self._since(principal.user_id, alone=alone)
         if since is not None:
-            refuse_until(principal, since)
+            refuse_if_revoked(principal, since)
 
     async def _since(self, user_id: str, *, alone: bool) -> float | None:
         self._wanted.set()
@@ -192,9 +192,9 @@ async def end_pushes(publisher: Publisher, user_id: str, since: float) -> None:
     await publisher.publish(NOTIFIER_EVENTS, msgpack_encoder.encode(batch))
 
 
-def refuse_until(principal: Principal, since: float) -> None:
-    """Raise TokenError when the token was issued up to `since` (Unix seconds)."""
+def refuse_if_revoked(principal: Principal, revoked_at: float) -> None:
+    """Raise TokenError when the token was issued up to `revoked_at` (Unix seconds)."""
     if not principal.issued_at:
         raise TokenError("revoked, and has no iat", WITHOUT_TIME)
-    if principal.issued_at <= since:
+    if principal.issued_at <= revoked_at:
         raise TokenError("revoked")

@@ -1,7 +1,8 @@
 """The layout of an inbox entry, and how an event's JSON ends: declared once, for Python and for the Lua scripts.
 
 An inbox is a stream in Redis (`keys.INBOX`). Its entries have the fields below, in this order. The stored text doesn't contain
-what only Redis knows: readers of the entry append the user's unread total and the cursor.
+what only Redis knows: readers of the entry append the user's unread total and the cursor. What bounds an inbox is in
+`inboxes.lua` of `services/messaging/fanout`.
 
 Scripts write the declarations as `{{ENTRY_TEXT}}` (a field), `{{ENTRY_TEXT_PLACE}}` (the index, from 1, of its value in the flat
 list that XRANGE returns), and `{{COUNT_END}}` (a piece of JSON); `shared.redis.scripts` fills them in. To replace a text, change

@@ -1,4 +1,4 @@
-"""Sizes and counts that clients may rely on. Operators change rates by settings; the numbers here are part of the protocol."""
+"""Sizes and counts of the protocol, defaults of those that operators may set, and sizes of what services send each other."""
 
 from typing import Final
 

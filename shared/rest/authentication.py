@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import Scope
 
 from shared.auth import Principal, TokenError, TokenVerifier
-from shared.auth.revocations import Revocations, refuse_until
+from shared.auth.revocations import Revocations, refuse_if_revoked
 from shared.directory import Directory, KnownUsers
 from shared.rest.rate_limit import RateLimit, note
 from shared.retry import is_transient
@@ -71,7 +71,7 @@ class Authenticator:
         allowance, revoked_at = admission
         note(scope, allowance)
         if revoked_at is not None:
-            refuse_until(principal, revoked_at)
+            refuse_if_revoked(principal, revoked_at)
         await self._revocations.check_stored(principal)
 
     async def _check(self, principal: Principal) -> None:

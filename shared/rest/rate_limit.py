@@ -76,9 +76,10 @@ class RateLimit:
         return self._allowance(message, *answer)
 
     async def admit(self, user_id: str, message: str) -> tuple[Allowance, float | None] | None:
-        """Do the same as `require`, and return in the same round trip up to when the user's tokens are revoked (Unix seconds).
+        """Take one request as `require` does, and read in the same round trip up to when the user's tokens are revoked.
 
-        None while Redis is away: then the request is counted, but whether the user is revoked isn't known.
+        That time is in Unix seconds, or None. While Redis is away, this process counts alone, and the result is None: whether the
+        user is revoked isn't known.
         """
         answer = await self._ask(user_id)
         if answer is None:

@@ -14,13 +14,13 @@ from shared.rest.errors import error_response
 AT_ONCE: Final = 20
 """Requests that don't wait for the rate: enough for a page that opens."""
 BEGIN_AT_ONCE: Final = 4
-"""… of which so many begin at the same moment."""
+"""Of these, how many may begin at the same moment."""
 BEGINNINGS_A_SECOND: Final = 150
-"""… and the others so fast: twenty requests that cost the event loop 2 ms each would stop everything else for 40 ms."""
+"""The others begin at this rate: twenty requests that cost the event loop 2 ms each would stop everything else for 40 ms."""
 MAX_WAIT_SECONDS: Final = 3.5
 """A request that would begin later than this is refused."""
 RATE_FACTOR: Final = 1.5
-"""Requests begin this many times as fast as the user's sustained rate: 100 concurrent ones take less than three seconds."""
+"""Requests begin at this multiple of the user's sustained rate: 100 concurrent ones take less than three seconds."""
 BYTES_A_SECOND: Final = 2 * 1024 * 1024
 """Bytes of responses: a large one delays the next turns."""
 MAX_CHARGE_SECONDS: Final = 1.0

@@ -21,9 +21,9 @@ from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
 log = structlog.get_logger(__name__)
 
 NONCE_SECONDS: Final = 5.0
-"""How often the gateway tests a link by publishing a message to itself."""
+"""How often the gateway tests a link by publishing a nonce to itself."""
 LINK_TIMEOUT_SECONDS: Final = 15.0
-"""When that message hasn't come back for this long, the link is half-open and is dropped."""
+"""When that nonce hasn't come back for this long, the link is half-open and is dropped."""
 LIVENESS_SECONDS: Final = 60
 RETRY_SECONDS: Final = 0.5
 

@@ -24,7 +24,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.transport.upgrade import EXTENSION
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.auth import Principal, TokenError
-from shared.auth.revocations import Revocations, refuse_until
+from shared.auth.revocations import Revocations, refuse_if_revoked
 from shared.media_hosts import MediaHosts
 from shared.protocol import payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
@@ -134,7 +134,7 @@ class WebSocketEndpoint:
         try:
             recovery_result = await self._attach(accepted, connection)
             if recovery_result.revoked_at is not None:
-                refuse_until(principal, recovery_result.revoked_at)
+                refuse_if_revoked(principal, recovery_result.revoked_at)
             await self._revocations.check_stored(principal)
             await self._user_registration.register(principal)
         except (*TRANSIENT_ERRORS, RedisError) as error:

@@ -231,7 +231,7 @@ class Connection:
         self._show_life()
 
     def on_pong(self) -> None:
-        """A pong: renew the user's lease."""
+        """A pong: renew the connection's lease."""
         self.deadlines.pong_at = time.monotonic()
         self._show_life()
         self._gateway.renew_lease(self)
@@ -295,4 +295,4 @@ _OWN_ACTIONS: Final[dict[type[Any], Callable[[Connection, Any], None]]] = {
     Close: Connection._close,
     PauseReading: Connection._pause_reading,
 }
-"""Actions that the connection carries out itself; every other action is a command."""
+"""Actions that the connection carries out itself; every other one goes to the dispatcher."""

@@ -7,7 +7,7 @@ from shared.protocol import client, limits
 from shared.protocol.errors import ErrorReference
 
 _MAX_LENIENT_BYTES: Final = 64 * 1024
-"""A frame that our decoder refuses is parsed again for its reference, unless it is longer than this."""
+"""The longest refused frame that is parsed again to find its reference."""
 TYPES: Final[dict[type[Any], str]] = {frame: name for name, frame in client.FRAMES.items()}
 """Frame → its event type."""
 

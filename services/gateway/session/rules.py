@@ -91,7 +91,7 @@ class Session:
         """Refuse sends for `retry_after` seconds without asking Redis again, because the user's budget is used up."""
         self._refused_until = now + retry_after
 
-    def refuses_too_often(self, now: float, size: int) -> bool:
+    def count_refusal(self, now: float, size: int) -> bool:
         """Count a frame of `size` bytes that a rate limit refused. True when the client has sent too many of them."""
         return self._refusals.exceeded(now, 1 + size // REFUSED_BYTES)
 
@@ -249,7 +249,7 @@ class Session:
         retry_after = math.ceil(wait * 1000) / 1000
         event = error_event(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=retry_after, ref=reference)
         reply = Reply(json_encoder.encode(event))
-        return (reply, PauseReading()) if self.refuses_too_often(now, self._frame_bytes) else (reply,)
+        return (reply, PauseReading()) if self.count_refusal(now, self._frame_bytes) else (reply,)
 
 
 _RULES: Final[dict[type[Any], Callable[[Session, Any, float], tuple[Action, ...]]]] = {

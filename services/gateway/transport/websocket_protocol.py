@@ -130,7 +130,7 @@ class GatewayProtocol(UpgradeProtocol):
         self.handle(self._splitter.feed(data))
 
     def handle(self, pieces: list[frames.Piece]) -> None:
-        """Handle frames, and what the splitter left unframed. Those that come while nothing is read wait."""
+        """Handle frames, and bytes that are no whole frame. While reading is paused, they are kept for later."""
         for place, (first, frame, start) in enumerate(pieces):
             if not self.reading.on:
                 self.reading.unread = pieces[place:]

@@ -56,7 +56,7 @@ class ErrorReplies:
         """Read nothing from the command's connection for a while when it was refused too much."""
         connection = self._hub.by_id.get(command.connection_id)
         reading = None if connection is None else connection.reading
-        if connection is not None and reading and connection.session.refuses_too_often(now, bytes_of(command)):
+        if connection is not None and reading and connection.session.count_refusal(now, bytes_of(command)):
             reading.pause()
 
     def _reply(self, command: relay.Command | relay.SetStatus, event: ErrorEvent) -> None:

@@ -30,7 +30,7 @@ _TURN: Final = Script("services.messaging.fanout", "turn")
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
 OUTDATED: Final = 3
-"""The script's answers. Any other answer means that it waits for earlier messages."""
+"""The script's answers. Any other answer means that earlier messages are missing: it is asked again."""
 
 Rebuild = Callable[[list[str]], Awaitable[Mapping[str, int]]]
 """Copies these users' unread counts from PostgreSQL to Redis. Returns the totals of the users whom it leaves for later."""
@@ -45,9 +45,10 @@ class Fanout:
 
     A delivery waits, `max_deferral_seconds` at most, for another replica that has stored earlier messages of a
     conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch is redelivered
-    behind ours, so waiting longer would not help.
+    behind ours, so waiting longer would not help. After that time the messages are delivered anyway, and clients see the gap in
+    `seq`.
 
-    Clients then see the gap in `seq`. `processed` knows which batches were stored and announced. `eraser` removes deleted
+    `processed` knows which batches were stored and announced. `eraser` removes deleted
     messages from inboxes.
     """
 

@@ -29,7 +29,6 @@ from shared.tracing import HEADER
 
 log = structlog.get_logger(__name__)
 
-PREVIEW_CHARACTERS: Final = 400
 MAX_MESSAGES: Final = 256
 """Messages that are published together."""
 PATIENCE_SECONDS: Final = 1.0
@@ -49,7 +48,7 @@ def undelivered_of(message: AnnouncedMessage) -> relay.Undelivered:
         sender_username=appended.username or send.user_id,
         receiver_id=appended.receiver_id,
         type=send.type,
-        preview=(send.content or "")[:PREVIEW_CHARACTERS],
+        preview=(send.content or "")[: relay.MAX_PREVIEW_CHARACTERS],
         created_at_ms=round(appended.created_at.timestamp() * 1000),
         sender_name=appended.display_name or appended.username or send.user_id,
     )

@@ -1,6 +1,7 @@
 -- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
 -- The rules of connections' leases: how they begin, are renewed and end. A script that applies changes calls `begin_rules`, and
--- then `apply_changes` for each user. Leases end in `expire`.
+-- then `apply_changes` for each user. A lease ends in `apply.close` after a
+-- clean close, and in `expire` when its time is over.
 -- `tests/support/presence_model.py` holds the same rules in Python.
 -- A change: ["hold" | "close" | "doubt", connection, at ms], ["choose", connection, at ms, status] or
 -- ["lose", connection, at ms, ms to reconnect on top of the grace].
@@ -38,7 +39,7 @@ local function remember_closed(connection)
 end
 
 -- A device that reconnects keeps the status of its lost connection while that one still counts, until the device sets another
--- one. Without this, friends would see a user who is away online for a moment. Such a status has the time 0.
+-- one. Without this, friends would see an away user as online for a moment. Such a status has the time 0.
 local function inherit(user, connection)
   local chosen, kept = redis.call('HGETALL', '{{STATUSES}}' .. user), nil
   for i = 1, #chosen, 2 do

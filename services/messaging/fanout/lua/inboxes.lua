@@ -1,8 +1,8 @@
 -- Follows epoch.lua of shared.redis, which has `known_epoch` and `tag_in`, and effects.lua, which has the limits of an inbox. For the
 -- next part: `reserve` gives events their offsets, `keep` appends one to an inbox, `bound_bytes` limits the inbox's bytes.
 
--- The offset of the last of `count` new events, and whether the inbox is new. An inbox without an offset starts again, above all
--- earlier offsets: no server assigns two in a microsecond.
+-- The offset of the last of `count` new events, and whether the inbox is new. An inbox without an offset starts again from the
+-- clock, with two offsets for each microsecond. No inbox grows that fast, so this is above all earlier offsets.
 local function reserve(user, count)
     local key = '{{INBOX_OFFSET}}' .. user
     local last = call('INCRBY', key, count)
@@ -28,8 +28,8 @@ local function keep(stream, id, text, peer, total)
     end
 end
 
--- Keep the newest texts whose total size is within the limit. It reads all entries, so it runs only once for each so many new
--- bytes. Small texts alone can't reach the limit, because the number of entries is limited. They are counted only after a large
+-- Keep the newest texts whose total size is within the limit. It reads all entries, so it runs only once for each
+-- `BYTES_STEP` new bytes. Small texts alone can't reach the limit, because the number of entries is limited. They are counted only after a large
 -- one, `SMALL_EVENTS` together.
 local BYTES_STEP = inbox_bytes / 16
 local SMALL_EVENTS = 32
