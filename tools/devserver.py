@@ -1,7 +1,8 @@
 """`python -m tools.devserver`: serves what a front end needs besides the services during development. Never part of a deployment.
 
 `/` is the example page, `/client/` the JavaScript client, `/docs/` the API documents, and `POST /dev/login` replaces an identity
-provider: it gives a token to everybody, so it answers 404 unless `CHAT_DEV_LOGIN=1`.
+provider: it gives a token to everybody, so it answers 404 unless `CHAT_DEV_LOGIN=1` and tokens are signed with the public
+development secret. With a secret of your own it also needs `CHAT_DEV_LOGIN_OWN_SECRET=1`.
 """
 
 import mimetypes
@@ -38,7 +39,21 @@ class DevserverSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(8001, ge=0, le=65535)
     jwt_secret: SecretStr = SecretStr(LOCAL_SECRET)
-    dev_login: bool = Field(False, description="Whether `POST /dev/login` gives a token to anybody who asks.")
+    dev_login: bool = Field(
+        False,
+        description="Whether `POST /dev/login` gives a token to anybody who asks. With a `CHAT_JWT_SECRET` of your own it does "
+        "so only if `CHAT_DEV_LOGIN_OWN_SECRET` is set, too.",
+    )
+    dev_login_own_secret: bool = Field(
+        False,
+        description="Allows the login without passwords beside a `CHAT_JWT_SECRET` of your own: whoever reaches the page is "
+        "any user then.",
+    )
+
+    @property
+    def gives_logins(self) -> bool:
+        """Whether anybody gets a token: it is wanted, and the secret is the public one or this was allowed."""
+        return self.dev_login and (self.dev_login_own_secret or self.jwt_secret.get_secret_value() == LOCAL_SECRET)
 
 
 class FreshFiles(StaticFiles):
@@ -73,7 +88,7 @@ def build(settings: DevserverSettings) -> FastAPI:
 
     @app.post("/dev/login")
     async def login(body: Login) -> Session:
-        if not settings.dev_login:
+        if not settings.gives_logins:
             raise ProtocolError(ErrorCode.NOT_FOUND)
         token = mint(body.username, body.name, secret=settings.jwt_secret.get_secret_value())
         claims = jwt.decode(token, options={"verify_signature": False})

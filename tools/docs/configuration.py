@@ -72,7 +72,7 @@ def _local_stack() -> list[str]:
         f"| `{variable}` | `{usual}` | This number of replicas of {service} is started. |"
         for service, (variable, usual) in plan.REPLICAS.items()
     ]
-    login = DevserverSettings.model_fields["dev_login"]
+    login, own_secret = (DevserverSettings.model_fields[name] for name in ("dev_login", "dev_login_own_secret"))
     return [
         "`make run` and `make up` pass every `CHAT_*` variable to the services, and read these:",
         "",
@@ -80,6 +80,7 @@ def _local_stack() -> list[str]:
         "| --- | --- | --- |",
         f"| `CHAT_PORT` | `{plan.DEFAULT_PORT}` | Clients connect to this port of the load balancer. |",
         f"| `CHAT_DEV_LOGIN` | `true` | {login.description} |",
+        f"| `CHAT_DEV_LOGIN_OWN_SECRET` | `false` | {own_secret.description} |",
         *replicas,
         f"| `{ladder.WISH}` | `auto` | `auto` uses Docker if it has all images, `native` never, `docker` always. |",
         "| `STACK_HOME` | `.local` | This folder has data, logs and `stack.json`. Two stacks of one checkout need two. |",

@@ -105,10 +105,20 @@ def test_haproxy_stops_before_it_is_killed() -> None:
     assert int(found[1]) < int(CONTAINERS["haproxy"]["stop_grace_period"].removesuffix("s"))
 
 
+def tls_services() -> dict[str, dict[str, Any]]:
+    """What deploy/compose/tls.yml changes."""
+    text = (ROOT / "deploy/compose/tls.yml").read_text(encoding="utf-8")
+    services: dict[str, dict[str, Any]] = yaml.safe_load(text.replace("!override", ""))["services"]
+    return services
+
+
+def test_nobody_logs_in_without_a_password_over_tls() -> None:
+    """A value here is stronger than any env_file, so the operator's own file can't undo it by mistake."""
+    assert CONTAINERS["devserver"]["environment"] == {"CHAT_DEV_LOGIN": "1"}
+    assert tls_services()["devserver"]["environment"] == {"CHAT_DEV_LOGIN": "0"}
+
+
 def test_haproxy_takes_the_tls_example(tmp_path: Path) -> None:
-    tls: dict[str, Any] = yaml.safe_load(
-        (ROOT / "deploy/compose/tls.yml").read_text(encoding="utf-8").replace("!override", "")
-    )
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     made = [
         "openssl",
@@ -128,7 +138,7 @@ def test_haproxy_takes_the_tls_example(tmp_path: Path) -> None:
     folder = tmp_path / "tls"
     folder.mkdir()
     (folder / "localhost.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
-    bind = tls["services"]["haproxy"]["environment"]["HAPROXY_BIND"].replace("/etc/chat-tls", str(folder))
+    bind = tls_services()["haproxy"]["environment"]["HAPROXY_BIND"].replace("/etc/chat-tls", str(folder))
     command = ["haproxy", "-c", "-f", "deploy/haproxy/haproxy.cfg", "-f", "deploy/haproxy/compose.cfg"]
     environment = {**os.environ, "HAPROXY_BIND": bind, "HAPROXY_METRICS": "127.0.0.1:8404"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import jwt
 import pytest
+from pydantic import SecretStr
 
 from tools.devserver import DevserverSettings, build
 from tools.devtoken import LOCAL_SECRET, user_id
@@ -46,6 +47,18 @@ async def test_without_the_setting_there_is_no_login() -> None:
         response = await client.post("/dev/login", json={"username": "alice"})
     assert response.status_code == 404
     assert response.json()["error"]["code"] == "not_found"
+
+
+async def logged_in(settings: DevserverSettings) -> int:
+    async with client_of(settings) as client:
+        return (await client.post("/dev/login", json={"username": "alice"})).status_code
+
+
+async def test_with_a_secret_of_ones_own_the_login_must_be_allowed_too() -> None:
+    own = SecretStr("a-secret-of-the-operators-own-0123456789")
+    assert await logged_in(DevserverSettings(dev_login=True, jwt_secret=own)) == 404
+    assert await logged_in(DevserverSettings(dev_login_own_secret=True, jwt_secret=own)) == 404
+    assert await logged_in(DevserverSettings(dev_login=True, dev_login_own_secret=True, jwt_secret=own)) == 200
 
 
 async def test_modules_are_javascript_and_never_stale(client: httpx.AsyncClient) -> None:
