@@ -33,6 +33,7 @@ from services.gateway.uplink.error_replies import ErrorReplies
 from services.gateway.uplink.friend_reader import FriendReader
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher
+from services.gateway.uplink.receipt_merger import ReceiptMerger
 from services.gateway.uplink.typing_tracker import TypingTracker
 from services.gateway.user_budgets import Budget, UserBudgets
 from shared import postgres
@@ -116,6 +117,7 @@ class Process:
         return Dispatcher(
             hub=self.hub,
             uplink=self.uplink,
+            receipts=ReceiptMerger(self.hub, self.uplink.submit, settings.events_per_second),
             registry=self.registry,
             undelivered=self.undelivered,
             heartbeat=heartbeat,

@@ -23,6 +23,7 @@ from services.gateway.session.hub import Hub
 from services.gateway.session.token_refresh import TokenRefresh
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
+from services.gateway.uplink.receipt_merger import Receipt, ReceiptMerger
 from services.gateway.uplink.typing_tracker import TypingTracker
 from shared.features import OfferedFeatures
 from shared.protocol import limits, relay
@@ -52,6 +53,7 @@ class Dispatcher:
 
     hub: Hub
     uplink: CommandPublisher
+    receipts: ReceiptMerger
     registry: ConnectionRegistry
     undelivered: UndeliveredTracker
     heartbeat: Heartbeat
@@ -90,6 +92,8 @@ class Dispatcher:
         log.log(level, "connection.closed", connection_id=connection.id, user_id=connection.user_id, code=code)
         self.typing_tracker.stop_all(connection)
         self.registry.detach(connection.user_id, connection.id)
+        if not self.hub.of_user(connection.user_id):
+            self.receipts.forget(connection.user_id, time.monotonic())
         going_away = code == CloseCode.GOING_AWAY
         self.presence.disconnected(
             connection.user_id,
@@ -132,6 +136,7 @@ class Dispatcher:
             now = time.monotonic()
             self.heartbeat.sweep(now)
             self.typing_tracker.sweep(now)
+            self.receipts.flush(now)
             self.uplink.expire(now)
             self.undelivered.sweep(now)
 
@@ -139,6 +144,9 @@ class Dispatcher:
 
     def _submit(self, connection: Connection, command: relay.Command, now: float) -> None:
         self.uplink.submit(connection, command, now)
+
+    def _receipt(self, connection: Connection, receipt: Receipt, now: float) -> None:
+        self.receipts.submit(connection, receipt, now)
 
     def _typing(self, connection: Connection, signal: relay.Typing, now: float) -> None:
         self.typing_tracker.on_signal(connection, signal, now)
@@ -154,8 +162,8 @@ class Dispatcher:
 
 
 _OWNERS: Final[dict[type[Any], Callable[[Dispatcher, Connection, Any, float], None]]] = {
-    relay.MarkRead: Dispatcher._submit,
-    relay.MarkDelivered: Dispatcher._submit,
+    relay.MarkRead: Dispatcher._receipt,
+    relay.MarkDelivered: Dispatcher._receipt,
     relay.SetBlock: Dispatcher._submit,
     relay.EditMessage: Dispatcher._submit,
     relay.DeleteMessage: Dispatcher._submit,

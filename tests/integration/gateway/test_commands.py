@@ -50,6 +50,24 @@ async def test_the_next_commands_of_a_connection_wait_for_its_answer(
     assert [getattr(command, "seq", None) for command in second.commands] == [2, 3, 4]
 
 
+async def test_receipts_of_many_connections_of_a_user_are_merged(
+    start_gateway: StartGateway, behind: Backend, alice: str, conversation: str
+) -> None:
+    """Each read would be answered to all ten. None is refused, and the last one counts."""
+    per_second, each = 5, 15
+    gateway = await start_gateway(events_per_second=per_second)
+    sockets = [await gateway.connect(alice) for _ in range(limits.MAX_CONNECTIONS_PER_USER)]
+    last = each * len(sockets)
+    for seq in range(1, last + 1):
+        await sockets[seq % len(sockets)].send("message.read", conversationId=conversation, seq=seq)
+    taken: list[int | None] = []
+    while last not in taken:
+        batch = await next_batch(behind)
+        taken += [command.seq for command in batch.commands if isinstance(command, relay.MarkRead)]
+        await behind.publish(gateway, completed=[batch.batch_id])
+    assert each <= len(taken) < last
+
+
 async def test_what_does_not_fit_is_refused(gateway: RunningGateway, alice: str, conversation: str) -> None:
     socket = await gateway.connect(alice)
     for number in range(4 * batches.MAX_WAITING):
