@@ -1,6 +1,7 @@
 """The browser page (`examples/web`), used as people use it, in Chromium."""
 
 import asyncio
+import itertools
 import json
 import re
 import uuid
@@ -371,8 +372,24 @@ FAKE_PUSH = """
 """
 
 
+COUNT_SHOWN = """() => {
+  const { showNotification } = ServiceWorkerRegistration.prototype;
+  self.shown = 0;
+  ServiceWorkerRegistration.prototype.showNotification = async function (...call) {
+    await showNotification.apply(this, call);
+    self.shown++;
+  };
+}"""
+UNTIL_SHOWN = """async (count) => {
+  while (self.shown < count) await new Promise((resolve) => setTimeout(resolve, 20));
+}"""
+
+
 async def deliverer(tab: Tab, origin: str) -> Callable[[dict[str, Any]], Awaitable[None]]:
-    """Hands pushes to the page's service worker, as the browser does."""
+    """Hands pushes to the page's service worker, as the browser does, each when the one before is shown.
+
+    Chromium deletes a notification when it is asked for all of them while that one is about to be shown.
+    """
     await tab.page.context.grant_permissions(["notifications"])
     protocol = await tab.page.context.new_cdp_session(tab.page)
     registrations: list[dict[str, Any]] = []
@@ -387,11 +404,15 @@ async def deliverer(tab: Tab, origin: str) -> Callable[[dict[str, Any]], Awaitab
     await protocol.send("ServiceWorker.enable")
     await tab.page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
     await asyncio.wait_for(registered.wait(), 30)
+    (worker,) = tab.page.context.service_workers
+    await worker.evaluate(COUNT_SHOWN)
+    delivered = itertools.count(1)
 
     async def deliver(notification: dict[str, Any]) -> None:
         registration = registrations[0]["registrationId"]
         body = {"origin": origin, "registrationId": registration, "data": json.dumps(notification)}
         await protocol.send("ServiceWorker.deliverPushMessage", body)
+        await asyncio.wait_for(worker.evaluate(UNTIL_SHOWN, next(delivered)), 30)
 
     return deliver
 
