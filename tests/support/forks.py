@@ -19,8 +19,8 @@ from tools.stack.home import ROOT
 from tools.stack.process import Child, popen
 from tools.stack.program import Program
 
-FIRST: Final = ("shared.service", "shared.rabbitmq", "shared.directory")
-"""What all services import, with the libraries behind it."""
+FIRST: Final = ("shared.service", "shared.rabbitmq", "shared.directory", "pydantic.v1", "uvicorn.lifespan.off")
+"""What all services import, with the libraries behind it; FastAPI and uvicorn import the last two when they are used."""
 SECOND: Final[Mapping[str, Sequence[str]]] = {
     **{
         f"services.{name}": (f"services.{name}.app",)
@@ -34,7 +34,7 @@ SECOND: Final[Mapping[str, Sequence[str]]] = {
 
 Each has a process of its own for that, since metrics are registered on import, and no service must show those of another.
 """
-INTERPRETER: Final = ("PYTHON", "LD_", "OTEL_", "STACK_")
+INTERPRETER: Final = ("PYTHON", "LD_", "OTEL_", "STACK_HOME")
 """Variables that begin so may be read at the start of the interpreter, or on import."""
 START_SECONDS: Final = 120
 STDOUT: Final = 1

@@ -3,15 +3,18 @@
 Each has servers and ports of its own. Tests that share what takes long to start go to one process.
 """
 
+from collections.abc import Iterable
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tools.stack.ports import HIGHEST, LOWEST
 
 END_TO_END = "tests/e2e/"
-HALVES_MEET_AT = f"{END_TO_END}test_m"
-"""The end-to-end tests take longest by far: those of modules before this name, and the others, each have a system."""
+SYSTEMS = 3
+"""The end-to-end tests take longest by far: so many processes share their modules, each with a system."""
 PACKAGES = "tests/packages/"
 """They share the packages that they build: one process."""
 LONG_FIRST = (
@@ -32,20 +35,35 @@ LONG_FIRST = (
 
 
 class BySystem(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
-    """Gives a process whole modules, each half of `END_TO_END`, and `PACKAGES`, in the order in which they are collected."""
+    """Gives a process whole modules, and `PACKAGES`, in the order in which they are collected.
+
+    The first `SYSTEMS` processes get those of `END_TO_END` first, and the others only when nothing else is left.
+    """
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False
+        self._with_system: set[WorkerController] = set()
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        chosen = choose(self.workqueue, end_to_end=node in self._with_system or len(self._with_system) < SYSTEMS)
+        if chosen.startswith(END_TO_END):
+            self._with_system.add(node)
+        self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid)
 
 
+def choose(shares: Iterable[str], *, end_to_end: bool) -> str:
+    """Return the first share of the wanted kind, or else the first of all."""
+    waiting = list(shares)
+    return next((share for share in waiting if share.startswith(END_TO_END) == end_to_end), waiting[0])
+
+
 def share_of(nodeid: str) -> str:
-    """The tests that must run in the same process as this one: half a folder, a folder, or a module."""
-    if nodeid.startswith(END_TO_END):
-        return f"{END_TO_END} {'before' if nodeid < HALVES_MEET_AT else 'from'} {HALVES_MEET_AT}"
+    """The tests that must run in the same process as this one: a folder, or a module."""
     return PACKAGES if nodeid.startswith(PACKAGES) else nodeid.partition("::")[0]
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.workers import ports_of, rank_of, share_of
+from tests.support.workers import choose, ports_of, rank_of, share_of
 from tools.stack.ports import HIGHEST, LOWEST, port_range
 
 
@@ -17,10 +17,12 @@ def test_what_is_built_once_stays_together() -> None:
     assert share_of("tests/packages/test_python.py::test_x") == share_of("tests/packages/test_react.py::test_y")
 
 
-def test_two_processes_share_the_end_to_end_tests() -> None:
-    assert share_of("tests/e2e/test_admin_users.py::test_x") == share_of("tests/e2e/test_limits.py::test_y")
-    assert share_of("tests/e2e/test_messages.py::test_x") == share_of("tests/e2e/test_webhooks.py::test_y")
-    assert share_of("tests/e2e/test_limits.py::test_x") != share_of("tests/e2e/test_messages.py::test_y")
+def test_a_process_with_a_system_goes_on_with_end_to_end_tests_and_others_begin_with_them_last() -> None:
+    shares = ["tests/unit/a.py", "tests/e2e/b.py", "tests/e2e/c.py", "tests/unit/d.py"]
+    assert choose(shares, end_to_end=True) == "tests/e2e/b.py"
+    assert choose(shares[1:], end_to_end=False) == "tests/unit/d.py"
+    assert choose(shares[1:3], end_to_end=False) == "tests/e2e/b.py"
+    assert choose(shares[3:], end_to_end=True) == "tests/unit/d.py"
 
 
 def test_whole_systems_begin_first_and_unit_tests_last() -> None:
