@@ -78,7 +78,7 @@ class ErrorDetail(msgspec.Struct, rename="camel", omit_defaults=True, frozen=Tru
 
     code: ErrorCode
     message: str
-    retryable: bool | msgspec.UnsetType = msgspec.UNSET
+    retryable: bool
     retry_after: float | msgspec.UnsetType = msgspec.UNSET
 
 

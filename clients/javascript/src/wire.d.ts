@@ -398,7 +398,7 @@ export interface ErrorEvent {
 export interface ErrorDetail {
   code: ErrorCode;
   message: string;
-  retryable?: boolean;
+  retryable: boolean;
   retryAfter?: number;
 }
 

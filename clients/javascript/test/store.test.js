@@ -122,6 +122,31 @@ test("archived conversations leave the list, pinned ones lead it, cleared ones a
   assert.deepEqual(store.conversations.items.map(({ id }) => id), [TALK]);
 });
 
+test("the total of unread messages follows a conversation that is cleared, or whose old messages expire", async () => {
+  const { store, server } = await open();
+  let total = 2;
+  server.routes.set("GET /chat/unread", () => [200, { total, conversations: {} }]);
+  await server.push("conversation.cleared", { conversationId: TALK, clearedSeq: 3 });
+  await settled();
+  assert.equal(store.conversations.unread, 2);
+  total = 1;
+  await server.push("conversation.updated", { conversation: conversation({ unread: 1 }) });
+  await settled();
+  assert.equal(store.conversations.unread, 1);
+});
+
+test("history begins where the server's does, or after what the user cleared", async () => {
+  const { store, server } = await open();
+  await server.push("conversation.updated", { conversation: conversation({ lastSeq: 9, firstSeq: 4, me: { clearedSeq: 5 } }) });
+  const page = (first, last) => () => [200, { items: [...Array(last - first + 1).keys()].map((place) => message(first + place)), nextPage: null }];
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, page(7, 9));
+  await store.loadAround(TALK, 8);
+  assert.equal(store.messages(TALK).hasOlder, true);
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, page(6, 6));
+  await store.loadOlder(TALK);
+  assert.equal(store.messages(TALK).hasOlder, false);
+});
+
 test("a page that is opened again shows what was kept and resumes from its cursor", async () => {
   const items = new Map();
   const storage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value), removeItem: (key) => void items.delete(key) };

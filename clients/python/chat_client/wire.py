@@ -522,7 +522,7 @@ class ErrorDetail(TypedDict):
 
     code: ErrorCode
     message: str
-    retryable: NotRequired[bool]
+    retryable: bool
     retryAfter: NotRequired[float]
 
 

@@ -40,6 +40,8 @@ export function followEvents(client, parts, changed) {
     conversations.put(conversation);
     changed("conversations");
   };
+  // Some events change the count of a conversation and don't have the total.
+  const readTotal = () => void client.rest.unread().then(({ total }) => (parts.setTotal(total), changed("conversations")), () => {});
   /** @param {any} payload @param {(message: any) => any} change */
   const changeMessage = ({ conversationId, seq }, change) => {
     thread(conversationId).change(seq, change);
@@ -68,7 +70,7 @@ export function followEvents(client, parts, changed) {
     synced: ({ conversations: list, nextPage }) => {
       for (const conversation of list) conversations.put(conversation);
       parts.setList(nextPage);
-      void client.rest.unread().then(({ total }) => (parts.setTotal(total), changed("conversations")), () => {});
+      readTotal();
       // Missed receipts and changes are in the messages, so loaded messages are read again when they are shown.
       for (const loaded of threads.values()) loaded.reset();
       changed("conversations", ...[...threads.keys()].map((id) => `messages:${id}`));
@@ -113,10 +115,12 @@ export function followEvents(client, parts, changed) {
       changed("conversations", `messages:${conversationId}`);
     },
     [EVENT.CONVERSATION_UPDATED]: ({ conversation }) => {
+      if (conversations.get(conversation.id)?.unread !== conversation.unread) readTotal();
       conversations.put(conversation);
       changed("conversations");
     },
     [EVENT.CONVERSATION_CLEARED]: ({ conversationId, clearedSeq }) => {
+      readTotal();
       conversations.clear(conversationId, clearedSeq);
       thread(conversationId).clear(clearedSeq);
       changed("conversations", `messages:${conversationId}`);

@@ -282,8 +282,9 @@ export class ChatStore {
       const messages = await this.#client.rest.messages(conversationId, range);
       thread.add(messages);
       this.#client.track(conversationId, thread.ends.last);
-      const lastSeq = this.#conversations.get(conversationId)?.lastSeq ?? thread.ends.last;
-      if (range.afterSeq === undefined) thread.hasOlder = messages.length > 0 && messages[0].seq > 1 && messages.length >= range.limit / 2;
+      const { firstSeq = 1, lastSeq = thread.ends.last, me } = this.#conversations.get(conversationId) ?? {};
+      const begin = Math.max(firstSeq, (me?.clearedSeq ?? 0) + 1);
+      if (range.afterSeq === undefined) thread.hasOlder = messages.length > 0 && messages[0].seq > begin;
       thread.hasNewer = thread.ends.last < lastSeq;
     } finally {
       thread.isLoading = false;
