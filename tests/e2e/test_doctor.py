@@ -46,6 +46,14 @@ async def test_a_sound_system_has_no_faults(stack: Stack) -> None:
     assert all(finding["remedy"] for finding in findings if finding["level"] != "ok")
 
 
+async def test_what_only_one_service_has_is_said_to_be_out_of_sight(stack: Stack) -> None:
+    _, findings = await examined(stack, CHAT_VAPID_PRIVATE_KEY="", CHAT_UPLOAD_STORE="")
+    for part in ("pushes", "uploads"):
+        (found,) = [finding for finding in findings if finding["part"] == part]
+        assert found["level"] == "note"
+        assert "isn't visible from here" in found["text"]
+
+
 async def test_wrong_settings_are_named(stack: Stack) -> None:
     status, findings = await examined(stack, CHAT_PING_SECONDS="soon", CHAT_ALLOWED_ORIGIN="https://a.example")
     (fault,) = faults(findings, "settings")

@@ -99,13 +99,23 @@ async def _sweep(*, unknown: bool) -> tuple[int, int]:
 async def _backends() -> AsyncIterator[tuple[postgres.Pool, Storage]]:
     """The database and the store of the environment, or of the local stack."""
     database = SecretStr(backend_url("database", "CHAT_DATABASE_URL"))
-    local = f"file://{target.STACK_FILE.parent.resolve()}/uploads"
-    storage = Storage(os.environ.get("CHAT_UPLOAD_STORE") or local, os.environ.get("CHAT_UPLOAD_STORE_OPTIONS"))
+    storage = Storage(_store_url(), os.environ.get("CHAT_UPLOAD_STORE_OPTIONS"))
     pool = await postgres.open_pool(database, size=1, application_name="chatctl")
     try:
         yield pool, storage
     finally:
         await pool.close()
+
+
+def _store_url() -> str:
+    """The store of the environment, or that of the local stack. Raises Failure when another system's isn't named."""
+    if url := os.environ.get("CHAT_UPLOAD_STORE"):
+        return url
+    if os.environ.get("CHAT_DATABASE_URL"):
+        raise Failure(
+            "CHAT_UPLOAD_STORE isn't set", "give this tool media's CHAT_UPLOAD_STORE and CHAT_UPLOAD_STORE_OPTIONS"
+        )
+    return f"file://{target.STACK_FILE.parent.resolve()}/uploads"
 
 
 @contextmanager

@@ -35,9 +35,10 @@ async def examine(found: Situation, classes: Mapping[str, type[ServiceSettings]]
         "clocks": lambda report: clocks.examine(report, found.database_url, partitions),
         "pushes": lambda report: push.examine(report, found.database_url, found.setting("CHAT_VAPID_PRIVATE_KEY")),
         "services": lambda report: services.examine(report, found),
+        "uploads": lambda report: store.examine(
+            report, found.setting("CHAT_UPLOAD_STORE"), found.setting("CHAT_UPLOAD_STORE_OPTIONS")
+        ),
     }
-    if url := found.setting("CHAT_UPLOAD_STORE"):
-        parts["uploads"] = lambda report: store.examine(report, url, found.setting("CHAT_UPLOAD_STORE_OPTIONS"))
     try:
         reports = await asyncio.gather(*(_run(name, part) for name, part in parts.items()))
     finally:

@@ -12,7 +12,7 @@ from tools.checkers import checker
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
-OVERLAYS = ("local", "production")
+OVERLAYS = ("local", "production", "example")
 WORKLOADS = ("Deployment", "Job")
 
 Manifest = dict[str, Any]

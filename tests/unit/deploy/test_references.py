@@ -1,5 +1,6 @@
 """References between Kubernetes objects lead to objects that exist."""
 
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.unit.deploy.manifests import (
     labels,
     named,
     of_kind,
+    rendered,
     selects,
     template,
     title,
@@ -18,8 +20,10 @@ from tests.unit.deploy.manifests import (
 from tools.dashboards.families import SERVICES
 from tools.stack.plan import UNROUTED
 
-FROM_OPERATORS = {
-    "production": {"postgres-app": "Cluster", "rabbitmq-default-user": "RabbitmqCluster"},
+OPERATED = {"postgres-app": "Cluster", "rabbitmq-default-user": "RabbitmqCluster"}
+FROM_OPERATORS: dict[str, dict[str, str]] = {
+    "production": OPERATED,
+    "example": OPERATED,
     "local": {},
 }
 """Secrets that an operator makes for its object, by overlay."""
@@ -99,6 +103,31 @@ def test_autoscalers_own_the_number_of_replicas() -> None:
     assert sorted(targets) == sorted(set(SERVICES) - UNROUTED)
     for name in targets:
         assert "replicas" not in named("production", "Deployment", name)["spec"]
+
+
+def test_the_example_leaves_no_name_or_address_of_productions() -> None:
+    """Each placeholder of overlays/production can be changed from outside, and the example changes all."""
+    placeholders = re.compile(r"[\w.:/@-]*example\.com[\w./-]*|203\.0\.113\.\S+|s3://chat-\S+|cidr: 10\.0\.0\.0/8")
+    assert len(set(placeholders.findall(rendered("production")))) > 8
+    assert placeholders.findall(rendered("example")) == []
+    stores = {each["spec"]["secretStoreRef"]["name"] for each in of_kind("example", "ExternalSecret")}
+    assert stores == {"acme-vault"}
+
+
+def test_the_operators_tool_knows_the_store_of_media() -> None:
+    for overlay in ("production", "example"):
+        of_media, of_tool = (
+            [entry for entry in container(named(overlay, "Deployment", name))["env"] if "UPLOAD_STORE" in entry["name"]]
+            for name in ("media", "chatctl")
+        )
+        assert of_tool == of_media != []
+
+
+def test_a_rotated_secret_restarts_every_pod_that_reads_one() -> None:
+    """`rollout restart deployment --selector after=migrations`, where Reloader doesn't run."""
+    for overlay in ("production", "example"):
+        for workload in of_kind(overlay, "Deployment"):
+            assert workload["metadata"]["labels"]["after"] == "migrations", title(workload)
 
 
 def policies(overlay: str, selector: dict[str, Any]) -> list[str]:
