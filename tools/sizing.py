@@ -40,6 +40,11 @@ MASTER_BYTES: Final = 32 << 30
 RECONNECT_SECONDS: Final = 60.0
 """Half of the connections return within this time after an outage."""
 POOL_SIZE: Final = 4
+"""`CHAT_DATABASE_POOL_SIZE`, which every replica of every service opens, gateways too."""
+REST_POOL_SIZE: Final = 4
+"""`CHAT_REST_DATABASE_POOL_SIZE`: messaging's own for REST, besides."""
+OTHER_CONNECTIONS: Final = 5
+"""Migrations, the operator's tool, an exporter and people."""
 PAGES_PER_DAY: Final = 20
 SESSIONS_PER_DAY: Final = 10
 
@@ -93,8 +98,14 @@ def size(demand: Demand) -> list[Part]:
     if demand.concurrent > demand.users * 10:
         raise ValueError("more than ten connections for each user")
     services = [_gateways(demand), *_consumers(demand)]
-    pools = sum(part.replicas for part in services[1:]) * POOL_SIZE
-    return [*services, _haproxy(demand), _redis(demand), _postgresql(demand, pools), _rabbitmq(demand)]
+    pools = sum(part.replicas * (POOL_SIZE + (part.name == "messaging") * REST_POOL_SIZE) for part in services)
+    return [
+        *services,
+        _haproxy(demand),
+        _redis(demand),
+        _postgresql(demand, pools + OTHER_CONNECTIONS),
+        _rabbitmq(demand),
+    ]
 
 
 def rows_bytes(demand: Demand) -> int:

@@ -18,7 +18,7 @@ WINDOW: Final = "20s"
 LONG_WINDOWS: Final = {"ChatReplicaRestarts": "90s"}
 """Of alerts whose cause takes longer than `WINDOW`."""
 MEMORY: Final = "10m"
-"""How far back `max_over_time` remembers what was usual, in place of a day."""
+"""How far back `max_over_time` and `last_over_time` remember what was usual, in place of a day or a week."""
 THRESHOLDS: Final = {"ChatProbeMissing": ("> 1800", "> 30"), "ChatPostgresReplication": ("> 30", "> 10")}
 """Thresholds that are times. All others stay as they are."""
 SCRAPE_SECONDS: Final = 1
@@ -36,8 +36,10 @@ def shortened(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     name = rule.get("alert", rule.get("record", ""))
-    expression = re.sub(r"\[1d(:\w+)?\](?=\))", lambda found: f"[{MEMORY}{':1s' if found[1] else ''}]", rule["expr"])
-    if "max_over_time" not in rule["expr"]:
+    expression = re.sub(
+        r"\[(?:1d|7d)(:\w+)?\](?=\))", lambda found: f"[{MEMORY}{':1s' if found[1] else ''}]", rule["expr"]
+    )
+    if not re.search("(max|last)_over_time", rule["expr"]):
         expression = rule["expr"]
     window = LONG_WINDOWS.get(name, WINDOW)
     expression = re.sub(r"\[(5m|15m|30m|1h|2h|6h|1d|3d)\]", f"[{window}]", expression)

@@ -55,7 +55,7 @@ def _connections(report: Report, state: Any) -> None:
         f"{used} of {most} connections are open: the next replica gets none"
         if used >= most * MOST_CONNECTIONS
         else None,
-        "raise max_connections, or lower CHAT_DATABASE_POOL_SIZE: replicas × pool size must stay below it",
+        "raise max_connections, or lower the pool sizes: see «Settings that matter» in docs/operations.md",
     )
 
 

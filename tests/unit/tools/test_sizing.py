@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.deploy.manifests import ROOT
+from services.messaging.settings import Settings
+from shared.settings import ServiceSettings
+from tests.unit.deploy.manifests import ROOT, named, of_kind, title
 from tools.chatctl import app as chatctl
 from tools.chatctl.failure import Failure
-from tools.sizing import COSTS, Demand, Part, cost_factor, size
+from tools.dashboards.families import SERVICES
+from tools.sizing import COSTS, OTHER_CONNECTIONS, POOL_SIZE, REST_POOL_SIZE, Demand, Part, cost_factor, size
 
 MILLION = Demand(users=1e6, concurrent=1e5, messages_per_day=50)
 
@@ -49,6 +52,25 @@ def test_gateways_hold_the_connections() -> None:
     gateway = parts(MILLION)["gateway"]
     assert gateway.replicas * 20_000 >= 2 * MILLION.concurrent
     assert gateway.memory > MILLION.concurrent / gateway.replicas * 14.9 * 1024
+
+
+def test_every_replica_has_its_connections_to_postgresql() -> None:
+    assert ServiceSettings.model_fields["database_pool_size"].default == POOL_SIZE
+    assert Settings.model_fields["rest_database_pool_size"].default == REST_POOL_SIZE
+    sized = parts(MILLION)
+    pools = (
+        sum(sized[service].replicas for service in SERVICES) * POOL_SIZE + sized["messaging"].replicas * REST_POOL_SIZE
+    )
+    assert f"{pools + OTHER_CONNECTIONS} connections" in sized["PostgreSQL"].why
+
+
+def test_productions_postgresql_has_connections_for_all_replicas_that_autoscalers_may_start() -> None:
+    most = {title(each): each["spec"].get("replicas", 0) for each in of_kind("production", "Deployment")}
+    for scaler in of_kind("production", "HorizontalPodAutoscaler", "ScaledObject"):
+        most[title(scaler)] = scaler["spec"].get("maxReplicas") or scaler["spec"]["maxReplicaCount"]
+    needed = sum(most[service] for service in SERVICES) * POOL_SIZE + most["messaging"] * REST_POOL_SIZE
+    limit = named("production", "Cluster", "postgres")["spec"]["postgresql"]["parameters"]["max_connections"]
+    assert needed + OTHER_CONNECTIONS <= int(limit) - 10  # reserved for superusers, and standbys
 
 
 def test_a_small_system_has_one_redis_and_its_replica() -> None:
