@@ -12,10 +12,12 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+from tools.stack import installer
 
 ROOT: Final = Path(__file__).parents[1]
 HOME: Final = ROOT / ".local/checkers"
@@ -84,8 +86,16 @@ def has_packages() -> bool:
 
 def _install_packages() -> None:
     _run("make an environment", sys.executable, "-m", "venv", "--clear", str(HOME))
-    _run("install deploy/checkers.lock", str(HOME / "bin/pip"), "install", "--quiet", "--requirement", str(LOCK))
+    _install_lock(HOME / "bin/python")
     shutil.copyfile(LOCK, INSTALLED)
+
+
+def _install_lock(python: Path) -> None:
+    purpose, wanted = "install deploy/checkers.lock", ("--quiet", "--requirement", str(LOCK))
+    if installer.UV.exists() and installer.may_use_uv(python):
+        with suppress(CheckerMissing):
+            return _run(purpose, *installer.uv(python), *wanted)
+    return _run(purpose, *installer.pip(python), *wanted)
 
 
 def _debian(name: str) -> str:
@@ -152,7 +162,8 @@ def _npm_package(name: str, sha256: str, problem: str) -> Iterator[Path]:
 
 
 def _run(purpose: str, *command: str, at: Path = ROOT) -> None:
-    done = subprocess.run(command, cwd=at, capture_output=True, text=True, check=False)
+    environment = installer.environment()
+    done = subprocess.run(command, cwd=at, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CheckerMissing(f"could not {purpose}: {' '.join(command)}\n{done.stdout}{done.stderr}")
 

@@ -14,21 +14,22 @@ import threading
 import time
 import venv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from tools import checkers
-from tools.stack import debian, interpreter
+from tools.stack import debian, installer, interpreter
 from tools.stack.errors import StackError, tail
 from tools.stack.ladder import KINDS, Machine, Source, find_program
 
 ROOT = Path(__file__).parents[2]
-VENV = ROOT / ".venv"
+VENV = installer.VENV
 STAMP = VENV / ".installed"
 INPUTS = ("requirements.lock", "pyproject.toml", "clients/python/pyproject.toml")
+PACKAGES_JOB = "Python packages into .venv"
+CHECKERS_JOB = "the checkers of deploy/ into .local"
 PACKAGES = (["-r", "requirements.lock"], ["--no-deps", "-e", ".", "-e", "clients/python"])
-INSTALLER = "uv==0.13.9"
-"""Installs packages ten times as fast as pip, which saves most of a first start. When it fails, pip is used."""
 ANY_PYTHON = "--any-python"
 SLOWER_PYTHON = "STACK_SLOWER_PYTHON"
 """In the environment of this module's second run: the Python of its first one."""
@@ -72,13 +73,23 @@ def missing(*, for_tests: bool) -> dict[str, Callable[[], None]]:
         )
     jobs: dict[str, Callable[[], None]] = {}
     if not STAMP.exists() or STAMP.read_text(encoding="utf-8") != fingerprint():
-        jobs["Python packages into .venv"] = python_packages
+        jobs[PACKAGES_JOB] = python_packages
     packages = debian_packages(for_tests=for_tests)
     if packages:
         jobs[f"{', '.join(packages)} from Debian"] = lambda: debian.install(packages, ROOT / ".local" / "apt.log")
     if for_tests and not checkers.has_packages():
-        jobs["the checkers of deploy/ into .local"] = install_checkers
+        first = jobs.pop(PACKAGES_JOB, None)
+        jobs[f"{PACKAGES_JOB}, then {CHECKERS_JOB}" if first else CHECKERS_JOB] = partial(
+            in_order, first, install_checkers
+        )
     return jobs
+
+
+def in_order(first: Callable[[], None] | None, second: Callable[[], None]) -> None:
+    """Run both: the second is faster with an installer that the first brings."""
+    if first is not None:
+        first()
+    second()
 
 
 def debian_packages(*, for_tests: bool) -> list[str]:
@@ -100,11 +111,11 @@ def python_packages() -> None:
         make_venv()
     log = VENV / "install.log"
     with log.open("w") as output:
-        installers = [pip_install(python)]
-        if may_use_uv(python):
-            run([*pip_install(python), INSTALLER], output)
-            installers.insert(0, [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)])
-        if not any(all(run([*installer, *what], output) for what in PACKAGES) for installer in installers):
+        installers = [installer.pip(python)]
+        if installer.may_use_uv(python):
+            run([*installer.pip(python), installer.VERSION], output)
+            installers.insert(0, installer.uv(python))
+        if not any(all(run([*command, *what], output) for what in PACKAGES) for command in installers):
             raise StackError(f"the Python packages couldn't be installed:\n{tail(log)}")
     STAMP.write_text(fingerprint(), encoding="utf-8")
 
@@ -117,21 +128,9 @@ def install_checkers() -> None:
         raise StackError(str(error)) from error
 
 
-def pip_install(python: Path) -> list[str]:
-    """Return the command of pip in `.venv`, without what to install."""
-    return [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
-
-
-def may_use_uv(python: Path) -> bool:
-    """Return whether uv would find the same packages as pip: it doesn't read pip's settings of another index."""
-    asked = [str(python), "-m", "pip", "config", "list"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    return ".index-url=" not in said and ".no-index=" not in said
-
-
 def run(command: list[str], output: TextIO) -> bool:
     """Run an installer, and return whether it succeeded."""
-    environment = {"UV_HTTP_TIMEOUT": "20", "UV_NATIVE_TLS": "1", **os.environ}
+    environment = installer.environment()
     try:
         done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
     except OSError as error:

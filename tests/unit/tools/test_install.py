@@ -35,3 +35,17 @@ def test_a_package_is_known_by_its_program(monkeypatch: pytest.MonkeyPatch) -> N
         "tools.stack.install.find_program", lambda name: Path("/usr/bin/node") if name == "node" else None
     )
     assert "nodejs" not in install.debian_packages(for_tests=True)
+
+
+def test_the_checkers_wait_for_the_packages_that_bring_a_faster_installer(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(install, "STAMP", Path("/nowhere"))
+    monkeypatch.setattr(install, "debian_packages", lambda **_options: [])
+    monkeypatch.setattr(install, "python_packages", lambda: done.append("packages"))
+    monkeypatch.setattr(install, "install_checkers", lambda: done.append("checkers"))
+    monkeypatch.setattr("tools.checkers.has_packages", lambda: False)
+    install.side_by_side(install.missing(for_tests=True))
+    assert done == ["packages", "checkers"]
+    done.clear()
+    install.side_by_side(install.missing(for_tests=False))
+    assert done == ["packages"]
