@@ -235,6 +235,16 @@ def server_config(process: Process) -> uvicorn.Config:
     )
 
 
+async def open_database(settings: GatewaySettings) -> Pool:
+    """Return a pool for a gateway's statements. Its caller closes it."""
+    return await postgres.open_pool(
+        settings.database_url,
+        size=settings.database_pool_size,
+        application_name=settings.instance,
+        hints=postgres.INDEX_HINTS,
+    )
+
+
 async def main() -> int:
     """Run a gateway until SIGTERM; returns the exit status."""
     settings = read_settings(GatewaySettings, SERVICE)
@@ -244,9 +254,7 @@ async def main() -> int:
         settings.max_connections, fixed="max_connections" in settings.model_fields_set
     )
     listening = listen(settings.http_host, settings.http_port)
-    pool = await postgres.open_pool(
-        settings.database_url, size=settings.database_pool_size, application_name=settings.instance
-    )
+    pool = await open_database(settings)
     process = Process(settings, pool, max_connections)
     supervisor = Supervisor()
     process.start(supervisor)

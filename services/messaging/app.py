@@ -37,7 +37,7 @@ from services.messaging.stores.messages import Messages
 from services.messaging.stores.people import People
 from services.messaging.stores.receipts import Receipts
 from services.messaging.stores.reports import Reports
-from services.messaging.stores.sql import HINTS, LIST_HINTS
+from services.messaging.stores.sql import LIST_HINTS
 from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
 from services.messaging.stores.unread_rebuilds import UnreadRebuilds
@@ -252,7 +252,7 @@ async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
     settings = read_settings(Settings, "messaging")
     async with (
-        database(settings, hints=HINTS) as pool,
+        database(settings, hints=postgres.INDEX_HINTS) as pool,
         database(settings, use="rest", size=settings.rest_database_pool_size, hints=LIST_HINTS) as rest_pool,
         redis_partitions(settings) as partitions,
     ):

@@ -206,5 +206,5 @@ class Presence:
 async def main() -> int:
     """Run until SIGTERM; returns the exit status."""
     settings = read_settings(PresenceSettings, "presence")
-    async with database(settings) as pool, redis_partitions(settings) as partitions:
+    async with database(settings, hints=postgres.INDEX_HINTS) as pool, redis_partitions(settings) as partitions:
         return await serve(Presence(settings, pool, partitions))

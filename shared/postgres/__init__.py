@@ -13,11 +13,12 @@ from shared.postgres.address import Address, AddressError, parse
 from shared.postgres.condition import DatabaseWatch
 from shared.postgres.errors import TRANSIENT_ERRORS
 from shared.postgres.kept import KeptConnections
-from shared.postgres.pool import Lent, Pool, close_pool, open_pool, ping
+from shared.postgres.pool import INDEX_HINTS, Lent, Pool, close_pool, open_pool, ping
 from shared.postgres.session import STATEMENT_SECONDS, Connection, connect
 from shared.postgres.statements import load_sql
 
 __all__ = [
+    "INDEX_HINTS",
     "STATEMENT_SECONDS",
     "TRANSIENT_ERRORS",
     "Address",

@@ -18,6 +18,12 @@ Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 IDLE_SECONDS: Final = 300
 CLOSE_SECONDS: Final = 2.0
+INDEX_HINTS: Final = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "jit": "off"}
+"""Planner settings for statements that look up a few rows by an index, whose planning costs more than running them.
+
+PostgreSQL would plan a statement with arrays anew each time. And without these settings, a plan that was made while a table was
+small would go on reading the whole table.
+"""
 
 _HINTS: Final = """
     SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS hint (name, value)

@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from services.messaging.stores.sql import HINTS
 from shared import postgres
 from shared.postgres.condition import POOLER
 from tests.clusters.conftest import FreshFolder
@@ -39,7 +38,7 @@ async def test_one_that_keeps_statements_serves(program: Path, database_url: str
     async with pooled(program, database_url, folder, prepared_statements=100) as url:
         assert (await postgres.DatabaseWatch(SecretStr(url), "test").look()).fault is None
         pools = [
-            await postgres.open_pool(SecretStr(url), size=4, application_name=f"test-{n}", hints=HINTS)
+            await postgres.open_pool(SecretStr(url), size=4, application_name=f"test-{n}", hints=postgres.INDEX_HINTS)
             for n in range(CLIENTS // 4)
         ]
 

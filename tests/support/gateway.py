@@ -15,11 +15,10 @@ import msgspec
 from aio_pika.abc import AbstractChannel
 from redis.asyncio import Redis
 
-from services.gateway.app import Process, server_config
+from services.gateway.app import Process, open_database, server_config
 from services.gateway.drain import Drain
 from services.gateway.settings import GatewaySettings
 from services.gateway.transport.http_protocol import listen
-from shared import postgres
 from shared.lifecycle import Server, Supervisor
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
@@ -98,7 +97,7 @@ StartGateway = Callable[..., Awaitable[RunningGateway]]
 async def running_gateway(settings: GatewaySettings, *, wait: bool = True) -> AsyncIterator[RunningGateway]:
     """Start a gateway on a free port; with `wait`, return when it is ready."""
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    pool = await postgres.open_pool(settings.database_url, size=2, application_name="test")
+    pool = await open_database(settings)
     process, supervisor = Process(settings, pool), Supervisor()
     listening = listen("127.0.0.1", 0)
     server = Server(server_config(process))

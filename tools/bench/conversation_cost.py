@@ -22,7 +22,7 @@ from services.messaging.stores.appended import Draft
 from services.messaging.stores.conversation_list import FIRST, ConversationList, Filters, ListPage, Snapshot
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
-from services.messaging.stores.sql import HINTS, LIST_HINTS, UNREAD_SUMMARY
+from services.messaging.stores.sql import LIST_HINTS, UNREAD_SUMMARY
 from services.messaging.stores.unread import MAX_COUNTS, UnreadCounts
 from shared import postgres
 from shared.postgres import Pool
@@ -228,7 +228,7 @@ async def main() -> None:
         try:
             async with pool_of(url, LIST_HINTS) as pool:
                 await measure(target, pool, partitions)
-            async with pool_of(url, HINTS) as pool:
+            async with pool_of(url, postgres.INDEX_HINTS) as pool:
                 print(await appends(pool, await bench_of(pool)))
         finally:
             await partitions.aclose()

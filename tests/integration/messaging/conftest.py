@@ -10,7 +10,6 @@ from redis.asyncio import Redis
 
 from services.messaging.app import Messaging
 from services.messaging.settings import Settings
-from services.messaging.stores.sql import HINTS
 from shared import postgres
 from shared.lifecycle import Supervisor
 from shared.protocol import topology
@@ -26,7 +25,9 @@ Start = Callable[..., Awaitable[Messaging]]
 
 @pytest.fixture(scope="module")
 async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
-    opened = await postgres.open_pool(SecretStr(database_url), size=12, application_name="test", hints=HINTS)
+    opened = await postgres.open_pool(
+        SecretStr(database_url), size=12, application_name="test", hints=postgres.INDEX_HINTS
+    )
     yield opened
     await opened.close()
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.messaging.stores import sql
-from services.messaging.stores.sql import HINTS, LIST_HINTS
+from services.messaging.stores.sql import LIST_HINTS
 from shared import postgres
 
 STATEMENTS = {
@@ -23,7 +23,9 @@ KEYS = {"messages_key": "key", "messages_pkey": "seq"}
 @pytest.fixture(scope="module")
 async def session(database_url: str) -> AsyncIterator[postgres.Pool]:
     """One session, with the planner's settings of messaging's."""
-    pool = await postgres.open_pool(SecretStr(database_url), size=1, application_name="test", hints=HINTS)
+    pool = await postgres.open_pool(
+        SecretStr(database_url), size=1, application_name="test", hints=postgres.INDEX_HINTS
+    )
     yield pool
     await pool.close()
 

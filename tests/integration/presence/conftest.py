@@ -18,7 +18,9 @@ Befriend = Callable[[str, str], Awaitable[None]]
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
-    opened = await postgres.open_pool(SecretStr(database_url), size=4, application_name="test")
+    opened = await postgres.open_pool(
+        SecretStr(database_url), size=4, application_name="test", hints=postgres.INDEX_HINTS
+    )
     yield opened
     await opened.close()
 

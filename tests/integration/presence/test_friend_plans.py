@@ -11,6 +11,7 @@ from shared.postgres import Pool, load_sql
 
 FRIENDS = 1_000
 STATEMENTS = {"friends": "ARRAY['{user}'::uuid], 5000", "friends_page": "'{user}'::uuid, NULL, 5000"}
+READ_AGAIN = 10
 
 
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -26,6 +27,18 @@ def removed(plan: Mapping[str, Any]) -> Iterator[float]:
         yield plan.get(name, 0) * plan["Actual Loops"]
     for part in plan.get("Plans", []):
         yield from removed(part)
+
+
+async def test_friends_are_not_planned_anew_for_each_connection(pool: Pool) -> None:
+    """Planning takes six times as long as the statement itself."""
+    statement = load_sql("services.gateway.uplink", "friends")
+    async with pool.acquire() as connection:
+        for _ in range(READ_AGAIN):
+            await connection.fetch(statement, [str(uuid.uuid4())], 500)
+        plans = await connection.fetchrow(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1", statement
+        )
+    assert tuple(plans or ()) == (READ_AGAIN, 0)
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -2,15 +2,9 @@
 
 from typing import Final
 
-from shared.postgres import load_sql
+from shared.postgres import INDEX_HINTS, load_sql
 
-HINTS: Final = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "jit": "off"}
-"""Planner settings for these statements: each looks up a few rows by an index, and planning costs more than running.
-
-Without them, a plan that was made while a table was small would go on reading the whole table.
-"""
-
-LIST_HINTS: Final = {**HINTS, "enable_sort": "off"}
+LIST_HINTS: Final = {**INDEX_HINTS, "enable_sort": "off"}
 """Planner settings for connections that read lists.
 
 A generic plan assumes an average user with few conversations, and sorts all of them. Without full sorts it reads the index in
