@@ -40,17 +40,21 @@ FORMS = {
         "autoscaling.enabled=true",
         "autoscaling.keda=false",
     ),
+    # The value files that are shipped.
+    "trial": ("--values=trial.yaml",),
+    "production": ("--values=production.yaml",),
     "traced": ("networkPolicies.egress.traces[0].ports[0]=4318", "networkPolicies.egress.moderation[0].ports[0]=443"),
 }
 
 
 def helm(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([checker("helm"), *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([checker("helm"), *arguments], cwd=CHART.parent, capture_output=True, text=True, check=False)
 
 
 @cache
 def charted(form: str) -> tuple[Manifest, ...]:
-    done = helm("template", "chat", str(CHART), "--namespace=chat", *(f"--set={value}" for value in FORMS[form]))
+    arguments = [value if value.startswith("--values=") else f"--set={value}" for value in FORMS[form]]
+    done = helm("template", "chat", str(CHART), "--namespace=chat", *arguments)
     assert done.returncode == 0, done.stderr
     return tuple(manifest for manifest in yaml.safe_load_all(done.stdout) if manifest)
 
@@ -167,6 +171,39 @@ def test_network_policies_are_those_of_kustomize() -> None:
     assert {name: ours[name] for name in ours if name != "tests"} == {
         name: theirs[name] for name in ours if name != "tests"
     }
+
+
+def environment_of(form: str, service: str) -> set[str]:
+    """The variables that a service's container gets, by whatever way."""
+    (pod,) = find(form, "Deployment", service)["spec"]["template"]["spec"]["containers"]
+    found = {entry["name"] for entry in pod["env"]}
+    for source in pod["envFrom"]:
+        for kind, reference in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+            name = source.get(reference, {}).get("name")
+            for each in charted(form):
+                if each["kind"] == kind and title(each) == name:
+                    found |= {**each.get("data", {}), **each.get("stringData", {})}.keys()
+    return found
+
+
+def test_the_value_file_of_a_trial_has_all_that_services_need() -> None:
+    for service in SERVICES:
+        assert {"CHAT_DATABASE_URL", "CHAT_AMQP_URL", "CHAT_REDIS_URLS", "CHAT_JWT_SECRET"} <= environment_of(
+            "trial", service
+        )
+    assert {"CHAT_UPLOAD_SIGNING_KEYS", "CHAT_UPLOAD_STORE"} <= environment_of("trial", "media")
+
+
+def test_the_value_file_of_production_has_what_kustomize_has() -> None:
+    of_kustomize = next(each["data"] for each in manifests("production") if title(each).startswith("chat-settings"))
+    ours = find("production", "ConfigMap", "chat-settings")["data"]
+    assert {name: ours.get(name) for name in of_kustomize} == of_kustomize
+    for name in (*SERVICES, "chatctl"):
+        variables = [
+            {entry["name"]: entry for entry in workload["spec"]["template"]["spec"]["containers"][0]["env"]}
+            for workload in (find("production", "Deployment", name), named("production", "Deployment", name))
+        ]
+        assert variables[0] == variables[1], name
 
 
 def routes_of(ingress: Manifest) -> set[tuple[str, str, str]]:

@@ -1,11 +1,13 @@
 """Every object is what its schema allows, field by field: Kubernetes' own, and the operators'."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, ROOT, Manifest, manifests, rendered, title
 from tools.checkers import checker
@@ -80,3 +82,19 @@ def test_no_component_is_left_out() -> None:
     components = {path.parent for path in (DEPLOY / "k8s/components").rglob("kustomization.yaml")}
     used = "".join(path.read_text(encoding="utf-8") for path in (DEPLOY / "k8s").rglob("kustomization.yaml"))
     assert all(f"components/{component.name}\n" in used for component in components)
+
+
+def test_cloudnativepg_takes_the_documented_restore() -> None:
+    """The block in docs/operations.md, «Restore in Kubernetes», in place of what overlays/production begins with."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(  bootstrap:.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (cluster,) = [each for each in manifests("production") if each["kind"] == "Cluster"]
+    documented = yaml.safe_load(block)
+    # crds/ has only the fields that the overlays use.
+    (origin,) = documented.pop("externalClusters")
+    restored = {**cluster, "spec": {**cluster["spec"], **documented}}
+    schema = json.loads((OPERATORS / "Cluster-postgresql.cnpg.io-v1.json").read_text(encoding="utf-8"))
+    assert [fault.message for fault in jsonschema.Draft202012Validator(schema).iter_errors(restored)] == []
+    assert origin["name"] == documented["bootstrap"]["recovery"]["source"]
+    (archiver,) = restored["spec"]["plugins"]
+    assert origin["plugin"]["parameters"]["serverName"] != archiver["parameters"]["serverName"]
