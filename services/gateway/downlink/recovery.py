@@ -90,8 +90,14 @@ class Recovery:
             await self._any_waiting.wait()
             self._any_waiting.clear()
             while self._waiting:
+                # One of each user: a script reads no inbox twice.
+                users: dict[str, Connection] = {}
+                for connection in self._waiting:
+                    users.setdefault(connection.user_id, connection)
+                    if len(users) == BATCH:
+                        break
                 by_partition: dict[int, list[Connection]] = {}
-                for connection in list(self._waiting)[:BATCH]:
+                for connection in users.values():
                     by_partition.setdefault(self._partitions.index_of(connection.user_id), []).append(connection)
                 for connections in by_partition.values():
                     await self._recover(connections)

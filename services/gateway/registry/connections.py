@@ -139,7 +139,7 @@ class ConnectionRegistry:
             await self._any_attaching[partition].wait()
             self._any_attaching[partition].clear()
             while waiting := self._attaching[partition]:
-                batch, self._attaching[partition] = waiting[:ATTACH_BATCH], waiting[ATTACH_BATCH:]
+                batch, self._attaching[partition] = _next_batch(waiting)
                 await self._attach([arrival for arrival in batch if not arrival.done.done()])
 
     async def _attach(self, batch: list[_Attachment]) -> None:
@@ -248,6 +248,21 @@ class ConnectionRegistry:
             self._handshakes,
         )
         return [entry[0] / 1000 if len(entry) == 1 else _result_of(*entry) for entry in answer]
+
+
+def _next_batch(waiting: Sequence[_Attachment]) -> tuple[list[_Attachment], list[_Attachment]]:
+    """Return the connections of the next script, and the others: it reads no user's inbox twice."""
+    batch: list[_Attachment] = []
+    left: list[_Attachment] = []
+    reading: set[str] = set()
+    for place, arrival in enumerate(waiting):
+        if len(batch) == ATTACH_BATCH:
+            return batch, [*left, *waiting[place:]]
+        user_id, _, cursor, _ = arrival.item
+        (left if user_id in reading else batch).append(arrival)
+        if cursor:
+            reading.add(user_id)
+    return batch, left
 
 
 def _result_of(

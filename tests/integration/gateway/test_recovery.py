@@ -1,8 +1,12 @@
 """`?cursor=`: every missed event, or none and `recovered: false`."""
 
+import asyncio
+import json
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -13,6 +17,7 @@ from services.gateway.registry import connections
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from shared.protocol import keys, limits, relay
 from shared.redis import open_partitions
+from shared.redis.script_runner import ScriptRunner
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
@@ -273,6 +278,54 @@ async def test_a_user_who_has_read_much_reads_on_later_and_misses_nothing(
     assert time.monotonic() - began >= 1 - TIMER_SECONDS
     assert [one.text for one in socket.received if "message.new" in one.text] == expected
     assert [one.text for one in other.received if "message.new" in one.text] == [theirs.json]
+
+
+def large() -> str:
+    """An event of 24 KB: three fill a part."""
+    return json.dumps(
+        {"type": "message.new", "payload": {"message": {"id": str(uuid.uuid4()), "content": "x" * 24_000}}}
+    )
+
+
+async def test_a_script_reads_a_part_of_an_inbox_for_one_connection_only(
+    gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten devices that come at once, or recover at once, read one after the other: acknowledgements wait for scripts."""
+    before = await gateway.connect(alice)
+    sizes: list[int] = []
+    run = ScriptRunner.run
+
+    async def noted(runner: ScriptRunner, sha: str, text: str | None, arguments: tuple[Any, ...]) -> Any:
+        answer = await run(runner, sha, text, arguments)
+        sizes.append(len(repr(answer)))
+        return answer
+
+    monkeypatch.setattr(ScriptRunner, "run", noted)
+    missed = [(await behind.append(identity(alice), text=large())).json for _ in range(6)]
+    count = limits.MAX_CONNECTIONS_PER_USER
+    opened = await asyncio.gather(*(gateway.connect(alice, cursor=before.cursor) for _ in range(count)))
+    await until(lambda: all(len(each.of_type("message.new")) == len(missed) for each in opened))
+    missed += [(await behind.append(identity(alice), text=large())).json for _ in range(6)]
+    gateway.process.dispatcher.recovery.ask_all(0)
+    await until(lambda: all(len(each.of_type("message.new")) == len(missed) for each in opened))
+    for each in opened:
+        assert [one.text for one in each.received if "message.new" in one.text] == missed
+    assert connections.PAGE_BYTES < max(sizes) < 2 * connections.PAGE_BYTES
+
+
+async def test_large_events_that_do_not_fit_are_not_read(gateway: RunningGateway, behind: Backend, alice: str) -> None:
+    """A script that read eight at once would copy 200 KB for a part of 64."""
+    before = await gateway.connect(alice)
+    missed = [await behind.append(identity(alice), text=large()) for _ in range(12)]
+    read, end = 0, str(uuid.uuid4())
+    async with behind.redis.monitor() as monitor:
+        again = await gateway.connect(alice, cursor=before.cursor)
+        await until(lambda: len(again.of_type("message.new")) == len(missed))
+        await behind.redis.echo(end)
+        while end not in (command := (await monitor.next_command())["command"]):
+            if command.startswith(f"XRANGE {keys.key(keys.INBOX, identity(alice))} ("):
+                read += int(command.rsplit(" ", 1)[1])
+    assert len(missed) <= read <= 1.5 * len(missed)
 
 
 @pytest.fixture

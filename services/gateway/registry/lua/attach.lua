@@ -71,15 +71,15 @@ local function page_after(user, cursor, last)
   if not redis.call('XRANGE', inbox, cursor, cursor)[1] or not is_whole(inbox, cursor, last) then
     return nil
   end
-  local texts, hidden, bytes, read = {}, {}, 0, cursor
+  local texts, hidden, bytes, read, count, seen, seen_bytes = {}, {}, 0, cursor, 1, 0, 0
   while read ~= last and bytes < page_bytes do
-    for _, entry in ipairs(redis.call('XRANGE', inbox, '(' .. read, '+', 'COUNT', ENTRIES_AT_ONCE)) do
+    for _, entry in ipairs(redis.call('XRANGE', inbox, '(' .. read, '+', 'COUNT', count)) do
       local id, fields = entry[1], entry[2]
       local text, peer, total = fields[{{ENTRY_TEXT_PLACE}}], fields[{{ENTRY_PEER_PLACE}}], fields[{{ENTRY_TOTAL_PLACE}}]
       if peer ~= '' and hidden[peer] == nil then
         hidden[peer] = redis.call('SISMEMBER', '{{BLOCKED}}' .. user, peer) == 1
       end
-      read = id
+      read, seen, seen_bytes = id, seen + 1, seen_bytes + #text
       if text ~= '' and not hidden[peer] then
         texts[#texts + 1] = text .. (total and total .. '{{COUNT_END}}' or '') .. '{{CURSOR_BEGIN}}' .. id .. '{{CURSOR_END}}'
         bytes = bytes + #text
@@ -88,6 +88,9 @@ local function page_after(user, cursor, last)
         end
       end
     end
+    -- About as many entries as there is room for: large ones that don't fit would be read for nothing.
+    local fitting = math.ceil((page_bytes - bytes) * seen / math.max(seen_bytes, 1))
+    count = math.max(1, math.min(2 * count, fitting, ENTRIES_AT_ONCE))
   end
   return texts, read, read ~= last
 end
