@@ -20,12 +20,10 @@ disk_free_limit.absolute = 200MB
 """
 LIBRARIES = ("compiler", "crypto", "mnesia", "os_mon", "syntax_tools", "xmerl", "tools", "ssl", "public_key", "asn1")
 """Erlang libraries that the broker loads at its start."""
-SCHEDULERS = ("+S", "2:2")
-"""For a node of a cluster, which keeps Erlang's and RabbitMQ's defaults otherwise."""
-ALONE = ("+S", "1:1", "-rabbit", "quorum_tick_interval", "30000", "-aten", "heartbeat_interval", "5000")
-"""For a broker without others: one scheduler, and in ms how often a queue looks for its replicas and renews its statistics, and
-how often the broker tells other ones that it lives. The defaults are 5 s, for each of 27 queues, and 0.1 s: most of what it does
-at rest. A queue keeps the interval that it was declared with.
+ALONE = ("-rabbit", "quorum_tick_interval", "30000", "-aten", "heartbeat_interval", "5000")
+"""For a broker without others, in ms: how often a queue looks for its replicas and renews its statistics, and how often the
+broker tells other ones that it lives. The defaults are 5 s, for each of 27 queues, and 0.1 s: most of what it does at rest.
+A queue keeps the interval that it was declared with.
 """
 
 
@@ -103,7 +101,7 @@ class RabbitMQ:
         }
 
     def _arguments(self) -> list[str]:
-        """For the Erlang machine: schedulers that sleep when idle, as those of slow work do, and the libraries in front.
+        """For the Erlang machine: two schedulers that sleep when idle, as those of slow work do, and the libraries in front.
 
         It ignores Ctrl-C. A module is looked up in each folder of the path in turn, and each look-up is a switch of threads: with
         the 90 folders of plugins in front, most of a start was spent on 50,000 look-ups. Measured here: 8 s of CPU before, 2.7 s
@@ -111,7 +109,7 @@ class RabbitMQ:
         """
         folders = [str(path / "ebin") for path in (*self._parts(), *_erlang_libraries())]
         waiting = ["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]
-        return ["+B", "i", *(SCHEDULERS if self._settings else ALONE), *waiting, "-pa", *folders]
+        return ["+B", "i", "+S", "2:2", *waiting, *(() if self._settings else ALONE), "-pa", *folders]
 
     def _parts(self) -> list[Path]:
         """Return the folders of the broker itself and of what it needs, among those of all plugins."""
