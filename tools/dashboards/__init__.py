@@ -1,1 +1,1 @@
-"""The Grafana dashboard and the operator's alert rules, generated from what the code and `deploy/prometheus` declare."""
+"""The Grafana dashboard, the list of metrics and the alert rules, from what the code and `deploy/prometheus` declare."""

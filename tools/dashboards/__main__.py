@@ -1,9 +1,9 @@
-"""`python -m tools.dashboards` writes the dashboard and the operator's rules; `--check` only reports outdated files."""
+"""`python -m tools.dashboards` writes the dashboard, the operator's rules and the list of metrics; `--check` only reports."""
 
 import sys
 from pathlib import Path
 
-from tools.dashboards import dashboard, rules
+from tools.dashboards import dashboard, metrics_page, rules
 from tools.dashboards.families import declared
 
 ROOT = Path(__file__).parents[2]
@@ -14,6 +14,7 @@ def documents() -> dict[Path, str]:
     """Path → text."""
     return {
         ROOT / "deploy/grafana/dashboards/chat.json": dashboard.text(declared()),
+        ROOT / "docs/metrics.md": metrics_page.text(declared()),
         ROOT / "deploy/k8s/components/monitoring/rules.yaml": rules.text(RULES.read_text(encoding="utf-8")),
     }
 

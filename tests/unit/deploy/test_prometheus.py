@@ -95,6 +95,15 @@ def test_the_dashboard_shows_every_metric() -> None:
             assert f"`{family.name}`: {family.meaning}" in dashboard.replace('\\"', '"')
 
 
+def test_each_metric_is_listed_with_its_labels() -> None:
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    families = [family for owned in declared().values() for family in owned]
+    assert len(families) > 50
+    for family in families:
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{family.name}` | {family.kind} |")]
+        assert all(f"`{label}`" in row for label in family.labels)
+
+
 def test_what_is_exported_is_well_named() -> None:
     """In a process of its own: the registry of this one holds what other tests declared."""
     command = [sys.executable, "-c", EXPORT]
