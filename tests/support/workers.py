@@ -18,6 +18,9 @@ SYSTEMS = 3
 PACKAGES = "tests/packages/"
 """They share the packages that they build: one process."""
 LONG_FIRST = (
+    f"{END_TO_END}test_web_page",
+    f"{END_TO_END}test_push",
+    f"{END_TO_END}test_hostile_account",
     END_TO_END,
     "tests/clusters/",
     "tests/faults/",

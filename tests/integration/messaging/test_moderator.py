@@ -195,8 +195,8 @@ async def test_many_batches_wait_for_a_silent_hook_as_long_as_one(hook: Hook, pa
     assert {message.rejected for message in messages} == {FAILED_REASON}
     # If each had its time from the moment when there is a place for it, the hook would have been asked of all.
     assert len(hook.asked) < len(messages) / 2
-    # It notices a little late that the first ones were given up.
-    assert hook.most < 2 * MOST_AT_ONCE
+    # It notices late that the earlier ones were given up: on a busy machine, when some rounds have come after them.
+    assert hook.most < 4 * MOST_AT_ONCE
 
 
 async def test_verdicts_come_in_any_order(hook: Hook, partitions: Partitions) -> None:
