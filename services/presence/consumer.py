@@ -182,7 +182,8 @@ class BatchConsumer(Generic[Batch]):
         while True:
             taken = [await waiting.get()]
             async with turn, self._working[lane]:
-                while len(taken) < MESSAGES_PER_CYCLE and not waiting.empty():
+                # A personal lane takes all: what one user can't be told at once must not fill the prefetch, and delay everybody.
+                while (lane.user_id or len(taken) < MESSAGES_PER_CYCLE) and not waiting.empty():
                     taken.append(waiting.get_nowait())
                 await self._traced_cycle(lane, taken)
             if lane.user_id:

@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractChannel
 from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.presence.consumer import BatchConsumer, Lane
+from services.presence.consumer import MESSAGES_PER_CYCLE, BatchConsumer, Lane
 from shared import rabbitmq
 from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
@@ -72,7 +72,7 @@ class Handler:
 async def handler(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Handler]:
     taking = Handler()
     consumer = Consumer(
-        SecretStr(amqp_url), "test", topology.PRESENCE_COMMANDS, prefetch=10, also=(topology.PRESENCE_DEAD,)
+        SecretStr(amqp_url), "test", topology.PRESENCE_COMMANDS, prefetch=100, also=(topology.PRESENCE_DEAD,)
     )
     supervisor = taking.supervisor
     supervisor.start("link", consumer.run())
@@ -174,17 +174,18 @@ async def test_a_message_is_not_acknowledged_before_all_its_lanes_are_done(
 async def test_a_user_with_a_lane_of_their_own_holds_up_nobody_and_gets_few_cycles(
     channel: AbstractChannel, handler: Handler
 ) -> None:
-    """What comes during a cycle, or soon after it, is handled in one. Such lanes take turns."""
+    """All that comes during a cycle, or soon after it, is handled in one. Such lanes take turns."""
+    later = [f"y{number}" for number in range(2, MESSAGES_PER_CYCLE + 10)]
     handler.slow.clear()
     await send(channel, connects("y1"))
     async with asyncio.timeout(SECONDS):
         while handler.cycles != [["y1"]]:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.02)
-    await send(channel, *(connects(f"y{number}") for number in range(2, 6)), connects("z1"), connects("a"))
+    await send(channel, *map(connects, later), connects("z1"), connects("a"))
     await handler.has("a")
     assert handler.cycles == [["y1"], ["a"]]
     handler.slow.set()
-    await handler.has("a", "y1", "z1", "y2", "y3", "y4", "y5")
-    assert handler.cycles[2:] == [["z1"], ["y2", "y3", "y4", "y5"]]
-    await send(channel, connects("b"), connects("y6"))
-    await handler.has("a", "y1", "z1", "y2", "y3", "y4", "y5", "b", "y6")
+    await handler.has("a", "y1", "z1", *later)
+    assert handler.cycles[2:] == [["z1"], later]
+    await send(channel, connects("b"), connects("y-last"))
+    await handler.has("a", "y1", "z1", *later, "b", "y-last")
