@@ -202,9 +202,9 @@ async def test_following_oneself_or_nobody_is_refused(people: People) -> None:
 
 async def test_typing_is_shown_to_the_other_and_ends_by_itself(pair: Pair) -> None:
     alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    started_at = time.monotonic()
     await alice.send("typing.start", conversationId=pair.conversation)
     start = await bob.expect("typing.start", conversationId=pair.conversation, userId=pair.alice.id, expiresInMs=3000)
-    started_at = time.monotonic()
     assert "cursor" not in start
     stop = await bob.expect("typing.stop", conversationId=pair.conversation, userId=pair.alice.id)
     assert time.monotonic() - started_at > 2.5
