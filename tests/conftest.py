@@ -29,6 +29,8 @@ from tools.stack.stack import Stack as LocalStack
 FOLDER = Path("/var/tmp") / f"chat-tests-{os.getpid()}"
 """Servers that don't run as root must come to it, and its path must be short: not pytest's tmp_path."""
 GIVEN = [kind.variable for kind in ladder.KINDS]
+RERUN_LINES = 40
+"""Last lines of a failure that are shown of a test that passed when it was run again."""
 
 
 if FACTOR > 1:
@@ -74,6 +76,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish() -> None:
     """After the fixtures have stopped what was started."""
     FORKS.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why a test that passed at last had failed first: a test that depends on chance is a fault of its own."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"why {report.nodeid} was run again")
+        terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-RERUN_LINES:]))
 
 
 @pytest.fixture(scope="session")
