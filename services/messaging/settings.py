@@ -93,6 +93,9 @@ class Settings(UploadSettings, SigningSettings):
     user_searches_per_minute: int = Field(
         60, ge=0, le=100_000, description="Each user may search for users this many times per minute; 0 means no limit."
     )
+    reports_per_hour: int = Field(
+        30, ge=0, le=100_000, description="Each user may report messages this many times per hour; 0 means no limit."
+    )
     user_search_by_prefix: bool = Field(
         True, description="Whether the beginning of a username finds the user. If false, only the whole name does."
     )

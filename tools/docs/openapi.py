@@ -62,7 +62,7 @@ def document() -> dict[str, Any]:
     )
     for service, router in _routers().items():
         app.include_router(router, tags=[] if router.tags else [service])
-    app.include_router(ReportEndpoints(_NOTHING, _NOTHING, _NOTHING).router(), tags=["messaging"])
+    app.include_router(ReportEndpoints(_NOTHING, _NOTHING, _NOTHING, None).router(), tags=["messaging"])
     made = get_openapi(
         title="Chat over REST",
         version="1.0.0",

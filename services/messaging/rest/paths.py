@@ -69,7 +69,7 @@ def add_paths(app: FastAPI, settings: Settings, pool: Pool, partitions: Partitio
     endpoints = Endpoints(conversations, reads, users, counts)
     add_direct(app, *endpoints.direct())
     app.include_router(endpoints.router())
-    app.include_router(_reports(settings, pool).router())
+    app.include_router(_reports(settings, pool, partitions).router())
     app.router.routes.extend(document_routes())
 
 
@@ -86,6 +86,7 @@ def _rate(partitions: Partitions, name: str, seconds: int, most: int) -> RateLim
     return RateLimit(partitions, name, seconds / most, most) if most else None
 
 
-def _reports(settings: Settings, pool: Pool) -> ReportEndpoints:
+def _reports(settings: Settings, pool: Pool, partitions: Partitions) -> ReportEndpoints:
     reports = Reports(pool, Outbox(settings.webhook_urls))
-    return ReportEndpoints(Conversations(pool), Messages(pool, settings.signer()), reports)
+    rate = _rate(partitions, "reports", HOUR_SECONDS, settings.reports_per_hour)
+    return ReportEndpoints(Conversations(pool), Messages(pool, settings.signer()), reports, rate)

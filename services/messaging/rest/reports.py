@@ -2,6 +2,7 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -15,6 +16,7 @@ from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import CurrentUser
 from shared.rest.formats import IdText, InstantText, UuidText
+from shared.rest.rate_limit import RateLimit
 
 Seq = Annotated[int, Field(ge=1, le=limits.MAX_SAFE_INTEGER)]
 
@@ -41,12 +43,17 @@ class ReportMade(BaseModel):
 
 
 class ReportEndpoints:
-    """The path `/chat/reports`."""
+    """The path `/chat/reports`. `rate`: how often a user may report, None without limit."""
 
-    def __init__(self, conversations: Conversations, messages: Messages, reports: Reports) -> None:
+    def __init__(
+        self, conversations: Conversations, messages: Messages, reports: Reports, rate: RateLimit | None
+    ) -> None:
         self._conversations = conversations
         self._messages = messages
         self._reports = reports
+        self._rate = rate
+        self._turn = asyncio.Lock()
+        """One report at a time: it may copy a hundred large messages, and nobody waits for it as for an acknowledgement."""
 
     def router(self) -> APIRouter:
         """Return the path."""
@@ -59,10 +66,13 @@ class ReportEndpoints:
         conversation_id = body.conversationId.lower()
         if await self._conversations.find(user.user_id, conversation_id) is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
+        if self._rate is not None:
+            await self._rate.require(user.user_id, "Too many reports")
         seqs = sorted(set(body.seqs))
-        messages = await self._messages.at([(user.user_id, conversation_id, seq) for seq in seqs])
-        if len(messages) < len(seqs):
-            raise ProtocolError(ErrorCode.MESSAGE_NOT_FOUND)
-        complaint = Complaint(conversation_id, user.user_id, body.reason, body.comment)
-        made = await self._reports.add(complaint, messages)
+        async with self._turn:
+            messages = await self._messages.at([(user.user_id, conversation_id, seq) for seq in seqs])
+            if len(messages) < len(seqs):
+                raise ProtocolError(ErrorCode.MESSAGE_NOT_FOUND)
+            complaint = Complaint(conversation_id, user.user_id, body.reason, body.comment)
+            made = await self._reports.add(complaint, messages)
         return ReportMade(**{name: made[name] for name in ReportMade.model_fields if name in made}, seqs=seqs)

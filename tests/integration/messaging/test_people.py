@@ -96,6 +96,15 @@ async def test_searches_are_bounded(rest: Rest, talk: Talk) -> None:
     assert 429 in statuses
 
 
+async def test_reports_are_bounded(rest: Rest, talk: Talk) -> None:
+    """A report may copy a hundred large messages."""
+    body = {"conversationId": talk.id, "seqs": [1], "reason": "spam"}
+    codes = [(await rest(talk.one, "POST", "/chat/reports", json=body)).json()["error"]["code"] for _ in range(31)]
+    assert codes == ["message_not_found"] * 30 + ["rate_limit_exceeded"]
+    other = await rest(talk.other, "POST", "/chat/reports", json=body)
+    assert other.json()["error"]["code"] == "message_not_found"
+
+
 async def test_new_conversations_are_bounded_and_standing_ones_are_not(rest: Rest, pool: Pool, talk: Talk) -> None:
     people = [await new_person(pool) for _ in range(62)]
     for person in people[:60]:
