@@ -16,6 +16,7 @@ from tools.abuse.attacks import ATTACKS
 from tools.abuse.honest import Honest
 from tools.abuse.memory import Memory
 from tools.bench.people import rest_of
+from tools.bench.target import Target
 
 PAIRS: Final = 10
 MESSAGES_A_SECOND: Final = 8.0
@@ -37,6 +38,14 @@ NAMES: Final = (
 )
 
 
+async def is_answered(attack: Attack, target: Target, honest: list[str]) -> bool:
+    """Attack, and longer again while nothing is answered: most of a burst is held for a second, on a busy machine for longer."""
+    for seconds in (ATTACK_SECONDS, 4 * ATTACK_SECONDS, 16 * ATTACK_SECONDS):
+        if await carry_out(attack, await prepared(attack, target, honest), seconds):
+            return True
+    return False
+
+
 async def test_honest_pairs_lose_nothing_and_memory_stays_bounded(stack: Stack) -> None:
     """Every message of theirs is acknowledged, received once, and in order, as history has it."""
     target = stack.target
@@ -47,10 +56,8 @@ async def test_honest_pairs_lose_nothing_and_memory_stays_bounded(stack: Stack) 
         before = memory.now()
         async with memory.watched():
             for attack in chosen():
-                hostile = await prepared(attack, target, honest.names)
-                told = await carry_out(attack, hostile, ATTACK_SECONDS)
                 # What it is told depends on how much it gets done: there are tests for each limit.
-                assert told, f"{attack.name} was told nothing"
+                assert await is_answered(attack, target, honest.names), f"{attack.name} was told nothing"
             assert await honest.acknowledged(0.5)
         verdict, errors = await honest.finish(rest)
     assert verdict.faults == []
