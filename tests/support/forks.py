@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import IO, Final, Self
 
 from tests.support.fork_server import IGNORED
@@ -50,6 +51,10 @@ class Fork:
         self._status: int | None = None
         told.setblocking(False)
 
+    def __del__(self) -> None:
+        """Close the socket of a program whose end nobody asked about."""
+        self._told.close()
+
     @property
     def returncode(self) -> int | None:
         """The exit status, minus the signal that ended it, or None while it runs."""
@@ -73,7 +78,9 @@ class Fork:
     def send_signal(self, signum: int) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, signum)
+            # It may have ended since, and its status be on the way.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
 
     def terminate(self) -> None:
         """Send SIGTERM."""

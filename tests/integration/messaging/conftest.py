@@ -80,6 +80,8 @@ async def rest(pool: postgres.Pool, partitions: Partitions, database_url: str, r
             "amqp_url": "amqp://127.0.0.1:1/",
             "redis_urls": redis_url,
             "jwt_secret": SecretStr(SECRET),
+            # However busy the machine is.
+            "rest_wait_seconds": 60,
         }
     )
     transport = httpx.ASGITransport(Messaging(given, pool, partitions, pool).http().app)  # type: ignore[arg-type]
