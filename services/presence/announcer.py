@@ -140,15 +140,7 @@ class Announcer:
 
     async def friends_of(self, outcomes: Iterable[Outcome]) -> dict[str, FriendList]:
         """Return user → friend list for the users of some outcomes. Lists that an outcome lacks are read."""
-        known: dict[str, FriendList] = {}
-        missing: dict[str, str] = {}
-        long: dict[str, str] = {}
-        for outcome in outcomes:
-            if outcome.members is None:
-                (long if outcome.is_long else missing)[outcome.user_id] = outcome.version
-            else:
-                known[outcome.user_id] = FriendList.from_members(outcome.version, outcome.members)
-        return known | await self._friends.load(missing) | await self._friends.load_long(long)
+        return await self._friends.complete({outcome.user_id: outcome.friends for outcome in outcomes})
 
     async def answer(self, user_ids: Iterable[str]) -> None:
         """Publish users' statuses to their own connections."""

@@ -66,6 +66,22 @@ class FriendList:
         return [*self.user_ids, *(_ABSENT + user for user in self.absent)]
 
 
+@dataclass(frozen=True, slots=True)
+class CachedList:
+    """What Redis has of a user's friends, at a version. `members` are None when nothing is cached, or when the list `is_long`."""
+
+    version: str
+    members: list[str] | None = None
+    is_long: bool = False
+
+    @classmethod
+    def decoded(cls, version: bytes, members: list[bytes] | int | None) -> "CachedList":
+        """Return what `friends` in `lua/state.lua` answers: the members, 1 for a long list, or nothing."""
+        if isinstance(members, list):
+            return cls(version.decode(), [member.decode() for member in members])
+        return cls(version.decode(), is_long=members is not None)
+
+
 Entry = tuple[str, str, str, list[str], int]
 """What `lua/remember_friends.lua` takes: user, version, id of this caching, members, and with the last ones how many all are."""
 _MORE: Final = -1
@@ -143,20 +159,25 @@ class FriendCache:
             for first in range(0, len(users), LISTS_PER_CALL)
         ]
         answers = await asyncio.gather(*(_FRIENDS(self._partitions.at(index), *users) for index, users in groups))
-        friend_lists: dict[str, FriendList] = {}
+        return await self.complete(
+            {
+                user: CachedList.decoded(*row)
+                for (_, users), rows in zip(groups, answers, strict=True)
+                for user, row in zip(users, rows, strict=True)
+            }
+        )
+
+    async def complete(self, cached: Mapping[str, CachedList]) -> dict[str, FriendList]:
+        """Return user → friend list, given what Redis has. Lists that it lacks are read from PostgreSQL."""
+        known: dict[str, FriendList] = {}
         missing: dict[str, str] = {}
         long: dict[str, str] = {}
-        for (_, users), rows in zip(groups, answers, strict=True):
-            for user, (version, members) in zip(users, rows, strict=True):
-                if members is None:
-                    missing[user] = version.decode()
-                elif members == 1:
-                    long[user] = version.decode()
-                else:
-                    friend_lists[user] = FriendList.from_members(
-                        version.decode(), (member.decode() for member in members)
-                    )
-        return friend_lists | await self.load(missing) | await self.load_long(long)
+        for user, found in cached.items():
+            if found.members is not None:
+                known[user] = FriendList.from_members(found.version, found.members)
+            else:
+                (long if found.is_long else missing)[user] = found.version
+        return known | await self.load(missing) | await self._load_long(long)
 
     async def load(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
         """Read the friend lists of uncached users from PostgreSQL, and cache them under the given versions.
@@ -174,7 +195,7 @@ class FriendCache:
         )
         return friend_lists
 
-    async def load_long(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
+    async def _load_long(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
         """Return user → friend list for users whose list is cached in Redis and too long to be read there."""
         kept = {user: self.long_lists.find(user, version) for user, version in versions.items()}
         missing = {user: versions[user] for user, friend_list in kept.items() if friend_list is None}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
+from services.presence.friend_cache import CachedList
 from services.presence.rules import Change, Timing
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.payloads import Status
@@ -31,18 +32,13 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A user's status before and after a change. `announcement`: its due time in Unix milliseconds, or empty.
-
-    `version` and `members`: the friend list; members are None when it isn't cached, or when it `is_long` and was not read.
-    """
+    """A user's status before and after a change. `announcement`: its due time in Unix milliseconds, or empty."""
 
     user_id: str
     before: Status
     after: Status
     announcement: str
-    version: str
-    members: list[str] | None
-    is_long: bool = False
+    friends: CachedList
 
 
 class Swept(NamedTuple):
@@ -123,8 +119,5 @@ def _outcome(row: list[Any]) -> Outcome:
         cast(Status, before.decode()),
         cast(Status, after.decode()),
         announcement.decode(),
-        version.decode(),
-        [member.decode() for member in members] if isinstance(members, list) else None,
-        # Lua's true.
-        members == 1,
+        CachedList.decoded(version, members),
     )

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from services.presence import webhook_queue
+from services.presence.friend_cache import CachedList
 from services.presence.leases import Outcome
 from services.presence.webhook_queue import WebhookQueue
 from shared.protocol.webhooks import WebhookEvent
@@ -49,7 +50,7 @@ async def queue(broker: Broker) -> AsyncIterator[WebhookQueue]:
 
 
 def outcome(user: str, before: str, after: str) -> Outcome:
-    return Outcome(user, before, after, "1", "1", None)  # type: ignore[arg-type]
+    return Outcome(user, before, after, "1", CachedList("1"))  # type: ignore[arg-type]
 
 
 def users(broker: Broker) -> list[tuple[str, str]]:
