@@ -24,7 +24,7 @@ from shared.auth.revocations import Revocations
 from shared.auth.tokens import TokenError
 from shared.postgres import Pool, open_pool
 from shared.protocol import keys
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from tests.support.backends import execute
 from tests.support.waiting import eventually
 from tools.protections import put, record, take
@@ -54,13 +54,6 @@ async def opened(url: str) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.close()
-
-
-@pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
-    partitions = open_partitions(redis_url)
-    yield partitions
-    await partitions.aclose()
 
 
 async def shut_out(url: str, partitions: Partitions, users: Users, when: str) -> None:

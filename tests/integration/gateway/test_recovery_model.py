@@ -2,18 +2,16 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.gateway.registry.connections import ConnectionRegistry
 from services.messaging.fanout.fanout import Fanout
 from shared.protocol import keys
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from tests.support.fuzzing import scaled
 
 PEERS = ["", "eve", "bob"]
@@ -141,13 +139,6 @@ async def follow(partitions: Partitions, steps: list[Step]) -> None:
     inbox = UserEvents(partitions)
     for name, *arguments in steps:
         await getattr(inbox, name)(*arguments)
-
-
-@pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
-    opened = open_partitions(redis_url)
-    yield opened
-    await opened.aclose()
 
 
 async def test_a_cursor_gets_everything_or_nothing(partitions: Partitions) -> None:

@@ -3,22 +3,12 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
-
-import pytest
 
 from services.gateway.user_budgets import Budget, UserBudgets
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from tools.abuse.usual_budget import MESSAGES_PER_MINUTE, USUAL_PER_MINUTE, UsualBudget
 
 SECONDS = 3.0
-
-
-@pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
-    opened = open_partitions(redis_url)
-    yield opened
-    await opened.aclose()
 
 
 async def test_an_account_has_the_usual_burst_and_the_usual_rate(partitions: Partitions) -> None:

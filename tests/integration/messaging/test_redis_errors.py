@@ -1,7 +1,5 @@
 """A Redis that can't serve for a while: batches are held, none is dead-lettered, and everything is delivered afterwards."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from pydantic import SecretStr
 
@@ -19,11 +17,9 @@ from tools.dead_letters import list_letters
 
 
 @pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
+def partitions(one_partition: Partitions) -> Partitions:
     """One partition: where the proxy leads."""
-    opened = open_partitions(redis_url)
-    yield opened
-    await opened.aclose()
+    return one_partition
 
 
 async def test_a_batch_is_held(

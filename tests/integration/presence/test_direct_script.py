@@ -1,7 +1,6 @@
 """Gateways carry out presence commands with the script that presence provides."""
 
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,18 +17,16 @@ from services.presence.friend_cache import FriendCache
 from services.presence.leases import Leases
 from shared.postgres import Pool
 from shared.protocol import keys, relay, server
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 from tests.support.redis import two_partitions
 
 
 @pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
+async def partitions(one_partition: Partitions) -> Partitions:
     """One partition: with more, a script doesn't reach everything."""
-    opened = open_partitions(redis_url)
-    await Leases(opened, TIMING).begin(0)
-    yield opened
-    await opened.aclose()
+    await Leases(one_partition, TIMING).begin(0)
+    return one_partition
 
 
 @dataclass

@@ -15,7 +15,7 @@ from shared.lifecycle import Supervisor
 from shared.protocol import relay, topology
 from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import Publisher
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from tests.support.forks import FORKS, Fork
 from tests.support.presence import Device, Gateways, Replica
 from tools.stack.ports import free_port
@@ -54,11 +54,9 @@ async def is_ready(client: httpx.AsyncClient, port: int) -> bool:
 
 
 @pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
+def partitions(one_partition: Partitions) -> Partitions:
     """One partition: what the processes see."""
-    opened = open_partitions(redis_url)
-    yield opened
-    await opened.aclose()
+    return one_partition
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Replicas announce their features, and a gateway offers those of all replicas."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
@@ -13,14 +12,12 @@ from shared.redis import Partitions, open_partitions
 
 
 @pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
+async def partitions(one_partition: Partitions, redis_url: str) -> Partitions:
     """Nobody has said anything."""
-    opened = open_partitions(redis_url)
     client = Redis.from_url(redis_url)
     await client.delete(*(keys.key(keys.SERVED, service) for service in ("media", "messaging")))
-    yield opened
     await client.aclose()
-    await opened.aclose()
+    return one_partition
 
 
 async def until_offered(features: OfferedFeatures, names: list[str]) -> None:

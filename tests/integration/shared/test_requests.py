@@ -1,7 +1,6 @@
 """Requests between services: one that was begun is finished, although nobody waits for its reply any more."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import aio_pika
@@ -12,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from shared import rabbitmq
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import Done, TakeDown, messaging_request_decoder
-from shared.redis import Partitions, open_partitions
+from shared.redis import Partitions
 from shared.requests import Requester, Responder
 from shared.store_clock import StoreClock
 from tests.support.broker import DEAD, WORK, consumer_of, publisher_of, running, until
@@ -33,13 +32,6 @@ class Service:
         if self.is_away:
             raise RedisConnectionError("away")
         return Done()
-
-
-@pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
-    opened = open_partitions(redis_url)
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture

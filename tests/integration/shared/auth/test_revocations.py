@@ -28,13 +28,6 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
 
 
 @pytest.fixture
-async def partitions(redis_url: str) -> AsyncIterator[Partitions]:
-    opened = open_partitions(redis_url)
-    yield opened
-    await opened.aclose()
-
-
-@pytest.fixture
 async def nowhere() -> AsyncIterator[Partitions]:
     """A Redis that is away."""
     opened = open_partitions("redis://127.0.0.1:1")
