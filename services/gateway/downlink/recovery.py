@@ -53,7 +53,7 @@ class Recovery:
     def hold_all(self, partition: int) -> None:
         """The link to one server was cut: its users' connections hold their deliveries until `ask_all`."""
         for connection in self._hub:
-            if not connection.closed and self._partitions.index_of(connection.user_id) == partition:
+            if connection.is_open and self._partitions.index_of(connection.user_id) == partition:
                 connection.inbox.hold()
                 connection.allowance = None
 
@@ -72,9 +72,9 @@ class Recovery:
             connection for connection in self._hub if self._partitions.index_of(connection.user_id) == partition
         ]
         self._opening &= self._hub.by_id.keys()
-        self._opening |= {connection.id for connection in affected if connection.closed}
+        self._opening |= {connection.id for connection in affected if not connection.is_open}
         for connection in affected:
-            if not connection.closed:
+            if connection.is_open:
                 self.ask(connection)
         return bool(affected)
 
@@ -120,7 +120,7 @@ class Recovery:
     def _on_paced(self, connection: Connection) -> None:
         """Continue after a wait, unless the user's other connections have used up the budget again."""
         del self.paced[connection]
-        if not connection.closed:
+        if connection.is_open:
             self.ask(connection)
 
     async def _renew(self, connections: "list[Connection]") -> None:
@@ -131,7 +131,7 @@ class Recovery:
             log.warning("routes.not_renewed", connections=len(connections), error=repr(error))
             return
         for place in gone:
-            if not connections[place].closed:
+            if connections[place].is_open:
                 self.ask(connections[place])
 
     async def _recover(self, connections: "list[Connection]") -> None:
@@ -144,7 +144,7 @@ class Recovery:
             found = await self._registry.resume(items)
         except (*TRANSIENT_ERRORS, RedisError) as error:
             log.warning("recovery.not_done", connections=len(connections), error=repr(error))
-            self._waiting.update(dict.fromkeys(connection for connection in connections if not connection.closed))
+            self._waiting.update(dict.fromkeys(connection for connection in connections if connection.is_open))
             await asyncio.sleep(RETRY_SECONDS)
             return
         for connection, recovery_result in zip(connections, found, strict=True):
@@ -152,7 +152,7 @@ class Recovery:
             self._resume(connection, recovery_result)
 
     def _resume(self, connection: Connection, recovery_result: RecoveryResult) -> None:
-        if connection.closed:
+        if not connection.is_open:
             # The connection ended while it was registered again.
             self._registry.detach(connection.user_id, connection.id)
         elif recovery_result.recovered:

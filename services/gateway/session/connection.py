@@ -89,9 +89,9 @@ class Connection:
         return self._gate is None
 
     @property
-    def closed(self) -> bool:
-        """True before the connection is open, and after it has ended."""
-        return self._protocol is None
+    def is_open(self) -> bool:
+        """False before the connection is open, and after it has ended."""
+        return self._protocol is not None
 
     @property
     def busy(self) -> bool:
@@ -122,7 +122,7 @@ class Connection:
         self.began_ms = int(self.session.wall_clock() * 1000)
         protocol.send_buffer.write_direct(text_frame(welcome))
         self.resume(recovery_result)
-        return not self.closed
+        return self.is_open
 
     def resume(self, recovery_result: RecoveryResult) -> None:
         """Go on from what was read from the inbox."""

@@ -68,7 +68,7 @@ class Heartbeat:
     def sweep(self, now: float) -> None:
         """Check the connections that are due."""
         for connection in self._timetable.due(now):
-            if not connection.closed:
+            if connection.is_open:
                 self._check(connection, now)
 
     def _check(self, connection: Connection, now: float) -> None:

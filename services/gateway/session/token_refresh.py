@@ -72,7 +72,7 @@ class TokenRefresh:
     def _accept(self, connection: Connection, principal: Principal) -> None:
         connection.renew(principal)
         self._user_registration.register_soon(principal)
-        if not connection.closed:
+        if connection.is_open:
             self._heartbeat.plan(connection)
         ends = payloads.AuthPayload(instant_of_ms(int(principal.expires_at * 1000)))
         connection.send(json_encoder.encode(server.AuthRefreshed(ends)))

@@ -140,7 +140,7 @@ class PresencePublisher:
             if self.idle and time.monotonic() >= self._again_at:
                 for connection in list(islice(self._again, REPEATS)):
                     del self._again[connection]
-                    if not connection.closed:
+                    if connection.is_open:
                         self.connected(connection.user_id, connection.id)
             if not self._again:
                 self._any_again.clear()
@@ -183,7 +183,7 @@ class PresencePublisher:
             self._any_alive.clear()
             alive, self._alive = iter(self._alive), {}
             while taken := list(islice(alive, RENEWALS)):
-                batch = [connection for connection in taken if not connection.closed]
+                batch = [connection for connection in taken if connection.is_open]
                 if batch:
                     await self._renew(batch)
 

@@ -36,7 +36,7 @@ class Peer:
     deadlines: Deadlines = field(default_factory=lambda: Deadlines(START, WALL + 86_400))
     has_bulk: bool = True
     paused_at: float | None = None
-    closed: bool = False
+    is_open: bool = True
     pings: list[float] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     code: CloseCode | None = None
@@ -56,7 +56,7 @@ class Peer:
 
     def close(self, code: CloseCode) -> None:
         self.code = code
-        self.closed = True
+        self.is_open = False
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_write_that_hangs_for_10_seconds_closes(heartbeat: Heartbeat, clock: C
 
 
 def test_closed_connections_are_left_alone(heartbeat: Heartbeat, clock: Clock) -> None:
-    peer: Any = Peer(clock=clock, closed=True)
+    peer: Any = Peer(clock=clock, is_open=False)
     heartbeat.plan(peer)
     run(heartbeat, clock, START + 100)
     assert peer.pings == []
