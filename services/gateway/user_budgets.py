@@ -37,13 +37,13 @@ class Budget(StrEnum):
 class Verdict(NamedTuple):
     """How many are allowed now, the seconds until the next one would be, and the seconds until the whole budget is there again.
 
-    `alone`: all connections of the user are at one gateway; checked for messages only.
+    `one_gateway`: all connections of the user are at one gateway; checked for messages only.
     """
 
     allowed: int
     retry_after: float
     whole_after: float
-    alone: bool
+    one_gateway: bool
 
 
 _AT_ONCE: Final = {Budget.STATUSES: 10}
@@ -116,8 +116,8 @@ class UserBudgets:
             self.era += 1
             return dict.fromkeys(wanted)
         return {
-            spender: Verdict(allowed, wait_ms / 1000, whole_ms / 1000, bool(alone))
-            for spender, (allowed, wait_ms, whole_ms, alone) in zip(wanted, answers, strict=True)
+            spender: Verdict(allowed, wait_ms / 1000, whole_ms / 1000, bool(one_gateway))
+            for spender, (allowed, wait_ms, whole_ms, one_gateway) in zip(wanted, answers, strict=True)
         }
 
 

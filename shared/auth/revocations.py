@@ -119,20 +119,20 @@ class Revocations:
             refuse_if_revoked(principal, float(copy))
         await self.check_stored(principal)
 
-    async def check_stored(self, principal: Principal, *, alone: bool = False) -> None:
+    async def check_stored(self, principal: Principal, *, redis_away: bool = False) -> None:
         """Check only PostgreSQL, for callers that have read Redis' copy. Raises TokenError.
 
-        `alone`: Redis' copy couldn't be read. Then it raises ConnectionError when PostgreSQL is away too, and has no cached
+        `redis_away`: Redis' copy couldn't be read. Then it raises ConnectionError when PostgreSQL is away too, and has no cached
         answer.
 
         A token with fractions of a second in `iat` is compared by milliseconds. One with whole seconds is refused when it was
         issued in the second of the revocation.
         """
-        since = await self._since(principal.user_id, alone=alone)
+        since = await self._since(principal.user_id, redis_away=redis_away)
         if since is not None:
             refuse_if_revoked(principal, since)
 
-    async def _since(self, user_id: str, *, alone: bool) -> float | None:
+    async def _since(self, user_id: str, *, redis_away: bool) -> float | None:
         self._wanted.set()
         known = self._known.get(user_id)
         if known is not None and known.version == self._version:
@@ -150,7 +150,7 @@ class Revocations:
             except ConnectionError:
                 pass
         # PostgreSQL is away: use its last answer, and Redis' copy.
-        if known is None and alone:
+        if known is None and redis_away:
             raise ConnectionError("neither PostgreSQL nor Redis says whether the token is revoked")
         return None if known is None else known.since
 

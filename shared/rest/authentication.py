@@ -66,7 +66,7 @@ class Authenticator:
             return
         admission = await self._rate_limit.admit(principal.user_id, "Too many requests")
         if admission is None:
-            await self._revocations.check_stored(principal, alone=True)
+            await self._revocations.check_stored(principal, redis_away=True)
             return
         allowance, revoked_at = admission
         note(scope, allowance)
@@ -82,7 +82,7 @@ class Authenticator:
         except Exception as error:
             if not is_transient(error):
                 raise
-            await self._revocations.check_stored(principal, alone=True)
+            await self._revocations.check_stored(principal, redis_away=True)
 
 
 def _authorization(scope: Scope) -> str | None:

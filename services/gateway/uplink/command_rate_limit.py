@@ -95,7 +95,7 @@ class CommandRateLimit:
         for user_id in asked:
             spender = user_id, Budget.MESSAGES
             verdict, allowance = verdicts[spender], None
-            if verdict is not None and verdict.alone and verdict.allowed >= wanted[spender]:
+            if verdict is not None and verdict.one_gateway and verdict.allowed >= wanted[spender]:
                 allowance = MessageAllowance(sent[user_id], now + verdict.whole_after, self._budgets.era)
             for connection in self._hub.of_user(user_id):
                 connection.allowance = allowance

@@ -202,14 +202,14 @@ async def test_postgresql_answers_while_redis_is_away(
     await Revocations(pool, partitions).revoke(user, 3600)
     replica = Revocations(pool, nowhere)
     with pytest.raises(TokenError):
-        await replica.check_stored(issued(user, 1_700_000_000), alone=True)
-    await replica.check_stored(issued(str(uuid.uuid4()), 1_700_000_000), alone=True)
+        await replica.check_stored(issued(user, 1_700_000_000), redis_away=True)
+    await replica.check_stored(issued(str(uuid.uuid4()), 1_700_000_000), redis_away=True)
 
 
 async def test_no_token_is_accepted_without_postgresql_and_redis(nowhere: Partitions, user: str) -> None:
     away = await postgres.open_pool(SecretStr("postgresql://x@127.0.0.1:1/x"), size=1, application_name="test")
     with pytest.raises(ConnectionError, match="neither PostgreSQL nor Redis"):
-        await Revocations(away, nowhere).check_stored(issued(user, 1_700_000_000), alone=True)
+        await Revocations(away, nowhere).check_stored(issued(user, 1_700_000_000), redis_away=True)
 
 
 async def test_requests_are_counted_here_while_redis_is_away(nowhere: Partitions, user: str) -> None:

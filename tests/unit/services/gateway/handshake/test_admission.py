@@ -33,7 +33,7 @@ class Budgets:
         (key,) = wanted
         assert self.left is not None
         allowed, self.left = min(self.left, 1), max(self.left - 1, 0)
-        return {key: Verdict(allowed, 1.5, 2.5, alone=True)}
+        return {key: Verdict(allowed, 1.5, 2.5, one_gateway=True)}
 
 
 UNLIMITED: Any = Budgets()
