@@ -54,7 +54,8 @@ class CommandPublisher:
         self._error_replies = error_replies
         self._linger = linger
         self._batches = Batches()
-        self._idle: deque[asyncio.Future[None]] = deque()
+        self._sleeping: deque[asyncio.Future[None]] = deque()
+        """One for each publishing task that waits for commands."""
         self._gathering = False
 
     @property
@@ -65,7 +66,7 @@ class CommandPublisher:
     def submit(self, connection: Connection, command: relay.Command, now: float) -> None:
         """Send a command of `connection` with its next batch."""
         if self._batches.add(connection, command, now):
-            if self._idle:
+            if self._sleeping:
                 self._wake()
         else:
             self._error_replies.overrun(command)
@@ -102,13 +103,13 @@ class CommandPublisher:
 
     def _wake(self) -> None:
         """Wake a publishing task when something waits, unless one collects a batch already."""
-        if self._idle and not self._gathering and self._batches.waiting:
+        if self._sleeping and not self._gathering and self._batches.waiting:
             self._gathering = True
-            self._idle.popleft().set_result(None)
+            self._sleeping.popleft().set_result(None)
 
     async def _sleep(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._idle.append(future)
+        self._sleeping.append(future)
         await future
 
     async def _send(self, batch: Batch) -> None:
