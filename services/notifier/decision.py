@@ -33,22 +33,20 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What is currently known of a message's receiver.
-
-    `has_up_to`: messages up to this seq need no push, because a device has them or the user has read them. `blocked`: either side
-    blocks the other. `reachable`: there is an open connection whose client isn't inactive, and which isn't reported as silent
-    since the message was written to it. `deleted`: the message was deleted. `text`: the beginning of its current text, None when
-    Redis doesn't have it. `revoked_until`: tokens that were issued up to this time (Unix seconds), and devices that were
-    registered with them, are refused; 0 when there is none.
-    """
+    """What is currently known of a message and its receiver."""
 
     has_up_to: int = 0
+    """Messages up to this seq need no push: a device has them, or the user has read them."""
     blocked: bool = False
+    """One of the two users blocks the other."""
     reachable: bool = False
-    deleted: bool = False
-    text: str | None = None
+    """There is an open connection with an active client, and no report since the message was written that it is silent."""
+    message_deleted: bool = False
+    message_text: str | None = None
+    """The beginning of the message's current text; None when Redis doesn't have it."""
     unread: Unread = field(default_factory=lambda: Unread(1, 1))
     revoked_until: float = 0.0
+    """Tokens issued up to this time (Unix seconds), and devices registered with them, are refused; 0 when there is none."""
     settings: PushSettings = DEFAULTS
     conversation_muted_until: datetime | None = None
 
@@ -78,7 +76,7 @@ def decide(message: relay.Undelivered, receiver: Receiver, *, now: datetime, ttl
     verdict = Verdict.PUSH
     if now.timestamp() - message.created_at_ms / 1000 >= ttl_seconds:
         verdict = Verdict.EXPIRED
-    elif receiver.deleted:
+    elif receiver.message_deleted:
         verdict = Verdict.DELETED
     elif receiver.blocked:
         verdict = Verdict.BLOCKED
@@ -160,8 +158,8 @@ def _receiver(answer: Sequence[Any], settings: PushSettings, muted_until: dateti
         has_up_to=int(seq),
         blocked=bool(blocked),
         reachable=bool(reachable),
-        deleted=changed == keys.CHANGED_DELETED,
-        text=kept if changed is None else changed.removeprefix(keys.CHANGED_TEXT),
+        message_deleted=changed == keys.CHANGED_DELETED,
+        message_text=kept if changed is None else changed.removeprefix(keys.CHANGED_TEXT),
         unread=Unread(here, max(here, int(unread_total or 0))),
         revoked_until=float(revoked or 0),
         settings=settings,

@@ -44,7 +44,7 @@ def notification_of(message: relay.Undelivered, receiver: Receiver) -> Notificat
         message.sender_name or message.sender_username,
         UnreadCounts(receiver.unread.conversation, receiver.unread.total),
     )
-    body = body_of(message, receiver.text) if receiver.settings.preview else NEW_MESSAGE
+    body = body_of(message, receiver.message_text) if receiver.settings.preview else NEW_MESSAGE
     return Notification(title=title_of(message), body=body, data=data)
 
 

@@ -250,7 +250,7 @@ async def test_an_edited_text_and_the_counts_come_with_the_decision(stores: tupl
     await world.redis.set(keys.key(keys.UNREAD_TOTAL, world.user_id), 12)
     found = await world.receivers.of(world.partitions.index_of(world.user_id), [world.message])
     assert found is not None
-    assert found[0].text == "new"
+    assert found[0].message_text == "new"
     assert (found[0].unread.conversation, found[0].unread.total) == (3, 12)
 
 

@@ -70,8 +70,8 @@ def test_without_preview_nothing_of_the_content_is_said() -> None:
 
 
 def test_an_edited_message_carries_its_text() -> None:
-    assert notification_of(message(), Receiver(text="Hello, all!")).body == "Hello, all!"
-    assert notification_of(message(type="image"), Receiver(text="a caption")).body == "📷 Sent a photo"
+    assert notification_of(message(), Receiver(message_text="Hello, all!")).body == "Hello, all!"
+    assert notification_of(message(type="image"), Receiver(message_text="a caption")).body == "📷 Sent a photo"
 
 
 def test_a_custom_message_says_its_content_or_that_it_is_new() -> None:
