@@ -9,7 +9,7 @@ import structlog
 from services.webhooks import metrics
 from services.webhooks.backoff import after_refusal
 from services.webhooks.deletions import Deletions
-from services.webhooks.event_store import EventStore, Waiting
+from services.webhooks.event_store import EventStore, WaitingEvent
 from services.webhooks.sender import Refused, Sender
 from shared.outbound.circuit import Circuit
 from shared.tracing import name_ids, span
@@ -32,7 +32,7 @@ class ChainPoster:
         self._circuit = circuit
         self._retry = retry
 
-    async def post(self, events: list[Waiting], read_at: float) -> datetime | None:
+    async def post(self, events: list[WaitingEvent], read_at: float) -> datetime | None:
         """Post `events`, which were read at `read_at` (monotonic seconds), in order.
 
         Accepted ones are deleted before it returns. Returns None when none is left; else when to go on, and the rest waits in
@@ -47,7 +47,7 @@ class ChainPoster:
         await deleted
         return until
 
-    async def _post(self, events: list[Waiting], read_at: float, taken: list[int]) -> datetime | None:
+    async def _post(self, events: list[WaitingEvent], read_at: float, taken: list[int]) -> datetime | None:
         for place, event in enumerate(events):
             if not self._circuit.admit():
                 return await self._delay(events[place:], datetime.now(UTC))
@@ -71,17 +71,17 @@ class ChainPoster:
                 taken.append(event.id)
         return None
 
-    async def _delay(self, events: list[Waiting], until: datetime) -> datetime:
+    async def _delay(self, events: list[WaitingEvent], until: datetime) -> datetime:
         await self._store.delay({event.id: until for event in events})
         return until
 
-    def _succeeded(self, event: Waiting) -> None:
+    def _succeeded(self, event: WaitingEvent) -> None:
         name = self._sender.name
         metrics.DELIVERED.labels(name).inc()
         metrics.LAG_SECONDS.labels(name).observe(max(0.0, time.time() - event.at.timestamp()))
         self._circuit.succeeded()
 
-    async def _refused(self, event: Waiting, refusal: Refused) -> datetime | None:
+    async def _refused(self, event: WaitingEvent, refusal: Refused) -> datetime | None:
         """Store a refusal.
 
         Returns when to post the event again; None when it was refused for too long and is a dead letter now.

@@ -9,7 +9,7 @@ import structlog
 
 from services.webhooks import metrics
 from services.webhooks.chain_poster import FRESH_SECONDS, ChainPoster
-from services.webhooks.event_store import EventStore, Waiting
+from services.webhooks.event_store import EventStore, WaitingEvent
 from services.webhooks.order_keys import OrderKeys
 from shared.outbound.circuit import Circuit
 
@@ -41,7 +41,7 @@ class EventScheduler:
         self._name = name
         self._concurrency = concurrency
         self._keys = OrderKeys({})
-        self._ready: dict[str, list[Waiting]] = {}
+        self._ready: dict[str, list[WaitingEvent]] = {}
         self._read_at = 0.0
         self._restored_at = -RESTORE_SECONDS
         self._was_open = False
@@ -112,7 +112,7 @@ class EventScheduler:
                 behind[event.id] = until
         await self._store.delay(behind)
 
-    async def _post_ready(self, key: str, events: list[Waiting], read_at: float) -> None:
+    async def _post_ready(self, key: str, events: list[WaitingEvent], read_at: float) -> None:
         self._end(key, await self._poster.post(events, read_at))
 
     async def _post_delayed(self, key: str) -> None:

@@ -25,7 +25,7 @@ _DEAD_LETTER: Final = "UPDATE webhooks.events SET dead_at = now(), next_at = NUL
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingEvent:
     """A waiting event. `data` is a JSON object; `first_refused_at` is None when it was never refused."""
 
     id: int
@@ -45,11 +45,11 @@ class EventStore:
         self._pool = pool
         self._endpoint = endpoint
 
-    async def waiting(self, without: Sequence[str], most: int) -> list[Waiting]:
+    async def waiting(self, without: Sequence[str], most: int) -> list[WaitingEvent]:
         """Return the oldest events that were never refused or delayed, without those of some order keys."""
         return _events(await self._fetch(_WAITING, self._endpoint, without, most))
 
-    async def delayed(self, order_key: str, most: int) -> list[Waiting]:
+    async def delayed(self, order_key: str, most: int) -> list[WaitingEvent]:
         """Return the oldest events of a delayed order key, beginning with the refused one."""
         return _events(await self._fetch(_DELAYED, self._endpoint, order_key, most))
 
@@ -90,5 +90,5 @@ class EventStore:
         return await retry_until_available(_WORK, partial(self._pool.execute, statement, *arguments))
 
 
-def _events(rows: Sequence[asyncpg.Record]) -> list[Waiting]:
-    return [Waiting(*row) for row in rows]
+def _events(rows: Sequence[asyncpg.Record]) -> list[WaitingEvent]:
+    return [WaitingEvent(*row) for row in rows]

@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 
 from services.webhooks.chain_poster import FRESH_SECONDS, ChainPoster
 from services.webhooks.deletions import Deletions
-from services.webhooks.event_store import EventStore, Waiting
+from services.webhooks.event_store import EventStore, WaitingEvent
 from services.webhooks.sender import Refused, Sender
 from shared.outbound.circuit import FAILURES, Circuit
 from shared.tracing import use_tracer
@@ -82,9 +82,9 @@ async def world() -> AsyncIterator[World]:
     await asyncio.wait([deleting])
 
 
-def waiting(number: int, *, attempts: int = 0, refused_before: timedelta | None = None) -> Waiting:
+def waiting(number: int, *, attempts: int = 0, refused_before: timedelta | None = None) -> WaitingEvent:
     first = None if refused_before is None else datetime.now(UTC) - refused_before
-    return Waiting(number, f"e{number}", "key", "message.created", datetime.now(UTC), "{}", first, attempts)
+    return WaitingEvent(number, f"e{number}", "key", "message.created", datetime.now(UTC), "{}", first, attempts)
 
 
 async def test_what_is_taken_is_deleted_before_the_key_is_let_go(world: World) -> None:
