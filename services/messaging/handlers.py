@@ -168,9 +168,9 @@ class Handlers:
 
     async def _block(self, batch: CommandBatch, command: SetBlock, effects: CycleEffects) -> None:
         if command.by_id:
-            profile = await self._directory.find(command.username)
+            profile = await self._directory.find(command.target)
         else:
-            profile = await self._directory.find_by_username(command.username)
+            profile = await self._directory.find_by_username(command.target)
         if profile is None or profile.user_id == command.user_id:
             code = ErrorCode.USER_NOT_FOUND if profile is None else ErrorCode.VALIDATION_ERROR
             effects.refuse(reply_address_of(batch, command), code, reference_of(command))

@@ -51,7 +51,7 @@ class MarkDelivered(Relayed, tag_field="kind", tag="delivered"):
 
 
 class SetBlock(Relayed, tag_field="kind", tag="block"):
-    """Block (`blocked` true) or unblock the user of this name, or, with `by_id`, of this id.
+    """Block (`blocked` true) or unblock a user. `target`: the username, or with `by_id` the id.
 
     `at_ms`: Unix ms when the gateway took the frame; 0 from older gateways. Of two about the same pair, the one with the later
     time counts, in whatever order they are handled.
@@ -59,7 +59,7 @@ class SetBlock(Relayed, tag_field="kind", tag="block"):
 
     user_id: str
     connection_id: str
-    username: str
+    target: str
     blocked: bool
     at_ms: int = 0
     by_id: bool = False
