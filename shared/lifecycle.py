@@ -10,7 +10,8 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any, Final
 
@@ -60,6 +61,18 @@ class Supervisor:
         if error is not None:
             log.critical("task.failed", task=task.get_name(), exc_info=error)
             self.failed.set()
+
+
+async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, which leave the collection when they are done, and wait for their end.
+
+    When this is cancelled meanwhile, as the supervisor does every second, it cancels them again.
+    """
+    while tasks:  # A task may start another one while it ends.
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(tasks)
 
 
 class DatedState(ServerState):

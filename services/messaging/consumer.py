@@ -12,6 +12,7 @@ from services.messaging import metrics
 from services.messaging.cycle import Cycle
 from services.messaging.dead_letters import DeadLetters
 from services.messaging.failpoints import Failpoint, Failpoints
+from shared.lifecycle import end_all
 from shared.protocol.relay import CommandBatch, command_batch_decoder, is_newer
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER
 from shared.rabbitmq import Consumer, Delivery, acknowledge
@@ -62,14 +63,17 @@ class CommandConsumer:
         self._working = asyncio.Lock()
 
     async def run(self) -> None:
-        """Handle commands. Never returns."""
-        while True:
-            if not self._waiting:
-                await self._more()
-            taken = self._next()
-            if taken:
-                async with self._working:
-                    await self._run_cycle(taken)
+        """Handle commands. Never returns. When it is cancelled, no batch is with the moderation hook any more."""
+        try:
+            while True:
+                if not self._waiting:
+                    await self._more()
+                taken = self._next()
+                if taken:
+                    async with self._working:
+                        await self._run_cycle(taken)
+        finally:
+            await end_all(self._judging)
 
     async def drain(self) -> None:
         """Wait for the current cycle, and start no other.

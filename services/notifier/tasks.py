@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from services.notifier import metrics
+from shared.lifecycle import end_all
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +22,14 @@ class TaskSet:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Wait for cancellation, and then cancel all tasks. Never returns otherwise."""
+        """Wait for cancellation, then cancel all tasks, and wait for their end. Never returns otherwise.
+
+        What they use is closed after that.
+        """
         try:
             await asyncio.Event().wait()
         finally:
-            for task in self._tasks:
-                task.cancel()
+            await end_all(self._tasks)
 
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`."""

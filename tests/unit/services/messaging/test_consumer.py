@@ -1,5 +1,6 @@
 """Which batches one cycle takes: bounded in commands and in bytes, in the order in which they came."""
 
+import asyncio
 from typing import cast
 
 import pytest
@@ -9,6 +10,7 @@ from services.messaging.consumer import MAX_CYCLE_BYTES, CommandConsumer, Taken
 from services.messaging.cycle import Cycle
 from services.messaging.dead_letters import DeadLetters
 from services.messaging.failpoints import Failpoints
+from services.messaging.moderation import Moderator
 from shared.protocol import limits, relay
 from shared.protocol.topology import MESSAGING_COMMANDS
 from shared.rabbitmq import Consumer, Delivery
@@ -51,3 +53,30 @@ def test_a_cycle_is_bounded_in_commands(consumer: CommandConsumer) -> None:
         sizes.append(sum(len(batch.commands) for _, batch in cycle))
     assert max(sizes) < MOST_COMMANDS + 100
     assert sum(sizes) == 1_200
+
+
+async def test_a_batch_with_the_moderation_hook_is_given_up_before_a_stop_ends(consumer: CommandConsumer) -> None:
+    asked, given_up = asyncio.Event(), []
+
+    class Slow:
+        """A hook that hasn't answered when messaging stops."""
+
+        def concerns(self, _batch: relay.CommandBatch) -> bool:
+            return True
+
+        async def judge(self, _batch: relay.CommandBatch) -> None:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.append(True)
+
+    consumer._moderator = cast("Moderator", Slow())
+    running = asyncio.create_task(consumer.run())
+    consumer._admit(taken(1, 100))
+    async with asyncio.timeout(30):
+        await asked.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert given_up
