@@ -1,6 +1,8 @@
 """Push tasks end before what they use is closed."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,18 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
     return Supervisor()
 
 
+async def stop_with(supervisor: Supervisor, work: Coroutine[Any, Any, None]) -> None:
+    """Stop while a push task that has begun does `work`."""
+    tasks = TaskSet()
+    supervisor.start("tasks", tasks.run())
+    tasks.start("push", work)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await supervisor.stop()
+
+
 async def test_a_stop_waits_for_a_task_that_tidies_up(supervisor: Supervisor) -> None:
-    tasks, tidied = TaskSet(), []
+    tidied = []
 
     async def work() -> None:
         try:
@@ -26,16 +38,12 @@ async def test_a_stop_waits_for_a_task_that_tidies_up(supervisor: Supervisor) ->
                 await asyncio.sleep(0)
             tidied.append(True)
 
-    supervisor.start("tasks", tasks.run())
-    tasks.start("push", work())
-    await asyncio.sleep(0)
-    async with asyncio.timeout(30):
-        await supervisor.stop()
+    await stop_with(supervisor, work())
     assert tidied
 
 
 async def test_a_stop_ends_a_task_that_swallows_a_cancellation(supervisor: Supervisor) -> None:
-    tasks, ended = TaskSet(), []
+    ended = []
 
     async def stubborn() -> None:
         try:
@@ -46,9 +54,5 @@ async def test_a_stop_ends_a_task_that_swallows_a_cancellation(supervisor: Super
             finally:
                 ended.append(True)
 
-    supervisor.start("tasks", tasks.run())
-    tasks.start("push", stubborn())
-    await asyncio.sleep(0)
-    async with asyncio.timeout(30):
-        await supervisor.stop()
+    await stop_with(supervisor, stubborn())
     assert ended
