@@ -7,12 +7,14 @@ import msgspec
 
 from shared.media_hosts import MediaHosts
 from shared.protocol import limits
+from shared.protocol.avatars import avatar_fault
 from shared.protocol.client import Media, MessageSendPayload
 from shared.protocol.codec import is_uuid, json_encoder
 from shared.protocol.payloads import SYSTEM_MESSAGE
 from shared.protocol.relay import SYSTEM_USER
 from shared.protocol.requests import ImportedMessage
 from shared.protocol.stored_event import size_fault
+from shared.protocol.text import name_fault
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS)]
 MOST_AHEAD: Final = timedelta(minutes=5)
@@ -25,6 +27,11 @@ def _uuid(text: str, field: str) -> str:
     return text.lower()
 
 
+def _refuse(field: str, fault: str | None) -> None:
+    if fault is not None:
+        raise ValueError(f"{field}: {fault}")
+
+
 class UserLine(msgspec.Struct, tag="user", tag_field="kind", rename="camel"):
     """A user."""
 
@@ -35,8 +42,11 @@ class UserLine(msgspec.Struct, tag="user", tag_field="kind", rename="camel"):
 
     def __post_init__(self) -> None:
         self.id = _uuid(self.id, "id")
-        if any("\0" in (text or "") for text in (self.username, self.display_name, self.avatar)):
-            raise ValueError("U+0000 is not allowed")
+        _refuse("username", name_fault(self.username))
+        if self.display_name is not None:
+            _refuse("displayName", name_fault(self.display_name))
+        if self.avatar is not None:
+            _refuse("avatar", avatar_fault(self.avatar))
 
 
 class FollowLine(msgspec.Struct, tag="follow", tag_field="kind", rename="camel"):

@@ -9,18 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.directory import Profile
 from shared.protocol import limits
 from shared.rest import PageQuery
-from shared.rest.formats import IdText, InstantText, UuidText
-
-NO_NUL = r"^[^\x00]*$"
-VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"
+from shared.rest.formats import AvatarUrl, DisplayName, IdText, InstantText, Username, UuidText
 
 
 class UserBody(BaseModel):
     """A user as the platform has it."""
 
-    username: str = Field(min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS, pattern=VISIBLE)
-    displayName: str | None = Field(None, max_length=limits.MAX_DISPLAY_NAME_CHARACTERS, pattern=VISIBLE)
-    avatar: str | None = Field(None, max_length=limits.MAX_URL_CHARACTERS, pattern=r"^https://[^\x00\s]+$")
+    username: Username
+    displayName: DisplayName | None = None
+    avatar: AvatarUrl | None = None
 
 
 class UserProfile(BaseModel):

@@ -80,11 +80,12 @@ async def test_a_bad_line_fails_alone(platform: Platform) -> None:
             message(users, 4, createdAt="yesterday"),
             "",
             "x" * 70_000,
+            user(stranger, "in\u200bvisible"),
             message(users, 5),
         ),
     )
-    assert (result["imported"], result["skipped"], result["failures"]) == (2, 0, 7)
-    assert sorted(failed["line"] for failed in result["failed"]) == [2, 3, 4, 5, 6, 7, 9]
+    assert (result["imported"], result["skipped"], result["failures"]) == (2, 0, 8)
+    assert sorted(failed["line"] for failed in result["failed"]) == [2, 3, 4, 5, 6, 7, 9, 10]
     assert all(failed["error"] for failed in result["failed"])
 
 

@@ -58,7 +58,13 @@ async def test_the_server_api_is_not_routed_from_outside(stack: Stack, platform:
 
 
 async def test_bad_bodies_are_explained(platform: Platform) -> None:
-    for body in ({}, {"username": ""}, {"username": " "}, {"username": "x", "avatar": "http://cdn.example/x.png"}):
+    for body in (
+        {},
+        {"username": ""},
+        {"username": "x\u200by"},
+        {"username": "x", "displayName": "a\u202eb"},
+        {"username": "x", "avatar": "http://cdn.example/x.png"},
+    ):
         refused = await platform.expect(422, "PUT", f"/users/{uuid.uuid4()}", json=body)
         assert refused["error"]["code"] == ErrorCode.VALIDATION_ERROR
     await platform.expect(422, "PUT", "/users/nobody", json={"username": "x"})

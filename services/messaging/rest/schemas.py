@@ -2,10 +2,9 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,10 +15,9 @@ from pydantic import (
 from services.messaging.stores.conversations import SettingsChange
 from shared.directory import Profile
 from shared.protocol import limits
-from shared.protocol.avatars import avatar_fault
-from shared.protocol.text import name_fault, username_key
+from shared.protocol.text import username_key
 from shared.rest import PageQuery
-from shared.rest.formats import IdText, InstantOrNull, InstantText, UuidText
+from shared.rest.formats import AvatarUrl, DisplayName, IdText, InstantOrNull, InstantText, UuidText
 
 NO_NUL = r"^[^\x00]*$"
 
@@ -202,32 +200,14 @@ class UserQuery(BaseModel):
         return self
 
 
-def _allowed_name(name: str | None) -> str | None:
-    fault = None if name is None else name_fault(name)
-    if fault is not None:
-        raise ValueError(fault)
-    return name
-
-
-def _allowed_avatar(url: str | None) -> str | None:
-    fault = None if url is None else avatar_fault(url)
-    if fault is not None:
-        raise ValueError(fault)
-    return url
-
-
 class ProfileChange(BaseModel):
     """Fields to change; those that are left out stay. `avatar` of null removes it; the display name can't be removed."""
 
     # A field that is misspelt must not look as if it had been changed.
     model_config = ConfigDict(extra="forbid")
 
-    displayName: Annotated[str | None, AfterValidator(_allowed_name)] = Field(
-        None, max_length=limits.MAX_DISPLAY_NAME_CHARACTERS
-    )
-    avatar: Annotated[str | None, AfterValidator(_allowed_avatar)] = Field(
-        None, max_length=limits.MAX_URL_CHARACTERS, description="An https URL of a public host."
-    )
+    displayName: DisplayName | None = None
+    avatar: AvatarUrl | None = None
 
     @model_validator(mode="after")
     def _keeps_a_name(self) -> Self:
