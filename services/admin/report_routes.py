@@ -17,6 +17,7 @@ from shared.protocol.requests import ListReports, ReportList, SetReportState
 from shared.protocol.topology import MESSAGING_REQUESTS
 from shared.requests import Requester
 from shared.rest import Page, PageQuery, decode_page, encode_page
+from shared.rest.bodies import RequestBody
 from shared.rest.formats import IdText, InstantText, UuidText
 
 State = Literal["open", "reviewing", "resolved", "dismissed"]
@@ -28,7 +29,7 @@ class ReportsQuery(PageQuery):
     state: State | None = None
 
 
-class StateChange(BaseModel):
+class StateChange(RequestBody):
     """The new state."""
 
     state: State

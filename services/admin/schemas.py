@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.directory import Profile
 from shared.protocol import limits
 from shared.rest import PageQuery
+from shared.rest.bodies import Integer, RequestBody
 from shared.rest.formats import AvatarUrl, DisplayName, IdText, InstantText, Username, UuidText
 
 
-class UserBody(BaseModel):
+class UserBody(RequestBody):
     """A user as the platform has it."""
 
     username: Username
@@ -36,7 +37,7 @@ class UserProfile(BaseModel):
         )
 
 
-class FollowBody(BaseModel):
+class FollowBody(RequestBody):
     """A follow to store (`follows` true) or to delete (false)."""
 
     follower: UuidText
@@ -50,7 +51,7 @@ class FollowsResult(BaseModel):
     applied: int
 
 
-class NewConversation(BaseModel):
+class NewConversation(RequestBody):
     """The two users of a direct conversation."""
 
     userIds: list[UuidText] = Field(min_length=2, max_length=2)
@@ -66,7 +67,7 @@ class ConversationBody(BaseModel):
     firstSeq: int = 1
 
 
-class NewMessage(BaseModel):
+class NewMessage(RequestBody):
     """A message to send as a user, or, without a sender, as the system; the other fields are those of `message.send`."""
 
     model_config = ConfigDict(
@@ -80,7 +81,7 @@ class NewMessage(BaseModel):
     content: str | None = None
     media: list[dict[str, Any]] | None = Field(None, max_length=limits.MAX_MEDIA)
     metadata: dict[str, Any] | None = None
-    replyTo: int | None = None
+    replyTo: Integer | None = None
     tempId: str | None = Field(
         None, description="Makes a repetition harmless. The header `Idempotency-Key` does the same without it."
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.protocol import limits
+from shared.rest.bodies import Integer, RequestBody
 from shared.rest.formats import IdText, InstantText, UuidText
 
 MAX_TYPE_CHARACTERS: Final = 127
@@ -28,7 +29,7 @@ MimeType = Annotated[
 ]
 
 
-class UploadBody(BaseModel):
+class UploadBody(RequestBody):
     """The file to upload, and its conversation."""
 
     model_config = ConfigDict(
@@ -47,7 +48,7 @@ class UploadBody(BaseModel):
     mimeType: MimeType = Field(  # noqa: N815
         description="What the file is; `application/octet-stream` where the client doesn't know."
     )
-    size: int = Field(ge=1, le=limits.MAX_SAFE_INTEGER, description="Bytes, exactly.")
+    size: Integer = Field(ge=1, le=limits.MAX_SAFE_INTEGER, description="Bytes, exactly.")
 
 
 class UploadReservation(BaseModel):

@@ -6,7 +6,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
     model_validator,
 )
 
@@ -15,6 +14,7 @@ from services.notifier.push_settings import PushSettings
 from services.notifier.quiet_hours import QuietHours, minutes_of, text_of
 from shared.protocol import limits
 from shared.protocol.codec import instant
+from shared.rest.bodies import Integer, RequestBody
 from shared.rest.formats import InstantOrNull, InstantText
 
 MAX_KEY_CHARACTERS: Final = 128
@@ -35,14 +35,14 @@ class PublicKey(BaseModel):
     publicKey: str = Field(description="Uncompressed P-256 point, base64url without padding.")  # noqa: N815
 
 
-class SubscriptionKeys(BaseModel):
+class SubscriptionKeys(RequestBody):
     """Keys of the browser, base64url."""
 
     p256dh: KeyText
     auth: KeyText
 
 
-class SubscriptionBody(BaseModel):
+class SubscriptionBody(RequestBody):
     """A `PushSubscription` in the browsers' JSON, and optionally the key that it was created with."""
 
     model_config = ConfigDict(
@@ -59,7 +59,7 @@ class SubscriptionBody(BaseModel):
     )
 
     endpoint: Endpoint
-    expirationTime: int | None = Field(  # noqa: N815
+    expirationTime: Integer | None = Field(  # noqa: N815
         None, ge=0, le=MAX_EXPIRATION_MS, description="Unix milliseconds."
     )
     keys: SubscriptionKeys
@@ -68,20 +68,21 @@ class SubscriptionBody(BaseModel):
     )
 
 
-class EndpointBody(BaseModel):
+class EndpointBody(RequestBody):
     """Which subscription to delete."""
 
     endpoint: Endpoint
 
 
-class DeviceBody(BaseModel):
+class DeviceBody(RequestBody):
     """An app on a device: the token that FCM or APNs gave it."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"platform": "apns", "token": "a1b2c3d4" * 8, "app": "com.example.chat"}}
     )
 
-    platform: Platform
+    # JSON has no enumerations: it comes as a text.
+    platform: Annotated[Platform, Field(strict=False)]
     token: str = Field(
         min_length=1,
         max_length=MAX_DEVICE_TOKEN_CHARACTERS,
@@ -102,7 +103,7 @@ class DeviceBody(BaseModel):
         return self
 
 
-class QuietHoursBody(BaseModel):
+class QuietHoursBody(RequestBody):
     """A daily span of local time without pushes: `from` inclusive, `to` exclusive, over midnight when `from` is later."""
 
     model_config = ConfigDict(
@@ -155,13 +156,13 @@ class SettingsBody(BaseModel):
         )
 
 
-class PushSettingsPatch(BaseModel):
+class PushSettingsPatch(RequestBody):
     """Settings to change. A field that is left out stays as it is."""
 
     # A field that is misspelt must not look as if it had been changed.
     model_config = ConfigDict(extra="forbid")
 
-    preview: StrictBool = True
+    preview: bool = True
     quietHours: QuietHoursBody | None = None  # noqa: N815
     mutedUntil: InstantOrNull = None  # noqa: N815
 
@@ -176,7 +177,7 @@ class PushSettingsPatch(BaseModel):
         )
 
 
-class SettingsPatch(BaseModel):
+class SettingsPatch(RequestBody):
     """Changes of a user's settings."""
 
     # A field that is misspelt must not look as if it had been changed.

@@ -20,8 +20,8 @@ def _uuid(text: str) -> str:
 
 
 def _text_or_none(value: object) -> object:
-    """Refuse numbers: pydantic would take them as Unix times."""
-    if value is not None and not isinstance(value, str):
+    """Refuse numbers, and texts of digits: pydantic would take both as Unix times."""
+    if value is not None and not (isinstance(value, str) and value[4:5] == "-"):
         raise ValueError("must be a time with a zone, such as 2030-01-01T00:00:00.000Z, or null")
     return value
 
@@ -53,7 +53,9 @@ IdText = Annotated[str, _UUID]
 """A UUID that the server made."""
 InstantText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """A timestamp that the server made: RFC 3339, UTC with milliseconds."""
-InstantOrNull = Annotated[AwareDatetime | None, BeforeValidator(_text_or_none), AfterValidator(_in_utc)]
+InstantOrNull = Annotated[
+    AwareDatetime | None, Field(strict=False), BeforeValidator(_text_or_none), AfterValidator(_in_utc)
+]
 """A time from a client, RFC 3339 with any zone, or null; it is converted to UTC."""
 Username = Annotated[str, Field(min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS), AfterValidator(_allowed_name)]
 """A username from a client."""

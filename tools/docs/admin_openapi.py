@@ -33,8 +33,8 @@ _NOTHING: Final[Any] = None
 """In place of stores: the routes are described here, never called."""
 
 
-def document() -> dict[str, Any]:
-    """The whole document."""
+def application() -> FastAPI:
+    """Return an app with all routes, without anything behind them."""
     app = FastAPI(
         responses={"default": {"model": ErrorBody, "description": "Any error: the error object"}},
         generate_unique_id_function=lambda route: f"{route.name} {route.path} {route.methods}",
@@ -48,13 +48,18 @@ def document() -> dict[str, Any]:
             PrivacyRoutes(_NOTHING, _NOTHING, _NOTHING),
         )
     )
+    return app
+
+
+def document() -> dict[str, Any]:
+    """The whole document."""
     made = get_openapi(
         title="Server API of the chat",
         version="1.0.0",
         openapi_version="3.1.0",
         description="For the platform's own back end: a JWT whose `scope` contains `chat.admin`, in `Authorization: Bearer`. "
         "Not routed from outside. Every call is written to an audit log.",
-        routes=app.routes,
+        routes=application().routes,
     )
     for path, verbs in made["paths"].items():
         for verb, call in verbs.items():

@@ -54,8 +54,8 @@ _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait first.", 
 _CHALLENGE: Final = {"WWW-Authenticate": {"description": "RFC 9110, section 11.6.1.", "schema": {"const": "Bearer"}}}
 
 
-def document() -> dict[str, Any]:
-    """The whole document."""
+def application() -> FastAPI:
+    """Return an app with all routes, without anything behind them."""
     app = FastAPI(
         responses={"default": {"model": ErrorBody, "description": "Any other error: the error object"}},
         generate_unique_id_function=lambda route: route.name,
@@ -63,12 +63,17 @@ def document() -> dict[str, Any]:
     for service, router in _routers().items():
         app.include_router(router, tags=[] if router.tags else [service])
     app.include_router(ReportEndpoints(_NOTHING, _NOTHING, _NOTHING, None).router(), tags=["messaging"])
+    return app
+
+
+def document() -> dict[str, Any]:
+    """The whole document."""
     made = get_openapi(
         title="Chat over REST",
         version="1.0.0",
         openapi_version="3.1.0",
         description="JSON, the same JWT as on the socket in `Authorization: Bearer`, the same error object.",
-        routes=app.routes,
+        routes=application().routes,
         servers=[
             {"url": "/", "description": "Where this document comes from"},
             {"url": "http://127.0.0.1:8080", "description": "The local stack (`make run`)"},

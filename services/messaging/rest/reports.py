@@ -15,13 +15,14 @@ from services.messaging.stores.reports import Complaint, Reports
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import CurrentUser
+from shared.rest.bodies import Integer, RequestBody
 from shared.rest.formats import IdText, InstantText, UuidText
 from shared.rest.rate_limit import RateLimit
 
-Seq = Annotated[int, Field(ge=1, le=limits.MAX_SAFE_INTEGER)]
+Seq = Annotated[Integer, Field(ge=1, le=limits.MAX_SAFE_INTEGER)]
 
 
-class NewReport(BaseModel):
+class NewReport(RequestBody):
     """Which messages of a conversation, and why."""
 
     conversationId: UuidText

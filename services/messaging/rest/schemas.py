@@ -8,7 +8,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
     model_validator,
 )
 
@@ -17,6 +16,7 @@ from shared.directory import Profile
 from shared.protocol import limits
 from shared.protocol.text import username_key
 from shared.rest import PageQuery
+from shared.rest.bodies import RequestBody
 from shared.rest.formats import AvatarUrl, DisplayName, IdText, InstantOrNull, InstantText, UuidText
 
 NO_NUL = r"^[^\x00]*$"
@@ -125,16 +125,16 @@ class ListQuery(PageQuery):
     pinned: bool | None = None
 
 
-class ConversationChange(BaseModel):
+class ConversationChange(RequestBody):
     """Settings to change; those that are left out stay. `mutedUntil` of null ends a mute."""
 
     # A field that is misspelt must not look as if it had been changed.
     model_config = ConfigDict(extra="forbid")
 
     mutedUntil: InstantOrNull = None
-    archived: StrictBool | None = None
-    pinned: StrictBool | None = None
-    markedUnread: StrictBool | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+    markedUnread: bool | None = None
 
     @model_validator(mode="after")
     def _flags_are_true_or_false(self) -> Self:
@@ -158,7 +158,7 @@ class HistoryQuery(PageQuery):
     aroundSeq: int | None = Field(None, ge=1, le=limits.MAX_SAFE_INTEGER)
 
 
-class NewConversation(BaseModel):
+class NewConversation(RequestBody):
     """The other user, by name or by id."""
 
     username: str | None = Field(None, min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS, pattern=NO_NUL)
@@ -200,7 +200,7 @@ class UserQuery(BaseModel):
         return self
 
 
-class ProfileChange(BaseModel):
+class ProfileChange(RequestBody):
     """Fields to change; those that are left out stay. `avatar` of null removes it; the display name can't be removed."""
 
     # A field that is misspelt must not look as if it had been changed.
