@@ -2,14 +2,14 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.directory import Profile
 from shared.protocol import limits
 from shared.rest import PageQuery
-from shared.rest.bodies import Integer, RequestBody
+from shared.rest.bodies import WHOLE, RequestBody
 from shared.rest.formats import AvatarUrl, DisplayName, IdText, InstantText, Username, UuidText
 
 
@@ -81,7 +81,7 @@ class NewMessage(RequestBody):
     content: str | None = None
     media: list[dict[str, Any]] | None = Field(None, max_length=limits.MAX_MEDIA)
     metadata: dict[str, Any] | None = None
-    replyTo: Integer | None = None
+    replyTo: Annotated[int, WHOLE] | None = None
     tempId: str | None = Field(
         None, description="Makes a repetition harmless. The header `Idempotency-Key` does the same without it."
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.protocol import limits
-from shared.rest.bodies import Integer, RequestBody
+from shared.rest.bodies import WHOLE, RequestBody
 from shared.rest.formats import IdText, InstantText, UuidText
 
 MAX_TYPE_CHARACTERS: Final = 127
@@ -48,7 +48,7 @@ class UploadBody(RequestBody):
     mimeType: MimeType = Field(  # noqa: N815
         description="What the file is; `application/octet-stream` where the client doesn't know."
     )
-    size: Integer = Field(ge=1, le=limits.MAX_SAFE_INTEGER, description="Bytes, exactly.")
+    size: Annotated[int, Field(ge=1, le=limits.MAX_SAFE_INTEGER), WHOLE] = Field(description="Bytes, exactly.")
 
 
 class UploadReservation(BaseModel):

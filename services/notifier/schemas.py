@@ -14,7 +14,7 @@ from services.notifier.push_settings import PushSettings
 from services.notifier.quiet_hours import QuietHours, minutes_of, text_of
 from shared.protocol import limits
 from shared.protocol.codec import instant
-from shared.rest.bodies import Integer, RequestBody
+from shared.rest.bodies import WHOLE, RequestBody
 from shared.rest.formats import InstantOrNull, InstantText
 
 MAX_KEY_CHARACTERS: Final = 128
@@ -59,8 +59,8 @@ class SubscriptionBody(RequestBody):
     )
 
     endpoint: Endpoint
-    expirationTime: Integer | None = Field(  # noqa: N815
-        None, ge=0, le=MAX_EXPIRATION_MS, description="Unix milliseconds."
+    expirationTime: Annotated[int, Field(ge=0, le=MAX_EXPIRATION_MS), WHOLE] | None = Field(  # noqa: N815
+        None, description="Unix milliseconds."
     )
     keys: SubscriptionKeys
     applicationServerKey: KeyText | None = Field(  # noqa: N815

@@ -1,6 +1,6 @@
 """The root of all request bodies."""
 
-from typing import Annotated
+from typing import Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -19,5 +19,5 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Integer = Annotated[int, BeforeValidator(_whole)]
-"""An integer from a client."""
+WHOLE: Final = BeforeValidator(_whole)
+"""For an integer: behind its limits in `Annotated`, or these wouldn't be in the OpenAPI document."""

@@ -15,11 +15,11 @@ from services.messaging.stores.reports import Complaint, Reports
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import CurrentUser
-from shared.rest.bodies import Integer, RequestBody
+from shared.rest.bodies import WHOLE, RequestBody
 from shared.rest.formats import IdText, InstantText, UuidText
 from shared.rest.rate_limit import RateLimit
 
-Seq = Annotated[Integer, Field(ge=1, le=limits.MAX_SAFE_INTEGER)]
+Seq = Annotated[int, Field(ge=1, le=limits.MAX_SAFE_INTEGER), WHOLE]
 
 
 class NewReport(RequestBody):

@@ -122,5 +122,9 @@ async def test_a_whole_number_may_have_a_point() -> None:
         assert not await faults(field, "5.0"), str(field)
 
 
+def test_limits_have_the_names_of_json_schema() -> None:
+    assert [str(field) for field in FIELDS if {"ge", "gt", "le", "lt"} & field.schema.keys()] == []
+
+
 def test_there_are_bodies() -> None:
     assert len({field.call for field in FIELDS}) >= 14
