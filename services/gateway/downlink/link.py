@@ -16,7 +16,7 @@ from services.gateway.downlink.recovery import Recovery
 from services.gateway.registry.connections import ROUTE_SECONDS
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
+from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script, Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -69,15 +69,22 @@ class DownlinkSubscriber:
             self.up = True
             log.info("downlink.connected", partition=self._partition.index)
             self._recover(lost_data=again and not known)
-            while not subscription.ended.done():
-                await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS)
-                await self._prove()
-            log.warning("downlink.disconnected", partition=self._partition.index)
+            await self._watch(subscription)
         finally:
             self.up = False
             subscription.abort()
             # Events were lost between this link and the next one: new events wait until the inboxes have been read.
             self._recovery.hold_all(self._partition.index)
+
+    async def _watch(self, subscription: Subscription) -> None:
+        """Return when the link has ended, or is given up because it no longer proves that it delivers."""
+        try:
+            while not (await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS))[0]:
+                await self._prove()
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            log.warning("downlink.dropped", partition=self._partition.index, error=repr(error))
+        else:
+            log.warning("downlink.disconnected", partition=self._partition.index)
 
     async def _prove(self) -> None:
         """Check that earlier messages to ourselves arrived, that Redis still knows this gateway, and that it has lost no data."""

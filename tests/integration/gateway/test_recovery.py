@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 from redis.asyncio import Redis
 
 from services.gateway.downlink import link, recovery
@@ -407,6 +408,26 @@ async def test_connections_hold_their_deliveries_from_the_break_on(
     gateway.process.dispatcher.recovery.ask_all(0)
     await socket.expect("message.new")
     assert [one.text for one in socket.received[1:]] == [missed.json]
+
+
+async def test_the_log_tells_a_closed_link_from_a_half_open_one(
+    start_gateway: StartGateway, behind: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "NONCE_SECONDS", 0.05)
+    gateway = await start_gateway()
+    (downlink,) = gateway.process.downlinks
+    with structlog.testing.capture_logs() as logs:
+        await behind.redis.client_kill_filter(_type="pubsub")
+        await until(lambda: any(entry["event"] == "downlink.connected" for entry in logs))
+        with monkeypatch.context() as patched:
+            patched.setattr(link, "LINK_TIMEOUT_SECONDS", -1.0)
+            await until(lambda: not downlink.up)
+        await until(lambda: downlink.up)
+    lost = [
+        entry["event"] for entry in logs if entry["log_level"] == "warning" and entry["event"].startswith("downlink")
+    ]
+    assert lost[:2] == ["downlink.disconnected", "downlink.dropped"]
+    assert "downlink.not_connected" not in lost
 
 
 async def test_recoveries_that_overlap_write_an_event_once(
