@@ -1,6 +1,6 @@
 """Conversations and their messages."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
@@ -34,9 +34,11 @@ class ConversationRoutes:
     def router(self) -> APIRouter:
         """The paths."""
         router = APIRouter()
-        router.add_api_route("/conversations", self.open, methods=["POST"], status_code=201)
+        standing: dict[int | str, Any] = {200: {"model": ConversationBody, "description": "It stands already"}}
+        router.add_api_route("/conversations", self.open, methods=["POST"], status_code=201, responses=standing)
         path = "/conversations/{conversation_id}/messages"
-        router.add_api_route(path, self.send, methods=["POST"], status_code=201)
+        repeated: dict[int | str, Any] = {200: {"model": MessageBody, "description": "It was sent before"}}
+        router.add_api_route(path, self.send, methods=["POST"], status_code=201, responses=repeated)
         router.add_api_route(path, self.read, methods=["GET"])
         router.add_api_route(
             f"{path}/{{seq}}", self.take_down, methods=["DELETE"], status_code=204, response_class=Response

@@ -25,7 +25,9 @@ AWAY_SECONDS: Final = 1.0
 _TAKE: Final = Script("shared.rest", "gcra", "take_request")
 _ADMIT: Final = Script("shared.rest", "gcra", "admit_request")
 _STATE: Final = "rate_limit"
-HEADERS: Final = ("RateLimit-Policy", "RateLimit")
+POLICY: Final = "RateLimit-Policy"
+REMAINING: Final = "RateLimit"
+HEADERS: Final = (POLICY, REMAINING)
 """Response headers by which a client sees its allowance (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 
@@ -45,8 +47,8 @@ class Allowance:
     def headers(self) -> dict[str, str]:
         """Return the headers for the response."""
         return {
-            "RateLimit-Policy": f'"user";q={self.quota};w={self.window_seconds}',
-            "RateLimit": f'"user";r={self.remaining};t={self.reset_seconds}',
+            POLICY: f'"user";q={self.quota};w={self.window_seconds}',
+            REMAINING: f'"user";r={self.remaining};t={self.reset_seconds}',
         }
 
 
@@ -135,7 +137,7 @@ class RateLimitHeaders:
                 if isinstance(allowance, Allowance):
                     headers.update(allowance.headers)
                 elif message["status"] == HTTPStatus.TOO_MANY_REQUESTS:
-                    headers["RateLimit"] = f'"user";r=0;t={headers["Retry-After"]}'
+                    headers[REMAINING] = f'"user";r=0;t={headers["Retry-After"]}'
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

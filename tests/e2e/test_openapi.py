@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.specs.openapi import checks
 
 from tests.e2e.conftest import Pair
+from tests.support.declared import CHECKS, operations
 from tests.support.fuzzing import FACTOR, scaled
 from tests.support.people import People, text_message
 from tests.support.plain_http import plain_http
@@ -16,13 +16,6 @@ from tests.support.stack import Stack
 from tests.support.uploads import File, picture, send_bytes
 from tools.docs import asyncapi, openapi
 
-CHECKS = [
-    schemathesis.checks.not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_headers_conformance,
-    checks.response_schema_conformance,
-]
 MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
 ANYTHING = settings(
     max_examples=scaled(25),
@@ -71,17 +64,7 @@ RIGHT: list[tuple[str, str, str, dict[str, Any] | None, int]] = [
 ]
 
 
-def described() -> Any:
-    """The document without `default`, which would describe every answer."""
-    document = openapi.document()
-    for verbs in document["paths"].values():
-        for call in verbs.values():
-            del call["responses"]["default"]
-    return schemathesis.openapi.from_dict(document)
-
-
-SCHEMA = described()
-OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+OPERATIONS = operations(openapi.document())
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)

@@ -11,7 +11,10 @@ from services.admin.import_routes import ImportRoutes
 from services.admin.privacy_routes import PrivacyRoutes
 from services.admin.report_routes import ReportRoutes
 from services.admin.user_routes import UserRoutes
+from shared.protocol.errors import ErrorCode
+from shared.rest import request_id
 from shared.rest.errors import ErrorBody
+from tools.docs.responses import CHALLENGE, LOCATION, RETRY_AFTER, components, error, with_headers
 
 _OPERATIONS: Final = {
     "PUT /chat/admin/users/{user_id}": "putUser",
@@ -64,6 +67,25 @@ def document() -> dict[str, Any]:
     for path, verbs in made["paths"].items():
         for verb, call in verbs.items():
             call["operationId"] = _OPERATIONS[f"{verb.upper()} {path}"]
+            call["responses"] = _responses(call["responses"])
+    made["components"]["headers"] = components(CHALLENGE, RETRY_AFTER, LOCATION, request_id.HEADER)
     made["components"]["securitySchemes"] = {"service": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     made["security"] = [{"service": []}]
     return made
+
+
+def _responses(declared: dict[str, Any]) -> dict[str, Any]:
+    """Return the responses of a call, by status, with the errors that every call can have."""
+    default = declared.pop("default")
+    responses = {
+        **declared,
+        "401": error(ErrorCode.UNAUTHORIZED, None, CHALLENGE),
+        "403": error(ErrorCode.FORBIDDEN, "The token's scope doesn't contain chat.admin"),
+        "503": error(ErrorCode.UNAVAILABLE, None, RETRY_AFTER),
+    }
+    if "202" in responses:
+        responses["202"] = with_headers(responses["202"], LOCATION)
+    return {
+        status: with_headers(response, request_id.HEADER)
+        for status, response in [*sorted(responses.items()), ("default", default)]
+    }

@@ -13,8 +13,10 @@ from services.messaging.rest.users import UserEndpoints
 from services.notifier import rest as notifier
 from services.presence import rest as presence
 from shared.protocol import limits
-from shared.protocol.errors import ErrorCode, error_event
+from shared.protocol.errors import ErrorCode
+from shared.rest import rate_limit, request_id
 from shared.rest.errors import ErrorBody
+from tools.docs.responses import CHALLENGE, RETRY_AFTER, components, error, with_headers
 
 _NOTHING: Final[Any] = None
 """In place of stores: the routes are described here, never called."""
@@ -49,9 +51,11 @@ _OPERATIONS: Final = {
     "POST /chat/reports": "reportMessages",
 }
 """Call → its operation id: what generators make a function's name of."""
+_FASTAPIS: Final = "Successful Response"
+"""FastAPI's description of a success that a route doesn't describe."""
 _SUCCESS: Final = {"200": "Done", "201": "Made", "204": "Done; the body is empty"}
-_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait first.", "schema": {"type": "integer"}}}
-_CHALLENGE: Final = {"WWW-Authenticate": {"description": "RFC 9110, section 11.6.1.", "schema": {"const": "Bearer"}}}
+_HEADERS: Final = (*rate_limit.HEADERS, request_id.HEADER)
+"""Of every response that a service itself sends."""
 
 
 def application() -> FastAPI:
@@ -83,6 +87,7 @@ def document() -> dict[str, Any]:
         for verb, call in verbs.items():
             call["operationId"] = _OPERATIONS[f"{verb.upper()} {path}"]
             call["responses"] = _answers(verb, path, call)
+    made["components"]["headers"] = components(CHALLENGE, RETRY_AFTER, *_HEADERS)
     return made
 
 
@@ -91,42 +96,34 @@ def _answers(verb: str, path: str, call: dict[str, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = dict(call["responses"])
     default = answers.pop("default")
     for status, answer in answers.items():
-        answer["description"] = _SUCCESS[status]
-    if (verb, path) == ("post", "/chat/conversations"):
-        answers["200"] = {**answers["201"], "description": "It stands already"}
-    answers["400"] = _error(ErrorCode.VALIDATION_ERROR, "The request is not valid HTTP, or its body is not UTF-8")
-    answers["401"] = _error(ErrorCode.UNAUTHORIZED, headers=_CHALLENGE)
+        if answer["description"] == _FASTAPIS:
+            answer["description"] = _SUCCESS[status]
+    answers["401"] = error(ErrorCode.UNAUTHORIZED, None, CHALLENGE)
     if f"{path} {verb}" in _NAMES_A_USER:
-        answers["404"] = _error(ErrorCode.USER_NOT_FOUND)
+        answers["404"] = error(ErrorCode.USER_NOT_FOUND)
     if "{conversation_id}" in path:
-        answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
-    answers["429"] = _error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many requests", headers=_RETRY_AFTER)
+        answers["404"] = error(ErrorCode.CONVERSATION_NOT_FOUND)
+    answers["429"] = error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many requests", RETRY_AFTER)
     if path == "/chat/users":
-        answers["403"] = _error(ErrorCode.FORBIDDEN, "This deployment finds users by whole names only: give username")
+        answers["403"] = error(ErrorCode.FORBIDDEN, "This deployment finds users by whole names only: give username")
     if path == "/chat/reports":
-        answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
+        answers["404"] = error(ErrorCode.CONVERSATION_NOT_FOUND)
     if path == "/chat/uploads":
-        answers["404"] = _error(ErrorCode.CONVERSATION_NOT_FOUND)
-        answers["429"] = _error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many uploads", headers=_RETRY_AFTER)
+        answers["404"] = error(ErrorCode.CONVERSATION_NOT_FOUND)
+        answers["429"] = error(ErrorCode.RATE_LIMIT_EXCEEDED, "Too many uploads", RETRY_AFTER)
     if "{upload_id}" in path:
-        answers["404"] = _error(ErrorCode.UPLOAD_NOT_FOUND)
-        answers["409"] = _error(ErrorCode.UPLOAD_NOT_READY, headers=_RETRY_AFTER)
+        answers["404"] = error(ErrorCode.UPLOAD_NOT_FOUND)
+        answers["409"] = error(ErrorCode.UPLOAD_NOT_READY, None, RETRY_AFTER)
     if "requestBody" in call:
         too_big = f"The body is larger than {limits.MAX_REQUEST_BODY_BYTES} bytes"
-        answers["413"] = _error(ErrorCode.VALIDATION_ERROR, too_big)
+        answers["413"] = error(ErrorCode.VALIDATION_ERROR, too_big)
     if "requestBody" in call or "parameters" in call:
-        answers["422"] = _error(ErrorCode.VALIDATION_ERROR)
-    answers["503"] = _error(ErrorCode.UNAVAILABLE, headers=_RETRY_AFTER)
-    return {**dict(sorted(answers.items())), "default": default}
-
-
-def _error(code: ErrorCode, message: str | None = None, headers: dict[str, Any] | None = None) -> dict[str, Any]:
-    """An answer with the error object of `code`."""
-    detail = error_event(code, message).error
-    example = {"type": "error", "error": {"code": code, "message": detail.message, "retryable": detail.retryable}}
-    content = {"schema": {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}, "example": example}
-    answer: dict[str, Any] = {"description": detail.message, "content": {"application/json": content}}
-    return {**answer, "headers": headers} if headers else answer
+        answers["422"] = error(ErrorCode.VALIDATION_ERROR)
+    answers["503"] = error(ErrorCode.UNAVAILABLE, None, RETRY_AFTER)
+    answers = {status: with_headers(answer, *_HEADERS) for status, answer in answers.items()}
+    # The HTTP server answers it, before the service sees the request.
+    answers["400"] = error(ErrorCode.VALIDATION_ERROR, "The request is not valid HTTP, or its body is not UTF-8")
+    return {**dict(sorted(answers.items())), "default": with_headers(default, *_HEADERS)}
 
 
 def _notifier() -> APIRouter:

@@ -59,7 +59,9 @@ class ConversationEndpoints:
         """Add the paths, in the order of the protocol."""
         one, page = "/conversations/{conversation_id}", Page[ConversationBody]
         add: Any = router.add_api_route
-        add("/conversations", self.create, methods=["POST"], status_code=201, response_model=ConversationBody)
+        standing: dict[int, Any] = {200: {"model": ConversationBody, "description": "It stands already"}}
+        make: dict[str, Any] = {"status_code": 201, "response_model": ConversationBody, "responses": standing}
+        add("/conversations", self.create, methods=["POST"], **make)
         add("/conversations", self.list, methods=["GET"], response_model=page)
         add(one, self.conversation, methods=["GET"], response_model=ConversationBody)
         add(one, self.change, methods=["PATCH"], response_model=ConversationBody)
