@@ -9,9 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
-from tests.unit.deploy.manifests import DEPLOY, Manifest, manifests, named, title
+from tests.unit.deploy.manifests import DEPLOY, Manifest, documents, kubernetes_validate, manifests, named, title
 from tests.unit.deploy.pod_security import violations
 from tools.checkers import checker
 from tools.dashboards.families import SERVICES
@@ -56,7 +55,7 @@ def charted(form: str) -> tuple[Manifest, ...]:
     arguments = [value if value.startswith("--values=") else f"--set={value}" for value in FORMS[form]]
     done = helm("template", "chat", str(CHART), "--namespace=chat", *arguments)
     assert done.returncode == 0, done.stderr
-    return tuple(manifest for manifest in yaml.safe_load_all(done.stdout) if manifest)
+    return documents(done.stdout)
 
 
 def find(form: str, kind: str, name: str) -> Manifest:
@@ -92,9 +91,8 @@ def test_kubernetes_and_operators_take_it(form: str, tmp_path: Path) -> None:
         else:
             builtin.append(manifest)
     path = tmp_path / "chart.yaml"
-    path.write_text(yaml.safe_dump_all(builtin), encoding="utf-8")
-    command = [checker("kubernetes-validate"), "--strict", "--kubernetes-version", "1.31", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    path.write_text("\n---\n".join(map(json.dumps, builtin)), encoding="utf-8")
+    done = kubernetes_validate(path, "1.31")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Couldn't" not in done.stdout + done.stderr
 
@@ -226,7 +224,7 @@ def test_paths_are_those_of_kustomize() -> None:
 def test_a_changed_setting_restarts_the_pods() -> None:
     def checksum(*values: str) -> str:
         done = helm("template", "chat", str(CHART), "--show-only=templates/services.yaml", *values)
-        first = next(each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] == "Deployment")
+        first = next(each for each in documents(done.stdout) if each["kind"] == "Deployment")
         return json.dumps(first["spec"]["template"]["metadata"]["annotations"])
 
     usual = checksum()

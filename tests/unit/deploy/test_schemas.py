@@ -9,7 +9,16 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, ROOT, Manifest, manifests, rendered, title
+from tests.unit.deploy.manifests import (
+    DEPLOY,
+    OVERLAYS,
+    ROOT,
+    Manifest,
+    kubernetes_validate,
+    manifests,
+    rendered,
+    title,
+)
 from tools.checkers import checker
 
 OPERATORS = Path(__file__).parent / "crds"
@@ -26,8 +35,7 @@ def is_builtin(manifest: Manifest) -> bool:
 def test_kubernetes_takes_it(overlay: str, version: str, tmp_path: Path) -> None:
     path = tmp_path / "overlay.yaml"
     path.write_text(rendered(overlay), encoding="utf-8")
-    command = [checker("kubernetes-validate"), "--strict", "--kubernetes-version", version, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = kubernetes_validate(path, version)
     assert done.returncode == 0, done.stdout + done.stderr
     unknown = {
         line.split("kind ")[1].split()[0] for line in (done.stdout + done.stderr).splitlines() if "Couldn't" in line

@@ -4,14 +4,17 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from platform import python_version
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from tests.unit.deploy.manifests import ROOT
 from tools.docs.configuration import SERVICES as SETTINGS
-from tools.supply_chain.distributions import SERVICES, components
+from tools.supply_chain.distributions import SERVICES, Component, components
 from tools.supply_chain.licences import is_allowed
 from tools.supply_chain.locks import IMAGES, LOCK, image_locks
 from tools.supply_chain.sbom import document
@@ -74,13 +77,8 @@ def test_the_bill_of_materials_names_everything() -> None:
 
 IMPORT = """
 import importlib, sys
-from importlib.metadata import packages_distributions
 
-there = set(sys.argv[2].split())
-def plain(name):
-    return name.lower().replace("_", "-").replace(".", "-")
-
-missing = {name for name, owners in packages_distributions().items() if there.isdisjoint(map(plain, owners))}
+missing = set(sys.argv[2].split())
 
 class Image:
     def find_spec(self, name, path=None, target=None):
@@ -90,7 +88,21 @@ class Image:
 sys.meta_path.insert(0, Image())
 importlib.import_module(sys.argv[1])
 """
-"""Imports a module where only some distributions are there."""
+"""Imports a module where some packages are missing."""
+
+
+@cache
+def owners() -> dict[str, set[str]]:
+    """The name of each package that can be imported → the distributions that brought it. Half a second of reading."""
+    return {name: {canonicalize_name(one) for one in found} for name, found in packages_distributions().items()}
+
+
+def import_with(module: str, there: list[Component]) -> "subprocess.CompletedProcess[str]":
+    """Import a module where only some distributions are there, besides the project's own."""
+    names = {*(one.name for one in there), *OWN}
+    missing = " ".join(name for name, found in owners().items() if names.isdisjoint(found))
+    command = [sys.executable, "-c", IMPORT, module, missing]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +119,10 @@ importlib.import_module(sys.argv[1])
     ],
 )
 def test_an_image_holds_all_that_its_processes_import(module: str, extras: tuple[str, ...]) -> None:
-    there = " ".join([*(one.name for one in components(extras, python_version())), *OWN])
-    command = [sys.executable, "-c", IMPORT, module, there]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = import_with(module, components(extras, python_version()))
     assert done.returncode == 0, done.stderr
 
 
 def test_a_service_does_without_what_migrates() -> None:
-    there = " ".join(one.name for one in components(python=python_version()))
-    command = [sys.executable, "-c", IMPORT, "migrations.__main__", there]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = import_with("migrations.__main__", components(python=python_version()))
     assert "in the image" in done.stderr
