@@ -1,6 +1,7 @@
 """Messaging with real PostgreSQL and Redis: with one partition, and with two."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import aio_pika
 import httpx
@@ -107,8 +108,9 @@ async def start(
             }
         )
         messaging = Messaging(given, pool, partitions, pool)
+        app = messaging.http().app
         messaging.start(supervisor)
-        await eventually(lambda: is_ready(messaging))
+        await eventually(lambda: is_ready(app))
         return messaging
 
     yield start_one
@@ -116,11 +118,15 @@ async def start(
     assert not supervisor.failed.is_set()
 
 
-async def is_ready(messaging: Messaging) -> bool:
-    return (await get(messaging, "/readyz")).status_code == 200
+async def is_ready(app: Any) -> bool:
+    return (await ask(app, "/readyz")).status_code == 200
 
 
 async def get(messaging: Messaging, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(messaging.http().app)  # type: ignore[arg-type]
+    return await ask(messaging.http().app, path)
+
+
+async def ask(app: Any, path: str) -> httpx.Response:
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://messaging") as client:
         return await client.get(path)

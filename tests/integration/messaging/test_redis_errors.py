@@ -37,8 +37,9 @@ async def test_a_batch_is_held(
         given = {"database_url": database_url, "amqp_url": amqp_url, "redis_urls": redis.url}
         settings = Settings.model_validate({**given, "jwt_secret": SecretStr(SECRET)})
         messaging = Messaging(settings, pool, refused, pool)
+        app = messaging.http().app
         messaging.start(supervisor)
-        await eventually(lambda: is_ready(messaging))
+        await eventually(lambda: is_ready(app))
         for number, error in enumerate(PASSING_ERRORS):
             redis.error = error
             batch = gateway.batch(talk.send(talk.one, error, f"t{number}"))
