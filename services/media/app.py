@@ -1,5 +1,7 @@
 """The composition root of media: builds its parts, and starts and stops them in order."""
 
+from typing import Final
+
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -37,6 +39,9 @@ from shared.service import database, http_server, read_settings, redis_partition
 from shared.store_clock import StoreClock
 from shared.uploads import UploadSigner
 from shared.uploads.signing import MEDIA_PATH
+
+USER_BEGINNINGS: Final = 20
+"""Requests of one user that begin in a second, of a burst: an upload has three, and each means writing to the disk."""
 
 
 class Media:
@@ -109,7 +114,7 @@ class Media:
             "media",
             health,
             self._settings.allowed_origins,
-            Bounds(self._settings.rest_requests_per_second, {f"{MEDIA_PATH}/": None}),
+            Bounds(self._settings.rest_requests_per_second, USER_BEGINNINGS, {f"{MEDIA_PATH}/": None}),
         )
         app.state.authenticator = Authenticator(
             self._verifier,

@@ -1,5 +1,8 @@
 """HTTP connections with time limits for receiving a request, a size limit for headers, and answers that arrive.
 
+Requests that arrive at the same moment begin one after the other. Even a refusal costs the event loop a quarter of a millisecond,
+so a crowd of 150 connections that are all refused would stop everything else of the process for 40 ms.
+
 A request may be answered before its whole body is here: it is too large, or the path is unknown. A connection that is closed
 then loses the answer: the kernel sends a reset for bytes that nobody has read, and a reset deletes what the client has not read
 yet. So the rest of the body is received and dropped, up to a number of bytes and a time, before the connection is closed (RFC
@@ -7,11 +10,13 @@ yet. So the rest of the body is received and dropped, up to a number of bytes an
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from shared.pace import Pace
 
 HEADER_SECONDS: Final = 10.0
 """A request's headers must arrive within this time."""
@@ -26,6 +31,12 @@ MAX_DROPPED_BYTES: Final = 16 * 1024 * 1024
 MAX_DROPPED_STREAM_BYTES: Final = 64 * 1024 * 1024
 """The same for services that read long bodies as streams."""
 MAX_HEADER_BYTES: Final = 32 * 1024
+BEGINNINGS_A_SECOND: Final = 2_000
+"""So many requests of all connections begin in a second, more than a process can answer."""
+BEGIN_AT_ONCE: Final = 4
+"""Of these, how many may begin at the same moment."""
+MAX_TURN_SECONDS: Final = 0.25
+"""Where more requests come than that, none waits longer than this for the requests before it."""
 
 HEAD_END: Final = b"\r\n\r\n"
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -48,8 +59,10 @@ class _RequestTransport(asyncio.Transport):
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with time limits for a request's headers and body, and a size limit for its headers.
 
-    It receives and drops the rest of a body that is answered early.
+    It receives and drops the rest of a body that is answered early. Requests of all connections of a process take turns.
     """
+
+    _turns: ClassVar = Pace(BEGINNINGS_A_SECOND, BEGIN_AT_ONCE, MAX_TURN_SECONDS)
 
     def __init__(
         self,
@@ -64,6 +77,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._body_timer: asyncio.TimerHandle | None = None
         self._dropped_bytes = 0
         self._close_after_body = False
+        self._expects_request = True
+        self._held = b""
+        self._turn: asyncio.TimerHandle | None = None
 
     def max_dropped_bytes(self) -> int:
         """Return how many bytes of a body are received after its request was answered."""
@@ -81,10 +97,39 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
         self.stop_timers()
+        if self._turn is not None:
+            self._turn.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse a request, unless its headers are too large."""
+        """Parse a part of a request; its first part when it is its turn."""
+        if self._expects_request:
+            self._expects_request = False
+            wait = self._turns.wait(None, self.loop.time())
+            if wait > 0 and not self._turns.is_too_long(wait):
+                self.transport.pause_reading()
+                self._held = data
+                self._turn = self.loop.call_later(wait, self._begin)
+                return
+        self.parse(data)
+
+    def _begin(self) -> None:
+        """Parse the first part of a request that waited for its turn."""
+        self._turn = None
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.parse(self._held)
+        self._held = b""
+
+    def shutdown(self) -> None:
+        """The server stops: answer the request under way, also one that waits for its turn, and close the connection."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._begin()
+        super().shutdown()
+
+    def parse(self, data: bytes) -> None:
+        """Parse a part of a request, unless its headers are too large."""
         if self._header_timer is not None:
             # Bytes after the headers in the same packet aren't counted.
             end = data.find(HEAD_END)
@@ -122,6 +167,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The whole request has arrived."""
         self.stop_timers()
+        self._expects_request = True
         super().on_message_complete()
         if self._close_after_body:
             self.transport.close()

@@ -15,8 +15,8 @@ AT_ONCE: Final = 20
 """Requests that don't wait for the rate: enough for a page that opens."""
 BEGIN_AT_ONCE: Final = 4
 """Of these, how many may begin at the same moment."""
-BEGINNINGS_A_SECOND: Final = 150
-"""The others begin at this rate: twenty requests that cost the event loop 2 ms each would stop everything else for 40 ms."""
+BEGINNINGS_A_SECOND: Final = 75
+"""The others begin at this rate: twenty requests that cost the machine 3 ms each would stop everything else for 60 ms."""
 MAX_WAIT_SECONDS: Final = 3.5
 """A request that would begin later than this is refused."""
 RATE_FACTOR: Final = 1.5
@@ -54,11 +54,11 @@ class TokenTurns:
     requests cost only a look-up here. At most `READS_AT_ONCE` GET requests of a header are under way.
     """
 
-    def __init__(self, app: ASGIApp, per_second: float) -> None:
+    def __init__(self, app: ASGIApp, per_second: float, beginnings_a_second: float = BEGINNINGS_A_SECOND) -> None:
         self._app = app
         # Tokens are stored as their hash, a number, whatever their length.
         self._pace = Pace(per_second, AT_ONCE, MAX_WAIT_SECONDS)
-        self._beginnings = Pace(BEGINNINGS_A_SECOND, BEGIN_AT_ONCE, MAX_WAIT_SECONDS)
+        self._beginnings = Pace(beginnings_a_second, BEGIN_AT_ONCE, MAX_WAIT_SECONDS)
         self._reads: dict[int, _Reads] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

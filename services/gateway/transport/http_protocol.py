@@ -48,10 +48,10 @@ class HttpProtocol(http_protocol.HttpProtocol):
 
     _received = b""
 
-    def data_received(self, data: bytes) -> None:
-        """Parse a request."""
+    def parse(self, data: bytes) -> None:
+        """Parse a part of a request."""
         self._received = data
-        super().data_received(data)
+        super().parse(data)
         self._received = b""
 
     def handle_websocket_upgrade(self) -> None:
