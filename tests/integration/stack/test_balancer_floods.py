@@ -44,6 +44,15 @@ def bearing(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+async def test_a_path_of_no_service_reaches_none(balancer: httpx.AsyncClient) -> None:
+    for _ in range(2 * PASS):
+        unknown = await balancer.get("/chat/nothing", headers={**bearing("one"), "Origin": "https://app.example.com"})
+        assert unknown.status_code == 404
+        assert unknown.json()["error"]["code"] == "not_found"
+        assert unknown.headers["Access-Control-Allow-Origin"] == "*"
+    assert (await balancer.get("/chat/unread", headers=bearing("one"))).status_code == 503
+
+
 async def test_a_token_that_floods_a_service_is_refused_there_alone(balancer: httpx.AsyncClient) -> None:
     for _ in range(PASS):
         assert (await balancer.get("/chat/unread", headers=bearing("one"))).status_code == 503
