@@ -2,13 +2,16 @@
 
 import json
 import re
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any, Final, get_args
 
 import msgspec
 
 from shared.protocol import client, limits, payloads, server
 from shared.protocol.closing import CLIENT_ADVICE
 from shared.protocol.errors import ADVICE, ErrorEvent
+
+PROTOCOL: Final = Path(__file__).parents[2] / "docs/protocol.md"
 
 VERSION = "1.0.0"
 _ENUMS = {
@@ -165,14 +168,10 @@ def _headers() -> dict[str, Any]:
     }
 
 
-_REFUSALS = {
-    400: "two different tokens in one request, or a malformed upgrade",
-    401: "the token is missing, malformed, expired, revoked, or not ours",
-    403: "this `Origin` is not allowed",
-    426: "(to a plain GET) you would be let in: upgrade; or another `Sec-WebSocket-Version` than 13",
-    431: "the request's head is too large",
-    503: "draining, or too many connections: wait for `Retry-After` seconds",
-}
+def _refusals() -> str:
+    """The table of the statuses of refused handshakes, which docs/protocol.md has."""
+    _, _, rest = PROTOCOL.read_text(encoding="utf-8").partition("A refused handshake is ")
+    return rest[rest.index("|") :].partition("\n\n")[0]
 
 
 def _description() -> str:
@@ -198,9 +197,7 @@ def _description() -> str:
             "",
             "A refused handshake is an HTTP response with the error object. A plain GET of the same URL gives the same verdict.",
             "",
-            "| status | why |",
-            "| --- | --- |",
-            *(f"| {status} | {why} |" for status, why in _REFUSALS.items()),
+            _refusals(),
             "",
             "## Close codes",
             "",
