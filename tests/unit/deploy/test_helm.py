@@ -133,6 +133,17 @@ def test_other_objects_are_those_of_kustomize(kind: str) -> None:
     assert ours == theirs
 
 
+def test_alerts_link_their_pages_where_the_operator_reads_them() -> None:
+    page = "https://wiki.example.com/chat/operations"
+    done = helm("template", "chat", str(CHART), "--set=monitoring.enabled=true", f"--set=monitoring.runbooks={page}")
+    (rules,) = [each for each in documents(done.stdout) if each["kind"] == "PrometheusRule"]
+    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert alerts
+    assert [alert["annotations"].get("runbook_url") for alert in alerts] == [
+        f"{page}#{alert['alert'].lower()}" for alert in alerts
+    ]
+
+
 @pytest.mark.parametrize(("kind", "name"), [("Deployment", "chatctl"), ("CronJob", "probe")])
 def test_the_operators_workloads_are_those_of_kustomize(kind: str, name: str) -> None:
     ours, theirs = (
