@@ -2,8 +2,10 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
+
+from tools.docs.schema_types import Language, name_of, type_of
 
 _HEADER: Final = '''\
 """The shapes of `chat.v1` that the server sends, generated from its declarations by `make docs`.
@@ -18,7 +20,6 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 '''
-_PRIMITIVES: Final = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _ABSENT_AFTER_A_GAP: Final = {"MessageNewPayload": "unread"}
 """Shape → a field that the client's own events lack, which it makes of messages that it read by REST. So does the cursor."""
 _WIDTH: Final = 120
@@ -53,21 +54,17 @@ def _reachable(names: list[str], shapes: dict[str, Any]) -> Iterator[str]:
 def _references(schema: Any) -> Iterator[str]:
     if isinstance(schema, dict):
         if "$ref" in schema:
-            yield _name(schema)
+            yield name_of(schema)
         schema = list(schema.values())
     if isinstance(schema, list):
         for part in schema:
             yield from _references(part)
 
 
-def _name(schema: dict[str, Any]) -> str:
-    return str(schema["$ref"].rsplit("/", 1)[1])
-
-
 def _declaration(name: str, shape: dict[str, Any]) -> str:
     about = _docstring(shape["description"])
     if "properties" not in shape:
-        return f"{name} = {_type(shape)}\n{about}\n"
+        return f"{name} = {type_of(shape, _LANGUAGE)}\n{about}\n"
     required = set(shape.get("required", [])) - {"cursor", _ABSENT_AFTER_A_GAP.get(name)}
     fields = "".join(
         f"    {field}: {_field(schema, field in required)}\n" for field, schema in shape["properties"].items()
@@ -85,26 +82,20 @@ def _docstring(about: str) -> str:
 
 
 def _field(schema: dict[str, Any], required: bool) -> str:
-    return _type(schema) if required else f"NotRequired[{_type(schema)}]"
+    return type_of(schema, _LANGUAGE) if required else f"NotRequired[{type_of(schema, _LANGUAGE)}]"
 
 
-def _type(schema: dict[str, Any]) -> str:
-    if "$ref" in schema:
-        return _name(schema)
-    if "anyOf" in schema:
-        return " | ".join(dict.fromkeys(_type(option) for option in schema["anyOf"]))
-    if "enum" in schema:
-        return _literal(schema["enum"])
-    kind = schema.get("type")
-    if kind == "array":
-        return f"list[{_type(schema.get('items', {}))}]"
-    if kind == "object":
-        return f"dict[str, {_type(schema.get('additionalProperties') or {})}]"
-    return _PRIMITIVES.get(str(kind), "Any")
-
-
-def _literal(values: list[str]) -> str:
+def _literals(values: Sequence[object]) -> str:
     line = f"Literal[{', '.join(map(json.dumps, values))}]"
     return (
         line if len(line) <= _WIDTH else "Literal[\n" + "".join(f"    {json.dumps(value)},\n" for value in values) + "]"
     )
+
+
+_LANGUAGE: Final = Language(
+    primitives={"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"},
+    anything="Any",
+    literals=_literals,
+    array=lambda item: f"list[{item}]",
+    dictionary=lambda value: f"dict[str, {value}]",
+)

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from tools.docs.schema_types import Language, type_of
+
 _HEADER: Final = (
     "/** The shapes of `chat.v1` on the wire, generated from the server's declarations by `make docs`. */\n"
 )
-_PRIMITIVES: Final = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 _WRAPPED: Final = frozenset({"type", "payload", "cursor"})
 """Properties of an event itself; its payload is what is declared."""
 
@@ -35,7 +36,7 @@ def _is_event(shape: dict[str, Any]) -> bool:
 
 def _by_type(name: str, about: str, types: dict[str, str], shapes: dict[str, Any]) -> str:
     lines = [
-        f"  {json.dumps(type_)}: {_type(shapes[event]['properties']['payload'])};"
+        f"  {json.dumps(type_)}: {type_of(shapes[event]['properties']['payload'], _LANGUAGE)};"
         for event, type_ in types.items()
         if "payload" in shapes[event].get("properties", {})
     ]
@@ -45,14 +46,15 @@ def _by_type(name: str, about: str, types: dict[str, str], shapes: dict[str, Any
 def _declaration(name: str, shape: dict[str, Any]) -> str:
     about = _comment(shape.get("description", ""))
     if "properties" not in shape:
-        return f"{about}export type {name} = {_type(shape)};\n"
+        return f"{about}export type {name} = {type_of(shape, _LANGUAGE)};\n"
     required = set(shape.get("required", []))
     return f"{about}export interface {name} {{\n{_fields(shape['properties'].items(), required)}}}\n"
 
 
 def _fields(properties: Iterable[tuple[str, Any]], required: set[str]) -> str:
     return "".join(
-        _comment(_about(field), indent="  ") + f"  {name}{'' if name in required else '?'}: {_type(field)};\n"
+        _comment(_about(field), indent="  ")
+        + f"  {name}{'' if name in required else '?'}: {type_of(field, _LANGUAGE)};\n"
         for name, field in properties
     )
 
@@ -69,19 +71,14 @@ def _comment(about: str, indent: str = "") -> str:
     return f"{indent}/** {safe} */\n" if safe else ""
 
 
-def _type(schema: dict[str, Any]) -> str:
-    if "$ref" in schema:
-        return str(schema["$ref"].rsplit("/", 1)[1])
-    if "anyOf" in schema:
-        return " | ".join(dict.fromkeys(_type(option) for option in schema["anyOf"]))
-    if "enum" in schema:
-        return " | ".join(json.dumps(value) for value in schema["enum"])
-    if "const" in schema:
-        return json.dumps(schema["const"])
-    kind = schema.get("type")
-    if kind == "array":
-        item = _type(schema.get("items", {}))
-        return f"({item})[]" if " | " in item else f"{item}[]"
-    if kind == "object":
-        return f"{{ [name: string]: {_type(schema.get('additionalProperties') or {})} }}"
-    return _PRIMITIVES.get(str(kind), "unknown")
+def _array(item: str) -> str:
+    return f"({item})[]" if " | " in item else f"{item}[]"
+
+
+_LANGUAGE: Final = Language(
+    primitives={"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"},
+    anything="unknown",
+    literals=lambda values: " | ".join(map(json.dumps, values)),
+    array=_array,
+    dictionary=lambda value: f"{{ [name: string]: {value} }}",
+)
