@@ -177,9 +177,9 @@ class FriendCache:
                 known[user] = FriendList.from_members(found.version, found.members)
             else:
                 (long if found.is_long else missing)[user] = found.version
-        return known | await self.load(missing) | await self._load_long(long)
+        return known | await self._load(missing) | await self._load_long(long)
 
-    async def load(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
+    async def _load(self, versions: Mapping[str, str]) -> dict[str, FriendList]:
         """Read the friend lists of uncached users from PostgreSQL, and cache them under the given versions.
 
         Returns user → friend list.

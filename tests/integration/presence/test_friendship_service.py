@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from services.presence.follow_store import MOST_FRIENDS, FollowStore
+from services.presence.friend_cache import CachedList
 from services.presence.friend_snapshot import SnapshotRequest
 from services.presence.rules import Close, Hold
 from services.presence.settings import PresenceSettings
@@ -301,11 +302,10 @@ async def test_friends_are_not_cached_under_an_old_version(
     alice, bob = friends
     versions = await replica.friends.versions([alice])
     await replica.unfollow(bob, alice)
-    await replica.friends.load(versions)
+    await replica.friends.complete({alice: CachedList(versions[alice])})
     assert not await partitions.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
-    await replica.friends.load(await replica.friends.versions([alice]))
-    assert await partitions.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
     assert (await replica.friends.of([alice]))[alice].user_ids == []
+    assert await partitions.of(alice).client.exists(keys.key(keys.FRIENDS, alice))
 
 
 async def test_friends_beyond_the_cap_are_neither_told_nor_shown(pool: Pool, alice: str) -> None:
