@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tools.stack import installer
+from tools import installer
 
 ROOT: Final = Path(__file__).parents[1]
 HOME: Final = ROOT / ".local/checkers"

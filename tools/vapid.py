@@ -1,6 +1,6 @@
 """`chatctl vapid`: a key to sign pushes with (RFC 8292)."""
 
-from services.notifier.webpush.base64url import encode
+from services.notifier.base64url import encode
 from services.notifier.webpush.vapid import VapidKey
 
 

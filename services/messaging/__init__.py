@@ -5,6 +5,6 @@ hands each kind to its store in one SQL statement (`handlers`, `stores`), and co
 connections, completions for gateways (`fanout`). One Redis script per cycle delivers all of that. The AMQP messages are
 acknowledged only afterwards, so when a replica dies, the broker redelivers its batches to another one.
 
-Typing signals have a queue of their own and are never stored (`typing_indicators`). REST (`rest`) and requests of the server API
-(`server_api`) use the same stores. `stores/sql/append.sql` assigns `seq`.
+Typing signals have a queue of their own and are never stored (`signal_consumer`, `typing_indicators`). REST (`rest`) and requests
+of the server API (`server_api`) use the same stores. `stores/sql/append.sql` assigns `seq`.
 """

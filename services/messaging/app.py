@@ -29,6 +29,7 @@ from services.messaging.server_api.requests import PlatformRequests
 from services.messaging.server_api.sends import Sends
 from services.messaging.server_api.user_data import UserData
 from services.messaging.settings import Settings
+from services.messaging.signal_consumer import SignalConsumer
 from services.messaging.stores.blocks import Blocks
 from services.messaging.stores.changes import Changes
 from services.messaging.stores.conversations import Conversations
@@ -42,7 +43,6 @@ from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
 from services.messaging.stores.unread_rebuilds import UnreadRebuilds
 from services.messaging.stores.unread_repair import UnreadRepair
-from services.messaging.typing_indicators.consumer import SignalConsumer
 from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared import postgres
 from shared.auth import TokenVerifier

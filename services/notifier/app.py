@@ -20,7 +20,7 @@ from services.notifier.delivery.service_queue import ServiceQueues
 from services.notifier.devices import Devices
 from services.notifier.events import EventConsumer
 from services.notifier.handlers import Handlers
-from services.notifier.native.platforms import NativePush
+from services.notifier.native_push import NativePush
 from services.notifier.push_settings import PushSettingsStore
 from services.notifier.requests import Requests
 from services.notifier.rest import DeviceEndpoints, SettingsEndpoints, WebPushEndpoints

@@ -8,8 +8,8 @@ from typing import Final
 import grapheme
 import msgspec
 
+from services.notifier.base64url import encode
 from services.notifier.decision import Receiver
-from services.notifier.webpush.base64url import encode
 from shared.protocol import limits, relay
 from shared.protocol.codec import json_encoder
 from shared.protocol.push import NEW_MESSAGE, Notification, NotificationData, UnreadCounts

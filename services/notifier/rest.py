@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from services.notifier import metrics
+from services.notifier.base64url import decode, encode
 from services.notifier.devices import Device, Devices, Platform
 from services.notifier.push_settings import PushSettingsStore
 from services.notifier.schemas import (
@@ -18,7 +19,6 @@ from services.notifier.schemas import (
 )
 from services.notifier.subscriptions import Subscription, Subscriptions, instant_of, new_id
 from services.notifier.webpush.allowlist import AllowList, EndpointRefused
-from services.notifier.webpush.base64url import decode, encode
 from services.notifier.webpush.encryption import check_keys
 from services.notifier.webpush.vapid import VapidKeys
 from shared.protocol.errors import ErrorCode, ProtocolError

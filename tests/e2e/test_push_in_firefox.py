@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from services.notifier.webpush.base64url import encode
+from services.notifier.base64url import encode
 from services.notifier.webpush.vapid import VapidKey
 from tests.support.autopush import Autopush, autopush
 from tests.support.firefox import Firefox, running_firefox

@@ -14,7 +14,7 @@ from typing import Any, Final
 import jwt
 from aiohttp import WSMsgType, web
 
-from services.notifier.webpush.base64url import encode
+from services.notifier.base64url import encode
 from tests.support.push_service import Push
 
 PROTOCOL: Final = "push-notification"

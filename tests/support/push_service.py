@@ -16,7 +16,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.notifier.webpush.base64url import decode, encode
+from services.notifier.base64url import decode, encode
 
 HANG: Final = 0
 """The status that means: no answer at all."""

@@ -11,8 +11,8 @@ import httpx
 from chat_client import ChatClient
 
 from tools.bench import cpu
-from tools.chatctl.target import processes, url_of
 from tools.devtoken import mint
+from tools.target import processes, url_of
 
 RECEIVER: Final = "bench-receiver"
 SECONDS: Final = 20

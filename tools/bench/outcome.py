@@ -7,6 +7,9 @@ import msgspec
 from tools.bench.latency import Latency
 from tools.bench.ledger import Verdict
 
+Figures = dict[str, tuple[float, bool]]
+"""name → (value, whether more is better)."""
+
 
 class Outcome(msgspec.Struct, omit_defaults=True):
     """The figures of one scenario.
@@ -54,6 +57,16 @@ class Run(msgspec.Struct):
     commit: str
     machine: dict[str, str]
     outcomes: list[Outcome]
+
+
+def figures(outcome: Outcome) -> Figures:
+    """Return the figures of an outcome that are compared with those of another run."""
+    found: Figures = {f"{outcome.unit}s a second": (outcome.rate, True), "server µs each": (outcome.server_us, False)}
+    found |= {f"  {kind} µs": (spent, False) for kind, spent in outcome.cpu_us.items()}
+    for what, latency in (("ack", outcome.ack_ms), ("receive", outcome.receive_ms)):
+        if latency is not None:
+            found |= {f"{what} p50 ms": (latency.p50, False), f"{what} p99 ms": (latency.p99, False)}
+    return found | {f"{kind} bytes each": (size, False) for kind, size in outcome.memory.items()}
 
 
 def save(run: Run, path: Path) -> None:

@@ -18,10 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.bench.limits import raise_open_files
-from tools.bench.outcome import Run, load
+from tools.bench.outcome import Run, figures, load
 from tools.bench.scenarios import SCENARIOS
 from tools.bench.together import alternate
-from tools.chatctl.bench_compare import figures
 from tools.stack.errors import StackError
 from tools.stack.home import ROOT
 

@@ -29,8 +29,8 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_UNDELIVERED
 from tools.bench.beside import compare
 from tools.bench.other_machine import is_other_machine, on_other_machine
-from tools.chatctl.target import backend_url, processes, url_of
 from tools.devtoken import mint
+from tools.target import backend_url, processes, url_of
 
 CROWD: Final = 10_000
 BATCH: Final = 200

@@ -23,8 +23,8 @@ from PIL import Image
 from tools.bench.beside import RECEIVER, compare
 from tools.bench.idle_group import idle_group
 from tools.bench.other_machine import is_other_machine, on_other_machine
-from tools.chatctl.target import processes, url_of
 from tools.devtoken import mint
+from tools.target import processes, url_of
 
 MIB: Final = 1024 * 1024
 LARGE_BYTES: Final = 100 * MIB

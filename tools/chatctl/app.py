@@ -24,7 +24,7 @@ from tools.chatctl import (
     unread,
     webhooks,
 )
-from tools.chatctl.failure import Failure
+from tools.failure import Failure
 from tools.vapid import vapid
 
 FAILED: Final = 1

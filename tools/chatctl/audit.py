@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.postgres import connect, parse
-from tools.chatctl.failure import explained
-from tools.chatctl.target import backend_url
+from tools.failure import explained
+from tools.target import backend_url
 
 _CALLS = """
     SELECT min(at) AS at, min(subject) AS subject, min(action) AS action, max(user_count) AS users, max(status) AS status

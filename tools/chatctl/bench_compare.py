@@ -8,14 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tools.bench.outcome import Outcome, Run, load
-from tools.chatctl.failure import Failure
+from tools.bench.outcome import Outcome, Run, figures, load
+from tools.failure import Failure
 
 NOTABLE_PERCENT: Final = 5.0
 """Smaller differences are noise on a machine that does anything else."""
-
-Figures = dict[str, tuple[float, bool]]
-"""name → (value, whether more is better)."""
 
 
 def bench_compare(
@@ -53,16 +50,6 @@ def _add_rows(table: Table, before: Outcome, after: Outcome) -> None:
             table.add_row(name, figure, f"{old:,.1f}", f"{value:,.1f}", _change(old, value, more_is_better))
             name = ""
     table.add_section()
-
-
-def figures(outcome: Outcome) -> Figures:
-    """Return the figures of an outcome to compare."""
-    found: Figures = {f"{outcome.unit}s a second": (outcome.rate, True), "server µs each": (outcome.server_us, False)}
-    found |= {f"  {kind} µs": (spent, False) for kind, spent in outcome.cpu_us.items()}
-    for what, latency in (("ack", outcome.ack_ms), ("receive", outcome.receive_ms)):
-        if latency is not None:
-            found |= {f"{what} p50 ms": (latency.p50, False), f"{what} p99 ms": (latency.p99, False)}
-    return found | {f"{kind} bytes each": (size, False) for kind, size in outcome.memory.items()}
 
 
 def _change(before: float, after: float, more_is_better: bool) -> str:

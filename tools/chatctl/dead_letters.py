@@ -10,8 +10,8 @@ from rich.table import Table
 
 from shared.protocol.topology import MESSAGING_DEAD
 from tools import dead_letters as letters
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import JsonOption, backend_url
+from tools.failure import Failure, explained
+from tools.target import JsonOption, backend_url
 
 QueueArgument = Annotated[str, typer.Argument(help=f"Of {', '.join(letters.SOURCES)}.")]
 MostOption = Annotated[int, typer.Option("--most", help="At most this many, the oldest first.", min=1)]

@@ -8,9 +8,9 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import JsonOption
 from tools.doctor.findings import Finding, Level
+from tools.failure import Failure, explained
+from tools.target import JsonOption
 
 COLOURS: Final = {Level.OK: "green", Level.NOTE: "yellow", Level.FAULT: "bold red"}
 

@@ -18,9 +18,9 @@ from services.media.storage import Storage
 from services.media.store_audit import StoreAudit
 from services.media.sweep import Sweep
 from shared import postgres
-from tools.chatctl import target
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import JsonOption, backend_url
+from tools import target
+from tools.failure import Failure, explained
+from tools.target import JsonOption, backend_url
 
 app = typer.Typer(help="Uploads: usage, orphans, sweep.", no_args_is_help=True)
 LISTED: Final = 100

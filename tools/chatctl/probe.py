@@ -9,13 +9,13 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import JsonOption, UrlOption, url_of
+from tools.failure import Failure, explained
 from tools.probe import metrics
 from tools.probe.certificate import certificate_end
 from tools.probe.journey import Journey, PushPlace
 from tools.probe.people import token_sources
 from tools.probe.steps import Steps
+from tools.target import JsonOption, UrlOption, url_of
 
 STEP_SECONDS: Final = 10.0
 

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from shared.redis import Partitions
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import backend_url, open_redis
+from tools.failure import Failure, explained
 from tools.protections import put, record, take
+from tools.target import backend_url, open_redis
 
 Result = TypeVar("Result")
 FileArgument = Annotated[Path, typer.Argument(help="The file; - for the standard streams.")]

@@ -11,9 +11,9 @@ from shared import postgres
 from shared.auth.revocations import Revocations, end_pushes
 from shared.protocol.topology import NOTIFIER_EVENTS
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import backend_url, open_redis
 from tools.chatctl.users import find_user
+from tools.failure import Failure, explained
+from tools.target import backend_url, open_redis
 
 DAY_SECONDS: Final = 86_400
 BROKER_SECONDS: Final = 10

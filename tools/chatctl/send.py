@@ -9,9 +9,9 @@ from chat_client import ChatClient, Conversation, Message, ServerError
 from rich.console import Console
 
 from shared.protocol.errors import ErrorCode
-from tools.chatctl.failure import explained
-from tools.chatctl.target import JsonOption, UrlOption, url_of
 from tools.devtoken import mint
+from tools.failure import explained
+from tools.target import JsonOption, UrlOption, url_of
 
 SECONDS: Final = 20
 """Longest wait; enough for a restart of a service meanwhile."""

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tools.chatctl.failure import Failure
-from tools.chatctl.target import JsonOption
+from tools.failure import Failure
 from tools.sizing import Demand, Part, size
+from tools.target import JsonOption
 
 MIB = 1 << 20
 

@@ -10,9 +10,9 @@ from chat_client import ChatClient, ClientClosed
 from rich.console import Console
 from rich.markup import escape
 
-from tools.chatctl.failure import explained
-from tools.chatctl.target import JsonOption, UrlOption, url_of
 from tools.devtoken import mint
+from tools.failure import explained
+from tools.target import JsonOption, UrlOption, url_of
 
 
 def tail(

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from tools.chatctl.target import JsonOption
 from tools.devtoken import mint, user_id
+from tools.target import JsonOption
 
 
 def token(

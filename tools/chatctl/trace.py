@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from shared.protocol.codec import is_uuid
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import JsonOption, backend_url, open_redis
+from tools.failure import Failure, explained
 from tools.message_trace import copies, letters, row, story
+from tools.target import JsonOption, backend_url, open_redis
 
 
 def trace(

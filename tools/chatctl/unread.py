@@ -16,9 +16,9 @@ from services.messaging.stores.unread import TOTAL, UnreadCounts
 from shared import postgres
 from shared.protocol import keys
 from shared.redis import Partitions
-from tools.chatctl.failure import Failure, explained
-from tools.chatctl.target import JsonOption, backend_url, open_redis
 from tools.chatctl.users import find_user
+from tools.failure import Failure, explained
+from tools.target import JsonOption, backend_url, open_redis
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from pydantic import SecretStr
 from shared import postgres
 from shared.directory import Directory
 from shared.protocol.codec import is_uuid
-from tools.chatctl.failure import REMEDIES, Failure
-from tools.chatctl.target import backend_url
+from tools.failure import REMEDIES, Failure
+from tools.target import backend_url
 
 
 async def find_user(user: str) -> str:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.postgres import connect, parse
-from tools.chatctl.failure import explained
-from tools.chatctl.target import backend_url
+from tools.failure import explained
+from tools.target import backend_url
 
 MostOption = Annotated[int, typer.Option("--most", help="At most this many, the oldest first.", min=1)]
 _WAITING = (

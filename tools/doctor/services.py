@@ -5,9 +5,9 @@ from typing import Final
 import httpx
 
 from shared.telemetry import VERSION
-from tools.chatctl.status import READY, ask_all
 from tools.doctor.findings import Report
 from tools.doctor.situation import Situation
+from tools.process_health import READY, ask_all
 
 SECONDS: Final = 10.0
 PATHS: Final = {

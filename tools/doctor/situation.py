@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from tools.chatctl.target import Process, backend_url, find_url, processes
+from tools.target import Process, backend_url, find_url, processes
 
 NAMED_BY = "CHAT_DATABASE_URL"
 """When this variable is set, the environment's system is checked, else the local stack."""

@@ -15,7 +15,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.notifier.webpush.base64url import encode
+from services.notifier.base64url import encode
 
 MAX_BODY_BYTES: Final = 4096
 """RFC 8291, section 4."""

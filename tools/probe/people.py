@@ -10,8 +10,8 @@ from typing import Final
 
 import httpx
 
-from tools.chatctl.failure import Failure
 from tools.devtoken import mint
+from tools.failure import Failure
 
 TOKEN_URL: Final = "CHAT_PROBE_TOKEN_URL"  # noqa: S105 - the name of a variable
 CLIENTS: Final = "CHAT_PROBE_CLIENTS"

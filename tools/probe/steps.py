@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 from chat_client import ChatError
 
-from tools.chatctl.failure import Failure
+from tools.failure import Failure
 
 EXPECTED: Final = (ChatError, httpx.HTTPError, OSError, TimeoutError, Failure)
 

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from tools import checkers
-from tools.stack import debian, installer, interpreter
+from tools import checkers, installer
+from tools.stack import debian, interpreter
 from tools.stack.errors import StackError, tail
 from tools.stack.ladder import KINDS, Machine, Source, find_program
 

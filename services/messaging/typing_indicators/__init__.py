@@ -1,1 +1,1 @@
-"""Typing indicators: taken from their own queue, shown to the other participant, never stored."""
+"""Typing indicators: shown to the other participant, never stored."""

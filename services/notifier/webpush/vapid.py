@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
 
-from services.notifier.webpush.base64url import decode, encode
+from services.notifier.base64url import decode, encode
 
 TOKEN_SECONDS: Final = 12 * 3600
 """RFC 8292, section 2: at most 24 hours."""

@@ -9,8 +9,8 @@ from shared.protocol import keys
 from shared.redis import Partitions
 from tests.support.backends import Backends
 from tests.support.messaging import new_person
-from tools.chatctl.failure import Failure
 from tools.chatctl.revoke import revoke
+from tools.failure import Failure
 from tools.stack import ladder
 
 

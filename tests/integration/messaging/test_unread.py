@@ -15,8 +15,8 @@ from shared.protocol.relay import Command
 from shared.redis import Partitions
 from tests.support.fuzzing import scaled
 from tests.support.messaging import Gateway, Person, Replica, Talk, new_person
-from tools.chatctl.failure import Failure
 from tools.chatctl.unread import Count, counts_of
+from tools.failure import Failure
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command) -> None:

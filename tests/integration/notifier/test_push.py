@@ -2,7 +2,7 @@
 
 import json
 
-from services.notifier.webpush.base64url import encode
+from services.notifier.base64url import encode
 from tests.integration.notifier.conftest import KEY, Broker, Running, undelivered
 from tests.support.push_service import PushService
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.notifier.webpush.base64url import encode
+from services.notifier.base64url import encode
 from services.notifier.webpush.vapid import VapidKey
 from shared.protocol import limits
 from tests.integration.notifier.conftest import KEY, Broker, Running, Start, counted, undelivered

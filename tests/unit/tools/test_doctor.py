@@ -3,9 +3,9 @@
 from typer.testing import CliRunner
 
 from tools.chatctl import app as chatctl
-from tools.chatctl.failure import Failure
 from tools.doctor import store
 from tools.doctor.findings import Level, Report
+from tools.failure import Failure
 
 
 async def test_a_store_that_only_media_knows_is_a_note() -> None:

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.support.certificates import DAY, make_certificates
-from tools.chatctl.failure import Failure
+from tools.failure import Failure
 from tools.probe.certificate import certificate_end
 from tools.probe.metrics import registry_of
 from tools.probe.people import CLIENTS, TOKEN_URL, token_sources

@@ -9,8 +9,8 @@ from services.messaging.settings import Settings
 from shared.settings import ServiceSettings
 from tests.unit.deploy.manifests import ROOT, named, of_kind, title
 from tools.chatctl import app as chatctl
-from tools.chatctl.failure import Failure
 from tools.dashboards.families import SERVICES
+from tools.failure import Failure
 from tools.sizing import COSTS, OTHER_CONNECTIONS, POOL_SIZE, REST_POOL_SIZE, Demand, Part, cost_factor, size
 
 MILLION = Demand(users=1e6, concurrent=1e5, messages_per_day=50)

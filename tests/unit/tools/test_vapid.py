@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifier.webpush.base64url import encode
+from services.notifier.base64url import encode
 from services.notifier.webpush.vapid import VapidKeys
 from tools.vapid import vapid
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notifier.base64url import decode
 from services.notifier.decision import Receiver, Unread
 from services.notifier.notification import body_of, fitted, isolated, notification_of, title_of, topic_of
 from services.notifier.push_settings import PushSettings
-from services.notifier.webpush.base64url import decode
 from services.notifier.webpush.encryption import MAX_PLAINTEXT_BYTES
 from shared.protocol import relay
 from shared.protocol.codec import json_encoder

@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.tools.bench.test_results import outcome
+from tools import target
 from tools.bench.outcome import Run, save
 from tools.chatctl import app as chatctl
-from tools.chatctl import target
-from tools.chatctl.failure import Failure
 from tools.chatctl.tail import line
 from tools.devtoken import secret_in_use, user_id
+from tools.failure import Failure
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.notifier.webpush.base64url import decode, encode
+from services.notifier.base64url import decode, encode
 from services.notifier.webpush.encryption import MAX_PLAINTEXT_BYTES, check_keys, encrypt
 
 # RFC 8291, appendix A.

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid import Vapid02
 
-from services.notifier.webpush.base64url import decode, encode
+from services.notifier.base64url import decode, encode
 from services.notifier.webpush.vapid import MAX_ORIGINS, VapidKey, VapidKeys, VapidSigner
 
 # RFC 8292, section 2.4.

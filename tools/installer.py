@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-VENV: Final = Path(__file__).parents[2] / ".venv"
+VENV: Final = Path(__file__).parents[1] / ".venv"
 UV: Final = VENV / "bin" / "uv"
 VERSION: Final = "uv==0.13.9"
 """Installs packages ten times as fast as pip, which saves most of a first start. When it fails, pip is used."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from shared.redis import DEFAULT_PARTITIONS, Partitions, open_partitions
-from tools.chatctl.failure import Failure
+from tools.failure import Failure
 from tools.stack.home import ROOT
 
 STACK_FILE: Final = Path(os.environ.get("STACK_HOME") or ROOT / ".local") / "stack.json"
