@@ -30,7 +30,7 @@ class Lane(NamedTuple):
     """The Redis partitions that a command needs, in ascending order: one, or the two of a block.
 
     Commands of one lane are handled in order. A partition that is away delays only the lanes that need it.
-    A user of whose changes very many are told has a lane of their own (`user_id`), so that nobody else waits for that.
+    A user with very many friends has a lane of their own (`user_id`), so that nobody else waits for that.
     """
 
     partitions: tuple[int, ...]
@@ -182,7 +182,7 @@ class BatchConsumer(Generic[Batch]):
         while True:
             taken = [await waiting.get()]
             async with turn, self._working[lane]:
-                # A personal lane takes all: what one user can't be told at once must not fill the prefetch, and delay everybody.
+                # A personal lane takes all: one user's waiting commands must not fill the prefetch, and delay everybody.
                 while (lane.user_id or len(taken) < MESSAGES_PER_CYCLE) and not waiting.empty():
                     taken.append(waiting.get_nowait())
                 await self._traced_cycle(lane, taken)

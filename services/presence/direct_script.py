@@ -52,14 +52,14 @@ class DirectScript:
 
     async def renew(self) -> None:
         """Provide or withdraw it once. Raises RedisError."""
-        await (self.lend() if self._lends else self.withdraw())
+        await (self.provide() if self._lends else self.withdraw())
 
     async def withdraw(self) -> None:
         """Withdraw the script: from now on it does nothing, even where a gateway still calls it. Raises RedisError."""
         partition = self._partitions.at(0)
         await partition.client.delete(partition.key(keys.DIRECT_PRESENCE))
 
-    async def lend(self) -> None:
+    async def provide(self) -> None:
         """Load the script by running it without commands, and store its entry. Raises RedisError."""
         partition = self._partitions.at(0)
         await _DIRECT(partition, self._settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([])))

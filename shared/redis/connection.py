@@ -92,12 +92,12 @@ class Connection(asyncio.Protocol):
             waiting.set_result(reply)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the transport."""
+        """Keep the transport, to write to it."""
         # uvloop's transports don't inherit from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport."""
+        """Fail the commands without an answer, and set `ended`."""
         self._transport = None
         if self._watch is not None:
             self._watch.cancel()
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
             self.ended.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the transport."""
+        """Parse replies, and handle those that are complete."""
         self._replies.feed(data)
         try:
             while (reply := self._replies.gets()) is not False:

@@ -12,7 +12,7 @@ from tools.bench.target import Target
 class Window:
     """The period begins with the object. After `close`, it has the length and the CPU of each kind of process.
 
-    While it is open this process collects no garbage: the clients would be deaf meanwhile, and the servers seem slow.
+    While it is open this process collects no garbage: the clients would read nothing meanwhile, and the servers would seem slow.
     """
 
     def __init__(self, target: Target) -> None:

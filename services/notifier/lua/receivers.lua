@@ -2,7 +2,8 @@
 -- ARGV: TTL of reports of silent connections, in seconds; then for each message: receiver, sender, conversation, message, and the
 -- silent connections, with commas.
 -- Returns for each message: {seq that needs no push, or 0; blocked 0/1; reachable 0/1; what happened to the message, or nil;
--- the text that the push shows, or nil; unread in the conversation, or nil; unread in all, or nil; tokens up to when are revoked, or nil}.
+-- the text that the push shows, or nil; unread in the conversation, or nil; unread in all, or nil; Unix
+-- seconds up to which the user's tokens are revoked, or nil}.
 local keep = tonumber(ARGV[1])
 local answers = {}
 local gateways = {}

@@ -1,7 +1,6 @@
 -- Follows state.lua, which has its functions: `effective`, `seen`, `friends`, `knows_absent`, RANK.
 -- The rules of connections' leases: how they begin, are renewed and end. A script that applies changes calls `begin_rules`, and
--- then `apply_changes` for each user. A lease ends in `apply.close` after a
--- clean close, and in `expire` when its time is over.
+-- then `apply_changes` for each user. A lease ends in `apply.close` after a clean close, and in `expire` when its time is over.
 -- `tests/support/presence_model.py` holds the same rules in Python.
 -- A change: ["hold" | "close" | "doubt", connection, at ms], ["choose", connection, at ms, status] or
 -- ["lose", connection, at ms, ms to reconnect on top of the grace].

@@ -1,10 +1,12 @@
 -- Follows epoch.lua of shared.redis, which has `checked_epoch`, `known_epoch`, `epoch_of` and `tag_in`, and budget.lua.
 -- Register routes of connections of one gateway, and read each user's inbox from the cursor its client has, in one step:
 -- an event is either among those returned here, or later in the inbox, or published to the registered gateway.
--- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or '', key of the budget that counts the handshake, or ''}, 3 most connections of a user (0: no limit),
+-- ARGV: 1 gateway id, 2 msgpack list of {user, connection, cursor or '', key of the budget that counts the handshake, or ''},
+--       3 most connections of a user (0: no limit),
 --       4 seconds that inboxes live, 5 seconds that routes live, 6 close code of evicted connections, 7 random 31-bit tag,
 --       8 bytes of event texts after which a page of an inbox ends, 9 ms for one handshake, 10 most handshakes at once
--- Returns for each item {ms to wait} when the budget is used up: then nothing is registered. Else {1 recovered | 0 not | -1 no cursor was given, id of the last entry that was read, {event texts},
+-- Returns for each item {ms to wait} when the budget is used up: then nothing is registered. Else {1 recovered | 0 not | -1 no
+-- cursor was given, id of the last entry that was read, {event texts},
 -- Unix seconds up to which tokens of the user are revoked, or nil, 1 when there are more entries after that one, else 0,
 -- nil when the user's friends are cached, else the version under which they must be read}.
 local gateway, items = ARGV[1], cmsgpack.unpack(ARGV[2])

@@ -2,7 +2,8 @@
 -- nothing. This part unpacks the effects, and returns early when they can't be delivered now. unread_totals.lua, inboxes.lua and
 -- fanout.lua follow.
 --
--- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages, connection_events, completed, changes, supplied}.
+-- ARGV[1]: msgpack of {tag, trace, events, totals, counters, progress, typing, delivered, last_messages,
+-- connection_events, completed, changes, supplied}.
 -- Each but the first two is one flat list: a table for each record would cost more than all the rest.
 --   trace          traceparent of the cycle, or ''
 --   events         for each user: user, number of its events, then of each event

@@ -29,8 +29,8 @@ local function keep(stream, id, text, peer, total)
 end
 
 -- Keep the newest texts whose total size is within the limit. It reads all entries, so it runs only once for each
--- `BYTES_STEP` new bytes. Small texts alone can't reach the limit, because the number of entries is limited. They are counted only after a large
--- one, `SMALL_EVENTS` together.
+-- `BYTES_STEP` new bytes. Small texts alone can't reach the limit, because the number of entries is limited. They are counted
+-- only after a large one, `SMALL_EVENTS` together.
 local BYTES_STEP = inbox_bytes / 16
 local SMALL_EVENTS = 32
 local SMALL_BYTES = BYTES_STEP / 4 / SMALL_EVENTS

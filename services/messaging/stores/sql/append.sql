@@ -4,8 +4,8 @@
 --
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
 -- blocked, message_not_found), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread
--- count before this batch, the conversation's version after it, whether a block is in force, whether the message before this batch is
--- younger than 5 seconds, the sender's profile, and the participants for whom the conversation was unarchived, or null.
+-- count before this batch, the conversation's version after it, whether a block is in force, whether the message before this
+-- batch is younger than 5 seconds, the sender's profile, and the participants for whom the conversation was unarchived, or null.
 --
 -- Conversations are locked in the order of their ids, so that two replicas never deadlock. After
 -- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):

@@ -1,5 +1,5 @@
--- A part of what changed in a user's list of conversations since a snapshot, in the order of the list. Parameters and columns are those of
--- `conversation_list.sql`, and
+-- A part of what changed in a user's list of conversations since a snapshot, in the order of the list. Parameters and
+-- columns are those of `conversation_list.sql`, and
 -- $10, $11 the snapshot: its xmin, and its time
 --
 -- A row has changed since a snapshot when the transaction that wrote it was still running then; `xmin` has 32 bits of its number.
