@@ -75,7 +75,7 @@ async def test_a_sent_message_is_tailed(stack: Stack, people: People) -> None:
     assert event["payload"]["message"]["id"] == json.loads(out)["id"]
 
 
-async def test_a_receiver_who_never_came_is_introduced(stack: Stack, people: People) -> None:
+async def test_a_receiver_who_never_connected_is_registered(stack: Stack, people: People) -> None:
     alice, bob = people.make("alice"), people.make("bob")
     status, out, err = await chatctl(stack, "send", "--as", alice.username, bob.username, "Hello there!")
     assert status == 0, err

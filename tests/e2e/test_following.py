@@ -72,7 +72,7 @@ async def test_the_tool_says_where_a_message_has_been(stack: Stack, pair: Pair) 
     assert (await chatctl(stack, "trace", message["id"], "--conversation", pair.conversation))[0] == 0
 
 
-async def test_a_message_that_never_was_is_said_to_be_none(stack: Stack) -> None:
+async def test_an_unknown_message_is_said_to_be_unknown(stack: Stack) -> None:
     status, _, err = await chatctl(stack, "trace", str(uuid.uuid4()))
     assert status == 1
     assert "never stored" in err
@@ -81,7 +81,7 @@ async def test_a_message_that_never_was_is_said_to_be_none(stack: Stack) -> None
     assert "UUID" in err
 
 
-async def test_requests_are_named_through_the_load_balancer(stack: Stack, pair: Pair) -> None:
+async def test_requests_have_ids_through_the_load_balancer(stack: Stack, pair: Pair) -> None:
     for path in ("/chat/conversations", "/chat/friends", "/chat/push/key"):
         answer = await pair.alice.call("GET", path, headers={"X-Request-Id": "mine-1"})
         assert answer.headers["X-Request-Id"] == "mine-1", path

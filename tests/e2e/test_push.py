@@ -65,7 +65,7 @@ async def talk(people: People, push: PushService) -> Talk:
     return Talk(sender, receiver, conversation, await subscribe(receiver, push))
 
 
-async def test_who_is_away_gets_a_notification_after_the_delay(push: PushService, people: People) -> None:
+async def test_who_is_not_connected_gets_a_notification_after_the_delay(push: PushService, people: People) -> None:
     away = await talk(people, push)
     begun = time.time()
     await away.say("Hello there! 👋🏽")

@@ -83,7 +83,9 @@ async def browser(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Asy
         yield Browser(firefox, service, stack)
 
 
-async def test_a_message_is_shown_to_who_is_away_until_it_is_read_elsewhere(browser: Browser, people: People) -> None:
+async def test_a_message_is_shown_to_who_is_not_connected_until_it_is_read_elsewhere(
+    browser: Browser, people: People
+) -> None:
     alice, bob = people.make("alice"), people.make("bob")
     conversation = await bob.conversation_with(alice)
     await browser.subscribe(alice)

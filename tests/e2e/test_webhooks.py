@@ -73,7 +73,7 @@ async def test_a_message_that_no_push_can_bring(hook: Receiver, pair: Pair) -> N
 
 
 @pytest.mark.parametrize("status", [500, 404, 302])
-async def test_a_refused_event_comes_again_and_holds_back_its_conversation_only(
+async def test_a_refused_event_is_posted_again_and_delays_its_conversation_only(
     hook: Receiver, platform: Platform, pair: Pair, status: int
 ) -> None:
     other = await platform.expect(

@@ -12,7 +12,7 @@ from tests.support.gateway import Backend, RunningGateway, StartGateway, backend
 
 @pytest.fixture
 async def behind(amqp_url: str, redis_url: str) -> AsyncIterator[Backend]:
-    """Whoever is behind the gateway."""
+    """The services behind the gateways, played by the test."""
     async with backend(amqp_url, redis_url) as opened:
         yield opened
 

@@ -168,7 +168,7 @@ async def test_a_refreshed_token_makes_its_claims_known(gateway: RunningGateway,
     await pool.close()
 
 
-async def test_many_users_at_once_are_introduced_in_few_statements(gateway: RunningGateway, alice: str) -> None:
+async def test_many_users_at_once_are_registered_in_few_statements(gateway: RunningGateway, alice: str) -> None:
     sockets = await asyncio.gather(*(gateway.connect(f"{alice}-{number}") for number in range(40)))
     assert len(sockets) == 40
     pool = await open_pool(gateway.process.settings.database_url, size=1, application_name="look")

@@ -204,7 +204,7 @@ async def test_a_batch_that_fails_after_its_commit_is_answered_command_by_comman
     assert len(gateway.events(talk.one, "message.read_ack")) == 1
 
 
-async def test_a_batch_that_comes_again_changes_nothing(
+async def test_a_redelivered_batch_changes_nothing(
     replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """As after a crash between commit and acknowledgement; the second message has no tempId to be known by."""
@@ -218,7 +218,7 @@ async def test_a_batch_that_comes_again_changes_nothing(
     assert await replica.counts.of(talk.other.id) == {talk.id: 2}
 
 
-async def test_what_nobody_took_is_reported_again_until_it_was(
+async def test_a_message_that_no_gateway_took_is_reported_after_a_crash(
     replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     """A replica died between delivering and reporting to the notifier."""
@@ -355,7 +355,7 @@ async def test_the_last_message_is_cached(
         assert 0 < await client.ttl(name) <= limits.LAST_MESSAGE_SECONDS
 
 
-async def test_a_dead_gateway_is_forgotten_and_its_messages_told(
+async def test_a_dead_gateway_is_forgotten_and_its_messages_are_reported(
     replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:
     client, routes = partitions.of(talk.other.id).client, keys.key(keys.ROUTES, talk.other.id)

@@ -210,7 +210,7 @@ async def test_redelivered_marks_are_published(replica: Replica, talk: Talk, gat
         assert delivered == ([] if block else [(3, instant(lost[0].delivered_at))] * times)
 
 
-async def test_marks_that_were_no_news_are_none_when_they_come_again(
+async def test_marks_that_were_not_published_are_not_when_redelivered(
     replica: Replica, talk: Talk, gateway: Gateway
 ) -> None:
     """The last mark covered the reader's own message alone, or was made behind a block."""

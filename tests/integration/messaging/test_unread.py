@@ -186,7 +186,7 @@ async def test_any_order_of_deliveries_and_losses_ends_right(
     await asyncio.to_thread(examples)
 
 
-async def test_counts_end_some_day_and_never_before_their_total(
+async def test_counts_expire_and_never_before_their_total(
     replica: Replica, gateway: Gateway, counted: Talk, partitions: Partitions
 ) -> None:
     """A new message extends no TTL: the counts of a user who is active for years are read from PostgreSQL each week, and then

@@ -45,7 +45,7 @@ async def test_standing_conversations_are_listed_as_before(connection: AsyncConn
     assert tuple(row) == (4, 4, datetime(2026, 3, 1, 12, 30), False, False, 0, 1)
 
 
-async def test_the_release_before_writes_on(connection: AsyncConnection) -> None:
+async def test_the_release_before_can_still_write(connection: AsyncConnection) -> None:
     await connection.run_sync(STEP.upgrade)
     after = await insert(connection)
     append = "UPDATE messaging.conversations SET last_seq = 2, unread_high = 2, updated_at = :at WHERE id = :id"

@@ -46,7 +46,7 @@ async def test_a_current_database_is_left_as_it_is(database_url: str) -> None:
     assert (await migrate(database_url))[0] == 0
 
 
-def test_the_job_ends_at_once_for_what_would_only_come_again() -> None:
+def test_the_job_ends_at_once_for_an_error_that_a_retry_would_repeat() -> None:
     (job, *_) = yaml.safe_load_all((ROOT / "deploy/k8s/base/migrations.yaml").read_text(encoding="utf-8"))
     rules: list[dict[str, Any]] = job["spec"]["podFailurePolicy"]["rules"]
     (failing,) = (rule["onExitCodes"] for rule in rules if rule["action"] == "FailJob")

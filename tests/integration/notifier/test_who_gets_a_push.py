@@ -207,7 +207,7 @@ async def stores(database_url: str, redis_url: str) -> AsyncIterator[tuple[Parti
 
 @pytest.mark.parametrize(("circumstance", "verdict"), CIRCUMSTANCES, ids=lambda value: getattr(value, "__name__", None))
 @pytest.mark.parametrize(("phone", "laptop"), list(itertools.combinations_with_replacement(Device, 2)))
-async def test_the_table(
+async def test_each_state_of_two_devices_has_its_verdict(
     stores: tuple[Partitions, postgres.Pool],
     phone: Device,
     laptop: Device,
@@ -233,7 +233,7 @@ async def test_of_two_devices_the_one_that_unsubscribed_gets_no_push(
     assert await world.verdicts() == [Verdict.UNSUBSCRIBED, Verdict.PUSH]
 
 
-async def test_of_two_devices_the_one_of_after_a_revocation_gets_a_push(
+async def test_of_two_devices_the_one_registered_after_a_revocation_gets_a_push(
     stores: tuple[Partitions, postgres.Pool],
 ) -> None:
     world = World(*stores)

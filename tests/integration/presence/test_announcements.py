@@ -196,7 +196,7 @@ async def test_a_status_set_at_once_is_told_as_if_it_came_later(
     ]
 
 
-async def test_a_replica_that_dies_before_telling_is_stood_in_for(
+async def test_another_replica_announces_for_one_that_died(
     replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
 ) -> None:
     device = await gateways.plug(Device(alice, "gateway-1"))
@@ -239,7 +239,7 @@ async def test_an_overtaken_status_is_not_told_twice(
     assert told(*watching.take()) == [(server.UserStatusChanged, alice, "away")]
 
 
-async def test_swapped_events_leave_no_ghost(
+async def test_swapped_events_leave_nobody_online(
     replica: Replica, other_replica: Replica, gateways: Gateways, clock: FakeClock, alice: str, watching: Device
 ) -> None:
     device = Device(alice, "gateway-1")
@@ -249,7 +249,7 @@ async def test_swapped_events_leave_no_ghost(
     assert (await replica.statuses.of([alice]))[alice].status == "offline"
 
 
-async def test_redis_without_memory_is_healed(
+async def test_leases_that_redis_lost_are_restored(
     replica: Replica, gateways: Gateways, clock: FakeClock, partitions: Partitions, alice: str, watching: Device
 ) -> None:
     staying = await connect(replica, gateways, clock, alice)
@@ -303,7 +303,7 @@ async def test_bad_commands_are_left_out(
     assert told(*watching.take()) == [(server.UserOnline, alice, "online")]
 
 
-async def test_routes_that_lead_nowhere_do_no_harm(
+async def test_a_route_to_a_dead_gateway_does_no_harm(
     replica: Replica, gateways: Gateways, clock: FakeClock, partitions: Partitions, alice: str, watching: Device
 ) -> None:
     routes = keys.key(keys.ROUTES, watching.user_id)

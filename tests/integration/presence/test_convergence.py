@@ -98,10 +98,10 @@ class World:
         self.direct: DirectPresence | None = None
         self.carried_out = 0
 
-    async def lend_script(self, partitions: Partitions) -> None:
+    async def provide_script(self, partitions: Partitions) -> None:
         """From now on gateways carry out what they can by themselves."""
         replica = self.replicas[0]
-        await DirectScript(partitions, replica.leases, replica.friends, self.clock, tells_webhooks=False).lend()
+        await DirectScript(partitions, replica.leases, replica.friends, self.clock, tells_webhooks=False).provide()
         self.direct = DirectPresence(partitions, FriendReader(self.pool), self.clock)
 
     def any_replica(self, chance: random.Random) -> Replica:
@@ -205,7 +205,7 @@ class Convergence(RuleBasedStateMachine):
         await gateways.start()
         self.world = World(self.pool, self.partitions, gateways)
         if self.is_direct:
-            await self.world.lend_script(self.partitions)
+            await self.world.provide_script(self.partitions)
 
     async def _close(self) -> None:
         type(self).carried_out += self.world.carried_out

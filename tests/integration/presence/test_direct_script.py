@@ -88,7 +88,7 @@ def scene(
 
 async def test_a_status_reaches_friends_and_own_connections_at_once(scene: Scene) -> None:
     device = await scene.plugged("gateway-1")
-    await scene.script().lend()
+    await scene.script().provide()
     scene.watching.take()
     assert await scene.carry_out(device.chose("busy", scene.clock.now)) == []
     await scene.gateways.sync()
@@ -103,7 +103,7 @@ async def test_a_status_reaches_friends_and_own_connections_at_once(scene: Scene
 
 async def test_the_same_status_again_is_answered_to_its_sender_alone(scene: Scene) -> None:
     device = await scene.plugged("gateway-1")
-    await scene.script().lend()
+    await scene.script().provide()
     scene.watching.take()
     assert await scene.carry_out(device.chose("online", scene.clock.now)) == []
     await scene.gateways.sync()
@@ -116,7 +116,7 @@ async def test_a_device_comes_and_goes(scene: Scene) -> None:
     first = await scene.plugged("gateway-1")
     await scene.replica.handle(first.disconnected(scene.clock.now, clean=True))
     await scene.gateways.unplug(first)
-    await scene.script().lend()
+    await scene.script().provide()
     await scene.gateways.sync()
     scene.watching.take()
     again = await scene.gateways.plug(Device(scene.user, "gateway-1"))
@@ -140,7 +140,7 @@ async def test_a_device_comes_and_goes(scene: Scene) -> None:
 @pytest.mark.parametrize("reconnect_ms", [0, 10_000])
 async def test_a_device_that_is_lost_has_the_grace_and_the_time_to_reconnect(scene: Scene, reconnect_ms: int) -> None:
     device = await scene.plugged("gateway-1")
-    await scene.script().lend()
+    await scene.script().provide()
     lost = msgspec.structs.replace(device.disconnected(scene.clock.now, clean=False), reconnect_ms=reconnect_ms)
     assert await scene.carry_out(lost) == []
     scene.clock.now += TIMING.grace_ms + reconnect_ms - 1
@@ -155,7 +155,7 @@ async def test_a_device_that_is_lost_has_the_grace_and_the_time_to_reconnect(sce
 
 async def test_a_snapshot_shows_what_changed_with_the_same_call(scene: Scene) -> None:
     first = await scene.plugged("gateway-2")
-    await scene.script().lend()
+    await scene.script().provide()
     second = await scene.gateways.plug(Device(first.user_id, "gateway-2"))
     assert await scene.carry_out(second.connected(scene.clock.now), scene.watching.chose("away", scene.clock.now)) == []
     await scene.gateways.sync()
@@ -164,14 +164,14 @@ async def test_a_snapshot_shows_what_changed_with_the_same_call(scene: Scene) ->
 
 async def test_who_is_not_cached_is_left_to_presence(scene: Scene) -> None:
     """In the order of the commands, with those of others carried out."""
-    await scene.script().lend()
+    await scene.script().provide()
     stranger = await scene.gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
     left: list[Report] = [stranger.connected(scene.clock.now), stranger.chose("busy", scene.clock.now)]
     assert await scene.carry_out(left[0], scene.watching.chose("away", scene.clock.now), left[1]) == left
 
 
 async def test_a_first_connection_brings_the_friends_that_its_gateway_read(scene: Scene) -> None:
-    await scene.script().lend()
+    await scene.script().provide()
     await scene.replica.friends.forget(scene.user)
     device = await scene.gateways.plug(Device(scene.user, "gateway-1"))
     friends = await scene.read_friends()
@@ -186,7 +186,7 @@ async def test_a_first_connection_brings_the_friends_that_its_gateway_read(scene
 
 
 async def test_one_without_friends_needs_no_presence(scene: Scene) -> None:
-    await scene.script().lend()
+    await scene.script().provide()
     stranger = await scene.gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
     friends = await scene.direct.read_friends({stranger.user_id: ""})
     assert await scene.direct.carry_out([stranger.connected(scene.clock.now)], list(friends.values())) == []
@@ -197,7 +197,7 @@ async def test_one_without_friends_needs_no_presence(scene: Scene) -> None:
 
 
 async def test_friends_that_changed_since_they_were_read_are_left_to_presence(scene: Scene) -> None:
-    await scene.script().lend()
+    await scene.script().provide()
     await scene.replica.friends.forget(scene.user)
     device = await scene.gateways.plug(Device(scene.user, "gateway-1"))
     friends = await scene.read_friends()
@@ -210,7 +210,7 @@ async def test_friends_that_changed_since_they_were_read_are_left_to_presence(sc
 
 async def test_friends_of_a_user_with_too_many_are_left_to_presence(scene: Scene) -> None:
     scene.replica.follows.most_friends = 1
-    await scene.script().lend()
+    await scene.script().provide()
     assert list(await scene.read_friends()) == [scene.user]
     other = str(uuid.uuid4())
     for pair in ((scene.user, other), (other, scene.user)):
@@ -221,7 +221,7 @@ async def test_friends_of_a_user_with_too_many_are_left_to_presence(scene: Scene
 async def test_no_friends_are_read_without_a_script_that_takes_them(scene: Scene) -> None:
     """One of presence's earlier releases says of none."""
     assert await scene.read_friends() == {}
-    await scene.script().lend()
+    await scene.script().provide()
     client, key = scene.partitions.at(0).client, keys.DIRECT_PRESENCE
     stored = await client.get(key)
     assert isinstance(stored, bytes)
@@ -231,7 +231,7 @@ async def test_no_friends_are_read_without_a_script_that_takes_them(scene: Scene
 
 
 async def test_while_postgres_is_away_first_connections_are_left_to_presence(scene: Scene, pool: Pool) -> None:
-    await scene.script().lend()
+    await scene.script().provide()
     async with pool.acquire() as holding, holding.transaction():
         await holding.execute("LOCK TABLE presence.follows")
         assert await scene.read_friends() == {}
@@ -244,33 +244,33 @@ async def test_commands_with_too_many_friends_are_left_to_presence(
 ) -> None:
     """A script that looked at all of them would hold Redis up."""
     monkeypatch.setattr(direct_script, "RECEIVERS_PER_CALL", 1)
-    await scene.script().lend()
+    await scene.script().provide()
     commands = [scene.watching.chose(status, scene.clock.now) for status in ("busy", "away")]
     assert await scene.another_gateway().carry_out(commands) == commands[1:]
 
 
 async def test_nothing_is_carried_out_without_the_script(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Presence does not lend it, or Redis has forgotten it."""
+    """Presence does not provide it, or Redis has forgotten it."""
     command = scene.watching.chose("busy", scene.clock.now)
     assert await scene.another_gateway().carry_out([command]) == [command]
-    await scene.script().lend()
+    await scene.script().provide()
     await scene.partitions.at(0).client.script_flush()
     assert await scene.carry_out(command) == [command]
     monkeypatch.setattr(direct_presence, "LOOK_SECONDS", 0)
-    await scene.script().lend()
+    await scene.script().provide()
     assert await scene.another_gateway().carry_out([command]) == []
 
 
 async def test_it_is_withdrawn_while_webhooks_are_told(scene: Scene) -> None:
     """At once, though gateways have it still."""
-    await scene.script().lend()
+    await scene.script().provide()
     assert await scene.carry_out(scene.watching.chose("away", scene.clock.now)) == []
     await scene.script(tells_webhooks=True).renew()
     command = scene.watching.chose("busy", scene.clock.now)
     assert await scene.carry_out(command) == [command]
 
 
-async def test_it_is_not_lent_where_friends_may_lie_elsewhere(pool: Pool, redis_url: str, clock: FakeClock) -> None:
+async def test_it_is_not_provided_where_friends_may_lie_elsewhere(pool: Pool, redis_url: str, clock: FakeClock) -> None:
     two = two_partitions(redis_url)
     friends = FriendCache(two, FollowStore(pool), cache_seconds=300)
     await DirectScript(two, Leases(two, TIMING, clock), friends, clock, tells_webhooks=False).renew()

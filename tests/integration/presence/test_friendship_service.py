@@ -53,7 +53,7 @@ async def snapshot_of(replica: Replica, gateways: Gateways, user: str, now: int)
     return shown[0].payload.users
 
 
-async def test_a_new_friend_is_introduced_at_once(
+async def test_a_new_friend_is_shown_at_once(
     replica: Replica, gateways: Gateways, clock: FakeClock, pair: tuple[Device, Device]
 ) -> None:
     a, b = pair
@@ -68,7 +68,7 @@ async def test_a_new_friend_is_introduced_at_once(
     assert hears(b) == [(a.user_id, "online")]
 
 
-async def test_a_friend_who_is_away_is_introduced_as_offline(
+async def test_a_new_friend_who_is_not_connected_is_shown_as_offline(
     replica: Replica, gateways: Gateways, clock: FakeClock, pair: tuple[Device, Device]
 ) -> None:
     a, b = pair
@@ -80,7 +80,7 @@ async def test_a_friend_who_is_away_is_introduced_as_offline(
     assert a.take() == [server.UserOffline(UserStatus(b.user_id, False, "offline", "2023-11-14T22:13:20.000Z"))]
 
 
-async def test_a_lost_friend_hears_no_more(
+async def test_a_lost_friend_gets_no_more_events(
     replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
 ) -> None:
     a = await gateways.plug(Device(friends[0], "gateway-1"))
@@ -178,7 +178,7 @@ async def test_a_follow_behind_a_block_finds_somebody_absent(
     assert not (await replica.follows.relationship(a.user_id, b.user_id)).friends
 
 
-async def test_who_is_behind_a_block_stays_as_it_was_when_it_began(
+async def test_a_blocked_pair_sees_the_state_of_when_the_block_began(
     replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
 ) -> None:
     alice, bob = friends

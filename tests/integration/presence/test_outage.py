@@ -73,7 +73,7 @@ async def until(gateways: Gateways, holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_friends_on_that_server_hear_later_and_the_others_at_once(
+async def test_friends_on_that_server_get_it_later_and_the_others_at_once(
     replica: Replica,
     gateways: Gateways,
     clock: FakeClock,
@@ -94,7 +94,7 @@ async def test_friends_on_that_server_hear_later_and_the_others_at_once(
     assert new.view[unreachable.user_id].status == "online"
 
 
-async def test_what_is_owed_is_not_told_to_who_is_a_friend_no_more(
+async def test_an_unsent_status_is_not_sent_to_a_former_friend(
     replica: Replica,
     gateways: Gateways,
     clock: FakeClock,

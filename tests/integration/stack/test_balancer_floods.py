@@ -101,7 +101,7 @@ async def test_handshakes_are_counted_wherever_their_token_stands(
     assert statuses == [503] * PASS + [429]
 
 
-async def test_little_lies_here_of_a_client_that_its_server_does_not_read(tmp_path: Path) -> None:
+async def test_the_balancer_holds_little_of_a_client_that_its_server_does_not_read(tmp_path: Path) -> None:
     """A gateway doesn't read for a while from a client that sends too much: what it sends meanwhile must be few bytes."""
     read, over = asyncio.Event(), asyncio.Event()
 

@@ -82,7 +82,7 @@ async def test_what_was_killed_is_gone(processes: Processes) -> None:
         processes.get("sleeper")
 
 
-async def test_a_deaf_process_and_its_children_are_killed(home: Home, processes: Processes) -> None:
+async def test_a_process_that_ignores_sigterm_is_killed_with_its_children(home: Home, processes: Processes) -> None:
     child = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', '{SLEEPS}']).pid, flush=True); {IGNORES}"
     record = processes.start(python(child, stop_seconds=0.3))
     lines = await written(home, 2)
@@ -145,7 +145,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-async def test_what_was_on_its_way_down_is_started_again(home: Home, processes: Processes) -> None:
+async def test_a_process_that_was_stopping_is_started_again(home: Home, processes: Processes) -> None:
     dying = processes.start(python("import time; time.sleep(0.2)"))
 
     async def answers_second() -> None:

@@ -116,7 +116,7 @@ async def test_one_queue_of_several_is_not_preferred(amqp_url: str, channel: Abs
         assert [each.body for each in await take(consumer, 1)] == [b"last"]
 
 
-async def test_a_message_that_kills_its_consumers_buries_no_other(
+async def test_a_message_that_kills_its_consumers_makes_no_other_a_dead_letter(
     amqp_url: str, publisher: Publisher, channel: AbstractChannel
 ) -> None:
     """It reaches its delivery limit; what was prefetched with it does not."""
@@ -149,7 +149,7 @@ async def test_a_message_that_kills_its_consumers_buries_no_other(
 
 
 @pytest.mark.parametrize("swallowed_as", [None, ConnectionError("lost")])
-async def test_a_link_ends_though_a_library_swallowed_that_it_shall(
+async def test_a_link_ends_although_a_library_swallowed_its_cancellation(
     amqp_url: str, swallowed_as: Exception | None
 ) -> None:
     begun = asyncio.Event()

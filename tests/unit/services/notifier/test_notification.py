@@ -91,7 +91,7 @@ def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["\u202eadmin", "\u2067x", "x\u2069\u202ey", "\u2068"])
-def test_a_name_can_t_turn_the_words_around_it(name: str) -> None:
+def test_a_name_can_t_change_the_direction_of_the_text_around_it(name: str) -> None:
     title = title_of(message(sender_username=name))
     inner = title.removeprefix("New message from \u2068").removesuffix("\u2069")
     assert f"New message from \u2068{inner}\u2069" == title

@@ -18,14 +18,16 @@ STATUSES, EVENTS, BULK = TEMPLATES
     ("kind", "event"),
     [("online", server.UserOnline), ("offline", server.UserOffline), ("status", server.UserStatusChanged)],
 )
-def test_events(status: Status, seen: str, kind: str, event: type[msgspec.Struct]) -> None:
+def test_each_text_is_its_event_with_each_status(
+    status: Status, seen: str, kind: str, event: type[msgspec.Struct]
+) -> None:
     text = EVENTS[kind] % (STATUSES[status] % (USER, seen))
     decoded = msgspec.json.decode(text, type=event, strict=True)
     expected = UserStatus(USER, status != "offline", status, msgspec.json.decode(seen, type=str | None))
     assert decoded == event(expected)
 
 
-def test_bulk() -> None:
+def test_the_bulk_holds_the_statuses_it_is_given() -> None:
     text = BULK % ",".join(STATUSES[status] % (USER, "null") for status in RANK)
     decoded = msgspec.json.decode(text, type=server.StatusBulk)
     assert [user.status for user in decoded.payload.users] == list(RANK)

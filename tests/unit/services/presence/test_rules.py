@@ -65,7 +65,7 @@ def test_a_gateway_that_dies_ends_the_lease(presence: UserPresence) -> None:
 
 
 @pytest.mark.parametrize(("end", "until"), [(Close("a", NOW + 5), NOW + 10), (Lose("a", NOW + 5), NOW + 5 + GRACE)])
-def test_a_late_connect_or_renewal_raises_no_ghost(presence: UserPresence, end: Close | Lose, until: int) -> None:
+def test_a_late_connect_or_renewal_makes_nobody_online(presence: UserPresence, end: Close | Lose, until: int) -> None:
     advance(presence, [end], NOW + 10, TIMING)
     assert not advance(presence, [Hold("a", NOW)], NOW + 11, TIMING)
     assert not advance(presence, [Hold("a", NOW + 6)], NOW + 12, TIMING)
@@ -129,7 +129,7 @@ def test_a_choice_goes_with_its_connection(presence: UserPresence) -> None:
         ("offline", "offline", ["offline"]),
     ],
 )
-def test_kinds(before: Status, after: Status, kinds: list[Kind]) -> None:
+def test_each_change_of_status_has_its_events(before: Status, after: Status, kinds: list[Kind]) -> None:
     assert kinds_of(before, after) == kinds
 
 
@@ -151,7 +151,7 @@ def test_missing_renewals_end_no_lease_while_nobody_consumes_them(presence: User
     assert advance(presence, [], later + 10, TIMING, trusted=later + 10)
 
 
-def test_listening() -> None:
+def test_expired_leases_count_only_after_renewals_were_consumed_for_a_while() -> None:
     feed = RenewalFeed()
     assert listen(feed, NOW, TIMING, listening=True) == NOW + TIMING.renewal_wait_ms
     for now in range(NOW, NOW + TIMING.renewal_wait_ms, TIMING.renewals_missing_ms):

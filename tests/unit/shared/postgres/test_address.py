@@ -24,7 +24,7 @@ def test_a_plain_url() -> None:
         ("postgresql://[::1],[fe80::2]:6000/x", (("::1", 5432), ("fe80::2", 6000))),
     ],
 )
-def test_hosts(url: str, hosts: tuple[tuple[str, int], ...]) -> None:
+def test_the_hosts_of_a_url_are_tried_in_its_order(url: str, hosts: tuple[tuple[str, int], ...]) -> None:
     assert parse(url).hosts == hosts
 
 

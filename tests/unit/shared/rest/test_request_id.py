@@ -35,7 +35,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("name", ["a", "0190a1b2-0000-7000-8000-00000000c001", "Root=1-67891233-abcdef", "x" * 128])
-async def test_the_callers_name_is_taken_echoed_and_logged(client: httpx.AsyncClient, name: str) -> None:
+async def test_the_callers_id_is_taken_echoed_and_logged(client: httpx.AsyncClient, name: str) -> None:
     answer = await client.get("/named", headers={HEADER: name})
     assert answer.headers[HEADER] == name
     assert answer.json()["request_id"] == name
@@ -43,19 +43,19 @@ async def test_the_callers_name_is_taken_echoed_and_logged(client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, "two words", 'quo"te', "ü", "{}"])
-async def test_another_name_is_replaced(client: httpx.AsyncClient, name: str) -> None:
+async def test_an_id_that_is_not_valid_is_replaced(client: httpx.AsyncClient, name: str) -> None:
     answer = await client.get("/named", headers=[(HEADER.encode(), name.encode("latin-1"))])
     assert answer.headers[HEADER] != name
     assert len(answer.headers[HEADER]) == 32
 
 
-async def test_two_requests_have_two_names(client: httpx.AsyncClient) -> None:
+async def test_two_requests_have_two_ids(client: httpx.AsyncClient) -> None:
     names = {(await client.get("/named")).headers[HEADER] for _ in range(5)}
     assert len(names) == 5
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/broken", 500), ("/healthz", 200)])
-async def test_failures_have_names_too(client: httpx.AsyncClient, path: str, status: int) -> None:
+async def test_failures_have_ids_too(client: httpx.AsyncClient, path: str, status: int) -> None:
     answer = await client.get(path, headers={HEADER: "mine"})
     assert (answer.status_code, answer.headers[HEADER]) == (status, "mine")
 
