@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.protocol.errors import ErrorCode
 from tests.e2e.conftest import Pair
 from tests.support.people import People, Person, text_message
 from tests.support.sockets import RawSocket
@@ -122,6 +123,33 @@ async def test_delete_for_me_hides_everything_for_good(pair: Pair) -> None:
     await alice.expect("message.new", message={"seq": 4})
     assert not [each for each in alice.events if each["type"] in {"message.updated", "reaction.updated"}]
     assert len((await pair.bob.get(f"/chat/conversations/{pair.conversation}/messages"))["items"]) == 4
+
+
+async def test_what_a_user_deleted_for_themselves_is_not_found(pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    await say(bob, pair.conversation, "secret")
+    await alice.expect("message.new")
+    await pair.alice.call("DELETE", f"/chat/conversations/{pair.conversation}")
+    await say(bob, pair.conversation, "seen")
+    await alice.expect("message.new", message={"seq": 2})
+    for seq, outcome in ((1, 404), (2, 201)):
+        report = {"conversationId": pair.conversation, "seqs": [seq, 2], "reason": "spam"}
+        answer = await pair.alice.call("POST", "/chat/reports", json=report)
+        assert answer.status_code == outcome, answer.text
+    for reaction in ("reaction.add", "reaction.remove"):
+        await alice.send(reaction, conversationId=pair.conversation, seq=1, emoji="👍")
+        await alice.expect_event(
+            {"type": "error", "error": {"code": ErrorCode.MESSAGE_NOT_FOUND}, "ref": {"type": reaction}}
+        )
+    await alice.send("message.send", **text_message(pair.conversation, "reply", "r1", replyTo=1))
+    await alice.expect_event({"type": "error", "error": {"code": ErrorCode.MESSAGE_NOT_FOUND}, "ref": {"tempId": "r1"}})
+    await alice.send("reaction.add", conversationId=pair.conversation, seq=2, emoji="👍")
+    await alice.expect("reaction.updated", seq=2)
+    await alice.send("message.send", **text_message(pair.conversation, "reply", "r2", replyTo=2))
+    await alice.expect("message.sent", tempId="r2")
+    # Whoever didn't delete it goes on with it.
+    await bob.send("message.send", **text_message(pair.conversation, "reply", "r3", replyTo=1))
+    await bob.expect("message.sent", tempId="r3")
 
 
 async def test_an_empty_conversation_is_its_creators(pair: Pair) -> None:

@@ -65,14 +65,15 @@ class ReportEndpoints:
     async def report(self, user: CurrentUser, body: NewReport) -> ReportMade:
         """Report messages of one of the user's conversations. The report keeps a copy of them as they are now."""
         conversation_id = body.conversationId.lower()
-        if await self._conversations.find(user.user_id, conversation_id) is None:
+        conversation = await self._conversations.find(user.user_id, conversation_id)
+        if conversation is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)
         if self._rate is not None:
             await self._rate.require(user.user_id, "Too many reports")
         seqs = sorted(set(body.seqs))
         async with self._turn:
             messages = await self._messages.at([(user.user_id, conversation_id, seq) for seq in seqs])
-            if len(messages) < len(seqs):
+            if len(messages) < len(seqs) or seqs[0] <= conversation.cleared_seq:
                 raise ProtocolError(ErrorCode.MESSAGE_NOT_FOUND)
             complaint = Complaint(conversation_id, user.user_id, body.reason, body.comment)
             made = await self._reports.add(complaint, messages)

@@ -21,7 +21,7 @@ WITH given AS MATERIALIZED (
                 $8::bigint[], $9::jsonb[]) WITH ORDINALITY
         AS g (id, sender_id, conversation_id, key, type, content, media, reply_to, metadata, position)
 ), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked, erased,
+    SELECT id, user_low, user_high, last_seq, version, unread_low, unread_high, blocked, erased, cleared_low, cleared_high,
            archived_low AND COALESCE(muted_low_until <= now(), true) AS unarchives_low,
            archived_high AND COALESCE(muted_high_until <= now(), true) AS unarchives_high,
            GREATEST(updated_at, date_trunc('milliseconds', now())) AS now,
@@ -47,7 +47,11 @@ WITH given AS MATERIALIZED (
                WHEN m.seq IS NOT NULL THEN 'repeated'
                WHEN l.erased THEN 'user_not_found'
                WHEN l.blocked THEN 'blocked'
-               WHEN g.reply_to IS NOT NULL AND quoted.seq IS NULL THEN 'message_not_found'
+               WHEN g.reply_to IS NOT NULL AND (
+                   quoted.seq IS NULL
+                   -- The sender has cleared it.
+                   OR g.reply_to <= CASE WHEN g.sender_id = l.user_low THEN l.cleared_low ELSE l.cleared_high END
+               ) THEN 'message_not_found'
                ELSE 'new'
            END AS verdict
     FROM given g

@@ -30,6 +30,8 @@ WITH given AS MATERIALIZED (
                WHEN l.id IS NULL OR g.user_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'
                WHEN l.version <> s.version THEN 'stale'
                WHEN m.seq IS NULL OR m.deleted_at IS NOT NULL THEN 'message_not_found'
+               -- The user has cleared it.
+               WHEN g.seq <= CASE WHEN g.user_id = l.user_low THEN l.cleared_low ELSE l.cleared_high END THEN 'message_not_found'
                WHEN COALESCE(r.active, false) = g.active OR g.issued_ms < r.issued_ms THEN 'repeated'
                WHEN l.blocked THEN 'blocked'
                WHEN g.active AND (
