@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -38,6 +39,11 @@ from shared.protocol.relay import (
     SendMessage,
     SetBlock,
 )
+
+SEND_ADVICE: Final = {
+    "user_not_found": "This user was deleted; if they came back, open the conversation again with POST /chat/conversations"
+}
+"""Verdict on a message → what the sender is told, where the code's own text doesn't say what to do."""
 
 
 class Handlers:
@@ -104,7 +110,8 @@ class Handlers:
                     received, _ = shown.get((send.conversation_id, result.seq), (original, version))
                     add_message_new(effects, send, known, received, unread.get(place, result.unread))
             else:
-                effects.refuse(reply_address_of(batch, send), ErrorCode(result.verdict), reference_of(send))
+                code, advice = ErrorCode(result.verdict), SEND_ADVICE.get(result.verdict)
+                effects.refuse(reply_address_of(batch, send), code, reference_of(send), advice)
         metrics.count_verdicts("send", (result.verdict for result in appended))
         note_stored(commands, appended, effects)
         return appended

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import postgres, redis
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 1
 MAX_DESCRIPTION_CHARACTERS = 200
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _CODES = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.FORBIDDEN, 404: ErrorCode.NOT_FOUND, 503: ErrorCode.UNAVAILABLE}
 
 
@@ -70,18 +72,42 @@ async def _on_protocol_error(_request: Request, error: Exception) -> JSONRespons
 
 async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+    faults = [_text_of(fault, error.body) for fault in error.errors()]
     return error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, "; ".join(faults)[:1000]))
 
 
-async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
+def _text_of(fault: dict[str, Any], body: object) -> str:
+    """Return what is wrong and what to do. FastAPI leaves a body as bytes when `Content-Type` doesn't say that it is JSON."""
+    place = tuple(fault["loc"])
+    if fault["type"] == "json_invalid":
+        return f"body: it is not JSON: {fault['ctx']['error']} at character {place[1]}"
+    if place == ("body",) and isinstance(body, bytes):
+        return "body: it was not read; send JSON with the header Content-Type: application/json"
+    if place == ("body",) and fault["type"] == "missing":
+        return "body: this request needs a JSON body"
+    return f"{'.'.join(map(str, place))}: {fault['msg']}"
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    headers = error.headers
+    if error.status_code == 405:
+        headers = {**(headers or {}), "Allow": ", ".join(_methods_of(request))}
     code = _CODES.get(error.status_code, ErrorCode.VALIDATION_ERROR)
     message = None if error.status_code in {401, 404} else str(error.detail)
+    if error.status_code == 400:
+        message = "body: it is not JSON in UTF-8, or it is nested too deeply"
     body: dict[str, Any] = ProtocolError(code, message).builtins()
     # FastAPI's 400 means a body that it can't parse. The protocol treats that like a wrong field: 422.
     status = ADVICE[ErrorCode.VALIDATION_ERROR].status if error.status_code == 400 else error.status_code
-    return JSONResponse(body, status, headers=error.headers)
+    return JSONResponse(body, status, headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods of the request's path (RFC 9110, section 10.2.1). Starlette names those of one of its routes."""
+    routes = request.app.router.routes
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def _on_backend_error(request: Request, error: Exception) -> JSONResponse:

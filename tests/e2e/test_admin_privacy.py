@@ -122,6 +122,9 @@ async def test_a_later_token_makes_a_new_user(platform: Platform, pair: Pair) ->
     await eventually(accepted, seconds=30)
     assert (await pair.alice.get("/chat/users/me"))["username"] == pair.alice.username
     assert (await pair.alice.get("/chat/conversations"))["items"] == []
+    early = await pair.bob.connect()
+    await early.send("message.send", **text_message(pair.conversation, "Too early", "early"))
+    assert "POST /chat/conversations" in (await early.expect_event({"type": "error"}))["error"]["message"]
     assert await pair.bob.conversation_with(pair.alice) == pair.conversation
     alice, bob = await pair.alice.connect(), await pair.bob.connect()
     await bob.send("message.send", **text_message(pair.conversation, "Welcome back", "back"))

@@ -4,7 +4,7 @@ from services.messaging.cycle import Cycle
 from services.messaging.fanout.change_events import add_message_deleted
 from services.messaging.fanout.event_builders import add_system_message
 from services.messaging.fanout.fanout import Fanout
-from services.messaging.handlers import Handlers
+from services.messaging.handlers import SEND_ADVICE, Handlers
 from services.messaging.stores.conversations import Conversations
 from services.messaging.stores.messages import Messages
 from services.messaging.stores.system_messages import SystemMessages
@@ -45,7 +45,7 @@ class Sends:
         batch = CommandBatch("", 0, [send], again)
         (appended,) = await self._handlers.send([(batch, 0, send)], effects)
         if appended.verdict not in {"new", "repeated"}:
-            raise ProtocolError(ErrorCode(appended.verdict))
+            raise ProtocolError(ErrorCode(appended.verdict), SEND_ADVICE.get(appended.verdict))
         await self._cycle.publish(effects)
         (message,) = await self._messages.at([(send.user_id, send.conversation_id, appended.seq)])
         # A redelivered request may be the one that stored it.

@@ -29,6 +29,10 @@ async def client_of(allowed_origins: list[str] | None = None) -> AsyncIterator[h
     async def store(body: Text) -> int:
         return len(body.text)
 
+    @app.patch("/texts")
+    async def change(body: Text) -> int:
+        return len(body.text)
+
     @app.get("/bug")
     async def fail() -> None:
         raise RuntimeError("a bug")
@@ -62,6 +66,38 @@ async def test_a_body_over_the_limit_is_413_announced_or_streamed() -> None:
 async def test_a_body_that_is_not_what_it_should_be_is_422(body: bytes) -> None:
     async with client_of() as client:
         assert_invalid(await client.post("/texts", content=body, headers={"Content-Type": "application/json"}), 422)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "says"),
+    [
+        (
+            "application/json",
+            b'{"text": 5, }',
+            "body: it is not JSON: Expecting property name enclosed in double quotes at",
+        ),
+        ("application/json", b"\xff", "body: it is not JSON in UTF-8"),
+        ("application/json", b"[" * 20_000, "nested too deeply"),
+        ("application/json", b"", "body: this request needs a JSON body"),
+        ("text/plain", b'{"text":"x"}', "Content-Type: application/json"),
+        (None, b'{"text":"x"}', "Content-Type: application/json"),
+        ("application/json", b"[]", "body: Input should be a valid dictionary"),
+    ],
+)
+async def test_a_bad_body_is_answered_with_what_to_do(content_type: str | None, body: bytes, says: str) -> None:
+    async with client_of() as client:
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        response = await client.post("/texts", content=body, headers=headers)
+    assert_invalid(response, 422)
+    assert says in response.json()["error"]["message"]
+
+
+async def test_a_wrong_method_is_answered_with_all_methods_of_the_path() -> None:
+    async with client_of() as client:
+        refused = await client.delete("/texts")
+        assert_invalid(refused, 405)
+        assert refused.headers["allow"] == "POST, PATCH"
+        assert (await client.delete("/bug")).headers["allow"] == "GET"
 
 
 @pytest.mark.parametrize(
