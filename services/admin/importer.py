@@ -1,6 +1,7 @@
 """Imports lines in batches: consecutive lines of one kind go to the service that owns them together."""
 
 import time
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -37,9 +38,13 @@ MOST_FAILURES: Final = 1_000
 L = TypeVar("L", UserLine, FollowLine, ConversationLine, MessageLine)
 
 
+def _line(failed: dict[str, Any]) -> int:
+    return int(failed["line"])
+
+
 @dataclass(slots=True)
 class Result:
-    """The result of the lines so far. `failed`: number of the line (from 1) and what is wrong with it."""
+    """The result of the lines so far. `failed`: number of the line (from 1) and what is wrong with it, in order."""
 
     imported: int = 0
     skipped: int = 0
@@ -49,8 +54,9 @@ class Result:
     def fail(self, line: int, error: str) -> None:
         """Record that a line failed."""
         self.failures += 1
-        if len(self.failed) < MOST_FAILURES:
-            self.failed.append({"line": line, "error": error})
+        # A batch finds faults after later lines were parsed.
+        insort(self.failed, {"line": line, "error": error}, key=_line)
+        del self.failed[MOST_FAILURES:]
 
     def count(self, new: Sequence[bool]) -> None:
         """Count stored lines; those that existed before count as skipped."""

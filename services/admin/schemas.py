@@ -57,11 +57,18 @@ class NewConversation(RequestBody):
     userIds: list[UuidText] = Field(min_length=2, max_length=2)
 
 
+class ConversationParticipant(UserProfile):
+    """A participant, and the seqs up to which it has read, and its devices have received, everything. 0: nothing yet."""
+
+    readSeq: int
+    deliveredSeq: int
+
+
 class ConversationBody(BaseModel):
     """A direct conversation. Messages before `firstSeq` are expired."""
 
     id: IdText
-    participants: list[UserProfile]
+    participants: list[ConversationParticipant]
     lastSeq: int
     updatedAt: InstantText
     firstSeq: int = 1

@@ -23,8 +23,15 @@ class PlatformConversations:
         shown = {
             "id": conversation_id,
             "participants": [
-                {"id": each.user_id, "username": each.username, "displayName": each.display_name, "avatar": each.avatar}
-                for each in found.participants
+                {
+                    "id": each.user_id,
+                    "username": each.username,
+                    "displayName": each.display_name,
+                    "avatar": each.avatar,
+                    "readSeq": marks.read_seq,
+                    "deliveredSeq": marks.delivered_seq,
+                }
+                for each, marks in zip(found.participants, found.marks, strict=True)
             ],
             "lastSeq": found.last_seq,
             "updatedAt": instant(found.updated_at),
