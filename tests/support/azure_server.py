@@ -8,6 +8,7 @@ import email.utils
 import fcntl
 import hashlib
 import hmac
+import json
 import re
 import shutil
 import subprocess
@@ -29,6 +30,8 @@ ACCOUNT, CONTAINER = "devstoreaccount1", "uploads"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The emulator's own key, which Microsoft's documentation names."""
 OTHER_KEY = base64.b64encode(bytes(64)).decode()
+UNUSED = {"applicationinsights": "1.8.10", "mysql2": "npm:tslib@2.8.1", "tedious": "npm:tslib@2.8.1"}
+"""Instead of what the emulator has for telemetry, which is off, and for data in SQL servers: five sixths of its size."""
 START_SECONDS = 60
 
 
@@ -42,6 +45,7 @@ def azurite() -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
+            (folder / "package.json").write_text(json.dumps({"private": True, "overrides": UNUSED}))
             install_packages(folder, f"azurite@{VERSION}")
     return program
 
