@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.protocol.topology import QUEUES
+from shared.protocol.topology import QUEUES, command_queues
 from tools.stack.home import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")])
 PLACE = re.compile(r"`((?:services|shared|tools|tests|clients|deploy|examples|migrations|docs)/[\w/.-]+)`")
 COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )*make ([a-z-]+)")
+COMMAND_QUEUE = re.compile(r"`(messaging\.commands[\w.]*)`")
 ROW = re.compile(r"^\| where [^|]+\|(.+)\|$", re.MULTILINE)
 NAMED_TOGETHER = re.compile(r"`([\w/]+\.py)`, `((?:\w+\.)?\w+)`(?: and `(\w+)`)?")
 
@@ -49,6 +50,13 @@ def test_where_is_names_functions_that_are_there() -> None:
 @pytest.mark.parametrize("queue", [queue.name for queue in QUEUES if queue.name.endswith(".dead")])
 def test_operations_names_each_queue_of_dead_letters(queue: str) -> None:
     assert f"`{queue}`" in (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+def test_each_queue_of_commands_exists() -> None:
+    named = list(found(COMMAND_QUEUE))
+    assert len(named) > 5
+    known = {queue.name for queue in (*QUEUES, *command_queues(9))}
+    assert [(document, queue) for document, queue in named if queue not in known] == []
 
 
 def test_decisions_are_numbered_once_and_called_by_their_numbers() -> None:
