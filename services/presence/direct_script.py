@@ -16,7 +16,7 @@ from shared.retry import TRANSIENT_ERRORS
 
 log = structlog.get_logger(__name__)
 
-LEND_SECONDS: Final = 10.0
+PROVIDE_SECONDS: Final = 10.0
 KEPT_SECONDS: Final = 30
 """When no replica has renewed the entry for this long, gateways send everything to the queue again."""
 
@@ -35,7 +35,7 @@ class DirectScript:
     ) -> None:
         self._partitions = partitions
         self._clock = clock
-        self._lends = len(partitions) == 1 and not tells_webhooks
+        self._provides = len(partitions) == 1 and not tells_webhooks
         self._settings = msgpack_encoder.encode(
             (TEMPLATES, leases.durations, limits.STATUS_BULK_CHUNK, RECEIVERS_PER_CALL, friends.cache_seconds)
         )
@@ -48,11 +48,11 @@ class DirectScript:
                 await self.renew()
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 log.info("direct_script.not_renewed", error=repr(error))
-            await asyncio.sleep(LEND_SECONDS)
+            await asyncio.sleep(PROVIDE_SECONDS)
 
     async def renew(self) -> None:
         """Provide or withdraw it once. Raises RedisError."""
-        await (self.provide() if self._lends else self.withdraw())
+        await (self.provide() if self._provides else self.withdraw())
 
     async def withdraw(self) -> None:
         """Withdraw the script: from now on it does nothing, even where a gateway still calls it. Raises RedisError."""
@@ -63,5 +63,5 @@ class DirectScript:
         """Load the script by running it without commands, and store its entry. Raises RedisError."""
         partition = self._partitions.at(0)
         await _DIRECT(partition, self._settings, self._clock(), msgpack_encoder.encode(relay.PresenceBatch([])))
-        loan = relay.DirectPresence(_DIRECT.sha_on(partition), self._settings, self._most_friends)
-        await partition.client.set(partition.key(keys.DIRECT_PRESENCE), msgpack_encoder.encode(loan), ex=KEPT_SECONDS)
+        entry = relay.DirectPresence(_DIRECT.sha_on(partition), self._settings, self._most_friends)
+        await partition.client.set(partition.key(keys.DIRECT_PRESENCE), msgpack_encoder.encode(entry), ex=KEPT_SECONDS)

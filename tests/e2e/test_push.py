@@ -234,7 +234,7 @@ async def test_a_crowd_on_a_slow_push_service_doesn_t_slow_the_chat(
 
 
 async def crowd(stack: Stack, push: PushService, people: People) -> list[tuple[Person, list[str]]]:
-    """Senders, and their conversations with people who are away, each with a browser."""
+    """Senders, and their conversations with people who are not connected, each with a browser."""
     senders = [people.make("crowd") for _ in range(CROWD // MESSAGES_EACH)]
     limits = httpx.Limits(max_connections=16)
     async with plain_http(stack.url, timeout=60, limits=limits) as client:

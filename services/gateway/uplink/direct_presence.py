@@ -38,18 +38,18 @@ class DirectPresence:
         self._partitions = partitions
         self._friend_reader = friend_reader
         self._clock = clock
-        self._loan: relay.DirectPresence | None = None
+        self._entry: relay.DirectPresence | None = None
         self._look_at = 0.0
 
     @property
     def takes_friends(self) -> bool:
         """True when presence provided a script that takes friends, as far as this gateway knows."""
-        return self._loan is not None and self._loan.most_friends > 0
+        return self._entry is not None and self._entry.most_friends > 0
 
     async def look(self) -> None:
         """Check whether presence provides the script, unless that was checked a moment ago."""
         with suppress(*TRANSIENT_ERRORS, RedisError):
-            await self._find_loan()
+            await self._find_entry()
 
     async def read_friends(self, versions: Mapping[str, str]) -> dict[str, relay.FriendList]:
         """Return user → friends for `carry_out`, without users whose friends the script can't take.
@@ -57,10 +57,10 @@ class DirectPresence:
         `versions`: user → the version of the friends, which was read before.
         """
         try:
-            loan = await self._find_loan()
+            entry = await self._find_entry()
         except (*TRANSIENT_ERRORS, RedisError):
             return {}
-        return await self._friend_reader.read(versions, loan.most_friends) if loan and loan.most_friends else {}
+        return await self._friend_reader.read(versions, entry.most_friends) if entry and entry.most_friends else {}
 
     async def carry_out(self, commands: Sequence[Report], friends: Sequence[relay.FriendList] = ()) -> list[Report]:
         """Carry commands out. Returns those that presence must carry out, in order. Presence may safely repeat any command.
@@ -76,37 +76,37 @@ class DirectPresence:
 
     async def _try(self, commands: Sequence[Report], friends: Sequence[relay.FriendList]) -> Sequence[Report]:
         try:
-            loan = await self._find_loan()
-            return commands if loan is None else await self._run(loan, commands, friends)
+            entry = await self._find_entry()
+            return commands if entry is None else await self._run(entry, commands, friends)
         except NoScriptError:
             # Redis was restarted, or another server is the master now: presence will load the script again.
-            self._loan = None
+            self._entry = None
         except (*TRANSIENT_ERRORS, RedisError) as error:
             # Presence keeps what it gets until Redis is back. Commands that the script has applied are not applied twice.
             log.info("presence.not_applied", commands=len(commands), error=repr(error))
         return commands
 
-    async def _find_loan(self) -> relay.DirectPresence | None:
+    async def _find_entry(self) -> relay.DirectPresence | None:
         if len(self._partitions) == 1 and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_SECONDS
             partition = self._partitions.at(0)
             try:
                 found = cast("bytes | None", await partition.client.get(partition.key(keys.DIRECT_PRESENCE)))
             except (*TRANSIENT_ERRORS, RedisError):
-                self._loan = None
+                self._entry = None
                 raise
-            self._loan = None if found is None else relay.direct_presence_decoder.decode(found)
-        return self._loan
+            self._entry = None if found is None else relay.direct_presence_decoder.decode(found)
+        return self._entry
 
     async def _run(
-        self, loan: relay.DirectPresence, commands: Sequence[Report], friends: Sequence[relay.FriendList]
+        self, entry: relay.DirectPresence, commands: Sequence[Report], friends: Sequence[relay.FriendList]
     ) -> list[Report]:
         batch = msgpack_encoder.encode(relay.PresenceBatch([*commands]))
-        arguments: tuple[Argument, ...] = (loan.settings, self._clock(), batch)
+        arguments: tuple[Argument, ...] = (entry.settings, self._clock(), batch)
         if friends:
             arguments = (*arguments, msgpack_encoder.encode(friends))
         # The same name as the span in which presence handles commands from its queue.
         with span(PRESENCE_COMMANDS.name, "client") as traced:
             name_ids(traced, user_ids=(command.user_id for command in commands))
-            places = await self._partitions.at(0).scripts.run(loan.sha, None, arguments)
+            places = await self._partitions.at(0).scripts.run(entry.sha, None, arguments)
         return [commands[place] for place in sorted(places)]
