@@ -70,10 +70,29 @@ async def _on_protocol_error(_request: Request, error: Exception) -> JSONRespons
     return error_response(error)
 
 
-async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if any(fault["type"] == "json_invalid" for fault in error.errors()):
+        refusal = await _refusal_of_user(request)
+        if refusal is not None:
+            return refusal
     faults = [_text_of(fault, error.body) for fault in error.errors()]
     return error_response(ProtocolError(ErrorCode.VALIDATION_ERROR, "; ".join(faults)[:1000]))
+
+
+async def _refusal_of_user(request: Request) -> JSONResponse | None:
+    """Return the refusal of a request that nobody may make. FastAPI parses the body first, and then asks who sent it."""
+    authenticator = getattr(request.app.state, "authenticator", None)
+    try:
+        if authenticator is not None:
+            await authenticator.current_user(request.scope)
+    except ProtocolError as error:
+        return error_response(error)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        return await _on_backend_error(request, error)
+    return None
 
 
 def _text_of(fault: dict[str, Any], body: object) -> str:
@@ -96,6 +115,9 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     code = _CODES.get(error.status_code, ErrorCode.VALIDATION_ERROR)
     message = None if error.status_code in {401, 404} else str(error.detail)
     if error.status_code == 400:
+        refusal = await _refusal_of_user(request)
+        if refusal is not None:
+            return refusal
         message = "body: it is not JSON in UTF-8, or it is nested too deeply"
     body: dict[str, Any] = ProtocolError(code, message).builtins()
     # FastAPI's 400 means a body that it can't parse. The protocol treats that like a wrong field: 422.

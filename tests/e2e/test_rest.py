@@ -172,6 +172,15 @@ async def test_profile_from_claims_and_edited(people: People) -> None:
     assert (profile["displayName"], profile["avatar"]) == ("อลิซ", "https://cdn.example/a.png")
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff"])
+async def test_who_sends_what_is_no_json_needs_a_token_too(pair: Pair, content: bytes) -> None:
+    body: dict[str, Any] = {"content": content, "headers": {"Content-Type": "application/json"}}
+    refused = await pair.alice.call("POST", "/chat/conversations", **body)
+    assert (refused.status_code, "ratelimit" in refused.headers) == (422, True)
+    pair.alice.token = "nonsense"
+    assert (await pair.alice.call("POST", "/chat/conversations", **body)).status_code == 401
+
+
 @pytest.mark.parametrize(
     "body", [{"displayName": ""}, {"displayName": "x" * 256}, {"avatar": "ftp://x"}, {"displayName": "a\0"}]
 )
