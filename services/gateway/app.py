@@ -29,6 +29,7 @@ from services.gateway.transport.websocket_protocol import GatewayProtocol
 from services.gateway.uplink.batch_linger import BatchLinger
 from services.gateway.uplink.command_rate_limit import CommandRateLimit
 from services.gateway.uplink.direct_presence import DirectPresence
+from services.gateway.uplink.direct_typing import DirectTyping
 from services.gateway.uplink.error_replies import ErrorReplies
 from services.gateway.uplink.friend_reader import FriendReader
 from services.gateway.uplink.presence import PresencePublisher
@@ -122,7 +123,9 @@ class Process:
             undelivered=self.undelivered,
             heartbeat=heartbeat,
             presence=presence,
-            typing_tracker=TypingTracker(self.publisher, self.gateway_id, self.clock.now_ms),
+            typing_tracker=TypingTracker(
+                self.publisher, self.gateway_id, self.clock.now_ms, DirectTyping(self.partitions)
+            ),
             recovery=Recovery(self.hub, self.registry, self.partitions, presence),
             clock=self.clock,
             features=OfferedFeatures(self.partitions),

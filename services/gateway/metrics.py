@@ -88,6 +88,9 @@ LINK_GAPS: Final = Counter("chat_gateway_link_gaps", "Pub/sub links that were cu
 EVENTS_SHED: Final = Counter("chat_gateway_events_shed", "Typing and presence not written to slow connections.")
 UNDELIVERED: Final = Counter("chat_gateway_undelivered", "Messages reported to the notifier.", ["reason"])
 SIGNALS_DROPPED: Final = Counter("chat_gateway_signals_dropped", "Typing signals dropped because the broker was busy.")
+SIGNALS: Final = Counter(
+    "chat_gateway_typing_signals", "Typing signals carried out here (`direct`) or sent to messaging (`queue`).", ["way"]
+)
 PRESENCE_COMMANDS: Final = Counter(
     "chat_gateway_presence_commands",
     "Presence commands carried out here (`direct`) or sent to presence (`queue`).",

@@ -1,15 +1,15 @@
 """Presence commands that this gateway carries out itself, with a Redis script that presence provides, instead of sending them."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, cast
+from typing import Final
 
 import structlog
 from redis.exceptions import NoScriptError
 
 from services.gateway import metrics
 from services.gateway.uplink.friend_reader import FriendReader
+from services.gateway.uplink.provided_script import ProvidedScript
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS
@@ -22,8 +22,6 @@ log = structlog.get_logger(__name__)
 Report = relay.Connected | relay.Disconnected | relay.SetStatus
 """What a gateway reports of its connections."""
 
-LOOK_SECONDS: Final = 5.0
-"""How often a gateway with commands checks whether presence provides the script."""
 COMMANDS_PER_CALL: Final = 64
 """Limits how long one script keeps Redis busy: a command costs about 20 µs, and 5 µs for each friend who is notified."""
 
@@ -35,21 +33,19 @@ class DirectPresence:
     """
 
     def __init__(self, partitions: Partitions, friend_reader: FriendReader, clock: Callable[[], int]) -> None:
-        self._partitions = partitions
+        self._script = ProvidedScript(partitions, keys.DIRECT_PRESENCE, relay.direct_presence_decoder)
         self._friend_reader = friend_reader
         self._clock = clock
-        self._entry: relay.DirectPresence | None = None
-        self._look_at = 0.0
 
     @property
     def takes_friends(self) -> bool:
         """True when presence provided a script that takes friends, as far as this gateway knows."""
-        return self._entry is not None and self._entry.most_friends > 0
+        return self._script.entry is not None and self._script.entry.most_friends > 0
 
     async def look(self) -> None:
         """Check whether presence provides the script, unless that was checked a moment ago."""
         with suppress(*TRANSIENT_ERRORS, RedisError):
-            await self._find_entry()
+            await self._script.find()
 
     async def read_friends(self, versions: Mapping[str, str]) -> dict[str, relay.FriendList]:
         """Return user → friends for `carry_out`, without users whose friends the script can't take.
@@ -57,7 +53,7 @@ class DirectPresence:
         `versions`: user → the version of the friends, which was read before.
         """
         try:
-            entry = await self._find_entry()
+            entry = await self._script.find()
         except (*TRANSIENT_ERRORS, RedisError):
             return {}
         return await self._friend_reader.read(versions, entry.most_friends) if entry and entry.most_friends else {}
@@ -76,27 +72,15 @@ class DirectPresence:
 
     async def _try(self, commands: Sequence[Report], friends: Sequence[relay.FriendList]) -> Sequence[Report]:
         try:
-            entry = await self._find_entry()
+            entry = await self._script.find()
             return commands if entry is None else await self._run(entry, commands, friends)
         except NoScriptError:
-            # Redis was restarted, or another server is the master now: presence will load the script again.
-            self._entry = None
+            # Presence will load the script again.
+            self._script.forget()
         except (*TRANSIENT_ERRORS, RedisError) as error:
             # Presence keeps what it gets until Redis is back. Commands that the script has applied are not applied twice.
             log.info("presence.not_applied", commands=len(commands), error=repr(error))
         return commands
-
-    async def _find_entry(self) -> relay.DirectPresence | None:
-        if len(self._partitions) == 1 and time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK_SECONDS
-            partition = self._partitions.at(0)
-            try:
-                found = cast("bytes | None", await partition.client.get(partition.key(keys.DIRECT_PRESENCE)))
-            except (*TRANSIENT_ERRORS, RedisError):
-                self._entry = None
-                raise
-            self._entry = None if found is None else relay.direct_presence_decoder.decode(found)
-        return self._entry
 
     async def _run(
         self, entry: relay.DirectPresence, commands: Sequence[Report], friends: Sequence[relay.FriendList]
@@ -108,5 +92,5 @@ class DirectPresence:
         # The same name as the span in which presence handles commands from its queue.
         with span(PRESENCE_COMMANDS.name, "client") as traced:
             name_ids(traced, user_ids=(command.user_id for command in commands))
-            places = await self._partitions.at(0).scripts.run(entry.sha, None, arguments)
+            places = await self._script.run(entry, *arguments)
         return [commands[place] for place in sorted(places)]

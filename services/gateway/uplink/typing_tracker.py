@@ -9,13 +9,14 @@ from typing import Final
 from services.gateway import metrics
 from services.gateway.session.connection import Connection
 from services.gateway.session.typing_state import Indicator, TypingState
+from services.gateway.uplink.direct_typing import DirectTyping
 from shared.protocol import limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_SIGNALS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 
 MAX_WAITING: Final = 512
-"""Signals that may wait for the broker. More are dropped, because a late signal is useless."""
+"""Signals that may wait for Redis or the broker. More are dropped, because a late signal is useless."""
 MAX_CONVERSATIONS: Final = 16
 """Conversations that one connection may type in at once."""
 
@@ -23,8 +24,9 @@ MAX_CONVERSATIONS: Final = 16
 class TypingTracker:
     """Typing indicators of all connections: from frames to signals. `now_ms`: Unix ms by Redis' clock."""
 
-    def __init__(self, publisher: Publisher, gateway_id: str, now_ms: Callable[[], int]) -> None:
+    def __init__(self, publisher: Publisher, gateway_id: str, now_ms: Callable[[], int], direct: DirectTyping) -> None:
         self._now_ms = now_ms
+        self._direct = direct
         self._publisher = publisher
         self._gateway_id = gateway_id
         self._signals: deque[relay.Typing] = deque()
@@ -74,12 +76,15 @@ class TypingTracker:
                     self._end(connection, state, conversation_id, indicator.stamp)
 
     async def run(self) -> None:
-        """Publish signals as they come, without persistence. Never returns."""
+        """Carry signals out as they come, or publish them without persistence. Never returns."""
         while True:
             await self._any_signal.wait()
             self._any_signal.clear()
             signals = list(self._signals)
             self._signals.clear()
+            signals = await self._direct.carry_out(signals)
+            if not signals:
+                continue
             body = msgpack_encoder.encode(relay.SignalBatch(signals, self._gateway_id))
             try:
                 await self._publisher.publish(MESSAGING_SIGNALS, body, persistent=False)

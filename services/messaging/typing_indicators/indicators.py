@@ -14,11 +14,15 @@ from shared.protocol.server import TypingStarted, TypingStopped
 from shared.redis import Key, Partitions, Script
 from shared.store_clock import StoreClock
 
-_TYPING: Final = Script("services.messaging.typing_indicators", "typing")
+_TYPING: Final = Script("services.messaging.typing_indicators", "indicator", "typing")
 REMEMBERED_MS: Final = 10_000
 """How long Redis remembers that an indicator is shown: well beyond the 3 s after which the gateway ends it."""
 SHORTEST_MS: Final = 800
 """Repeats within this time are dropped. Gateways pass one on each second; this limit also covers several devices of one user."""
+PAIR_MS: Final = 300_000
+"""How long gateways may take the participants of a conversation from Redis. It isn't renewed, so that a block that Redis has
+lost is found in PostgreSQL again.
+"""
 ANY_TIME: Final = 0
 """An end that is valid whenever the indicator began."""
 
@@ -37,6 +41,10 @@ class Indicator(NamedTuple):
     def ended_key(self, make: Key) -> str:
         """Return the key under which Redis remembers when it ended."""
         return make(keys.TYPING_ENDED, self.conversation_id, self.typist_id)
+
+    def pair_key(self, make: Key) -> str:
+        """Return the key under which gateways find the participants."""
+        return make(keys.TYPING_PAIR, self.conversation_id)
 
 
 class TypingIndicators:
@@ -84,14 +92,17 @@ class TypingIndicators:
         for indicator, active, at_ms in changes:
             partition = self._partitions.of(indicator.receiver_id)
             part = parts.setdefault(partition.index, [])
-            part += (indicator.key(partition.key), indicator.ended_key(partition.key), active, at_ms)
-            part += (indicator.receiver_id, indicator.typist_id, _text(indicator, active=active))
+            part += (indicator.key(partition.key), indicator.ended_key(partition.key))
+            part += (indicator.pair_key(partition.key), active, at_ms)
+            text = event_text(indicator.conversation_id, indicator.typist_id, active=active)
+            part += (indicator.receiver_id, indicator.typist_id, text)
+        pair_ms = PAIR_MS if len(self._partitions) == 1 else 0
         for index, part in parts.items():
-            await _TYPING(self._partitions.at(index), msgpack_encoder.encode(part), REMEMBERED_MS, SHORTEST_MS)
+            await _TYPING(self._partitions.at(index), msgpack_encoder.encode(part), REMEMBERED_MS, SHORTEST_MS, pair_ms)
 
 
-def _text(indicator: Indicator, *, active: bool) -> str:
-    conversation_id, typist_id, _ = indicator
+def event_text(conversation_id: str, typist_id: str, *, active: bool) -> str:
+    """Return the event that the other participant gets."""
     event = (
         TypingStarted(TypingPayload(conversation_id, typist_id, limits.TYPING_SECONDS * 1000))
         if active

@@ -160,6 +160,16 @@ class SignalBatch(Relayed):
     gateway_id: str = ""
 
 
+class DirectTyping(Relayed):
+    """A script of messaging that Redis has loaded, and that a gateway may run on typing signals instead of sending them.
+
+    Its arguments are `settings` unchanged, and a `SignalBatch`. It returns the indexes of signals that messaging must carry out.
+    """
+
+    sha: str
+    settings: bytes
+
+
 def is_newer(body: bytes) -> bool:
     """Return True for a well-formed batch with a kind of command that this version doesn't know."""
     try:
@@ -174,3 +184,4 @@ _COMMAND_KINDS: Final = frozenset(str(kind.__struct_config__.tag) for kind in ge
 
 command_batch_decoder: Final = msgspec.msgpack.Decoder(CommandBatch)
 signal_batch_decoder: Final = msgspec.msgpack.Decoder(SignalBatch)
+direct_typing_decoder: Final = msgspec.msgpack.Decoder(DirectTyping)

@@ -7,7 +7,7 @@ from functools import cached_property
 import msgspec
 import pytest
 
-from services.gateway.uplink import direct_presence
+from services.gateway.uplink import provided_script
 from services.gateway.uplink.direct_presence import DirectPresence, Report
 from services.gateway.uplink.friend_reader import FriendReader
 from services.presence import direct_script
@@ -256,7 +256,7 @@ async def test_nothing_is_carried_out_without_the_script(scene: Scene, monkeypat
     await scene.script().provide()
     await scene.partitions.at(0).client.script_flush()
     assert await scene.carry_out(command) == [command]
-    monkeypatch.setattr(direct_presence, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(provided_script, "LOOK_SECONDS", 0)
     await scene.script().provide()
     assert await scene.another_gateway().carry_out([command]) == []
 

@@ -1,50 +1,16 @@
--- Show typing indicators to users of this server, and end them.
--- ARGV[1]: msgpack of a flat list: key, key of its end, active, at (ms, see `relay.Typing`; 0: an end at any time), receiver,
--- typist, text; ARGV[2]: how long an indicator is remembered, ms; ARGV[3]: repeats within this time are dropped, ms
---
--- An end is sent only to a user who was shown the beginning, and only when nothing began after it, here or on another device.
--- Nothing begins while a block is in force, or when a later end has already arrived.
+-- Follows indicator.lua. Show typing indicators to users of this server, and end them.
+-- ARGV[1]: msgpack of a flat list: key, key of its end, key of the pair, active, at, receiver, typist, text; ARGV[2]: how long an
+-- indicator is remembered, ms; ARGV[3]: repeats within this time are dropped, ms; ARGV[4]: for how long gateways may use the pair,
+-- ms, or 0
 
-local signals, remembered, shortest = cmsgpack.unpack(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local downlinks = {}
+local signals, remembered, shortest, pair_ms = cmsgpack.unpack(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
--- `since`: connections of the receiver that began after this time get nothing.
-local function tell(receiver, text, since)
-    local seen = {}
-    for _, gateway in ipairs(redis.call('HVALS', '{{ROUTES}}' .. receiver)) do
-        if not seen[gateway] then
-            seen[gateway] = true
-            local downlink = downlinks[gateway] or relay.Downlink{durable_events = {}, transient_events = {}}
-            downlinks[gateway] = downlink
-            local transient_events = downlink[relay.Downlink.transient_events]
-            transient_events[#transient_events + 1] = relay.TransientEvent{user_ids = {receiver}, text = text, since_ms = since}
-        end
+for i = 1, #signals, 8 do
+    local key, ended_key, pair_key, active, at, receiver, typist, text = unpack(signals, i, i + 7)
+    if change(key, ended_key, active, at, receiver, typist, text, remembered, shortest) and pair_ms > 0 then
+        redis.call('SET', pair_key, typist .. ' ' .. receiver, 'PX', pair_ms)
     end
 end
 
-for i = 1, #signals, 7 do
-    local key, ended_key, active, at, receiver, typist, text = unpack(signals, i, i + 6)
-    local began = tonumber(redis.call('GET', key) or nil)
-    local ended = tonumber(redis.call('GET', ended_key) or 0)
-    if not active then
-        if at > ended then
-            redis.call('SET', ended_key, at, 'PX', remembered)
-        end
-        if began and (at == 0 or began <= at) then
-            redis.call('DEL', key)
-            tell(receiver, text, began)
-        end
-    elseif at > ended and redis.call('SISMEMBER', '{{BLOCKED}}' .. receiver, typist) == 0 then
-        if redis.call('PTTL', key) <= remembered - shortest then
-            redis.call('SET', key, at, 'PX', remembered)
-            tell(receiver, text, at)
-        elseif at > began then
-            redis.call('SET', key, at, 'KEEPTTL')
-        end
-    end
-end
-
-for gateway, downlink in pairs(downlinks) do
-    redis.call('{{PUBLISH}}', '{{GATEWAY}}' .. gateway, cmsgpack.pack(downlink))
-end
+flush()
 return 1

@@ -22,6 +22,13 @@ class Broker:
         self.signals += relay.signal_batch_decoder.decode(body).signals
 
 
+class Queue:
+    """Leaves all signals to messaging, in place of a script."""
+
+    async def carry_out(self, signals: list[relay.Typing]) -> list[relay.Typing]:
+        return signals
+
+
 class Device:
     """A connection, as far as it matters here."""
 
@@ -32,6 +39,10 @@ class Device:
 
 def wall_ms() -> int:
     return 1_704_067_200_000
+
+
+def tracker(broker: Broker) -> TypingTracker:
+    return TypingTracker(broker, "gateway", wall_ms, Queue())  # type: ignore[arg-type]
 
 
 def typist() -> Any:
@@ -50,7 +61,7 @@ async def told(typing_tracker: TypingTracker, broker: Broker, count: int) -> lis
 
 async def test_typing_ends_three_seconds_after_the_last_start() -> None:
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = tracker(broker), typist()
     for now in (100.0, 100.9):
         typing_tracker.on_signal(connection, relay.Typing("alice", CONVERSATION, True), now)
     typing_tracker.sweep(103.8)
@@ -62,7 +73,7 @@ async def test_typing_ends_three_seconds_after_the_last_start() -> None:
 async def test_an_end_is_stamped_with_what_it_ends() -> None:
     """An end by silence or a lost connection names its start, so that it doesn't end another device's."""
     broker = Broker()
-    typing_tracker, silent, talking = TypingTracker(broker, "gateway", wall_ms), typist(), typist()  # type: ignore[arg-type]
+    typing_tracker, silent, talking = tracker(broker), typist(), typist()
     for connection, now in ((silent, 100.0), (talking, 102.0)):
         typing_tracker.on_signal(connection, relay.Typing("alice", CONVERSATION, True), now)
     typing_tracker.sweep(103.0)
@@ -74,7 +85,7 @@ async def test_an_end_is_stamped_with_what_it_ends() -> None:
 
 async def test_it_ends_with_the_connection() -> None:
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = tracker(broker), typist()
     typing_tracker.on_signal(connection, relay.Typing("alice", CONVERSATION, True), 100.0)
     typing_tracker.stop_all(connection)
     assert await told(typing_tracker, broker, 2) == [True, False]
@@ -86,7 +97,7 @@ def stop(conversation_id: str = CONVERSATION) -> relay.Typing:
 
 async def test_an_end_where_nothing_began_ends_nothing_and_may_be_answered() -> None:
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = tracker(broker), typist()
     other = CONVERSATION.replace("4", "5")
     for conversation_id, now in ((CONVERSATION, 100.0), (CONVERSATION, 100.9), (other, 100.9), (other, 101.9)):
         typing_tracker.on_signal(connection, stop(conversation_id), now)
@@ -98,7 +109,7 @@ async def test_an_end_where_nothing_began_ends_nothing_and_may_be_answered() -> 
 async def test_only_a_signal_of_a_client_names_its_connection() -> None:
     """An end that a client tells right after its message repeats that message's."""
     broker = Broker()
-    typing_tracker, connection = TypingTracker(broker, "gateway", wall_ms), typist()  # type: ignore[arg-type]
+    typing_tracker, connection = tracker(broker), typist()
     start = relay.Typing("alice", CONVERSATION, True, 0, "phone")
     typing_tracker.on_signal(connection, msgspec.structs.replace(start), 100.0)
     typing_tracker.on_signal(connection, stop(), 100.5)
