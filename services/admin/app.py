@@ -5,7 +5,7 @@ from typing import Final
 import uvicorn
 
 from services.admin.audit import AuditTrail
-from services.admin.authentication import ServiceTokens
+from services.admin.authentication import Callers, ServiceTokens
 from services.admin.conversation_routes import ConversationRoutes
 from services.admin.eraser import Eraser
 from services.admin.import_routes import ImportRoutes
@@ -87,6 +87,7 @@ class Admin:
         )
         app.add_middleware(AuditTrail, pool=self._pool)
         app.state.service_tokens = self._tokens
+        app.state.authenticator = Callers()
         app.include_router(self._router)
         return http_server(app, self._settings, StreamHttpProtocol)
 

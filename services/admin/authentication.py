@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials
+from starlette.types import Scope
 
 from services.admin.audit import Call
 from services.admin.settings import AdminSettings
@@ -70,6 +71,14 @@ async def _calling_service(
     if not allowed:
         raise ProtocolError(ErrorCode.FORBIDDEN, f"The token's scope doesn't contain {SCOPE}")
     return subject
+
+
+class Callers:
+    """Finds who sent a request whose body can't be parsed, as `CallingService` does for others."""
+
+    async def current_user(self, scope: Scope) -> str:
+        """Return the caller, after recording it. Raises ProtocolError."""
+        return await _calling_service(Request(scope), None)
 
 
 def call_of(request: Request) -> Call:

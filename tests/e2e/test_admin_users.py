@@ -1,6 +1,7 @@
 """The server API: who may call it, users before their first token, revocation, the audit log."""
 
 import uuid
+from typing import Any
 
 import asyncpg
 
@@ -82,6 +83,9 @@ async def test_every_call_is_in_the_audit_log_which_is_only_added_to(stack: Stac
     user = uuid.uuid4()
     await platform.expect(204, "POST", f"/users/{user}/revoke")
     await Platform(stack.admin_url, mint("alice")).expect(403, "POST", f"/users/{user}/revoke")
+    broken: dict[str, Any] = {"content": b"{", "headers": {"Content-Type": "application/json"}}
+    await platform.expect(422, "PUT", f"/users/{user}", **broken)
+    await Platform(stack.admin_url, "x.y.z").expect(401, "PUT", f"/users/{user}", **broken)
     connection = await asyncpg.connect(stack.database_url)
     try:
         rows = await connection.fetch(
@@ -89,6 +93,9 @@ async def test_every_call_is_in_the_audit_log_which_is_only_added_to(stack: Stac
             f"POST /chat/admin/users/{user}/revoke",
         )
         assert [row["status"] for row in rows] == [None, 204, None, 403]
+        unread = f"PUT /chat/admin/users/{user}"
+        rows_of_broken = await connection.fetch("SELECT status FROM admin.audit WHERE action = $1 ORDER BY id", unread)
+        assert [row["status"] for row in rows_of_broken] == [None, 422]
         assert len({row["subject"] for row in rows}) == 2
         for statement in ("DELETE FROM admin.audit", "UPDATE admin.audit SET status = 500"):
             try:
