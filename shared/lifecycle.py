@@ -64,15 +64,15 @@ class Supervisor:
 
 
 async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks, which leave the collection when they are done, and wait for their end.
+    """Cancel tasks, and wait for their end. The collection may change meanwhile.
 
     When this is cancelled meanwhile, as the supervisor does every second, it cancels them again.
     """
-    while tasks:  # A task may start another one while it ends.
-        for task in tasks:
+    while running := [task for task in tasks if not task.done()]:  # A task may start another one while it ends.
+        for task in running:
             task.cancel()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait(tasks)
+            await asyncio.wait(running)
 
 
 class DatedState(ServerState):

@@ -8,7 +8,7 @@ return await serve(Presence(settings, pool, partitions))
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import uvicorn
 
@@ -20,6 +20,9 @@ from shared.settings import ServiceSettings, load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 S = TypeVar("S", bound=ServiceSettings)
 
 
@@ -30,7 +33,7 @@ class Service(Protocol):
         """Start all background work."""
 
     def http(self) -> uvicorn.Config:
-        """The HTTP server's configuration."""
+        """The HTTP server's configuration, with an app of `create_app`."""
 
     async def drain(self) -> None:
         """Report not ready, and finish all work under way."""
@@ -98,8 +101,10 @@ async def serve(service: Service) -> int:
     supervisor = Supervisor()
     supervisor.start("loop lag", watch_loop_lag())
     service.start(supervisor)
+    config = service.http()
     try:
-        return await serve_until(service.http(), supervisor, service.drain)
+        return await serve_until(config, supervisor, service.drain)
     finally:
         await supervisor.stop()
+        await cast("FastAPI", config.app).state.health.stop()
         await service.aclose()

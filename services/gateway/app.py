@@ -111,6 +111,7 @@ class Process:
             self.hub, budgets, max_connections or settings.max_connections, settings.handshakes_per_second
         )
         self.downlinks = self._new_downlinks()
+        self.health = self._new_health()
 
     def _new_dispatcher(self, presence: PresencePublisher) -> Dispatcher:
         settings = self.settings
@@ -139,6 +140,18 @@ class Process:
             DownlinkSubscriber(self.partitions, partition, self.gateway_id, deliverer, self.dispatcher.recovery)
             for partition in range(len(self.partitions))
         ]
+
+    def _new_health(self) -> Health:
+        return Health(
+            {"redis": self.partitions.ping, "amqp": self.check_broker},
+            {
+                "draining": demand(lambda: not self.admission.draining, "draining"),
+                "keys": demand(lambda: self.verifier.ready, "no key to verify tokens with"),
+                "downlinks": self.check_downlinks,
+                "schema": self.database.check,
+            },
+            self.database.notes,
+        )
 
     def start(self, supervisor: Supervisor) -> None:
         """Start every background task."""
@@ -198,16 +211,7 @@ def server_config(process: Process) -> uvicorn.Config:
     settings = process.settings
     app = create_app(
         SERVICE,
-        Health(
-            {"redis": process.partitions.ping, "amqp": process.check_broker},
-            {
-                "draining": demand(lambda: not process.admission.draining, "draining"),
-                "keys": demand(lambda: process.verifier.ready, "no key to verify tokens with"),
-                "downlinks": process.check_downlinks,
-                "schema": process.database.check,
-            },
-            process.database.notes,
-        ),
+        process.health,
         settings.allowed_origins,
         verdict_paths=[PATH],
     )
@@ -266,6 +270,7 @@ async def main() -> int:
     log.info("gateway.started", gateway_id=process.gateway_id, port=listening.getsockname()[1])
     status = await serve_until(server_config(process), supervisor, drain.run, [listening])
     await supervisor.stop()
+    await process.health.stop()
     await process.partitions.aclose()
     pool.terminate()
     log.info("gateway.stopped", status=status, seconds=round(time.monotonic() - started, 3))

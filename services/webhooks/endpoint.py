@@ -15,6 +15,7 @@ from services.webhooks.event_store import EventStore
 from services.webhooks.lease import RENEW_SECONDS, Lease
 from services.webhooks.sender import Sender
 from services.webhooks.settings import WebhooksSettings
+from shared.lifecycle import end_all
 from shared.outbound.circuit import Circuit
 from shared.postgres import TRANSIENT_ERRORS, Pool
 from shared.webhooks.signatures import Signer
@@ -90,8 +91,7 @@ class Endpoint:
         try:
             await self._keep(work)
         finally:
-            work.cancel()
-            await asyncio.wait([work])
+            await end_all([work])
             self._scheduler = None
             self._idle.set()
             metrics.LEADING.labels(self._sender.name).set(0)

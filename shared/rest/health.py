@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import telemetry
+from shared.lifecycle import end_all
 from shared.protocol.codec import json_encoder
 
 CHECK_SECONDS: Final = 2
@@ -84,6 +85,11 @@ class Health:
             body |= {"backends": looking.result(), "notes": self._notes()}
         return ready, body
 
+    async def stop(self) -> None:
+        """End a check of the backends that is under way, before their connections are closed."""
+        if self._looking is not None:
+            await end_all([self._looking])
+
     def _starting(self) -> bool:
         return bool(self._missing) and time.monotonic() < self._give_up_at
 
@@ -123,7 +129,8 @@ class ReadyProbe:
 
 
 def add_health(app: FastAPI, health: Health) -> None:
-    """Add the three paths."""
+    """Add the three paths. `serve` finds `health` in the app's state, to stop it."""
+    app.state.health = health
 
     async def healthz(_request: Request) -> JSONResponse:
         """Answer 200 while the event loop runs.

@@ -116,6 +116,7 @@ async def running_gateway(settings: GatewaySettings, *, wait: bool = True) -> As
             await serving
             assert not supervisor.failed.is_set()
             await supervisor.stop()
+            await process.health.stop()
             await process.partitions.aclose()
             await pool.close()
 
