@@ -1,7 +1,7 @@
 """The composition root of presence: builds its parts, and starts and stops them in order."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -113,7 +113,7 @@ class Presence:
         ]
 
     def _new_commands(self, handlers: Handlers) -> BatchConsumer[relay.PresenceBatch]:
-        split = partial(split_commands, self._partitions, personal=self._friends.long_lists)
+        split = partial(split_commands, self._partitions, self._friends.long_lists)
         decoder = relay.presence_batch_decoder
         return BatchConsumer("commands", self._commands_link, decoder, split, handlers.handle, self._dead_letter)
 
@@ -194,7 +194,9 @@ class Presence:
         if not (self._commands_link.ready and self._renewals_link.ready):
             raise BrokerUnavailable("not consuming")
 
-    def _split_renewals(self, renewal: relay.LeaseRenewal) -> Mapping[Lane, relay.LeaseRenewal]:
+    def _split_renewals(
+        self, renewal: relay.LeaseRenewal, _lanes_of: Container[str]
+    ) -> Mapping[Lane, relay.LeaseRenewal]:
         self._feed.heard()
         return split_renewals(self._partitions, renewal)
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 Batch = TypeVar("Batch")
 MESSAGES_PER_CYCLE: Final = 32
 
-PERSONAL_PAUSE_SECONDS: Final = 0.5
+PERSONAL_PAUSE_SECONDS: Final = 1.0
 """After each cycle of a user with a lane of their own. All that comes meanwhile is handled in the next cycle."""
 
 
@@ -51,16 +51,19 @@ _SINGLE_PARTITION: Final = Lane((0,))
 
 
 def split_commands(
-    partitions: Partitions, batch: relay.PresenceBatch, personal: Container[str] = ()
+    partitions: Partitions, long_lists: Container[str], batch: relay.PresenceBatch, lanes_of: Container[str]
 ) -> Mapping[Lane, relay.PresenceBatch]:
-    """Return lane → its share of the commands, in order. `personal`: the users with a lane of their own."""
+    """Return lane → its share of the commands, in order.
+
+    Users in `long_lists` get a lane of their own. Those in `lanes_of` have one, and keep it until it is empty.
+    """
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
         if isinstance(command, relay.BlockChanged):
             lane = _lane(partitions, command.blocker, command.blocked)
         else:
             lane = _lane(partitions, command.user_id)
-            if command.user_id in personal:
+            if command.user_id in long_lists or command.user_id in lanes_of:
                 lane = Lane(lane.partitions, command.user_id)
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
     return shares
@@ -108,11 +111,54 @@ DeadLetter = Callable[[rabbitmq.Delivery, str], Awaitable[None]]
 """Stores a message that can't be handled, with the reason."""
 
 
+class _LaneWork(Generic[Batch]):
+    """The shares that wait in a lane. `working` is held during a cycle."""
+
+    def __init__(self) -> None:
+        self.working = asyncio.Lock()
+        self._waiting: asyncio.Queue[Share[Batch]] = asyncio.Queue()
+        self._put = 0
+        self._done = 0
+        self._progress = asyncio.Condition()
+
+    @property
+    def empty(self) -> bool:
+        """Whether no share waits."""
+        return self._waiting.empty()
+
+    def put(self, share: Share[Batch]) -> None:
+        """Add a share."""
+        self._waiting.put_nowait(share)
+        self._put += 1
+
+    async def first(self) -> Share[Batch]:
+        """Take the next share, when there is one."""
+        return await self._waiting.get()
+
+    def next(self) -> Share[Batch]:
+        """Take the next share of those that wait."""
+        return self._waiting.get_nowait()
+
+    async def note_done(self, count: int) -> None:
+        """So many of the shares that were taken are done."""
+        self._done += count
+        async with self._progress:
+            self._progress.notify_all()
+
+    def all_done(self) -> Awaitable[bool]:
+        """Return what waits until all shares are done that are here now."""
+        return self._passed(self._put)
+
+    async def _passed(self, count: int) -> bool:
+        async with self._progress:
+            return await self._progress.wait_for(lambda: self._done >= count)
+
+
 class BatchConsumer(Generic[Batch]):
     """Decodes the messages of one queue and splits them into lanes. Each lane handles its shares in order.
 
-    A message is acknowledged when all lanes have done their share. `split` returns each lane's share of a batch. A message that
-    can't be handled goes to `dead_letter`, with the reason.
+    A message is acknowledged when all lanes have done their share. `split` returns each lane's share of a batch, given the users
+    who have a lane of their own now. A message that can't be handled goes to `dead_letter`, with the reason.
     """
 
     def __init__(
@@ -120,7 +166,7 @@ class BatchConsumer(Generic[Batch]):
         name: str,
         consumer: Consumer,
         decoder: msgspec.msgpack.Decoder[Batch],
-        split: Callable[[Batch], Mapping[Lane, Batch]],
+        split: Callable[[Batch, Container[str]], Mapping[Lane, Batch]],
         handle: Callable[[list[Batch]], Awaitable[None]],
         dead_letter: DeadLetter,
     ) -> None:
@@ -130,8 +176,9 @@ class BatchConsumer(Generic[Batch]):
         self._split = split
         self._handle = handle
         self._dead_letter = dead_letter
-        self._waiting: dict[Lane, asyncio.Queue[Share[Batch]]] = {}
-        self._working: dict[Lane, asyncio.Lock] = {}
+        self._lanes: dict[Lane, _LaneWork[Batch]] = {}
+        self._lanes_of: set[str] = set()
+        """The users who have a lane of their own."""
         self._turns: dict[Lane, asyncio.Lock] = {}
         self._draining = False
 
@@ -148,48 +195,50 @@ class BatchConsumer(Generic[Batch]):
         The broker redelivers the remaining messages to another replica.
         """
         self._draining = True
-        await asyncio.gather(*(working.acquire() for working in self._working.values()))
+        await asyncio.gather(*(work.working.acquire() for work in self._lanes.values()))
 
     async def _sort_in(self, message: rabbitmq.Delivery, tasks: asyncio.TaskGroup) -> None:
         try:
-            shares = self._split(self._decoder.decode(message.body))
+            shares = self._split(self._decoder.decode(message.body), self._lanes_of)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             await self._give_up(message, repr(error))
             return
         if not shares:
             acknowledge(message)
         counter = AckCounter(message, len(shares))
-        for wanted, share in shares.items():
-            lane = self._lane_for(wanted)
-            if lane not in self._waiting and not self._draining:
-                self._waiting[lane], self._working[lane] = asyncio.Queue(), asyncio.Lock()
-                tasks.create_task(self._run_lane(lane))
-            if lane in self._waiting:
-                self._waiting[lane].put_nowait((counter, share))
+        for lane, share in shares.items():
+            if lane not in self._lanes and not self._draining:
+                self._begin_lane(lane, tasks)
+            if lane in self._lanes:
+                self._lanes[lane].put((counter, share))
 
-    def _lane_for(self, wanted: Lane) -> Lane:
-        """Return the lane for a share. A personal one begins when the shared lane is idle: the user's commands may wait there."""
-        shared = wanted.shared
-        if wanted in self._waiting or shared not in self._waiting:
-            return wanted
-        is_idle = self._waiting[shared].empty() and not self._working[shared].locked()
-        return wanted if is_idle else shared
+    def _begin_lane(self, lane: Lane, tasks: asyncio.TaskGroup) -> None:
+        """Start a lane. A personal one waits for what is in the shared lane now: the user's earlier commands may be there."""
+        shared = self._lanes.get(lane.shared)
+        self._lanes[lane] = _LaneWork()
+        if lane.user_id:
+            self._lanes_of.add(lane.user_id)
+        tasks.create_task(self._run_lane(lane, None if shared is None else shared.all_done()))
 
-    async def _run_lane(self, lane: Lane) -> None:
-        waiting = self._waiting[lane]
+    async def _run_lane(self, lane: Lane, earlier: Awaitable[bool] | None) -> None:
+        work = self._lanes[lane]
+        if earlier is not None:
+            await earlier
         # One personal lane at a time: all of them together take no more from the others than one.
         turn = self._turns.setdefault(lane.shared, asyncio.Lock()) if lane.user_id else nullcontext()
         while True:
-            taken = [await waiting.get()]
-            async with turn, self._working[lane]:
-                # A personal lane takes all: one user's waiting commands must not fill the prefetch, and delay everybody.
-                while (lane.user_id or len(taken) < MESSAGES_PER_CYCLE) and not waiting.empty():
-                    taken.append(waiting.get_nowait())
+            taken = [await work.first()]
+            async with turn, work.working:
+                # A personal lane takes all: what one user can't be told at once must not fill the prefetch, and delay everybody.
+                while (lane.user_id or len(taken) < MESSAGES_PER_CYCLE) and not work.empty:
+                    taken.append(work.next())
                 await self._traced_cycle(lane, taken)
+            await work.note_done(len(taken))
             if lane.user_id:
                 await asyncio.sleep(PERSONAL_PAUSE_SECONDS)
-                if waiting.empty():
-                    del self._waiting[lane], self._working[lane]
+                if work.empty:
+                    del self._lanes[lane]
+                    self._lanes_of.discard(lane.user_id)
                     return
 
     async def _traced_cycle(self, lane: Lane, taken: list[Share[Batch]]) -> None:

@@ -1,7 +1,7 @@
 """AMQP messages: acknowledged when done, held while a backend is away, and made dead letters when nobody can handle them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Container
 from functools import partial
 
 import aio_pika
@@ -21,12 +21,16 @@ SECONDS = 60
 POISON_USER = "11111111-1111-4111-8111-111111111111"
 
 
-def split(batch: relay.PresenceBatch) -> dict[Lane, relay.PresenceBatch]:
-    """Users whose names begin with `x` have a server of their own, and those with `y` or `z` a lane of their own."""
+def split(
+    personal: Callable[[], str], batch: relay.PresenceBatch, lanes_of: Container[str]
+) -> dict[Lane, relay.PresenceBatch]:
+    """Users whose names begin with `x` have a server of their own, and those with one of `personal` a lane of their own."""
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
         name = command.user_id if isinstance(command, relay.Connected) else ""
-        lane = Lane((int(name.startswith("x")),), name[0] if name.startswith(("y", "z")) else "")
+        lane = Lane(
+            (int(name.startswith("x")),), name[0] if name[:1] in lanes_of or name.startswith(tuple(personal())) else ""
+        )
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
     return shares
 
@@ -39,6 +43,9 @@ class Handler:
         self.away = False
         self.slow = asyncio.Event()
         self.slow.set()
+        self.busy = asyncio.Event()
+        self.busy.set()
+        self.personal = "yz"
         self.cycles: list[list[str]] = []
         self.outages = 0
         self.supervisor = Supervisor()
@@ -51,6 +58,8 @@ class Handler:
         self.cycles.append(users)
         if users[0].startswith(("y", "z")):
             await self.slow.wait()
+        elif not users[0].startswith("x"):
+            await self.busy.wait()
         async with self.changed:
             self.changed.notify_all()
             if self.away and users[0].startswith("x"):
@@ -61,6 +70,12 @@ class Handler:
             if POISON_USER in users:
                 raise KeyError("a bug")
             self.users += users
+
+    async def begins(self, user: str) -> None:
+        """Wait until a cycle began with this user."""
+        async with asyncio.timeout(SECONDS):
+            while user not in [cycle[0] for cycle in self.cycles]:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.02)
 
     async def has(self, *users: str) -> None:
         """Wait until these users came, in this order."""
@@ -79,7 +94,8 @@ async def handler(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Hand
     publisher = Publisher(SecretStr(amqp_url), "test", topology.QUEUES)
     supervisor.start("publisher", publisher.run())
     dead_letter = partial(rabbitmq.dead_letter, publisher, topology.PRESENCE_DEAD)
-    batches = BatchConsumer("commands", consumer, relay.presence_batch_decoder, split, taking, dead_letter)
+    divide = partial(split, lambda: taking.personal)
+    batches = BatchConsumer("commands", consumer, relay.presence_batch_decoder, divide, taking, dead_letter)
     supervisor.start("intake", batches.run())
     yield taking
     await supervisor.stop()
@@ -178,9 +194,7 @@ async def test_a_user_with_a_lane_of_their_own_holds_up_nobody_and_gets_few_cycl
     later = [f"y{number}" for number in range(2, MESSAGES_PER_CYCLE + 10)]
     handler.slow.clear()
     await send(channel, connects("y1"))
-    async with asyncio.timeout(SECONDS):
-        while handler.cycles != [["y1"]]:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.02)
+    await handler.begins("y1")
     await send(channel, *map(connects, later), connects("z1"), connects("a"))
     await handler.has("a")
     assert handler.cycles == [["y1"], ["a"]]
@@ -189,3 +203,34 @@ async def test_a_user_with_a_lane_of_their_own_holds_up_nobody_and_gets_few_cycl
     assert handler.cycles[2:] == [["z1"], later]
     await send(channel, connects("b"), connects("y-last"))
     await handler.has("a", "y1", "z1", *later, "b", "y-last")
+
+
+async def test_a_lane_of_their_own_begins_when_the_earlier_commands_are_done(
+    channel: AbstractChannel, handler: Handler
+) -> None:
+    """Also when the shared lane is never idle, because it always has another command when it has done one."""
+    handler.slow.clear()
+    handler.busy.clear()
+    await send(channel, connects("a"))
+    await handler.begins("a")
+    await send(channel, connects("y1"), connects("b"), connects("y2"), connects("x1"))
+    await handler.begins("x1")
+    assert handler.cycles == [["a"], ["x1"]]
+    handler.busy.set()
+    await handler.begins("b")
+    await handler.begins("y1")
+    assert sorted(handler.cycles[2:]) == [["b"], ["y1", "y2"]]
+    handler.slow.set()
+    await handler.has("x1", "a", "b", "y1", "y2")
+
+
+async def test_a_lane_that_has_begun_keeps_its_user(channel: AbstractChannel, handler: Handler) -> None:
+    """Also when the list of friends is no longer known to be long: later commands must not overtake those in the lane."""
+    handler.slow.clear()
+    await send(channel, connects("y1"))
+    await handler.begins("y1")
+    handler.personal = ""
+    await send(channel, connects("y2"), connects("a"))
+    await handler.has("a")
+    handler.slow.set()
+    await handler.has("a", "y1", "y2")

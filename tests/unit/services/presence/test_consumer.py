@@ -34,7 +34,7 @@ def test_commands_go_by_the_servers_of_their_users_in_order(partitions: Partitio
         relay.SetStatus(a, "2", "busy"),
         relay.Disconnected(c, "1", True, 1),
     ]
-    shares = split_commands(partitions, relay.PresenceBatch(commands))
+    shares = split_commands(partitions, (), relay.PresenceBatch(commands), ())
     assert {lane: share.commands for lane, share in shares.items()} == {
         Lane((0,)): [commands[1], commands[3], commands[4]],
         Lane((1,)): [commands[0], commands[5]],
@@ -52,7 +52,7 @@ def test_users_with_a_lane_of_their_own_hold_up_nobody(partitions: Partitions, u
         relay.SetStatus(a, "1", "busy"),
         relay.Connected(c, "3", "g", 1),
     ]
-    shares = split_commands(partitions, relay.PresenceBatch(commands), {a, c})
+    shares = split_commands(partitions, {a}, relay.PresenceBatch(commands), {c})
     assert {lane: share.commands for lane, share in shares.items()} == {
         Lane((0,), a): [commands[0], commands[3]],
         Lane((0,)): [commands[1], commands[2]],
