@@ -40,8 +40,9 @@ from shared.protocol.relay import (
     SetBlock,
 )
 
-SEND_ADVICE: Final = {
-    "user_not_found": "This user was deleted; if they came back, open the conversation again with POST /chat/conversations"
+SEND_ADVICE: Final[dict[str, str]] = {
+    ErrorCode.USER_NOT_FOUND: "This user was deleted; if they came back, "
+    "open the conversation again with POST /chat/conversations"
 }
 """Verdict on a message → what the sender is told, where the code's own text doesn't say what to do."""
 
