@@ -158,16 +158,18 @@ class WebSocketEndpoint:
         self, websocket: WebSocket, accepted: AcceptedHandshake, connection: Connection, recovery_result: RecoveryResult
     ) -> None:
         protocol: GatewayProtocol = websocket.scope["extensions"][EXTENSION]["protocol"]
-        try:
-            await websocket.accept(subprotocol=accepted.subprotocol)
-        except BaseException:
-            self._withdraw(connection)
-            raise
         if connection.close_code is not None:
             # An order to close came while the connection opened: it was replaced, or its token was revoked.
             self._withdraw(connection)
+            await websocket.accept(subprotocol=accepted.subprotocol)
             await websocket.close(connection.close_code)
-        elif connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
+            return
+        try:
+            protocol.accept(accepted.subprotocol)
+        except BaseException:
+            self._withdraw(connection)
+            raise
+        if connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
             metrics.HANDSHAKES.labels("accepted").inc()
             log.debug("connection.opened", connection_id=connection.id, user_id=connection.user_id)
             self._dispatcher.on_opened(connection, accepted.status, missing_friends=recovery_result.missing_friends)

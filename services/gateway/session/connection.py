@@ -120,7 +120,7 @@ class Connection:
             return False
         self._protocol = protocol
         self.began_ms = int(self.session.wall_clock() * 1000)
-        protocol.send_buffer.write_direct(text_frame(welcome))
+        protocol.send_buffer.write_direct(protocol.take_response() + text_frame(welcome))
         self.resume(recovery_result)
         return self.is_open
 

@@ -76,6 +76,7 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         self._attached = False
         self._early = b""
         self._failed = False
+        self._unsent = b""
         self._abort_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -110,6 +111,28 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.accept" and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def accept(self, subprotocol: str | None) -> None:
+        """Accept the connection. The response isn't written yet: `take_response` returns it, for one write with the first event.
+
+        A write is a system call, and wakes the load balancer and the client. Raises ClientDisconnected when the peer has gone.
+        """
+        if self._failed or self.disconnected or self.transport.is_closing():
+            raise ClientDisconnected
+        del self.response.headers["Date"]
+        for name, value in self.default_headers:
+            self.response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if subprotocol is not None:
+            self.response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        self.conn.send_response(self.response)
+        self._unsent = b"".join(self.conn.data_to_send())
+        self.handshake_complete = True
+        self.transport.resume_reading()
+
+    def take_response(self) -> bytes:
+        """Return the response that `accept` made, for the caller to write before anything else."""
+        unsent, self._unsent = self._unsent, b""
+        return unsent
 
     async def run_asgi(self) -> None:
         """Run the application. It may end once a connection is attached; the socket stays open without it."""
