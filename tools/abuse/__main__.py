@@ -72,6 +72,7 @@ async def run(console: Console, attacks: list[Attack], seconds: float, within: f
         verdict, errors = await honest.finish(rest)
     results.rows = measurement.rows()
     results.acknowledged = verdict.acknowledged
+    results.left_out = honest.left_out / honest.measured
     results.faults += verdict.faults + [f"{count} × {code}" for code, count in errors.items()]
     results.faults += [
         f"{row.attack}: ratio {row.ratio.value:.2f}" for row in results.rows if row.ratio.value > MOST_RATIO

@@ -46,7 +46,10 @@ def write(results: Results, document: Path = DOCUMENT) -> None:
 def _lost(results: Results) -> str:
     faults = [fault for fault in results.faults if "ratio" not in fault]
     verdict = "; ".join(faults) or "none was lost, doubled or out of order"
-    return f"The honest pairs had {results.acknowledged:,} messages acknowledged in that run; {verdict}.\n"
+    return (
+        f"The honest pairs had {results.acknowledged:,} messages acknowledged in that run; {verdict}.\n"
+        f"In {results.left_out:.0%} of the time, the host took CPU from the machine; these half seconds aren't counted.\n"
+    )
 
 
 def _slowed(rows: list[Row]) -> str:

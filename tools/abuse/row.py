@@ -38,7 +38,8 @@ class Row(msgspec.Struct):
 class Results(msgspec.Struct):
     """Rows of one run, or of several that each did a part. `machine`: what it ran on; `faults`: what must not be.
 
-    `acknowledged`: messages of the honest pairs, over all of the run. `idle`: the attacker got only CPU that nobody else wanted.
+    `acknowledged`: messages of the honest pairs, over all of the run. `left_out`: the share of the time in which the host took
+    CPU from the machine. `idle`: the attacker got only CPU that nobody else wanted.
     """
 
     rows: list[Row] = []
@@ -46,8 +47,9 @@ class Results(msgspec.Struct):
     machine: dict[str, str] = {}
     acknowledged: int = 0
     idle: bool = True
+    left_out: float = 0.0
 
     def merge(self, newer: "Results") -> "Results":
         """Return these results, with newer ones of the same attacks."""
         rows = {row.attack: row for row in self.rows} | {row.attack: row for row in newer.rows}
-        return Results(list(rows.values()), newer.faults, newer.machine, newer.acknowledged, newer.idle)
+        return msgspec.structs.replace(newer, rows=list(rows.values()))

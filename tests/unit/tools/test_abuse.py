@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tools.abuse.hostile import Hostile
 from tools.abuse.measurement import MOST_SETTLES, Measurement
 from tools.abuse.ratio import Ratio, ratio_of
 from tools.abuse.row import Results, Row
+from tools.abuse.stolen import own, stolen_seconds
 from tools.bench.latency import Latency
 from tools.bench.peer import Peer
 from tools.bench.target import Target
@@ -57,12 +59,13 @@ def test_attacks_have_names_and_descriptions_of_their_own() -> None:
 
 def test_a_row_says_what_the_account_did_and_was_told_and_what_grew() -> None:
     """An event that every connection gets is no answer to an attack."""
-    text = report.tables(Results([ROW], acknowledged=1_000))
+    text = report.tables(Results([ROW], acknowledged=1_000, left_out=0.071))
     sent = "1,000 frames, 10 handshakes, 2,000 KB"
     figures = "40.0 ms | 50.0 ms | 1.25 | 1.10 to 1.40 | 2 | gateway +3 MiB"
     assert f"| blocks: Blocks | {sent} | 1,234 × `429` | {figures} |" in text
     assert "| redis | 50 MiB | 51 MiB | 1 MiB | blocks |" in text
     assert "1,000 messages acknowledged in that run; none was lost" in text
+    assert "In 7% of the time, the host took CPU" in text
 
 
 def test_rows_that_slow_honest_pairs_are_named() -> None:
@@ -74,6 +77,26 @@ def test_rows_that_slow_honest_pairs_are_named() -> None:
     assert "Ratios over 1.5: `worse` 2.00, `slow` 1.52." in text
     assert "Of 4 intervals, 1 are over 1.5 as a whole; 1 reach over it, but their ratios don't." in text
     assert "Ratios over 1.5: none." in report.tables(Results([ROW]))
+
+
+@pytest.mark.parametrize(
+    ("shares", "counts"),
+    [
+        ([0.0, 0.01, 0.0], [True, True, True]),
+        ([0.0, 0.05, 0.0, 0.0], [True, False, False, True]),
+        ([0.05, 0.05], [True, True]),
+    ],
+)
+def test_half_seconds_with_stolen_cpu_are_left_out(shares: list[float], counts: list[bool]) -> None:
+    """What waited then is done in the next one. Where there is nothing better, all of them count."""
+    assert own(shares) == counts
+
+
+def test_stolen_time_is_read_in_seconds(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  1 2 3 4 5 6 7 250 9 10\ncpu0 1 2 3 4 5 6 7 99 9 10\n", encoding="ascii")
+    assert stolen_seconds(stat) == 250 / os.sysconf("SC_CLK_TCK")
+    assert stolen_seconds(tmp_path / "none") == 0
 
 
 def test_a_ratio_is_that_of_all_windows_together() -> None:
