@@ -520,5 +520,21 @@ async def test_small_texts_count_while_large_ones_are_kept(
     for _ in range(limits.INBOX_EVENTS * 2 // 40):
         await run(replica, gateway, *(talk.send(talk.one, "x" * 1000) for _ in range(40)))
         assert await inbox_bytes(partitions, talk.other) <= limits.INBOX_BYTES
-    assert not await client.exists(counter)
+    assert not await client.exists(counter, keys.key(keys.INBOX_LARGE, talk.other.id))
     assert len(await entries(partitions, talk.other)) >= limits.INBOX_EVENTS
+
+
+async def test_an_inbox_is_bounded_without_a_look_at_its_texts(
+    replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway
+) -> None:
+    """Redis does nothing else while a script reads megabytes: it reads one entry, and a short list of sizes."""
+    client = partitions.of(talk.other.id).client
+    for _ in range(6):
+        await run(replica, gateway, *(talk.send(talk.one, "caption", media=LARGE_MEDIA) for _ in range(40)))
+    sizes = [len(fields[b"e"]) for _, fields in await entries(partitions, talk.other)]
+    listed = await client.lrange(keys.key(keys.INBOX_LARGE, talk.other.id), 0, -1)
+    assert [int(item.split()[1]) for item in listed] == sizes
+    before = (await client.info("commandstats")).get("cmdstat_xrevrange", {"calls": 0})["calls"]
+    await run(replica, gateway, *(talk.send(talk.one, "caption", media=LARGE_MEDIA) for _ in range(40)))
+    assert (await client.info("commandstats")).get("cmdstat_xrevrange", {"calls": 0})["calls"] == before
+    assert await inbox_bytes(partitions, talk.other) <= limits.INBOX_BYTES

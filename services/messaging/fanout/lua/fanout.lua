@@ -45,6 +45,7 @@ local function deliver(user, number, first, count)
         end
         if #text > SMALL_BYTES then
             large = large + #text
+            call('RPUSH', '{{INBOX_LARGE}}' .. user, format('%d %d', offset, #text))
         end
         keep(stream, format('%d', offset) .. suffix, text, events[i], total)
         if #deliveries > 0 and not is_hidden(user, events[i]) then
