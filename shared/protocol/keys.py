@@ -64,6 +64,8 @@ It triggers the trimming by bytes.
 """
 INBOX_LARGE: Final = "inbox:large:"
 """list `inbox:large:{userId}`: `offset size` of each large text in the inbox, the oldest first."""
+INBOX_CLEARED: Final = "inbox:cleared:"
+"""hash `inbox:cleared:{userId}`: conversation → the seq up to which its messages left the inbox («delete for me»)."""
 INBOX_EPOCH: Final = "inbox:epoch"
 """hash `inbox:epoch`: `epoch` of the partition's inboxes, and where it was checked:
 `server` (replication id), `run` (run id) and `node` (of a cluster)."""

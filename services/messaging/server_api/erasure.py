@@ -27,6 +27,7 @@ _BLOCKS: Final = "blocks:"
 _OF_USER: Final = (
     keys.INBOX,
     keys.INBOX_OFFSET,
+    keys.INBOX_CLEARED,
     keys.UNREAD_TOTAL,
     keys.PROGRESS,
     keys.BLOCKED,

@@ -353,6 +353,31 @@ async def test_reading_ends_marked_unread(rest: Rest, replica: Replica, talk: Ta
     assert (shown["markedUnread"], shown["readSeq"]) == (False, 1)
 
 
+async def test_a_repeated_clear_does_not_read_the_inbox_again(
+    rest: Rest, replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
+) -> None:
+    """An inbox may have 4 MiB: Redis did nothing else for tens of milliseconds, as often as a user cleared a conversation."""
+    client = partitions.of(talk.one.id).client
+    large = keys.key(keys.INBOX_LARGE, talk.one.id)
+
+    async def reads() -> int:
+        return int((await client.info("commandstats")).get("cmdstat_xrange", {"calls": 0})["calls"])
+
+    await say(replica, gateway, talk.send(talk.other, "x" * 3_000))
+    assert len(await client.lrange(large, 0, -1)) == 1
+    await client.expire(keys.key(keys.INBOX, talk.one.id), 60)
+    before = await reads()
+    await clear(rest, talk.one, talk)
+    assert await reads() == before + 1
+    assert await client.lrange(large, 0, -1) == []
+    await clear(rest, talk.one, talk)
+    assert await reads() == before + 1
+    await say(replica, gateway, talk.send(talk.other, "secret"))
+    await clear(rest, talk.one, talk)
+    assert await reads() == before + 2
+    assert not any("secret" in text for _, text in await inbox(partitions, talk.one))
+
+
 async def test_delete_for_me(
     rest: Rest, replica: Replica, talk: Talk, gateway: Gateway, partitions: Partitions
 ) -> None:

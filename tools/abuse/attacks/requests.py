@@ -34,6 +34,16 @@ async def history_readers(hostile: Hostile) -> None:
     await parallel(hostile, again, READERS)
 
 
+async def clears(hostile: Hostile) -> None:
+    """«Delete for me» of the same conversation, 20 at once, with an inbox of 4 MiB."""
+
+    async def again(http: Http) -> None:
+        while True:
+            await http.call("DELETE", f"/chat/conversations/{hostile.conversation_id}")
+
+    await parallel(hostile, again)
+
+
 async def lists(hostile: Hostile) -> None:
     """All lists of all services, 50 requests at once, without pause."""
     paths = (
@@ -175,6 +185,7 @@ async def reports(hostile: Hostile) -> None:
 
 ATTACKS: Final = (
     Attack("history-readers", history_readers, TOO_MANY, fill_inbox),
+    Attack("clears", clears, TOO_MANY, fill_inbox),
     Attack("lists", lists, TOO_MANY),
     Attack("searches", searches, TOO_MANY),
     Attack("presence-ids", presence_ids, TOO_MANY),
