@@ -59,15 +59,16 @@ class ConversationAnnouncer:
     async def cleared(self, user_id: str, conversation_id: str, cleared: Cleared) -> None:
         """Announce that everything up to a seq is hidden, and remove it from the inbox, so that no replay shows it."""
         await self._counts.clear(user_id, conversation_id, cleared.version)
-        await self._wait_for_delivery(conversation_id, cleared.seq)
+        delivered = await self._is_delivered(conversation_id, cleared.seq)
         event = open_event(ConversationCleared(ConversationClearedPayload(conversation_id, cleared.seq)))
-        await _FORGET_HISTORY(self._partitions.of(user_id), user_id, conversation_id, cleared.seq, event)
+        partition = self._partitions.of(user_id)
+        await _FORGET_HISTORY(partition, user_id, conversation_id, cleared.seq, event, int(delivered))
         effects = self._fanout.effects()
         effects.events_for(user_id).add(event, NOBODY)
         await self._fanout.deliver(effects)
 
-    async def _wait_for_delivery(self, conversation_id: str, seq: int) -> None:
-        """Wait until messages up to `seq` are in the inboxes.
+    async def _is_delivered(self, conversation_id: str, seq: int) -> bool:
+        """Wait until messages up to `seq` are in the inboxes. Returns False when they are not after `DELIVERY_SECONDS`.
 
         Without recent messages, Redis has no entry to wait for.
         """
@@ -77,8 +78,9 @@ class ConversationAnnouncer:
         while waited < DELIVERY_SECONDS:
             delivered = await partition.client.get(key)
             if delivered is None or int(delivered) >= seq:
-                return
+                return True
             await asyncio.sleep(pause)
             waited += pause
             pause = min(2 * pause, 0.1)
         log.warning("clear.not_announced", conversation_id=conversation_id, seq=seq)
+        return False

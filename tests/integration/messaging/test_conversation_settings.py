@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.messaging.fanout import conversation_announcer
 from services.messaging.stores.conversation_list import ConversationList
 from shared.postgres import Pool
 from shared.protocol import keys, limits
@@ -376,6 +377,26 @@ async def test_a_repeated_clear_does_not_read_the_inbox_again(
     await clear(rest, talk.one, talk)
     assert await reads() == before + 2
     assert not any("secret" in text for _, text in await inbox(partitions, talk.one))
+
+
+async def test_a_clear_is_repeated_when_messages_were_still_on_their_way(
+    rest: Rest,
+    replica: Replica,
+    talk: Talk,
+    gateway: Gateway,
+    partitions: Partitions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They come to the inbox after the first clear."""
+    await say(replica, gateway, talk.send(talk.other, "one"))
+    await partitions.of(talk.one.id).client.expire(keys.key(keys.INBOX, talk.one.id), 60)
+    with monkeypatch.context() as patched:
+        patched.setattr(conversation_announcer, "DELIVERY_SECONDS", 0)
+        await clear(rest, talk.one, talk)
+    cleared = keys.key(keys.INBOX_CLEARED, talk.one.id)
+    assert not await partitions.of(talk.one.id).client.exists(cleared)
+    await clear(rest, talk.one, talk)
+    assert await partitions.of(talk.one.id).client.hgetall(cleared) == {talk.id.encode(): b"1"}
 
 
 async def test_delete_for_me(

@@ -1,5 +1,6 @@
 -- Remove a conversation's messages up to a seq from a user's inbox: the event that the conversation was cleared replaces them.
--- ARGV[1]: user; ARGV[2]: conversation; ARGV[3]: seq; ARGV[4]: JSON of the event, without its last brace
+-- ARGV[1]: user; ARGV[2]: conversation; ARGV[3]: seq; ARGV[4]: JSON of the event, without its last brace; ARGV[5]: '1' when all
+-- messages up to the seq have been delivered, so that no later one belongs to them
 -- Returns how many entries were replaced. An inbox may have megabytes, so it isn't read again for the same seq.
 --
 -- Within a JSON string every quotation mark is escaped, so these patterns find only fields. An entry of a stream can't be
@@ -47,7 +48,7 @@ if replaced > 0 then
         end
     end
 end
-if left > 0 then
+if left > 0 and ARGV[5] == '1' then
     redis.call('HSET', done, conversation, ARGV[3])
     redis.call('PEXPIRE', done, left)
 end
