@@ -195,7 +195,7 @@ class Presence:
             raise BrokerUnavailable("not consuming")
 
     def _split_renewals(
-        self, renewal: relay.LeaseRenewal, _lanes_of: Container[str]
+        self, renewal: relay.LeaseRenewal, _lanes: Container[Lane]
     ) -> Mapping[Lane, relay.LeaseRenewal]:
         self._feed.heard()
         return split_renewals(self._partitions, renewal)

@@ -51,11 +51,11 @@ _SINGLE_PARTITION: Final = Lane((0,))
 
 
 def split_commands(
-    partitions: Partitions, long_lists: Container[str], batch: relay.PresenceBatch, lanes_of: Container[str]
+    partitions: Partitions, long_lists: Container[str], batch: relay.PresenceBatch, lanes: Container[Lane]
 ) -> Mapping[Lane, relay.PresenceBatch]:
     """Return lane → its share of the commands, in order.
 
-    Users in `long_lists` get a lane of their own. Those in `lanes_of` have one, and keep it until it is empty.
+    Users in `long_lists` get a lane of their own. Who has one among `lanes` keeps it until it is empty.
     """
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
@@ -63,8 +63,9 @@ def split_commands(
             lane = _lane(partitions, command.blocker, command.blocked)
         else:
             lane = _lane(partitions, command.user_id)
-            if command.user_id in long_lists or command.user_id in lanes_of:
-                lane = Lane(lane.partitions, command.user_id)
+            personal = Lane(lane.partitions, command.user_id)
+            if command.user_id in long_lists or personal in lanes:
+                lane = personal
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
     return shares
 
@@ -112,13 +113,15 @@ DeadLetter = Callable[[rabbitmq.Delivery, str], Awaitable[None]]
 
 
 class _LaneWork(Generic[Batch]):
-    """The shares that wait in a lane. `working` is held during a cycle."""
+    """The shares that wait in a lane. `working` is held during a cycle. It follows what is in the lane `earlier` now."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: "_LaneWork[Batch] | None" = None) -> None:
         self.working = asyncio.Lock()
         self._waiting: asyncio.Queue[Share[Batch]] = asyncio.Queue()
-        self._put = 0
+        self._put: int = 0
         self._done = 0
+        self._earlier = earlier
+        self._earlier_put = 0 if earlier is None else earlier._put
         self._progress = asyncio.Condition()
 
     @property
@@ -145,20 +148,21 @@ class _LaneWork(Generic[Batch]):
         async with self._progress:
             self._progress.notify_all()
 
-    def all_done(self) -> Awaitable[bool]:
-        """Return what waits until all shares are done that are here now."""
-        return self._passed(self._put)
+    async def may_begin(self) -> None:
+        """Wait until the shares are done that this lane follows."""
+        if self._earlier is not None:
+            await self._earlier._passed(self._earlier_put)
 
-    async def _passed(self, count: int) -> bool:
+    async def _passed(self, count: int) -> None:
         async with self._progress:
-            return await self._progress.wait_for(lambda: self._done >= count)
+            await self._progress.wait_for(lambda: self._done >= count)
 
 
 class BatchConsumer(Generic[Batch]):
     """Decodes the messages of one queue and splits them into lanes. Each lane handles its shares in order.
 
-    A message is acknowledged when all lanes have done their share. `split` returns each lane's share of a batch, given the users
-    who have a lane of their own now. A message that can't be handled goes to `dead_letter`, with the reason.
+    A message is acknowledged when all lanes have done their share. `split` returns each lane's share of a batch, given the lanes
+    that there are now. A message that can't be handled goes to `dead_letter`, with the reason.
     """
 
     def __init__(
@@ -166,7 +170,7 @@ class BatchConsumer(Generic[Batch]):
         name: str,
         consumer: Consumer,
         decoder: msgspec.msgpack.Decoder[Batch],
-        split: Callable[[Batch, Container[str]], Mapping[Lane, Batch]],
+        split: Callable[[Batch, Container[Lane]], Mapping[Lane, Batch]],
         handle: Callable[[list[Batch]], Awaitable[None]],
         dead_letter: DeadLetter,
     ) -> None:
@@ -177,8 +181,6 @@ class BatchConsumer(Generic[Batch]):
         self._handle = handle
         self._dead_letter = dead_letter
         self._lanes: dict[Lane, _LaneWork[Batch]] = {}
-        self._lanes_of: set[str] = set()
-        """The users who have a lane of their own."""
         self._turns: dict[Lane, asyncio.Lock] = {}
         self._draining = False
 
@@ -199,7 +201,7 @@ class BatchConsumer(Generic[Batch]):
 
     async def _sort_in(self, message: rabbitmq.Delivery, tasks: asyncio.TaskGroup) -> None:
         try:
-            shares = self._split(self._decoder.decode(message.body), self._lanes_of)
+            shares = self._split(self._decoder.decode(message.body), self._lanes)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             await self._give_up(message, repr(error))
             return
@@ -214,16 +216,12 @@ class BatchConsumer(Generic[Batch]):
 
     def _begin_lane(self, lane: Lane, tasks: asyncio.TaskGroup) -> None:
         """Start a lane. A personal one waits for what is in the shared lane now: the user's earlier commands may be there."""
-        shared = self._lanes.get(lane.shared)
-        self._lanes[lane] = _LaneWork()
-        if lane.user_id:
-            self._lanes_of.add(lane.user_id)
-        tasks.create_task(self._run_lane(lane, None if shared is None else shared.all_done()))
+        self._lanes[lane] = _LaneWork(self._lanes.get(lane.shared))
+        tasks.create_task(self._run_lane(lane))
 
-    async def _run_lane(self, lane: Lane, earlier: Awaitable[bool] | None) -> None:
+    async def _run_lane(self, lane: Lane) -> None:
         work = self._lanes[lane]
-        if earlier is not None:
-            await earlier
+        await work.may_begin()
         # One personal lane at a time: all of them together take no more from the others than one.
         turn = self._turns.setdefault(lane.shared, asyncio.Lock()) if lane.user_id else nullcontext()
         while True:
@@ -238,7 +236,6 @@ class BatchConsumer(Generic[Batch]):
                 await asyncio.sleep(PERSONAL_PAUSE_SECONDS)
                 if work.empty:
                     del self._lanes[lane]
-                    self._lanes_of.discard(lane.user_id)
                     return
 
     async def _traced_cycle(self, lane: Lane, taken: list[Share[Batch]]) -> None:

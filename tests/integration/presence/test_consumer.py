@@ -22,15 +22,15 @@ POISON_USER = "11111111-1111-4111-8111-111111111111"
 
 
 def split(
-    personal: Callable[[], str], batch: relay.PresenceBatch, lanes_of: Container[str]
+    personal: Callable[[], str], batch: relay.PresenceBatch, lanes: Container[Lane]
 ) -> dict[Lane, relay.PresenceBatch]:
     """Users whose names begin with `x` have a server of their own, and those with one of `personal` a lane of their own."""
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
         name = command.user_id if isinstance(command, relay.Connected) else ""
-        lane = Lane(
-            (int(name.startswith("x")),), name[0] if name[:1] in lanes_of or name.startswith(tuple(personal())) else ""
-        )
+        lane = Lane((int(name.startswith("x")),), name[:1])
+        if lane not in lanes and not name.startswith(tuple(personal())):
+            lane = lane.shared
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
     return shares
 

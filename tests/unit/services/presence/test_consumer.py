@@ -52,7 +52,7 @@ def test_users_with_a_lane_of_their_own_hold_up_nobody(partitions: Partitions, u
         relay.SetStatus(a, "1", "busy"),
         relay.Connected(c, "3", "g", 1),
     ]
-    shares = split_commands(partitions, {a}, relay.PresenceBatch(commands), {c})
+    shares = split_commands(partitions, {a}, relay.PresenceBatch(commands), {Lane((1,), c)})
     assert {lane: share.commands for lane, share in shares.items()} == {
         Lane((0,), a): [commands[0], commands[3]],
         Lane((0,)): [commands[1], commands[2]],
