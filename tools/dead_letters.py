@@ -11,11 +11,11 @@ from typing import Final
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue, HeadersType
 from aiormq.exceptions import AMQPError
+from yarl import URL
 
 from shared.protocol.topology import DEAD_REASON_HEADER, DEATH_HEADER, QUEUES, Queue
-from shared.rabbitmq import split_hosts
+from shared.rabbitmq import open_or_close, split_hosts
 
-CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 5
 
 SOURCES: Final = {queue.dead: queue for queue in QUEUES if queue.dead is not None}
@@ -95,8 +95,8 @@ async def connect(amqp_url: str) -> AbstractConnection:
     *others, last = split_hosts(amqp_url)
     for node in others:
         with suppress(AMQPError, OSError, TimeoutError):
-            return await aio_pika.connect(node, timeout=CONNECT_SECONDS)
-    return await aio_pika.connect(last, timeout=CONNECT_SECONDS)
+            return await open_or_close(aio_pika.Connection(URL(node)))
+    return await open_or_close(aio_pika.Connection(URL(last)))
 
 
 def _declaration(queue: str) -> Queue:

@@ -16,7 +16,7 @@ from shared.rabbitmq.dead_letters import dead_letter
 from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable, Refused, Unroutable
 from shared.rabbitmq.frames import Delivery, MessageFrames
 from shared.rabbitmq.hosts import split_hosts
-from shared.rabbitmq.link import Link
+from shared.rabbitmq.link import Link, open_or_close
 from shared.rabbitmq.publisher import Publisher
 from shared.rabbitmq.queues import declare
 
@@ -33,6 +33,7 @@ __all__ = [
     "acknowledge",
     "dead_letter",
     "declare",
+    "open_or_close",
     "reject",
     "split_hosts",
 ]

@@ -7,11 +7,13 @@ documentation, «Memory and Disk Alarms»), and acknowledgements must go on.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.connection import make_url
+from aiormq.abc import FieldTable
 from aiormq.connection import SSLContextProvider, TransportFactory
 from pydantic import SecretStr
 from yarl import URL
@@ -21,6 +23,8 @@ from shared.rabbitmq.frames import MessageFrames
 from shared.rabbitmq.hosts import split_hosts
 
 log = structlog.get_logger(__name__)
+
+C = TypeVar("C", bound=aio_pika.Connection)
 
 HEARTBEAT_SECONDS: Final = 10
 CONNECT_SECONDS: Final = 5
@@ -128,12 +132,9 @@ class Link:
 
     async def _hold(self, url: str) -> None:
         """Connect, and return when the connection has ended."""
-        connection = await aio_pika.connect(
-            url,
-            timeout=CONNECT_SECONDS,
-            heartbeat=HEARTBEAT_SECONDS,
-            client_properties={"connection_name": self._name},
-            connection_class=Connection,
+        properties: FieldTable = {"connection_name": self._name}
+        connection = await open_or_close(
+            Connection(make_url(url, heartbeat=HEARTBEAT_SECONDS), client_properties=properties)
         )
         frames = connection.below.frames
         closed = asyncio.Event()
@@ -161,6 +162,19 @@ class Link:
             self.opened = None
             frames.detach()
             await asyncio.shield(_close_quietly(connection))
+
+
+async def open_or_close(connection: C) -> C:
+    """Open an aio-pika connection, and return it. Raises OSError, TimeoutError or AMQPError.
+
+    One that failed or was cancelled is closed here: aio-pika's own `connect` leaves that to the garbage collector.
+    """
+    try:
+        await connection.connect(timeout=CONNECT_SECONDS)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 def _end_if_cancelled() -> None:

@@ -1,13 +1,15 @@
-"""A connection to RabbitMQ that ends in the middle of its handshake is one that is tried again."""
+"""A connection to RabbitMQ that ends in the middle of its handshake is tried again, and nothing of it stays open."""
 
 import asyncio
 import socket
 import threading
+from typing import Any
 
+import pytest
 import uvloop
 from pydantic import SecretStr
 
-from shared.rabbitmq import Link
+from shared.rabbitmq import Link, link
 
 ATTEMPTS = 3
 SECONDS = 30
@@ -58,3 +60,30 @@ def test_it_is_tried_again() -> None:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             refuser.join()
+
+
+async def test_what_failed_or_was_cancelled_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[link.Connection] = []
+
+    class Noted(link.Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    async def hang_up_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Say nothing to the second one, until it leaves."""
+        if len(made) > 1:
+            arrived.set()
+            await reader.read()
+        writer.close()
+
+    monkeypatch.setattr(link, "Connection", Noted)
+    arrived = asyncio.Event()
+    async with await asyncio.start_server(hang_up_once, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        running = asyncio.create_task(Link(SecretStr(f"amqp://guest:guest@127.0.0.1:{port}/"), "test", never).run())
+        async with asyncio.timeout(SECONDS):
+            await arrived.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [each.is_closed for each in made] == [True, True]
