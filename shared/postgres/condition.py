@@ -1,7 +1,8 @@
 """Checks a service's database: the revision of the schema, whether commits are durable, and whether a pooler in between works."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -75,11 +76,8 @@ class DatabaseWatch:
             self._pooler_checked = True
         elif self._pool is not None:
             return await _condition(self._pool)
-        connection = await self._open()
-        try:
+        async with _session(self._open) as connection:
             return await _condition(connection)
-        finally:
-            await _close(connection)
 
     async def check(self) -> None:
         """Raise RuntimeError, with a reason, when this service must not use the database."""
@@ -134,26 +132,30 @@ async def forgets_statements(open_session: Callable[[], Awaitable[Connection]]) 
     One session prepares a statement. Then a second session keeps that server connection busy with a transaction, so that the
     first must run its statement on another connection. Raises what asyncpg raises.
     """
-    first, second = await open_session(), await open_session()
-    try:
-        statement = await first.prepare("SELECT 1", timeout=POOLER_SECONDS)
-        # Until the statement has run, the session keeps the server connection on which it was prepared.
-        await statement.fetchval(timeout=POOLER_SECONDS)
-        async with second.transaction():
-            await second.execute("SELECT 1", timeout=POOLER_SECONDS)
+    async with _session(open_session) as first, _session(open_session) as second:
+        try:
+            statement = await first.prepare("SELECT 1", timeout=POOLER_SECONDS)
+            # Until the statement has run, the session keeps the server connection on which it was prepared.
             await statement.fetchval(timeout=POOLER_SECONDS)
-    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-        return True
-    except TimeoutError:
-        # The pooler has only one connection, and it may be busy: the result is unknown, so nothing is refused.
-        return False
-    finally:
-        await asyncio.gather(_close(first), _close(second))
+            async with second.transaction():
+                await second.execute("SELECT 1", timeout=POOLER_SECONDS)
+                await statement.fetchval(timeout=POOLER_SECONDS)
+        except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+            return True
+        except TimeoutError:
+            # The pooler has only one connection, and it may be busy: the result is unknown, so nothing is refused.
+            return False
     return False
 
 
-async def _close(connection: Connection) -> None:
+@asynccontextmanager
+async def _session(open_session: Callable[[], Awaitable[Connection]]) -> AsyncIterator[Connection]:
+    """Open a session, and close it whatever happens meanwhile."""
+    connection = await open_session()
     try:
-        await connection.close(timeout=1)
-    except (*TRANSIENT_ERRORS, asyncpg.PostgresError):
-        connection.terminate()
+        yield connection
+    finally:
+        try:
+            await connection.close(timeout=1)
+        except (*TRANSIENT_ERRORS, asyncpg.PostgresError):
+            connection.terminate()

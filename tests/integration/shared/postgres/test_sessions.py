@@ -12,7 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from shared import postgres
-from shared.postgres.condition import DatabaseWatch, code_revision
+from shared.postgres import Connection, connect, parse
+from shared.postgres.condition import DatabaseWatch, code_revision, forgets_statements
 from shared.retry import is_transient
 from tests.support.backends import execute, run
 
@@ -148,6 +149,24 @@ async def test_commits_that_may_be_lost_are_named(database_url: str) -> None:
     condition = await DatabaseWatch(SecretStr(url), "test").look()
     assert condition.fault is None
     assert "synchronous_commit is off" in (condition.note or "")
+
+
+async def test_a_look_that_is_cancelled_leaves_no_session(database_url: str) -> None:
+    opened: list[Connection] = []
+    second = asyncio.Event()
+
+    async def open_session() -> Connection:
+        if opened:
+            second.set()
+            await asyncio.Event().wait()
+        opened.append(await connect(parse(database_url), application_name="test"))
+        return opened[0]
+
+    looking = asyncio.create_task(forgets_statements(open_session))
+    await second.wait()
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    assert opened[0].is_closed()
 
 
 async def test_a_database_without_a_schema_is_named(database_url: str) -> None:
