@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from redis import DriverInfo
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import Connection, SSLConnection, parse_url
@@ -39,7 +40,14 @@ DEFAULT_PARTITIONS: Final = 16
 Options = Mapping[str, Any]
 """Options to connect to one server, as redis-py's `parse_url` returns them: host, port, db, username, password, TLS."""
 
-_WAITS: Final[dict[str, Any]] = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
+_DRIVER: Final[dict[str, Any]] = {"driver_info": DriverInfo()}
+"""What a connection says of itself to the server. Otherwise redis-py reads its package's metadata for each connection."""
+_OF_ALL: Final[dict[str, Any]] = {
+    **_DRIVER,
+    "socket_connect_timeout": CONNECT_SECONDS,
+    "socket_timeout": ANSWER_SECONDS,
+}
+"""Options of each connection of redis-py to a data server."""
 
 
 class Topology(Protocol):
@@ -73,7 +81,7 @@ class _Pooled:
     clustered = False
 
     def __init__(self, options: Options, connection_class: type[Connection] | None = None, **more: Any) -> None:
-        kwargs = {**options, **_WAITS, **more}
+        kwargs = {**options, **_OF_ALL, **more}
         if connection_class is not None:
             kwargs["connection_class"] = connection_class
         self._pool = BlockingConnectionPool(
@@ -148,6 +156,7 @@ class SentinelMaster(_Pooled):
         self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
             seeds.hosts,
             sentinel_kwargs={
+                **_DRIVER,
                 **secure,
                 **{name: value for name, value in own.items() if value is not None},
                 **({"ssl": True} if seeds.tls else {}),
@@ -196,7 +205,7 @@ class Cluster:
             max_connections=MAX_CONNECTIONS,
             retry=Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.05), CLUSTER_RETRIES),
             **kwargs,
-            **_WAITS,
+            **_OF_ALL,
         )
         self._opening = asyncio.Lock()
         self._open = False

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
 import pytest
 from redis.crc import key_slot
@@ -24,6 +25,15 @@ async def test_one_server_has_one_partition_with_literal_keys() -> None:
     partitions = open_partitions("redis://nowhere", PARTITIONS)
     assert len(partitions) == 1
     assert partitions.of("anyone").key(keys.UNREAD_CONVERSATION, "user", "talk") == "unread:conv:user:talk"
+    await partitions.aclose()
+
+
+@pytest.mark.parametrize("url", ["redis://nowhere", "redis+sentinel://nowhere/mymaster"])
+async def test_a_connection_reads_no_metadata_of_packages(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    partitions = open_partitions(url)
+    monkeypatch.setattr("redis.utils.get_lib_version", None)
+    connection = partitions.at(0).client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    assert connection.driver_info.lib_version == version("redis")
     await partitions.aclose()
 
 
