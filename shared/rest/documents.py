@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,13 @@ LIFETIME_SECONDS: Final = 300
 
 def document_routes() -> list[Route]:
     """Return a public route for each document. Raises OSError when a file is missing."""
-    return [_route(path, (FOLDER / name).read_bytes()) for path, name in DOCUMENTS.items()]
+    return [_route(path, FOLDER / name) for path, name in DOCUMENTS.items()]
 
 
-def _route(path: str, body: bytes) -> Route:
-    # Read once. A request with the current `ETag` gets only headers.
+@cache
+def _route(path: str, file: Path) -> Route:
+    # Read and compressed once in a process. A request with the current `ETag` gets only headers.
+    body = file.read_bytes()
     compressed = gzip.compress(body, mtime=0)
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": f"public, max-age={LIFETIME_SECONDS}", "Vary": "Accept-Encoding"}
