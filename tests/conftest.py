@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from xdist import is_xdist_worker
 from xdist.remote import Producer
 
@@ -85,6 +88,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-RERUN_LINES:]))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_garbage() -> Iterator[None]:
+    """Destroy what a module leaves before the next one begins: something left open then fails that module, and no other."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="session")
 def server_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     """Where the session's servers keep their data; of a failed session the logs stay."""
@@ -125,7 +135,10 @@ async def backends(local_stack: LocalStack, server_folder: Path) -> AsyncIterato
     beside = LocalStack(Home(server_folder / "units"), {**os.environ, **ours}, tied=True)
     try:
         await beside.up_backends()
-        yield Backends(database, amqp, beside.layout.backend(ladder.REDIS).url)
+        redis = beside.layout.backend(ladder.REDIS).url
+        # Some tests cut all connections of the server.
+        async with Redis.from_url(redis, retry=Retry(NoBackoff(), 2)) as client:
+            yield Backends(database, amqp, redis, client)
     finally:
         await beside.down()
 

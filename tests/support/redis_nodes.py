@@ -34,6 +34,7 @@ class Node:
     peer_port: int
     _processes: Processes
     _program: Program
+    _client: Redis
 
     @property
     def address(self) -> str:
@@ -52,6 +53,7 @@ class Node:
 
     async def stop(self) -> None:
         """End it, if it runs."""
+        await self._client.aclose()
         record = self._processes.find(self.name)
         if record is not None:
             self.resume()
@@ -67,12 +69,11 @@ class Node:
 
     def client(self) -> AbstractAsyncContextManager[Redis]:
         """redis-py's client of this server; answers are text."""
-        return Redis.from_url(f"redis://127.0.0.1:{self.port}", decode_responses=True)
+        return _client_of(self.port)
 
     async def command(self, *command: str | int) -> Any:
         """Return the answer to one command, as redis-py reads it. Raises RedisError."""
-        async with Redis.from_url(f"redis://127.0.0.1:{self.port}", decode_responses=True) as client:
-            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def _answers(self) -> bool:
         try:
@@ -120,7 +121,7 @@ class Nodes:
             prepare=prepare,
             directory=self._home.path,
         )
-        return Node(name, port, peer_port, self._processes, made)
+        return Node(name, port, peer_port, self._processes, made, _client_of(port))
 
     def _tls(self, port: int) -> list[str]:
         if self._certificates is None:
@@ -134,6 +135,10 @@ class Nodes:
     def bus_port(self, name: str) -> int:
         """The port on which a cluster's node `name` speaks with the others."""
         return self._ports.port(f"{name}/bus")
+
+
+def _client_of(port: int) -> Redis:
+    return Redis.from_url(f"redis://127.0.0.1:{port}", decode_responses=True)
 
 
 async def _answers_ping(port: int) -> None:
