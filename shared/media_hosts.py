@@ -19,15 +19,19 @@ class MediaHostSettings(ServiceSettings):
 
     media_allowed_hosts: CommaList = Field(
         default_factory=list,
-        description="The media of messages may have `http` URLs on these hosts; `https` URLs are always allowed. "
-        "An entry is a host or an origin.",
+        description="The media of messages must be on these hosts, with `https` or `http`. An entry is a host or an origin. "
+        "Empty, or with no entries but `http://` origins: any `https` URL is allowed, too.",
     )
 
 
 class MediaHosts:
-    """Allowed locations of attachments: any https URL, and the operator's hosts or origins."""
+    """Allowed locations of attachments: the operator's hosts or origins.
+
+    Any https URL is allowed until the operator names a host or an https origin.
+    """
 
     def __init__(self, allowed: list[str]) -> None:
+        self._any_https = all(entry.lower().startswith("http://") for entry in allowed)
         self._origins = {entry.rstrip("/").lower() for entry in allowed if "://" in entry}
         self._hosts = {entry.lower() for entry in allowed if "://" not in entry}
 
@@ -52,7 +56,7 @@ class MediaHosts:
         if _has_stray_characters(url):
             # urlsplit removes some of these characters first, but clients open the URL as it is stored.
             return False
-        if scheme == "https" or host in self._hosts or parts.netloc.lower() in self._hosts:
+        if host in self._hosts or parts.netloc.lower() in self._hosts or (self._any_https and scheme == "https"):
             return True
         return f"{scheme}://{parts.netloc.lower()}" in self._origins
 
