@@ -105,6 +105,14 @@ def test_haproxy_stops_before_it_is_killed() -> None:
     assert int(found[1]) < int(CONTAINERS["haproxy"]["stop_grace_period"].removesuffix("s"))
 
 
+def test_haproxys_limits_can_follow_those_of_the_services() -> None:
+    policy = (ROOT / "deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    limits = re.findall(r"^ +presetenv (HAPROXY_TOKEN_\w+) ", policy, re.MULTILINE)
+    assert len(limits) == 3
+    # A variable without a value is passed on where it is set, and otherwise left to the policy.
+    assert {name for name, value in CONTAINERS["haproxy"]["environment"].items() if value is None} == set(limits)
+
+
 def tls_services() -> dict[str, dict[str, Any]]:
     """What deploy/compose/tls.yml changes."""
     text = (ROOT / "deploy/compose/tls.yml").read_text(encoding="utf-8")
