@@ -152,6 +152,23 @@ async def test_what_a_user_deleted_for_themselves_is_not_found(pair: Pair) -> No
     await bob.expect("message.sent", tempId="r3")
 
 
+async def test_a_message_that_its_sender_cleared_can_be_deleted_but_not_edited(pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    await say(alice, pair.conversation, "secret")
+    await bob.expect("message.new")
+    await pair.alice.call("DELETE", f"/chat/conversations/{pair.conversation}")
+    await say(alice, pair.conversation, "seen")
+    await alice.send("message.edit", conversationId=pair.conversation, seq=1, content="changed")
+    await alice.expect_event(
+        {"type": "error", "error": {"code": ErrorCode.MESSAGE_NOT_FOUND}, "ref": {"type": "message.edit"}}
+    )
+    await alice.send("message.edit", conversationId=pair.conversation, seq=2, content="changed")
+    await alice.expect("message.updated", seq=2)
+    await alice.send("message.delete", conversationId=pair.conversation, seq=1)
+    await alice.expect("message.deleted", seq=1)
+    await bob.expect("message.deleted", seq=1)
+
+
 async def test_an_empty_conversation_is_its_creators(pair: Pair) -> None:
     alice = await pair.alice.connect()
     assert await listed(pair.alice) == [pair.conversation]

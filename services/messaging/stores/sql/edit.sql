@@ -33,6 +33,8 @@ WITH given AS MATERIALIZED (
                WHEN l.id IS NULL OR g.user_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'
                WHEN l.version <> s.version THEN 'stale'
                WHEN m.seq IS NULL OR m.deleted_at IS NOT NULL THEN 'message_not_found'
+               -- The user has cleared it.
+               WHEN g.seq <= CASE WHEN g.user_id = l.user_low THEN l.cleared_low ELSE l.cleared_high END THEN 'message_not_found'
                WHEN m.sender_id IS DISTINCT FROM g.user_id THEN 'not_allowed'
                WHEN known.key IS NOT NULL OR m.content IS NOT DISTINCT FROM g.content THEN 'repeated'
                WHEN l.blocked THEN 'blocked'
