@@ -1,8 +1,6 @@
 """The text of a notification, and its limits of size."""
 
-from collections.abc import Iterator
 from hashlib import blake2b
-from itertools import islice
 from typing import Final
 
 import grapheme
@@ -15,7 +13,7 @@ from shared.protocol.codec import json_encoder
 from shared.protocol.push import NEW_MESSAGE, Notification, NotificationData, UnreadCounts
 
 BODY_CHARACTERS: Final = 100
-"""Length of the body in characters as a reader counts them: grapheme clusters (Unicode Standard Annex 29)."""
+"""Length of the body in Unicode code points, as the protocol counts characters."""
 TOPIC_BYTES: Final = 24
 """Gives 32 characters of base64url, the most that RFC 8030, section 5.4, allows."""
 SENT_FILE: Final = "📎 Sent a file"
@@ -56,15 +54,14 @@ def title_of(message: relay.Undelivered) -> str:
 
 
 def body_of(message: relay.Undelivered, text: str | None = None) -> str:
-    """Return the first 100 characters of a text, or the kind of any other message.
+    """Return the beginning of a text, or the kind of any other message.
 
     `text`: the current text in Redis, if it has one.
     """
     if message.type in SENT:
         return SENT[message.type]
     text = message.preview if text is None else text
-    shown = "".join(islice(_whole_characters(text[: relay.MAX_PREVIEW_CHARACTERS]), BODY_CHARACTERS))
-    return shown or WITHOUT_TEXT.get(message.type, NEW_MESSAGE)
+    return _cut(text, BODY_CHARACTERS) or WITHOUT_TEXT.get(message.type, NEW_MESSAGE)
 
 
 def isolated(name: str) -> str:
@@ -101,12 +98,15 @@ def topic_of(conversation_id: str, target_id: str) -> str:
 
 
 def _cut(text: str, characters: int) -> str:
-    """Return the first grapheme clusters of a text. Their code points are limited too, because a cluster can be of any length."""
-    return "".join(islice(grapheme.graphemes(text[: characters * 2]), characters))
+    """Return the beginning of a text: at most so many code points.
 
-
-def _whole_characters(preview: str) -> Iterator[str]:
-    """Yield the grapheme clusters of a preview, without the last one when the preview may have been cut inside it."""
-    clusters = list(islice(grapheme.graphemes(preview), BODY_CHARACTERS + 1))
-    was_cut = len(preview) >= relay.MAX_PREVIEW_CHARACTERS and len(clusters) <= BODY_CHARACTERS
-    return iter(clusters[:-1] if was_cut and len(clusters) > 1 else clusters)
+    A grapheme cluster (what a reader takes for one character: Unicode Standard Annex 29) is left out rather than cut, unless
+    it is the first.
+    """
+    end = 0
+    # One code point more shows whether the last cluster ends before it.
+    for cluster in grapheme.graphemes(text[: characters + 1]):
+        if end + len(cluster) > characters:
+            break
+        end += len(cluster)
+    return text[: end or characters]

@@ -6,8 +6,11 @@ import msgspec
 
 from shared.protocol.relay.base import Relayed
 
-MAX_PREVIEW_CHARACTERS: Final = 400
-"""Code points of a message's text that are kept for a notification: enough for 100 characters as a reader counts them."""
+MAX_PREVIEW_CHARACTERS: Final = 101
+"""Code points of a message's text that are kept for a notification, which shows 100.
+
+One more tells whether the hundredth ends a character as a reader counts them.
+"""
 
 
 class Undelivered(Relayed):

@@ -159,7 +159,7 @@ async def test_the_notifier_hears_of_undelivered_messages_after_the_delay(
         [],
         sender_name="Alice",
     )
-    assert await Previews(partitions).find(undelivered) == "x" * 400
+    assert await Previews(partitions).find(undelivered) == "x" * relay.MAX_PREVIEW_CHARACTERS
 
 
 async def test_presence_hears_of_blocks(start: Start, broker: Broker, talk: Talk, gateway: Gateway) -> None:
