@@ -62,7 +62,7 @@ class Unreached:
             "conversationId": message.conversation_id,
             "messageId": message.message_id,
             "seq": message.seq,
-            "senderId": message.sender_id,
+            "senderId": message.sender_id or None,
             "receiverId": message.receiver_id,
             "type": message.type,
             "content": await retry_until_available("previews", lambda: self._previews.find(message)),

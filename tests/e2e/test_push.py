@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.conftest import Pair
 from tests.support.people import People, Person, text_message
 from tests.support.plain_http import plain_http
+from tests.support.platform import Platform
 from tests.support.push_service import Answer, Browser, PushService, push_service
 from tests.support.stack import Stack
 from tests.support.traces import in_queues, traces
@@ -84,6 +85,19 @@ async def test_who_is_not_connected_gets_a_notification_after_the_delay(push: Pu
         "senderName": away.sender.username.capitalize(),
         "unread": {"conversation": 1, "total": 1},
     }
+
+
+async def test_a_system_message_names_no_sender(push: PushService, people: People, platform: Platform) -> None:
+    away = await talk(people, push)
+    other = await subscribe(away.sender, push)
+    body = {"senderId": None, "type": "system", "content": "Order shipped", "tempId": "s-1"}
+    sent = await platform.expect(201, "POST", f"/conversations/{away.conversation}/messages", json=body)
+    for browser in (away.browser, other):
+        [got] = await push.wait_for(1, browser)
+        told = browser.decrypt(got.body)
+        assert (told["title"], told["body"]) == ("New message", "Order shipped")
+        assert (told["data"]["messageId"], told["data"]["senderId"]) == (sent["id"], None)
+        assert told["data"]["senderName"] == ""
 
 
 async def test_only_a_receiver_without_a_sign_of_life_gets_a_push(push: PushService, people: People) -> None:

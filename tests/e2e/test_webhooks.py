@@ -72,6 +72,16 @@ async def test_a_message_that_no_push_can_bring(hook: Receiver, pair: Pair) -> N
     assert told["data"]["content"] == "Are you there?"
 
 
+async def test_a_system_message_that_no_push_can_bring_has_no_sender(
+    hook: Receiver, platform: Platform, pair: Pair
+) -> None:
+    body = {"senderId": None, "type": "system", "content": "Order shipped", "tempId": "s-1"}
+    await platform.expect(201, "POST", f"/conversations/{pair.conversation}/messages", json=body)
+    for receiver_id in (pair.alice.id, pair.bob.id):
+        told = await hook.expect("push.undelivered", conversationId=pair.conversation, receiverId=receiver_id)
+        assert (told["data"]["senderId"], told["data"]["type"]) == (None, "system")
+
+
 @pytest.mark.parametrize("status", [500, 404, 302])
 async def test_a_refused_event_is_posted_again_and_delays_its_conversation_only(
     hook: Receiver, platform: Platform, pair: Pair, status: int

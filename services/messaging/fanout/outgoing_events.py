@@ -40,17 +40,18 @@ MAX_BACKLOG: Final = 20_000
 def undelivered_of(message: AnnouncedMessage) -> relay.Undelivered:
     """Return the notifier's event about one message."""
     send, appended = message
+    sender_id = "" if send.user_id == relay.SYSTEM_USER else send.user_id
     return relay.Undelivered(
         message_id=appended.message_id,
         conversation_id=send.conversation_id,
         seq=appended.seq,
-        sender_id=send.user_id,
-        sender_username=appended.username or send.user_id,
+        sender_id=sender_id,
+        sender_username=appended.username or sender_id,
         receiver_id=appended.receiver_id,
         type=send.type,
         preview=(send.content or "")[: relay.MAX_PREVIEW_CHARACTERS],
         created_at_ms=round(appended.created_at.timestamp() * 1000),
-        sender_name=appended.display_name or appended.username or send.user_id,
+        sender_name=appended.display_name or appended.username or sender_id,
     )
 
 
