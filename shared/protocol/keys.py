@@ -66,6 +66,13 @@ INBOX_LARGE: Final = "inbox:large:"
 """list `inbox:large:{userId}`: `offset size` of each large text in the inbox, the oldest first."""
 INBOX_CLEARED: Final = "inbox:cleared:"
 """hash `inbox:cleared:{userId}`: conversation → the seq up to which its messages left the inbox («delete for me»)."""
+INBOX_COPY: Final = "inbox:copy:"
+"""stream `inbox:copy:{userId}`: the inbox with some events changed, while it is written.
+
+It takes the inbox's place in the end.
+"""
+INBOX_LOCK: Final = "inbox:lock:"
+"""string `inbox:lock:{userId}`: token of the task that writes the inbox again."""
 INBOX_EPOCH: Final = "inbox:epoch"
 """hash `inbox:epoch`: `epoch` of the partition's inboxes, and where it was checked:
 `server` (replication id), `run` (run id) and `node` (of a cluster)."""

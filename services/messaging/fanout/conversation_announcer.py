@@ -18,15 +18,13 @@ from shared.protocol.conversations import (
     ConversationUpdatedPayload,
 )
 from shared.protocol.server import ConversationCleared, ConversationUpdated
-from shared.redis import Partitions, Script
+from shared.redis import Partitions
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS: Final = 5
 DELIVERY_SECONDS: Final = 2.0
 """Longest time between storing a message and its delivery to inboxes. If it takes longer, the replica has died."""
-
-_FORGET_HISTORY: Final = Script("services.messaging.fanout", "forget_history")
 
 
 class ConversationAnnouncer:
@@ -61,8 +59,7 @@ class ConversationAnnouncer:
         await self._counts.clear(user_id, conversation_id, cleared.version)
         delivered = await self._is_delivered(conversation_id, cleared.seq)
         event = open_event(ConversationCleared(ConversationClearedPayload(conversation_id, cleared.seq)))
-        partition = self._partitions.of(user_id)
-        await _FORGET_HISTORY(partition, user_id, conversation_id, cleared.seq, event, int(delivered))
+        await self._fanout.eraser.clear(user_id, conversation_id, cleared.seq, event.decode(), delivered=delivered)
         effects = self._fanout.effects()
         effects.events_for(user_id).add(event, NOBODY)
         await self._fanout.deliver(effects)

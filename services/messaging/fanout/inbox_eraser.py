@@ -1,23 +1,24 @@
-"""Removes deleted messages and erased people from inboxes, so that a replay shows their current state.
+"""Removes deleted messages, cleared history and erased people from inboxes, so that a replay shows their current state.
 
-An event that shows the message loses the content, a change of it becomes `message.deleted`, and a quote of it keeps only `seq`.
-An entry of a stream can't be changed, and a removed one leaves its bytes in the stream's node. So the inbox is written again.
+An event that shows a deleted message loses the content, a change of it becomes `message.deleted`, and a quote of it keeps only
+`seq`. The event that the conversation was cleared replaces those that show its history.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
 
+from services.messaging.fanout.inbox_rewriting import History, InboxRewriting
 from services.messaging.fanout.message_changes import DeletedMessage
 from shared.directory import ERASED_NAME
-from shared.protocol.codec import json_encoder, msgpack_encoder
+from shared.protocol import keys
+from shared.protocol.codec import json_encoder
 from shared.protocol.server import MessageDeleted, MessageUpdated, ReactionUpdated, event_type
-from shared.redis import Partitions, Script
+from shared.redis import Partitions
 
-_FIND: Final = Script("services.messaging.fanout", "find_entries")
-_REPLACE: Final = Script("services.messaging.fanout", "replace_entries")
 _DELETED: Final = event_type(MessageDeleted)
 _CHANGES: Final = frozenset({event_type(MessageUpdated), event_type(ReactionUpdated)})
 _GONE: Final = ("replyTo", "metadata", "editedAt", "reactions")
@@ -26,13 +27,13 @@ _COUNTED: Final = '"total":'
 
 
 class InboxEraser:
-    """Rewrites the inboxes of users."""
+    """Rewrites the inboxes of users. Raises RedisError or TimeoutError; repeating it changes nothing."""
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
 
     async def erase(self, deleted: Iterable[DeletedMessage]) -> None:
-        """Remove these messages from the inboxes of their users. Raises RedisError; repeating it changes nothing."""
+        """Remove these messages from the inboxes of their users."""
         by_user: dict[str, list[DeletedMessage]] = defaultdict(list)
         for message in deleted:
             for user_id in message.user_ids:
@@ -41,24 +42,44 @@ class InboxEraser:
             await self._erase(user_id, messages)
 
     async def erase_person(self, user_id: str, person_id: str) -> None:
-        """Remove the profile of an erased person from a user's inbox. Raises RedisError; repeating it changes nothing."""
-        await self._rewrite(user_id, [(person_id, '"username":')], lambda event: _erase_person(event, person_id))
+        """Remove the profile of an erased person from a user's inbox."""
+        async with self._rewriting(user_id) as inbox:
+            shown = [History(person_id, '"username":')]
+            await inbox.change(shown, lambda text: _changed(text, lambda event: _erase_person(event, person_id)))
+
+    async def clear(self, user_id: str, conversation_id: str, seq: int, cleared: str, *, delivered: bool) -> None:
+        """Replace a conversation's messages up to a seq by the text of the event that it was cleared.
+
+        `delivered`: all of them are in the inbox, so it needn't be read again for this seq.
+        """
+        partition = self._partitions.of(user_id)
+        done = partition.key(keys.INBOX_CLEARED, user_id)
+        of_conversation = f'"conversationId":"{conversation_id}"'
+        shown = [
+            History(of_conversation, '"type":"message%.', newest=seq),
+            History(of_conversation, '"type":"reaction%.', newest=seq),
+            # Settings of the conversation carry its last message.
+            History(f'"id":"{conversation_id}"', '"type":"conversation%.updated"'),
+        ]
+        async with self._rewriting(user_id) as inbox:
+            if int(await partition.client.hget(done, conversation_id) or -1) >= seq:
+                return
+            await inbox.change(shown, lambda _: cleared, own=True)
+            left = await partition.client.pttl(partition.key(keys.INBOX, user_id))
+            if left > 0 and delivered:
+                await partition.client.hset(done, conversation_id, str(seq))
+                await partition.client.pexpire(done, left)
 
     async def _erase(self, user_id: str, messages: list[DeletedMessage]) -> None:
-        patterns = [(message.conversation_id, f'"seq":{message.seq}[,}}]') for message in messages]
-        await self._rewrite(user_id, patterns, lambda event: _erase_messages(event, messages))
+        seqs: dict[str, set[int]] = defaultdict(set)
+        for message in messages:
+            seqs[message.conversation_id].add(message.seq)
+        shown = [History(conversation_id, seqs=tuple(found)) for conversation_id, found in seqs.items()]
+        async with self._rewriting(user_id) as inbox:
+            await inbox.change(shown, lambda text: _changed(text, lambda event: _erase_messages(event, messages)))
 
-    async def _rewrite(self, user_id: str, patterns: Sequence[tuple[str, str]], change: Callable[[Any], Any]) -> None:
-        """Change events whose texts contain the first and match the second item of a pair in `patterns`."""
-        partition = self._partitions.of(user_id)
-        found = await _FIND(partition, user_id, msgpack_encoder.encode(patterns))
-        replaced: list[str] = []
-        for entry_id, text in zip(found[::2], found[1::2], strict=True):
-            changed = _changed(text.decode(), change)
-            if changed != text.decode():
-                replaced += (entry_id.decode(), changed)
-        if replaced:
-            await _REPLACE(partition, user_id, msgpack_encoder.encode(replaced))
+    def _rewriting(self, user_id: str) -> AbstractAsyncContextManager[InboxRewriting]:
+        return InboxRewriting.of(self._partitions.of(user_id), user_id)
 
 
 def _changed(text: str, change: Callable[[Any], Any]) -> str:

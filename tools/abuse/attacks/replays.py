@@ -79,6 +79,14 @@ async def no_readers(hostile: Hostile) -> None:
             task.cancel()
 
 
+async def deletions(hostile: Hostile) -> None:
+    """The messages in two inboxes of 4 MiB are deleted, one after the other, twice as many as are allowed."""
+    sockets = await hostile.sockets(SOCKETS)
+    async for number in ticks(FILLING_MESSAGES / 2):
+        place = {"conversationId": hostile.conversation_id, "seq": FILLING_MESSAGES - number % FILLING_MESSAGES}
+        await hostile.send(sockets[number % len(sockets)], "message.delete", **place)
+
+
 async def _drip(hostile: Hostile, step_bytes: int) -> None:
     """Connect with the old cursor, and read so many bytes five times a second."""
     loop = asyncio.get_running_loop()
@@ -121,4 +129,5 @@ ATTACKS: Final = (
     Attack("junk-cursors", junk_cursors, frozenset({"connection.success", "429"})),
     Attack("slow-readers", slow_readers, prepare=fill_inbox),
     Attack("no-readers", no_readers, prepare=fill_inbox),
+    Attack("deletions", deletions, frozenset({"rate_limit_exceeded"}), fill_inbox),
 )

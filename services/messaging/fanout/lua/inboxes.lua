@@ -12,7 +12,7 @@ local function reserve(user, count)
     local time = call('TIME')
     last = (time[1] * 1000000 + time[2]) * 2 + count
     call('SET', key, format('%d', last), 'EX', inbox_seconds)
-    call('DEL', '{{INBOX}}' .. user, '{{INBOX_BYTES}}' .. user, '{{INBOX_LARGE}}' .. user)
+    call('DEL', '{{INBOX}}' .. user, '{{INBOX_COPY}}' .. user, '{{INBOX_BYTES}}' .. user, '{{INBOX_LARGE}}' .. user)
     return last, true
 end
 

@@ -1,0 +1,132 @@
+"""Writes an inbox again, with some events changed.
+
+An entry of a stream can't be changed, and a removed one leaves its bytes in the stream's node. So the entries are copied to a
+second stream, which then takes the inbox's place. An inbox may have 4 MiB, which a single script would read and write in 40 ms.
+So it is read and copied in parts, and Redis serves others between them.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from shared.protocol import keys
+from shared.protocol.codec import msgpack_encoder
+from shared.redis import Partition, Script
+
+PART_BYTES: Final = 128 * 1024
+"""Bytes of texts in a part, which takes Redis less than a millisecond. A part goes on to the next fourth entry."""
+LOCK_MS: Final = 2_000
+"""A lock is kept for so long after each part, so a replica that is killed holds others up for no longer."""
+WAIT_SECONDS: Final = 5.0
+"""Longest wait for the lock."""
+PAUSE_SECONDS: Final = 0.02
+
+_FIND: Final = Script("services.messaging.fanout", "find_entries")
+_COPY: Final = Script("services.messaging.fanout", "copy_entries")
+_UNLOCK: Final = Script("services.messaging.fanout", "unlock_inbox")
+_ANY: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an event may show: its text contains `contained`, and matches `pattern` (a Lua pattern).
+
+    It also has any of `seqs`, if there are any, or its first seq is at most `newest`, unless that is None.
+    """
+
+    contained: str
+    pattern: str = ""
+    seqs: tuple[int, ...] = ()
+    newest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Ends with the entry `last`, or '' for the newest one. `found`: entry id → text."""
+
+    last: str
+    found: dict[str, str]
+
+
+class InboxRewriting:
+    """A user's inbox, which nobody else writes again meanwhile."""
+
+    def __init__(self, partition: Partition, user_id: str) -> None:
+        self._partition = partition
+        self._user_id = user_id
+        self._token = secrets.token_hex(8)
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, partition: Partition, user_id: str) -> AsyncIterator["InboxRewriting"]:
+        """Lock a user's inbox. Raises RedisError, and TimeoutError after `WAIT_SECONDS`."""
+        rewriting = cls(partition, user_id)
+        await rewriting._lock()
+        try:
+            yield rewriting
+        finally:
+            await _UNLOCK(partition, user_id, rewriting._token)
+
+    async def change(self, shown: Iterable[History], change: Callable[[str], str], *, own: bool = False) -> None:
+        """Change the texts of the events that show any of this history.
+
+        `own`: the new text is an event of its own, which has no peer and no unread total. Raises RedisError, or TimeoutError when
+        the lock is lost. Then nothing is changed, and it can be repeated.
+        """
+        parts = [part async for part in self._parts(list(shown))]
+        changes = [{id_: new for id_, text in part.found.items() if (new := change(text)) != text} for part in parts]
+        sizes = [item for part in changes for id_, text in part.items() for item in (_offset(id_), len(text.encode()))]
+        if not sizes:
+            return
+        after = ""
+        for part, changed in zip(parts, changes, strict=True):
+            texts = msgpack_encoder.encode([item for id_, text in changed.items() for item in (id_, text, own)])
+            copied = await self._copy(after, part.last, texts, sizes)
+            after = part.last
+        while copied:
+            copied = await self._copy(copied, "", texts, sizes)
+
+    async def _lock(self) -> None:
+        name = self._partition.key(keys.INBOX_LOCK, self._user_id)
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                if await self._partition.client.set(name, self._token, nx=True, px=LOCK_MS):
+                    return
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _parts(self, shown: list[History]) -> AsyncIterator[_Part]:
+        rules = [
+            (each.contained, each.pattern, each.seqs, _ANY if each.newest is None else each.newest) for each in shown
+        ]
+        encoded = msgpack_encoder.encode(rules)
+        after = ""
+        while True:
+            last, *found = await _FIND(self._partition, self._user_id, after, PART_BYTES, encoded)
+            after = last.decode()
+            yield _Part(after, {id_.decode(): text.decode() for id_, text in zip(found[::2], found[1::2], strict=True)})
+            if not after:
+                return
+
+    async def _copy(self, after: str, last: str, texts: bytes, sizes: Sequence[str | int]) -> str:
+        """Copy a part. Returns the id of its last entry, or '' when the copy has taken the inbox's place."""
+        copied = await _COPY(
+            self._partition,
+            self._user_id,
+            self._token,
+            after,
+            last,
+            PART_BYTES,
+            texts,
+            msgpack_encoder.encode(sizes),
+            LOCK_MS,
+        )
+        if copied is None:
+            raise TimeoutError("another rewriting of the inbox has begun, or the inbox is a new one")
+        return str(copied.decode())
+
+
+def _offset(entry_id: str) -> str:
+    return entry_id.partition("-")[0]
