@@ -43,7 +43,7 @@ from services.messaging.stores.system_messages import SystemMessages
 from services.messaging.stores.unread import UnreadCounts
 from services.messaging.stores.unread_rebuilds import UnreadRebuilds
 from services.messaging.stores.unread_repair import UnreadRepair
-from services.messaging.typing_indicators.direct_script import DirectScript
+from services.messaging.typing_indicators.direct_script import direct_script
 from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared import postgres
 from shared.auth import TokenVerifier
@@ -136,7 +136,7 @@ class Messaging:
         supervisor.start("requests", self._requests.run())
         supervisor.start("changes", self._changes.run())
         supervisor.start("signals", self._signals.run())
-        supervisor.start("direct script", DirectScript(self._partitions).run())
+        supervisor.start("direct script", direct_script(self._partitions).run())
         supervisor.start("unread repair", self._repair.run())
         supervisor.start("unread rebuilds", self._rebuilds.run())
         supervisor.start("features", self._announce_features())

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from services.presence.announcer import Announcer
 from services.presence.consumer import BatchConsumer, Lane, split_commands, split_renewals
-from services.presence.direct_script import DirectScript
+from services.presence.direct_script import direct_script
 from services.presence.follow_store import FollowStore
 from services.presence.friend_cache import FriendCache
 from services.presence.friend_snapshot import FriendSnapshots
@@ -90,7 +90,7 @@ class Presence:
             self._webhooks = WebhookQueue(EventPublisher(self._publisher, enabled=True))
         self._announcer = Announcer(partitions, self._friends, self._health, self._webhooks)
         leases = Leases(partitions, timing, self._clock.now_ms)
-        self._direct_script = DirectScript(
+        self._direct_script = direct_script(
             partitions, leases, self._friends, leases.clock, tells_webhooks=self._webhooks is not None
         )
         self._friendships = FriendshipService(

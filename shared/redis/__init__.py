@@ -5,6 +5,7 @@ hash_tags       how a cluster keeps each partition's keys together
 partitions      the partitions, and which one has the keys of a user or a conversation
 scripts         Lua scripts with the key prefixes filled in
 script_runner   runs scripts on the connection of one partition
+script_provider lets other services run a script
 records         fills the layout of protocol.relay's structs into scripts
 pubsub          a subscription that ends when its connection breaks
 previews        the texts of waiting pushes

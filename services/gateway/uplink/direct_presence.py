@@ -1,11 +1,9 @@
 """Presence commands that this gateway carries out itself, with a Redis script that presence provides, instead of sending them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
-
-import structlog
-from redis.exceptions import NoScriptError
+from functools import partial
+from typing import cast
 
 from services.gateway import metrics
 from services.gateway.uplink.friend_reader import FriendReader
@@ -13,17 +11,11 @@ from services.gateway.uplink.provided_script import ProvidedScript
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
-from shared.redis.connection import Argument
+from shared.redis import TRANSIENT_ERRORS, Argument, Partitions, RedisError
 from shared.tracing import name_ids, span
-
-log = structlog.get_logger(__name__)
 
 Report = relay.Connected | relay.Disconnected | relay.SetStatus
 """What a gateway reports of its connections."""
-
-COMMANDS_PER_CALL: Final = 64
-"""Limits how long one script keeps Redis busy: a command costs about 20 µs, and 5 µs for each friend who is notified."""
 
 
 class DirectPresence:
@@ -63,28 +55,14 @@ class DirectPresence:
 
         `friends`: those of users whom Redis has no friends of, for at most `COMMANDS_PER_CALL` commands.
         """
-        left: list[Report] = []
-        for first in range(0, len(commands), COMMANDS_PER_CALL):
-            left += await self._try(commands[first : first + COMMANDS_PER_CALL], friends)
+        left = await self._script.carry_out(commands, partial(self._run, friends))
         metrics.PRESENCE_COMMANDS.labels("direct").inc(len(commands) - len(left))
         metrics.PRESENCE_COMMANDS.labels("queue").inc(len(left))
         return left
 
-    async def _try(self, commands: Sequence[Report], friends: Sequence[relay.FriendList]) -> Sequence[Report]:
-        try:
-            entry = await self._script.find()
-            return commands if entry is None else await self._run(entry, commands, friends)
-        except NoScriptError:
-            # Presence will load the script again.
-            self._script.forget()
-        except (*TRANSIENT_ERRORS, RedisError) as error:
-            # Presence keeps what it gets until Redis is back. Commands that the script has applied are not applied twice.
-            log.info("presence.not_applied", commands=len(commands), error=repr(error))
-        return commands
-
     async def _run(
-        self, entry: relay.DirectPresence, commands: Sequence[Report], friends: Sequence[relay.FriendList]
-    ) -> list[Report]:
+        self, friends: Sequence[relay.FriendList], entry: relay.DirectPresence, commands: Sequence[Report]
+    ) -> Iterable[int]:
         batch = msgpack_encoder.encode(relay.PresenceBatch([*commands]))
         arguments: tuple[Argument, ...] = (entry.settings, self._clock(), batch)
         if friends:
@@ -92,5 +70,4 @@ class DirectPresence:
         # The same name as the span in which presence handles commands from its queue.
         with span(PRESENCE_COMMANDS.name, "client") as traced:
             name_ids(traced, user_ids=(command.user_id for command in commands))
-            places = await self._script.run(entry, *arguments)
-        return [commands[place] for place in sorted(places)]
+            return cast("list[int]", await self._script.run(entry, *arguments))

@@ -1,13 +1,19 @@
 """A script that another service provides in Redis, and how to call it."""
 
 import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import msgspec
+import structlog
+from redis.exceptions import NoScriptError
 
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
-from shared.redis.connection import Argument
+from shared.redis import TRANSIENT_ERRORS, Argument, Partitions, RedisError
 
+log = structlog.get_logger(__name__)
+
+COMMANDS_PER_CALL: Final = 64
+"""Limits how long one script keeps Redis busy: a presence command costs about 20 µs, and 5 µs for each friend who is notified."""
 LOOK_SECONDS: Final = 5.0
 """How often a gateway that has work for the script checks whether it is provided."""
 
@@ -20,6 +26,7 @@ class Entry(Protocol):
         """The script's SHA-1."""
 
 
+C = TypeVar("C")
 E = TypeVar("E", bound=Entry)
 
 
@@ -47,9 +54,32 @@ class ProvidedScript(Generic[E]):
             self.entry = None if found is None else self._decoder.decode(found)
         return self.entry
 
-    def forget(self) -> None:
-        """Don't use it until it is found again: Redis was restarted, or another server is the master now."""
-        self.entry = None
+    async def carry_out(
+        self, commands: Sequence[C], run: Callable[[E, Sequence[C]], Awaitable[Iterable[int]]]
+    ) -> list[C]:
+        """Carry commands out. Returns those that the script's service must carry out, in order; without a script, all.
+
+        `run` runs the script on at most `COMMANDS_PER_CALL` commands, and returns the indexes of those that the script left. The
+        service may safely repeat any command.
+        """
+        left: list[C] = []
+        for first in range(0, len(commands), COMMANDS_PER_CALL):
+            left += await self._try(commands[first : first + COMMANDS_PER_CALL], run)
+        return left
+
+    async def _try(
+        self, commands: Sequence[C], run: Callable[[E, Sequence[C]], Awaitable[Iterable[int]]]
+    ) -> Sequence[C]:
+        try:
+            entry = await self.find()
+            return commands if entry is None else [commands[place] for place in sorted(await run(entry, commands))]
+        except NoScriptError:
+            # Redis was restarted, or another server is the master now. The service will load the script again.
+            self.entry = None
+        except (*TRANSIENT_ERRORS, RedisError) as error:
+            # The service may have another connection to Redis, and keeps what it gets until Redis is back.
+            log.info("script.not_run", key=self._key, commands=len(commands), error=repr(error))
+        return commands
 
     async def run(self, entry: E, *arguments: Argument) -> Any:
         """Run it. Raises RedisError; NoScriptError when Redis no longer has it."""

@@ -1,23 +1,15 @@
-"""Provides gateways with the script to carry out typing signals themselves, while that is possible."""
+"""The script with which gateways carry out typing signals themselves, while that is possible."""
 
-import asyncio
 from typing import Final
-
-import structlog
 
 from services.messaging.typing_indicators.indicators import REMEMBERED_MS, SHORTEST_MS, event_text
 from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import Partitions, RedisError, Script
-from shared.retry import TRANSIENT_ERRORS
-
-log = structlog.get_logger(__name__)
-
-PROVIDE_SECONDS: Final = 10.0
-KEPT_SECONDS: Final = 30
-"""When no replica has renewed the entry for this long, gateways send all signals to the queue again."""
+from shared.redis import Argument, Partitions, Script
+from shared.redis.script_provider import ScriptProvider
 
 _DIRECT: Final = Script("services.messaging.typing_indicators", "indicator", "direct")
+_NO_SIGNALS: Final = msgpack_encoder.encode(relay.SignalBatch([]))
 _SETTINGS: Final = msgpack_encoder.encode(
     (
         event_text("%s", "%s", active=True),
@@ -30,27 +22,13 @@ _SETTINGS: Final = msgpack_encoder.encode(
 )
 
 
-class DirectScript:
-    """Keeps the script loaded, and stores in Redis how to call it. Only one partition has all keys in reach of one script
-    (docs/decisions/0046-gateways-run-a-script-of-messaging.md).
-    """
+def direct_script(partitions: Partitions) -> ScriptProvider:
+    """Return the provider of the script (docs/decisions/0046-gateways-run-a-script-of-messaging.md)."""
 
-    def __init__(self, partitions: Partitions) -> None:
-        self._partitions = partitions
+    def no_work() -> tuple[Argument, ...]:
+        return _SETTINGS, _NO_SIGNALS
 
-    async def run(self) -> None:
-        """Provide the script, and renew it. Never returns."""
-        while True:
-            try:
-                if len(self._partitions) == 1:
-                    await self.provide()
-            except (*TRANSIENT_ERRORS, RedisError) as error:
-                log.info("direct_script.not_renewed", error=repr(error))
-            await asyncio.sleep(PROVIDE_SECONDS)
+    def entry(sha: str) -> relay.DirectTyping:
+        return relay.DirectTyping(sha, _SETTINGS)
 
-    async def provide(self) -> None:
-        """Load the script by running it without signals, and store its entry. Raises RedisError."""
-        partition = self._partitions.at(0)
-        await _DIRECT(partition, _SETTINGS, msgpack_encoder.encode(relay.SignalBatch([])))
-        entry = relay.DirectTyping(_DIRECT.sha_on(partition), _SETTINGS)
-        await partition.client.set(partition.key(keys.DIRECT_TYPING), msgpack_encoder.encode(entry), ex=KEPT_SECONDS)
+    return ScriptProvider(partitions, _DIRECT, keys.DIRECT_TYPING, no_work, entry)

@@ -133,10 +133,10 @@ local function carry_out(place, command)
 end
 
 -- The script was withdrawn: presence must carry out everything, for instance because webhooks must be told.
-local is_lent = redis.call('EXISTS', '{{DIRECT_PRESENCE}}') == 1
+local is_provided = redis.call('EXISTS', '{{DIRECT_PRESENCE}}') == 1
 local left = {}
 for i, command in ipairs(commands) do
-  if not is_lent or not carry_out(i - 1, command) then
+  if not is_provided or not carry_out(i - 1, command) then
     left[#left + 1] = i - 1
   end
 end

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from services.gateway.uplink import provided_script
-from services.gateway.uplink.direct_typing import SIGNALS_PER_CALL, DirectTyping
-from services.messaging.typing_indicators.direct_script import DirectScript
+from services.gateway.uplink.direct_typing import DirectTyping
+from services.gateway.uplink.provided_script import COMMANDS_PER_CALL
+from services.messaging.typing_indicators.direct_script import direct_script
 from shared.protocol import keys
 from shared.protocol.relay import ENDS_NOTHING, Typing
 from shared.redis import Partitions
@@ -23,7 +24,7 @@ def partitions(one_partition: Partitions) -> Partitions:
 @pytest.fixture
 async def direct(partitions: Partitions) -> DirectTyping:
     """The signals' way in a gateway, while messaging provides its script."""
-    await DirectScript(partitions).provide()
+    await direct_script(partitions).provide()
     return DirectTyping(partitions)
 
 
@@ -144,7 +145,7 @@ async def test_a_beginning_that_waited_too_long_is_not_shown(
 
 async def test_many_signals_go_in_parts_and_stay_in_order(replica: Replica, known: Talk, direct: DirectTyping) -> None:
     unknown = await replica.talk()
-    signals = [signal(talk) for _ in range(SIGNALS_PER_CALL) for talk in (known, unknown)]
+    signals = [signal(talk) for _ in range(COMMANDS_PER_CALL) for talk in (known, unknown)]
     assert await direct.carry_out(signals) == [signal for signal in signals if signal.conversation_id == unknown.id]
 
 
@@ -160,7 +161,7 @@ async def test_a_redis_that_forgot_the_script_is_asked_again_later(
     assert await direct.carry_out([signal(known)]) == []
     await partitions.at(0).client.script_flush()
     assert len(await direct.carry_out([signal(known)])) == 1
-    await DirectScript(partitions).provide()
+    await direct_script(partitions).provide()
     monkeypatch.setattr(provided_script, "LOOK_SECONDS", 0)
     direct = DirectTyping(partitions)
     assert await direct.carry_out([signal(known)]) == []

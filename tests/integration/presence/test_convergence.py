@@ -28,7 +28,7 @@ from redis.asyncio import Redis
 
 from services.gateway.uplink.direct_presence import DirectPresence, Report
 from services.gateway.uplink.friend_reader import FriendReader
-from services.presence.direct_script import DirectScript
+from services.presence.direct_script import direct_script
 from services.presence.handlers import Cycle
 from services.presence.leases import Leases
 from services.presence.rules import RANK
@@ -101,7 +101,7 @@ class World:
     async def provide_script(self, partitions: Partitions) -> None:
         """From now on gateways carry out what they can by themselves."""
         replica = self.replicas[0]
-        await DirectScript(partitions, replica.leases, replica.friends, self.clock, tells_webhooks=False).provide()
+        await direct_script(partitions, replica.leases, replica.friends, self.clock, tells_webhooks=False).provide()
         self.direct = DirectPresence(partitions, FriendReader(self.pool), self.clock)
 
     def any_replica(self, chance: random.Random) -> Replica:

@@ -10,14 +10,14 @@ import pytest
 from services.gateway.uplink import provided_script
 from services.gateway.uplink.direct_presence import DirectPresence, Report
 from services.gateway.uplink.friend_reader import FriendReader
-from services.presence import direct_script
-from services.presence.direct_script import DirectScript
+from services.presence.direct_script import direct_script
 from services.presence.follow_store import FollowStore
 from services.presence.friend_cache import FriendCache
 from services.presence.leases import Leases
 from shared.postgres import Pool
 from shared.protocol import keys, relay, server
 from shared.redis import Partitions
+from shared.redis.script_provider import ScriptProvider
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
 from tests.support.redis import two_partitions
 
@@ -50,9 +50,9 @@ class Scene:
         """The way in a gateway that knows of no script yet."""
         return DirectPresence(self.partitions, FriendReader(self.pool), self.clock)
 
-    def script(self, *, tells_webhooks: bool = False) -> DirectScript:
+    def script(self, *, tells_webhooks: bool = False) -> ScriptProvider:
         """Of the replica."""
-        return DirectScript(
+        return direct_script(
             self.partitions, self.replica.leases, self.replica.friends, self.clock, tells_webhooks=tells_webhooks
         )
 
@@ -243,7 +243,7 @@ async def test_commands_with_too_many_friends_are_left_to_presence(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script that looked at all of them would hold Redis up."""
-    monkeypatch.setattr(direct_script, "RECEIVERS_PER_CALL", 1)
+    monkeypatch.setattr("services.presence.direct_script.RECEIVERS_PER_CALL", 1)
     await scene.script().provide()
     commands = [scene.watching.chose(status, scene.clock.now) for status in ("busy", "away")]
     assert await scene.another_gateway().carry_out(commands) == commands[1:]
@@ -273,6 +273,6 @@ async def test_it_is_withdrawn_while_webhooks_are_told(scene: Scene) -> None:
 async def test_it_is_not_provided_where_friends_may_lie_elsewhere(pool: Pool, redis_url: str, clock: FakeClock) -> None:
     two = two_partitions(redis_url)
     friends = FriendCache(two, FollowStore(pool), cache_seconds=300)
-    await DirectScript(two, Leases(two, TIMING, clock), friends, clock, tells_webhooks=False).renew()
+    await direct_script(two, Leases(two, TIMING, clock), friends, clock, tells_webhooks=False).renew()
     assert not await two.at(0).client.exists(two.at(0).key(keys.DIRECT_PRESENCE))
     await two.aclose()
