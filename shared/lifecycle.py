@@ -43,15 +43,8 @@ class Supervisor:
         task.add_done_callback(self._on_done)
 
     async def stop(self) -> None:
-        """Cancel all tasks, and wait for their end.
-
-        It cancels again every second, because a task may start another one, and a library may swallow a cancellation.
-        """
-        while self._tasks:
-            tasks = list(self._tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
+        """Cancel all tasks, and wait for their end."""
+        await end_all(self._tasks)
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -64,15 +57,15 @@ class Supervisor:
 
 
 async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks, and wait for their end. The collection may change meanwhile.
+    """Cancel tasks, and wait for their end, even when this is cancelled meanwhile.
 
-    When this is cancelled meanwhile, as the supervisor does every second, it cancels them again.
+    It cancels again every second: a task may start another one of the collection, and a library may swallow a cancellation.
     """
-    while running := [task for task in tasks if not task.done()]:  # A task may start another one while it ends.
+    while running := [task for task in tasks if not task.done()]:
         for task in running:
             task.cancel()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait(running)
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 class DatedState(ServerState):
