@@ -40,8 +40,8 @@ from shared.store_clock import StoreClock
 from shared.uploads import UploadSigner
 from shared.uploads.signing import MEDIA_PATH
 
-USER_BEGINNINGS: Final = 20
-"""Requests of one user that begin in a second, of a burst: an upload has three, and each means writing to the disk."""
+USER_STARTS: Final = 20
+"""Requests of one user that start in a second, of a burst: an upload has three, and each means writing to the disk."""
 
 
 class Media:
@@ -114,7 +114,7 @@ class Media:
             "media",
             health,
             self._settings.allowed_origins,
-            Bounds(self._settings.rest_requests_per_second, USER_BEGINNINGS, {f"{MEDIA_PATH}/": None}),
+            Bounds(self._settings.rest_requests_per_second, USER_STARTS, {f"{MEDIA_PATH}/": None}),
         )
         app.state.authenticator = Authenticator(
             self._verifier,

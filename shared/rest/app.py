@@ -16,7 +16,7 @@ from shared.rest.health import Health, ReadyProbe, add_health
 from shared.rest.origins import OriginGate
 from shared.rest.query_limit import QueryLimit
 from shared.rest.rate_limit import HEADERS, RateLimitHeaders
-from shared.rest.turns import BEGINNINGS_A_SECOND, RATE_FACTOR, TokenTurns
+from shared.rest.turns import RATE_FACTOR, TOKEN_STARTS_A_SECOND, TokenTurns
 
 KEEP_ALIVE_SECONDS = 75
 """How long a service keeps an idle connection (`uvicorn.Config.timeout_keep_alive`).
@@ -37,12 +37,12 @@ def _cors_origins(allowed_origins: Sequence[str]) -> dict[str, Any]:
 class Bounds:
     """The limits of a service's requests.
 
-    `user_rate`: requests a second of one user, 0 for no limit; `user_beginnings`: how many of a burst begin in a second; see
+    `user_rate`: requests a second of one user, 0 for no limit; `user_starts`: how many of a burst start in a second; see
     `TokenTurns`. `larger_bodies`: see `BodyLimit`. `most_at_once` and `wait_seconds`: see `ConcurrencyLimit`; None: no limit.
     """
 
     user_rate: float = 0
-    user_beginnings: float = BEGINNINGS_A_SECOND
+    user_starts: float = TOKEN_STARTS_A_SECOND
     larger_bodies: Mapping[str, int | None] = field(default_factory=dict)
     most_at_once: int | None = None
     wait_seconds: float = 2
@@ -76,9 +76,7 @@ def create_app(
     # Outside of the concurrency limit: a slow body must not take a place.
     app.add_middleware(BodyLimit, larger=bounds.larger_bodies)
     if bounds.user_rate:
-        app.add_middleware(
-            TokenTurns, per_second=bounds.user_rate * RATE_FACTOR, beginnings_a_second=bounds.user_beginnings
-        )
+        app.add_middleware(TokenTurns, per_second=bounds.user_rate * RATE_FACTOR, starts_a_second=bounds.user_starts)
     app.add_middleware(RateLimitHeaders)
     # Before anything parses the query.
     app.add_middleware(QueryLimit)

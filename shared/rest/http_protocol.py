@@ -1,6 +1,6 @@
 """HTTP connections with time limits for receiving a request, a size limit for headers, and answers that arrive.
 
-Requests that arrive at the same moment begin one after the other. Even a refusal costs the event loop a quarter of a millisecond,
+Requests that arrive at the same moment start one after the other. Even a refusal costs the event loop a quarter of a millisecond,
 so a crowd of 150 connections that are all refused would stop everything else of the process for 40 ms.
 
 A request may be answered before its whole body is here: it is too large, or the path is unknown. A connection that is closed
@@ -31,10 +31,10 @@ MAX_DROPPED_BYTES: Final = 16 * 1024 * 1024
 MAX_DROPPED_STREAM_BYTES: Final = 64 * 1024 * 1024
 """The same for services that read long bodies as streams."""
 MAX_HEADER_BYTES: Final = 32 * 1024
-BEGINNINGS_A_SECOND: Final = 2_000
-"""So many requests of all connections begin in a second, more than a process can answer."""
-BEGIN_AT_ONCE: Final = 4
-"""Of these, how many may begin at the same moment."""
+PROCESS_STARTS_A_SECOND: Final = 2_000
+"""So many requests of all connections start in a second, more than a process can answer."""
+PROCESS_STARTS_AT_ONCE: Final = 4
+"""Of these, how many may start at the same moment."""
 MAX_TURN_SECONDS: Final = 0.25
 """Where more requests come than that, none waits longer than this for the requests before it."""
 
@@ -62,7 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
     It receives and drops the rest of a body that is answered early. Requests of all connections of a process take turns.
     """
 
-    _turns: ClassVar = Pace(BEGINNINGS_A_SECOND, BEGIN_AT_ONCE, MAX_TURN_SECONDS)
+    _turns: ClassVar = Pace(PROCESS_STARTS_A_SECOND, PROCESS_STARTS_AT_ONCE, MAX_TURN_SECONDS)
 
     def __init__(
         self,

@@ -13,14 +13,14 @@ from shared.rest.errors import error_response
 
 AT_ONCE: Final = 20
 """Requests that don't wait for the rate: enough for a page that opens."""
-BEGIN_AT_ONCE: Final = 4
-"""Of these, how many may begin at the same moment."""
-BEGINNINGS_A_SECOND: Final = 75
-"""The others begin at this rate: twenty requests that cost the machine 3 ms each would stop everything else for 60 ms."""
+TOKEN_STARTS_AT_ONCE: Final = 4
+"""Of these, how many may start at the same moment."""
+TOKEN_STARTS_A_SECOND: Final = 75
+"""The others start at this rate: twenty requests that cost the machine 3 ms each would stop everything else for 60 ms."""
 MAX_WAIT_SECONDS: Final = 3.5
-"""A request that would begin later than this is refused."""
+"""A request that would start later than this is refused."""
 RATE_FACTOR: Final = 1.5
-"""Requests begin at this multiple of the user's sustained rate: 100 concurrent ones take less than three seconds."""
+"""Requests start at this multiple of the user's sustained rate: 100 concurrent ones take less than three seconds."""
 BYTES_A_SECOND: Final = 2 * 1024 * 1024
 """Bytes of responses: a large one delays the next turns."""
 MAX_CHARGE_SECONDS: Final = 1.0
@@ -48,17 +48,17 @@ class _Reads:
 
 
 class TokenTurns:
-    """Lets `per_second` requests of one `Authorization` header begin. The others wait, and too many get 429.
+    """Lets `per_second` requests of one `Authorization` header start. The others wait, and too many get 429.
 
     It compares the bytes of the header before anything is checked, so an invented token uses up only its own turns. Refused
     requests cost only a look-up here. At most `READS_AT_ONCE` GET requests of a header are under way.
     """
 
-    def __init__(self, app: ASGIApp, per_second: float, beginnings_a_second: float = BEGINNINGS_A_SECOND) -> None:
+    def __init__(self, app: ASGIApp, per_second: float, starts_a_second: float = TOKEN_STARTS_A_SECOND) -> None:
         self._app = app
         # Tokens are stored as their hash, a number, whatever their length.
         self._pace = Pace(per_second, AT_ONCE, MAX_WAIT_SECONDS)
-        self._beginnings = Pace(beginnings_a_second, BEGIN_AT_ONCE, MAX_WAIT_SECONDS)
+        self._starts = Pace(starts_a_second, TOKEN_STARTS_AT_ONCE, MAX_WAIT_SECONDS)
         self._reads: dict[int, _Reads] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,7 +71,7 @@ class TokenTurns:
             await error_response(error)(scope, receive, send)
             return
         if token is not None:
-            wait = max(wait, self._beginnings.wait(hash(token), now))
+            wait = max(wait, self._starts.wait(hash(token), now))
         if wait > 0:
             await asyncio.sleep(wait)
         if token is None:

@@ -70,10 +70,10 @@ async def test_a_burst_does_not_begin_all_at_once() -> None:
     async with client_of(app) as one:
         started = time.monotonic()
         await asyncio.gather(*(one.put("/") for _ in range(AT_ONCE)))
-    late = began[turns.BEGIN_AT_ONCE :]
-    assert len(late) == AT_ONCE - turns.BEGIN_AT_ONCE
+    late = began[turns.TOKEN_STARTS_AT_ONCE :]
+    assert len(late) == AT_ONCE - turns.TOKEN_STARTS_AT_ONCE
     for number, at in enumerate(late, 1):
-        assert at - started > number / turns.BEGINNINGS_A_SECOND - CLOCK_SECONDS
+        assert at - started > number / turns.TOKEN_STARTS_A_SECOND - CLOCK_SECONDS
 
 
 async def test_only_few_reads_of_one_token_run_at_once() -> None:
