@@ -6,16 +6,17 @@ return await serve(Presence(settings, pool, partitions))
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import uvicorn
 
 from shared import postgres
+from shared.auth import TokenVerifier
 from shared.lifecycle import Supervisor, serve_until
 from shared.redis import Partitions, open_partitions
-from shared.rest import KEEP_ALIVE_SECONDS, HttpProtocol
+from shared.rest import KEEP_ALIVE_SECONDS, Health, HealthCheck, HttpProtocol, demand
 from shared.settings import ServiceSettings, load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
@@ -81,6 +82,23 @@ async def redis_partitions(settings: ServiceSettings) -> AsyncIterator[Partition
         yield partitions
     finally:
         await partitions.aclose()
+
+
+def readiness(
+    pool: postgres.Pool,
+    schema: postgres.DatabaseWatch,
+    is_stopping: Callable[[], bool],
+    backends: Mapping[str, HealthCheck],
+    verifier: TokenVerifier | None = None,
+) -> Health:
+    """Return what `/readyz` of a service reports: PostgreSQL and the other `backends`, and the state of the replica itself.
+
+    A replica is ready while it isn't stopping, has a key to verify clients' tokens with, and has the schema that it needs.
+    """
+    replica = {"stopping": demand(lambda: not is_stopping(), "shutting down"), "schema": schema.check}
+    if verifier is not None:
+        replica["keys"] = demand(lambda: verifier.ready, "no key to verify tokens with")
+    return Health({"postgres": lambda: postgres.ping(pool), **backends}, replica, schema.notes)
 
 
 def http_server(app: Any, settings: ServiceSettings, protocol: type[asyncio.Protocol] = HttpProtocol) -> uvicorn.Config:

@@ -25,8 +25,8 @@ from shared.protocol.topology import MESSAGING_REQUESTS, NOTIFIER_EVENTS, NOTIFI
 from shared.rabbitmq import BrokerUnavailable, Publisher
 from shared.redis import Partitions
 from shared.requests import Requester
-from shared.rest import Bounds, Health, StreamHttpProtocol, create_app, demand
-from shared.service import database, http_server, read_settings, redis_partitions, serve
+from shared.rest import Bounds, StreamHttpProtocol, create_app
+from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.store_clock import StoreClock
 
 QUEUES: Final = (MESSAGING_REQUESTS, PRESENCE_REQUESTS, NOTIFIER_REQUESTS, NOTIFIER_EVENTS)
@@ -70,17 +70,11 @@ class Admin:
         """The HTTP server's configuration."""
         app = create_app(
             "admin",
-            Health(
-                {
-                    "postgres": lambda: postgres.ping(self._pool),
-                    "redis": self._partitions.ping,
-                    "amqp": self._check_amqp,
-                },
-                {
-                    "stopping": demand(lambda: not self._stopping, "shutting down"),
-                    "schema": self._database.check,
-                },
-                self._database.notes,
+            readiness(
+                self._pool,
+                self._database,
+                lambda: self._stopping,
+                {"redis": self._partitions.ping, "amqp": self._check_amqp},
             ),
             self._settings.allowed_origins,
             Bounds(larger_bodies=LARGER_BODIES),

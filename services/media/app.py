@@ -32,10 +32,10 @@ from shared.priority import stand_back
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.features import served_by
 from shared.redis import Partitions
-from shared.rest import Authenticator, Bounds, Health, StreamHttpProtocol, create_app, demand
+from shared.rest import Authenticator, Bounds, StreamHttpProtocol, create_app
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
-from shared.service import database, http_server, read_settings, redis_partitions, serve
+from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.store_clock import StoreClock
 from shared.uploads import UploadSigner
 from shared.uploads.signing import MEDIA_PATH
@@ -97,18 +97,12 @@ class Media:
         await self._workers.stop()
 
     def _app(self, endpoints: Endpoints) -> FastAPI:
-        health = Health(
-            {
-                "postgres": lambda: postgres.ping(self._pool),
-                "redis": self._partitions.ping,
-                "store": self._check_store,
-            },
-            {
-                "stopping": demand(lambda: not self._stopping, "shutting down"),
-                "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
-                "schema": self._database.check,
-            },
-            self._database.notes,
+        health = readiness(
+            self._pool,
+            self._database,
+            lambda: self._stopping,
+            {"redis": self._partitions.ping, "store": self._check_store},
+            self._verifier,
         )
         app = create_app(
             "media",

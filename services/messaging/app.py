@@ -58,9 +58,9 @@ from shared.rabbitmq import Consumer
 from shared.redis import Partitions
 from shared.redis.previews import Previews
 from shared.requests import Responder
-from shared.rest import Authenticator, Bounds, Health, create_app, demand
+from shared.rest import Authenticator, Bounds, create_app
 from shared.rest.rate_limit import RateLimit
-from shared.service import database, http_server, read_settings, redis_partitions, serve
+from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.store_clock import StoreClock
 from shared.webhooks import Outbox
 
@@ -149,18 +149,12 @@ class Messaging:
         settings = self._settings
         app = create_app(
             "messaging",
-            Health(
-                {
-                    "postgres": lambda: postgres.ping(self._pool),
-                    "redis": self._partitions.ping,
-                    "amqp": self._links.check,
-                },
-                {
-                    "stopping": demand(lambda: not self._stopping, "shutting down"),
-                    "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
-                    "schema": self._database.check,
-                },
-                self._database.notes,
+            readiness(
+                self._pool,
+                self._database,
+                lambda: self._stopping,
+                {"redis": self._partitions.ping, "amqp": self._links.check},
+                self._verifier,
             ),
             settings.allowed_origins,
             Bounds(

@@ -54,9 +54,9 @@ from shared.protocol.topology import (
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
 from shared.redis import Partitions
 from shared.requests import Responder
-from shared.rest import Authenticator, Bounds, Health, create_app, demand
+from shared.rest import Authenticator, Bounds, create_app
 from shared.rest.rate_limit import RateLimit
-from shared.service import database, http_server, read_settings, redis_partitions, serve
+from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.store_clock import StoreClock
 from shared.webhooks import Outbox
 
@@ -152,14 +152,12 @@ class Notifier:
         return dispatcher, Handlers(tasks, receivers, self._targets, dispatcher, outcomes, ttl)
 
     def _app(self) -> FastAPI:
-        health = Health(
-            {"postgres": lambda: postgres.ping(self._pool), "redis": self._partitions.ping, "amqp": self._check_broker},
-            {
-                "stopping": demand(lambda: not self._stopping, "shutting down"),
-                "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
-                "schema": self._database.check,
-            },
-            self._database.notes,
+        health = readiness(
+            self._pool,
+            self._database,
+            lambda: self._stopping,
+            {"redis": self._partitions.ping, "amqp": self._check_broker},
+            self._verifier,
         )
         app = create_app(
             "notifier", health, self._settings.allowed_origins, Bounds(self._settings.rest_requests_per_second)

@@ -37,9 +37,9 @@ from shared.protocol.requests import presence_request_decoder
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
 from shared.redis import Partitions
 from shared.requests import Responder
-from shared.rest import Authenticator, Bounds, Health, create_app, demand
+from shared.rest import Authenticator, Bounds, create_app
 from shared.rest.rate_limit import RateLimit
-from shared.service import database, http_server, read_settings, redis_partitions, serve
+from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.store_clock import StoreClock
 from shared.webhooks.events import EventPublisher
 
@@ -151,14 +151,12 @@ class Presence:
 
     def app(self) -> FastAPI:
         """Return the REST interface."""
-        health = Health(
-            {"postgres": lambda: postgres.ping(self._pool), "redis": self._partitions.ping, "amqp": self._check_amqp},
-            {
-                "stopping": demand(lambda: not self._stopping, "shutting down"),
-                "keys": demand(lambda: self._verifier.ready, "no key to verify tokens with"),
-                "schema": self._database.check,
-            },
-            self._database.notes,
+        health = readiness(
+            self._pool,
+            self._database,
+            lambda: self._stopping,
+            {"redis": self._partitions.ping, "amqp": self._check_amqp},
+            self._verifier,
         )
         app = create_app(
             "presence", health, self._settings.allowed_origins, Bounds(self._settings.rest_requests_per_second)

@@ -12,8 +12,8 @@ from shared import postgres
 from shared.lifecycle import Supervisor
 from shared.protocol.topology import WEBHOOK_EVENTS, WEBHOOK_EVENTS_DEAD
 from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher
-from shared.rest import Health, create_app, demand
-from shared.service import database, http_server, read_settings, serve
+from shared.rest import create_app
+from shared.service import database, http_server, read_settings, readiness, serve
 from shared.webhooks.outbox import Outbox
 
 PREFETCH: Final = 200
@@ -51,14 +51,7 @@ class Webhooks:
         """The HTTP server's configuration."""
         app = create_app(
             "webhooks",
-            Health(
-                {"postgres": lambda: postgres.ping(self._pool), "amqp": self._check_amqp},
-                {
-                    "stopping": demand(lambda: not self._stopping, "shutting down"),
-                    "schema": self._database.check,
-                },
-                self._database.notes,
-            ),
+            readiness(self._pool, self._database, lambda: self._stopping, {"amqp": self._check_amqp}),
         )
         return http_server(app, self._settings)
 
