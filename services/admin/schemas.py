@@ -2,15 +2,15 @@
 
 # ruff: noqa: N815 - camel case is the contract's
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.directory import Profile
 from shared.protocol import limits
 from shared.rest import PageQuery
 from shared.rest.bodies import WHOLE, RequestBody
 from shared.rest.formats import AvatarUrl, DisplayName, IdText, InstantText, Username, UuidText
+from shared.rest.profiles import ProfileBody
 
 
 class UserBody(RequestBody):
@@ -19,22 +19,6 @@ class UserBody(RequestBody):
     username: Username
     displayName: DisplayName | None = None
     avatar: AvatarUrl | None = None
-
-
-class UserProfile(BaseModel):
-    """A user as others see it."""
-
-    id: IdText
-    username: str
-    displayName: str
-    avatar: str | None
-
-    @classmethod
-    def of(cls, profile: Profile) -> Self:
-        """Return the body of a profile."""
-        return cls(
-            id=profile.user_id, username=profile.username, displayName=profile.display_name, avatar=profile.avatar
-        )
 
 
 class FollowBody(RequestBody):
@@ -57,7 +41,7 @@ class NewConversation(RequestBody):
     userIds: list[UuidText] = Field(min_length=2, max_length=2)
 
 
-class ConversationParticipant(UserProfile):
+class ConversationParticipant(ProfileBody):
     """A participant, and the seqs up to which it has read, and its devices have received, everything. 0: nothing yet."""
 
     readSeq: int

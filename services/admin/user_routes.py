@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from services.admin.authentication import CallingService, call_of
-from services.admin.schemas import FollowBody, FollowsResult, UserBody, UserProfile
+from services.admin.schemas import FollowBody, FollowsResult, UserBody
 from shared.auth import Principal
 from shared.auth.revocations import Revocations, end_pushes
 from shared.directory import Directory
@@ -17,6 +17,7 @@ from shared.protocol.topology import PRESENCE_REQUESTS
 from shared.rabbitmq import Publisher
 from shared.requests import Requester
 from shared.rest.formats import UuidText
+from shared.rest.profiles import ProfileBody
 
 FOLLOWS_SECONDS = 30
 FollowList = Annotated[list[FollowBody], Body(max_length=limits.MAX_FOLLOW_CHANGES)]
@@ -43,7 +44,7 @@ class UserRoutes:
         router.add_api_route("/follows", self.set_follows, methods=["PUT"])
         return router
 
-    async def put(self, _caller: CallingService, user_id: UuidText, body: UserBody) -> UserProfile:
+    async def put(self, _caller: CallingService, user_id: UuidText, body: UserBody) -> ProfileBody:
         """Create or change a user, as a token with these claims would. A username of another user moves to this one."""
         now = time.time()
         claims = Principal(
@@ -54,7 +55,7 @@ class UserRoutes:
         profile = await self._directory.update(
             user_id, display_name=body.displayName, avatar=body.avatar, clear_avatar=body.avatar is None
         )
-        return UserProfile.of(profile)
+        return ProfileBody.of(profile)
 
     async def revoke(self, _caller: CallingService, user_id: UuidText) -> None:
         """Refuse all current tokens of the user permanently, in all services, and close their connections."""

@@ -12,30 +12,14 @@ from pydantic import (
 )
 
 from services.messaging.stores.conversations import SettingsChange
-from shared.directory import Profile
 from shared.protocol import limits
 from shared.protocol.text import username_key
 from shared.rest import PageQuery
 from shared.rest.bodies import RequestBody
 from shared.rest.formats import AvatarUrl, DisplayName, IdText, InstantOrNull, InstantText, UuidText
+from shared.rest.profiles import ProfileBody
 
 NO_NUL = r"^[^\x00]*$"
-
-
-class Participant(BaseModel):
-    """A user as others see it."""
-
-    id: IdText
-    username: str
-    displayName: str
-    avatar: str | None
-
-    @classmethod
-    def of(cls, profile: Profile) -> Self:
-        """From the directory."""
-        return cls(
-            id=profile.user_id, username=profile.username, displayName=profile.display_name, avatar=profile.avatar
-        )
 
 
 class MediaBody(BaseModel):
@@ -71,7 +55,7 @@ class MessageBody(BaseModel):
     conversationId: IdText
     seq: int
     senderId: IdText | None
-    sender: Participant | None = None
+    sender: ProfileBody | None = None
     type: str
     content: str | None
     media: list[MediaBody]
@@ -86,7 +70,7 @@ class MessageBody(BaseModel):
     reactions: list[ReactionBody] | None = None
 
 
-class ConversationParticipant(Participant):
+class ConversationParticipant(ProfileBody):
     """A participant, and the seqs up to which it has read, and its devices have received, everything. 0: nothing yet."""
 
     readSeq: int

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from services.messaging.rest.schemas import BlockBody, Participant, ProfileChange, UserQuery
+from services.messaging.rest.schemas import BlockBody, ProfileChange, UserQuery
 from services.messaging.stores.blocks import BlockedUser, Blocks
 from services.messaging.stores.people import People
 from shared.directory import Directory, Profile
@@ -18,6 +18,7 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.rest import CurrentUser, Page, decode_page, encode_page
 from shared.rest.json import page_response
 from shared.rest.paging import PageParameters
+from shared.rest.profiles import ProfileBody
 from shared.rest.rate_limit import RateLimit
 
 
@@ -47,7 +48,7 @@ class UserEndpoints:
     def add_to(self, router: APIRouter) -> None:
         """Add the paths, in the order of the protocol."""
         add: Any = router.add_api_route
-        add("/users", self.find, methods=["GET"], response_model=Page[Participant])
+        add("/users", self.find, methods=["GET"], response_model=Page[ProfileBody])
         add("/users/me", self.me, methods=["GET"])
         add("/users/me", self.change_me, methods=["PATCH"])
         add("/blocks", self.blocked, methods=["GET"])
@@ -68,14 +69,14 @@ class UserEndpoints:
             found = [] if named is None else [named]
         return page_response([_profile(profile) for profile in found], None)
 
-    async def me(self, user: CurrentUser) -> Participant:
+    async def me(self, user: CurrentUser) -> ProfileBody:
         """Return the user's own profile."""
         profile = await self._directory.find(user.user_id)
         if profile is None:
             raise ProtocolError(ErrorCode.USER_NOT_FOUND)
-        return Participant.of(profile)
+        return ProfileBody.of(profile)
 
-    async def change_me(self, user: CurrentUser, body: ProfileChange) -> Participant:
+    async def change_me(self, user: CurrentUser, body: ProfileChange) -> ProfileBody:
         """Change the display name, the avatar, or both. Friends and partners of recent conversations are told."""
         profile = await self._directory.update(
             user.user_id,
@@ -84,7 +85,7 @@ class UserEndpoints:
             clear_avatar="avatar" in body.model_fields_set and body.avatar is None,
         )
         self._on_change()
-        return Participant.of(profile)
+        return ProfileBody.of(profile)
 
     async def blocked(self, user: CurrentUser, query: PageParameters) -> Page[BlockBody]:
         """List the users whom the user blocks, newest first."""
