@@ -6,7 +6,8 @@ WITH partners AS (
     INSERT INTO directory.users (id, username, username_key, display_name)
     SELECT id, id::text, id::text, 'Partner ' || number FROM partners
 ), conversations AS (
-    INSERT INTO messaging.conversations (id, user_low, user_high, last_seq, version, unread_low, unread_high, created_at, updated_at)
+    INSERT INTO messaging.conversations
+        (id, user_low, user_high, last_seq, version, unread_low, unread_high, created_at, updated_at)
     SELECT gen_random_uuid(), LEAST(id, $1::uuid), GREATEST(id, $1::uuid), 1, 1,
            CASE WHEN $1::uuid < id AND number % 10 = 0 THEN 1 ELSE 0 END,
            CASE WHEN $1::uuid > id AND number % 10 = 0 THEN 1 ELSE 0 END,

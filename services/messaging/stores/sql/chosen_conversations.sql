@@ -5,6 +5,7 @@ chosen AS (
     UNION ALL
     (SELECT * FROM scanned WHERE position = $9 AND fits <> $8)
 )
-SELECT c.id::text, c.place, c.updated_at, $8 IS NULL OR c.fits = $8 AS fits, c.position = $9 AS last_scanned, s.xmin, s.at, c.position
+SELECT c.id::text, c.place, c.updated_at, $8 IS NULL OR c.fits = $8 AS fits, c.position = $9 AS last_scanned,
+       s.xmin, s.at, c.position
 FROM chosen c, snapshot s
 ORDER BY c.position

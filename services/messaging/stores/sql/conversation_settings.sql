@@ -10,7 +10,7 @@ SET muted_low_until  = CASE WHEN user_low = $1 AND $3 THEN $4 ELSE muted_low_unt
     pinned_high      = CASE WHEN user_high = $1 THEN COALESCE($6, pinned_high) ELSE pinned_high END,
     marked_low       = CASE WHEN user_low = $1 THEN COALESCE($7, marked_low) ELSE marked_low END,
     marked_high      = CASE WHEN user_high = $1 THEN COALESCE($7, marked_high) ELSE marked_high END,
-    placed_low_at    = CASE WHEN user_low = $1 AND ($5 IS NOT NULL OR $6 IS NOT NULL) THEN clock_timestamp() ELSE placed_low_at END,
-    placed_high_at   = CASE WHEN user_high = $1 AND ($5 IS NOT NULL OR $6 IS NOT NULL) THEN clock_timestamp() ELSE placed_high_at END
+    placed_low_at    = CASE WHEN user_low = $1 AND num_nonnulls($5, $6) > 0 THEN clock_timestamp() ELSE placed_low_at END,
+    placed_high_at   = CASE WHEN user_high = $1 AND num_nonnulls($5, $6) > 0 THEN clock_timestamp() ELSE placed_high_at END
 WHERE id = $2 AND $1 IN (user_low, user_high)
 RETURNING (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS changed_ms

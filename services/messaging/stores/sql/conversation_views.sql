@@ -18,12 +18,16 @@ SELECT {{PAGE}}
        seen.seq AS other_read_seq, seen.at AS other_read_at,
        received.seq AS other_delivered_seq, received.at AS other_delivered_at,
        CASE WHEN side.read_seq >= c.last_seq THEN (
-           SELECT at FROM messaging.receipts WHERE conversation_id = c.id AND user_id = $1 AND read AND seq = c.last_seq LIMIT 1
+           SELECT at FROM messaging.receipts
+           WHERE conversation_id = c.id AND user_id = $1 AND read AND seq = c.last_seq LIMIT 1
        ) END AS own_read_at,
        CASE WHEN side.delivered_seq >= c.last_seq THEN (
-           SELECT at FROM messaging.receipts WHERE conversation_id = c.id AND user_id = $1 AND NOT read AND seq = c.last_seq LIMIT 1
+           SELECT at FROM messaging.receipts
+           WHERE conversation_id = c.id AND user_id = $1 AND NOT read AND seq = c.last_seq LIMIT 1
        ) END AS own_delivered_at,
-       (SELECT jsonb_build_array($1::uuid, username, display_name, avatar)::text FROM directory.users WHERE id = $1 LIMIT 1) AS own,
+       (
+           SELECT jsonb_build_array($1::uuid, username, display_name, avatar)::text FROM directory.users WHERE id = $1 LIMIT 1
+       ) AS own,
        side.other_id::text AS other_id, other.username, other.display_name, other.avatar,
        m.seq, m.id::text AS message_id, m.sender_id::text, m.type, m.content, m.media, m.created_at,
        m.reply_to, m.metadata, m.edited_at, m.deleted_at,

@@ -24,7 +24,8 @@ WITH mine AS MATERIALIZED (
         SELECT *,
                CASE $3::text
                     WHEN 'after' THEN GREATEST($4::bigint, cleared_seq) + 1
-                    WHEN 'before' THEN GREATEST(cleared_seq + 1, LEAST(COALESCE($4::bigint, last_seq + 1), last_seq + 1) - $5::bigint)
+                    WHEN 'before'
+                        THEN GREATEST(cleared_seq + 1, LEAST(COALESCE($4::bigint, last_seq + 1), last_seq + 1) - $5::bigint)
                     ELSE GREATEST(cleared_seq + 1, LEAST($4::bigint - $5::bigint / 2, last_seq - $5::bigint + 1))
                END AS first
         FROM mine
@@ -62,7 +63,8 @@ WITH mine AS MATERIALIZED (
     FROM page p
 )
 SELECT CASE WHEN m.seq IS NULL OR m.seq = p.first THEN (SELECT text FROM head) END AS head,
-       m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at, m.reply_to, m.metadata, m.edited_at, m.deleted_at,
+       m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at,
+       m.reply_to, m.metadata, m.edited_at, m.deleted_at,
 {{QUOTE_AND_REACTIONS}}
 FROM page p
 LEFT JOIN LATERAL (

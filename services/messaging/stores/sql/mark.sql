@@ -17,8 +17,8 @@ WITH given AS MATERIALIZED (
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[]) WITH ORDINALITY
         AS g (conversation_id, user_id, read_to, delivered_to, again, position)
 ), seen AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high, cleared_low, cleared_high, marked_low, marked_high,
-           read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
+    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high, cleared_low, cleared_high,
+           marked_low, marked_high, read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
            date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
     WHERE id = ANY ($1::uuid[])
@@ -35,8 +35,8 @@ WITH given AS MATERIALIZED (
         > CASE WHEN g.user_id = s.user_low THEN s.delivered_low ELSE s.delivered_high END
     )
 ), changing AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high, cleared_low, cleared_high, marked_low, marked_high,
-           read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
+    SELECT id, user_low, user_high, last_seq, version, blocked, unread_low, unread_high, cleared_low, cleared_high,
+           marked_low, marked_high, read_low, read_high, read_low_at, read_high_at, delivered_low, delivered_high,
            date_trunc('milliseconds', now()) AS now
     FROM messaging.conversations
     WHERE id = ANY (ARRAY(SELECT id FROM moving))
@@ -75,7 +75,8 @@ WITH given AS MATERIALIZED (
                ELSE (
                    SELECT count(*) FROM (
                        SELECT seq FROM messaging.messages m
-                       WHERE m.conversation_id = s.conversation_id AND m.seq > GREATEST(s.read_from, s.cleared) AND m.seq <= s.read_to
+                       WHERE m.conversation_id = s.conversation_id
+                           AND m.seq > GREATEST(s.read_from, s.cleared) AND m.seq <= s.read_to
                            AND m.sender_id <> s.user_id AND m.deleted_at IS NULL
                        ORDER BY seq
                    ) read_now
@@ -152,8 +153,10 @@ SELECT CASE WHEN NOT s.found THEN 'conversation_not_found' WHEN s.stale THEN 'st
        GREATEST(s.delivered_from, s.delivered_to) AS delivered_seq,
        COALESCE(delivery.at, s.now) AS delivered_at,
        s.unread - m.newly_read AS unread,
-       s.version + (SELECT (count(*) > 0)::int FROM moved o WHERE o.conversation_id = s.conversation_id AND (o.reads OR o.delivers OR o.unmarks))
-           AS version,
+       s.version + (
+           SELECT (count(*) > 0)::int FROM moved o
+           WHERE o.conversation_id = s.conversation_id AND (o.reads OR o.delivers OR o.unmarks)
+       ) AS version,
        s.other_id::text,
        reading.position IS NOT NULL OR (m.newly_read > 0 AND NOT s.blocked) AS shows_read,
        delivery.position IS NOT NULL OR (m.newly_delivered AND NOT s.blocked) AS shows_delivered,

@@ -6,7 +6,8 @@
 -- The receiver read it at the first of its marks at or after the seq. Marks that were set while a block was in force stay
 -- private. LATERAL … LIMIT 1 as in append.sql.
 SELECT c.version, m.conversation_id::text, u.username, u.display_name, u.avatar, read.at AS read_at, delivered.at AS delivered_at,
-       m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at, m.reply_to, m.metadata, m.edited_at, m.deleted_at,
+       m.seq, m.id::text, m.sender_id::text, m.type, m.content, m.media, m.created_at,
+       m.reply_to, m.metadata, m.edited_at, m.deleted_at,
 {{QUOTE_AND_REACTIONS}}
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w (viewer_id, conversation_id, seq, position)
 CROSS JOIN LATERAL (
