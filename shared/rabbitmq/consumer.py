@@ -123,18 +123,21 @@ class Consumer:
         await self._trusting.wait()
         async with self._subscribing:
             opened = self._opened
-            if opened is None or not opened.frames.attached:
-                return  # The next connection begins with the full prefetch.
-            try:
-                with translate_errors():
-                    async with asyncio.timeout(OPEN_SECONDS):
-                        underlay = await opened.channel.get_underlay_channel()
-                        for tag in self._tags.values():
-                            await underlay.basic_cancel(tag)
-                        await self._consume(opened, list(self._tags), self.prefetch)
-            except TRANSIENT_ERRORS as error:
-                log.warning("amqp.dropped", queues=list(self._tags), reason=repr(error))
-                opened.frames.abort()
+            if opened is not None and opened.frames.attached:
+                await self._consume_more(opened)
+            # Otherwise the next connection begins with the full prefetch.
+
+    async def _consume_more(self, opened: Opened) -> None:
+        try:
+            with translate_errors():
+                async with asyncio.timeout(OPEN_SECONDS):
+                    underlay = await opened.channel.get_underlay_channel()
+                    for tag in self._tags.values():
+                        await underlay.basic_cancel(tag)
+                    await self._consume(opened, list(self._tags), self.prefetch)
+        except TRANSIENT_ERRORS as error:
+            log.warning("amqp.dropped", queues=list(self._tags), reason=repr(error))
+            opened.frames.abort()
 
     def _on_delivery(self, delivery: Delivery) -> None:
         if self._careful and delivery.delivery_count < SUSPECT_DELIVERIES:
