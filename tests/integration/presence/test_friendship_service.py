@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import dataclass
 
 import pytest
 
@@ -36,6 +37,41 @@ def hears(device: Device) -> list[tuple[str, str]]:
         for event in device.take()
         if not isinstance(event, server.StatusBulk | server.UserUpdated)
     ]
+
+
+@dataclass
+class Scene:
+    """Alice and Bob, who are friends; `watching` is a device of Bob."""
+
+    replica: Replica
+    other_replica: Replica
+    gateways: Gateways
+    clock: FakeClock
+    friends: tuple[str, str]
+    watching: Device
+
+    async def device_of_alice(self) -> Device:
+        """It is connected, and Bob has been told."""
+        device = await self.gateways.plug(Device(self.friends[0], "gateway-1"))
+        await self.replica.handle(device.connected(self.clock.now))
+        await self.gateways.sync()
+        self.watching.take()
+        return device
+
+    async def block(self, blocker: str, blocked: str, active: bool, version: int, *, by: Replica | None = None) -> None:
+        await block(by or self.replica, self.gateways, blocker, blocked, active, version)
+
+
+@pytest.fixture
+def scene(
+    replica: Replica,
+    other_replica: Replica,
+    gateways: Gateways,
+    clock: FakeClock,
+    friends: tuple[str, str],
+    watching: Device,
+) -> Scene:
+    return Scene(replica, other_replica, gateways, clock, friends, watching)
 
 
 async def block(replica: Replica, gateways: Gateways, blocker: str, blocked: str, active: bool, version: int) -> None:
@@ -80,18 +116,13 @@ async def test_a_new_friend_who_is_not_connected_is_shown_as_offline(
     assert a.take() == [server.UserOffline(UserStatus(b.user_id, False, "offline", "2023-11-14T22:13:20.000Z"))]
 
 
-async def test_a_lost_friend_gets_no_more_events(
-    replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
-) -> None:
-    a = await gateways.plug(Device(friends[0], "gateway-1"))
-    await replica.handle(a.connected(clock.now))
-    await gateways.sync()
-    watching.take()
-    await replica.unfollow(watching.user_id, a.user_id)
-    await replica.handle(a.chose("away", clock.now), a.disconnected(clock.now, clean=True))
-    await gateways.sync()
+async def test_a_lost_friend_gets_no_more_events(scene: Scene) -> None:
+    a = await scene.device_of_alice()
+    await scene.replica.unfollow(scene.watching.user_id, a.user_id)
+    await scene.replica.handle(a.chose("away", scene.clock.now), a.disconnected(scene.clock.now, clean=True))
+    await scene.gateways.sync()
     # The dot goes out at once, and nothing comes after.
-    assert watching.take() == [server.UserOffline(UserStatus(a.user_id, False, "offline", None))]
+    assert scene.watching.take() == [server.UserOffline(UserStatus(a.user_id, False, "offline", None))]
 
 
 async def test_following_again_and_unfollowing_nobody_voids_no_list(replica: Replica, friends: tuple[str, str]) -> None:
@@ -104,59 +135,50 @@ async def test_following_again_and_unfollowing_nobody_voids_no_list(replica: Rep
     assert await replica.friends.versions(friends) == before
 
 
-async def test_a_changed_profile_reaches_friends_partners_and_own_devices(
-    replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
-) -> None:
-    own = await gateways.plug(Device(friends[0], "gateway-1"))
-    partner = await gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
-    stranger = await gateways.plug(Device(str(uuid.uuid4()), "gateway-2"))
-    blocked = await gateways.plug(Device(str(uuid.uuid4()), "gateway-2"))
-    await replica.follow(own.user_id, blocked.user_id)
-    await replica.follow(blocked.user_id, own.user_id)
-    await replica.handle(relay.BlockChanged(blocked.user_id, own.user_id, True, 1))
-    await gateways.sync()
-    devices = (own, partner, watching, stranger, blocked)
+async def test_a_changed_profile_reaches_friends_partners_and_own_devices(scene: Scene) -> None:
+    own = await scene.gateways.plug(Device(scene.friends[0], "gateway-1"))
+    partner = await scene.gateways.plug(Device(str(uuid.uuid4()), "gateway-1"))
+    stranger = await scene.gateways.plug(Device(str(uuid.uuid4()), "gateway-2"))
+    blocked = await scene.gateways.plug(Device(str(uuid.uuid4()), "gateway-2"))
+    await scene.replica.follow(own.user_id, blocked.user_id)
+    await scene.replica.follow(blocked.user_id, own.user_id)
+    await scene.replica.handle(relay.BlockChanged(blocked.user_id, own.user_id, True, 1))
+    await scene.gateways.sync()
+    devices = (own, partner, scene.watching, stranger, blocked)
     for device in devices:
         device.take()
     change = relay.ProfileChanged(own.user_id, "sam", "Sam", None, [partner.user_id, blocked.user_id])
-    await replica.handle(change)
-    await gateways.sync()
+    await scene.replica.handle(change)
+    await scene.gateways.sync()
     event = server.UserUpdated(UserUpdatedPayload(own.user_id, "sam", "Sam", None))
     assert [device.take() for device in devices] == [[event], [event], [event], [], []]
 
 
-async def test_a_block_looks_like_absence(
-    replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
-) -> None:
-    alice, bob = friends
-    a = await gateways.plug(Device(alice, "gateway-1"))
-    await replica.handle(a.connected(clock.now))
-    await gateways.sync()
-    watching.take()
+async def test_a_block_looks_like_absence(scene: Scene) -> None:
+    alice, bob = scene.friends
+    a = await scene.device_of_alice()
     a.take()
-    await block(replica, gateways, alice, bob, True, 1)
-    assert hears(watching) == [(alice, "offline")]
+    await scene.block(alice, bob, True, 1)
+    assert hears(scene.watching) == [(alice, "offline")]
     assert hears(a) == [(bob, "offline")]
-    await block(replica, gateways, bob, alice, True, 2)
-    clock.now += 1
-    await replica.handle(a.chose("busy", clock.now), watching.chose("busy", clock.now))
-    await gateways.sync()
-    assert hears(watching) == [(bob, "busy")]
+    await scene.block(bob, alice, True, 2)
+    scene.clock.now += 1
+    await scene.replica.handle(a.chose("busy", scene.clock.now), scene.watching.chose("busy", scene.clock.now))
+    await scene.gateways.sync()
+    assert hears(scene.watching) == [(bob, "busy")]
     assert hears(a) == [(alice, "busy")]
-    await block(replica, gateways, alice, bob, False, 3)
-    assert hears(watching) == hears(a) == []
-    await block(replica, gateways, bob, alice, False, 4)
-    assert hears(watching) == [(alice, "busy")]
+    await scene.block(alice, bob, False, 3)
+    assert hears(scene.watching) == hears(a) == []
+    await scene.block(bob, alice, False, 4)
+    assert hears(scene.watching) == [(alice, "busy")]
     assert hears(a) == [(bob, "busy")]
 
 
-async def test_a_block_of_someone_offline_says_nothing(
-    replica: Replica, gateways: Gateways, friends: tuple[str, str], watching: Device
-) -> None:
-    await block(replica, gateways, friends[0], friends[1], True, 1)
-    assert watching.take() == []
-    assert await snapshot_of(replica, gateways, friends[1], STARTED_AT) == [
-        UserStatus(friends[0], False, "offline", None)
+async def test_a_block_of_someone_offline_says_nothing(scene: Scene) -> None:
+    await scene.block(scene.friends[0], scene.friends[1], True, 1)
+    assert scene.watching.take() == []
+    assert await snapshot_of(scene.replica, scene.gateways, scene.friends[1], STARTED_AT) == [
+        UserStatus(scene.friends[0], False, "offline", None)
     ]
 
 
@@ -178,122 +200,91 @@ async def test_a_follow_behind_a_block_finds_somebody_absent(
     assert not (await replica.follows.relationship(a.user_id, b.user_id)).friends
 
 
-async def test_a_blocked_pair_sees_the_state_of_when_the_block_began(
-    replica: Replica, gateways: Gateways, clock: FakeClock, friends: tuple[str, str], watching: Device
-) -> None:
-    alice, bob = friends
-    a = await gateways.plug(Device(alice, "gateway-1"))
-    await replica.handle(a.connected(clock.now))
-    clock.now += 2000
-    await block(replica, gateways, alice, bob, True, 1)
+async def test_a_blocked_pair_sees_the_state_of_when_the_block_began(scene: Scene) -> None:
+    alice, bob = scene.friends
+    a = await scene.gateways.plug(Device(alice, "gateway-1"))
+    await scene.replica.handle(a.connected(scene.clock.now))
+    scene.clock.now += 2000
+    await scene.block(alice, bob, True, 1)
     frozen = "2023-11-14T22:13:22.000Z"
-    assert watching.take()[1:] == [server.UserOffline(UserStatus(alice, False, "offline", frozen))]
+    assert scene.watching.take()[1:] == [server.UserOffline(UserStatus(alice, False, "offline", frozen))]
     a.take()
-    clock.now += 30_000
-    await block(replica, gateways, alice, bob, True, 1)
-    await block(replica, gateways, bob, alice, True, 2)
-    await block(replica, gateways, alice, bob, False, 3)
-    await replica.handle(a.chose("busy", clock.now), watching.chose("away", clock.now))
-    await gateways.sync()
+    scene.clock.now += 30_000
+    await scene.block(alice, bob, True, 1)
+    await scene.block(bob, alice, True, 2)
+    await scene.block(alice, bob, False, 3)
+    await scene.replica.handle(a.chose("busy", scene.clock.now), scene.watching.chose("away", scene.clock.now))
+    await scene.gateways.sync()
     assert hears(a) == [(alice, "busy")]
-    assert hears(watching) == [(bob, "away")]
+    assert hears(scene.watching) == [(bob, "away")]
     for user, other in ((alice, bob), (bob, alice)):
-        assert await snapshot_of(replica, gateways, user, clock.now) == [UserStatus(other, False, "offline", frozen)]
-    await block(replica, gateways, bob, alice, False, 4)
-    assert hears(watching)[-1:] == [(alice, "busy")]
-    (shown,) = await snapshot_of(replica, gateways, bob, clock.now)
+        assert await snapshot_of(scene.replica, scene.gateways, user, scene.clock.now) == [
+            UserStatus(other, False, "offline", frozen)
+        ]
+    await scene.block(bob, alice, False, 4)
+    assert hears(scene.watching)[-1:] == [(alice, "busy")]
+    (shown,) = await snapshot_of(scene.replica, scene.gateways, bob, scene.clock.now)
     assert (shown.status, shown.last_seen) == ("busy", "2023-11-14T22:13:52.000Z")
-    clock.now += 5000
-    await block(replica, gateways, alice, bob, True, 5)
-    assert watching.view[alice].last_seen == "2023-11-14T22:13:57.000Z"
+    scene.clock.now += 5000
+    await scene.block(alice, bob, True, 5)
+    assert scene.watching.view[alice].last_seen == "2023-11-14T22:13:57.000Z"
 
 
-async def test_two_who_block_each_other_at_once_are_told_once(
-    replica: Replica,
-    other_replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    friends: tuple[str, str],
-    watching: Device,
-) -> None:
-    alice, bob = friends
-    a = await gateways.plug(Device(alice, "gateway-1"))
-    await replica.handle(a.connected(clock.now))
-    await gateways.sync()
-    watching.take()
+async def test_two_who_block_each_other_at_once_are_told_once(scene: Scene) -> None:
+    alice, bob = scene.friends
+    await scene.device_of_alice()
     await asyncio.gather(
-        replica.handle(relay.BlockChanged(alice, bob, True, 1)),
-        other_replica.handle(relay.BlockChanged(bob, alice, True, 1)),
+        scene.replica.handle(relay.BlockChanged(alice, bob, True, 1)),
+        scene.other_replica.handle(relay.BlockChanged(bob, alice, True, 1)),
     )
-    await gateways.sync()
-    assert hears(watching) == [(alice, "offline")]
+    await scene.gateways.sync()
+    assert hears(scene.watching) == [(alice, "offline")]
 
 
-async def test_of_two_block_changes_the_newer_counts(
-    replica: Replica, other_replica: Replica, gateways: Gateways, friends: tuple[str, str], watching: Device
-) -> None:
-    alice, bob = friends
-    await block(replica, gateways, alice, bob, False, 2)
-    await block(other_replica, gateways, alice, bob, True, 1)
-    assert (await replica.follows.relationship(alice, bob)).friends
+async def test_of_two_block_changes_the_newer_counts(scene: Scene) -> None:
+    alice, bob = scene.friends
+    await scene.block(alice, bob, False, 2)
+    await scene.block(alice, bob, True, 1, by=scene.other_replica)
+    assert (await scene.replica.follows.relationship(alice, bob)).friends
 
 
-async def test_a_status_read_before_a_block_is_not_published_after_it(
-    replica: Replica,
-    other_replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    friends: tuple[str, str],
-    watching: Device,
-) -> None:
+async def test_a_status_read_before_a_block_is_not_published_after_it(scene: Scene) -> None:
     """A replica has read Alice's friends, and is slow; the block lands before it tells them that she came."""
-    alice, bob = friends
-    device = await gateways.plug(Device(alice, "gateway-1"))
-    outcomes = await replica.leases.advance({alice: [Hold(device.connection_id, clock.now)]}, set())
-    friend_lists = await replica.announcer.friends_of(outcomes)
+    alice, bob = scene.friends
+    device = await scene.gateways.plug(Device(alice, "gateway-1"))
+    outcomes = await scene.replica.leases.advance({alice: [Hold(device.connection_id, scene.clock.now)]}, set())
+    friend_lists = await scene.replica.announcer.friends_of(outcomes)
     assert friend_lists[alice].user_ids == [bob]
-    await block(other_replica, gateways, alice, bob, True, 1)
-    await replica.announcer.announce(outcomes, friend_lists)
-    await gateways.sync()
-    assert watching.view.get(alice, UserStatus(alice, False, "offline", None)).status == "offline"
+    await scene.block(alice, bob, True, 1, by=scene.other_replica)
+    await scene.replica.announcer.announce(outcomes, friend_lists)
+    await scene.gateways.sync()
+    assert scene.watching.view.get(alice, UserStatus(alice, False, "offline", None)).status == "offline"
 
 
-async def test_a_friend_lost_while_going_offline_is_not_left_online(
-    replica: Replica,
-    other_replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    friends: tuple[str, str],
-    watching: Device,
-) -> None:
-    alice, bob = friends
-    device = await gateways.plug(Device(alice, "gateway-1"))
-    await replica.handle(device.connected(clock.now))
-    outcomes = await replica.leases.advance({alice: [Close(device.connection_id, clock.now)]}, set())
-    friend_lists = await replica.announcer.friends_of(outcomes)
-    await block(other_replica, gateways, alice, bob, True, 1)
-    assert watching.view[alice].status == "online"
-    await replica.announcer.announce(outcomes, friend_lists)
-    await gateways.sync()
-    assert watching.view[alice].status == "offline"
+async def test_a_friend_lost_while_going_offline_is_not_left_online(scene: Scene) -> None:
+    alice, bob = scene.friends
+    device = await scene.gateways.plug(Device(alice, "gateway-1"))
+    await scene.replica.handle(device.connected(scene.clock.now))
+    outcomes = await scene.replica.leases.advance({alice: [Close(device.connection_id, scene.clock.now)]}, set())
+    friend_lists = await scene.replica.announcer.friends_of(outcomes)
+    await scene.block(alice, bob, True, 1, by=scene.other_replica)
+    assert scene.watching.view[alice].status == "online"
+    await scene.replica.announcer.announce(outcomes, friend_lists)
+    await scene.gateways.sync()
+    assert scene.watching.view[alice].status == "offline"
 
 
-async def test_a_snapshot_read_before_a_block_is_corrected(
-    replica: Replica,
-    other_replica: Replica,
-    gateways: Gateways,
-    clock: FakeClock,
-    friends: tuple[str, str],
-    watching: Device,
-) -> None:
-    alice, bob = friends
-    device = await gateways.plug(Device(alice, "gateway-1"))
-    await replica.handle(device.connected(clock.now))
-    friend_lists = await replica.friends.of([bob])
-    await block(other_replica, gateways, alice, bob, True, 1)
-    await replica.snapshots.send([SnapshotRequest(bob, watching.connection_id, watching.gateway_id)], friend_lists)
-    await gateways.sync()
-    assert watching.view[alice].status == "offline"
+async def test_a_snapshot_read_before_a_block_is_corrected(scene: Scene) -> None:
+    alice, bob = scene.friends
+    device = await scene.gateways.plug(Device(alice, "gateway-1"))
+    await scene.replica.handle(device.connected(scene.clock.now))
+    friend_lists = await scene.replica.friends.of([bob])
+    await scene.block(alice, bob, True, 1, by=scene.other_replica)
+    await scene.replica.snapshots.send(
+        [SnapshotRequest(bob, scene.watching.connection_id, scene.watching.gateway_id)], friend_lists
+    )
+    await scene.gateways.sync()
+    assert scene.watching.view[alice].status == "offline"
 
 
 async def test_friends_are_not_cached_under_an_old_version(
