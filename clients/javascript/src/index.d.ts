@@ -64,7 +64,7 @@ export interface EventMap extends Omit<EventPayloads, "message.new" | "message.s
 
 export declare class ChatError extends Error {
   constructor(code: string, message: string, details?: { retryable?: boolean; retryAfter?: number; status?: number });
-  /** One of the protocol's codes, or: network, timeout, outbox_full, discarded, closed. */
+  /** One of the protocol's codes, or: network, timeout, outbox_full, discarded, closed, aborted, upload_failed. */
   readonly code: string;
   readonly retryable: boolean;
   /** Seconds. */

@@ -80,7 +80,7 @@ def after_refusal(
             return Advice("unauthorized", stop=True)
         return Advice("unauthorized", 0.0 if refusals == 1 else full_jitter(attempt, random), renew=True)
     # Retry-After is a minimum: without added jitter, all clients that were refused together would return together.
-    reason = "server_busy" if status == 503 else "unreachable"
+    reason = "server_busy" if status in {429, 503} else "unreachable"
     return Advice(reason, (retry_after or 0.0) + full_jitter(attempt, random))
 
 

@@ -21,7 +21,8 @@ class ChatError(Exception):
 class ServerError(ChatError):
     """An error object of the protocol, over WebSocket or REST.
 
-    `code` is one of the protocol. `retryable`: the same request may succeed later, after `retry_after` seconds when that is set.
+    `code` is one of the protocol, or `upload_failed` when the bytes of an upload were refused. `retryable`: the same request may
+    succeed later, after `retry_after` seconds when that is set.
     `status` is the HTTP status, None over WebSocket. `ref` names the request that failed.
     """
 

@@ -57,6 +57,13 @@ def test_retry_after_is_a_minimum_with_jitter_on_top() -> None:
     assert after_refusal(503, 10, 0, 0, lambda: 0.5).delay_seconds == 10.25
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [(429, "server_busy"), (503, "server_busy"), (502, "unreachable"), (None, "unreachable")]
+)
+def test_the_reason_says_whether_the_server_answered_that_it_is_busy(status: int | None, reason: str) -> None:
+    assert after_refusal(status, None, 0, 0, lambda: 0.5).reason == reason
+
+
 def test_retry_after_may_be_a_date() -> None:
     now = datetime(2024, 1, 1, 10, 0, tzinfo=timezone.utc)
     assert parse_retry_after("Mon, 01 Jan 2024 10:00:30 GMT", now) == 30
