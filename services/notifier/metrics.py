@@ -17,7 +17,9 @@ REPEATED: Final = Counter(
     "chat_push_repeated_total", "Redelivered notifications that had been accepted: not sent again."
 )
 KEY_FAULTS: Final = Counter(
-    "chat_push_key_faults_total", "Requests refused with 401 or 403: alarm, the VAPID key is at fault.", ["service"]
+    "chat_push_key_faults_total",
+    "Requests refused with 401, 403 or the like: alarm, the key of the service is at fault.",
+    ["service"],
 )
 POISON: Final = Counter("chat_push_poison_total", "AMQP messages that can't be decoded, sent to the dead letters.")
 LATENCY: Final = Histogram(

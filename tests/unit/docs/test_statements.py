@@ -59,6 +59,10 @@ def test_each_queue_of_commands_exists() -> None:
     assert [(document, queue) for document, queue in named if queue not in known] == []
 
 
+STATUS = re.compile(r"^# .+\n\nStatus: accepted, \d{4}-\d\d-\d\d(;.+)?\n\n")
+"""After the date stands what was decided or measured since, with a link to the later decision."""
+
+
 def test_decisions_are_numbered_once_and_called_by_their_numbers() -> None:
     """Also where another document links to one: «[decision 7](decisions/0007-…)»."""
     pages = sorted((ROOT / "docs/decisions").glob("*.md"))
@@ -66,6 +70,7 @@ def test_decisions_are_numbered_once_and_called_by_their_numbers() -> None:
     assert [
         page.name for page in pages if not page.read_text(encoding="utf-8").startswith(f"# {int(page.name[:4])}. ")
     ] == []
+    assert [page.name for page in pages if not STATUS.search(page.read_text(encoding="utf-8"))] == []
     links = re.compile(r"\[(?:decision )?(\d+)\]\((?:docs/|\.\./|\.)*(?:decisions/)?(\d{4})-")
     named = [match for path in DOCUMENTS for match in links.findall(path.read_text(encoding="utf-8"))]
     assert len(named) > 20
