@@ -1,12 +1,14 @@
 """Packages as their users get them: packed, installed into applications of their own, and built there."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.packages import versions
 from tests.support.node import CLIENT
-from tests.support.packages import run_command
+from tests.support.packages import install_packages, run_command
 
 BUILT = shutil.ignore_patterns("node_modules", "dist")
 
@@ -34,6 +36,18 @@ def packed_client(clients: Path) -> Path:
 def packed_hooks(clients: Path) -> Path:
     """The package of React hooks."""
     return _archive(clients / "react")
+
+
+@pytest.fixture(scope="session")
+def installed(packed_client: Path, packed_hooks: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages of npm that all applications of these tests need, ours among them, installed at once.
+
+    An application is a folder in it: Node, the compiler and Vite find in `node_modules` above it what it imports.
+    """
+    folder = tmp_path_factory.mktemp("applications")
+    (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+    install_packages(folder, *versions.applications(), str(packed_client), str(packed_hooks))
+    return folder
 
 
 def _archive(package: Path) -> Path:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.packages import versions
-from tests.support.packages import ATTW, PUBLINT, TSC, VITE, install_packages, run_command
+from tests.support.packages import ATTW, PUBLINT, TSC, VITE, run_command, undeclared_imports
 
 API = Path(__file__).parents[2] / "docs" / "api"
 MODELS = Path(__file__).parent / "models.mjs"
@@ -83,22 +82,25 @@ client.connect();
 
 
 @pytest.fixture(scope="module")
-def application(packed_client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An application of React and TypeScript, with the package installed."""
-    folder = tmp_path_factory.mktemp("application")
-    (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+def application(installed: Path) -> Path:
+    """An application of React and TypeScript that uses the package."""
+    folder = installed / "application"
+    (folder / "src").mkdir(parents=True)
     (folder / "tsconfig.json").write_text(json.dumps(TYPESCRIPT))
     (folder / "index.html").write_text("<script type='module' src='/src/main.tsx'></script>")
-    (folder / "src").mkdir()
     (folder / "src" / "main.tsx").write_text(APPLICATION)
-    wanted = [versions.vite(), *versions.REACT, versions.TYPESCRIPT, versions.OPENAPI_TYPESCRIPT, str(packed_client)]
-    install_packages(folder, *wanted)
     return folder
 
 
+@pytest.mark.parametrize("name", ["client", "react"])
+def test_a_package_imports_only_what_it_declares(name: str, installed: Path) -> None:
+    package = installed / "node_modules" / "@chat-backend" / name
+    assert undeclared_imports(package, package / "dist") == set()
+
+
 def test_a_strict_typescript_application_builds_with_it(application: Path) -> None:
-    run_command([TSC, *INCREMENTAL], application)
-    run_command([VITE, "build"], application)
+    run_command([f"../{TSC}", *INCREMENTAL], application)
+    run_command([f"../{VITE}", "build"], application)
     assert any((application / "dist" / "assets").glob("*.js"))
 
 
@@ -107,7 +109,7 @@ def test_its_types_refuse_what_the_server_never_sends(application: Path) -> None
     wrong.write_text(WRONG)
     try:
         with pytest.raises(AssertionError, match="massage"):
-            run_command([TSC, *INCREMENTAL], application)
+            run_command([f"../{TSC}", *INCREMENTAL], application)
     finally:
         wrong.unlink()
 
@@ -117,14 +119,15 @@ def test_its_types_need_neither_those_of_a_browser_nor_of_node(application: Path
     (application / "bare.ts").write_text(BARE)
     settings = {**TYPESCRIPT["compilerOptions"], "lib": ["ES2022"]}
     (application / "bare.json").write_text(json.dumps({"compilerOptions": settings, "files": ["bare.ts"]}))
-    run_command([TSC, "--project", "bare.json"], application)
+    run_command([f"../{TSC}", "--project", "bare.json"], application)
 
 
-def test_a_commonjs_program_survives_a_refused_connection_of_ws(packed_client: Path, tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text(json.dumps({"private": True}))
-    (tmp_path / "main.js").write_text(COMMONJS)
-    install_packages(tmp_path, versions.WS, str(packed_client))
-    assert "still alive" in run_command(["node", "main.js"], tmp_path, seconds=60)
+def test_a_commonjs_program_survives_a_refused_connection_of_ws(installed: Path) -> None:
+    folder = installed / "commonjs"
+    folder.mkdir()
+    (folder / "package.json").write_text(json.dumps({"private": True}))
+    (folder / "main.js").write_text(COMMONJS)
+    assert "still alive" in run_command(["node", "main.js"], folder, seconds=60)
 
 
 def test_the_package_is_small_and_clean(clients: Path, packed_client: Path) -> None:
@@ -135,28 +138,28 @@ def test_the_package_is_small_and_clean(clients: Path, packed_client: Path) -> N
     run_command([ATTW, str(packed_client), "--format", "ascii", "--profile", "node16"], sources)
 
 
-@pytest.mark.parametrize("document", ["openapi.json", "admin-openapi.json"])
-def test_generated_types_of_the_rest_calls_compile(document: str, application: Path, tmp_path: Path) -> None:
-    made = tmp_path / "rest.d.ts"
-    run_command(["node_modules/.bin/openapi-typescript", str(API / document), "--output", str(made)], application)
-    compile_generated(tmp_path, made.name, application)
+def test_generated_types_of_the_rest_calls_compile(installed: Path, tmp_path: Path) -> None:
+    for document in ("openapi.json", "admin-openapi.json"):
+        made = tmp_path / f"{document}.d.ts"
+        run_command(["node_modules/.bin/openapi-typescript", str(API / document), "--output", str(made)], installed)
+    compile_generated(tmp_path, "*.d.ts", installed)
 
 
-def test_generated_models_of_the_events_compile(application: Path, tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
-    install_packages(tmp_path, versions.MODELINA)
-    shutil.copy(MODELS, tmp_path)
-    names = run_command(["node", MODELS.name, str(API / "asyncapi.json"), "models"], tmp_path).split()
+def test_generated_models_of_the_events_compile(installed: Path) -> None:
+    folder = installed / "events"
+    folder.mkdir()
+    shutil.copy(MODELS, folder)
+    names = run_command(["node", MODELS.name, str(API / "asyncapi.json"), "models"], folder).split()
     assert {"MessageSendPayload", "Message", "MessageType", "PresenceStatus", "ErrorCode"} <= set(names)
     assert [name for name in names if "Anonymous" in name] == []
-    compile_generated(tmp_path, "models/*.ts", application)
+    compile_generated(folder, "models/*.ts", installed)
 
 
-def compile_generated(folder: Path, sources: str, application: Path) -> None:
-    """Run the application's compiler over what a generator has made; AssertionError when it complains."""
+def compile_generated(folder: Path, sources: str, installed: Path) -> None:
+    """Run the installed compiler over what a generator has made; AssertionError when it complains."""
     # Without a target, the compiler falls back to a language that knows no iterators; without `types`, it reads React's, and
     # without `lib` those of a browser, which models don't need.
     settings = {"strict": True, "noEmit": True, "target": "es2022", "module": "es2022", "types": [], "lib": ["es2022"]}
     settings["moduleResolution"] = "bundler"
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": settings, "include": [sources]}))
-    run_command([TSC, "--project", str(folder)], application)
+    run_command([TSC, "--project", str(folder)], installed)

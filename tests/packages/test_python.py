@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.packages import versions
-from tests.support.packages import install_packages, run_command
+from tests.support.packages import run_command
 
 CLIENT = Path(__file__).parents[2] / "clients" / "python"
 PROGRAM = Path(__file__).parent / "python_3_10.mjs"
@@ -63,13 +63,12 @@ def test_the_wheel_holds_its_types_and_licence(wheel: Path) -> None:
     assert "Requires-Python: >=3.10\n" in metadata
 
 
-def test_every_module_can_be_imported_by_python_3_10(wheel: Path, tmp_path: Path) -> None:
+def test_every_module_can_be_imported_by_python_3_10(wheel: Path, installed: Path, tmp_path: Path) -> None:
     install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--quiet"]
     oldest = ["--python-version", "3.10", "--only-binary", ":all:", "--target", str(tmp_path / "site")]
     run_command([*install, *oldest, *versions.PYTHON_3_10, str(wheel)], tmp_path)
-    install_packages(tmp_path, versions.PYODIDE)
-    shutil.copy(PROGRAM, tmp_path)
-    output = run_command(["node", PROGRAM.name, str(tmp_path / "site"), IMPORT_ALL], tmp_path)
+    shutil.copy(PROGRAM, installed)
+    output = run_command(["node", PROGRAM.name, str(tmp_path / "site"), IMPORT_ALL], installed)
     modules = [path for path in (CLIENT / "chat_client").rglob("*.py") if path.name != "__init__.py"]
     assert f"(3, 10): {len(modules)} modules" in output
 

@@ -29,3 +29,8 @@ PYTHON_3_10: Final = [
 def vite() -> str:
     """A Vite that runs on this machine's Node."""
     return "vite@8.3.8" if node_version() >= (20, 19) else "vite@5.4.21"
+
+
+def applications() -> list[str]:
+    """What all applications of these tests need together."""
+    return [vite(), *REACT, TYPESCRIPT, OPENAPI_TYPESCRIPT, WS, MODELINA, PYODIDE]

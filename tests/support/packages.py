@@ -1,5 +1,6 @@
 """Commands of package managers and builds, run to their end."""
 
+import json
 import os
 import re
 import subprocess
@@ -21,6 +22,8 @@ ENVIRONMENT = {
 
 TSC, VITE, PUBLINT, ATTW = (f"node_modules/.bin/{name}" for name in ("tsc", "vite", "publint", "attw"))
 """Programs of installed packages, for commands in an application's folder. Through npx, npm would be started for each first."""
+IMPORTED = re.compile(r"""(?:\bfrom|\bimport\(?|\brequire\()\s*["']([^"'.][^"']*)["']""")
+"""The name of a module in JavaScript that isn't a file beside it."""
 
 
 def run_command(
@@ -40,3 +43,14 @@ def install_packages(folder: Path, *packages: str) -> None:
     floating = [package for package in packages if not re.search(r"@\d+\.\d+\.\d+$|\.tgz$", package)]
     assert not floating, f"say exactly which version of {floating} is meant"
     run_command(["npm", "install", "--save-exact", *packages], folder)
+
+
+def undeclared_imports(package: Path, sources: Path) -> set[str]:
+    """The packages that a package's sources import although its `package.json` doesn't ask for them."""
+    document = json.loads((package / "package.json").read_text())
+    kinds = ("dependencies", "devDependencies", "peerDependencies")
+    declared = {document.get("name"), *(name for kind in kinds for name in document.get(kind, {}))}
+    files = [file for file in sources.rglob("*") if re.search(r"\.[cm]?[jt]sx?$", file.name)]
+    found = {name for file in files for name in IMPORTED.findall(file.read_text(encoding="utf-8"))}
+    packages = {re.match(r"(@[^/]+/)?[^/]+", name).group() for name in found if not name.startswith("node:")}  # type: ignore[union-attr]
+    return packages - declared
