@@ -158,19 +158,6 @@ async def test_what_was_killed_comes_back_alone_and_with_its_data(commands: Comm
     assert await recall(urls) == name
 
 
-async def test_down_leaves_no_process_and_keeps_the_data(commands: Commands) -> None:
-    urls = commands.document["backends"]
-    await remember(urls, "down")
-    await commands.run("down")
-    left = [process for process in psutil.process_iter() if belongs_to(process, commands.home)]
-    assert left == []
-    assert not (commands.home / "stack.json").exists()
-    status, output = await commands.attempt("status")
-    assert (status, output) == (1, "nothing runs; `make up` starts it\n")
-    await commands.run("up", CHAT_MESSAGES_PER_MINUTE="0")
-    assert await recall(commands.document["backends"]) == "down"
-
-
 async def test_more_gateways_join_without_a_restart_of_the_others(commands: Commands) -> None:
     before = commands.pids
     await commands.run("up", GATEWAYS="3")
@@ -181,22 +168,16 @@ async def test_more_gateways_join_without_a_restart_of_the_others(commands: Comm
     assert commands.pids == before
 
 
-async def test_a_service_that_cannot_start_is_named_with_its_log(commands: Commands) -> None:
-    status, output = await commands.attempt("up", CHAT_PING_SECONDS="soon")
-    assert status == 1
-    assert "gateway-" in output
-    assert "CHAT_PING_SECONDS" in output
-    assert str(commands.home / "log") in output
-    await commands.run("up", CHAT_PING_SECONDS="54")
-
-
-async def test_what_a_failed_start_left_is_no_secret(commands: Commands, server_folder: Path) -> None:
+async def test_a_service_that_cannot_start_is_named_and_what_was_started_is_no_secret(
+    commands: Commands, server_folder: Path
+) -> None:
     begun = Commands(server_folder / "begun", free_port())
     urls = commands.document["backends"]
     given = {"CHAT_DATABASE_URL": urls["database"], "CHAT_AMQP_URL": urls["amqp"]}
     try:
         status, output = await begun.attempt("up", CHAT_JWT_SECRET="short", **given)
         assert status == 1
+        assert re.search(rf"^[a-z]+-1 .*\n.*{re.escape(str(begun.home / 'log'))}", output, re.MULTILINE)
         assert "CHAT_JWT_SECRET must have at least 32 bytes" in output
         status, output = await begun.attempt("status")
         assert status == 1
@@ -213,8 +194,15 @@ async def test_a_taken_port_is_named(commands: Commands, server_folder: Path) ->
     assert f"port {commands.port} is taken" in output
 
 
-async def test_the_foreground_ends_with_everything_at_an_interrupt(server_folder: Path) -> None:
-    commands = Commands(server_folder / "foreground", free_port())
+async def test_down_leaves_no_process_and_a_start_in_the_foreground_finds_the_data(commands: Commands) -> None:
+    """The last one: afterwards nothing runs."""
+    await remember(commands.document["backends"], "down")
+    await commands.run("down")
+    assert processes_of(commands.home) == []
+    assert not (commands.home / "stack.json").exists()
+    status, output = await commands.attempt("status")
+    assert (status, output) == (1, "nothing runs; `make up` starts it\n")
+
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tools.stack", "run"),
         cwd=ROOT,
@@ -230,11 +218,13 @@ async def test_the_foreground_ends_with_everything_at_an_interrupt(server_folder
     assert any(f"http://127.0.0.1:{commands.port}" in line for line in said)
     assert any(line.startswith("alice: ey") for line in said)
     assert any(line.startswith("bob: ey") for line in said)
+    assert await recall(commands.document["backends"]) == "down"
+
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(COMMAND_SECONDS):
         await process.communicate()
     assert process.returncode == 0
-    assert [found for found in psutil.process_iter() if belongs_to(found, commands.home)] == []
+    assert processes_of(commands.home) == []
 
 
 async def remember(urls: dict[str, str], text: str) -> None:
@@ -269,6 +259,11 @@ async def recall(urls: dict[str, str]) -> str:
         await message.ack()
     assert len(found) == 1, found
     return str(found.pop())
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """The processes that were started for the stack in `home`."""
+    return [process for process in psutil.process_iter() if belongs_to(process, home)]
 
 
 def belongs_to(process: psutil.Process, home: Path) -> bool:
