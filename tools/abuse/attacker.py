@@ -78,7 +78,7 @@ async def obey(order: Order, target: Target, scene: Scene, partitions: Partition
     """Carry out an order. Raises what the attack raises."""
     attack = next(attack for attack in ATTACKS if attack.name == order.attack)
     hostile = await prepared(attack, target, scene.honest)
-    budget = UsualBudget(partitions, str(user_id(hostile.name)))
+    budget = UsualBudget(partitions, [str(user_id(name)) for name in (hostile.name, hostile.partner)])
     print(flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     await budget.trim()

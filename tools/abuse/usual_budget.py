@@ -1,5 +1,6 @@
-"""The usual budget of messages for the hostile account, where honest pairs need a larger one."""
+"""The usual budget of messages for the hostile account and its partner, where honest pairs need a larger one."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from services.gateway.settings import GatewaySettings
@@ -14,28 +15,30 @@ MINUTE_SECONDS: Final = 60
 
 
 class UsualBudget:
-    """Takes from the budget of a user what it has beyond the usual one, where all gateways count: in Redis.
+    """Takes from the budgets of users what they have beyond the usual one, where all gateways count: in Redis.
 
-    So gateways need no other setting for one user, and the account shares them with the honest pairs.
+    So gateways need no other setting for some users, who share them with the honest pairs.
     """
 
-    def __init__(self, partitions: Partitions, user_id: str) -> None:
+    def __init__(self, partitions: Partitions, user_ids: Iterable[str]) -> None:
         self._budgets = UserBudgets(partitions, {Budget.MESSAGES: MESSAGES_PER_MINUTE})
-        self._spender = (user_id, Budget.MESSAGES)
+        self._spenders = [(user_id, Budget.MESSAGES) for user_id in user_ids]
 
     async def trim(self) -> None:
         """Leave no more than may usually be sent at once. Raises ConnectionError when Redis is away."""
-        verdict = (await self._budgets.take({self._spender: 0}))[self._spender]
-        if verdict is None:
-            raise ConnectionError("the budget needs Redis")
-        left = MESSAGES_PER_MINUTE - round(verdict.whole_after * MESSAGES_PER_MINUTE / MINUTE_SECONDS)
-        await self._spend(max(0, left - USUAL_PER_MINUTE))
+        for spender in self._spenders:
+            verdict = (await self._budgets.take({spender: 0}))[spender]
+            if verdict is None:
+                raise ConnectionError("the budget needs Redis")
+            left = MESSAGES_PER_MINUTE - round(verdict.whole_after * MESSAGES_PER_MINUTE / MINUTE_SECONDS)
+            await self._spend(spender, max(0, left - USUAL_PER_MINUTE))
 
     async def keep(self) -> None:
         """Spend what comes beyond the usual. Never returns."""
         async for _ in ticks((MESSAGES_PER_MINUTE - USUAL_PER_MINUTE) / MINUTE_SECONDS):
-            await self._spend(1)
+            for spender in self._spenders:
+                await self._spend(spender, 1)
 
-    async def _spend(self, count: int) -> None:
-        self._budgets.charge(*self._spender, count)
-        await self._budgets.take({self._spender: 0})
+    async def _spend(self, spender: tuple[str, Budget], count: int) -> None:
+        self._budgets.charge(*spender, count)
+        await self._budgets.take({spender: 0})
