@@ -72,7 +72,8 @@ class Process:
         self.verifier = TokenVerifier(settings, self.clock.now)
         self.revocations = Revocations(pool, self.partitions)
         self.database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
-        self.user_registration = UserRegistration(Directory(pool))
+        direct_presence = DirectPresence(self.partitions, FriendReader(pool), self.clock.now_ms)
+        self.user_registration = UserRegistration(Directory(pool), lambda: direct_presence.most_friends)
         self.hub = Hub()
         error_replies = ErrorReplies(self.hub)
         self.budgets = budgets = UserBudgets(self.partitions, settings.budgets)
@@ -99,7 +100,7 @@ class Process:
             self.hub,
             self.publisher,
             rate_limit,
-            direct=DirectPresence(self.partitions, FriendReader(pool), self.clock.now_ms),
+            direct=direct_presence,
             gateway_id=self.gateway_id,
             clock=self.clock,
         )

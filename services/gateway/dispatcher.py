@@ -73,14 +73,18 @@ class Dispatcher:
         else:
             _OWNERS[type(command)](self, connection, command, now)
 
-    def on_opened(self, connection: Connection, status: str, *, missing_friends: str | None) -> None:
+    def on_opened(
+        self, connection: Connection, status: str, *, missing_friends: str | None, friends: relay.FriendList | None
+    ) -> None:
         """Announce a client that has `connection.success` and all missed events.
 
-        `status`: its first availability, or ''. `missing_friends`: as in `RecoveryResult`.
+        `status`: its first availability, or ''. `missing_friends`: as in `RecoveryResult`. `friends`: these, if they were read.
         """
         self.heartbeat.plan(connection)
         self.recovery.on_opened(connection)
-        self.presence.connected(connection.user_id, connection.id, status, missing_friends=missing_friends)
+        self.presence.connected(
+            connection.user_id, connection.id, status, missing_friends=missing_friends, friends=friends
+        )
         asyncio.get_running_loop().call_later(BULK_SECONDS, connection.release_transients)
 
     def on_lost(self, connection: Connection, code: int | None, clean: bool) -> None:

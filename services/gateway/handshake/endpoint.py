@@ -26,7 +26,7 @@ from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.auth import Principal, TokenError
 from shared.auth.revocations import Revocations, refuse_if_revoked
 from shared.media_hosts import MediaHosts
-from shared.protocol import payloads, server
+from shared.protocol import payloads, relay, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.redis import TRANSIENT_ERRORS, RedisError
@@ -109,16 +109,21 @@ class WebSocketEndpoint:
         try:
             accepted = await self.judge(websocket)
             async with asyncio.timeout(OPENING_SECONDS):
-                connection, recovery_result = await self._register(accepted)
+                connection, recovery_result, friends = await self._register(accepted)
         except ProtocolError as error:
             await websocket.send_denial_response(refusal(error))
         except TimeoutError as error:
             await websocket.send_denial_response(refusal(_unavailable(error)))
         else:
-            await self._open(websocket, accepted, connection, recovery_result)
+            await self._open(websocket, accepted, connection, recovery_result, friends)
 
-    async def _register(self, accepted: AcceptedHandshake) -> tuple[Connection, RecoveryResult]:
-        """Register the connection here and in Redis, and read what its client missed."""
+    async def _register(
+        self, accepted: AcceptedHandshake
+    ) -> tuple[Connection, RecoveryResult, relay.FriendList | None]:
+        """Register the connection here and in Redis, and read what its client missed.
+
+        Also returns the user's friends, where Redis doesn't have them and the directory had to be asked.
+        """
         principal = accepted.principal
         session = Session(
             principal.user_id,
@@ -136,14 +141,14 @@ class WebSocketEndpoint:
             if recovery_result.revoked_at is not None:
                 refuse_if_revoked(principal, recovery_result.revoked_at)
             await self._revocations.check_stored(principal)
-            await self._user_registration.register(principal)
+            friends = await self._user_registration.register(principal, recovery_result.missing_friends)
         except (*TRANSIENT_ERRORS, RedisError) as error:
             self._withdraw(connection)
             raise _unavailable(error) from None
         except BaseException:
             self._withdraw(connection)
             raise
-        return connection, recovery_result
+        return connection, recovery_result, friends
 
     async def _attach(self, accepted: AcceptedHandshake, connection: Connection) -> RecoveryResult:
         try:
@@ -155,7 +160,12 @@ class WebSocketEndpoint:
             raise
 
     async def _open(
-        self, websocket: WebSocket, accepted: AcceptedHandshake, connection: Connection, recovery_result: RecoveryResult
+        self,
+        websocket: WebSocket,
+        accepted: AcceptedHandshake,
+        connection: Connection,
+        recovery_result: RecoveryResult,
+        friends: relay.FriendList | None,
     ) -> None:
         protocol: GatewayProtocol = websocket.scope["extensions"][EXTENSION]["protocol"]
         if connection.close_code is not None:
@@ -172,7 +182,9 @@ class WebSocketEndpoint:
         if connection.open(protocol, self._welcome(accepted, connection, recovery_result), recovery_result):
             metrics.HANDSHAKES.labels("accepted").inc()
             log.debug("connection.opened", connection_id=connection.id, user_id=connection.user_id)
-            self._dispatcher.on_opened(connection, accepted.status, missing_friends=recovery_result.missing_friends)
+            self._dispatcher.on_opened(
+                connection, accepted.status, missing_friends=recovery_result.missing_friends, friends=friends
+            )
         else:
             self._withdraw(connection)
 

@@ -32,7 +32,12 @@ class DirectPresence:
     @property
     def takes_friends(self) -> bool:
         """True when presence provided a script that takes friends, as far as this gateway knows."""
-        return self._script.entry is not None and self._script.entry.most_friends > 0
+        return self.most_friends > 0
+
+    @property
+    def most_friends(self) -> int:
+        """How many friends of a user that script takes; 0 when there is none."""
+        return 0 if self._script.entry is None else self._script.entry.most_friends
 
     async def look(self) -> None:
         """Check whether presence provides the script, unless that was checked a moment ago."""

@@ -13,8 +13,8 @@ BATCH: Final = 32
 FRIENDS_PER_CALL: Final = 1_000
 """Friends that one script caches, beyond those of its last user."""
 
-Arrival = tuple[relay.Connected, str]
-"""A new connection, and the version of its user's friends."""
+Arrival = tuple[relay.Connected, str, relay.FriendList | None]
+"""A new connection, the version of its user's friends, and these friends if they were read already."""
 
 
 class FirstConnections:
@@ -38,9 +38,12 @@ class FirstConnections:
     def __len__(self) -> int:
         return self._waiting.qsize()
 
-    def add(self, connected: relay.Connected, version: str) -> None:
-        """Report a connection soon. `version`: that of its user's friends (`RecoveryResult.missing_friends`)."""
-        self._waiting.put_nowait((connected, version))
+    def add(self, connected: relay.Connected, version: str, friends: relay.FriendList | None = None) -> None:
+        """Report a connection soon. `version`: that of its user's friends (`RecoveryResult.missing_friends`).
+
+        `friends`: these friends, if they were read already.
+        """
+        self._waiting.put_nowait((connected, version, friends))
 
     async def run(self) -> None:
         """Report waiting connections. Never returns."""
@@ -55,11 +58,14 @@ class FirstConnections:
                 self._working = False
 
     async def _report(self, batch: list[Arrival]) -> None:
-        found = await self._direct.read_friends({connected.user_id: version for connected, version in batch})
-        for connected, _ in batch:
+        found = {friends.user_id: friends for _, _, friends in batch if friends is not None}
+        unread = {connected.user_id: version for connected, version, _ in batch if connected.user_id not in found}
+        if unread:
+            found |= await self._direct.read_friends(unread)
+        for connected, _, _ in batch:
             if connected.user_id not in found:
                 self._leave(connected)
-        known = [connected for connected, _ in batch if connected.user_id in found]
+        known = [connected for connected, _, _ in batch if connected.user_id in found]
         for part in parts_by_weight(known, lambda each: len(found[each.user_id].members), FRIENDS_PER_CALL):
             friends = {connected.user_id: found[connected.user_id] for connected in part}
             for left in await self._direct.carry_out(part, list(friends.values())):

@@ -8,8 +8,9 @@ from typing import Final
 import asyncpg
 import structlog
 
+from services.gateway.registry.friends import FRIENDS, arguments_of, friend_lists
 from shared import postgres
-from shared.postgres import Pool, load_sql
+from shared.postgres import Pool
 from shared.protocol import relay
 
 log = structlog.get_logger(__name__)
@@ -17,8 +18,6 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 1.0
 AWAY_SECONDS: Final = 2.0
 """How long PostgreSQL isn't asked again after it didn't answer."""
-
-_FRIENDS: Final = load_sql("services.gateway.uplink", "friends")
 
 
 class FriendReader:
@@ -34,15 +33,9 @@ class FriendReader:
             return {}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                # One more than `most` shows that there are too many.
-                rows = await self._pool.fetch(_FRIENDS, list(versions), most + 1)
+                rows = await self._pool.fetch(FRIENDS, *arguments_of(versions, most))
         except (*postgres.TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
             log.warning("friends.not_read", users=len(versions), error=repr(error))
             self._away_until = time.monotonic() + AWAY_SECONDS
             return {}
-        members: dict[str, list[str]] = {row["user_id"]: row["members"] for row in rows}
-        return {
-            user: relay.FriendList(user, version, members.get(user, []))
-            for user, version in versions.items()
-            if len(members.get(user, ())) <= most
-        }
+        return friend_lists(versions, {row["user_id"]: row["members"] for row in rows}, most)

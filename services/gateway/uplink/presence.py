@@ -81,17 +81,23 @@ class PresencePublisher:
         return not self._waiting and not self._sending and self.first_connections.idle
 
     def connected(
-        self, user_id: str, connection_id: str, status: str = "", *, missing_friends: str | None = None
+        self,
+        user_id: str,
+        connection_id: str,
+        status: str = "",
+        *,
+        missing_friends: str | None = None,
+        friends: relay.FriendList | None = None,
     ) -> None:
         """Report a connection; presence answers it with `status.bulk`. `status`: the availability that the client stated, or ''.
 
-        `missing_friends`: the version of the user's friends when Redis doesn't have them.
+        `missing_friends`: the version of the user's friends when Redis doesn't have them. `friends`: these, if they were read.
         """
         connected = relay.Connected(user_id, connection_id, self._gateway_id, self._clock.now_ms(), status)
         if missing_friends is None:
             self._enqueue(connected)
         elif self._direct.takes_friends and len(self.first_connections) < MAX_WAITING:
-            self.first_connections.add(connected, missing_friends)
+            self.first_connections.add(connected, missing_friends, friends)
         else:
             self._leave(connected)
 

@@ -1,6 +1,7 @@
 -- Create new users, and return the users that need no update: their claims are stored, or their token is older than the last one.
 -- A user that isn't returned has changed, claims another user's name, or is new while its id is another user's name. $1 user ids,
 -- $2 usernames, $3 their keys, $4 names, $5 pictures, each or null; $6 when the tokens were issued, Unix seconds
+-- The second column is for rows of a companion (`Directory.ensure_all`).
 WITH claimed AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
         AS c (id, username, username_key, name, picture, issued_at)
@@ -15,9 +16,9 @@ WITH claimed AS (
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT id::text AS user_id FROM created
+SELECT id::text AS user_id, NULL::text[] AS found FROM created
 UNION ALL
-SELECT u.id::text
+SELECT u.id::text, NULL
 FROM claimed c
 CROSS JOIN LATERAL (SELECT * FROM directory.users WHERE id = c.id LIMIT 1) u
 WHERE c.issued_at < u.claimed_at

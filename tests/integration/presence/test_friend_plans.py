@@ -31,7 +31,7 @@ def removed(plan: Mapping[str, Any]) -> Iterator[float]:
 
 async def test_friends_are_not_planned_anew_for_each_connection(pool: Pool) -> None:
     """Planning takes six times as long as the statement itself."""
-    statement = load_sql("services.gateway.uplink", "friends")
+    statement = load_sql("services.gateway.registry", "friends")
     async with pool.acquire() as connection:
         for _ in range(READ_AGAIN):
             await connection.fetch(statement, [str(uuid.uuid4())], 500)

@@ -8,7 +8,7 @@ import pytest
 from services.gateway.registry import users
 from services.gateway.registry.users import UserRegistration
 from shared.auth import Principal
-from shared.directory import Directory
+from shared.directory import Companion, Directory
 
 
 class SlowDirectory(Directory):
@@ -18,17 +18,20 @@ class SlowDirectory(Directory):
         self.stored: list[list[Principal]] = []
         self.may = asyncio.Event()
 
-    async def ensure_all(self, principals: Iterable[Principal]) -> None:
+    async def ensure_all(
+        self, principals: Iterable[Principal], companion: Companion | None = None
+    ) -> dict[str, list[str]]:
         """Remember who was to be stored together."""
         await self.may.wait()
         self.stored.append(list(principals))
+        return {}
 
 
 async def test_two_connections_of_one_user_wait_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither is left to wait for its time to pass, and the later token counts."""
     monkeypatch.setattr(users, "WAIT_SECONDS", 60)
     directory = SlowDirectory()
-    subject = UserRegistration(directory)
+    subject = UserRegistration(directory, lambda: 0)
     old, new = Principal("u", 0, name="old"), Principal("u", 0, name="new")
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(subject.run())

@@ -57,3 +57,21 @@ async def test_a_read_that_fails_is_no_longer_under_way() -> None:
     with pytest.raises(ValueError, match="a bug"):
         await first.run()
     assert first.idle
+
+
+async def test_friends_that_were_read_already_are_not_read_again() -> None:
+    known = relay.FriendList("user 0", "7", ["friend"])
+    carried_out: asyncio.Queue[Any] = asyncio.Queue()
+
+    class Direct(Friends):
+        async def carry_out(self, commands: Any, friends: Any) -> list[Report]:
+            carried_out.put_nowait((commands, friends))
+            return []
+
+    direct = Direct()
+    first = first_connections(direct, lambda report: None)
+    running = asyncio.create_task(first.run())
+    first.add(connected(0), "7", known)
+    assert await carried_out.get() == ([connected(0)], [known])
+    assert direct.reads == []
+    running.cancel()
