@@ -2,7 +2,7 @@
 
 It fills a stack of its own with a hundred messages in each conversation, and thirty conversations for each user. Then it restarts
 the stack, with nothing in memory. It measures each kind of request twice: cold, when these rows are first read, and again.
-30 million messages need about 12 GB of disk and a quarter of an hour. All data is deleted in the end.
+30 million messages need about 12 GB of disk and eight minutes. All data is deleted in the end.
 Each line that it prints is a row of the table in docs/performance, «Scale»: the first three numbers under «the first time».
 """
 
