@@ -60,12 +60,12 @@ def has_uploads(media: str | None) -> bool:
 class ReplyTo(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
     """The quoted message as it was when the reply was sent, its text cut to 100 characters.
 
-    Of a deleted message, only `seq` and `deletedAt` are left.
+    Of a deleted message, only `seq` and `deletedAt` are left. `senderId` is null for a system message.
     """
 
     seq: int
-    sender_id: Uuid | msgspec.UnsetType = msgspec.UNSET
-    type: MessageType | msgspec.UnsetType = msgspec.UNSET
+    sender_id: Uuid | msgspec.UnsetType | None = msgspec.UNSET
+    type: MessageType | Literal["system"] | msgspec.UnsetType = msgspec.UNSET
     content: str | msgspec.UnsetType | None = msgspec.UNSET
     deleted_at: Instant | msgspec.UnsetType = msgspec.UNSET
 

@@ -146,6 +146,18 @@ async def test_a_system_message_is_unread_for_both_and_has_no_sender(platform: P
     assert (await pair.alice.get("/chat/unread"))["total"] == 0
 
 
+async def test_a_quote_of_a_system_message_has_no_sender(platform: Platform, pair: Pair) -> None:
+    alice, bob = await pair.alice.connect(), await pair.bob.connect()
+    body = {"senderId": None, "type": "system", "content": "Order shipped", "tempId": "s-1"}
+    await platform.expect(201, "POST", f"/conversations/{pair.conversation}/messages", json=body)
+    await alice.send("message.send", **text_message(pair.conversation, "When?", "t-1", replyTo=1))
+    quote = {"seq": 1, "senderId": None, "type": "system", "content": "Order shipped"}
+    assert (await alice.expect("message.sent"))["payload"]["message"]["replyTo"] == quote
+    assert (await bob.expect("message.new", message={"seq": 2}))["payload"]["message"]["replyTo"] == quote
+    history = (await pair.bob.get(f"/chat/conversations/{pair.conversation}/messages"))["items"]
+    assert [message["replyTo"] for message in history if message["seq"] == 2] == [quote]
+
+
 async def test_a_takedown_is_a_deletion_by_the_sender(platform: Platform, pair: Pair) -> None:
     alice, bob = await pair.alice.connect(), await pair.bob.connect()
     await alice.send("message.send", **text_message(pair.conversation, "Something bad", "t-1"))

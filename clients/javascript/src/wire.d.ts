@@ -158,12 +158,12 @@ export interface Sender {
   avatar: string | null;
 }
 
-/** The quoted message as it was when the reply was sent, its text cut to 100 characters. Of a deleted message, only `seq` and `deletedAt` are left. */
+/** The quoted message as it was when the reply was sent, its text cut to 100 characters. Of a deleted message, only `seq` and `deletedAt` are left. `senderId` is null for a system message. */
 export interface ReplyTo {
   seq: number;
   /** A UUID in its hyphenated form */
-  senderId?: string;
-  type?: "audio" | "custom" | "file" | "image" | "text" | "video";
+  senderId?: string | null;
+  type?: "audio" | "custom" | "file" | "image" | "text" | "video" | "system";
   content?: string | null;
   /** RFC 3339 UTC with milliseconds */
   deletedAt?: string;

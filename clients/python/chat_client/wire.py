@@ -42,12 +42,12 @@ class Sender(TypedDict):
 class ReplyTo(TypedDict):
     """The quoted message as it was when the reply was sent, its text cut to 100 characters.
 
-    Of a deleted message, only `seq` and `deletedAt` are left.
+    Of a deleted message, only `seq` and `deletedAt` are left. `senderId` is null for a system message.
     """
 
     seq: int
-    senderId: NotRequired[str]
-    type: NotRequired[Literal["audio", "custom", "file", "image", "text", "video"]]
+    senderId: NotRequired[str | None]
+    type: NotRequired[Literal["audio", "custom", "file", "image", "text", "video"] | Literal["system"]]
     content: NotRequired[str | None]
     deletedAt: NotRequired[str]
 

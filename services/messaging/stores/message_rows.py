@@ -65,12 +65,12 @@ def message_of(
     deleted_at, quoted and reactions, which are None for most messages.
     """
     seq, message_id, sender_id, kind, content, media, created_at = columns[:7]
-    system = sender_id == SYSTEM_USER
+    shown_sender = _shown_sender(sender_id)
     known = (
         message_id,
         conversation_id,
         seq,
-        None if system else sender_id,
+        shown_sender,
         kind,
         content,
         media_of(media, signer),
@@ -78,7 +78,7 @@ def message_of(
         receipt.read_at,
         receipt.delivered_at,
         instant(created_at),
-        msgspec.UNSET if system else senders.get(sender_id) or sender_of(sender_id, None, None, None),
+        msgspec.UNSET if shown_sender is None else senders.get(sender_id) or sender_of(sender_id, None, None, None),
     )
     rare = columns[7:]
     return Message(*known) if rare == _NOTHING_RARE else Message(*known, *_rarities(*rare))
@@ -121,4 +121,9 @@ def _reply(seq: int, quoted: str | None) -> ReplyTo:
     found = _quoted_decoder.decode(quoted)
     if found.deleted_ms is not None:
         return ReplyTo(seq, deleted_at=instant_of_ms(found.deleted_ms))
-    return ReplyTo(seq, found.sender_id, found.type, found.content)
+    return ReplyTo(seq, _shown_sender(found.sender_id), found.type, found.content)
+
+
+def _shown_sender(user_id: str) -> str | None:
+    """Return the sender's id as clients see it: None for the system."""
+    return None if user_id == SYSTEM_USER else user_id

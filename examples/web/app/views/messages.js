@@ -135,7 +135,7 @@ function updateMessage(node, { entry, own, day, joined, isFirstUnread }, thread,
 function drawQuote(node, { replyTo }, { actions, peerName, userId }) {
   node.hidden = !replyTo;
   if (!replyTo) return;
-  const author = replyTo.senderId === userId ? "You" : peerName;
+  const author = replyTo.senderId === null ? "System" : replyTo.senderId === userId ? "You" : peerName;
   const isGone = replyTo.deletedAt || !replyTo.type;
   node.replaceChildren(...(isGone ? [] : [element("strong", { textContent: author })]), isGone ? "A message that is gone" : summary(replyTo));
   node.onclick = () => void actions.history.jumpTo(replyTo.seq);
