@@ -32,6 +32,7 @@ from services.gateway.uplink.direct_presence import DirectPresence
 from services.gateway.uplink.direct_typing import DirectTyping
 from services.gateway.uplink.error_replies import ErrorReplies
 from services.gateway.uplink.friend_reader import FriendReader
+from services.gateway.uplink.lease_renewals import LeaseRenewals
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher
 from services.gateway.uplink.receipt_merger import ReceiptMerger
@@ -116,6 +117,7 @@ class Process:
 
     def _new_dispatcher(self, presence: PresencePublisher) -> Dispatcher:
         settings = self.settings
+        leases = LeaseRenewals(self.hub, self.publisher, self.gateway_id, self.clock)
         heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds, self.clock.now)
         return Dispatcher(
             hub=self.hub,
@@ -125,10 +127,11 @@ class Process:
             undelivered=self.undelivered,
             heartbeat=heartbeat,
             presence=presence,
+            leases=leases,
             typing_tracker=TypingTracker(
                 self.publisher, self.gateway_id, self.clock.now_ms, DirectTyping(self.partitions)
             ),
-            recovery=Recovery(self.hub, self.registry, self.partitions, presence),
+            recovery=Recovery(self.hub, self.registry, self.partitions, presence, leases),
             clock=self.clock,
             features=OfferedFeatures(self.partitions),
             token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
@@ -180,8 +183,8 @@ class Process:
         supervisor.start("first connections", dispatcher.presence.first_connections.run())
         supervisor.start("statuses", dispatcher.presence.admit_statuses_forever())
         supervisor.start("presence repeats", dispatcher.presence.repeat_forever())
-        supervisor.start("leases", dispatcher.presence.renew_forever(self.settings.renewal_seconds))
-        supervisor.start("lease renewal on pong", dispatcher.presence.renew_alive_forever())
+        supervisor.start("leases", dispatcher.leases.renew_all_forever(self.settings.renewal_seconds))
+        supervisor.start("lease renewal on pong", dispatcher.leases.renew_alive_forever())
         supervisor.start("undelivered", dispatcher.undelivered.run())
         supervisor.start("takeover", self.takeover.run())
         supervisor.start("token refresh", dispatcher.token_refresh.run())

@@ -21,6 +21,7 @@ from services.gateway.session.connection import Connection
 from services.gateway.session.heartbeat import Heartbeat
 from services.gateway.session.hub import Hub
 from services.gateway.session.token_refresh import TokenRefresh
+from services.gateway.uplink.lease_renewals import LeaseRenewals
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CommandPublisher
 from services.gateway.uplink.receipt_merger import Receipt, ReceiptMerger
@@ -58,6 +59,7 @@ class Dispatcher:
     undelivered: UndeliveredTracker
     heartbeat: Heartbeat
     presence: PresencePublisher
+    leases: LeaseRenewals
     typing_tracker: TypingTracker
     recovery: Recovery
     token_refresh: TokenRefresh
@@ -109,7 +111,7 @@ class Dispatcher:
 
     def renew_lease(self, connection: Connection) -> None:
         """Renew the lease: the peer gave a sign of life."""
-        self.presence.renew(connection)
+        self.leases.renew(connection)
 
     def plan_check(self, connection: Connection) -> None:
         """The connection's deadlines have changed."""

@@ -10,6 +10,7 @@ from services.gateway.downlink.replay_pace import ReplayPace
 from services.gateway.registry.connections import ROUTE_SECONDS, ConnectionRegistry, RecoveryResult
 from services.gateway.session.connection import Connection
 from services.gateway.session.hub import Hub
+from services.gateway.uplink.lease_renewals import LeaseRenewals
 from services.gateway.uplink.presence import PresencePublisher
 from shared.protocol.closing import CloseCode
 from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
@@ -29,10 +30,16 @@ class Recovery:
     """
 
     def __init__(
-        self, hub: Hub, registry: ConnectionRegistry, partitions: Partitions, presence: PresencePublisher
+        self,
+        hub: Hub,
+        registry: ConnectionRegistry,
+        partitions: Partitions,
+        presence: PresencePublisher,
+        leases: LeaseRenewals,
     ) -> None:
         self._hub = hub
         self._presence = presence
+        self._leases = leases
         self._registry = registry
         self._partitions = partitions
         self._waiting: dict[Connection, None] = {}
@@ -65,7 +72,9 @@ class Recovery:
         open.
         """
         if lost_data:
-            self._presence.restore(self._hub)
+            for connection in self._hub:
+                self._leases.renew(connection)
+            self._presence.repeat_when_restored(self._hub)
         else:
             self._presence.repeat(self._hub)
         affected = [

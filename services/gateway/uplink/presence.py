@@ -1,4 +1,4 @@
-"""Reports to presence which connections began, ended, changed status, and are still alive."""
+"""Reports to presence which connections began, ended and changed status."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from services.gateway.uplink.direct_presence import DirectPresence, Report
 from services.gateway.uplink.first_connections import FirstConnections
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
-from shared.protocol.topology import PRESENCE_COMMANDS, PRESENCE_RENEWALS
+from shared.protocol.topology import PRESENCE_COMMANDS
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
 from shared.store_clock import StoreClock
 
@@ -29,10 +29,6 @@ MAX_STATUSES: Final = 10_000
 """Changes of availability that wait to be counted. Beyond that the oldest are dropped."""
 BATCH: Final = 300
 """Commands in one AMQP message: `PRESENCE_COMMANDS.body_bytes` bounds them."""
-RENEWALS: Final = 800
-"""Connections in one renewal: `PRESENCE_RENEWALS.body_bytes` bounds them."""
-ALIVE_SECONDS: Final = 1.0
-"""Connections that gave a sign of life are collected for this time and renewed together. Presence waits for at most 8 s."""
 RETRY_SECONDS: Final = 0.5
 """Pause between two attempts while the broker is away."""
 REPEATS: Final = 250
@@ -43,7 +39,7 @@ RESTORE_SECONDS: Final = 7.0
 
 
 class PresencePublisher:
-    """Carries presence commands out or publishes them, in order and with confirms, and renews leases."""
+    """Carries presence commands out or publishes them, in order and with confirms."""
 
     def __init__(
         self,
@@ -72,8 +68,6 @@ class PresencePublisher:
         self._again: dict[Connection, None] = {}
         self._any_again = asyncio.Event()
         self._again_at = 0.0
-        self._alive: dict[Connection, None] = {}
-        self._any_alive = asyncio.Event()
 
     @property
     def idle(self) -> bool:
@@ -123,21 +117,13 @@ class PresencePublisher:
         if self._again:
             self._any_again.set()
 
-    def restore(self, connections: "Iterable[Connection]") -> None:
-        """Renew leases that Redis may have lost, and `repeat` when all other gateways have had time to do the same.
+    def repeat_when_restored(self, connections: "Iterable[Connection]") -> None:
+        """`repeat`, once all gateways have had time to renew leases that Redis may have lost.
 
         Without that wait, `status.bulk` would show friends offline whose gateways renew a little later.
         """
-        connections = list(connections)
-        for connection in connections:
-            self.renew(connection)
         self._again_at = time.monotonic() + RESTORE_SECONDS
         self.repeat(connections)
-
-    def renew(self, connection: Connection) -> None:
-        """Renew the connection's lease soon, after a sign of life."""
-        self._alive[connection] = None
-        self._any_alive.set()
 
     async def repeat_forever(self) -> None:
         """Report connections again as `repeat` asked, a few at a time, while the broker takes everything else. Never returns."""
@@ -169,38 +155,6 @@ class PresencePublisher:
             self._any_waiting.clear()
             while self._waiting:
                 await self._send()
-
-    async def renew_forever(self, period_seconds: float) -> None:
-        """Renew the leases of all connections, `RENEWALS` in a message. Never returns."""
-        while True:
-            await asyncio.sleep(period_seconds)
-            connections = iter(self._hub)
-            while batch := list(islice(connections, RENEWALS)):
-                await self._renew(batch)
-
-    async def renew_alive_forever(self) -> None:
-        """Every `ALIVE_SECONDS`, renew the leases of connections that gave a sign of life, `RENEWALS` in a message.
-
-        Never returns.
-        """
-        while True:
-            await self._any_alive.wait()
-            await asyncio.sleep(ALIVE_SECONDS)
-            self._any_alive.clear()
-            alive, self._alive = iter(self._alive), {}
-            while taken := list(islice(alive, RENEWALS)):
-                batch = [connection for connection in taken if connection.is_open]
-                if batch:
-                    await self._renew(batch)
-
-    async def _renew(self, batch: "list[Connection]") -> None:
-        renewal = relay.LeaseRenewal(
-            self._gateway_id, self._clock.now_ms(), [(held.user_id, held.id) for held in batch]
-        )
-        try:
-            await self._publisher.publish(PRESENCE_RENEWALS, msgpack_encoder.encode(renewal), persistent=False)
-        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
-            log.warning("leases.not_renewed", connections=len(batch), error=repr(error))
 
     async def _send(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from services.gateway.uplink import presence
+from services.gateway.uplink import lease_renewals, presence
 from shared.protocol import keys, limits, relay
 from shared.protocol.topology import MESSAGING_SIGNALS, PRESENCE_COMMANDS, PRESENCE_RENEWALS
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity
@@ -169,14 +169,14 @@ async def test_who_pings_or_pongs_is_renewed_within_a_second_or_so(
 async def test_leases_are_renewed_together_in_messages_of_bounded_size(
     gateway: RunningGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "RENEWALS", 1)
-    monkeypatch.setattr(presence, "ALIVE_SECONDS", 4.0)
+    monkeypatch.setattr(lease_renewals, "RENEWALS", 1)
+    monkeypatch.setattr(lease_renewals, "ALIVE_SECONDS", 4.0)
     sockets = [await gateway.connect(f"{alice}-{number}") for number in range(3)]
     for socket in sockets:
         await socket.send("ping")
     renewals = [await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder) for _ in sockets]
     assert {each.connections[0][1] for each in renewals} == {connection_id(socket) for socket in sockets}
-    assert renewals[-1].at_ms - renewals[0].at_ms < 1000 * presence.ALIVE_SECONDS
+    assert renewals[-1].at_ms - renewals[0].at_ms < 1000 * lease_renewals.ALIVE_SECONDS
 
 
 async def test_who_has_gone_is_not_renewed(gateway: RunningGateway, behind: Backend, alice: str, bob: str) -> None:

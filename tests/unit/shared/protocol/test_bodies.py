@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
+from services.gateway.uplink import lease_renewals, typing_tracker
 from services.gateway.uplink import presence as gateway_presence
-from services.gateway.uplink import typing_tracker
 from services.messaging import links as messaging_links
 from services.messaging import profile_changes
 from services.messaging.settings import Settings
@@ -48,7 +48,7 @@ LARGEST: list[tuple[Queue, msgspec.Struct]] = [
         topology.PRESENCE_COMMANDS,
         relay.PresenceBatch([relay.BlockChanged(ID, ID, True, 2**53) for _ in range(MOST_CYCLE_COMMANDS)]),
     ),
-    (topology.PRESENCE_RENEWALS, relay.LeaseRenewal(GATEWAY, NOW_MS, [(ID, ID)] * gateway_presence.RENEWALS)),
+    (topology.PRESENCE_RENEWALS, relay.LeaseRenewal(GATEWAY, NOW_MS, [(ID, ID)] * lease_renewals.RENEWALS)),
     (
         topology.MESSAGING_SIGNALS,
         relay.SignalBatch([relay.Typing(ID, ID, True, NOW_MS, ID)] * typing_tracker.MAX_WAITING, GATEWAY),
