@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from services.messaging import metrics
+from services.messaging.command_order import CommandGroup, groups, segments
 from services.messaging.failpoints import Failpoint, Failpoints
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.fanout import Fanout, OutdatedError
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
-from services.messaging.statements import Statement, segments, statements
 from services.messaging.stores.unread_repair import UnreadRepair
 from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared.protocol.relay import (
@@ -74,8 +74,8 @@ class Cycle:
             try:
                 self._handlers.refuse_rejected(left, effects)
                 for segment in segments(left):
-                    for statement in statements(segment):
-                        await self._handle(statement, effects)
+                    for group in groups(segment):
+                        await self._handle(group, effects)
             finally:
                 _mark_again(batches)
                 if traced is not None:
@@ -116,29 +116,29 @@ class Cycle:
         known = await self._fanout.processed.find(batch for batch in batches if batch.again)
         return [batch for batch in batches if (batch.gateway_id, batch.batch_id) not in known]
 
-    async def _handle(self, statement: Statement, effects: CycleEffects) -> None:
-        """Handle the commands of one statement.
+    async def _handle(self, group: CommandGroup, effects: CycleEffects) -> None:
+        """Handle the commands of one group.
 
         If it fails permanently, handle them one by one, so that one bad command doesn't fail the others.
         """
         try:
-            await self._apply(statement, effects)
+            await self._apply(group, effects)
         except Exception as error:
             if is_transient(error):
                 raise
-            if len(statement) > 1:
-                _mark_again(batch for batch, _, _ in statement)
-                for one in statement:
+            if len(group) > 1:
+                _mark_again(batch for batch, _, _ in group)
+                for one in group:
                     await self._handle([one], effects)
                 return
             error_id = uuid.uuid4().hex
-            batch, _, command = statement[0]
+            batch, _, command = group[0]
             log.exception("command.failed", error_id=error_id, user_id=command.user_id)
             self._handlers.fail(batch, command, error_id, effects)
 
-    async def _apply(self, statement: Statement, effects: CycleEffects) -> None:
-        commands: Any = statement
-        match statement[0][2]:
+    async def _apply(self, group: CommandGroup, effects: CycleEffects) -> None:
+        commands: Any = group
+        match group[0][2]:
             case SendMessage():
                 await self._handlers.send(commands, effects)
             case MarkRead() | MarkDelivered():

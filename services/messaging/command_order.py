@@ -1,4 +1,4 @@
-"""Splits the commands of a cycle into lists for one handler call each, so that each conversation keeps its order."""
+"""Splits the commands of a cycle into groups, each for one call of a handler, so that each conversation keeps its order."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
@@ -16,7 +16,7 @@ from shared.protocol.relay import (
     SetReaction,
 )
 
-Statement: TypeAlias = list[BatchedCommand[Command]]
+CommandGroup: TypeAlias = list[BatchedCommand[Command]]
 """Commands that go to the same handler together."""
 
 _MARKS: Final = frozenset({MarkRead, MarkDelivered})
@@ -24,9 +24,9 @@ _ORDER: Final[dict[type[Any], int]] = {SendMessage: 0, EditMessage: 1, DeleteMes
 """The order of kinds in a round."""
 
 
-def segments(batches: Iterable[CommandBatch]) -> Iterator[Statement]:
+def segments(batches: Iterable[CommandBatch]) -> Iterator[CommandGroup]:
     """Yield the commands of `batches`, in order, split wherever changes of blocks begin or end."""
-    segment: Statement = []
+    segment: CommandGroup = []
     for batch in batches:
         for place, command in enumerate(batch.commands):
             if isinstance(command, SendMessage | EditMessage) and command.rejected is not None:
@@ -39,7 +39,7 @@ def segments(batches: Iterable[CommandBatch]) -> Iterator[Statement]:
         yield segment
 
 
-def statements(segment: Statement) -> Iterator[Statement]:
+def groups(segment: CommandGroup) -> Iterator[CommandGroup]:
     """Split a segment into what one handler call can do.
 
     Marks come first, because a user who read «all» had not seen messages that are sent in the same cycle. The other commands
@@ -51,12 +51,12 @@ def statements(segment: Statement) -> Iterator[Statement]:
     marks = [one for one in segment if type(one[2]) in _MARKS]
     others = [one for one in segment if type(one[2]) not in _MARKS] if len(marks) < len(segment) else []
     if all(type(one[2]) is SendMessage for one in others):
-        return (statement for statement in (marks, others) if statement)
-    return (statement for statement in (marks, *_rounds(others)) if statement)
+        return (group for group in (marks, others) if group)
+    return (group for group in (marks, *_rounds(others)) if group)
 
 
-def _rounds(commands: Statement) -> list[Statement]:
-    phases: dict[int, Statement] = {}
+def _rounds(commands: CommandGroup) -> list[CommandGroup]:
+    phases: dict[int, CommandGroup] = {}
     latest: dict[str, int] = {}
     for one in commands:
         command: Any = one[2]

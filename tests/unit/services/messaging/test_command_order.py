@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messaging.batched_commands import key_of
+from services.messaging.command_order import groups, segments
 from services.messaging.handlers import merge
-from services.messaging.statements import segments, statements
 from services.messaging.stores.messages import Draft, distinct_rounds
 from services.messaging.stores.receipts import EVERYTHING, Mark
 from shared.protocol.relay import (
@@ -90,28 +90,26 @@ CHANGES = (
 
 
 @given(st.lists(SENDS | CHANGES | READS, min_size=1, max_size=20))
-def test_statements_keep_the_order_of_each_conversation(commands: list[Command]) -> None:
+def test_groups_keep_the_order_of_each_conversation(commands: list[Command]) -> None:
     batch = CommandBatch("gateway", 1, commands)
     (segment,) = segments([batch])
-    found = list(statements(segment))
-    assert sorted(place for statement in found for _, place, _ in statement) == list(range(len(commands)))
-    for statement in found:
-        marks = {isinstance(command, MarkRead) for _, _, command in statement}
+    found = list(groups(segment))
+    assert sorted(place for group in found for _, place, _ in group) == list(range(len(commands)))
+    for group in found:
+        marks = {isinstance(command, MarkRead) for _, _, command in group}
         assert len(marks) == 1
-        assert marks == {True} or len({type(command) for _, _, command in statement}) == 1
-    others = [
-        (place, command) for statement in found for _, place, command in statement if not isinstance(command, MarkRead)
-    ]
+        assert marks == {True} or len({type(command) for _, _, command in group}) == 1
+    others = [(place, command) for group in found for _, place, command in group if not isinstance(command, MarkRead)]
     for conversation in ("c1", "c2"):
         places = [place for place, command in others if getattr(command, "conversation_id", "") == conversation]
         assert places == sorted(places)
 
 
-def test_a_mixed_batch_takes_one_statement_for_each_kind() -> None:
+def test_a_mixed_batch_takes_one_group_for_each_kind() -> None:
     commands: list[Command] = []
     for number in range(20):
         place = ("u1", "c", f"conversation-{number}", 1)
         commands += (EditMessage(*place, "x", None), SetReaction(*place, "e", True, None), DeleteMessage(*place, None))
     (segment,) = segments([CommandBatch("gateway", 1, commands)])
-    kinds = [type(statement[0][2]) for statement in statements(segment)]
+    kinds = [type(group[0][2]) for group in groups(segment)]
     assert kinds == [EditMessage, SetReaction, DeleteMessage]
