@@ -16,9 +16,8 @@ FROM moment
 ON CONFLICT (user_id) DO UPDATE SET
     revoked_ms = greatest(standing.revoked_ms, excluded.revoked_ms),
     -- A null end means forever.
-    expires_at = CASE
-        WHEN standing.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
-        ELSE greatest(standing.expires_at, excluded.expires_at)
-    END,
+    expires_at = nullif(
+        greatest(coalesce(standing.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')), 'infinity'
+    ),
     version = excluded.version
 RETURNING standing.revoked_ms

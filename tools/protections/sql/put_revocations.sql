@@ -7,10 +7,9 @@ SELECT given.user_id, given.revoked_ms, to_timestamp(given.expires_ms / 1000.0),
 FROM locked, unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS given (user_id, revoked_ms, expires_ms)
 ON CONFLICT (user_id) DO UPDATE SET
     revoked_ms = greatest(standing.revoked_ms, excluded.revoked_ms),
-    -- An end that is null is none.
-    expires_at = CASE
-        WHEN standing.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
-        ELSE greatest(standing.expires_at, excluded.expires_at)
-    END,
+    -- As in revoke.sql.
+    expires_at = nullif(
+        greatest(coalesce(standing.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')), 'infinity'
+    ),
     version = excluded.version
 WHERE standing.revoked_ms < excluded.revoked_ms
