@@ -46,8 +46,11 @@ class Verdict(NamedTuple):
     one_gateway: bool
 
 
-_AT_ONCE: Final = {Budget.STATUSES: 10}
-"""Budgets with a burst smaller than a whole minute's: each change of status goes to all friends."""
+_AT_ONCE: Final = {Budget.STATUSES: 20}
+"""Budgets with a burst smaller than a whole minute's: each change of status goes to all friends.
+
+It is what the protocol lets one connection send in a second.
+"""
 
 Spender = tuple[str, Budget]
 """(user id, budget)"""

@@ -160,6 +160,24 @@ async def test_statuses_within_the_budget_reach_presence(
     assert command.status == "away"
 
 
+async def test_as_many_statuses_pass_at_once_as_a_connection_may_send_in_a_second(
+    start_gateway: StartGateway, alice: str
+) -> None:
+    gateway = await start_gateway(statuses_per_minute=60)
+    socket = await gateway.connect(alice)
+    for number in range(25):
+        await socket.send("presence.set", status=("busy", "online")[number % 2])
+
+    async def refused_some() -> bool:
+        return len(socket.of_type("error")) >= 3
+
+    await eventually(refused_some)
+    # All were counted when the answers to the last ones came; of the 25, one or two may have been refilled.
+    await socket.send("ping")
+    await socket.expect("pong")
+    assert len(socket.of_type("error")) <= 5
+
+
 async def test_handshakes_of_a_user_are_counted_plain_requests_too(start_gateway: StartGateway, alice: str) -> None:
     gateways = [await start_gateway(handshakes_per_minute=3) for _ in range(2)]
     token = mint(alice)
