@@ -167,11 +167,26 @@ async def test_a_token_without_iat_is_told_what_it_lacks(
         await replica.check(Principal(user, expires_at=time.time() + 60))
 
 
-async def test_an_end_never_comes_earlier(pool: postgres.Pool, partitions: Partitions, user: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "stands"),
+    [(None, 60, None), (60, None, None), (3600, 60, 3600), (60, 3600, 3600)],
+    ids=["forever", "becomes-forever", "later", "becomes-later"],
+)
+async def test_an_end_never_comes_earlier(
+    pool: postgres.Pool,
+    partitions: Partitions,
+    user: str,
+    before: int | None,
+    after: int | None,
+    stands: int | None,
+) -> None:
     replica = Revocations(pool, partitions)
-    first = await replica.revoke(user, None)
-    assert await replica.revoke(user, 1) >= first
-    assert await pool.fetchval("SELECT expires_at FROM directory.revocations WHERE user_id = $1", user) is None
+    first = await replica.revoke(user, before)
+    assert await replica.revoke(user, after) >= first
+    left = await pool.fetchval(
+        "SELECT extract(EPOCH FROM expires_at - now())::float FROM directory.revocations WHERE user_id = $1", user
+    )
+    assert left == (None if stands is None else pytest.approx(stands, abs=30))
 
 
 async def test_an_ended_revocation_is_forgotten(pool: postgres.Pool, partitions: Partitions, user: str) -> None:
