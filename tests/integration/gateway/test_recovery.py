@@ -206,7 +206,7 @@ async def test_what_is_missed_while_opening_comes_too(
     process = gateway.process
     missed: list[str] = []
 
-    async def cut_meanwhile(_principal: object) -> None:
+    async def cut_meanwhile(*_: object) -> None:
         missed.append((await behind.append(identity(alice))).json)
         process.dispatcher.recovery.ask_all(0)
 
@@ -224,7 +224,7 @@ async def test_what_is_published_while_opening_waits(
     expected: list[str] = []
     missing: list[object] = []
 
-    async def publish_meanwhile(_principal: object) -> None:
+    async def publish_meanwhile(*_: object) -> None:
         expected.append((await behind.deliver([gateway], identity(alice))).json)
         (connection,) = hub.of_user(identity(alice))
         await until(lambda: connection.inbox.held)
