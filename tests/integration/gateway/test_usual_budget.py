@@ -15,7 +15,7 @@ async def test_an_account_has_the_usual_burst_and_the_usual_rate(partitions: Par
     """Of the larger budget 36 more would pass in this time, of the usual one 2."""
     spender = (str(uuid.uuid4()), Budget.MESSAGES)
     gateway = UserBudgets(partitions, {Budget.MESSAGES: MESSAGES_PER_MINUTE})
-    usual = UsualBudget(partitions, spender[0])
+    usual = UsualBudget(partitions, [spender[0]])
     await usual.trim()
     end = time.monotonic() + SECONDS
     keeping = asyncio.create_task(usual.keep())
