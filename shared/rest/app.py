@@ -76,7 +76,12 @@ def create_app(
     # Outside of the concurrency limit: a slow body must not take a place.
     app.add_middleware(BodyLimit, larger=bounds.larger_bodies)
     if bounds.user_rate:
-        app.add_middleware(TokenTurns, per_second=bounds.user_rate * RATE_FACTOR, starts_a_second=bounds.user_starts)
+        app.add_middleware(
+            TokenTurns,
+            per_second=bounds.user_rate * RATE_FACTOR,
+            starts_a_second=bounds.user_starts,
+            few_writes=bounds.most_at_once is not None,
+        )
     app.add_middleware(RateLimitHeaders)
     # Before anything parses the query.
     app.add_middleware(QueryLimit)

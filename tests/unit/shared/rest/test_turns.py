@@ -4,11 +4,12 @@ import asyncio
 import time
 
 import httpx
+import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from shared.rest import turns
-from shared.rest.turns import AT_ONCE, READS_AT_ONCE, TokenTurns
+from shared.rest.turns import AT_ONCE, READS_AT_ONCE, WRITES_AT_ONCE, TokenTurns
 
 CHARGE_SECONDS = 0.2
 """What a large answer costs its token."""
@@ -101,3 +102,28 @@ async def test_only_few_reads_of_one_token_run_at_once() -> None:
             assert (await answers).status_code == 200
     assert began.count("/mine") == READS_AT_ONCE + 1
     assert time.monotonic() - released > READS_AT_ONCE * CHARGE_SECONDS * 0.9
+
+
+async def test_slow_writes_of_one_token_leave_places_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that works on four requests at once did nothing else while one user's four requests waited for a lock."""
+    monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.2)
+    began: list[str] = []
+    finish = asyncio.Event()
+
+    async def slow_answer(scope: Scope, receive: Receive, send: Send) -> None:
+        began.append(scope["path"])
+        await finish.wait()
+        await answer(scope, receive, send)
+
+    app = TokenTurns(slow_answer, 1_000.0, few_writes=True)
+    async with client_of(app) as one, client_of(app, "other") as other:
+        mine = [asyncio.create_task(one.delete("/mine")) for _ in range(WRITES_AT_ONCE + 2)]
+        others = asyncio.create_task(other.delete("/other's"))
+        answered, _ = await asyncio.wait(mine, return_when=asyncio.FIRST_COMPLETED)
+        refused = answered.pop().result()
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+        assert sorted(began) == ["/mine"] * WRITES_AT_ONCE + ["/other's"]
+        finish.set()
+        assert (await others).status_code == 200
+        assert sorted([(await each).status_code for each in mine])[0] == 200
+        assert (await one.put("/mine")).status_code == 200
