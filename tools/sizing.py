@@ -37,6 +37,10 @@ UTILISATION: Final = 0.5
 """Of cores, connections and memory, at the peak: the other half is for the loss of a replica, and for higher peaks."""
 MASTER_BYTES: Final = 32 << 30
 """Of one Redis: a larger one takes too long to copy to a new replica."""
+CLUSTER_MASTERS: Final = 3
+"""Of a Redis Cluster, at least: a majority of the masters must agree that one is down."""
+POSTGRESQL_SERVERS: Final = 3
+"""A commit waits for one of two standbys, so that the loss of one holds up nothing."""
 RECONNECT_SECONDS: Final = 60.0
 """Half of the connections return within this time after an outage."""
 POOL_SIZE: Final = 4
@@ -47,6 +51,9 @@ OTHER_CONNECTIONS: Final = 5
 """Migrations, the operator's tool, an exporter and people."""
 PAGES_PER_DAY: Final = 20
 SESSIONS_PER_DAY: Final = 10
+
+
+IMPOSSIBLE: Final = "users are above 0, the peak is at least 1, and nothing is negative"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,15 @@ class Demand:
         """Messages a second at the peak."""
         return self.users * self.messages_per_day / DAY_SECONDS * self.peak
 
+    @classmethod
+    def of_rate(
+        cls, users: float, concurrent: float, rate: float, peak: float = 4.0, retention_days: int = 365
+    ) -> "Demand":
+        """Return the demand whose `rate` at the peak is this many messages a second. Raises ValueError."""
+        if users <= 0 or peak < 1:
+            raise ValueError(IMPOSSIBLE)
+        return cls(users, concurrent, rate * DAY_SECONDS / peak / users, peak, retention_days)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -80,7 +96,9 @@ class Part:
 
 
 def cost_factor(rate: float) -> float:
-    """Return the cost of a message at `rate`, relative to that in full batches; log-linear between measurements."""
+    """Return the cost of a message at `rate`, relative to that in full batches. Between measurements, its logarithm is
+    interpolated linearly over the logarithm of the rate.
+    """
     first, last = COSTS[0], COSTS[-1]
     if rate <= first[0]:
         return first[1] / last[1]
@@ -94,7 +112,7 @@ def cost_factor(rate: float) -> float:
 def size(demand: Demand) -> list[Part]:
     """Return what the demand needs. Raises ValueError for an impossible demand."""
     if demand.users <= 0 or demand.concurrent < 0 or demand.messages_per_day < 0 or demand.peak < 1:
-        raise ValueError("users are above 0, the peak is at least 1, and nothing is negative")
+        raise ValueError(IMPOSSIBLE)
     if demand.concurrent > demand.users * 10:
         raise ValueError("more than ten connections for each user")
     services = [_gateways(demand), *_consumers(demand)]
@@ -172,21 +190,21 @@ def _redis(demand: Demand) -> Part:
     total = demand.users * (USER_BYTES + events * EVENT_BYTES) / UTILISATION
     cores = _message_cores(demand, "redis")
     masters = max(1, math.ceil(cores / UTILISATION), math.ceil(total / MASTER_BYTES))
-    why = (
-        f"{masters} masters of a cluster, each with a replica"
-        if masters > 1
-        else "a master and a replica, with Sentinel"
-    )
+    if masters > 1:
+        masters = max(CLUSTER_MASTERS, masters)
+        why = f"{masters} masters of a cluster, each with a replica"
+    else:
+        why = "a master and a replica; also three Sentinels, on three machines"
     return Part("Redis", masters * 2, cores / masters, int(total / masters), why)
 
 
 def _postgresql(demand: Demand, pools: int) -> Part:
     cores = _message_cores(demand, "postgresql")
     disk = rows_bytes(demand) / 1e9
-    why = f"a primary and a standby, {pools} connections, {disk:,.0f} GB of messages in {demand.retention_days} days"
+    why = f"a primary, two standbys, {pools} connections, {disk:,.0f} GB of messages in {demand.retention_days} days"
     # Reads and writes are of new rows: those of a day, with their indexes, fit in memory.
     memory = max(1 << 30, int(demand.users * demand.messages_per_day * ROW_BYTES))
-    return Part("PostgreSQL", 2, cores, memory, why)
+    return Part("PostgreSQL", POSTGRESQL_SERVERS, cores, memory, why)
 
 
 def _rabbitmq(demand: Demand) -> Part:

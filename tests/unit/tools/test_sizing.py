@@ -1,5 +1,6 @@
 """`chatctl size`: more load never needs less, what was measured is met, and the documentation shows what it prints."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from tests.unit.deploy.manifests import ROOT, named, of_kind, title
 from tools.chatctl import app as chatctl
 from tools.dashboards.families import SERVICES
 from tools.failure import Failure
-from tools.sizing import COSTS, OTHER_CONNECTIONS, POOL_SIZE, REST_POOL_SIZE, Demand, Part, cost_factor, size
+from tools.sizing import COSTS, OTHER_CONNECTIONS, POOL_SIZE, REST_POOL_SIZE, SHARES, Demand, Part, cost_factor, size
 
 MILLION = Demand(users=1e6, concurrent=1e5, messages_per_day=50)
 
@@ -73,8 +74,50 @@ def test_productions_postgresql_has_connections_for_all_replicas_that_autoscaler
     assert needed + OTHER_CONNECTIONS <= int(limit) - 10  # reserved for superusers, and standbys
 
 
-def test_a_small_system_has_one_redis_and_its_replica() -> None:
-    assert parts(Demand(5000, 500, 20))["Redis"].replicas == 2
+def test_a_small_system_has_one_redis_with_its_replica_and_sentinels() -> None:
+    redis = parts(Demand(5000, 500, 20))["Redis"]
+    assert redis.replicas == 2
+    assert "three Sentinels" in redis.why
+
+
+@pytest.mark.parametrize("users", [1e5, 2e5, 1e6])
+def test_a_redis_cluster_has_three_masters_or_more(users: float) -> None:
+    redis = parts(Demand(users, 5000, 108))["Redis"]
+    assert redis.replicas >= 6
+    assert f"{redis.replicas // 2} masters of a cluster" in redis.why
+
+
+def test_the_loss_of_a_standby_holds_up_no_commit() -> None:
+    assert parts(MILLION)["PostgreSQL"].replicas == named("production", "Cluster", "postgres")["spec"]["instances"] == 3
+
+
+def test_a_rate_stands_for_the_messages_of_a_day() -> None:
+    by_rate = Demand.of_rate(MILLION.users, MILLION.concurrent, MILLION.rate)
+    assert by_rate.rate == pytest.approx(MILLION.rate)
+    assert by_rate.messages_per_day == pytest.approx(MILLION.messages_per_day)
+    assert print_size("1e5", "5000", rate="500").startswith("500 messages a second at the peak")
+
+
+def test_messages_of_a_day_or_a_rate_must_be_given() -> None:
+    for messages, rate in ((None, None), ("50", "500")):
+        with pytest.raises(Failure):
+            print_size("1e5", "5000", messages, rate)
+    with pytest.raises(Failure):
+        print_size("0", "1", rate="500")
+
+
+def test_the_page_on_scaling_has_what_the_formula_gives() -> None:
+    page = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:once|[\d,]+ times) \| ([\d,]+|2 million) \|[^|]+\|(.+)\|[^|]+\|$", page, re.MULTILINE)
+    assert len(rows) == 4
+    for rate, cells in rows:
+        messages = 2e6 if rate == "2 million" else float(rate.replace(",", ""))
+        shown = [float(cell) for cell in cells.split("|")]
+        expected = [
+            messages * SHARES[part] * cost_factor(messages) / 1e6
+            for part in ("gateway", "messaging", "redis", "postgresql")
+        ]
+        assert shown == pytest.approx(expected, rel=0.02), rate
 
 
 @pytest.mark.parametrize("arguments", [("0", "1", "1"), ("10", "1000", "1"), ("10", "1", "-1")])
@@ -90,8 +133,10 @@ def test_the_documentation_shows_what_is_printed() -> None:
         assert line.rstrip() in shown
 
 
-def print_size(users: str, concurrent: str, messages: str) -> str:
-    command = ["size", "--users", users, "--concurrent", concurrent, f"--messages-per-day={messages}"]
+def print_size(users: str, concurrent: str, messages: str | None = None, rate: str | None = None) -> str:
+    command = ["size", "--users", users, "--concurrent", concurrent]
+    command += [] if messages is None else [f"--messages-per-day={messages}"]
+    command += [] if rate is None else [f"--rate={rate}"]
     result = CliRunner(env={"COLUMNS": "150"}).invoke(chatctl.app, command)
     if isinstance(result.exception, Failure):
         raise result.exception
