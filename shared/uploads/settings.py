@@ -21,8 +21,8 @@ class UploadSettings(ServiceSettings):
     upload_signing_keys: SecretStr | None = Field(
         None,
         description="Signs the URLs of uploads with these keys, of at least 32 bytes each, separated by commas. The first "
-        "key signs, and all are accepted. To change the key, put the new one in front, and remove the old one "
-        "8 days later. Unset: there are no uploads.",
+        "key signs, and all are accepted. To change the key, roll out three times: the new key last, the new key first, "
+        "and 8 days later without the old key. Unset: there are no uploads.",
     )
 
     @field_validator("upload_signing_keys", mode="before")
