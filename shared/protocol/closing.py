@@ -30,7 +30,10 @@ CLIENT_ADVICE: Final[dict[CloseCode, tuple[str, str]]] = {
     ),
     CloseCode.FRAME_TOO_BIG: ("frame too big", "don't resend it"),
     CloseCode.INTERNAL_ERROR: ("internal error", "back off, reconnect with cursor"),
-    CloseCode.OVERLOADED: ("overloaded", "back off, reconnect with cursor"),
+    CloseCode.OVERLOADED: (
+        "events are missing that can no longer be replayed, as after a failover of Redis",
+        "back off, reconnect with cursor",
+    ),
     CloseCode.TOKEN_EXPIRED: ("token expired or revoked", "new token, reconnect with cursor"),
     CloseCode.SLOW_CONSUMER: ("too slow to read", "reconnect with cursor"),
     CloseCode.REPLACED: ("replaced by newer connections of the same user", "don't reconnect by itself"),
