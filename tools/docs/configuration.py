@@ -2,7 +2,7 @@
 
 import re
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -13,6 +13,52 @@ from tools.devtoken import LOCAL_SECRET, LOCAL_WEBHOOK_SECRET
 from tools.stack import ladder, plan, ports
 
 SERVICES = ("gateway", "messaging", "presence", "notifier", "media", "admin", "webhooks")
+TOOL: Final = {
+    "CHAT_URL": ("–", "`chatctl` and the probe come in by this origin. Unset: by that of the local stack."),
+    "CHAT_PROBE_TOKEN_URL": (
+        "–",
+        "The probe gets its tokens from this token endpoint (OAuth 2.0 client credentials). "
+        "Unset: it signs them with `CHAT_JWT_SECRET`.",
+    ),
+    "CHAT_PROBE_CLIENTS": ("–", "The probe's two users: `id:secret,id:secret`. Needed with `CHAT_PROBE_TOKEN_URL`."),
+    "CHAT_PROBE_METRICS": (
+        "–",
+        "The probe's metrics go here: the URL of a Pushgateway, or a file for node_exporter's textfile collector.",
+    ),
+    "CHAT_PROBE_PUSH_ORIGIN": (
+        "–",
+        "The probe tries a push, too, at this origin of `CHAT_PUSH_ALLOWED_HOSTS`, which leads to its listener.",
+    ),
+    "CHAT_PROBE_PUSH_LISTEN": ("`127.0.0.1:8001`", "The probe listens for pushes at this address."),
+}
+"""What `chatctl` reads besides the services' settings → (default, meaning)."""
+COMPOSE: Final = {
+    "CHAT_ENV_FILE": ("`chat.env`", "This file has the services' settings."),
+    "CHAT_PORT": ("`8080`", "HAProxy listens on this port of 127.0.0.1, without TLS."),
+    "CHAT_ADMIN_PORT": ("`8090`", "The server API listens on this port of 127.0.0.1."),
+    "CHAT_TLS_FOLDER": ("required with `tls.yml`", "HAProxy reads certificates from this folder."),
+    "CHAT_TLS_ADDRESS": ("`127.0.0.1`", "HAProxy listens on this address, with TLS."),
+    "CHAT_TLS_PORT": ("`8443`", "HAProxy listens on this port, with TLS."),
+    "HAPROXY_TOKEN_BURST": (
+        "`150`",
+        "HAProxy refuses more requests of one token in 2 s. Raise it with `CHAT_REST_BURST`.",
+    ),
+    "HAPROXY_TOKEN_REQUESTS": (
+        "`350`",
+        "HAProxy refuses more requests of one token in 10 s. Raise it with `CHAT_REST_REQUESTS_PER_SECOND`.",
+    ),
+    "HAPROXY_TOKEN_HANDSHAKES": (
+        "`75`",
+        "HAProxy refuses more handshakes of one token in 10 s. Raise it with `CHAT_HANDSHAKES_PER_MINUTE`.",
+    ),
+    "PROMETHEUS_PORT": ("`9090`", "Prometheus listens on this port of 127.0.0.1 (profile `monitoring`)."),
+    "GRAFANA_PORT": ("`3000`", "Grafana listens on this port of 127.0.0.1 (profile `monitoring`)."),
+    "CHAT_IMAGE": ("`chat:local`", "The services' image."),
+    "CHAT_MIGRATIONS_IMAGE": ("`chat-migrations:local`", "The image of the migrations."),
+    "CHATCTL_IMAGE": ("`chatctl:local`", "The image of the operator's tool."),
+    "CHAT_DEV_IMAGE": ("`chat-dev:local`", "The image of the example page."),
+}
+"""What docker-compose.yml and deploy/compose/tls.yml read from the shell or from `.env` → (default, meaning)."""
 
 
 def settings_of(service: str) -> type[ServiceSettings]:
@@ -50,20 +96,21 @@ def text() -> str:
             name: field for name, field in settings.model_fields.items() if name not in ServiceSettings.model_fields
         }
         lines += ["", f"## {service}", "", *(_table(fields) if fields else ["Nothing of its own."])]
+    lines += ["", "## The operator's tool and the probe", "", *_rows(TOOL)]
+    lines += ["", "## Docker Compose", ""]
+    lines += [
+        "The services' settings are in `chat.env`; Compose itself reads these from the shell, or from `.env`.",
+        "The images of the backends, of HAProxy and of what monitors them are variables in `docker-compose.yml`.",
+        "",
+        *_rows(COMPOSE),
+    ]
     lines += ["", "## The local stack", "", *_local_stack()]
     return "\n".join(lines) + "\n"
 
 
 def names() -> str:
     """Return every variable of the page, one a line. A service warns of any other `CHAT_*` variable."""
-    # Read by Docker Compose, the tests, and `chatctl`.
-    others = {
-        *("CHAT_DEV_IMAGE", "CHAT_IMAGE", "CHAT_URL", "CHAT_ADMIN_PORT", "CHAT_ENV_FILE", "CHAT_MIGRATIONS_IMAGE"),
-        *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
-        *("CHAT_PROBE_TOKEN_URL", "CHAT_PROBE_CLIENTS", "CHAT_PROBE_METRICS"),
-        *("CHAT_PROBE_PUSH_ORIGIN", "CHAT_PROBE_PUSH_LISTEN"),
-    }
-    return "\n".join(sorted({*re.findall(r"CHAT_[A-Z0-9_]*[A-Z0-9]", text()), *others})) + "\n"
+    return "\n".join(sorted(set(re.findall(r"CHAT_[A-Z0-9_]*[A-Z0-9]", text())))) + "\n"
 
 
 def _local_stack() -> list[str]:
@@ -105,6 +152,11 @@ def _table(fields: dict[str, FieldInfo]) -> list[str]:
         f"| `CHAT_{name.upper()}` | {_default(field)} | {(field.description or '').replace('|', '/')} |"
         for name, field in fields.items()
     ]
+    return ["| variable | default | meaning |", "| --- | --- | --- |", *rows]
+
+
+def _rows(variables: dict[str, tuple[str, str]]) -> list[str]:
+    rows = [f"| `{name}` | {usual} | {meaning} |" for name, (usual, meaning) in variables.items()]
     return ["| variable | default | meaning |", "| --- | --- | --- |", *rows]
 
 

@@ -13,7 +13,7 @@ from shared.protocol.topology import MOST_COMMAND_QUEUES, QUEUES, Queue, command
 from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, ROOT, container, named, of_kind, rendered
 from tools.dashboards.families import SERVICES, declared
 from tools.devserver import DevserverSettings
-from tools.docs.configuration import settings_of
+from tools.docs.configuration import COMPOSE, TOOL, settings_of
 
 MANIFESTS = [path for path in (DEPLOY / "k8s").rglob("*") if path.suffix in {".yaml", ".env"}]
 RULES = [*(DEPLOY / "prometheus").glob("*.yml"), DEPLOY / "prometheus/adapter.yaml"]
@@ -26,21 +26,8 @@ FILES = [
     DEPLOY / "grafana/dashboards/chat.json",
     ROOT / "docs/operations.md",
 ]
-OF_COMPOSE = {
-    *(
-        "CHAT_PORT",
-        "CHAT_ADMIN_PORT",
-        "CHAT_IMAGE",
-        "CHAT_DEV_IMAGE",
-        "CHAT_ENV_FILE",
-        "CHAT_URL",
-        "CHAT_MIGRATIONS_IMAGE",
-    ),
-    *("CHAT_TLS_FOLDER", "CHAT_TLS_ADDRESS", "CHAT_TLS_PORT"),
-    *("CHAT_PROBE_TOKEN_URL", "CHAT_PROBE_CLIENTS", "CHAT_PROBE_METRICS"),
-    *("CHAT_PROBE_PUSH_ORIGIN", "CHAT_PROBE_PUSH_LISTEN"),
-}
-"""Variables of docker-compose.yml, the Makefile and `chatctl`, which no service reads."""
+OF_COMPOSE = {*TOOL, *COMPOSE}
+"""Variables of docker-compose.yml and `chatctl`, which no service reads."""
 FOREIGN_METRICS = {
     *("up", "process_start_time_seconds", "rabbitmq_detailed_queue_messages_ready", "rabbitmq_build_info"),
     *("rabbitmq_alarms_memory_used_watermark", "rabbitmq_alarms_free_disk_space_watermark"),

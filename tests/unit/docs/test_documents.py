@@ -16,7 +16,7 @@ from shared.protocol.errors import ErrorCode
 from tools.checkers import asyncapi_schema
 from tools.docs import admin_openapi, asyncapi, openapi
 from tools.docs.__main__ import ROOT, documents
-from tools.docs.configuration import SERVICES, settings_of
+from tools.docs.configuration import COMPOSE, SERVICES, settings_of
 from tools.stack.plan import REPLICAS
 
 GUIDE = (ROOT / "docs/writing-a-client.md").read_text(encoding="utf-8")
@@ -119,6 +119,44 @@ def test_every_fixed_setting_is_listed() -> None:
     listed |= {"CHAT_DEV_LOGIN", "CHAT_DEV_LOGIN_OWN_SECRET"}
     listed |= {f"CHAT_{name.upper()}" for service in SERVICES for name in settings_of(service).model_fields}
     assert [name for name in sorted(listed) if f"`{name}`" not in page] == []
+
+
+def test_every_variable_of_compose_is_listed_with_its_default() -> None:
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in ("docker-compose.yml", "deploy/compose/tls.yml")]
+    read = dict(re.findall(r"\$\{([A-Z_]+)(?::-([^}]*))?", "".join(texts)))
+    policy = (ROOT / "deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    read |= dict(re.findall(r"^ +presetenv (HAPROXY_TOKEN_\w+) (\d+)", policy, re.MULTILINE))
+    own = {name: usual for name, usual in read.items() if name.startswith(("CHAT", "HAPROXY_TOKEN")) or "_PORT" in name}
+    assert own.keys() == COMPOSE.keys()
+    assert [name for name, usual in own.items() if usual and COMPOSE[name][0] != f"`{usual}`"] == []
+
+
+def test_the_production_checklist_has_each_setting_that_production_sets() -> None:
+    """Those that a service needs, whose value in Compose is public, and that the overlay and the chart's example set."""
+    operations = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Production checklist\n(.*?)^## ", operations, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    first_cells = [line.split("|")[1] for line in section[1].splitlines() if line.startswith("| `")]
+    listed = set(re.findall(r"`(CHAT_\w+)`", "".join(first_cells)))
+    fields = [(name, field) for service in SERVICES for name, field in settings_of(service).model_fields.items()]
+    needed = {f"CHAT_{name.upper()}" for name, field in fields if field.is_required()}
+    deploy = ROOT / "deploy"
+    for path in ("compose/development.env", "k8s/overlays/production/settings.env"):
+        needed |= set(re.findall(r"^(CHAT_\w+)=", (deploy / path).read_text(encoding="utf-8"), re.MULTILINE))
+    for path in (
+        "k8s/overlays/production/secrets.yaml",
+        "k8s/overlays/production/connections.yaml",
+        "helm/production.yaml",
+    ):
+        needed |= set(re.findall(r"\bCHAT_[A-Z_]+\b", (deploy / path).read_text(encoding="utf-8")))
+    assert needed - listed <= {"CHAT_LOG_FORMAT", "CHAT_DRAIN_SECONDS"}  # set to their defaults
+    assert listed <= set((ROOT / "shared/setting_names.txt").read_text(encoding="utf-8").split())
+
+
+def test_the_table_of_contents_of_operations_has_each_section() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert re.findall(r"^\| \[(.+?)\]\(#.+?\) \|", text, re.MULTILINE) == titles
 
 
 def test_links_between_pages_lead_somewhere() -> None:
