@@ -119,7 +119,7 @@ class ServiceSettings(BaseSettings):
     )
     jwt_secret: SecretStr | None = Field(
         None,
-        description="Verifies tokens with this HS256 key, of at least 32 bytes. Set either this or `CHAT_JWKS_URL`.",
+        description="Verifies tokens with this HS256 key, of at least 32 bytes. This or `CHAT_JWKS_URL` is required.",
     )
     public_secrets: bool = Field(
         False,
@@ -129,7 +129,7 @@ class ServiceSettings(BaseSettings):
     jwks_url: AnyUrl | None = Field(
         None,
         description="Verifies tokens with the keys of this URL (RS256, ES256 and EdDSA), which are refreshed in the "
-        "background. Set either this or `CHAT_JWT_SECRET`.",
+        "background. This or `CHAT_JWT_SECRET` is required.",
     )
     jwks_refresh_seconds: float = Field(300, gt=0, description="The key set is fetched again after this many seconds.")
     jwt_issuer: str | None = Field(None, description="If set, a token must have this `iss`.")

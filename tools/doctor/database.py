@@ -66,7 +66,7 @@ def _standbys(report: Report, state: Any) -> None:
             "start the standby, or empty synchronous_standby_names until it is back",
         )
     elif not state["standbys"]:
-        report.note("no standby is connected", "production needs one: see «PostgreSQL» in docs/operations.md")
+        report.note("no standby is connected", "production needs two: see «PostgreSQL» in docs/operations.md")
     else:
         report.ok(f"{state['standbys']} standbys, the slowest {state['lag_bytes']} bytes behind")
     if state["dead_slots"]:

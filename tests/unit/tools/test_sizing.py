@@ -133,6 +133,14 @@ def test_the_documentation_shows_what_is_printed() -> None:
         assert line.rstrip() in shown
 
 
+def test_the_readme_shows_what_a_small_system_needs() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    last = print_size("1e4", "1e3", "50").splitlines()[-1]
+    numbers = re.findall(r"[\d.]+ (?:processes|cores|GiB)", last)
+    assert len(numbers) == 3
+    assert [number for number in numbers if number not in readme] == []
+
+
 def print_size(users: str, concurrent: str, messages: str | None = None, rate: str | None = None) -> str:
     command = ["size", "--users", users, "--concurrent", concurrent]
     command += [] if messages is None else [f"--messages-per-day={messages}"]
