@@ -126,6 +126,14 @@ def test_nobody_logs_in_without_a_password_over_tls() -> None:
     assert tls_services()["devserver"]["environment"] == {"CHAT_DEV_LOGIN": "0"}
 
 
+def test_the_tool_comes_in_by_tls_too() -> None:
+    """With TLS nothing listens at the address that the tool has without."""
+    assert CONTAINERS["chatctl"]["environment"]["CHAT_URL"] == "http://haproxy:8080"
+    tool = tls_services()["chatctl"]
+    assert tool["environment"]["CHAT_URL"] == "${CHAT_URL:-}"
+    assert tool["networks"] == ["internet"]
+
+
 def test_haproxy_takes_the_tls_example(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     made = [
