@@ -97,7 +97,8 @@ def test_scaled_queues_exist() -> None:
 def test_each_queue_of_work_or_dead_letters_is_watched(queue: Queue) -> None:
     """A queue of work has a queue of dead letters. In the others, messages wait on purpose, expire, or have a waiting caller."""
     rules = (DEPLOY / "prometheus/rules.yml").read_text(encoding="utf-8")
-    work, dead = re.findall(r'queue=~"([^"]+)"', rules)
+    work, dead, nearly_full = re.findall(r'queue=~"([^"]+)"', rules)
+    assert nearly_full == dead
     assert bool(re.fullmatch(work, queue.name)) is (queue.dead is not None)
     assert bool(re.fullmatch(dead, queue.name)) is queue.name.endswith(".dead")
 
