@@ -27,11 +27,11 @@ of others have their turn.
 LARGE_SHARE_BYTES: Final = 16 * 1024
 """With more bytes of texts, a connection's share of a batch is large."""
 COMMAND_BYTES: Final = 512
-"""Bytes of a command without its texts: its ids, and a name of 64 characters."""
+"""The most bytes of a command without its texts: its ids, seq, time, emoji, and a tempId of 64 characters."""
 LARGE_BYTES: Final = 4 * 1024
 """Beyond this, a command is large. Who sends large ones faster than they leave isn't refused, but read more slowly."""
-TEXTS: Final = ("content", "media", "metadata", "username")
-"""Fields of commands that clients fill freely."""
+TEXTS: Final = ("content", "media", "metadata", "target")
+"""Fields of commands whose texts may be longer than `COMMAND_BYTES` allows for."""
 BYTES_PER_CHARACTER: Final = 4
 """The most that UTF-8 needs."""
 ANSWER_SECONDS: Final = 10.0
