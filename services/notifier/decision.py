@@ -64,7 +64,7 @@ class Verdict(StrEnum):
     CONVERSATION_MUTED = "conversation_muted"
     QUIET_HOURS = "quiet_hours"
     UNSUBSCRIBED = "unsubscribed"
-    """The device is no longer registered, or its user was revoked."""
+    """The device is no longer registered, or its user was revoked. `decide` knows no devices: `delivery.recheck` sets it."""
 
 
 SILENCED: Final = frozenset({Verdict.MUTED, Verdict.CONVERSATION_MUTED, Verdict.QUIET_HOURS})

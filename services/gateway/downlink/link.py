@@ -25,6 +25,7 @@ NONCE_SECONDS: Final = 5.0
 LINK_TIMEOUT_SECONDS: Final = 15.0
 """When that nonce hasn't come back for this long, the link is half-open and is dropped."""
 LIVENESS_SECONDS: Final = 60
+"""How long this gateway counts as alive after each nonce."""
 RETRY_SECONDS: Final = 0.5
 
 _alive = Script("services.gateway.downlink", "shared.redis:epoch", "alive")

@@ -6,7 +6,7 @@ New fields go at the end, with defaults, so that old and new replicas understand
 commands   gateway → messaging
 presence   gateway, messaging → presence
 pushes     messaging, gateway → notifier; notifier → notifier
-downlink   messaging, presence → gateway (Redis pub/sub)
+downlink   messaging, presence, and gateways that run scripts of these → gateway (Redis pub/sub)
 """
 
 from shared.protocol.relay.base import SYSTEM_USER, Relayed

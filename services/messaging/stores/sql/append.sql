@@ -1,11 +1,13 @@
 -- Append a batch of messages in one round trip and one commit, and assign their seqs. No (conversation, sender, key) may be in it
--- twice. $1 message ids, $2 senders, $3 conversations, $4 keys, $5 types, $6 contents or null, $7 media (jsonb) or null, $8 seqs
--- of quoted messages or null, $9 metadata (jsonb) or null; these two may be shorter: what they lack is null
+-- twice. $1 message ids, $2 senders, $3 conversations, $4 keys (the tempId, or one that was made up), $5 types, $6 contents or
+-- null, $7 media (jsonb) or null, $8 seqs of quoted messages or null, $9 metadata (jsonb) or null; these two may be shorter: what
+-- they lack is null. Of the two participants, `low` is the one whose id sorts first, `high` the other.
 --
 -- One row for each given row, in the given order: its verdict (new, repeated, conversation_not_found, duplicate_temp_id,
--- blocked, message_not_found), and for new and repeated ones the message's seq and time, its receiver, the receiver's unread
--- count before this batch, the conversation's version after it, whether a block is in force, whether the message before this
--- batch is younger than 5 seconds, the sender's profile, and the participants for whom the conversation was unarchived, or null.
+-- user_not_found: a participant was erased, blocked, message_not_found), and for new and repeated ones the message's seq and
+-- time, its receiver, the receiver's unread count before this batch, the conversation's version after it, whether a block is in
+-- force, whether the conversation was updated in the last 5 seconds, the sender's profile, and the participants for whom the
+-- conversation was unarchived, or null.
 --
 -- Conversations are locked in the order of their ids, so that two replicas never deadlock. After
 -- waiting for a lock, PostgreSQL reads the locked row again but nothing else (manual, «Read Committed Isolation Level»):
