@@ -69,6 +69,11 @@ def name_ids(span: "Span | None", **ids: Iterable[str]) -> None:
         span.set_attribute(f"chat.{name}", list(islice(dict.fromkeys(values), MOST_IDS)))
 
 
+def ids_of(field: str, items: Iterable[object]) -> Iterator[str]:
+    """Yield the ids in this field of the items that have one: a block is about no conversation, a mark has no tempId."""
+    return (found for item in items if (found := getattr(item, field, None)))
+
+
 def traceparent_of(span: "Span | None") -> str | None:
     """Return the trace context to send along, or None when there is none."""
     if span is None or not span.get_span_context().trace_flags.sampled:

@@ -27,7 +27,7 @@ from shared.protocol.relay import (
     SetReaction,
 )
 from shared.retry import is_transient, retry_until_available
-from shared.tracing import name_ids, span
+from shared.tracing import ids_of, name_ids, span
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -161,7 +161,7 @@ def _name(traced: "Span", batches: Sequence[CommandBatch], effects: CycleEffects
     name_ids(
         traced,
         message_ids=effects.message_ids,
-        conversation_ids=(command.conversation_id for command in commands if not isinstance(command, SetBlock)),
+        conversation_ids=ids_of("conversation_id", commands),
         user_ids=(command.user_id for command in commands),
     )
 

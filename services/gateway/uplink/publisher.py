@@ -22,7 +22,7 @@ from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_CHANGES, Queue
 from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
-from shared.tracing import headers_of, name_ids, span
+from shared.tracing import headers_of, ids_of, name_ids, span
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -145,6 +145,6 @@ def _name(traced: "Span", commands: Iterable[relay.Command]) -> None:
     name_ids(
         traced,
         user_ids=(command.user_id for command in commands),
-        conversation_ids=(command.conversation_id for command in commands if not isinstance(command, relay.SetBlock)),
-        temp_ids=(found for command in commands if (found := getattr(command, "temp_id", None))),
+        conversation_ids=ids_of("conversation_id", commands),
+        temp_ids=ids_of("temp_id", commands),
     )

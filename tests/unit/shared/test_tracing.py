@@ -8,7 +8,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
-from shared.tracing import HEADER, headers_of, parent_of, span, traceparent_of, use_tracer
+from shared.protocol.relay import MarkRead, SetBlock, SetStatus
+from shared.tracing import HEADER, headers_of, ids_of, name_ids, parent_of, span, traceparent_of, use_tracer
 from tests.support.spans import kept_spans
 
 
@@ -41,6 +42,15 @@ def test_a_child_belongs_to_the_trace_of_its_parent(exported: InMemorySpanExport
     assert outer.start_time is not None
     assert outer.end_time is not None
     assert outer.end_time - outer.start_time >= 1_000_000_000
+
+
+def test_an_item_without_an_id_is_left_out(exported: InMemorySpanExporter) -> None:
+    """A command of a new kind needs no conversation, and mustn't fail because somebody traces."""
+    commands = [SetBlock("alice", "1", "bob", True), MarkRead("alice", "1", "talk", 1), SetStatus("alice", "1", "away")]
+    with span("gateway.commands", "producer") as made:
+        name_ids(made, conversation_ids=ids_of("conversation_id", commands), temp_ids=ids_of("temp_id", commands))
+    (kept,) = exported.get_finished_spans()
+    assert kept.attributes == {"chat.conversation_ids": ("talk",), "chat.temp_ids": ()}
 
 
 def test_a_failure_is_told_and_passes_on(exported: InMemorySpanExporter) -> None:
