@@ -29,8 +29,11 @@ _FANOUT: Final = Script(
 _TURN: Final = Script("services.messaging.fanout", "turn")
 DELIVERED: Final = 0
 TOTALS_MISSING: Final = 1
+"""Redis lacks unread totals, which must be copied from PostgreSQL first."""
+EARLIER_MISSING: Final = 2
+"""Another replica has stored earlier messages, and not delivered them yet."""
 OUTDATED: Final = 3
-"""The script's answers. Any other answer means that earlier messages are missing: it is asked again."""
+"""Another replica has announced a later change of a message than ours."""
 
 Rebuild = Callable[[list[str]], Awaitable[Mapping[str, int]]]
 """Copies these users' unread counts from PostgreSQL to Redis. Returns the totals of the users whom it leaves for later."""
@@ -41,15 +44,14 @@ class OutdatedError(Exception):
 
 
 class Fanout:
-    """Delivers the effects of cycles. `rebuild` is called for users whose unread total is missing in Redis.
+    """Delivers the effects of cycles.
 
-    A delivery waits, `max_deferral_seconds` at most, for another replica that has stored earlier messages of a
-    conversation and not delivered them yet. That usually takes milliseconds; when the replica has died, its batch is redelivered
-    behind ours, so waiting longer would not help. After that time the messages are delivered anyway, and clients see the gap in
-    `seq`.
+    `rebuild`: called for users whose unread total is missing in Redis. `processed`: which batches were stored and announced.
+    `eraser`: removes deleted messages from inboxes.
 
-    `processed` knows which batches were stored and announced. `eraser` removes deleted
-    messages from inboxes.
+    A delivery waits, `max_deferral_seconds` at most, for another replica that has stored earlier messages of a conversation and
+    not delivered them yet. That usually takes milliseconds; when the replica has died, its batch is redelivered behind ours, so
+    waiting longer would not help. After that time the messages are delivered anyway, and clients see the gap in `seq`.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Fanout:
         return CycleEffects(self._partitions, trace)
 
     async def deliver(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
-        """Deliver everything, the completions last. Raises RedisError and OutdatedError.
+        """Deliver everything, and at last say which batches are completed. Raises RedisError and OutdatedError.
 
         Calling it again repeats events, which receivers drop by (conversation, seq), and counts nothing twice. Returns the
         messages that no gateway took, and the typing indicators that ended. With one server, and when nothing has to follow the
@@ -85,9 +87,9 @@ class Fanout:
             return await self._run(
                 0, effects.partitions[0], effects.connection_events, effects.completed, remember=remember
             )
-        return await self._deliver_apart(effects)
+        return await self._deliver_to_cluster(effects)
 
-    async def _deliver_apart(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
+    async def _deliver_to_cluster(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
         """Deliver when a conversation and its users may lie on different servers.
 
         It waits for the turn, delivers to the users, and then updates the conversations.
@@ -137,22 +139,24 @@ class Fanout:
         client = self._partitions.at(index)
         budget = WaitBudget(self._max_deferral_seconds)
         while True:
-            verdict, *answer = await _FANOUT(
+            status, *answer = await _FANOUT(
                 client, blob, *self._limits, int(overtake), int(remember), *self._memory, *texts
             )
-            if verdict == DELIVERED:
+            if status == DELIVERED:
                 break
-            if verdict == OUTDATED:
+            if status == OUTDATED:
                 raise OutdatedError
-            if verdict == TOTALS_MISSING:
-                totals = await self._rebuild([partition.counters.users[place - 1] for place in answer[0]])
+            if status == TOTALS_MISSING:
+                totals = await self._rebuild([partition.counters.users[number - 1] for number in answer[0]])
                 if totals:
                     partition.counters.supply(totals)
                     blob = partition.encode(tag, connection_events, completed)
-            else:
+            elif status == EARLIER_MISSING:
                 overtake = not await budget.wait()
-        numbers, shown = answer
-        ended = [partition.typing[key.decode()] for key in shown]
+            else:
+                raise ValueError(f"the fan-out script returned status {status}")
+        numbers, ended_typing = answer
+        ended = [partition.typing[key.decode()] for key in ended_typing]
         if not numbers:
             return [], ended
         announced = partition.announced()
