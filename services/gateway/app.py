@@ -92,7 +92,7 @@ class Process:
             self.gateway_id,
             settings.connections_per_user,
             settings.inbox_seconds,
-            budgets.pace(Budget.HANDSHAKES) if budgets.limits(Budget.HANDSHAKES) else None,
+            budgets.interval_and_burst(Budget.HANDSHAKES) if budgets.is_limited(Budget.HANDSHAKES) else None,
         )
         self.undelivered = UndeliveredTracker(
             self.registry, self.publisher, Previews(self.partitions), settings.push_delay_seconds

@@ -1,4 +1,4 @@
-"""Budgets of users over all connections and gateways. Redis counts them, and one call asks for many users."""
+"""Budgets of users over all connections and gateways: token buckets in Redis. One call takes from those of many users."""
 
 import asyncio
 from collections import Counter
@@ -18,13 +18,13 @@ log = structlog.get_logger(__name__)
 MINUTE_MS: Final = 60_000
 ANSWER_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = 0.1
-"""How long it may take until Redis counts what was allowed without asking."""
+"""How long it may take until Redis counts what a gateway allowed by itself."""
 
 _take = Script("services.gateway", "budget", "take_budgets")
 
 
 class Budget(StrEnum):
-    """What is counted. The value is its name in metrics and in Redis keys."""
+    """What is limited. The value is its name in metrics and in Redis keys."""
 
     MESSAGES = "messages"
     CHANGES = "changes"
@@ -34,68 +34,68 @@ class Budget(StrEnum):
     HANDSHAKES = "handshakes"
 
 
-class Verdict(NamedTuple):
-    """How many are allowed now, the seconds until the next one would be, and the seconds until the whole budget is there again.
+class Grant(NamedTuple):
+    """How many are allowed now, the seconds until the next one would be, and the seconds until the bucket is full again.
 
     `one_gateway`: all connections of the user are at one gateway; checked for messages only.
     """
 
     allowed: int
     retry_after: float
-    whole_after: float
+    full_after: float
     one_gateway: bool
 
 
-_AT_ONCE: Final = {Budget.STATUSES: 20}
-"""Budgets with a burst smaller than a whole minute's: each change of status goes to all friends.
+_BURSTS: Final = {Budget.STATUSES: 20}
+"""Budgets with a burst smaller than a minute's number: each change of status goes to all friends.
 
 It is what the protocol lets one connection send in a second.
 """
 
-Spender = tuple[str, Budget]
-"""(user id, budget)"""
-Wanted = Mapping[Spender, int]
+BucketKey = tuple[str, Budget]
+"""(user id, budget): whose bucket, and of what."""
+Wanted = Mapping[BucketKey, int]
 """How many of each."""
 
 
 class UserBudgets:
-    """A number for each user and minute, refilled steadily. Most budgets allow all of it at once. 0 means no limit."""
+    """A number for each user and minute, refilled steadily. Most buckets hold a minute's number. 0 means no limit."""
 
     def __init__(self, partitions: Partitions, per_minute: Mapping[Budget, int]) -> None:
         self._partitions = partitions
         self._per_minute = {budget: count for budget, count in per_minute.items() if count}
-        self._owed: Counter[Spender] = Counter()
-        self._any_owed = asyncio.Event()
-        self.era = 0
-        """Increases when Redis failed to count what was allowed: all that was known of the budgets before is then invalid."""
+        self._uncounted: Counter[BucketKey] = Counter()
+        self._any_uncounted = asyncio.Event()
+        self.generation = 0
+        """Increases when Redis failed to count what was allowed: copies of buckets of an earlier generation are invalid."""
 
-    def limits(self, budget: Budget) -> bool:
-        """True when the budget is limited at all."""
+    def is_limited(self, budget: Budget) -> bool:
+        """Return whether there is a limit at all."""
         return budget in self._per_minute
 
-    def pace(self, budget: Budget) -> tuple[float, int]:
-        """Return of a limited budget: the seconds until one more is allowed, and the size of the burst."""
-        most = self._per_minute[budget]
-        return MINUTE_MS / most / 1000, min(most, _AT_ONCE.get(budget, most))
+    def interval_and_burst(self, budget: Budget) -> tuple[float, int]:
+        """Return of a limited budget: the seconds until a bucket gets one more, and how many it holds."""
+        per_minute = self._per_minute[budget]
+        return MINUTE_MS / per_minute / 1000, min(per_minute, _BURSTS.get(budget, per_minute))
 
     def charge(self, user_id: str, budget: Budget, count: int) -> None:
-        """Charge what was allowed without asking. Redis counts it with the next call, or soon (`settle_forever`)."""
-        self._owed[user_id, budget] += count
-        self._any_owed.set()
+        """Charge what this gateway allowed by itself. Redis counts it with the next call, or soon (`settle_forever`)."""
+        self._uncounted[user_id, budget] += count
+        self._any_uncounted.set()
 
     async def settle_forever(self) -> None:
-        """Have Redis count what was allowed without asking. Never returns."""
+        """Have Redis count what this gateway allowed by itself. Never returns."""
         while True:
-            await self._any_owed.wait()
+            await self._any_uncounted.wait()
             await asyncio.sleep(SETTLE_SECONDS)
-            self._any_owed.clear()
-            await self.take(dict.fromkeys(self._owed, 0))
+            self._any_uncounted.clear()
+            await self.take(dict.fromkeys(self._uncounted, 0))
 
-    async def take(self, wanted: Wanted) -> dict[Spender, Verdict | None]:
-        """Take from limited budgets as much as there is. The verdict is None where Redis is away."""
+    async def take(self, wanted: Wanted) -> dict[BucketKey, Grant | None]:
+        """Take from limited budgets as much as there is. The grant is None where Redis is away."""
         if len(self._partitions) == 1:
             return await self._ask(0, wanted) if wanted else {}
-        found: dict[Spender, Verdict | None] = {}
+        found: dict[BucketKey, Grant | None] = {}
         groups = self._partitions.split({user for user, _ in wanted})
         for group in await asyncio.gather(
             *(self._ask(index, _of_users(wanted, set(users))) for index, users in groups.items())
@@ -103,24 +103,24 @@ class UserBudgets:
             found.update(group)
         return found
 
-    async def _ask(self, index: int, wanted: Wanted) -> dict[Spender, Verdict | None]:
+    async def _ask(self, index: int, wanted: Wanted) -> dict[BucketKey, Grant | None]:
         items = []
         for (user, budget), count in wanted.items():
-            interval, most = self.pace(budget)
+            interval, burst = self.interval_and_burst(budget)
             who = user if budget is Budget.MESSAGES else ""
             items.append(
-                (budget_key(user, budget), count, interval * 1000, most, self._owed.pop((user, budget), 0), who)
+                (budget_key(user, budget), count, interval * 1000, burst, self._uncounted.pop((user, budget), 0), who)
             )
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answers = await _take(self._partitions.at(index), msgpack_encoder.encode(items))
         except (*TRANSIENT_ERRORS, RedisError) as error:
             log.warning("budgets.not_counted", users=len(items), error=repr(error))
-            self.era += 1
+            self.generation += 1
             return dict.fromkeys(wanted)
         return {
-            spender: Verdict(allowed, wait_ms / 1000, whole_ms / 1000, bool(one_gateway))
-            for spender, (allowed, wait_ms, whole_ms, one_gateway) in zip(wanted, answers, strict=True)
+            key: Grant(allowed, wait_ms / 1000, full_ms / 1000, bool(one_gateway))
+            for key, (allowed, wait_ms, full_ms, one_gateway) in zip(wanted, answers, strict=True)
         }
 
 
@@ -138,4 +138,4 @@ def too_many_handshakes(retry_after: float) -> ProtocolError:
 
 
 def _of_users(wanted: Wanted, users: set[str]) -> Wanted:
-    return {spender: count for spender, count in wanted.items() if spender[0] in users}
+    return {key: count for key, count in wanted.items() if key[0] in users}

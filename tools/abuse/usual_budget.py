@@ -22,23 +22,23 @@ class UsualBudget:
 
     def __init__(self, partitions: Partitions, user_ids: Iterable[str]) -> None:
         self._budgets = UserBudgets(partitions, {Budget.MESSAGES: MESSAGES_PER_MINUTE})
-        self._spenders = [(user_id, Budget.MESSAGES) for user_id in user_ids]
+        self._keys = [(user_id, Budget.MESSAGES) for user_id in user_ids]
 
     async def trim(self) -> None:
         """Leave no more than may usually be sent at once. Raises ConnectionError when Redis is away."""
-        for spender in self._spenders:
-            verdict = (await self._budgets.take({spender: 0}))[spender]
-            if verdict is None:
+        for key in self._keys:
+            grant = (await self._budgets.take({key: 0}))[key]
+            if grant is None:
                 raise ConnectionError("the budget needs Redis")
-            left = MESSAGES_PER_MINUTE - round(verdict.whole_after * MESSAGES_PER_MINUTE / MINUTE_SECONDS)
-            await self._spend(spender, max(0, left - USUAL_PER_MINUTE))
+            left = MESSAGES_PER_MINUTE - round(grant.full_after * MESSAGES_PER_MINUTE / MINUTE_SECONDS)
+            await self._spend(key, max(0, left - USUAL_PER_MINUTE))
 
     async def keep(self) -> None:
         """Spend what comes beyond the usual. Never returns."""
         async for _ in ticks((MESSAGES_PER_MINUTE - USUAL_PER_MINUTE) / MINUTE_SECONDS):
-            for spender in self._spenders:
-                await self._spend(spender, 1)
+            for key in self._keys:
+                await self._spend(key, 1)
 
-    async def _spend(self, spender: tuple[str, Budget], count: int) -> None:
-        self._budgets.charge(*spender, count)
-        await self._budgets.take({spender: 0})
+    async def _spend(self, key: tuple[str, Budget], count: int) -> None:
+        self._budgets.charge(*key, count)
+        await self._budgets.take({key: 0})

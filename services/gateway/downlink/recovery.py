@@ -62,7 +62,7 @@ class Recovery:
         for connection in self._hub:
             if connection.is_open and self._partitions.index_of(connection.user_id) == partition:
                 connection.inbox.hold()
-                connection.allowance = None
+                connection.message_bucket = None
 
     def ask_all(self, partition: int, *, lost_data: bool = False) -> bool:
         """Recover all connections of users whose inboxes lie on one server: its link was cut, or (`lost_data`) it lost its data.

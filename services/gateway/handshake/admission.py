@@ -42,7 +42,7 @@ class Admission:
             raise _unavailable("The gateway is shutting down", 1.0)
         if len(self._hub) >= self._max_connections:
             raise _unavailable("The gateway is full", RETRY_SECONDS)
-        is_limited = self._budgets.limits(Budget.HANDSHAKES)
+        is_limited = self._budgets.is_limited(Budget.HANDSHAKES)
         # A user's handshakes must not come all at once: each costs a replay and presence events.
         wait = min(self._pace.wait(user_id, now), MAX_WAIT_SECONDS) if is_limited else 0.0
         if wait:
@@ -57,9 +57,9 @@ class Admission:
 
         While Redis is away nothing is counted, and nobody gets in anyway. Raises ProtocolError when they are used up.
         """
-        verdict = (await self._budgets.take({(user_id, Budget.HANDSHAKES): 1}))[user_id, Budget.HANDSHAKES]
-        if verdict is not None and not verdict.allowed:
-            raise too_many_handshakes(verdict.retry_after)
+        grant = (await self._budgets.take({(user_id, Budget.HANDSHAKES): 1}))[user_id, Budget.HANDSHAKES]
+        if grant is not None and not grant.allowed:
+            raise too_many_handshakes(grant.retry_after)
 
     def give_back(self) -> None:
         """Return what `admit` took of the gateway's handshakes: the user had none left."""

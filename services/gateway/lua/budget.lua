@@ -1,14 +1,15 @@
--- Budgets of users: the generic cell rate algorithm, one number for each user and budget.
+-- Budgets of users: token buckets (generic cell rate algorithm: ITU-T I.371, annex A). One number is stored for each user and
+-- budget: when the bucket is full again.
 
--- Take at most `wanted` from a budget that gets one more each `interval` ms and holds `burst`. What is refused takes nothing.
--- `key`: behind the prefix. `owed`: what was allowed before without asking. It counts even beyond the budget; what comes later
--- then waits for it. `now`: Unix ms.
--- Returns how many are allowed, ms until the next one would be, and ms until the budget is whole again.
-local function take_budget(key, wanted, interval, burst, owed, now)
-  local full_at = math.max(tonumber(redis.call('GET', '{{RATE}}' .. key) or 0), now) + owed * interval
-  local room = math.floor((now + burst * interval - full_at) / interval)
-  local allowed = math.max(0, math.min(wanted, room))
-  if allowed + owed > 0 then
+-- Take at most `wanted` from a bucket that gets one more each `interval` ms and holds `burst`. What is refused takes nothing.
+-- `key`: behind the prefix. `uncounted`: what a gateway allowed before by itself. It is taken even when the bucket has less; what
+-- comes later then waits for it. `now`: Unix ms.
+-- Returns how many are allowed, ms until the next one would be, and ms until the bucket is full again.
+local function take_budget(key, wanted, interval, burst, uncounted, now)
+  local full_at = math.max(tonumber(redis.call('GET', '{{RATE}}' .. key) or 0), now) + uncounted * interval
+  local tokens = math.floor((now + burst * interval - full_at) / interval)
+  local allowed = math.max(0, math.min(wanted, tokens))
+  if allowed + uncounted > 0 then
     full_at = full_at + allowed * interval
     redis.call('SET', '{{RATE}}' .. key, string.format('%.0f', full_at), 'PX', math.max(1, math.ceil(full_at - now)))
   end

@@ -1,8 +1,8 @@
 -- Follows budget.lua, which has `take_budget` and `clock_ms`.
 -- How much of their budgets users may take now.
--- ARGV: 1 msgpack list of {key behind the prefix, wanted, ms for one, most at once, owed, user or ''}
+-- ARGV: 1 msgpack list of {key behind the prefix, wanted, ms for one, burst, uncounted, user or ''}
 -- user: the user whose routes are checked.
--- Returns for each item {how many are allowed, ms until the next one would be, ms until the budget is whole again, 1 if the user's
+-- Returns for each item {how many are allowed, ms until the next one would be, ms until the bucket is full again, 1 if the user's
 -- routes all lead to one gateway}.
 
 local function is_on_one_gateway(user)
@@ -18,8 +18,8 @@ end
 local now = clock_ms()
 local results = {}
 for i, item in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local key, wanted, interval, burst, owed, user = unpack(item)
-  local allowed, next_ms, whole_ms = take_budget(key, wanted, interval, burst, owed, now)
-  results[i] = {allowed, next_ms, whole_ms, is_on_one_gateway(user)}
+  local key, wanted, interval, burst, uncounted, user = unpack(item)
+  local allowed, next_ms, full_ms = take_budget(key, wanted, interval, burst, uncounted, now)
+  results[i] = {allowed, next_ms, full_ms, is_on_one_gateway(user)}
 end
 return results

@@ -86,7 +86,7 @@ class _Attachment:
 class ConnectionRegistry:
     """The routes of this gateway's connections.
 
-    `handshake_pace`: the seconds until a user has one more handshake, and the most at once; None: any number.
+    `handshake_bucket`: seconds until a user's bucket gets one more handshake, and how many it holds; None: any number.
     """
 
     def __init__(
@@ -95,15 +95,15 @@ class ConnectionRegistry:
         gateway_id: str,
         connections_per_user: int = limits.MAX_CONNECTIONS_PER_USER,
         inbox_seconds: int = limits.INBOX_SECONDS,
-        handshake_pace: tuple[float, int] | None = None,
+        handshake_bucket: tuple[float, int] | None = None,
     ) -> None:
         self._partitions = partitions
         self._gateway_id = gateway_id
         self._connections_per_user = connections_per_user
         self._inbox_seconds = inbox_seconds
         self._handshake_ms, self._handshakes = 0.0, 0
-        if handshake_pace is not None:
-            self._handshake_ms, self._handshakes = handshake_pace[0] * 1000, handshake_pace[1]
+        if handshake_bucket is not None:
+            self._handshake_ms, self._handshakes = handshake_bucket[0] * 1000, handshake_bucket[1]
         self._attaching: list[list[_Attachment]] = [[] for _ in range(len(partitions))]
         self._any_attaching = [asyncio.Event() for _ in range(len(partitions))]
         self._gone: list[tuple[str, str]] = []

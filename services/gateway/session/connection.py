@@ -14,7 +14,7 @@ from services.gateway.session.command_queue import CommandQueue
 from services.gateway.session.deadlines import Deadlines
 from services.gateway.session.gateway import Gateway
 from services.gateway.session.inbox_follower import InboxFollower
-from services.gateway.session.message_allowance import MessageAllowance
+from services.gateway.session.message_bucket import MessageBucket
 from services.gateway.session.rules import Session
 from services.gateway.session.transient_gate import TransientGate
 from services.gateway.session.typing_state import TypingState
@@ -40,7 +40,6 @@ class Connection:
         "_gate",
         "_gateway",
         "_protocol",
-        "allowance",
         "began_ms",
         "close_code",
         "commands",
@@ -48,6 +47,7 @@ class Connection:
         "id",
         "inbox",
         "issued_at",
+        "message_bucket",
         "session",
         "typing",
         "unseen",
@@ -69,8 +69,8 @@ class Connection:
         self.inbox = InboxFollower(self)
         self.close_code: CloseCode | None = None
         """The code that this gateway closes the connection with, once it does."""
-        self.allowance: MessageAllowance | None = None
-        """What is known of the user's message budget. `uplink.command_rate_limit` sets it."""
+        self.message_bucket: MessageBucket | None = None
+        """A copy of the user's bucket of messages, if it is valid. `uplink.command_rate_limit` sets it."""
         self.commands: CommandQueue | None = None
         """Created with the first command. `uplink.batches` fills and empties it."""
         self.typing: TypingState | None = None
@@ -134,8 +134,8 @@ class Connection:
 
     def deliver(self, burst: Burst) -> None:
         """Write durable events that follow one another, except those that the client has."""
-        if self.allowance is not None and not self.allowance.covers(burst):
-            self.allowance = None
+        if self.message_bucket is not None and not self.message_bucket.all_sent_here(burst):
+            self.message_bucket = None
         self.inbox.deliver(None if self._protocol is None else self._protocol.send_buffer, burst)
 
     def send(self, text: bytes) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 from services.gateway.session.hub import Hub
-from services.gateway.session.message_allowance import MessageAllowance
+from services.gateway.session.message_bucket import MessageBucket
 from services.gateway.uplink.error_replies import ErrorReplies
-from services.gateway.user_budgets import Budget, Spender, UserBudgets, Verdict
+from services.gateway.user_budgets import BucketKey, Budget, Grant, UserBudgets
 from shared.protocol import relay
 
 Sender: TypeAlias = tuple[str, str]
@@ -29,7 +29,7 @@ _BUDGETS: Final[dict[type[Any], Budget | None]] = {
 class CommandRateLimit:
     """Refuses commands beyond their users' budgets.
 
-    Messages pass without asking Redis while their user's known allowance is enough.
+    Messages pass without asking Redis while the gateway's copy of their user's bucket has enough.
 
     Without Redis there is no count, and no way for the answer to come back (acknowledgements come by its pub/sub). So limited
     commands are refused at once, with `send_failed`.
@@ -44,7 +44,7 @@ class CommandRateLimit:
 
     async def admit(self, commands: list[C]) -> list[C]:
         """Return the commands that are within budget, in order. The others are answered here."""
-        wanted: Counter[Spender] = Counter()
+        wanted: Counter[BucketKey] = Counter()
         sends: Counter[Sender] = Counter()
         for command in commands:
             budget = self._limited.get(type(command), self._changes)
@@ -52,78 +52,78 @@ class CommandRateLimit:
                 sends[command.user_id, command.connection_id] += 1
             elif budget is not None:
                 wanted[command.user_id, budget] += 1
-        known = self._spend_known(sends, time.monotonic()) if sends else set()
+        local = self._take_local(sends, time.monotonic()) if sends else set()
         for sender, count in sends.items():
-            if sender not in known:
+            if sender not in local:
                 wanted[sender[0], Budget.MESSAGES] += count
         if not wanted:
             return commands
-        verdicts = await self._budgets.take(wanted)
-        self._keep_allowances({user_id for user_id, _ in sends.keys() - known}, sends, wanted, verdicts)
-        if all(verdict is not None and verdict.allowed >= wanted[key] for key, verdict in verdicts.items()):
+        grants = await self._budgets.take(wanted)
+        self._keep_buckets({user_id for user_id, _ in sends.keys() - local}, sends, wanted, grants)
+        if all(grant is not None and grant.allowed >= wanted[key] for key, grant in grants.items()):
             return commands
-        return self._sort_out(commands, known, verdicts)
+        return self._sort_out(commands, local, grants)
 
-    def _spend_known(self, sends: Mapping[Sender, int], now: float) -> set[Sender]:
+    def _take_local(self, sends: Mapping[Sender, int], now: float) -> set[Sender]:
         """Return the senders whose messages pass without asking Redis."""
-        known: set[Sender] = set()
-        interval, most = self._budgets.pace(Budget.MESSAGES)
+        local: set[Sender] = set()
+        interval, burst = self._budgets.interval_and_burst(Budget.MESSAGES)
         for sender, count in sends.items():
             connection = self._hub.by_id.get(sender[1])
-            allowance = None if connection is None else connection.allowance
+            bucket = None if connection is None else connection.message_bucket
             if (
-                allowance is not None
-                and allowance.era == self._budgets.era
-                and allowance.spend(count, now, interval, most)
+                bucket is not None
+                and bucket.generation == self._budgets.generation
+                and bucket.take(count, now, interval, burst)
             ):
                 self._budgets.charge(sender[0], Budget.MESSAGES, count)
-                known.add(sender)
-        return known
+                local.add(sender)
+        return local
 
-    def _keep_allowances(
+    def _keep_buckets(
         self,
         asked: set[str],
         sends: Mapping[Sender, int],
-        wanted: Mapping[Spender, int],
-        verdicts: Mapping[Spender, Verdict | None],
+        wanted: Mapping[BucketKey, int],
+        grants: Mapping[BucketKey, Grant | None],
     ) -> None:
-        """Store what is left of the budgets, except for users who were refused or are connected to other gateways too."""
+        """Keep a copy of the buckets, except for users who were refused or are connected to other gateways too."""
         now = time.monotonic()
         sent: Counter[str] = Counter()
         for (user_id, _), count in sends.items():
             sent[user_id] += count
         for user_id in asked:
-            spender = user_id, Budget.MESSAGES
-            verdict, allowance = verdicts[spender], None
-            if verdict is not None and verdict.one_gateway and verdict.allowed >= wanted[spender]:
-                allowance = MessageAllowance(sent[user_id], now + verdict.whole_after, self._budgets.era)
+            key = user_id, Budget.MESSAGES
+            grant, bucket = grants[key], None
+            if grant is not None and grant.one_gateway and grant.allowed >= wanted[key]:
+                bucket = MessageBucket(sent[user_id], now + grant.full_after, self._budgets.generation)
             for connection in self._hub.of_user(user_id):
-                connection.allowance = allowance
+                connection.message_bucket = bucket
 
     def _budget_of(self, command: relay.Command | relay.SetStatus) -> Budget | None:
         return self._limited.get(type(command), self._changes)
 
-    def _sort_out(self, commands: list[C], known: set[Sender], verdicts: Mapping[Spender, Verdict | None]) -> list[C]:
-        """Refuse what goes beyond the verdicts; a user's first commands are the ones that pass."""
+    def _sort_out(self, commands: list[C], local: set[Sender], grants: Mapping[BucketKey, Grant | None]) -> list[C]:
+        """Refuse what goes beyond the grants; a user's first commands are the ones that pass."""
         now = time.monotonic()
         passed: list[C] = []
-        used: Counter[Spender] = Counter()
+        used: Counter[BucketKey] = Counter()
         for command in commands:
             budget = self._budget_of(command)
-            if budget is None or (budget is Budget.MESSAGES and (command.user_id, command.connection_id) in known):
+            if budget is None or (budget is Budget.MESSAGES and (command.user_id, command.connection_id) in local):
                 passed.append(command)
                 continue
-            verdict = verdicts[command.user_id, budget]
-            if verdict is None:
+            grant = grants[command.user_id, budget]
+            if grant is None:
                 self._error_replies.send_failed([command], "redis unavailable")
-            elif used[command.user_id, budget] < verdict.allowed:
+            elif used[command.user_id, budget] < grant.allowed:
                 used[command.user_id, budget] += 1
                 passed.append(command)
             else:
-                self._error_replies.rate_limited(command, budget, verdict.retry_after, now)
+                self._error_replies.rate_limited(command, budget, grant.retry_after, now)
         return passed
 
 
 def _limited(budget: Budget | None, budgets: UserBudgets) -> Budget | None:
     """Return `budget`, or None when it has no limit."""
-    return budget if budget is not None and budgets.limits(budget) else None
+    return budget if budget is not None and budgets.is_limited(budget) else None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.gateway import user_budgets
-from services.gateway.user_budgets import Spender, UserBudgets, Verdict, Wanted
+from services.gateway.user_budgets import BucketKey, Grant, UserBudgets, Wanted
 from shared.protocol import keys, relay
 from shared.protocol.topology import MESSAGING_COMMANDS, PRESENCE_COMMANDS
 from tests.support.gateway import Backend, RunningGateway, StartGateway, eventually, identity
@@ -59,7 +59,7 @@ async def say(behind: Backend, gateway: RunningGateway, socket: RawSocket, conve
 
 
 async def full_at_ms(behind: Backend, username: str) -> int:
-    """When the user's message budget is whole again, as Redis has it."""
+    """When the user's bucket of messages is full again, as Redis has it."""
     return int(await behind.redis.get(keys.key(keys.RATE, identity(username))) or 0)
 
 
@@ -96,7 +96,7 @@ async def test_a_refusal_is_known_to_all_connections_of_the_user(
     asked: list[Wanted] = []
     take = UserBudgets.take
 
-    async def noted(budgets: UserBudgets, wanted: Wanted) -> dict[Spender, Verdict | None]:
+    async def noted(budgets: UserBudgets, wanted: Wanted) -> dict[BucketKey, Grant | None]:
         asked.append(wanted)
         return await take(budgets, wanted)
 

@@ -13,17 +13,17 @@ SECONDS = 3.0
 
 async def test_an_account_has_the_usual_burst_and_the_usual_rate(partitions: Partitions) -> None:
     """Of the larger budget 36 more would pass in this time, of the usual one 2."""
-    spender = (str(uuid.uuid4()), Budget.MESSAGES)
+    key = (str(uuid.uuid4()), Budget.MESSAGES)
     gateway = UserBudgets(partitions, {Budget.MESSAGES: MESSAGES_PER_MINUTE})
-    usual = UsualBudget(partitions, [spender[0]])
+    usual = UsualBudget(partitions, [key[0]])
     await usual.trim()
     end = time.monotonic() + SECONDS
     keeping = asyncio.create_task(usual.keep())
     allowed = 0
     while time.monotonic() < end:
-        verdict = (await gateway.take({spender: MESSAGES_PER_MINUTE}))[spender]
-        assert verdict is not None
-        allowed += verdict.allowed
+        grant = (await gateway.take({key: MESSAGES_PER_MINUTE}))[key]
+        assert grant is not None
+        allowed += grant.allowed
         await asyncio.sleep(0.05)
     keeping.cancel()
     assert USUAL_PER_MINUTE - 1 <= allowed <= USUAL_PER_MINUTE + SECONDS * MESSAGES_PER_MINUTE / 60 / 2

@@ -8,7 +8,7 @@ import pytest
 
 from services.gateway.handshake.admission import Admission
 from services.gateway.session.hub import Hub
-from services.gateway.user_budgets import Budget, Verdict, Wanted
+from services.gateway.user_budgets import Budget, Grant, Wanted
 from shared.protocol.errors import ProtocolError
 
 
@@ -26,14 +26,14 @@ class Budgets:
     def __init__(self, handshakes: int | None = None) -> None:
         self.left = handshakes
 
-    def limits(self, _budget: Budget) -> bool:
+    def is_limited(self, _budget: Budget) -> bool:
         return self.left is not None
 
-    async def take(self, wanted: Wanted) -> dict[tuple[str, Budget], Verdict]:
+    async def take(self, wanted: Wanted) -> dict[tuple[str, Budget], Grant]:
         (key,) = wanted
         assert self.left is not None
         allowed, self.left = min(self.left, 1), max(self.left - 1, 0)
-        return {key: Verdict(allowed, 1.5, 2.5, one_gateway=True)}
+        return {key: Grant(allowed, 1.5, 2.5, one_gateway=True)}
 
 
 UNLIMITED: Any = Budgets()
