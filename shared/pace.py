@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final
 
-MAX_ASKERS: Final = 10_000
+MAX_CALLERS: Final = 10_000
 """How many of the most recent callers are remembered."""
 
 
@@ -21,24 +21,24 @@ class Pace:
         self._max_wait = max_wait_seconds
         self._next_at: OrderedDict[Hashable, float] = OrderedDict()
 
-    def wait(self, asker: Hashable, now: float) -> float:
+    def wait(self, caller: Hashable, now: float) -> float:
         """Take the caller's next turn, and return the seconds until it.
 
         When that is more than the longest wait, no turn is taken.
         """
-        ahead = max(0.0, self._next_at.get(asker, now) - now)
+        ahead = max(0.0, self._next_at.get(caller, now) - now)
         wait = max(0.0, ahead - (self._at_once - 1) * self._interval)
         if wait <= self._max_wait:
-            self._next_at[asker] = now + ahead + self._interval
-            self._next_at.move_to_end(asker)
-            if len(self._next_at) > MAX_ASKERS:
+            self._next_at[caller] = now + ahead + self._interval
+            self._next_at.move_to_end(caller)
+            if len(self._next_at) > MAX_CALLERS:
                 self._next_at.popitem(last=False)
         return wait
 
-    def charge(self, asker: Hashable, seconds: float) -> None:
+    def charge(self, caller: Hashable, seconds: float) -> None:
         """Delay the caller's next turns by `seconds`, because the last one cost more than usual."""
-        if asker in self._next_at:
-            self._next_at[asker] += seconds
+        if caller in self._next_at:
+            self._next_at[caller] += seconds
 
     def is_too_long(self, wait: float) -> bool:
         """Return True when `wait` is too long, so that no turn was taken."""

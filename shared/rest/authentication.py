@@ -68,8 +68,8 @@ class Authenticator:
         if admission is None:
             await self._revocations.check_stored(principal, redis_away=True)
             return
-        allowance, revoked_at = admission
-        note(scope, allowance)
+        bucket, revoked_at = admission
+        note(scope, bucket)
         if revoked_at is not None:
             refuse_if_revoked(principal, revoked_at)
         await self._revocations.check_stored(principal)

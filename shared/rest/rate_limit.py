@@ -28,12 +28,12 @@ _STATE: Final = "rate_limit"
 POLICY: Final = "RateLimit-Policy"
 REMAINING: Final = "RateLimit"
 HEADERS: Final = (POLICY, REMAINING)
-"""Response headers by which a client sees its allowance (draft-ietf-httpapi-ratelimit-headers-10)."""
+"""Response headers by which a client sees what its bucket has (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """The state of an allowance:
+class BucketState:
+    """The state of a user's token bucket.
 
     `remaining` requests now, and all `quota` again after `reset_seconds`. `window_seconds`: the time from none to all.
     """
@@ -53,7 +53,7 @@ class Allowance:
 
 
 class RateLimit:
-    """The allowance of each user: a burst of `burst` requests, refilled with one every `interval_seconds`.
+    """A token bucket for each user: a burst of `burst` requests, refilled with one every `interval_seconds`.
 
     While Redis is away, `admit` counts only in this process, so that requests that need no Redis go on.
     """
@@ -72,12 +72,12 @@ class RateLimit:
         rate = settings.rest_requests_per_second
         return cls(partitions, service, 1 / rate, settings.rest_burst) if rate else None
 
-    async def require(self, user_id: str, message: str) -> Allowance:
+    async def require(self, user_id: str, message: str) -> BucketState:
         """Take one request. Raises ProtocolError (rate_limit_exceeded) with `message` when none is left, and RedisError."""
         answer = await _TAKE(self._partitions.of(user_id), self._name, user_id, self._interval_ms, self._burst)
-        return self._allowance(message, *answer)
+        return self._state(message, *answer)
 
-    async def admit(self, user_id: str, message: str) -> tuple[Allowance, float | None] | None:
+    async def admit(self, user_id: str, message: str) -> tuple[BucketState, float | None] | None:
         """Take one request as `require` does, and read in the same round trip up to when the user's tokens are revoked.
 
         That time is in Unix seconds, or None. While Redis is away, this process counts alone, and the result is None: whether the
@@ -90,7 +90,7 @@ class RateLimit:
                 raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=wait)
             return None
         *counted, revoked = answer
-        return self._allowance(message, *counted), None if revoked is None else float(revoked)
+        return self._state(message, *counted), None if revoked is None else float(revoked)
 
     async def _ask(self, user_id: str) -> list[Any] | None:
         """Return the script's result; None when Redis doesn't answer in time, and for a second after that."""
@@ -109,20 +109,20 @@ class RateLimit:
             return None
         return answer
 
-    def _allowance(self, message: str, allowed: int, remaining: int, wait_ms: int) -> Allowance:
+    def _state(self, message: str, allowed: int, remaining: int, wait_ms: int) -> BucketState:
         if not allowed:
             raise ProtocolError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=wait_ms / 1000)
         window = round(self._interval_ms * self._burst / 1000)
-        return Allowance(self._burst, remaining, -(-wait_ms // 1000), max(window, 1))
+        return BucketState(self._burst, remaining, -(-wait_ms // 1000), max(window, 1))
 
 
-def note(scope: Scope, allowance: Allowance) -> None:
-    """Store an allowance in the request's scope, for `RateLimitHeaders`."""
-    scope.setdefault("state", {})[_STATE] = allowance
+def note(scope: Scope, bucket: BucketState) -> None:
+    """Store a bucket's state in the request's scope, for `RateLimitHeaders`."""
+    scope.setdefault("state", {})[_STATE] = bucket
 
 
 class RateLimitHeaders:
-    """Adds headers with the request's allowance to its response; to a refusal that nothing is left until `Retry-After`."""
+    """Adds headers with the state of the user's bucket to its response; to a refusal that nothing is left until `Retry-After`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,9 +133,9 @@ class RateLimitHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                allowance = scope.get("state", {}).get(_STATE)
-                if isinstance(allowance, Allowance):
-                    headers.update(allowance.headers)
+                bucket = scope.get("state", {}).get(_STATE)
+                if isinstance(bucket, BucketState):
+                    headers.update(bucket.headers)
                 elif message["status"] == HTTPStatus.TOO_MANY_REQUESTS:
                     headers[REMAINING] = f'"user";r=0;t={headers["Retry-After"]}'
             await send(message)

@@ -47,10 +47,10 @@ class CountingPace(Pace):
 
     asked = 0
 
-    def wait(self, asker: Hashable, now: float) -> float:
+    def wait(self, caller: Hashable, now: float) -> float:
         """Count, and take a turn."""
         self.asked += 1
-        return super().wait(asker, now)
+        return super().wait(caller, now)
 
 
 def set_turns(monkeypatch: pytest.MonkeyPatch, a_second: float, at_once: int, max_seconds: float) -> CountingPace:

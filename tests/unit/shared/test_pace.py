@@ -13,8 +13,8 @@ def make() -> Pace:
     return Pace(50.0, AT_ONCE, MAX_WAIT_SECONDS)
 
 
-def waits(paced: Pace, count: int, asker: int = 1, now: float = 100.0) -> list[float]:
-    return [paced.wait(asker, now) for _ in range(count)]
+def waits(paced: Pace, count: int, caller: int = 1, now: float = 100.0) -> list[float]:
+    return [paced.wait(caller, now) for _ in range(count)]
 
 
 def test_some_begin_at_once_and_the_others_one_after_the_other() -> None:
@@ -41,15 +41,15 @@ def test_who_would_wait_too_long_takes_no_turn() -> None:
     assert waits(paced, 1, now=100.0 + MAX_WAIT_SECONDS) == pytest.approx([0.0], abs=0.05)
 
 
-def test_askers_do_not_wait_for_each_other() -> None:
+def test_callers_do_not_wait_for_each_other() -> None:
     paced = make()
     waits(paced, 1_000)
-    assert waits(paced, AT_ONCE, asker=2) == [0.0] * AT_ONCE
+    assert waits(paced, AT_ONCE, caller=2) == [0.0] * AT_ONCE
 
 
-def test_askers_are_kept_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "MAX_ASKERS", 3)
+def test_callers_are_kept_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "MAX_CALLERS", 3)
     paced = make()
-    for asker in range(10):
-        waits(paced, 1, asker)
+    for caller in range(10):
+        waits(paced, 1, caller)
     assert len(paced) == 3
