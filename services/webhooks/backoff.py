@@ -1,4 +1,4 @@
-"""Backoff: when a refused event is posted again. Soon at first, then every ten seconds.
+"""Backoff: when a refused event is retried. Soon at first, then every ten seconds.
 
 The protocol promises a retry within 10 s. Only one event of each conversation is retried, and the circuit breaker stops attempts
 to an endpoint that refuses everything, so the load stays small.
@@ -13,7 +13,7 @@ LONGEST_SECONDS: Final = 10.0
 
 
 def after_refusal(attempts: int, now: datetime, jitter: float | None = None) -> datetime:
-    """Return when to post again after `attempts` refusals: after 1, 2, 4, 8, 10 s, or up to a fifth earlier.
+    """Return when to retry after `attempts` refusals: after 1, 2, 4, 8, 10 s, or up to a fifth earlier.
 
     `jitter` is 0 to 1, random unless it is given.
     """

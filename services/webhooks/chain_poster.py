@@ -35,22 +35,22 @@ class ChainPoster:
     async def post(self, events: list[WaitingEvent], read_at: float) -> datetime | None:
         """Post `events`, which were read at `read_at` (monotonic seconds), in order.
 
-        Accepted ones are deleted before it returns. Returns None when none is left; else when to go on, and the rest waits in
-        PostgreSQL until then.
+        Accepted ones are deleted before it returns. Returns None when none is left; else `retry_at`, until which the rest
+        waits in PostgreSQL.
         """
         taken: list[int] = []
         try:
-            until = await self._post(events, read_at, taken)
+            retry_at = await self._post(events, read_at, taken)
         finally:
             # Also on cancellation: the next holder of the lease must not post accepted events again.
             deleted = self._deletions.add(taken)
         await deleted
-        return until
+        return retry_at
 
     async def _post(self, events: list[WaitingEvent], read_at: float, taken: list[int]) -> datetime | None:
-        for place, event in enumerate(events):
+        for index, event in enumerate(events):
             if not self._circuit.admit():
-                return await self._delay(events[place:], datetime.now(UTC))
+                return await self._delay(events[index:], datetime.now(UTC))
             found: tuple[str, datetime, str] | None = (event.type, event.at, event.data)
             if time.monotonic() - read_at > FRESH_SECONDS:
                 found = await self._store.find(event.id)
@@ -63,17 +63,17 @@ class ChainPoster:
                     )
                     await self._sender.post(event.event_id, *found)
             except Refused as refusal:
-                until = await self._refused(event, refusal)
-                if until is not None:
-                    return await self._delay(events[place + 1 :], until)
+                retry_at = await self._refused(event, refusal)
+                if retry_at is not None:
+                    return await self._delay(events[index + 1 :], retry_at)
             else:
                 self._succeeded(event)
                 taken.append(event.id)
         return None
 
-    async def _delay(self, events: list[WaitingEvent], until: datetime) -> datetime:
-        await self._store.delay({event.id: until for event in events})
-        return until
+    async def _delay(self, events: list[WaitingEvent], retry_at: datetime) -> datetime:
+        await self._store.delay({event.id: retry_at for event in events})
+        return retry_at
 
     def _succeeded(self, event: WaitingEvent) -> None:
         name = self._sender.name
@@ -84,7 +84,7 @@ class ChainPoster:
     async def _refused(self, event: WaitingEvent, refusal: Refused) -> datetime | None:
         """Store a refusal.
 
-        Returns when to post the event again; None when it was refused for too long and is a dead letter now.
+        Returns when it is retried; None when it was refused for too long and is a dead letter now.
         """
         name, now = self._sender.name, datetime.now(UTC)
         # Repeated refusals of one event say nothing about the endpoint, unless it is the probe of an open circuit.
@@ -98,7 +98,9 @@ class ChainPoster:
                 "event.dead_lettered", endpoint=name, event_id=event.event_id, type=event.type, reason=str(refusal)
             )
             return None
-        until = after_refusal(event.attempts + 1, now)
-        await self._store.schedule_retry(event.id, until, str(refusal))
-        log.warning("event.refused", endpoint=name, event_id=event.event_id, reason=str(refusal), again_at=str(until))
-        return until
+        retry_at = after_refusal(event.attempts + 1, now)
+        await self._store.schedule_retry(event.id, retry_at, str(refusal))
+        log.warning(
+            "event.refused", endpoint=name, event_id=event.event_id, reason=str(refusal), again_at=str(retry_at)
+        )
+        return retry_at

@@ -18,12 +18,12 @@ log = structlog.get_logger(__name__)
 WINDOW: Final = 1000
 """Events that are read together."""
 CHAIN: Final = 50
-"""Events of one order key that are posted before another key gets its place."""
+"""Events of one order key that are posted before another key gets its worker."""
 READ_SECONDS: Final = 0.02
 """Pause between two reads, so that under load one read finds many events."""
 IDLE_SECONDS: Final = 0.1
 """How often an empty outbox is read."""
-MOST_DELAYED: Final = 10_000
+MAX_DELAYED: Final = 10_000
 """At most so many order keys are delayed. Above it, only delayed keys are tried."""
 RESTORE_SECONDS: Final = 60.0
 """How often PostgreSQL is asked for unknown delayed keys: another replica's last statement may be late."""
@@ -61,32 +61,32 @@ class EventScheduler:
         self._ended.set()
 
     async def _begin(self, tasks: asyncio.TaskGroup) -> bool:
-        """Begin the posts that are possible now. False when there was nothing to post, or no free place."""
+        """Begin the posts that are possible now. False when there was nothing to post, or no free worker."""
         await self._restore()
         probing = self._circuit.is_open
-        places = (1 if probing else self._concurrency) - self._keys.claimed_count
-        if places <= 0 or not self._circuit.would_admit:
+        free = (1 if probing else self._concurrency) - self._keys.claimed_count
+        if free <= 0 or not self._circuit.would_admit:
             return False
-        begun = 0 if probing else self._begin_due(tasks, places)
-        if begun < places and self._keys.delayed_count < MOST_DELAYED:
+        begun = 0 if probing else self._begin_retries(tasks, free)
+        if begun < free and self._keys.delayed_count < MAX_DELAYED:
             await self._read()
-            begun += self._begin_ready(tasks, places - begun)
+            begun += self._begin_ready(tasks, free - begun)
         # A probe is an event that was never refused, if there is one: it says more about the endpoint than a refused one.
         if probing and not begun:
-            begun = self._begin_due(tasks, places)
+            begun = self._begin_retries(tasks, free)
         return begun > 0
 
-    def _begin_due(self, tasks: asyncio.TaskGroup, places: int) -> int:
-        """Start posting the events of delayed keys that are due."""
-        due = self._keys.claim_due(datetime.now(UTC), places)
+    def _begin_retries(self, tasks: asyncio.TaskGroup, most: int) -> int:
+        """Start posting the events of delayed keys whose retry is due."""
+        due = self._keys.claim_due(datetime.now(UTC), most)
         for key in due:
             tasks.create_task(self._post_delayed(key))
         return len(due)
 
-    def _begin_ready(self, tasks: asyncio.TaskGroup, places: int) -> int:
+    def _begin_ready(self, tasks: asyncio.TaskGroup, most: int) -> int:
         """Start posting the events that were read of idle keys."""
         begun = 0
-        while self._ready and begun < places:
+        while self._ready and begun < most:
             key = next(iter(self._ready))
             events = self._ready.pop(key)
             if self._keys.claim(key):
@@ -105,11 +105,11 @@ class EventScheduler:
         self._ready, self._read_at = {}, time.monotonic()
         behind: dict[int, datetime] = {}
         for event in await self._store.waiting(self._keys.claimed, WINDOW):
-            until = self._keys.delayed_until(event.order_key)
-            if until is None:
+            retry_at = self._keys.retry_at(event.order_key)
+            if retry_at is None:
                 self._ready.setdefault(event.order_key, []).append(event)
             else:
-                behind[event.id] = until
+                behind[event.id] = retry_at
         await self._store.delay(behind)
 
     async def _post_ready(self, key: str, events: list[WaitingEvent], read_at: float) -> None:
@@ -119,18 +119,18 @@ class EventScheduler:
         """Post the events of a delayed key that wait in PostgreSQL."""
         read_at = time.monotonic()
         events = await self._store.delayed(key, CHAIN)
-        until = await self._poster.post(events, read_at)
-        if until is None and len(events) == CHAIN:
+        retry_at = await self._poster.post(events, read_at)
+        if retry_at is None and len(events) == CHAIN:
             # After a full chain there may be more.
-            until = datetime.now(UTC)
-        self._end(key, until)
+            retry_at = datetime.now(UTC)
+        self._end(key, retry_at)
 
-    def _end(self, key: str, delayed_until: datetime | None) -> None:
+    def _end(self, key: str, retry_at: datetime | None) -> None:
         """End a worker: its key becomes idle or delayed. Its changes of the key's events are committed."""
-        if delayed_until is None:
+        if retry_at is None:
             self._keys.release(key)
         else:
-            self._keys.delay(key, delayed_until)
+            self._keys.delay(key, retry_at)
         is_open = self._circuit.is_open
         if self._was_open and not is_open:
             log.info("endpoint.back", endpoint=self._name)

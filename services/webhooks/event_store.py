@@ -54,7 +54,7 @@ class EventStore:
         return _events(await self._fetch(_DELAYED, self._endpoint, order_key, most))
 
     async def delayed_keys(self) -> dict[str, datetime]:
-        """Return order key → when its first event is posted again."""
+        """Return order key → when its refused event is retried."""
         return {row["order_key"]: row["next_at"] for row in await self._fetch(_DELAYED_KEYS, self._endpoint)}
 
     async def find(self, event_id: int) -> tuple[str, datetime, str] | None:
@@ -62,14 +62,14 @@ class EventStore:
         rows = await self._fetch(_FIND, event_id)
         return (rows[0]["type"], rows[0]["at"], rows[0]["data"]) if rows else None
 
-    async def delay(self, until: Mapping[int, datetime]) -> None:
-        """Delay events, by id, until a refused one of their order key is retried."""
-        if until:
-            await self._execute(_DELAY, list(until), list(until.values()))
+    async def delay(self, retry_at: Mapping[int, datetime]) -> None:
+        """Delay events, by id, until the refused one of their order key is retried."""
+        if retry_at:
+            await self._execute(_DELAY, list(retry_at), list(retry_at.values()))
 
-    async def schedule_retry(self, event_id: int, until: datetime, reason: str) -> None:
-        """Store that the event was refused, and is posted again at `until`."""
-        await self._execute(_SCHEDULE_RETRY, event_id, until, reason)
+    async def schedule_retry(self, event_id: int, retry_at: datetime, reason: str) -> None:
+        """Store that the event was refused, and is retried at `retry_at`: the column `next_at`."""
+        await self._execute(_SCHEDULE_RETRY, event_id, retry_at, reason)
 
     async def dead_letter(self, event_id: int, reason: str) -> None:
         """Make the event a dead letter."""

@@ -1,7 +1,7 @@
 """The states of one endpoint's order keys.
 
-A key is idle, claimed by one worker, or delayed until a time. Only a claim allows posting a key's events: two workers on one key
-would post its events twice and out of order.
+A key is idle, claimed by one worker, or delayed until its refused event is retried. Only a claim allows posting a key's events:
+two workers on one key would post its events twice and out of order.
 """
 
 import heapq
@@ -33,8 +33,8 @@ class OrderKeys:
         """Return the number of delayed keys."""
         return len(self._delayed)
 
-    def delayed_until(self, key: str) -> datetime | None:
-        """Return when a delayed key is tried again; None when it isn't delayed."""
+    def retry_at(self, key: str) -> datetime | None:
+        """Return when a delayed key is retried; None when it isn't delayed."""
         return self._delayed.get(key)
 
     def claim(self, key: str) -> bool:
@@ -48,19 +48,19 @@ class OrderKeys:
         """Claim up to `most` delayed keys that are due, the longest waiting first."""
         found: list[str] = []
         while self._queue and self._queue[0][0] <= now and len(found) < most:
-            at, key = heapq.heappop(self._queue)
+            retry_at, key = heapq.heappop(self._queue)
             # An entry is invalid when its key has since been claimed, or delayed until another time.
-            if self._delayed.get(key) == at:
+            if self._delayed.get(key) == retry_at:
                 del self._delayed[key]
                 self._claimed.add(key)
                 found.append(key)
         return found
 
-    def delay(self, key: str, until: datetime) -> None:
-        """End the claim: the key is delayed until `until`."""
+    def delay(self, key: str, retry_at: datetime) -> None:
+        """End the claim: the key is delayed until `retry_at`."""
         self._claimed.discard(key)
-        self._delayed[key] = until
-        heapq.heappush(self._queue, (until, key))
+        self._delayed[key] = retry_at
+        heapq.heappush(self._queue, (retry_at, key))
 
     def release(self, key: str) -> None:
         """End the claim: the key is idle."""
@@ -68,9 +68,9 @@ class OrderKeys:
 
     def restore(self, delayed: Mapping[str, datetime]) -> None:
         """Delay keys that are idle here, because another replica left them with a refused event."""
-        for key, until in delayed.items():
+        for key, retry_at in delayed.items():
             if key not in self._claimed and key not in self._delayed:
-                self.delay(key, until)
+                self.delay(key, retry_at)
 
     def hasten(self, now: datetime) -> None:
         """Make delayed keys due now, because the endpoint accepts events again."""

@@ -35,10 +35,10 @@ class Store:
     async def find(self, event_id: int) -> tuple[str, datetime, str] | None:
         return None if event_id in self.gone else ("message.created", datetime.now(UTC), '{"content":null}')
 
-    async def delay(self, until: Mapping[int, datetime]) -> None:
-        self.delayed |= until
+    async def delay(self, retry_at: Mapping[int, datetime]) -> None:
+        self.delayed |= retry_at
 
-    async def schedule_retry(self, event_id: int, _until: datetime, _reason: str) -> None:
+    async def schedule_retry(self, event_id: int, _retry_at: datetime, _reason: str) -> None:
         self.refused.append(event_id)
 
     async def dead_letter(self, event_id: int, _reason: str) -> None:
@@ -94,10 +94,10 @@ async def test_what_is_taken_is_deleted_before_the_key_is_let_go(world: World) -
 
 async def test_what_is_behind_a_refused_event_waits_as_long_as_that_does(world: World) -> None:
     world.endpoint.refuses = {"e2"}
-    until = await world.poster.post([waiting(1), waiting(2), waiting(3)], time.monotonic())
-    assert until is not None
+    retry_at = await world.poster.post([waiting(1), waiting(2), waiting(3)], time.monotonic())
+    assert retry_at is not None
     assert [event_id for event_id, _ in world.endpoint.taken] == ["e1"]
-    assert (world.store.refused, world.store.delayed, world.store.deleted) == ([2], {3: until}, [1])
+    assert (world.store.refused, world.store.delayed, world.store.deleted) == ([2], {3: retry_at}, [1])
 
 
 async def test_an_event_that_was_refused_for_too_long_is_a_dead_letter(world: World) -> None:

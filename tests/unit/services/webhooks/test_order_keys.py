@@ -40,7 +40,7 @@ def test_a_delayed_key_is_claimed_only_when_its_time_has_come() -> None:
     keys = OrderKeys({"a": later(5)})
     assert not keys.claim("a")
     assert keys.claim_due(later(4), 5) == []
-    assert keys.delayed_until("a") == later(5)
+    assert keys.retry_at("a") == later(5)
     assert keys.claim_due(later(5), 5) == ["a"]
 
 
