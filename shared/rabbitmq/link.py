@@ -120,7 +120,7 @@ class Link:
         while True:
             try:
                 with translate_errors():
-                    await self._hold(self._urls[0])
+                    await self._run_connection(self._urls[0])
                 failures = 0
             except TRANSIENT_ERRORS as error:
                 failures += 1
@@ -130,7 +130,7 @@ class Link:
             rounds = min(failures // len(self._urls), 6)
             await asyncio.sleep(random.uniform(0.05, min(MAX_BACKOFF_SECONDS, 0.2 * 2**rounds)))  # noqa: S311
 
-    async def _hold(self, url: str) -> None:
+    async def _run_connection(self, url: str) -> None:
         """Connect, and return when the connection has ended."""
         properties: FieldTable = {"connection_name": self._name}
         connection = await open_or_close(

@@ -1,4 +1,4 @@
-"""The subscriptions that deliveries come through, one on each partition of Redis.
+"""The links that downlinks come through: one pub/sub subscription on each partition of Redis.
 
 Each is watched: a half-open connection, a changed master and a Redis that lost its data are all noticed.
 """
@@ -21,7 +21,7 @@ from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script, Subsc
 log = structlog.get_logger(__name__)
 
 NONCE_SECONDS: Final = 5.0
-"""How often the gateway tests a link by publishing a nonce to itself."""
+"""How often the gateway probes a link by publishing a nonce to itself."""
 LINK_TIMEOUT_SECONDS: Final = 15.0
 """When that nonce hasn't come back for this long, the link is half-open and is dropped."""
 LIVENESS_SECONDS: Final = 60
@@ -43,29 +43,29 @@ class DownlinkSubscriber:
         self._deliverer = deliverer
         self._recovery = recovery
         self._nonce = uuid.uuid4().hex
-        self._proof = msgpack_encoder.encode(relay.Downlink(nonce=self._nonce))
+        self._probe_message = msgpack_encoder.encode(relay.Downlink(nonce=self._nonce))
         self._epoch = b""
         self._heard_at = 0.0
         self.up = False
         """True while deliveries arrive."""
 
     async def run(self) -> None:
-        """Hold the link, and subscribe again when it breaks. Never returns."""
+        """Subscribe, and again whenever the link breaks. Never returns."""
         while True:
             try:
-                await self._hold()
+                await self._run_subscription()
             except (*TRANSIENT_ERRORS, RedisError) as error:
                 log.warning("downlink.not_connected", partition=self._partition.index, error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _hold(self) -> None:
+    async def _run_subscription(self) -> None:
         """Subscribe, and deliver until the link breaks."""
         subscription = await self._partition.subscribe(
             self._on_message, self._topic, self._partition.key(keys.GATEWAYS)
         )
         try:
             again = bool(self._epoch)
-            known = await self._say_alive()
+            known = await self._renew()
             self._heard_at = time.monotonic()
             self.up = True
             log.info("downlink.connected", partition=self._partition.index)
@@ -75,36 +75,36 @@ class DownlinkSubscriber:
             self.up = False
             subscription.abort()
             # Events were lost between this link and the next one: new events wait until the inboxes have been read.
-            self._recovery.hold_all(self._partition.index)
+            self._recovery.pause_all(self._partition.index)
 
     async def _watch(self, subscription: Subscription) -> None:
-        """Return when the link has ended, or is given up because it no longer proves that it delivers."""
+        """Return when the link has ended, or is given up because it no longer delivers this gateway's probes."""
         try:
             while not (await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS))[0]:
-                await self._prove()
+                await self._probe()
         except (*TRANSIENT_ERRORS, RedisError) as error:
             log.warning("downlink.dropped", partition=self._partition.index, error=repr(error))
         else:
             log.warning("downlink.disconnected", partition=self._partition.index)
 
-    async def _prove(self) -> None:
+    async def _probe(self) -> None:
         """Check that earlier messages to ourselves arrived, that Redis still knows this gateway, and that it has lost no data."""
         if time.monotonic() - self._heard_at > LINK_TIMEOUT_SECONDS:
             raise TimeoutError("the link delivers nothing")
-        if not await self._say_alive():
+        if not await self._renew():
             log.warning("downlink.data_lost", partition=self._partition.index)
             self._recover(lost_data=True)
 
-    async def _say_alive(self) -> bool:
-        """Renew this gateway's entry, and publish a message to it. False: Redis didn't have the entry, or may have lost data.
+    async def _renew(self) -> bool:
+        """Renew this gateway's entry, and send it a probe. False: Redis didn't have the entry, or may have lost data.
 
-        Raises TimeoutError when the message had no subscriber: the subscription is on a server that is no longer the master.
+        Raises ConnectionError when the probe had no subscriber: the subscription is on a server that is no longer the master.
         """
         known, subscribers, epoch = await _alive(
-            self._partition, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS, self._proof
+            self._partition, self._gateway_id, LIVENESS_SECONDS, ROUTE_SECONDS, self._probe_message
         )
         if not subscribers:
-            raise TimeoutError("the link leads to a server that is no longer the master")
+            raise ConnectionError("the link leads to a server that is no longer the master")
         before, self._epoch = self._epoch, epoch
         return bool(known) and before in (b"", epoch)
 

@@ -57,8 +57,8 @@ class Recovery:
         elif connection not in self.paced:
             self.paced[connection] = asyncio.get_running_loop().call_later(wait, self._on_paced, connection)
 
-    def hold_all(self, partition: int) -> None:
-        """The link to one server was cut: its users' connections hold their deliveries until `ask_all`."""
+    def pause_all(self, partition: int) -> None:
+        """The link to one server was cut: its users' connections get no events from here until `ask_all`."""
         for connection in self._hub:
             if connection.is_open and self._partitions.index_of(connection.user_id) == partition:
                 connection.inbox.hold()
