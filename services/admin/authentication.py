@@ -45,6 +45,7 @@ class ServiceTokens:
         except TokenError:
             if self._own is None:
                 raise
+            # A user's token: its scope must not count, so that the answer is 403.
             claims = {**self._users.claims(token.strip()), "scope": None}
         subject = str(claims["sub"]).replace("\0", "")[:MOST_SUBJECT_CHARACTERS]
         return subject, SCOPE in _scopes(claims.get("scope"))
@@ -57,7 +58,7 @@ def _scopes(claim: object) -> list[str]:
     return [str(scope) for scope in claim] if isinstance(claim, list) else []
 
 
-async def _calling_service(
+async def _authenticate(
     request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> str:
     """Return the caller, after recording it in the audit log, before anything is done or refused."""
@@ -78,7 +79,7 @@ class Callers:
 
     async def current_user(self, scope: Scope) -> str:
         """Return the caller, after recording it. Raises ProtocolError."""
-        return await _calling_service(Request(scope), None)
+        return await _authenticate(Request(scope), None)
 
 
 def call_of(request: Request) -> Call:
@@ -87,5 +88,5 @@ def call_of(request: Request) -> Call:
     return call
 
 
-CallingService = Annotated[str, Depends(_calling_service)]
+CallingService = Annotated[str, Depends(_authenticate)]
 """The `sub` of the service token; declares the security scheme in OpenAPI."""

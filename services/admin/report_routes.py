@@ -1,4 +1,4 @@
-"""Reports of users."""
+"""Reports that users filed about messages of others."""
 
 # ruff: noqa: N815 - camel case is the contract's
 

@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, LocalStore, from_url
 
 from services.media.presigning import Presigner
-from services.media.writeback import EVERY_BYTES, begin_writeback
+from services.media.writeback import INTERVAL_BYTES, begin_writeback
 
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes of one read."""
@@ -171,7 +171,7 @@ async def _written_back(chunks: AsyncIterator[bytes], file: Path) -> AsyncIterat
     async for chunk in chunks:
         yield chunk
         waiting += len(chunk)
-        if waiting >= EVERY_BYTES:
+        if waiting >= INTERVAL_BYTES:
             waiting = 0
             await asyncio.to_thread(begin_writeback, file)
 

@@ -38,7 +38,7 @@ class Unused(NamedTuple):
 
 
 class StoreAudit:
-    """Only `delete_unknown` changes anything. Every method raises what asyncpg and the store raise."""
+    """Compares uploads with objects. Only `delete_unknown` changes anything. Raises what asyncpg and the store raise."""
 
     def __init__(self, pool: Pool, storage: Storage) -> None:
         self._pool = pool

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-EVERY_BYTES: Final = 1024 * 1024
-"""So many bytes of a file may be written before the disk gets them."""
+INTERVAL_BYTES: Final = 1024 * 1024
+"""How many bytes of a file are received between two calls of `begin_writeback`."""
 _WRITE: Final = 2
 """`SYNC_FILE_RANGE_WRITE`: begin to write all changed pages, and don't wait for them (sync_file_range(2))."""
 _WHOLE_FILE: Final = ctypes.c_int64(0)

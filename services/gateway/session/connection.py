@@ -240,11 +240,11 @@ class Connection:
         """The peer reads too slowly: it has a deadline from now."""
         self._gateway.plan_check(self)
 
-    def on_drained(self) -> None:
+    def on_resumed(self) -> None:
         """The peer has read everything: send the events that were left out."""
         self._gateway.plan_check(self)
         if self._protocol is not None:
-            self.inbox.on_drained(self._protocol.send_buffer)
+            self.inbox.on_resumed(self._protocol.send_buffer)
 
     def on_lost(self, code: int | None, clean: bool) -> None:
         """The connection ended."""

@@ -1,4 +1,4 @@
-"""What connections ask of the gateway that holds them."""
+"""The interface by which connections ask something of their gateway. `services.gateway.dispatcher` implements it."""
 
 from typing import Protocol, TypeVar
 
@@ -9,7 +9,7 @@ C_contra = TypeVar("C_contra", contravariant=True)
 
 
 class Gateway(Protocol[C_contra]):
-    """What connections ask of the gateway that holds them. `Dispatcher` implements it."""
+    """A gateway, as its connections see it."""
 
     def dispatch(self, connection: C_contra, command: Action, now: float) -> None:
         """Hand a command to its owner. `now` is monotonic seconds."""

@@ -73,7 +73,7 @@ class InboxFollower(InboxPosition):
             self.deliver(send_buffer, Burst.framed([event]))
         self._repeat_presence_if_shed(send_buffer)
 
-    def on_drained(self, send_buffer: SendBuffer) -> None:
+    def on_resumed(self, send_buffer: SendBuffer) -> None:
         """The peer has read everything that was written: send the events that were left out."""
         if self.behind:
             self._owner.read_inbox()

@@ -46,7 +46,7 @@ class Listener(Protocol):
     def on_paused(self) -> None:
         """The peer reads too slowly: nothing can be written now."""
 
-    def on_drained(self) -> None:
+    def on_resumed(self) -> None:
         """The peer has taken everything that was written."""
 
     def on_lost(self, code: int | None, clean: bool) -> None:
@@ -151,7 +151,7 @@ class GatewayProtocol(UpgradeProtocol):
         """The transport's buffer has room again."""
         super().resume_writing()
         if self._send_buffer is not None and self._send_buffer.resume() and self._listener is not None:
-            self._listener.on_drained()
+            self._listener.on_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""

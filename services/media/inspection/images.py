@@ -61,7 +61,7 @@ def convert(source: Path, mime_type: str, target: Path, thumbnail: Path, max_pix
                 return _animation(opened, form, target, thumbnail, profile)
             picture = _upright(opened, form)
         _write(picture, form, target, profile)
-        return _preview(picture, thumbnail, profile)
+        return _thumbnail(picture, thumbnail, profile)
     except MemoryError:
         raise Refused("The picture needs too much memory; send a smaller one") from None
     except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError, ZeroDivisionError) as error:
@@ -108,10 +108,10 @@ def _animation(opened: Image.Image, form: str, target: Path, thumbnail: Path, pr
     opened.save(
         target, form, save_all=True, duration=times, exif=b"", comment=b"", icc_profile=profile, **_OPTIONS[form]
     )
-    return _preview(first, thumbnail, profile)
+    return _thumbnail(first, thumbnail, profile)
 
 
-def _preview(picture: Image.Image, thumbnail: Path, profile: bytes | None) -> Picture:
+def _thumbnail(picture: Image.Image, thumbnail: Path, profile: bytes | None) -> Picture:
     small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     if max(picture.size) > THUMBNAIL_PIXELS:
         small = small.resize(_fitting(picture), Image.Resampling.LANCZOS, reducing_gap=2.0)

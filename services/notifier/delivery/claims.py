@@ -18,6 +18,7 @@ class Claim(StrEnum):
     """The result of a claim."""
 
     MINE = "mine"
+    """Nobody else sends it: the caller does."""
     SENDING = "sending"
     """Another replica is making the request, or died a few seconds ago while it did."""
     ACCEPTED = "accepted"
@@ -33,14 +34,14 @@ class Claims:
 
     def __init__(self, partitions: Partitions, request_seconds: float) -> None:
         self._partitions = partitions
-        self._places = asyncio.Semaphore(REDIS_COMMANDS)
+        self._commands = asyncio.Semaphore(REDIS_COMMANDS)
         self._sending_ms = round((request_seconds + MARGIN_SECONDS) * 1000)
 
     async def claim(self, user_id: str, message_id: str, subscription_id: str) -> Claim:
         """Try to claim the notification. Raises what redis-py raises, as the other methods do."""
         partition = self._partitions.of(user_id)
         name = partition.key(keys.PUSHED, message_id, subscription_id)
-        async with self._places:
+        async with self._commands:
             before: Any = await partition.client.set(name, Claim.SENDING, nx=True, get=True, px=self._sending_ms)
         return Claim.MINE if before is None else Claim(before.decode())
 
@@ -48,11 +49,11 @@ class Claims:
         """Record that the push service accepted it, so that it is never sent again."""
         partition = self._partitions.of(user_id)
         name = partition.key(keys.PUSHED, message_id, subscription_id)
-        async with self._places:
+        async with self._commands:
             await partition.client.set(name, Claim.ACCEPTED, ex=ACCEPTED_SECONDS)
 
     async def release(self, user_id: str, message_id: str, subscription_id: str) -> None:
         """Release a claim after a failure: the next attempt may claim it."""
         partition = self._partitions.of(user_id)
-        async with self._places:
+        async with self._commands:
             await partition.client.delete(partition.key(keys.PUSHED, message_id, subscription_id))

@@ -11,7 +11,7 @@ import pytest
 
 from services.media import storage
 from services.media.storage import CHUNK_BYTES, Storage
-from services.media.writeback import EVERY_BYTES, begin_writeback
+from services.media.writeback import INTERVAL_BYTES, begin_writeback
 from tests.support.waiting import eventually
 
 CHUNKS: Final = 32
@@ -55,9 +55,9 @@ async def test_a_growing_file_is_written_each_time_that_it_has_grown_enough(
     total = CHUNKS * CHUNK_BYTES
     assert seen[-1] == ("a", total), "nothing is left over"
     growing = [size for name, size in seen[:-1] if name.startswith("a#")]
-    assert len(growing) == total // EVERY_BYTES
+    assert len(growing) == total // INTERVAL_BYTES
     assert all(
-        later - earlier <= 2 * EVERY_BYTES for earlier, later in zip([0, *growing], [*growing, total], strict=True)
+        later - earlier <= 2 * INTERVAL_BYTES for earlier, later in zip([0, *growing], [*growing, total], strict=True)
     )
 
 
@@ -65,7 +65,7 @@ async def test_linux_begins_to_write_what_is_new() -> None:
     """In the checkout, because a folder for temporary files may have no disk."""
     with tempfile.NamedTemporaryFile(dir=Path(__file__).parent) as file:
         path = Path(file.name)
-        file.write(bytes(4 * EVERY_BYTES))
+        file.write(bytes(4 * INTERVAL_BYTES))
         file.flush()
         if changed_pages(path) is None:
             pytest.skip("cachestat(2) came with Linux 6.5")
