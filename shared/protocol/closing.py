@@ -28,7 +28,7 @@ CLIENT_ADVICE: Final[dict[CloseCode, tuple[str, str]]] = {
         "20 frames in a row that were no JSON object with a `type`, or of unknown type",
         "fix the client, don't loop",
     ),
-    CloseCode.FRAME_TOO_BIG: ("frame too big", "don't resend it"),
+    CloseCode.FRAME_TOO_BIG: ("frame too big", "don't resend it, tell the user, reconnect with cursor"),
     CloseCode.INTERNAL_ERROR: ("internal error", "back off, reconnect with cursor"),
     CloseCode.OVERLOADED: (
         "events are missing that can no longer be replayed, as after a failover of Redis",

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from testcontainers.compose import DockerCompose
 
+from tests.containers.running_chat import running_chat
 from tests.containers.system import System
 from tests.support.people import People
 from tests.support.webhook_receiver import PATH, SECRET
@@ -36,17 +36,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     """The running system, under a name and at a port of its own."""
-    name, port, admin, hook = f"chat-test-{os.getpid()}", free_port(), free_port(), free_port()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("COMPOSE_PROJECT_NAME", name)
-        environment.setenv("CHAT_PORT", str(port))
-        environment.setenv("CHAT_JWT_SECRET", LOCAL_SECRET)
-        environment.setenv("CHAT_ENV_FILE", os.devnull)
-        environment.setenv("CHAT_ADMIN_PORT", str(admin))
-        environment.setenv("CHAT_WEBHOOK_URLS", f"http://host.docker.internal:{hook}{PATH}")
-        environment.setenv("CHAT_WEBHOOK_SECRET", SECRET)
-        with DockerCompose(str(ROOT), build=True, quiet_build=True) as compose:
-            yield System(compose, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", hook)
+    port, admin, hook = free_port(), free_port(), free_port()
+    settings = {
+        "CHAT_JWT_SECRET": LOCAL_SECRET,
+        "CHAT_WEBHOOK_URLS": f"http://host.docker.internal:{hook}{PATH}",
+        "CHAT_WEBHOOK_SECRET": SECRET,
+    }
+    with running_chat(str(ROOT), port, admin, **settings) as compose:
+        yield System(compose, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", hook)
+
+
+@pytest.fixture(scope="session")
+def chat(system: System) -> str:
+    """The system's origin, as the tests of another project get it."""
+    return system.url
 
 
 @pytest.fixture

@@ -206,11 +206,20 @@ def test_the_guide_shows_every_frame_as_it_travels() -> None:
         jsonschema.Draft202012Validator(rules).validate(frame)
 
 
-def test_the_guide_says_what_to_do_after_every_code() -> None:
+def test_the_guide_says_what_to_do_after_every_error() -> None:
     rows = [line.partition("|")[2].partition("|")[0] for line in GUIDE.splitlines() if line.startswith("| ")]
     named = {name for row in rows for name in re.findall(r"\w+", row)}
-    assert {str(int(code)) for code in CLIENT_ADVICE} <= named
     assert set(ErrorCode) <= named
+
+
+def test_the_examples_for_other_projects_are_files_that_are_run() -> None:
+    page = (ROOT / "docs/testing-against-it.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for example in examples:
+        compile(example, "testing-against-it.md", "exec")
+    for name in ("running_chat", "test_running_chat"):
+        code = (ROOT / f"tests/containers/{name}.py").read_text(encoding="utf-8")
+        assert code.partition("\n\n")[2] in examples, f"docs/testing-against-it.md shows another {name}.py"
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
