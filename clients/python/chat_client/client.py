@@ -236,7 +236,7 @@ class ChatClient(Commands):
         self.connection_id = payload["connectionId"]
         if self._first_connected_at is None:
             self._first_connected_at = payload["connectedAt"]
-        elif payload["recovered"] is not True:
+        elif payload["recovered"] is not True or self._recovery.is_behind:
             self._recovery.resync(self._first_connected_at)
         self._receipts.resume()
         self._start(self._restore(), "chat-client-status")

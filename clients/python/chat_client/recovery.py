@@ -45,6 +45,8 @@ class Recovery:
         self._on_unknown = on_unknown
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._resync_wanted = False
+        self.is_behind = False
+        """Whether the last resync could not read the lists: messages may be missing until another one has."""
 
     def fill(self, conversation_id: str) -> None:
         """Fill the gaps before a conversation's held messages, in the background."""
@@ -73,12 +75,13 @@ class Recovery:
 
     async def _resync(self, since: str) -> None:
         while self._resync_wanted:
-            self._resync_wanted = False
+            self._resync_wanted = self.is_behind = False
             try:
                 conversations = await self._persist(self._conversations)
             except ServerError as error:
                 log.warning("The conversations can't be read: %s", error)
                 conversations = []
+                self.is_behind = True
             for conversation in conversations:
                 await self._catch_up_if_possible(conversation["id"], conversation, since)
             for conversation_id in list(self._timeline.unsettled()):
@@ -99,7 +102,9 @@ class Recovery:
         return lambda: self._rest.conversation(conversation_id)
 
     async def _conversations(self) -> list[Conversation]:
-        return [conversation async for conversation in self._rest.all_conversations()]
+        """Return both lists: a message does not unarchive a muted conversation."""
+        lists = (self._rest.all_conversations(), self._rest.all_conversations(archived=True))
+        return [conversation for each in lists async for conversation in each]
 
     async def _catch_up(self, conversation: Conversation, since: str) -> None:
         conversation_id, last_seq = conversation["id"], conversation["lastSeq"]

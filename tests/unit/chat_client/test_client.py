@@ -313,6 +313,18 @@ async def test_without_replay_it_finds_conversations_that_began_meanwhile(
     await client.close()
 
 
+async def test_without_replay_it_reads_archived_conversations(server: ScriptedServer, client: ChatClient) -> None:
+    archived, rest = conversations((CONVERSATION, 5, LATER)), conversations()
+    server.rest["/chat/conversations"] = lambda query: archived if query.get("archived") == "true" else rest
+    server.rest[MESSAGES] = history(1, 5)
+    peer = await connected(server, client)
+    await peer.new(3)
+    peer.cut()
+    await (await server.accept()).welcome(recovered=False)
+    assert await seen(client, 3) == [3, 4, 5]
+    await client.close()
+
+
 async def test_a_live_message_during_recovery_hides_nothing(server: ScriptedServer, client: ChatClient) -> None:
     held = asyncio.Event()
     server.rest["/chat/conversations"] = lambda _: (503, {}) if not held.is_set() else conversations()
@@ -526,6 +538,30 @@ async def test_a_resync_that_is_refused_hides_no_new_conversation(server: Script
     await peer.new(7)
     await peer.new(8)
     assert await seen(client, 2) == [7, 8]
+    await client.close()
+
+
+async def test_a_resync_that_was_refused_is_repeated_on_the_next_connection(
+    server: ScriptedServer, client: ChatClient
+) -> None:
+    refused = asyncio.Event()
+
+    def refuse(_: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        refused.set()
+        return 403, {"error": {"code": "forbidden", "message": ""}}
+
+    server.rest["/chat/conversations"] = refuse
+    server.rest[MESSAGES] = history(1, 5)
+    peer = await connected(server, client)
+    await peer.new(3)
+    peer.cut()
+    peer = await (await server.accept()).welcome(recovered=False)
+    with fail_after(5):
+        await refused.wait()
+    server.rest["/chat/conversations"] = conversations((CONVERSATION, 5, LATER))
+    peer.cut()
+    await (await server.accept()).welcome(recovered=True)
+    assert await seen(client, 3) == [3, 4, 5]
     await client.close()
 
 
