@@ -84,7 +84,10 @@ export class ChatClient {
       ownId: () => this.#userId,
       onItem: (item) => this.#onMessage(item),
       onLost: (lost) => this.#emit("lost", lost),
-      onSynced: ({ items, nextPage }) => this.#emit("synced", { conversations: items, nextPage }),
+      onSynced: ({ items, nextPage, archived }) => {
+        this.#moveCursor({});
+        this.#emit("synced", { conversations: items, nextPage, archived });
+      },
     });
     const parts = { outbox: this.#outbox, receipts: this.#receipts, requests: this.#requests, indicators: this.#indicators };
     const inbound = { ...parts, timeline: this.#timeline, presence: this.presence };
@@ -367,8 +370,16 @@ export class ChatClient {
   #onFrame(frame) {
     if (frame.type === EVENT.CONNECTION_SUCCESS) this.#onOpen(frame.payload);
     this.#inbound.take(frame);
-    // A message that waits for earlier ones has moved the cursor, but the application doesn't have it yet.
-    if (!this.#timeline.isHolding) this.#safeCursor = this.#connection.cursorAfter(frame);
+    this.#moveCursor(frame);
+  }
+
+  /**
+   * Messages that wait for earlier ones, or that a resync still reads, are before the cursor, but the application lacks them.
+   *
+   * @param {{ cursor?: string }} frame that was handled
+   */
+  #moveCursor(frame) {
+    if (this.#timeline.isComplete) this.#safeCursor = this.#connection.cursorAfter(frame);
   }
 
   /** @param {any} welcome payload of `connection.success` */
@@ -377,7 +388,7 @@ export class ChatClient {
     this.#features = features ?? [];
     this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
     void this.#leftovers?.restore(userId, this.#outbox).then((left) => left.forEach(({ draft, settled }) => this.#tellFailure(draft, settled)));
-    if (recovered !== true) this.#timeline.resync();
+    this.#timeline.opened(recovered === true);
     if (this.#status !== "online") this.#connection.send(COMMAND.PRESENCE_SET, { status: this.#status });
     this.#outbox.resume();
     this.#receipts.resume();

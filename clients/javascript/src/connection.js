@@ -97,7 +97,7 @@ export class Connection {
   }
 
   /**
-   * @param {import("./types.d.ts").Frame} frame that is being handled
+   * @param {{ cursor?: string }} frame that is being handled
    * @returns {string | null} where to resume once it is
    */
   cursorAfter(frame) {

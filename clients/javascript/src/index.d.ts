@@ -53,9 +53,10 @@ export interface EventMap extends Omit<EventPayloads, "message.new" | "message.s
   /**
    * After each connect that was not resumed, including the first: update the list, receipts and counts from it. Missed messages
    * of known conversations have been emitted before. It has the conversations that changed since the last time, at least one
-   * page; `rest.conversationPage({ page: nextPage })` returns more.
+   * page; `rest.conversationPage({ page: nextPage })` returns more. `archived`: those of the archived ones, when conversations
+   * are known here.
    */
-  synced: { conversations: Conversation[]; nextPage: string | null };
+  synced: { conversations: Conversation[]; nextPage: string | null; archived?: Conversation[] };
   /** Messages that could not be read. Newer ones follow nevertheless. */
   lost: LostRange;
   /** An error frame of the server. */

@@ -6,9 +6,14 @@ import { fullJitter } from "./backoff.js";
 import { pause } from "./clock.js";
 
 const PAGE = 100;
-/** Pages of the list of conversations that one resync reads. The application may read more. */
+/** Pages of each list of conversations, the archived one included, that a resync reads. The application may read more. */
 const LIST_PAGES = 5;
 const GAP_ATTEMPTS = 6;
+
+/** @typedef {import("./types.d.ts").ConversationPage & { cut: boolean }} List `cut`: more conversations may have changed */
+
+/** @type {List} */
+const NO_LIST = { items: [], nextPage: null, cut: false };
 
 export class Recovery {
   #rest;
@@ -19,6 +24,7 @@ export class Recovery {
   #filling = new Map();
   #wanted = 0;
   #running = false;
+  #isBehind = false;
   /** Counts closes, so that work from before a close notices that it is over. */
   #run = 0;
   /** The newest change that a resync has seen, by the server's clock. */
@@ -32,7 +38,7 @@ export class Recovery {
    * @param {object} options.handlers
    * @param {(message: import("./types.d.ts").Message) => void} options.handlers.onMessage
    * @param {(lost: import("./types.d.ts").LostRange) => void} options.handlers.onLost a gap that can't be filled
-   * @param {(list: import("./types.d.ts").ConversationPage) => void} options.handlers.onSynced
+   * @param {(lists: import("./types.d.ts").SyncedLists) => void} options.handlers.onSynced
    */
   constructor({ rest, gaps, clock, handlers }) {
     this.#rest = rest;
@@ -58,8 +64,20 @@ export class Recovery {
     return filling;
   }
 
+  /** Whether a resync is under way, failed, or was ended by `close`: messages may be missing that nothing else reads. */
+  get isBehind() {
+    return this.#isBehind;
+  }
+
+  /** Continues, on a new connection, what was not completed: a resync, and gaps. */
+  resume() {
+    if (this.#isBehind && !this.#running) void this.resync();
+    for (const id of this.#gaps.conversations) if (this.#gaps.hole(id)) void this.fill(id);
+  }
+
   /** Brings every known conversation up to date. When it is called while it runs, it runs once more. */
   async resync() {
+    this.#isBehind = true;
     this.#wanted++;
     if (this.#running) return;
     this.#running = true;
@@ -71,7 +89,7 @@ export class Recovery {
     if (run === this.#run) this.#running = false;
   }
 
-  /** Ends all work under way; the next call starts again. */
+  /** Ends all work under way; `resume` starts it again. */
   close() {
     this.#run++;
     this.#running = false;
@@ -81,29 +99,35 @@ export class Recovery {
 
   /** @param {number} run */
   async #resyncOnce(run) {
-    const list = await this.#readList(run);
+    const list = await this.#readList(false, run);
     if (!list || run !== this.#run) return;
-    const listed = new Map(list.items.map((conversation) => [conversation.id, conversation.lastSeq]));
-    // The list is newest first: a conversation that was not read has not changed, unless the reading stopped early.
-    const known = list.cut ? this.#gaps.conversations : this.#gaps.conversations.filter((id) => listed.has(id));
+    // A message does not unarchive a muted conversation. Without known conversations, no messages are read.
+    const archived = this.#gaps.conversations.length ? await this.#readList(true, run) : NO_LIST;
+    if (!archived || run !== this.#run) return;
+    const listed = new Map([...list.items, ...archived.items].map(({ id, lastSeq }) => [id, lastSeq]));
+    // The lists are newest first: a conversation that was not read has not changed, unless the reading stopped early.
+    const known = this.#gaps.conversations.filter((id) => list.cut || archived.cut || listed.has(id));
     for (const id of known) await this.#catchUp(id, listed.get(id) ?? Infinity, run);
     if (run !== this.#run) return;
-    this.#syncedTo = list.items.reduce((newest, { updatedAt = "" }) => (updatedAt > newest ? updatedAt : newest), this.#syncedTo);
-    this.#handlers.onSynced({ items: list.items, nextPage: list.nextPage });
+    const times = [...list.items, ...archived.items].map(({ updatedAt = "" }) => updatedAt);
+    this.#syncedTo = times.reduce((newest, time) => (time > newest ? time : newest), this.#syncedTo);
+    this.#isBehind = this.#wanted > 0;
+    this.#handlers.onSynced({ items: list.items, nextPage: list.nextPage, archived: archived.items });
   }
 
   /**
    * The conversations that changed since the last resync, and at least a page of them.
    *
+   * @param {boolean} archived which of the two lists
    * @param {number} run
-   * @returns {Promise<import("./types.d.ts").ConversationPage & { cut: boolean } | null>} `cut`: there may be more that changed
+   * @returns {Promise<List | null>}
    */
-  async #readList(run) {
+  async #readList(archived, run) {
     const items = [];
     /** @type {string | null} */
     let page = null;
     for (let pages = 0; pages < LIST_PAGES; pages++) {
-      const read = () => this.#rest.conversationPage({ limit: PAGE, page: page ?? undefined });
+      const read = () => this.#rest.conversationPage({ limit: PAGE, page: page ?? undefined, archived: archived || undefined });
       const answer = await this.#persist(read, Infinity, run);
       if (!answer) return null;
       items.push(...answer.items);

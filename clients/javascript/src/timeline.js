@@ -28,7 +28,7 @@ export class Timeline {
    * @param {() => string | null} options.ownId this user's id
    * @param {(item: Item) => void} options.onItem the next message of its conversation
    * @param {(lost: import("./types.d.ts").LostRange) => void} options.onLost
-   * @param {(list: import("./types.d.ts").ConversationPage) => void} options.onSynced
+   * @param {(lists: import("./types.d.ts").SyncedLists) => void} options.onSynced
    */
   constructor({ rest, clock, ownId, onItem, onLost, onSynced }) {
     this.#ownId = ownId;
@@ -72,14 +72,19 @@ export class Timeline {
     return this.#gaps.seen(conversationId);
   }
 
-  /** Whether messages wait for earlier ones. */
-  get isHolding() {
-    return this.#gaps.isHolding;
+  /** Whether no message waits for an earlier one, and none must still be read after a connection that was not resumed. */
+  get isComplete() {
+    return !this.#gaps.isHolding && !this.#recovery.isBehind;
   }
 
-  /** The server could not resume: reads what is missing. */
-  resync() {
-    void this.#recovery.resync();
+  /**
+   * The connection is open.
+   *
+   * @param {boolean} recovered whether the server sends all that was missed; otherwise it is read
+   */
+  opened(recovered) {
+    if (!recovered) void this.#recovery.resync();
+    this.#recovery.resume();
   }
 
   close() {

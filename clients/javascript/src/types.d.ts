@@ -17,6 +17,11 @@ export interface ConversationPage {
   nextPage: string | null;
 }
 
+/** What a resync has read: the page of the list, and archived conversations. */
+export interface SyncedLists extends ConversationPage {
+  archived: Conversation[];
+}
+
 /** What to change of a conversation's settings. */
 export interface ConversationChanges {
   mutedUntil?: string | null;

@@ -92,6 +92,65 @@ test("recovered: false reads what is missing of the known conversations, page by
   assert.deepEqual(of("synced").at(-1).conversations.map(({ id }) => id), [TALK]);
 });
 
+test("recovered: false reads archived conversations too: a message leaves a muted one archived", async () => {
+  const { client, server, clock, of } = await connected();
+  client.track(TALK, 2);
+  server.history(4);
+  const archived = { id: TALK, lastSeq: 4, unread: 2, me: { archived: true } };
+  server.routes.set("GET /chat/conversations", (url) => [200, { items: url.searchParams.get("archived") ? [archived] : [], nextPage: null }]);
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: false, cursor: "new" });
+  assert.deepEqual(seqs(of("message.new")), [3, 4]);
+  assert.deepEqual([of("synced").at(-1).conversations, of("synced").at(-1).archived], [[], [archived]]);
+});
+
+test("the cursor that the application may keep waits for the resync", async () => {
+  const { client, server, clock } = await connected({}, { cursor: "old" });
+  client.track(TALK, 0);
+  assert.equal(client.cursor, "old");
+  server.history(3);
+  const list = server.routes.get("GET /chat/conversations");
+  server.routes.delete("GET /chat/conversations");
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: false, cursor: "new" });
+  await server.push("message.new", { message: message(4) }, { cursor: "newer" });
+  assert.equal(client.cursor, "old");
+  server.routes.set("GET /chat/conversations", list);
+  const kept = [];
+  client.on("synced", () => kept.push(client.cursor));
+  await clock.advance(60_000);
+  assert.deepEqual([kept, client.cursor], [["newer"], "newer"]);
+});
+
+test("a resync that a close broke off goes on with the next connection, although that one is resumed", async () => {
+  const { client, server, clock, of } = await connected();
+  client.track(TALK, 0);
+  server.routes.delete("GET /chat/conversations");
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: false, cursor: "new" });
+  client.close();
+  server.history(3);
+  client.connect();
+  await clock.advance(1000);
+  await server.welcome({ recovered: true, cursor: "new" });
+  assert.deepEqual(seqs(of("message.new")), [1, 2, 3]);
+  assert.equal(client.cursor, "new");
+});
+
+test("a gap that a close left open is filled on the next connection", async () => {
+  const { client, server, clock, of } = await connected();
+  for (const seq of [1, 3]) await server.push("message.new", { message: message(seq) });
+  client.close();
+  server.history(3);
+  client.connect();
+  await clock.advance(1000);
+  await server.welcome({ recovered: true });
+  assert.deepEqual(seqs(of("message.new")), [1, 2, 3]);
+});
+
 test("recovered: true asks for nothing", async () => {
   const { client, server, clock } = await connected();
   client.track(TALK, 20);
@@ -249,6 +308,7 @@ test("a resync of thousands of conversations reads what changed, not all", async
   const at = (second) => new Date(Date.UTC(2024, 0, 1, 0, 0, second)).toISOString();
   const all = Array.from({ length: 3_000 }, (_, index) => ({ id: `c${index}`, lastSeq: 1, unread: 0, updatedAt: at(3_000 - index) }));
   server.routes.set("GET /chat/conversations", (url) => {
+    if (url.searchParams.get("archived")) return [200, { items: [], nextPage: null }];
     const from = Number(url.searchParams.get("page") ?? 0);
     const limit = Number(url.searchParams.get("limit"));
     return [200, { items: all.slice(from, from + limit), nextPage: from + limit < all.length ? String(from + limit) : null }];
@@ -260,11 +320,12 @@ test("a resync of thousands of conversations reads what changed, not all", async
     const before = server.requests.length;
     await server.welcome({ recovered: false });
     for (let turn = 0; turn < 40; turn++) await settled();
-    return server.requests.slice(before).filter(({ path }) => path === "/chat/conversations").length;
+    const lists = server.requests.slice(before).filter(({ path }) => path === "/chat/conversations");
+    return [false, true].map((archived) => lists.filter(({ query }) => query.has("archived") === archived).length);
   };
-  assert.equal(await resync(), 5);
+  assert.deepEqual(await resync(), [5, 1]);
   assert.equal(of("synced").at(-1).nextPage, "500");
-  assert.equal(await resync(), 1);
+  assert.deepEqual(await resync(), [1, 1]);
   const ids = [];
   for await (const { id } of client.rest.eachConversation()) if (ids.push(id) === 150) break;
   assert.deepEqual([ids[0], ids[149]], ["c0", "c149"]);

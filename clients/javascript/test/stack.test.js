@@ -123,6 +123,24 @@ test("receipts arrive in the end", { skip }, async () => {
   assert.ok(message.deliveredAt);
 });
 
+test("messages that a muted, archived conversation got are read when the server can't resume", { skip }, async () => {
+  const [alice, bob] = clients.slice(-2);
+  const { id, lastSeq } = await bob.rest.openConversation({ username: names[0] });
+  await bob.rest.updateConversation(id, { archived: true, mutedUntil: "2099-01-01T00:00:00.000Z" });
+  const { seq } = await alice.send({ conversationId: id, content: "are you there?" }).sent;
+  const later = new ChatClient({ url, getToken: () => login(names[1]), WebSocket });
+  clients.unshift(later);
+  const shown = [];
+  later.on("message.new", ({ message }) => shown.push(message.seq));
+  later.resumeFrom("1-1", bob.userId, new Map([[id, lastSeq]])); // a cursor of which the server knows nothing
+  const synced = next(later, "synced");
+  later.connect();
+  await synced;
+  assert.deepEqual(shown, [seq]);
+  const { me } = await bob.rest.updateConversation(id, { archived: false, mutedUntil: null });
+  assert.equal(me.archived, false);
+});
+
 test("friends see each other come and go, and typing shows", { skip }, async () => {
   const [alice, bob] = clients.slice(-2);
   await Promise.all([alice.rest.follow(names[1]), bob.rest.follow(names[0])]);
