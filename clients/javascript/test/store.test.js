@@ -94,6 +94,43 @@ test("history pages join in both directions, and a jump begins anew", async () =
   assert.deepEqual([first, last, hasOlder], [40, 159, true]);
 });
 
+test("a message that arrives while the first page is read follows that page", async () => {
+  const { store, server, client } = await withStore();
+  client.connect();
+  await settled();
+  await server.welcome();
+  const loading = store.loadOlder(TALK);
+  await server.push("message.new", { message: message(4), unread: { conversation: 1, total: 6 } });
+  await loading;
+  assert.deepEqual(contents(store), ["number 1", "number 2", "number 3", "number 4"]);
+  assert.equal(store.messages(TALK).hasNewer, false);
+});
+
+test("a conversation that another device archived meanwhile leaves the list", async () => {
+  const { store, server, clock } = await open();
+  assert.deepEqual(store.conversations.items.map(({ id }) => id), [TALK]);
+  const archived = conversation({ me: { archived: true } });
+  server.routes.set("GET /chat/conversations", (url) => [200, { items: url.searchParams.get("archived") ? [archived] : [], nextPage: null }]);
+  await server.close(1006);
+  await clock.advance(1000);
+  await server.welcome({ recovered: false });
+  assert.deepEqual(store.conversations.items, []);
+});
+
+test("a new message after a jump into an old conversation makes the client read nothing in between", async () => {
+  const { store, server, client } = await withStore();
+  server.routes.set("GET /chat/conversations", () => [200, { items: [conversation({ lastSeq: 9_000 })], nextPage: null }]);
+  client.connect();
+  await settled();
+  await server.welcome();
+  const around = [200, { items: [message(1), message(2)], nextPage: null }];
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, (url) => (url.searchParams.has("aroundSeq") ? around : [404]));
+  await store.loadAround(TALK, 1);
+  const before = server.requests.length;
+  await server.push("message.new", { message: message(9_001), unread: { conversation: 1, total: 6 } });
+  assert.deepEqual([server.requests.length - before, store.messages(TALK).hasNewer], [0, true]);
+});
+
 test("snapshots stay the same object until something changes, and only listeners of the topic hear of it", async () => {
   const { store, server } = await open();
   const before = store.messages(TALK);

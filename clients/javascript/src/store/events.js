@@ -67,8 +67,8 @@ export function followEvents(client, parts, changed) {
       changed(...topics);
     },
     [EVENT.CONNECTION_SUCCESS]: ({ userId }) => parts.setUser(userId),
-    synced: ({ conversations: list, nextPage }) => {
-      for (const conversation of list) conversations.put(conversation);
+    synced: ({ conversations: list, archived = [], nextPage }) => {
+      for (const conversation of [...list, ...archived]) conversations.put(conversation);
       parts.setList(nextPage);
       readTotal();
       // Missed receipts and changes are in the messages, so loaded messages are read again when they are shown.

@@ -281,8 +281,9 @@ export class ChatStore {
     try {
       const messages = await this.#client.rest.messages(conversationId, range);
       thread.add(messages);
-      this.#client.track(conversationId, thread.ends.last);
       const { firstSeq = 1, lastSeq = thread.ends.last, me } = this.#conversations.get(conversationId) ?? {};
+      // Paging reads what is between this page and the newest message.
+      this.#client.track(conversationId, Math.max(lastSeq, thread.ends.last));
       const begin = Math.max(firstSeq, (me?.clearedSeq ?? 0) + 1);
       if (range.afterSeq === undefined) thread.hasOlder = messages.length > 0 && messages[0].seq > begin;
       thread.hasNewer = thread.ends.last < lastSeq;

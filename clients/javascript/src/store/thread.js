@@ -15,6 +15,8 @@ export class Thread {
   #messages = new Map();
   /** @type {Map<string, Pending>} by tempId, in order */
   #pending = new Map();
+  /** New messages that arrived while a page was read that may end before them. @type {Message[]} */
+  #early = [];
   /** Whether anything was loaded. Before that, the neighbours of a new message are unknown. */
   isLoaded = false;
   hasOlder = true;
@@ -44,11 +46,13 @@ export class Thread {
   add(messages) {
     for (const message of messages) this.#messages.set(message.seq, message);
     this.isLoaded = true;
+    for (const message of this.#early.splice(0)) if (message.seq === this.ends.last + 1) this.#messages.set(message.seq, message);
   }
 
   /** Drops the loaded messages, for a jump. */
   reset() {
     this.#messages.clear();
+    this.#early = [];
     this.isLoaded = false;
     this.hasOlder = true;
     this.hasNewer = false;
@@ -61,7 +65,10 @@ export class Thread {
    */
   append(message) {
     const { last } = this.ends;
-    if (this.hasNewer || !this.isLoaded) return;
+    if (this.hasNewer || !this.isLoaded) {
+      if (this.isLoading) this.#early.push(message);
+      return;
+    }
     if (last === 0 || message.seq <= last + 1) this.#messages.set(message.seq, message);
     else this.hasNewer = true;
   }
