@@ -31,6 +31,15 @@ def test_the_javascript_table_names_each_call() -> None:
     assert {name for name in methods if f"`{name}(" not in readme("javascript")} == set()
 
 
+def test_the_javascript_examples_call_what_is_there() -> None:
+    sources = {"client": "index", "rest": "index", "store": "store/index"}
+    types = {name: (ROOT / f"clients/javascript/src/{file}.d.ts").read_text("utf-8") for name, file in sources.items()}
+    examples = "".join(re.findall(r"```js\n(.*?)```", readme("javascript"), re.DOTALL))
+    called = set(re.findall(r"\b(client|rest|store)\.(\w+)\(", examples))
+    assert len(called) > 15
+    assert {name for owner, name in called if not re.search(rf"\b{name}[(<]", types[owner])} == set()
+
+
 def test_the_python_list_names_calls_that_are_there() -> None:
     listed = readme("python").partition("- `ChatClient(")[2]
     names = set(re.findall(r"`(?:rest\.)?([a-z_]+)(?:\([^`]*\))?`", listed)) - {"rest", "media", "chatctl"}
