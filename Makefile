@@ -68,6 +68,9 @@ faults: install-tests ## run the fault tests: processes and servers killed under
 clusters: install-tests ## run the cluster tests: nodes of RabbitMQ and PostgreSQL lost under load, roles changed
 	CLUSTERS=long $(BIN)/pytest tests/clusters $(ARGS)
 
+rollout: install-tests ## run replicas of the last release, or of FROM=commit, beside today's, as in a rollout
+	ROLLOUT_FROM=$(FROM) $(BIN)/pytest tests/rollout $(ARGS)
+
 alerts: install-tests ## bring each alert about, follow its page and see it end, for docs/alerts.md (half an hour; ARGS="-k Redis")
 	ALERTS=long STACK_BACKENDS=native $(BIN)/pytest tests/alerts $(ARGS)
 
@@ -113,4 +116,4 @@ clean-data: ## stop everything, and delete its data
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run up down status token test test-unit check fuzz autobahn coverage test-containers faults clusters alerts chaos abuse bench sbom lock audit format docs install install-tests clean-data help
+.PHONY: run up down status token test test-unit check fuzz autobahn coverage test-containers faults clusters rollout alerts chaos abuse bench sbom lock audit format docs install install-tests clean-data help
