@@ -177,7 +177,7 @@ async def test_a_service_that_cannot_start_is_named_and_what_was_started_is_no_s
     try:
         status, output = await begun.attempt("up", CHAT_JWT_SECRET="short", **given)
         assert status == 1
-        assert re.search(rf"^[a-z]+-1 .*\n.*{re.escape(str(begun.home / 'log'))}", output, re.MULTILINE)
+        assert re.search(rf"^[a-z]+-\d .*\n.*{re.escape(str(begun.home / 'log'))}", output, re.MULTILINE)
         assert "CHAT_JWT_SECRET must have at least 32 bytes" in output
         status, output = await begun.attempt("status")
         assert status == 1
