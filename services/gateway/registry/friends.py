@@ -7,6 +7,12 @@ from shared.directory import Companion
 from shared.postgres import load_sql
 from shared.protocol import relay
 
+FRIENDS_BATCH: Final = 32
+"""Users whose friends are read with one statement: with the most friends of each, this takes some milliseconds."""
+ANSWER_SECONDS: Final = 1.0
+"""Longest wait for such a statement."""
+AWAY_SECONDS: Final = 2.0
+"""How long friends aren't read in the same way again after that took too long."""
 FRIENDS: Final = load_sql("services.gateway.registry", "friends")
 _ALONG: Final = FRIENDS.replace("$1", "$7").replace("$2", "$8")
 

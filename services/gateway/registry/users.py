@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from services.gateway.registry.friends import friend_lists, friends_along
+from services.gateway.registry.friends import ANSWER_SECONDS, AWAY_SECONDS, FRIENDS_BATCH, friend_lists, friends_along
 from shared import postgres
 from shared.auth import Principal
 from shared.directory import Directory, KnownUsers
@@ -20,11 +20,6 @@ log = structlog.get_logger(__name__)
 WAIT_SECONDS: Final = 1.0
 """A handshake waits no longer for PostgreSQL."""
 BATCH: Final = 200
-FRIENDS_BATCH: Final = 32
-"""Users whose friends are read with one statement: with the most friends of each, this takes some milliseconds."""
-ANSWER_SECONDS: Final = 1.0
-AWAY_SECONDS: Final = 2.0
-"""How long friends aren't read along after that took too long: claims never wait for presence's tables."""
 MAX_WAITING: Final = 20_000
 RETRY_SECONDS: Final = 2.0
 
@@ -123,6 +118,7 @@ class UserRegistration:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     found = await self._directory.ensure_all(principals, friends_along(versions, most))
             except TimeoutError:
+                # Claims never wait for presence's tables.
                 self._alone_until = time.monotonic() + AWAY_SECONDS
             else:
                 return friend_lists(versions, found, most)

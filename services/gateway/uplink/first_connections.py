@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from services.gateway.registry.friends import FRIENDS_BATCH
 from services.gateway.uplink.direct_presence import DirectPresence, Report
 from shared.parts import parts_by_weight
 from shared.protocol import relay
 
-BATCH: Final = 32
-"""Users whose friends are read with one statement: with the most friends of each, this takes some milliseconds."""
 FRIENDS_PER_CALL: Final = 1_000
 """Friends that one script caches, beyond those of its last user."""
 
@@ -51,7 +50,7 @@ class FirstConnections:
             batch = [await self._waiting.get()]
             self._working = True
             try:
-                while len(batch) < BATCH and not self._waiting.empty():
+                while len(batch) < FRIENDS_BATCH and not self._waiting.empty():
                     batch.append(self._waiting.get_nowait())
                 await self._report(batch)
             finally:

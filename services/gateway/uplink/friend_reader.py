@@ -3,21 +3,16 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Final
 
 import asyncpg
 import structlog
 
-from services.gateway.registry.friends import FRIENDS, arguments_of, friend_lists
+from services.gateway.registry.friends import ANSWER_SECONDS, AWAY_SECONDS, FRIENDS, arguments_of, friend_lists
 from shared import postgres
 from shared.postgres import Pool
 from shared.protocol import relay
 
 log = structlog.get_logger(__name__)
-
-ANSWER_SECONDS: Final = 1.0
-AWAY_SECONDS: Final = 2.0
-"""How long PostgreSQL isn't asked again after it didn't answer."""
 
 
 class FriendReader:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from services.gateway.registry.friends import FRIENDS_BATCH
 from services.gateway.uplink.direct_presence import Report
-from services.gateway.uplink.first_connections import BATCH, FirstConnections
+from services.gateway.uplink.first_connections import FirstConnections
 from shared.protocol import relay
 
 
@@ -39,12 +40,14 @@ async def test_those_that_come_during_a_read_are_read_together() -> None:
     running = asyncio.create_task(first.run())
     first.add(connected(0), "")
     await asyncio.sleep(0)
-    for number in range(1, BATCH + 2):
+    for number in range(1, FRIENDS_BATCH + 2):
         first.add(connected(number), "")
     assert not first.idle
     friends.answer.set_result(None)
-    assert [await left.get() for _ in range(BATCH + 2)] == [connected(number) for number in range(BATCH + 2)]
-    assert [len(read) for read in friends.reads] == [1, BATCH, 1]
+    assert [await left.get() for _ in range(FRIENDS_BATCH + 2)] == [
+        connected(number) for number in range(FRIENDS_BATCH + 2)
+    ]
+    assert [len(read) for read in friends.reads] == [1, FRIENDS_BATCH, 1]
     running.cancel()
 
 
