@@ -5,7 +5,7 @@ An event that shows a deleted message loses the content, a change of it becomes 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -43,9 +43,7 @@ class InboxEraser:
 
     async def erase_person(self, user_id: str, person_id: str) -> None:
         """Remove the profile of an erased person from a user's inbox."""
-        async with self._rewriting(user_id) as inbox:
-            shown = [History(person_id, '"username":')]
-            await inbox.change(shown, lambda text: _changed(text, lambda event: _erase_person(event, person_id)))
+        await self._change(user_id, [History(person_id, '"username":')], lambda event: _erase_person(event, person_id))
 
     async def clear(self, user_id: str, conversation_id: str, seq: int, cleared: str, *, delivered: bool) -> None:
         """Replace a conversation's messages up to a seq by the text of the event that it was cleared.
@@ -75,8 +73,12 @@ class InboxEraser:
         for message in messages:
             seqs[message.conversation_id].add(message.seq)
         shown = [History(conversation_id, seqs=tuple(found)) for conversation_id, found in seqs.items()]
+        await self._change(user_id, shown, lambda event: _erase_messages(event, messages))
+
+    async def _change(self, user_id: str, shown: Sequence[History], change: Callable[[Any], Any]) -> None:
+        """Change the events that show any of this history."""
         async with self._rewriting(user_id) as inbox:
-            await inbox.change(shown, lambda text: _changed(text, lambda event: _erase_messages(event, messages)))
+            await inbox.change(shown, lambda text: _changed(text, change))
 
     def _rewriting(self, user_id: str) -> AbstractAsyncContextManager[InboxRewriting]:
         return InboxRewriting.of(self._partitions.of(user_id), user_id)

@@ -7,7 +7,7 @@ So it is read and copied in parts, and Redis serves others between them.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -70,17 +70,19 @@ class InboxRewriting:
         finally:
             await _UNLOCK(partition, user_id, rewriting._token)
 
-    async def change(self, shown: Iterable[History], change: Callable[[str], str], *, own: bool = False) -> None:
+    async def change(self, shown: Sequence[History], change: Callable[[str], str], *, own: bool = False) -> None:
         """Change the texts of the events that show any of this history.
 
         `own`: the new text is an event of its own, which has no peer and no unread total. Raises RedisError, or TimeoutError when
         the lock is lost. Then nothing is changed, and it can be repeated.
         """
-        parts = [part async for part in self._parts(list(shown))]
+        parts = [part async for part in self._parts(shown)]
         changes = [{id_: new for id_, text in part.found.items() if (new := change(text)) != text} for part in parts]
-        sizes = [item for part in changes for id_, text in part.items() for item in (_offset(id_), len(text.encode()))]
-        if not sizes:
+        if not any(changes):
             return
+        sizes = msgpack_encoder.encode(
+            [item for part in changes for id_, text in part.items() for item in (_offset(id_), len(text.encode()))]
+        )
         after = ""
         for part, changed in zip(parts, changes, strict=True):
             texts = msgpack_encoder.encode([item for id_, text in changed.items() for item in (id_, text, own)])
@@ -97,7 +99,7 @@ class InboxRewriting:
                     return
                 await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _parts(self, shown: list[History]) -> AsyncIterator[_Part]:
+    async def _parts(self, shown: Sequence[History]) -> AsyncIterator[_Part]:
         rules = [
             (each.contained, each.pattern, each.seqs, _ANY if each.newest is None else each.newest) for each in shown
         ]
@@ -110,7 +112,7 @@ class InboxRewriting:
             if not after:
                 return
 
-    async def _copy(self, after: str, last: str, texts: bytes, sizes: Sequence[str | int]) -> str:
+    async def _copy(self, after: str, last: str, texts: bytes, sizes: bytes) -> str:
         """Copy a part. Returns the id of its last entry, or '' when the copy has taken the inbox's place."""
         copied = await _COPY(
             self._partition,
@@ -120,7 +122,7 @@ class InboxRewriting:
             last,
             PART_BYTES,
             texts,
-            msgpack_encoder.encode(sizes),
+            sizes,
             LOCK_MS,
         )
         if copied is None:
