@@ -59,7 +59,8 @@ def _slowed(rows: list[Row]) -> str:
     surely = sum(row.ratio.low > MOST_RATIO for row in rows)
     return (
         f"Ratios over {MOST_RATIO}: {named}.\n"
-        f"Of {len(rows)} intervals, {surely} are over {MOST_RATIO} as a whole; {near} reach over it, but their ratios don't.\n"
+        f"Of {len(rows)} intervals, {surely or 'none'} {'is' if surely <= 1 else 'are'} over {MOST_RATIO} as a whole;"
+        f" {near} more reach over it, though their ratios don't.\n"
     )
 
 

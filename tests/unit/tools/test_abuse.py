@@ -75,7 +75,7 @@ def test_rows_that_slow_honest_pairs_are_named() -> None:
     near = msgspec.structs.replace(ROW, attack="near", ratio=Ratio(1.4, 1.2, 1.6))
     text = report.tables(Results([slow, ROW, worse, near]))
     assert "Ratios over 1.5: `worse` 2.00, `slow` 1.52." in text
-    assert "Of 4 intervals, 1 are over 1.5 as a whole; 1 reach over it, but their ratios don't." in text
+    assert "Of 4 intervals, 1 is over 1.5 as a whole; 1 more reach over it, though their ratios don't." in text
     assert "Ratios over 1.5: none." in report.tables(Results([ROW]))
 
 
