@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from typing import Final
 
 import pytest
@@ -23,6 +24,7 @@ console.log(JSON.stringify(blank));
 """
 
 
+@cache
 def blank_points() -> set[int]:
     """Every code point that shows nothing, as the services see it."""
     return {

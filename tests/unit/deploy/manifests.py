@@ -15,7 +15,13 @@ DEPLOY = ROOT / "deploy"
 OVERLAYS = ("local", "production", "example")
 WORKLOADS = ("Deployment", "Job")
 
-VALIDATE = """
+FAST_YAML = """
+import yaml, yaml.loader
+yaml.SafeLoader = yaml.loader.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""
+"""The checkers' YAML with libyaml where it is: a tenth of the time."""
+
+VALIDATE = f"""{FAST_YAML}
 import functools, sys
 from kubernetes_validate import utils
 utils.schema_contents = functools.cache(utils.schema_contents)
