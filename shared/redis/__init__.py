@@ -16,7 +16,7 @@ errors          which errors are transient
 from redis.exceptions import RedisError
 
 from shared.redis.connection import CONNECT_SECONDS, Argument, Broken, Connection
-from shared.redis.errors import TRANSIENT_ERRORS, is_transient
+from shared.redis.errors import REDIS_ERRORS, TRANSIENT_ERRORS, is_transient
 from shared.redis.partitions import Key, Partition, Partitions, open_partitions
 from shared.redis.pubsub import Subscription
 from shared.redis.script_runner import ScriptRunner
@@ -27,6 +27,7 @@ __all__ = [
     "CONNECT_SECONDS",
     "DEFAULT_PARTITIONS",
     "MAX_CONNECTIONS",
+    "REDIS_ERRORS",
     "TRANSIENT_ERRORS",
     "Argument",
     "Broken",

@@ -16,6 +16,9 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+# redis-py 8 shows only the class of an error («server:ResponseError»): logs would not say what Redis answered.
+RedisError.__repr__ = BaseException.__repr__  # type: ignore[method-assign]
+
 TRANSIENT_ERRORS: Final = (
     RedisConnectionError,  # Includes LOADING.
     RedisTimeoutError,
@@ -33,15 +36,20 @@ TRANSIENT_ERRORS: Final = (
 `is_transient` also recognizes errors without a class of their own.
 """
 
+REDIS_ERRORS: Final = (*TRANSIENT_ERRORS, RedisError)
+"""Everything that a call to Redis may raise, transient or not."""
+
 _LOST_MASTER: Final = "CLUSTERDOWN|LOADING|MASTERDOWN|MOVED|READONLY"
 _CODES: Final = f"ASK|BUSY|MISCONF|NOREPLICAS|OOM|TRYAGAIN|UNBLOCKED|{_LOST_MASTER}"
-_PASSING: Final = re.compile(rf"^-?(?:{_CODES})\b|: -(?:{_CODES})\b|Script attempted to access a non local key")
-"""How transient error replies begin, or what they contain when a script got them.
+_BEFORE_CODE: Final = r"""(?:^-?|: -|caused error: \(['"])"""
+_PASSING: Final = re.compile(rf"{_BEFORE_CODE}(?:{_CODES})\b|Script attempted to access a non local key")
+"""How transient error replies begin, or what they contain when a script or a pipeline got them.
 
 Redis before 7 wraps the errors of its scripts («ERR Error running script (call to f_…): @user_script:1: … -OOM command not
-allowed …»). A script that finds a key of its slot on another node runs during a resharding.
+allowed …»), and redis-py those of pipelines («Command # 1 (INCR …) of pipeline caused error: ('NOREPLICAS Not enough …',)»). A
+script that finds a key of its slot on another node runs during a resharding.
 """
-_FROM_NO_MASTER: Final = re.compile(rf"^-?(?:{_LOST_MASTER})\b|: -(?:{_LOST_MASTER})\b")
+_FROM_NO_MASTER: Final = re.compile(rf"{_BEFORE_CODE}(?:{_LOST_MASTER})\b")
 
 
 def is_transient(error: BaseException) -> bool:

@@ -8,13 +8,13 @@ from typing import Final, Generic, TypeVar
 import msgspec
 import structlog
 
-from shared import postgres, rabbitmq, redis
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import FINISH_SECONDS, MAX_REPLY_BYTES, REPLY_SECONDS, Reply, Request, request_decoder
 from shared.rabbitmq import Consumer, Delivery, acknowledge
 from shared.redis import Partitions
+from shared.retry import is_transient
 from shared.store_clock import StoreClock
 
 log = structlog.get_logger(__name__)
@@ -25,12 +25,6 @@ MOST_AT_ONCE: Final = 4
 """Concurrent requests of one replica. They share its database connections with all other work."""
 PAUSE_SECONDS: Final = 0.2
 """Pause between two attempts while a backend is away."""
-_TRANSIENT: Final = (
-    *postgres.TRANSIENT_ERRORS,
-    *redis.TRANSIENT_ERRORS,
-    *rabbitmq.TRANSIENT_ERRORS,
-    rabbitmq.BrokerUnavailable,
-)
 
 Handle = Callable[[R, bool], Awaitable[msgspec.Struct]]
 """Carries out a request, and returns its reply. The flag tells that it may have been carried out before. Raises ProtocolError."""
@@ -86,7 +80,9 @@ class Responder(Generic[R]):
             try:
                 await self._put(request.reply_to, await self._reply(request, again))
                 break
-            except _TRANSIENT as error:
+            except Exception as error:
+                if not is_transient(error):
+                    raise
                 log.warning("request.held", error=repr(error))
                 again = True
             await asyncio.sleep(PAUSE_SECONDS)
@@ -98,12 +94,9 @@ class Responder(Generic[R]):
             body = msgpack_encoder.encode(await self._handle(self._decoder.decode(request.body), again))
         except ProtocolError as error:
             return Reply(error.code, error.event.error.message)
-        except _TRANSIENT as error:
-            # asyncpg's error for a value that it can't encode is an InterfaceError too, but isn't transient.
-            if isinstance(error, ValueError):
-                return _internal_error()
-            raise
-        except Exception:
+        except Exception as error:
+            if is_transient(error):
+                raise
             return _internal_error()
         if len(body) > MAX_REPLY_BYTES:
             log.error("request.reply_too_large", size=len(body))

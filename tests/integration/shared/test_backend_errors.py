@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from shared import postgres
-from shared.redis import Argument, ScriptRunner, topology_of
+from shared.redis import Argument, RedisError, ScriptRunner, topology_of
 from shared.retry import is_transient, retry_until_available
 
 WRITE = "return redis.call('SET', 'key', ARGV[1])"
@@ -89,6 +89,16 @@ async def test_a_redis_that_takes_no_writes(runner: ScriptRunner, client: Redis,
         waiting = await held_until_back(runner)
     assert await waiting == b"OK"
     assert await client.get("key") == b"held"
+
+
+@pytest.mark.parametrize("transaction", [True, False])
+async def test_a_pipeline_that_a_redis_does_not_take(client: Redis, transaction: bool) -> None:
+    """redis-py puts words of its own before the answer."""
+    async with configured(client, {"min-replicas-to-write": "1"}), client.pipeline(transaction=transaction) as pipe:
+        pipe.incr("key")
+        with pytest.raises(RedisError) as raised:
+            await pipe.execute()
+    assert is_transient(raised.value)
 
 
 @pytest.mark.parametrize("stale", ["yes", "no"], ids=["READONLY", "MASTERDOWN"])

@@ -1,20 +1,24 @@
 """Requests between services: one that was begun is finished, although nobody waits for its reply any more."""
 
 import asyncio
+import uuid
 from contextlib import AsyncExitStack
 
 import aio_pika
 import msgspec
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared import rabbitmq
+from shared.protocol import keys
+from shared.protocol.codec import msgpack_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.protocol.requests import Done, TakeDown, messaging_request_decoder
+from shared.protocol.requests import Done, Reply, Request, TakeDown, messaging_request_decoder, reply_decoder
 from shared.redis import Partitions
 from shared.requests import Requester, Responder
 from shared.store_clock import StoreClock
-from tests.support.broker import DEAD, WORK, consumer_of, publisher_of, running, until
+from tests.support.broker import DEAD, SECONDS, WORK, consumer_of, publisher_of, running, until
 
 ASKED_SECONDS = 0.3
 REQUEST = TakeDown("conversation", 1)
@@ -73,6 +77,29 @@ async def test_what_was_begun_is_finished_when_nobody_waits_any_more(url: str, p
         await until(lambda: len(service.attempts) > made)
         service.is_away = False
         await until(lambda: service.attempts[-1] and len(service.attempts) > made + 1)
+
+
+async def test_a_reply_that_redis_refuses_comes_when_it_no_longer_does(
+    url: str, partitions: Partitions, redis_url: str
+) -> None:
+    """Such a request ended the replica, and then the next one that got it."""
+    service, name, publisher = Service(), str(uuid.uuid4()), publisher_of(url, DEAD, WORK)
+    service.is_away = False
+    expires_at_ms = StoreClock(partitions).now_ms() + 60_000
+    request = msgpack_encoder.encode(Request(name, expires_at_ms, msgpack_encoder.encode(REQUEST)))
+    async with Redis.from_url(redis_url) as client, AsyncExitStack() as stack:
+        await answering(url, partitions, service, stack)
+        await client.config_set("min-replicas-to-write", "1")
+        try:
+            async with running(publisher):
+                await publisher.publish(WORK, request)
+            await until(lambda: len(service.attempts) > 1)
+        finally:
+            await client.config_set("min-replicas-to-write", "0")
+        partition = partitions.of(name)
+        found = await partition.client.blpop([partition.key(keys.REPLY, name)], timeout=SECONDS)
+    assert found is not None
+    assert reply_decoder.decode(bytes(found[1])) == Reply(body=msgpack_encoder.encode(Done()))
 
 
 async def test_what_nobody_waits_for_is_not_begun(url: str, partitions: Partitions) -> None:

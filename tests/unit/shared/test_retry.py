@@ -23,6 +23,8 @@ from shared.retry import is_transient, retry_until_available
 
 IN_A_SCRIPT = "ERR Error running script (call to f_2f5c): @user_script:7: @user_script: 7: {}"
 """How Redis 6 and older word what a script got."""
+IN_A_PIPELINE = "Command # 1 (SET key OOM) of pipeline caused error: {}"
+"""How redis-py words what a pipeline got: the error's arguments follow."""
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,9 @@ IN_A_SCRIPT = "ERR Error running script (call to f_2f5c): @user_script:7: @user_
         (ResponseError(IN_A_SCRIPT.format("-MISCONF Redis is configured to save RDB snapshots")), True),
         (ResponseError(IN_A_SCRIPT.format("Wrong number of args calling Redis command From Lua script")), False),
         (ResponseError("ERR the OOM killer is not meant"), False),
+        (ResponseError(IN_A_PIPELINE.format(("NOREPLICAS Not enough good replicas to write.",))), True),
+        (ResponseError(IN_A_PIPELINE.format(("MISCONF Redis is configured to save, but it's unable to",))), True),
+        (ResponseError(IN_A_PIPELINE.format(("WRONGTYPE Operation against a key",))), False),
         (BrokerUnavailable(), True),
         (KeyError("bug"), False),
     ],
@@ -68,6 +73,10 @@ IN_A_SCRIPT = "ERR Error running script (call to f_2f5c): @user_script:7: @user_
 )
 def test_classification(error: Exception, transient: bool) -> None:
     assert is_transient(error) is transient
+
+
+def test_logs_say_what_redis_answered() -> None:
+    assert "NOREPLICAS" in repr(ResponseError("NOREPLICAS Not enough good replicas to write."))
 
 
 async def test_work_is_tried_again_until_it_is_done() -> None:
