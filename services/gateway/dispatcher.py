@@ -37,8 +37,11 @@ SWEEP_SECONDS: Final = 0.25
 BULK_SECONDS: Final = 2.0
 """Typing and `auth.expiring` wait at most this long for a connection's `status.bulk`: presence may be slow, or away."""
 LOST: Final = "lost"
+OTHER: Final = "other"
+CHOSEN_CODES: Final = 3000
+OWN_CODES: Final = frozenset(map(int, CloseCode))
 NOTABLE: Final = frozenset(
-    {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.INTERNAL_ERROR, CloseCode.OVERLOADED}
+    {CloseCode.POLICY_VIOLATION, CloseCode.FRAME_TOO_BIG, CloseCode.INTERNAL_ERROR, CloseCode.EVENTS_LOST}
     | {CloseCode.SLOW_CONSUMER, CloseCode.PONG_TIMEOUT}
 )
 """Close codes that are logged, because an operator may want to see them."""
@@ -93,7 +96,7 @@ class Dispatcher:
         """The connection ended. `code`: its close code, if there is one; `clean`: by a close handshake of the peer."""
         if not self.hub.remove(connection):
             return
-        metrics.CLOSES.labels(LOST if code is None else str(code)).inc()
+        metrics.CLOSES.labels(_label_of(code)).inc()
         level = logging.INFO if code in NOTABLE else logging.DEBUG
         log.log(level, "connection.closed", connection_id=connection.id, user_id=connection.user_id, code=code)
         self.typing_tracker.stop_all(connection)
@@ -165,6 +168,13 @@ class Dispatcher:
 
     def _refresh(self, connection: Connection, refresh: RefreshToken, _now: float) -> None:
         self.token_refresh.ask(connection, refresh.token)
+
+
+def _label_of(code: int | None) -> str:
+    """Return what the metric shows for a close code. Clients may choose any code from 3000 on (RFC 6455, section 7.4.2)."""
+    if code is None:
+        return LOST
+    return str(code) if code < CHOSEN_CODES or code in OWN_CODES else OTHER
 
 
 _OWNERS: Final[dict[type[Any], Callable[[Dispatcher, Connection, Any, float], None]]] = {

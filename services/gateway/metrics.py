@@ -70,7 +70,9 @@ BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CONNECTIONS: Final = Gauge("chat_gateway_connections", "Open WebSocket connections.")
 HANDSHAKES: Final = Counter("chat_gateway_handshakes", "Handshakes by result.", ["result"])
 CLOSES: Final = Counter(
-    "chat_gateway_closes", "Connections closed, by close code; `lost` without a close frame.", ["code"]
+    "chat_gateway_closes",
+    "Connections closed, by close code; `lost` without a close frame, `other` with a code that the client made up.",
+    ["code"],
 )
 EVENTS_IN: Final = Tally("chat_gateway_events_in", "Frames of clients, by event type.", "type", (*FRAMES, MALFORMED))
 EVENTS_OUT: Final = Tally(

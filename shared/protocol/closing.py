@@ -12,7 +12,7 @@ class CloseCode(IntEnum):
     POLICY_VIOLATION = 1008
     FRAME_TOO_BIG = 1009
     INTERNAL_ERROR = 1011
-    OVERLOADED = 1013
+    EVENTS_LOST = 1013
     TOKEN_EXPIRED = 4401
     SLOW_CONSUMER = 4408
     REPLACED = 4409
@@ -30,7 +30,7 @@ CLIENT_ADVICE: Final[dict[CloseCode, tuple[str, str]]] = {
     ),
     CloseCode.FRAME_TOO_BIG: ("frame too big", "don't resend it, tell the user, reconnect with cursor"),
     CloseCode.INTERNAL_ERROR: ("internal error", "back off, reconnect with cursor"),
-    CloseCode.OVERLOADED: (
+    CloseCode.EVENTS_LOST: (
         "events are missing that can no longer be replayed, as after a failover of Redis",
         "back off, reconnect with cursor",
     ),

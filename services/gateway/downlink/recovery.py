@@ -13,7 +13,7 @@ from services.gateway.session.hub import Hub
 from services.gateway.uplink.lease_renewals import LeaseRenewals
 from services.gateway.uplink.presence import PresencePublisher
 from shared.protocol.closing import CloseCode
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
+from shared.redis import REDIS_ERRORS, Partitions
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +135,7 @@ class Recovery:
     async def _renew(self, connections: "list[Connection]") -> None:
         try:
             gone = await self._registry.renew([(connection.user_id, connection.id) for connection in connections])
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             # Routes survive several missed renewals. When the server is back, its link recovers all connections.
             log.warning("routes.not_renewed", connections=len(connections), error=repr(error))
             return
@@ -151,7 +151,7 @@ class Recovery:
             connection.inbox.begin_reading()
         try:
             found = await self._registry.resume(items)
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             log.warning("recovery.not_done", connections=len(connections), error=repr(error))
             self._waiting.update(dict.fromkeys(connection for connection in connections if connection.is_open))
             await asyncio.sleep(RETRY_SECONDS)
@@ -169,4 +169,4 @@ class Recovery:
         else:
             # The missing events are lost: the client connects again and is told `recovered: false`.
             log.info("recovery.lost", connection_id=connection.id, user_id=connection.user_id)
-            connection.close(CloseCode.OVERLOADED)
+            connection.close(CloseCode.EVENTS_LOST)

@@ -6,6 +6,7 @@ import socket as sockets
 import struct
 
 import pytest
+from prometheus_client import REGISTRY
 from websockets.frames import Frame, Opcode
 
 from services.gateway.transport import upgrade
@@ -305,3 +306,16 @@ async def test_who_leaves_during_the_handshake_leaves_nothing(gateway: RunningGa
     assert isinstance(await gateway.connect(alice), RawSocket)
     await until(lambda: len(gateway.process.hub) == 1)
     await until(lambda: len(gateway.server.server_state.connections) == 1)
+
+
+async def test_a_close_code_that_a_client_made_up_is_no_label(gateway: RunningGateway, alice: str) -> None:
+    """There are two thousand of them, and each label is a time series."""
+
+    def closes(code: str) -> float:
+        return REGISTRY.get_sample_value("chat_gateway_closes_total", {"code": code}) or 0
+
+    before = closes("other")
+    socket = await gateway.connect(alice)
+    await socket.close(3999)
+    await until(lambda: closes("other") == before + 1)
+    assert not closes("3999")
