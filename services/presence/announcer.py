@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ from services.presence.routes import (
     Gateways,
     gateways_of,
     read_routes,
+    route_reads,
 )
 from services.presence.rules import RANK, Kind, kinds_of
 from services.presence.webhook_queue import WebhookQueue
@@ -164,12 +166,15 @@ class Announcer:
 
         Returns the ids of connections whose bulk is incomplete: a partition is away, or the status of a friend can't be known.
         """
-        calls = [self._health.reach(index, partial(self._send_parts, found)) for index, found in bulks.items()]
+        calls = [
+            self._health.reach(index, [partial(_send, part) for part in _parts_of(found)])
+            for index, found in bulks.items()
+        ]
         answers = zip(bulks.values(), await asyncio.gather(*calls), strict=True)
         return {
             connection_id
             for found, withheld in answers
-            for bulk in (found if withheld is None else withheld)
+            for bulk in (found if withheld is None else chain.from_iterable(withheld))
             for _, connection_id in bulk.connections
         }
 
@@ -205,15 +210,6 @@ class Announcer:
             routes, _ = await self._routes(receivers, own, pauses=len(receivers) > READ_PER_CALL)
             await publish_profile(self._partitions.of(change.user_id), change, gateways_of(sorted(routes), routes))
 
-    async def _send_parts(self, bulks: Sequence[Bulk], client: Partition) -> list[Bulk]:
-        """Send bulks through one partition. Returns those that were not sent."""
-        withheld: list[Bulk] = []
-        for part in parts_by_weight(bulks, lambda bulk: bulk.weight, READ_PER_CALL):
-            withheld += [part[place] for place in (await _run(client, [], part))[1]]
-            if len(part) == 1 and part[0].weight >= READ_PER_CALL:
-                await asyncio.sleep(PAUSE_SECONDS)
-        return withheld
-
     def _parts(self, announcements: Sequence[Announcement]) -> Iterable[tuple[int, list[Announcement]]]:
         """Yield (partition index, a limited number of announcements of its users), so that no call takes long."""
         groups: dict[int, list[Announcement]] = {}
@@ -243,12 +239,17 @@ class Announcer:
         calls = [
             read_routes(users, self._partitions.at(index), pauses=pauses)
             if index in own
-            else self._health.reach(index, partial(read_routes, users, pauses=pauses))
+            else self._reach_routes(index, users, pauses=pauses)
             for index, users in groups.items()
         ]
         answers = dict(zip(groups, await asyncio.gather(*calls), strict=True))
         routes = {user: found for part in answers.values() if part is not None for user, found in part.items()}
         return routes, {index for index, part in answers.items() if part is None}
+
+    async def _reach_routes(self, index: int, users: list[str], *, pauses: bool) -> dict[str, list[str]] | None:
+        """Do the same as `read_routes`. None: the partition is away."""
+        parts = await self._health.reach(index, route_reads(users, pauses=pauses))
+        return None if parts is None else dict(chain.from_iterable(part.items() for part in parts))
 
 
 def _unsent_announcements(
@@ -271,6 +272,18 @@ def _job(each: Announcement, gateways: Gateways) -> tuple[object, ...]:
     # Lua arrays can't contain nil.
     version = False if each.version is None else each.version
     return (each.user_id, each.kinds, each.due, version, gateways, each.mode, each.block)
+
+
+def _parts_of(bulks: Sequence[Bulk]) -> Iterable[list[Bulk]]:
+    return parts_by_weight(bulks, lambda bulk: bulk.weight, READ_PER_CALL)
+
+
+async def _send(part: list[Bulk], partition: Partition) -> list[Bulk]:
+    """Send bulks by one script. Returns those that were not sent."""
+    _, withheld = await _run(partition, [], part)
+    if len(part) == 1 and part[0].weight >= READ_PER_CALL:
+        await asyncio.sleep(PAUSE_SECONDS)
+    return [part[place] for place in withheld]
 
 
 async def _run(

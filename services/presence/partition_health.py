@@ -1,13 +1,13 @@
 """Tracks Redis partitions that are away, so that users on other partitions don't wait for them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
 import structlog
 
-from shared.redis import Partition, Partitions, RedisError
-from shared.retry import TRANSIENT_ERRORS, is_transient
+from shared.redis import REDIS_ERRORS, Partition, Partitions, RedisError
+from shared.retry import is_transient
 from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
@@ -26,19 +26,25 @@ class PartitionHealth:
         self._partitions = partitions
         self._away: set[int] = set()
 
-    async def reach(self, index: int, work: Callable[[Partition], Awaitable[T]]) -> T | None:
-        """Return the result of `work` on a partition, or None when it is away. Raises all other errors of `work`."""
-        if index in self._away:
-            return None
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await work(self._partitions.at(index))
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            log.warning("partition.away", partition=index, error=repr(error))
-            self._away.add(index)
-            return None
+    async def reach(self, index: int, calls: Iterable[Callable[[Partition], Awaitable[T]]]) -> list[T] | None:
+        """Make `calls` to a partition, one after the other. Returns their results, or None when it is away.
+
+        Each call has `ANSWER_SECONDS`: many of them may take longer together. Raises all other errors.
+        """
+        results: list[T] = []
+        for call in calls:
+            if index in self._away:
+                return None
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    results.append(await call(self._partitions.at(index)))
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("partition.away", partition=index, error=repr(error))
+                self._away.add(index)
+                return None
+        return results
 
     async def watch(self, resend: Callable[[], Awaitable[None]]) -> None:
         """Probe partitions that are away, and call `resend` when one is back. Never returns."""
@@ -57,6 +63,6 @@ class PartitionHealth:
             async with asyncio.timeout(ANSWER_SECONDS):
                 partition = self._partitions.at(index)
                 await partition.client.exists(partition.key("ping"))
-        except (*TRANSIENT_ERRORS, RedisError):
+        except REDIS_ERRORS:
             return False
         return True

@@ -1,7 +1,8 @@
 """Reads from Redis which gateways hold connections of users."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from shared.protocol.codec import msgpack_encoder
@@ -20,19 +21,30 @@ Gateways = dict[str, list[str]]
 """Gateway id → receivers that have connections there."""
 
 
-async def read_routes(users: list[str], client: Partition, *, pauses: bool = False) -> dict[str, list[str]]:
+async def read_routes(users: list[str], partition: Partition, *, pauses: bool = False) -> dict[str, list[str]]:
     """Return user → gateways, for users of one partition who have live connections. Raises RedisError.
 
     `pauses`: let others have Redis between the calls.
     """
     routes: dict[str, list[str]] = {}
-    for first in range(0, len(users), READ_PER_CALL):
-        if pauses and first:
-            await asyncio.sleep(PAUSE_SECONDS)
-        part = users[first : first + READ_PER_CALL]
-        for place, *gateways in await _ROUTES(client, msgpack_encoder.encode(part)):
-            routes[part[place - 1]] = [gateway.decode() for gateway in gateways]
+    for read in route_reads(users, pauses=pauses):
+        routes |= await read(partition)
     return routes
+
+
+def route_reads(
+    users: list[str], *, pauses: bool = False
+) -> Iterator[Callable[[Partition], Awaitable[dict[str, list[str]]]]]:
+    """Yield the calls of `read_routes`, for a caller that makes them itself."""
+    for first in range(0, len(users), READ_PER_CALL):
+        yield partial(_read, users[first : first + READ_PER_CALL], pauses and first > 0)
+
+
+async def _read(users: list[str], pause: bool, partition: Partition) -> dict[str, list[str]]:
+    if pause:
+        await asyncio.sleep(PAUSE_SECONDS)
+    found = await _ROUTES(partition, msgpack_encoder.encode(users))
+    return {users[place - 1]: [gateway.decode() for gateway in gateways] for place, *gateways in found}
 
 
 def gateways_of(receivers: Sequence[str], routes: Mapping[str, list[str]]) -> Gateways:

@@ -2,12 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.presence import partition_health
+from services.presence import announcer, partition_health
 from shared.protocol import server
 from shared.redis import Partitions
 from tests.support.presence import TIMING, Device, FakeClock, Gateways, Replica
@@ -64,6 +65,16 @@ async def watch(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     yield lambda: tasks.append(asyncio.create_task(replica.health.watch(replica.resend)))
     for task in tasks:
         task.cancel()
+
+
+def delayed(run: Callable[..., Awaitable[Any]], seconds: float) -> Callable[..., Awaitable[Any]]:
+    """A server that is busy."""
+
+    async def later(*args: Any) -> Any:
+        await asyncio.sleep(seconds)
+        return await run(*args)
+
+    return later
 
 
 async def until(gateways: Gateways, holds: Callable[[], bool]) -> None:
@@ -125,3 +136,17 @@ async def test_other_servers_are_swept(
     await replica.sweep.once()
     await gateways.sync()
     assert friend.view[new.user_id].status == "offline"
+
+
+async def test_many_snapshots_at_once_are_no_outage(
+    replica: Replica, gateways: Gateways, clock: FakeClock, partitions: Partitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a gateway's end thousands connect: each script answers soon, and all together take longer than one may."""
+    monkeypatch.setattr(partition_health, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(announcer, "READ_PER_CALL", 1)
+    for index in range(len(partitions)):
+        monkeypatch.setattr(partitions.at(index).scripts, "run", delayed(partitions.at(index).scripts.run, 0.04))
+    devices = [await gateways.plug(Device(str(uuid.uuid4()), "gateway-1")) for _ in range(100)]
+    await replica.handle(*(device.connected(clock.now) for device in devices))
+    await gateways.sync()
+    assert [len(device.take()) for device in devices] == [1] * len(devices)
