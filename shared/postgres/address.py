@@ -63,9 +63,12 @@ class AddressError(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """`hosts`: (host, port); the one that answered last comes first. `query`: for asyncpg's URL; `keywords`: for its function."""
+    """The parts of a URL. `hosts`: (host, port), to which `connect` gives another order: the one that answered last comes first.
 
-    hosts: tuple[tuple[str, int], ...]
+    `query`: for asyncpg's URL; `keywords`: for its function.
+    """
+
+    hosts: list[tuple[str, int]]
     database: str | None
     connect_seconds: float
     server_settings: dict[str, str] = field(default_factory=dict)
@@ -91,7 +94,7 @@ def parse(url: str) -> Address:
         keywords["password"] = unquote(password)
     hosts = _hosts(parameters.pop("host", "") or unquote(hostlist), parameters.pop("port", ""))
     if parameters.pop("load_balance_hosts", "disable") == "random":
-        hosts = tuple(random.sample(hosts, len(hosts)))
+        random.shuffle(hosts)
     address = Address(
         hosts=hosts,
         database=parameters.pop("dbname", "") or unquote(parts.path[1:]) or None,
@@ -131,14 +134,14 @@ def _parameters(query: str) -> dict[str, str]:
     return found
 
 
-def _hosts(hostlist: str, ports: str) -> tuple[tuple[str, int], ...]:
+def _hosts(hostlist: str, ports: str) -> list[tuple[str, int]]:
     """Parse `a:5432,b` or `/folder/of/a/socket`. `ports` is the value of the parameter `port`."""
     pairs = [_host(item) for item in hostlist.split(",")] if hostlist else [("localhost", None)]
     numbers = [_port(port) for port in ports.split(",")] if ports else [DEFAULT_PORT]
     if len(numbers) not in {1, len(pairs)}:
         raise AddressError(f"{len(pairs)} hosts can't have {len(numbers)} ports")
     numbers *= len(pairs) if len(numbers) == 1 else 1
-    return tuple((host, number if port is None else port) for (host, port), number in zip(pairs, numbers, strict=True))
+    return [(host, number if port is None else port) for (host, port), number in zip(pairs, numbers, strict=True)]
 
 
 def _host(item: str) -> tuple[str, int | None]:

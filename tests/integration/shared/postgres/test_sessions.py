@@ -43,6 +43,28 @@ async def test_hosts_that_do_not_answer_are_passed_over(database_url: str) -> No
         assert await pool.fetchval("SELECT 1") == 1
 
 
+async def test_a_host_that_does_not_answer_is_asked_last_from_then_on(database_url: str) -> None:
+    """As a primary whose machine is off: each new session would wait for it, longer than many callers do."""
+    asked = 0
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        while await reader.read(1024):
+            pass
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        address = parse(with_hosts(database_url, f"127.0.0.1:{port},{{}}", "connect_timeout=1"))
+        await (await connect(address, application_name="test")).close()
+        first = asked
+        assert first > 0
+        for _ in range(3):
+            await (await connect(address, application_name="test")).close()
+        assert asked == first
+
+
 async def test_settings_of_the_url_hold(database_url: str) -> None:
     query = "application_name=mine&sslmode=prefer&options=-c%20lock_timeout%3D7s"
     async with pool_of(with_hosts(database_url, "{}", query)) as pool:
