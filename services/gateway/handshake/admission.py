@@ -38,10 +38,7 @@ class Admission:
         Then the caller has it counted: with `count`, or with the script that registers the connection, which costs nothing more.
         Raises ProtocolError with `retryAfter`: unavailable, or rate_limit_exceeded when the user made too many.
         """
-        if self.draining:
-            raise _unavailable("The gateway is shutting down", 1.0)
-        if len(self._hub) >= self._max_connections:
-            raise _unavailable("The gateway is full", RETRY_SECONDS)
+        self._refuse_if_closed()
         is_limited = self._budgets.is_limited(Budget.HANDSHAKES)
         # A user's handshakes must not come all at once: each costs a replay and presence events.
         wait = min(self._pace.wait(user_id, now), MAX_WAIT_SECONDS) if is_limited else 0.0
@@ -49,7 +46,8 @@ class Admission:
             # What waits is counted first: a user with too many would hold sockets meanwhile, and use up the gateway's handshakes.
             await self.count(user_id)
             await asyncio.sleep(wait)
-        self._take(now, returning=returning)
+            self._refuse_if_closed()
+        self._take(now + wait, returning=returning)
         return bool(wait) or not is_limited
 
     async def count(self, user_id: str) -> None:
@@ -65,9 +63,17 @@ class Admission:
         """Return what `admit` took of the gateway's handshakes: the user had none left."""
         self._tokens = min(self._most, self._tokens + 1.0)
 
+    def _refuse_if_closed(self) -> None:
+        if self.draining:
+            raise _unavailable("The gateway is shutting down", 1.0)
+        if len(self._hub) >= self._max_connections:
+            raise _unavailable("The gateway is full", RETRY_SECONDS)
+
     def _take(self, now: float, *, returning: bool) -> None:
         if not self._per_second:
             return
+        # A handshake that waited has an earlier time than those that came meanwhile.
+        now = max(now, self._filled_at)
         self._tokens = min(self._most, self._tokens + (now - self._filled_at) * self._per_second)
         self._filled_at = now
         needed = 1.0 if returning else 1.0 + self._most * RESERVED

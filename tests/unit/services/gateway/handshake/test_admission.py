@@ -155,3 +155,26 @@ async def test_handshakes_of_one_user_do_not_come_all_at_once() -> None:
     await admission.admit("other", 1000.0, returning=True)
     assert not others.done()
     await others
+
+
+async def test_a_handshake_that_waited_comes_after_those_that_came_meanwhile() -> None:
+    """Counted at the time when it began to wait, it was refused although there was room."""
+    admission = Admission(Hub(), cast(Any, Budgets(100)), 100, 10)
+    for _ in range(10):
+        await admission.admit("u", 1000.0, returning=True)
+    waiting = asyncio.create_task(admission.admit("u", 1000.0, returning=True))
+    await asyncio.sleep(0)
+    await admission.admit("other", 1005.0, returning=True)
+    assert await waiting
+
+
+async def test_a_handshake_that_waited_is_not_let_into_a_draining_gateway() -> None:
+    admission = Admission(Hub(), cast(Any, Budgets(100)), 100, 0)
+    for _ in range(10):
+        await admission.admit("u", 1000.0, returning=True)
+    waiting = asyncio.create_task(admission.admit("u", 1000.0, returning=True))
+    await asyncio.sleep(0)
+    admission.draining = True
+    with pytest.raises(ProtocolError) as refusal:
+        await waiting
+    assert refusal.value.status == 503
