@@ -13,7 +13,7 @@ errors         the errors that callers can handle
 
 from shared.rabbitmq.consumer import Consumer, acknowledge, reject
 from shared.rabbitmq.dead_letters import dead_letter
-from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable, Refused, Unroutable
+from shared.rabbitmq.errors import PUBLISH_ERRORS, TRANSIENT_ERRORS, BrokerUnavailable, Refused, Unroutable
 from shared.rabbitmq.frames import Delivery, MessageFrames
 from shared.rabbitmq.hosts import split_hosts
 from shared.rabbitmq.link import Link, open_or_close
@@ -21,6 +21,7 @@ from shared.rabbitmq.publisher import Publisher
 from shared.rabbitmq.queues import declare
 
 __all__ = [
+    "PUBLISH_ERRORS",
     "TRANSIENT_ERRORS",
     "BrokerUnavailable",
     "Consumer",

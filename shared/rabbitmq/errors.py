@@ -1,6 +1,7 @@
 """Errors of RabbitMQ connections, as far as services handle them.
 
 TRANSIENT_ERRORS      the same publish may succeed later
+PUBLISH_ERRORS        everything that a publish raises: transient errors, and BrokerUnavailable
 BrokerUnavailable     nothing was sent: there is no connection, or the broker blocks publishers
 Refused               the broker didn't accept a message
   Unroutable          the queue doesn't exist
@@ -27,6 +28,10 @@ class Refused(AMQPError):
 
 class Unroutable(Refused):
     """The queue doesn't exist. A publisher can declare it and publish again."""
+
+
+PUBLISH_ERRORS: Final = (BrokerUnavailable, *TRANSIENT_ERRORS)
+"""Everything that `Publisher.publish` raises."""
 
 
 @contextmanager

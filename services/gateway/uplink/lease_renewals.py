@@ -1,6 +1,7 @@
 """Renews the leases of this gateway's connections with presence."""
 
 import asyncio
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
@@ -11,7 +12,7 @@ from services.gateway.session.hub import Hub
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_RENEWALS
-from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.rabbitmq import PUBLISH_ERRORS, Publisher
 from shared.store_clock import StoreClock
 
 log = structlog.get_logger(__name__)
@@ -42,9 +43,7 @@ class LeaseRenewals:
         """Renew the leases of all connections, `RENEWALS` in a message. Never returns."""
         while True:
             await asyncio.sleep(period_seconds)
-            connections = iter(self._hub)
-            while batch := list(islice(connections, RENEWALS)):
-                await self._publish(batch)
+            await self._publish_all(iter(self._hub))
 
     async def renew_alive_forever(self) -> None:
         """Every `ALIVE_SECONDS`, renew the leases of connections that gave a sign of life, `RENEWALS` in a message.
@@ -56,10 +55,14 @@ class LeaseRenewals:
             await asyncio.sleep(ALIVE_SECONDS)
             self._any_alive.clear()
             alive, self._alive = iter(self._alive), {}
-            while taken := list(islice(alive, RENEWALS)):
-                batch = [connection for connection in taken if connection.is_open]
-                if batch:
-                    await self._publish(batch)
+            await self._publish_all(alive)
+
+    async def _publish_all(self, connections: Iterator[Connection]) -> None:
+        """Renew the leases of those that are open. One that is still opening has none, and may be refused."""
+        while taken := list(islice(connections, RENEWALS)):
+            batch = [connection for connection in taken if connection.is_open]
+            if batch:
+                await self._publish(batch)
 
     async def _publish(self, batch: list[Connection]) -> None:
         renewal = relay.LeaseRenewal(
@@ -67,5 +70,5 @@ class LeaseRenewals:
         )
         try:
             await self._publisher.publish(PRESENCE_RENEWALS, msgpack_encoder.encode(renewal), persistent=False)
-        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+        except PUBLISH_ERRORS as error:
             log.warning("leases.not_renewed", connections=len(batch), error=repr(error))

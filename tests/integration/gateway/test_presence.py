@@ -8,7 +8,7 @@ import pytest
 from services.gateway.uplink import lease_renewals, presence
 from shared.protocol import keys, limits, relay
 from shared.protocol.topology import MESSAGING_SIGNALS, PRESENCE_COMMANDS, PRESENCE_RENEWALS
-from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity
+from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
 from tests.support.tcp import Tcp
 
 
@@ -145,6 +145,26 @@ async def a_period_begins(gateway: RunningGateway, behind: Backend, username: st
     socket = await gateway.connect(username)
     await socket.send("ping")
     await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder)
+
+
+async def test_a_connection_that_may_still_be_refused_is_not_renewed(
+    start_gateway: StartGateway, behind: Backend, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its user was shown online for a minute, whatever became of the handshake."""
+    gateway, let_in = await start_gateway(lease_seconds=0.6), asyncio.Event()
+    await gateway.connect(bob)
+
+    async def register(*_claims: object) -> None:
+        await let_in.wait()
+
+    monkeypatch.setattr(gateway.process.user_registration, "register", register)
+    opening = asyncio.create_task(gateway.connect(alice))
+    await until(lambda: bool(gateway.process.hub.of_user(identity(alice))))
+    for _ in range(4):
+        renewal = await behind.take(PRESENCE_RENEWALS, relay.lease_renewal_decoder)
+        assert {user for user, _ in renewal.connections} == {identity(bob)}
+    let_in.set()
+    await opening
 
 
 async def test_who_pings_or_pongs_is_renewed_within_a_second_or_so(
