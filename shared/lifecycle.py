@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from contextlib import suppress
 from email.utils import formatdate
 from typing import Any, Final
 
@@ -23,6 +22,8 @@ from uvicorn.server import ServerState
 log = structlog.get_logger(__name__)
 
 CANCEL_AGAIN_SECONDS: Final = 1.0
+END_SECONDS: Final = 15.0
+"""How long cancelled tasks may take to end. Orchestrators kill a process some time after they asked it to stop."""
 GARBAGE_OBJECTS: Final = 20_000
 """New container objects after which the youngest generation is collected (Python's `gc.set_threshold`)."""
 MOST_FILES: Final = 1 << 20
@@ -34,6 +35,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
         self.failed = asyncio.Event()
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
@@ -43,29 +45,41 @@ class Supervisor:
         task.add_done_callback(self._on_done)
 
     async def stop(self) -> None:
-        """Cancel all tasks, and wait for their end."""
+        """Cancel all tasks, and wait for their end (`end_all`)."""
+        self._stopping = True
         await end_all(self._tasks)
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if task.cancelled():
+        if task.cancelled() and self._stopping:
             return
-        error = task.exception()
+        # Only `stop` cancels tasks. Otherwise a library has, and the task's work has ended for good.
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
             log.critical("task.failed", task=task.get_name(), exc_info=error)
             self.failed.set()
 
 
 async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks, and wait for their end, even when this is cancelled meanwhile.
+    """Cancel tasks, and wait for their end. When this is cancelled meanwhile, it raises CancelledError after their end.
 
     It cancels again every second: a task may start another one of the collection, and a library may swallow a cancellation.
+    A task that goes on for `END_SECONDS` is logged and left.
     """
+    cancelled: asyncio.CancelledError | None = None
+    give_up_at = time.monotonic() + END_SECONDS
     while running := [task for task in tasks if not task.done()]:
+        if time.monotonic() >= give_up_at:
+            log.error("tasks.not_ended", tasks=[task.get_name() for task in running])
+            break
         for task in running:
             task.cancel()
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 class DatedState(ServerState):

@@ -1,6 +1,7 @@
 """The supervisor: the first failure is seen, and a stop ends everything."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -67,3 +68,52 @@ def test_the_date_is_that_of_the_response_and_not_of_the_last_beat() -> None:
     assert state.default_headers[0] == (b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")
     now = 61.0
     assert state.default_headers[0] == (b"date", b"Thu, 01 Jan 1970 00:01:01 GMT")
+
+
+async def test_a_task_that_somebody_else_cancelled_is_a_failure(supervisor: Supervisor) -> None:
+    """A library may raise CancelledError of its own: the task's work would have ended without anybody's notice."""
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    supervisor.start("cancelled", cancelled())
+    async with asyncio.timeout(30):
+        await supervisor.failed.wait()
+
+
+async def test_a_stop_that_is_cancelled_ends_all_tasks_and_is_cancelled(supervisor: Supervisor) -> None:
+    may_end = asyncio.Event()
+
+    async def slow() -> None:
+        while not may_end.is_set():
+            with suppress(asyncio.CancelledError):
+                await may_end.wait()
+
+    supervisor.start("slow", slow())
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(supervisor.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    await asyncio.sleep(0.02)
+    assert not stopping.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert not supervisor._tasks
+
+
+async def test_a_stop_does_not_wait_for_ever(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "END_SECONDS", 0.05)
+    may_end = False
+
+    async def stubborn() -> None:
+        while not may_end:
+            with suppress(asyncio.CancelledError):
+                await forever()
+
+    supervisor.start("stubborn", stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await supervisor.stop()
+    may_end = True
+    await supervisor.stop()
