@@ -7,14 +7,14 @@ PostgreSQL is away. When Redis loses its data, no revoked token becomes valid ag
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import asyncpg
 import structlog
 
 from shared.auth.principal import Principal
 from shared.auth.tokens import TokenError
-from shared.postgres import TRANSIENT_ERRORS, Pool, load_sql
+from shared.postgres import DATABASE_ERRORS, Pool, load_sql
 from shared.protocol import keys, relay
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import msgpack_encoder
@@ -77,7 +77,7 @@ class Revocations:
         while True:
             try:
                 await self._look()
-            except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 log.info("revocations.not_read", error=repr(error))
             self._wanted.clear()
             await next_tick(LOOK_SECONDS)
@@ -156,25 +156,32 @@ class Revocations:
 
     async def _ask(self) -> None:
         """Look up all waiting users in one query. Users who come meanwhile are looked up next."""
-        while self._asked:
-            asked, self._asked = self._asked, {}
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    rows = await self._pool.fetch(_REVOCATIONS_OF, list(asked))
-            except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
-                log.warning("revocations.not_checked", users=len(asked), error=repr(error))
-                self._away_until = time.monotonic() + AWAY_SECONDS
-                for answer in asked.values():
-                    answer.set_exception(ConnectionError("PostgreSQL is away"))
-                    answer.exception()
-                continue
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, {}
+                await self._look_up(asked)
+        finally:
+            self._asking = None
+
+    async def _look_up(self, asked: Mapping[str, asyncio.Future[float | None]]) -> None:
+        """Answer since when each user is revoked, or that PostgreSQL is away: a check must not wait for ever, whatever failed."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                rows = await self._pool.fetch(_REVOCATIONS_OF, list(asked))
             if self._version is not None and rows:
                 self._version = max(self._version, rows[0]["newest"])
             for row in rows:
                 since = None if row["revoked_ms"] is None else row["revoked_ms"] / 1000
                 self._keep(row["user_id"], _Known(row["newest"], since))
                 asked[row["user_id"]].set_result(since)
-        self._asking = None
+        except Exception as error:
+            log.warning("revocations.not_checked", users=len(asked), error=repr(error))
+            self._away_until = time.monotonic() + AWAY_SECONDS
+        finally:
+            for answer in asked.values():
+                if not answer.done():
+                    answer.set_exception(ConnectionError("PostgreSQL is away"))
+                    answer.exception()
 
     def _keep(self, user_id: str, known: _Known) -> None:
         self._known[user_id] = known

@@ -136,7 +136,7 @@ class TokenVerifier:
         try:
             self._keys = await asyncio.to_thread(_fetch_keys, url)
             self._verified.forget()
-        except (OSError, ValueError, HTTPException) as error:
+        except (OSError, ValueError, RecursionError, HTTPException) as error:
             log.error("key_set.not_refreshed", url=url, error=repr(error))
         finally:
             self._fetch_again_at = time.monotonic() + KEY_SET_PAUSE_SECONDS
@@ -268,10 +268,15 @@ def _hmac_key(secret: str) -> jwt.PyJWK:
 
 def _fetch_keys(url: str) -> dict[str, tuple[Any, str]]:
     """Return key id → (key, algorithm) of the signing keys at `url`. Blocking; raises OSError or ValueError."""
+    body, until = b"", time.monotonic() + KEY_SET_TIMEOUT_SECONDS
     with urllib.request.urlopen(url, timeout=KEY_SET_TIMEOUT_SECONDS) as response:  # noqa: S310 - the operator's URL
-        body = response.read(MAX_KEY_SET_BYTES + 1)
-    if len(body) > MAX_KEY_SET_BYTES:
-        raise ValueError("the key set is larger than 1 MiB")
+        while part := response.read1(MAX_KEY_SET_BYTES):
+            body += part
+            if len(body) > MAX_KEY_SET_BYTES:
+                raise ValueError("the key set is larger than 1 MiB")
+            # The time-out of the socket is for each part. Handshakes with new keys wait for the whole.
+            if time.monotonic() > until:
+                raise TimeoutError("the key set comes too slowly")
     return _signing_keys(json.loads(body))
 
 

@@ -11,13 +11,14 @@ errors        which errors are transient
 
 from shared.postgres.address import Address, AddressError, parse
 from shared.postgres.condition import DatabaseWatch
-from shared.postgres.errors import TRANSIENT_ERRORS
+from shared.postgres.errors import DATABASE_ERRORS, TRANSIENT_ERRORS
 from shared.postgres.kept import KeptConnections
 from shared.postgres.pool import INDEX_HINTS, Lent, Pool, close_pool, open_pool, ping
 from shared.postgres.session import STATEMENT_SECONDS, Connection, connect
 from shared.postgres.statements import load_sql
 
 __all__ = [
+    "DATABASE_ERRORS",
     "INDEX_HINTS",
     "STATEMENT_SECONDS",
     "TRANSIENT_ERRORS",

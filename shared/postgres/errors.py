@@ -21,3 +21,5 @@ TRANSIENT_ERRORS: Final = (
     asyncpg.InternalClientError,  # «got result for unknown protocol state» when a session is terminated
 )
 """Errors after which the same statement may succeed: the server is away, restarting, full, or failing over."""
+DATABASE_ERRORS: Final = (*TRANSIENT_ERRORS, asyncpg.PostgresError)
+"""Everything that a statement may raise, transient or not."""

@@ -30,9 +30,13 @@ def avatar_fault(url: str) -> str | None:
 def _is_public(host: str) -> bool:
     """Return False for addresses of private networks, of this machine, and of clouds' metadata services.
 
-    Names are not resolved.
+    Names are not resolved. Browsers take a host that ends in a number for an IPv4 address, such as 2130706433 and 0x7f.1 (URL
+    standard, «ends in a number checker»).
     """
+    name = host.removesuffix(".")
     try:
-        return ip_address(host).is_global
+        return ip_address(name).is_global
     except ValueError:
-        return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
+        last = name.rpartition(".")[2]
+        is_number = last.isdecimal() or last.startswith("0x")
+        return not is_number and name != "localhost" and not name.endswith((".localhost", ".local", ".internal"))

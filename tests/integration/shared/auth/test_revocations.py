@@ -235,3 +235,18 @@ async def test_requests_are_counted_here_while_redis_is_away(nowhere: Partitions
         await limit.admit(user, "Too many requests")
     assert refused.value.code is ErrorCode.RATE_LIMIT_EXCEEDED
     assert await limit.admit(str(uuid.uuid4()), "Too many requests") is None
+
+
+async def test_an_error_of_ours_leaves_nobody_waiting(
+    pool: postgres.Pool, partitions: Partitions, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis' copy counts meanwhile, and PostgreSQL is asked again afterwards."""
+    monkeypatch.setattr(revocations, "AWAY_SECONDS", 0)
+    replica, old = Revocations(pool, partitions), issued(user, time.time() - 60)
+    with monkeypatch.context() as broken:
+        broken.setattr(revocations, "_REVOCATIONS_OF", "SELECT 1 AS other WHERE $1::uuid[] IS NOT NULL")
+        async with asyncio.timeout(SECONDS):
+            assert await accepted(replica, old)
+    await Revocations(pool, partitions).revoke(user, None)
+    await partitions.of(user).client.flushall()
+    assert not await accepted(replica, old)

@@ -45,6 +45,10 @@ def token(algorithm: str, key: Any, kid: str | None = None) -> str:
     return jwt.encode({"sub": USER, "exp": int(time.time()) + 60}, key, algorithm, headers)
 
 
+class Endless:
+    """An answer that comes byte by byte, and never ends."""
+
+
 class Provider:
     """An identity provider. `body` is what it answers, `asked` how often it was asked."""
 
@@ -55,6 +59,8 @@ class Provider:
 
     def answer(self) -> bytes:
         self.asked += 1
+        if isinstance(self.body, Endless):
+            return b"{"
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
@@ -64,6 +70,10 @@ def provider(body: Any) -> Iterator[Provider]:
         def do_GET(self) -> None:
             answer = running.answer()
             self.wfile.write(answer if answer.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n\r\n" + answer)
+            with contextlib.suppress(OSError):
+                while isinstance(running.body, Endless):
+                    self.wfile.write(b" ")
+                    time.sleep(0.02)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
@@ -222,3 +232,11 @@ async def test_without_a_key_nobody_is_told_that_the_token_is_bad() -> None:
             with pytest.raises(ProtocolError) as refusal:
                 verifier.verify(token("ES256", KEYS["ES256"], "ES256"))
             assert refusal.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_a_provider_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte came in time, so handshakes with a new key waited for ever."""
+    monkeypatch.setattr(tokens, "KEY_SET_TIMEOUT_SECONDS", 0.2)
+    with provider(Endless()) as running:
+        async with verifier_for(running):
+            await until(lambda: running.asked >= 2)
