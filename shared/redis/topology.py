@@ -209,6 +209,7 @@ class Cluster:
         )
         self._opening = asyncio.Lock()
         self._open = False
+        self._readings = 0
 
     def client(self, _partition: int) -> Redis:
         """Return the client of all nodes. It sends each command to the node that has the slot of its keys."""
@@ -227,9 +228,15 @@ class Cluster:
         return {**self._options, "host": node.host, "port": node.port}
 
     async def forget(self) -> None:
-        """Read the slots of all nodes again, from any node that answers."""
+        """Read the slots of all nodes again, from any node that answers.
+
+        Callers that come while one reading is under way share the next: after a failover there are as many as scripts were under
+        way, and a reading may take seconds while a node doesn't answer.
+        """
+        before = self._readings
         async with self._opening:
-            if self._open:
+            if self._open and self._readings == before:
+                self._readings += 1
                 await self._cluster.nodes_manager.initialize()
 
     async def aclose(self) -> None:
