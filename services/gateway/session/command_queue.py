@@ -19,7 +19,7 @@ class CommandQueue:
         self.waiting: list[relay.Command] = []
         self.waiting_bytes = 0
         self.waiting_since = 0.0
-        """When the first waiting command came."""
+        """When the first waiting command came, or the one before it left."""
         self.changes = False
         """A waiting command needs the changes queue; then all of them go there."""
         self.batch_id: int | None = None
@@ -46,14 +46,15 @@ class CommandQueue:
             self._release()
         return commands
 
-    def move_to(self, batch_id: int, count: int, size: int) -> list[relay.Command]:
-        """Move the first `count` waiting commands, of `size` bytes, to a batch, and return them."""
+    def move_to(self, batch_id: int, count: int, size: int, now: float) -> list[relay.Command]:
+        """Move the first `count` waiting commands, of `size` bytes, to a batch, and return them. The others wait from now."""
         self.batch_id, self.batched_since = batch_id, self.waiting_since
         if count == len(self.waiting):
             return self.clear()
         commands = self.waiting[:count]
         del self.waiting[:count]
         self.waiting_bytes -= size
+        self.waiting_since = now
         if self._held is not None and self.waiting_bytes <= HOLD_BYTES:
             self._release()
         return commands

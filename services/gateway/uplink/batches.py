@@ -102,7 +102,7 @@ class Batches:
             if share > SHARE_BYTES:
                 count, share = _share(queue)
             if queue.changes is changes and room.take(share, share - count * COMMAND_BYTES):
-                commands += queue.move_to(batch_id, count, share)
+                commands += queue.move_to(batch_id, count, share, now)
                 members.append(queue)
             else:
                 others.append(queue)

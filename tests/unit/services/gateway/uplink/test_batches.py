@@ -257,3 +257,16 @@ def test_a_batch_is_bounded_in_bytes(sends: list[tuple[int, str]]) -> None:
         assert len(msgpack_encoder.encode(relay.CommandBatch("gateway", 2**40, batch.commands))) <= MAX_BYTES + 100
         batches.complete([batch.id], 0.0)
     assert count == 0
+
+
+def test_a_connection_that_always_has_commands_waiting_is_not_given_up(batches: Batches, alice: Any) -> None:
+    """None of them waits for long: each batch takes the oldest."""
+    for _ in range(8):
+        assert batches.add(alice, send(alice, "x" * 15_000), 0.0)
+    for second in range(1, 3 * int(ANSWER_SECONDS)):
+        batch = batches.take(second)
+        assert batch is not None
+        batches.complete([batch.id], second)
+        for _ in batch.commands:
+            assert batches.add(alice, send(alice, "x" * 15_000), second)
+        assert batches.expire(second) == []
