@@ -42,9 +42,9 @@ class Lane(NamedTuple):
         return Lane(self.partitions)
 
     @property
-    def name(self) -> str:
-        """Return a name for the log. It is that of the partitions, because users are too many."""
-        return "-".join(map(str, self.partitions))
+    def is_passing(self) -> bool:
+        """Whether the lane ends when nothing waits in it."""
+        return bool(self.user_id) or len(self.partitions) > 1
 
 
 _SINGLE_PARTITION: Final = Lane((0,))
@@ -230,28 +230,39 @@ class BatchConsumer(Generic[Batch]):
                 # A personal lane takes all: what one user can't be told at once must not fill the prefetch, and delay everybody.
                 while (lane.user_id or len(taken) < MESSAGES_PER_CYCLE) and not work.empty:
                     taken.append(work.next())
-                await self._traced_cycle(lane, taken)
+                await self._traced_cycle(taken)
             await work.note_done(len(taken))
             if lane.user_id:
                 await asyncio.sleep(PERSONAL_PAUSE_SECONDS)
-                if work.empty:
-                    del self._lanes[lane]
-                    return
+            # Users and pairs of partitions are too many to keep their lanes.
+            if lane.is_passing and work.empty:
+                del self._lanes[lane]
+                return
 
-    async def _traced_cycle(self, lane: Lane, taken: list[Share[Batch]]) -> None:
+    async def _traced_cycle(self, taken: list[Share[Batch]]) -> None:
         parent = parent_of(counter.message.headers for counter, _ in taken)
         with metrics.CYCLE_SECONDS.time(), span(f"presence.{self._name}", "consumer", parent) as traced:
             name_ids(traced, user_ids=(user_id for _, share in taken for user_id in users_of(share)))
-            await self._cycle(f"{self._name} {lane.name}", taken)
+            await self._cycle(taken)
 
-    async def _cycle(self, name: str, taken: list[Share[Batch]]) -> None:
+    async def _cycle(self, taken: list[Share[Batch]]) -> None:
+        is_first = True
+
+        async def attempt() -> None:
+            nonlocal is_first
+            # What is lost is redelivered. If it were held here as well, it would pile up with each connection that breaks.
+            shares = [share for counter, share in taken if is_first or not counter.message.lost]
+            is_first = False
+            if shares:
+                await self._handle(shares)
+
         try:
-            await retry_until_available(name, lambda: self._handle([share for _, share in taken]))
+            await retry_until_available(self._name, attempt)
         except Exception as error:
             if len(taken) > 1:
                 log.exception("cycle.failed", batches=len(taken))
                 for one in taken:
-                    await self._cycle(name, [one])
+                    await self._cycle([one])
                 return
             taken[0][0].fault = repr(error)
         await self._count_down([counter for counter, _ in taken])

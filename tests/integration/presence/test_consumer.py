@@ -1,8 +1,9 @@
 """AMQP messages: acknowledged when done, held while a backend is away, and made dead letters when nobody can handle them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from functools import partial
+from typing import Any
 
 import aio_pika
 import pytest
@@ -24,11 +25,14 @@ POISON_USER = "11111111-1111-4111-8111-111111111111"
 def split(
     personal: Callable[[], str], batch: relay.PresenceBatch, lanes: Container[Lane]
 ) -> dict[Lane, relay.PresenceBatch]:
-    """Users whose names begin with `x` have a server of their own, and those with one of `personal` a lane of their own."""
+    """Users whose names begin with `x` have a server of their own, and those with one of `personal` a lane of their own.
+
+    Those with `w` need both servers.
+    """
     shares: dict[Lane, relay.PresenceBatch] = {}
     for command in batch.commands:
         name = command.user_id if isinstance(command, relay.Connected) else ""
-        lane = Lane((int(name.startswith("x")),), name[:1])
+        lane = Lane((0, 1) if name.startswith("w") else (int(name.startswith("x")),), name[:1])
         if lane not in lanes and not name.startswith(tuple(personal())):
             lane = lane.shared
         shares.setdefault(lane, relay.PresenceBatch([])).commands.append(command)
@@ -47,6 +51,8 @@ class Handler:
         self.busy.set()
         self.personal = "yz"
         self.cycles: list[list[str]] = []
+        self.lanes: Mapping[Lane, Any] = {}
+        self.drop: Callable[[str], None] = lambda _: None
         self.outages = 0
         self.supervisor = Supervisor()
         self.changed = asyncio.Condition()
@@ -96,6 +102,7 @@ async def handler(amqp_url: str, channel: AbstractChannel) -> AsyncIterator[Hand
     dead_letter = partial(rabbitmq.dead_letter, publisher, topology.PRESENCE_DEAD)
     divide = partial(split, lambda: taking.personal)
     batches = BatchConsumer("commands", consumer, relay.presence_batch_decoder, divide, taking, dead_letter)
+    taking.lanes, taking.drop = batches._lanes, consumer.link.drop
     supervisor.start("intake", batches.run())
     yield taking
     await supervisor.stop()
@@ -234,3 +241,31 @@ async def test_a_lane_that_has_begun_keeps_its_user(channel: AbstractChannel, ha
     await handler.has("a")
     handler.slow.set()
     await handler.has("a", "y1", "y2")
+
+
+async def test_two_servers_have_a_lane_together_only_while_it_is_needed(
+    channel: AbstractChannel, handler: Handler
+) -> None:
+    """There are half a million pairs of a thousand partitions, and each lane is a task."""
+    users: list[str] = []
+    for user in ("w1", "w2"):
+        users.append(user)
+        await send(channel, connects(user))
+        await handler.has(*users)
+        async with asyncio.timeout(SECONDS):
+            while Lane((0, 1)) in handler.lanes:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.02)
+
+
+async def test_what_is_held_is_not_kept_beside_what_is_redelivered(channel: AbstractChannel, handler: Handler) -> None:
+    """It piled up while a server of Redis was away and the connections to the broker broke, one after the other."""
+    handler.away = True
+    await send(channel, connects("x1"))
+    await handler.begins("x1")
+    handler.drop("a test")
+    async with asyncio.timeout(SECONDS):
+        while handler.lanes[Lane((1,))]._put < 2:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.02)
+    handler.away = False
+    await send(channel, connects("x2"))
+    await handler.has("x1", "x2")
