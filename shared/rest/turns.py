@@ -29,6 +29,10 @@ MAX_CHARGE_SECONDS: Final = 1.0
 """The longest such delay. Larger responses are streams, which are written at the client's own speed."""
 READS_AT_ONCE: Final = 2
 """Concurrent reads of one token: as many responses of unknown size are made before the size of the first one counts."""
+MOST_UNDER_WAY: Final = 200
+"""Requests of one token that are under way or wait for a place. More than start at once by the rate are there while answers are
+slow: then further ones are refused.
+"""
 WRITES_AT_ONCE: Final = 1
 """Concurrent other requests of one token, where a service works on few requests at once: one that is slow must leave places."""
 
@@ -99,6 +103,9 @@ class TokenTurns:
     async def _read(self, token: int, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a GET request continue when it has a place, and when earlier responses no longer delay it."""
         with self._counted(token) as under_way:
+            if under_way.count > MOST_UNDER_WAY:
+                await _refuse(1, scope, receive, send)
+                return
             async with under_way.reads:
                 put_off = under_way.charged_until - time.monotonic()
                 if put_off > 0:

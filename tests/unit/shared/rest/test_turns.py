@@ -127,3 +127,22 @@ async def test_slow_writes_of_one_token_leave_places_for_others(monkeypatch: pyt
         assert (await others).status_code == 200
         assert sorted([(await each).status_code for each in mine])[0] == 200
         assert (await one.put("/mine")).status_code == 200
+
+
+async def test_reads_of_one_token_do_not_pile_up_while_answers_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MOST_UNDER_WAY", 5)
+    finish = asyncio.Event()
+
+    async def slow_answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await finish.wait()
+        await answer(scope, receive, send)
+
+    app = TokenTurns(slow_answer, 1_000.0, 1_000.0)
+    async with client_of(app) as one:
+        reads = [asyncio.create_task(one.get("/")) for _ in range(8)]
+        async with asyncio.timeout(30):
+            while sum(each.done() for each in reads) < 3:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        finish.set()
+        statuses = [(await each).status_code for each in reads]
+    assert sorted(statuses) == [200] * 5 + [429] * 3
