@@ -7,11 +7,12 @@
 -- Returns how many are allowed, ms until the next one would be, and ms until the bucket is full again.
 local function take_budget(key, wanted, interval, burst, uncounted, now)
   local full_at = math.max(tonumber(redis.call('GET', '{{RATE}}' .. key) or 0), now) + uncounted * interval
-  local tokens = math.floor((now + burst * interval - full_at) / interval)
+  -- A full bucket has a whole number of tokens, which floats can't always represent exactly.
+  local tokens = math.floor((now + burst * interval - full_at) / interval + 0.01)
   local allowed = math.max(0, math.min(wanted, tokens))
   if allowed + uncounted > 0 then
     full_at = full_at + allowed * interval
-    redis.call('SET', '{{RATE}}' .. key, string.format('%.0f', full_at), 'PX', math.max(1, math.ceil(full_at - now)))
+    redis.call('SET', '{{RATE}}' .. key, string.format('%.3f', full_at), 'PX', math.max(1, math.ceil(full_at - now)))
   end
   return allowed, math.max(0, math.ceil(full_at + interval - now - burst * interval)), math.ceil(full_at - now)
 end

@@ -1,13 +1,15 @@
 """Budgets of a user, over all connections and gateways."""
 
+import uuid
 from typing import Any
 
 import pytest
 
 from services.gateway import user_budgets
-from services.gateway.user_budgets import BucketKey, Grant, UserBudgets, Wanted
+from services.gateway.user_budgets import BucketKey, Budget, Grant, UserBudgets, Wanted
 from shared.protocol import keys, relay
 from shared.protocol.topology import MESSAGING_COMMANDS, PRESENCE_COMMANDS
+from shared.redis import Partitions
 from tests.support.gateway import Backend, RunningGateway, StartGateway, eventually, identity
 from tests.support.sockets import RawSocket, refused
 from tools.devtoken import mint
@@ -51,6 +53,24 @@ async def test_a_budget_counts_over_all_connections_and_gateways(
         assert 0 < error["error"]["retryAfter"] <= 20
 
 
+@pytest.mark.parametrize("per_minute", [9, 11, 30])
+async def test_a_budget_holds_what_the_operator_says(partitions: Partitions, per_minute: int) -> None:
+    """Also where a minute isn't divided into whole milliseconds."""
+    key = (str(uuid.uuid4()), Budget.CHANGES)
+    budgets = UserBudgets(partitions, {Budget.CHANGES: per_minute})
+    grants = [(await budgets.take({key: 1}))[key] for _ in range(per_minute + 1)]
+    assert [grant and grant.allowed for grant in grants] == [1] * per_minute + [0]
+
+
+async def test_a_large_budget_is_not_counted_by_whole_milliseconds(partitions: Partitions) -> None:
+    key = (str(uuid.uuid4()), Budget.CHANGES)
+    budgets = UserBudgets(partitions, {Budget.CHANGES: 100_000})
+    for _ in range(100):
+        grant = (await budgets.take({key: 1}))[key]
+    assert grant is not None
+    assert grant.full_after <= 0.061
+
+
 async def say(behind: Backend, gateway: RunningGateway, socket: RawSocket, conversation: str) -> None:
     """A message that passes, and whose batch ends."""
     await socket.send("message.send", type="text", content="hi", conversationId=conversation)
@@ -60,7 +80,7 @@ async def say(behind: Backend, gateway: RunningGateway, socket: RawSocket, conve
 
 async def full_at_ms(behind: Backend, username: str) -> int:
     """When the user's bucket of messages is full again, as Redis has it."""
-    return int(await behind.redis.get(keys.key(keys.RATE, identity(username))) or 0)
+    return int(float(await behind.redis.get(keys.key(keys.RATE, identity(username))) or 0))
 
 
 async def refuses(socket: RawSocket, conversation: str) -> None:
