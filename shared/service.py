@@ -6,9 +6,10 @@ return await serve(Presence(settings, pool, partitions))
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import uvicorn
 
@@ -16,7 +17,7 @@ from shared import postgres
 from shared.auth import TokenVerifier
 from shared.lifecycle import Supervisor, serve_until
 from shared.redis import Partitions, open_partitions
-from shared.rest import KEEP_ALIVE_SECONDS, Health, HealthCheck, HttpProtocol, demand
+from shared.rest import KEEP_ALIVE_SECONDS, Health, HealthCheck, HttpProtocol, StreamHttpProtocol, demand
 from shared.settings import ServiceSettings, load
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 S = TypeVar("S", bound=ServiceSettings)
+
+STREAM_STOP_SECONDS: Final = 30
+"""How long a service with long requests finishes those under way when it stops: orchestrators kill it after 60 s."""
 
 
 class Service(Protocol):
@@ -102,7 +106,11 @@ def readiness(
 
 
 def http_server(app: Any, settings: ServiceSettings, protocol: type[asyncio.Protocol] = HttpProtocol) -> uvicorn.Config:
-    """Return uvicorn's configuration for an ASGI application at the settings' address."""
+    """Return uvicorn's configuration for an ASGI application at the settings' address.
+
+    When the service stops, requests under way are finished for a while, and then cancelled: a client could hold one for ever.
+    """
+    streams = issubclass(protocol, StreamHttpProtocol)
     return uvicorn.Config(
         app,
         host=settings.http_host,
@@ -111,6 +119,7 @@ def http_server(app: Any, settings: ServiceSettings, protocol: type[asyncio.Prot
         log_config=None,
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STREAM_STOP_SECONDS if streams else math.ceil(settings.shutdown_seconds / 2),
     )
 
 

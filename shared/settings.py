@@ -176,8 +176,8 @@ class ServiceSettings(BaseSettings):
     shutdown_seconds: float = Field(
         10,
         gt=0,
-        description="After SIGTERM, a service has half of this time to finish the work that it has taken from its queues. "
-        "Gateways use `CHAT_DRAIN_SECONDS`.",
+        description="After SIGTERM, a service has half of this time to finish the work that it has taken from its queues, and "
+        "half to answer requests. Gateways use `CHAT_DRAIN_SECONDS`.",
     )
 
     @field_validator("webhook_urls")

@@ -5,10 +5,14 @@ import signal
 
 import pytest
 import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
 
-from shared.lifecycle import Supervisor
+from shared.lifecycle import Server, Supervisor
 from shared.rest import Health, create_app, health
-from shared.service import serve
+from shared.service import http_server, serve
+from shared.settings import ServiceSettings
+from tests.support.gateway import until
 
 
 class Replica:
@@ -43,6 +47,37 @@ class Replica:
         await self._health.report(verbose=False)
         await self._asked.wait()
         raise LookupError("no")
+
+
+async def test_a_request_that_does_not_end_does_not_keep_a_service_from_ending() -> None:
+    asked = asyncio.Event()
+
+    async def never(_request: Request) -> Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    app = create_app("replica", Health({}))
+    app.add_route("/never", never)
+    settings = ServiceSettings(
+        database_url="postgresql://x",
+        amqp_url="amqp://x",
+        redis_urls="redis://x",
+        jwt_secret="x" * 32,
+        http_port=0,
+        shutdown_seconds=0.1,
+    )
+    server = Server(http_server(app, settings))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    host, port = server.servers[0].sockets[0].getsockname()
+    _, writer = await asyncio.open_connection(host, port)
+    writer.write(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n")
+    await asked.wait()
+    server.stop()
+    async with asyncio.timeout(30):
+        await serving
+    writer.close()
 
 
 async def test_no_backend_is_asked_when_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
