@@ -184,6 +184,18 @@ async def test_the_oldest_beyond_ten_over_all_gateways_is_replaced(
     assert [socket.close_code for socket in sockets[2:]] == [1006] * 10
 
 
+async def test_a_gateway_whose_clock_is_behind_does_not_replace_its_own_connection(
+    start_gateway: StartGateway, behind: Backend, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids sort by the clock of the machine that made them."""
+    gateway = await start_gateway(connections_per_user=2)
+    sockets = [await gateway.connect(alice) for _ in range(2)]
+    monkeypatch.setattr(uuid_utils, "uuid7", lambda: "0190a1b2-0000-7000-8000-000000000001")
+    sockets.append(await gateway.connect(alice))
+    assert await sockets[0].closed() == 4409
+    await got(sockets[2], await behind.deliver([gateway], identity(alice)))
+
+
 @pytest.mark.parametrize(("limit", "replaced"), [(2, 1), (0, 0)])
 async def test_an_operator_says_how_many_connections_a_user_may_have(
     start_gateway: StartGateway, behind: Backend, alice: str, limit: int, replaced: int

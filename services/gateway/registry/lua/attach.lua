@@ -97,27 +97,31 @@ local function page_after(user, cursor, last)
   return texts, read, read ~= last
 end
 
--- The user's connections, oldest first. Routes to a gateway without a subscription are removed: if it is alive, it will register
--- its connections again.
-local function living(routes)
+-- The user's other connections, oldest first. Routes to a gateway without a subscription are removed: if it is alive, it will
+-- register its connections again.
+local function others_living(routes, connection)
   local connections, all = {}, redis.call('HGETALL', routes)
   for i = 1, #all, 2 do
-    if all[i + 1] == gateway or redis.call('PUBSUB', '{{NUMSUB}}', '{{GATEWAY}}' .. all[i + 1])[2] > 0 then
-      connections[#connections + 1] = all[i]
-    else
-      redis.call('HDEL', routes, all[i])
+    local other, owner = all[i], all[i + 1]
+    -- This connection is the newest, even if its id sorts before others: the clock of its gateway's machine may be behind.
+    if other ~= connection then
+      if owner == gateway or redis.call('PUBSUB', '{{NUMSUB}}', '{{GATEWAY}}' .. owner)[2] > 0 then
+        connections[#connections + 1] = other
+      else
+        redis.call('HDEL', routes, other)
+      end
     end
   end
   table.sort(connections)
   return connections
 end
 
-local function evict_oldest(user, routes)
+local function evict_oldest(user, routes, connection)
   if redis.call('HLEN', routes) <= most then
     return
   end
-  local connections = living(routes)
-  for i = 1, #connections - most do
+  local connections = others_living(routes, connection)
+  for i = 1, #connections + 1 - most do
     local owner = redis.call('HGET', routes, connections[i])
     redis.call('HDEL', routes, connections[i])
     local order = relay.CloseOrder{close_code = close_code, user_id = user, connection_id = connections[i]}
@@ -131,7 +135,7 @@ local function register(user, connection, cursor)
   redis.call('SADD', '{{CONNECTIONS}}' .. gateway, user .. ' ' .. connection)
   redis.call('EXPIRE', routes, route_seconds)
   if most > 0 then
-    evict_oldest(user, routes)
+    evict_oldest(user, routes, connection)
   end
   local last = newest(user)
   redis.call('EXPIRE', '{{INBOX}}' .. user, inbox_seconds)
