@@ -14,7 +14,7 @@ ANSWER_SECONDS: Final = 1.0
 AWAY_SECONDS: Final = 2.0
 """How long friends aren't read in the same way again after that took too long."""
 FRIENDS: Final = load_sql("services.gateway.registry", "friends")
-_ALONG: Final = FRIENDS.replace("$1", "$7").replace("$2", "$8")
+_ALONG: Final = load_sql("services.gateway.registry", "friends_along")
 
 
 def friends_along(users: Iterable[str], most: int) -> Companion:
