@@ -1,6 +1,6 @@
 -- Follows state.lua, friend_lists.lua, lease_rules.lua and events.lua, which have its functions.
 -- Apply gateways' reports about connections, and tell friends, in one step, where that needs only data of this server.
--- Gateways run this script themselves, by the SHA-1 that presence publishes (`keys.DIRECT_PRESENCE`); presence carries out the rest.
+-- Gateways run this script themselves, by the SHA-1 that presence publishes (`keys.DIRECT_PRESENCE`).
 -- ARGV[1]: the settings that presence published with it, msgpack [templates (`begin_events`), timing (`begin_rules`), how many
 -- friends a user may have, how many friends of all commands together are read, for how many seconds friends are cached].
 -- ARGV[2]: now, Unix ms. ARGV[3]: msgpack relay.PresenceBatch.

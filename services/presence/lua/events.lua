@@ -10,7 +10,8 @@ local function begin_events(templates)
   known_absent = knows_absent()
 end
 
--- RFC 3339 of Unix seconds, as JSON. Days to a date: Howard Hinnant, «chrono-Compatible Low-Level Date Algorithms», civil_from_days.
+-- RFC 3339 of Unix seconds, as JSON. Days to a date: Howard Hinnant, «chrono-Compatible Low-Level Date Algorithms»,
+-- civil_from_days.
 local function instant(seconds)
   if not seconds then
     return 'null'

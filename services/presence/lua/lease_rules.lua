@@ -21,7 +21,8 @@ local function listen(renewals_missing, listening)
   return ends
 end
 
--- `at`: now, Unix ms. `timing`: [lease, grace, retry, renewals missing, renewal wait] (ms). `listening`: the caller consumes renewals.
+-- `at`: now, Unix ms. `timing`: [lease, grace, retry, renewals missing, renewal wait] (ms). `listening`: the caller consumes
+-- renewals.
 local function begin_rules(at, timing, listening)
   local _, renewals_missing
   now = at

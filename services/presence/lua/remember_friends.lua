@@ -1,6 +1,7 @@
 -- Cache users' friends, unless these changed since the version was read. Long lists come in several calls.
--- ARGV[1]: msgpack [seconds to keep them, seconds to keep a part, [[user, version, id of this caching, [friend…], how many friends
--- all parts have, or -1 before the last part]…]]. At most 1,000 friends an entry, because they are arguments of one command.
+-- ARGV[1]: msgpack [seconds to keep them, seconds to keep a part, [[user, version, id of this caching, [friend…], how many
+-- friends all parts have, or -1 before the last part]…]]. At most 1,000 friends an entry, because they are arguments of one
+-- command.
 
 local seconds, part_seconds, entries = unpack(cmsgpack.unpack(ARGV[1]))
 for _, entry in ipairs(entries) do
