@@ -60,7 +60,6 @@ def create_app(
 
     `verdict_paths`: see `OriginGate`.
     """
-    bounds = bounds or Bounds()
     app = FastAPI(
         title=title,
         version="1",
@@ -71,6 +70,18 @@ def create_app(
         responses={"default": {"model": ErrorBody, "description": "The error object"}},
     )
     app.add_middleware(BugCatcher)
+    _add_limits(app, bounds or Bounds())
+    _add_origins(app, allowed_origins, verdict_paths)
+    # Outside of everything that clients see, so that every request that is refused there has an id too.
+    app.add_middleware(request_id.RequestIds)
+    app.add_middleware(ReadyProbe, health=health)
+    add_error_handlers(app)
+    add_health(app, health)
+    return app
+
+
+def _add_limits(app: FastAPI, bounds: Bounds) -> None:
+    """Limit requests. Middleware that is added later is outside of what is added before."""
     if bounds.most_at_once is not None:
         app.add_middleware(ConcurrencyLimit, most=bounds.most_at_once, wait_seconds=bounds.wait_seconds)
     # Outside of the concurrency limit: a slow body must not take a place.
@@ -85,6 +96,10 @@ def create_app(
     app.add_middleware(RateLimitHeaders)
     # Before anything parses the query.
     app.add_middleware(QueryLimit)
+
+
+def _add_origins(app: FastAPI, allowed_origins: Sequence[str], verdict_paths: Collection[str]) -> None:
+    """Let pages of these origins read responses, and refuse requests of others."""
     app.add_middleware(
         CORSMiddleware,
         **_cors_origins(allowed_origins),
@@ -94,9 +109,3 @@ def create_app(
     )
     if allowed_origins:
         app.add_middleware(OriginGate, allowed_origins=allowed_origins, verdict_paths=verdict_paths)
-    # Outside of everything that clients see, so that every request that is refused there has an id too.
-    app.add_middleware(request_id.RequestIds)
-    app.add_middleware(ReadyProbe, health=health)
-    add_error_handlers(app)
-    add_health(app, health)
-    return app
