@@ -15,10 +15,12 @@ import uvicorn
 
 from shared import postgres
 from shared.auth import TokenVerifier
+from shared.auth.revocations import Revocations
 from shared.lifecycle import Supervisor, serve_until
 from shared.redis import Partitions, open_partitions
 from shared.rest import KEEP_ALIVE_SECONDS, Health, HealthCheck, HttpProtocol, StreamHttpProtocol, demand
 from shared.settings import ServiceSettings, load
+from shared.store_clock import StoreClock
 from shared.telemetry import configure_logging, watch_loop_lag
 from shared.tracing import configure_tracing
 
@@ -29,6 +31,26 @@ S = TypeVar("S", bound=ServiceSettings)
 
 STREAM_STOP_SECONDS: Final = 30
 """How long a service with long requests finishes those under way when it stops: orchestrators kill it after 60 s."""
+
+
+class Watches:
+    """What a replica reads again and again, and decides by.
+
+    These are Redis' clock, the condition of the database, the keys of tokens, and which tokens are revoked.
+    """
+
+    def __init__(self, settings: ServiceSettings, pool: postgres.Pool, partitions: Partitions) -> None:
+        self.clock = StoreClock(partitions)
+        self.database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
+        self.verifier = TokenVerifier(settings, self.clock.now)
+        self.revocations = Revocations(pool, partitions)
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all background work."""
+        supervisor.start("clock", self.clock.run())
+        supervisor.start("database watch", self.database.run())
+        supervisor.start("keys", self.verifier.refresh_forever())
+        supervisor.start("revocations", self.revocations.run())
 
 
 class Service(Protocol):

@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 
 import structlog
 import uvicorn
@@ -39,19 +40,16 @@ from services.gateway.uplink.receipt_merger import ReceiptMerger
 from services.gateway.uplink.typing_tracker import TypingTracker
 from services.gateway.user_budgets import Budget, UserBudgets
 from shared import postgres
-from shared.auth import TokenVerifier
-from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.features import OfferedFeatures
 from shared.lifecycle import Supervisor, serve_until
 from shared.postgres import Pool
-from shared.protocol.topology import QUEUES, command_queues
+from shared.protocol.topology import QUEUES, Queue, command_queues
 from shared.rabbitmq import BrokerUnavailable, Publisher
-from shared.redis import TRANSIENT_ERRORS, RedisError, open_partitions
+from shared.redis import REDIS_ERRORS, open_partitions
 from shared.redis.previews import Previews
 from shared.rest import KEEP_ALIVE_SECONDS, Health, create_app, demand
-from shared.service import read_settings
-from shared.store_clock import StoreClock
+from shared.service import Watches, read_settings
 from shared.telemetry import watch_loop_lag
 
 log = structlog.get_logger(__name__)
@@ -67,79 +65,72 @@ class Process:
         # A new name for each start: routes of an earlier process must not lead here.
         self.gateway_id = f"{settings.instance}-{uuid.uuid4().hex[:8]}"
         self.partitions = open_partitions(settings.redis_urls, settings.redis_partitions)
-        self._queues = command_queues(settings.command_queues)
-        self.publisher = Publisher(settings.amqp_url, settings.instance, (*QUEUES, *self._queues[1:]))
-        self.clock = StoreClock(self.partitions)
-        self.verifier = TokenVerifier(settings, self.clock.now)
-        self.revocations = Revocations(pool, self.partitions)
-        self.database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
-        direct_presence = DirectPresence(self.partitions, FriendReader(pool), self.clock.now_ms)
+        self.watches = Watches(settings, pool, self.partitions)
+        queues = command_queues(settings.command_queues)
+        self.publisher = Publisher(settings.amqp_url, settings.instance, (*QUEUES, *queues[1:]))
+        direct_presence = DirectPresence(self.partitions, FriendReader(pool), self.watches.clock.now_ms)
         self.user_registration = UserRegistration(Directory(pool), lambda: direct_presence.most_friends)
         self.hub = Hub()
-        error_replies = ErrorReplies(self.hub)
-        self.budgets = budgets = UserBudgets(self.partitions, settings.budgets)
-        rate_limit = CommandRateLimit(budgets, error_replies, self.hub)
-        self.uplink = CommandPublisher(
+        self.budgets = UserBudgets(self.partitions, settings.budgets)
+        self.dispatcher = self._new_dispatcher(direct_presence, queues)
+        self.takeover = Takeover(
+            self.partitions,
             self.gateway_id,
-            self.publisher,
-            self._queues,
-            rate_limit,
-            error_replies=error_replies,
-            linger=BatchLinger(settings.uplink_pause_seconds),
+            self.dispatcher.undelivered,
+            self.dispatcher.presence,
+            settings.push_delay_seconds,
         )
-        self.registry = ConnectionRegistry(
+        self.admission = Admission(
+            self.hub, self.budgets, max_connections or settings.max_connections, settings.handshakes_per_second
+        )
+        self.downlinks = self._new_downlinks()
+        self.health = self._new_health()
+
+    def _new_dispatcher(self, direct_presence: DirectPresence, queues: Sequence[Queue]) -> Dispatcher:
+        settings, clock, verifier = self.settings, self.watches.clock, self.watches.verifier
+        error_replies = ErrorReplies(self.hub)
+        rate_limit = CommandRateLimit(self.budgets, error_replies, self.hub)
+        linger = BatchLinger(settings.uplink_pause_seconds)
+        uplink = CommandPublisher(
+            self.gateway_id, self.publisher, queues, rate_limit, error_replies=error_replies, linger=linger
+        )
+        presence = PresencePublisher(
+            self.hub, self.publisher, rate_limit, direct=direct_presence, gateway_id=self.gateway_id, clock=clock
+        )
+        registry = self._new_registry()
+        leases = LeaseRenewals(self.hub, self.publisher, self.gateway_id, clock)
+        heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds, clock.now)
+        return Dispatcher(
+            hub=self.hub,
+            uplink=uplink,
+            receipts=ReceiptMerger(self.hub, uplink.submit, settings.events_per_second),
+            registry=registry,
+            undelivered=UndeliveredTracker(
+                registry, self.publisher, Previews(self.partitions), settings.push_delay_seconds
+            ),
+            heartbeat=heartbeat,
+            presence=presence,
+            leases=leases,
+            typing_tracker=TypingTracker(self.publisher, self.gateway_id, clock.now_ms, DirectTyping(self.partitions)),
+            recovery=Recovery(self.hub, registry, self.partitions, presence, leases),
+            clock=clock,
+            features=OfferedFeatures(self.partitions),
+            token_refresh=TokenRefresh(verifier, self.watches.revocations, self.user_registration, heartbeat),
+        )
+
+    def _new_registry(self) -> ConnectionRegistry:
+        settings, budgets = self.settings, self.budgets
+        return ConnectionRegistry(
             self.partitions,
             self.gateway_id,
             settings.connections_per_user,
             settings.inbox_seconds,
             budgets.interval_and_burst(Budget.HANDSHAKES) if budgets.is_limited(Budget.HANDSHAKES) else None,
         )
-        self.undelivered = UndeliveredTracker(
-            self.registry, self.publisher, Previews(self.partitions), settings.push_delay_seconds
-        )
-        presence = PresencePublisher(
-            self.hub,
-            self.publisher,
-            rate_limit,
-            direct=direct_presence,
-            gateway_id=self.gateway_id,
-            clock=self.clock,
-        )
-        self.takeover = Takeover(
-            self.partitions, self.gateway_id, self.undelivered, presence, settings.push_delay_seconds
-        )
-        self.dispatcher = self._new_dispatcher(presence)
-        self.admission = Admission(
-            self.hub, budgets, max_connections or settings.max_connections, settings.handshakes_per_second
-        )
-        self.downlinks = self._new_downlinks()
-        self.health = self._new_health()
-
-    def _new_dispatcher(self, presence: PresencePublisher) -> Dispatcher:
-        settings = self.settings
-        leases = LeaseRenewals(self.hub, self.publisher, self.gateway_id, self.clock)
-        heartbeat = Heartbeat(settings.ping_seconds, settings.pong_seconds, self.clock.now)
-        return Dispatcher(
-            hub=self.hub,
-            uplink=self.uplink,
-            receipts=ReceiptMerger(self.hub, self.uplink.submit, settings.events_per_second),
-            registry=self.registry,
-            undelivered=self.undelivered,
-            heartbeat=heartbeat,
-            presence=presence,
-            leases=leases,
-            typing_tracker=TypingTracker(
-                self.publisher, self.gateway_id, self.clock.now_ms, DirectTyping(self.partitions)
-            ),
-            recovery=Recovery(self.hub, self.registry, self.partitions, presence, leases),
-            clock=self.clock,
-            features=OfferedFeatures(self.partitions),
-            token_refresh=TokenRefresh(self.verifier, self.revocations, self.user_registration, heartbeat),
-        )
 
     def _new_downlinks(self) -> list[DownlinkSubscriber]:
         """Return one subscriber for each partition of Redis."""
-        deliverer = Deliverer(self.hub, self.uplink, self.undelivered)
+        deliverer = Deliverer(self.hub, self.dispatcher.uplink, self.dispatcher.undelivered)
         return [
             DownlinkSubscriber(self.partitions, partition, self.gateway_id, deliverer, self.dispatcher.recovery)
             for partition in range(len(self.partitions))
@@ -150,29 +141,26 @@ class Process:
             {"redis": self.partitions.ping, "amqp": self.check_broker},
             {
                 "draining": demand(lambda: not self.admission.draining, "draining"),
-                "keys": demand(lambda: self.verifier.ready, "no key to verify tokens with"),
+                "keys": demand(lambda: self.watches.verifier.ready, "no key to verify tokens with"),
                 "downlinks": self.check_downlinks,
-                "schema": self.database.check,
+                "schema": self.watches.database.check,
             },
-            self.database.notes,
+            self.watches.database.notes,
         )
 
     def start(self, supervisor: Supervisor) -> None:
         """Start every background task."""
         supervisor.start("loop lag", watch_loop_lag())
-        supervisor.start("key set", self.verifier.refresh_forever())
-        supervisor.start("clock", self.clock.run())
-        supervisor.start("features", self.dispatcher.features.run())
+        self.watches.start(supervisor)
         supervisor.start("publisher", self.publisher.run())
-        supervisor.start("revocations", self.revocations.run())
-        supervisor.start("database watch", self.database.run())
         for downlink in self.downlinks:
             supervisor.start("downlink", downlink.run())
-        for _ in range(CONCURRENT_PUBLISHES):
-            supervisor.start("uplink", self.uplink.publish_forever())
-        for partition in range(len(self.partitions)):
-            supervisor.start("attach", self.registry.attach_forever(partition))
         dispatcher = self.dispatcher
+        supervisor.start("features", dispatcher.features.run())
+        for _ in range(CONCURRENT_PUBLISHES):
+            supervisor.start("uplink", dispatcher.uplink.publish_forever())
+        for partition in range(len(self.partitions)):
+            supervisor.start("attach", dispatcher.registry.attach_forever(partition))
         supervisor.start("budgets", self.budgets.settle_forever())
         supervisor.start("user registration", self.user_registration.run())
         supervisor.start("detach", dispatcher.registry.run())
@@ -192,7 +180,8 @@ class Process:
 
     def idle(self) -> bool:
         """True when nothing is left to be sent or answered."""
-        return all(part.idle for part in (self.uplink, self.dispatcher.presence, self.registry, self.undelivered))
+        own = self.dispatcher
+        return all(part.idle for part in (own.uplink, own.presence, own.registry, own.undelivered))
 
     async def check_broker(self) -> None:
         """Raise BrokerUnavailable when commands can't be sent."""
@@ -205,7 +194,7 @@ class Process:
             return
         try:
             await self.partitions.ping()
-        except (*TRANSIENT_ERRORS, RedisError):
+        except REDIS_ERRORS:
             return
         raise RuntimeError("a subscription is missing")
 
@@ -219,13 +208,13 @@ def server_config(process: Process) -> uvicorn.Config:
         settings.allowed_origins,
         verdict_paths=[PATH],
     )
-    token_check = TokenCheck(process.verifier, settings.allowed_origins)
+    token_check = TokenCheck(process.watches.verifier, settings.allowed_origins)
     endpoint = WebSocketEndpoint(
         settings,
         process.dispatcher,
         process.admission,
         token_check,
-        revocations=process.revocations,
+        revocations=process.watches.revocations,
         user_registration=process.user_registration,
     )
     return uvicorn.Config(
@@ -269,7 +258,7 @@ async def main() -> int:
     process = Process(settings, pool, max_connections)
     supervisor = Supervisor()
     process.start(supervisor)
-    drain = Drain(process.hub, process.admission, process.undelivered, settings.drain_seconds, process.idle)
+    drain = Drain(process.hub, process.admission, process.dispatcher.undelivered, settings.drain_seconds, process.idle)
     started = time.monotonic()
     log.info("gateway.started", gateway_id=process.gateway_id, port=listening.getsockname()[1])
     status = await serve_until(server_config(process), supervisor, drain.run, [listening])

@@ -4,7 +4,7 @@ from typing import Final
 
 from services.presence.announcer import TEMPLATES
 from services.presence.friend_cache import FriendCache
-from services.presence.leases import Clock, Leases
+from services.presence.leases import Leases
 from services.presence.routes import RECEIVERS_PER_CALL
 from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
@@ -16,7 +16,7 @@ _NO_COMMANDS: Final = msgpack_encoder.encode(relay.PresenceBatch([]))
 
 
 def direct_script(
-    partitions: Partitions, leases: Leases, friends: FriendCache, clock: Clock, *, tells_webhooks: bool
+    partitions: Partitions, leases: Leases, friends: FriendCache, *, tells_webhooks: bool
 ) -> ScriptProvider:
     """Return the provider of the script.
 
@@ -29,7 +29,7 @@ def direct_script(
     most_friends = min(friends.most_friends, limits.STATUS_BULK_CHUNK)
 
     def no_work() -> tuple[Argument, ...]:
-        return settings, clock(), _NO_COMMANDS
+        return settings, leases.clock(), _NO_COMMANDS
 
     def entry(sha: str) -> relay.DirectPresence:
         return relay.DirectPresence(sha, settings, most_friends)

@@ -86,7 +86,7 @@ class RunningGateway:
         """Drain, as after SIGTERM."""
         process = self.process
         seconds = process.settings.drain_seconds
-        await Drain(process.hub, process.admission, process.undelivered, seconds, process.idle).run()
+        await Drain(process.hub, process.admission, process.dispatcher.undelivered, seconds, process.idle).run()
 
 
 StartGateway = Callable[..., Awaitable[RunningGateway]]

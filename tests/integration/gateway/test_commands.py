@@ -198,7 +198,7 @@ async def test_a_batch_that_is_refused_whole_lets_the_connection_go_on(
     await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId="a")
     batch = await next_batch(behind)
     await behind.publish(gateway, completed=[batch.batch_id])
-    await until(lambda: gateway.process.uplink.idle)
+    await until(lambda: gateway.process.dispatcher.uplink.idle)
     await socket.send("message.send", conversationId=conversation, type="text", content="x", tempId="b")
     await socket.expect_error("rate_limit_exceeded", tempId="b")
     await socket.send("message.read", conversationId=conversation)

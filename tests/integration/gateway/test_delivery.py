@@ -150,9 +150,9 @@ async def test_typing_waits_for_a_slow_presence_but_not_for_ever(
 async def test_what_began_before_the_connection_is_not_for_it(
     gateway: RunningGateway, behind: Backend, alice: str
 ) -> None:
-    before_ms = gateway.process.clock.now_ms() - 1_000
+    before_ms = gateway.process.watches.clock.now_ms() - 1_000
     socket, user = await gateway.connect(alice), identity(alice)
-    after_ms = gateway.process.clock.now_ms() + 1_000
+    after_ms = gateway.process.watches.clock.now_ms() + 1_000
     events = [
         transient(user, "typing.start", since_ms=before_ms),
         transient(user, "typing.stop", since_ms=after_ms),

@@ -53,7 +53,7 @@ async def test_an_answer_that_never_comes_holds_nobody_for_ever(
     gateway = await start_gateway(drain_seconds=0.1)
     client = await gateway.connect(alice)
     await client.send("message.send", conversationId=conversation, type="text", content="x", tempId="t")
-    await until(lambda: not gateway.process.uplink.idle)
+    await until(lambda: not gateway.process.dispatcher.uplink.idle)
     await gateway.drain()
     assert await client.closed() == 1001
 

@@ -244,7 +244,7 @@ async def test_what_is_published_while_the_inbox_is_read_comes_once(
 ) -> None:
     """It waits for what is read, and is dropped when it was read too."""
     socket = await gateway.connect(alice)
-    registry = gateway.process.registry
+    registry = gateway.process.dispatcher.registry
     resume, expected = registry.resume, [(await behind.append(identity(alice))).json]
     mark = '{"type":"error","error":{"code":"internal_error","message":"mark"}}'
 
@@ -435,7 +435,7 @@ async def test_recoveries_that_overlap_write_an_event_once(
 ) -> None:
     """The second is asked for while the first reads, and reads when the first has let events pass again."""
     socket = await gateway.connect(alice)
-    registry, recover = gateway.process.registry, gateway.process.dispatcher.recovery
+    registry, recover = gateway.process.dispatcher.registry, gateway.process.dispatcher.recovery
     resume, expected = registry.resume, [(await behind.append(identity(alice))).json]
     mark = '{"type":"error","error":{"code":"internal_error","message":"mark"}}'
     reads = 0

@@ -97,8 +97,8 @@ async def test_a_pong_or_any_frame_is_a_sign_of_life(
     await answers_pings.expect("message.new")
     assert (await talks.frame())[0] == Opcode.TEXT
     talks.send(opcode, b'{"type":"ping"}')
-    await until(lambda: not gateway.process.undelivered.watching)
-    assert gateway.process.undelivered.idle
+    await until(lambda: not gateway.process.dispatcher.undelivered.watching)
+    assert gateway.process.dispatcher.undelivered.idle
     assert await behind.empty(NOTIFIER_UNDELIVERED)
     talks.abort()
 
@@ -111,8 +111,8 @@ async def test_only_a_probed_connection_counts_as_silent(
     for _ in range(6):
         await send(gateway, behind, identity(alice), message_new(conversation))
         await answers_pings.expect("message.new")
-        await until(lambda: not gateway.process.undelivered.watching)
-    assert gateway.process.undelivered.idle
+        await until(lambda: not gateway.process.dispatcher.undelivered.watching)
+    assert gateway.process.dispatcher.undelivered.idle
     assert await behind.empty(NOTIFIER_UNDELIVERED)
 
 
@@ -142,7 +142,7 @@ async def test_only_a_connection_that_is_lost_before_it_answers_is_reported(
     lost.abort()
     (report,) = await reported(behind)
     assert report.receiver_id == identity(alice)
-    await until(lambda: not gateway.process.undelivered.watching)
+    await until(lambda: not gateway.process.dispatcher.undelivered.watching)
     assert await behind.empty(NOTIFIER_UNDELIVERED)
 
 
@@ -188,7 +188,7 @@ async def test_a_gateway_that_ends_leaves_what_was_not_seen_to_the_broker(
     await send(gateway, behind, identity(alice), event)
     assert (await silent.frame())[0] == Opcode.TEXT
     await gateway.drain()
-    assert not gateway.process.undelivered.watching
+    assert not gateway.process.dispatcher.undelivered.watching
     assert await behind.empty(NOTIFIER_UNDELIVERED), "its client had no time to come back"
     (report,) = await reported(behind)
     assert report.message_id == event["payload"]["message"]["id"]
@@ -260,8 +260,8 @@ async def test_what_is_no_message_is_not_reported(
     await behind.deliver([gateway], identity(alice))
     await behind.deliver([gateway], str(uuid.uuid4()))
     assert (await client.frame())[0] == Opcode.TEXT
-    assert not gateway.process.undelivered.watching
-    await until(lambda: gateway.process.undelivered.idle)
+    assert not gateway.process.dispatcher.undelivered.watching
+    await until(lambda: gateway.process.dispatcher.undelivered.idle)
     assert await behind.empty(NOTIFIER_UNDELIVERED)
     client.abort()
 
@@ -294,7 +294,7 @@ async def test_an_inactive_client_is_reported_although_it_lives(
     await client.send("client.state", active=True)
     await send(gateway, behind, identity(alice), message_new(conversation))
     await client.expect("message.new")
-    await until(lambda: not gateway.process.undelivered.watching)
+    await until(lambda: not gateway.process.dispatcher.undelivered.watching)
     assert await behind.empty(NOTIFIER_UNDELIVERED)
     await eventually(lambda: lacks(behind, inactive))
 

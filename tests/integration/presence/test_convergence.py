@@ -101,7 +101,7 @@ class World:
     async def provide_script(self, partitions: Partitions) -> None:
         """From now on gateways carry out what they can by themselves."""
         replica = self.replicas[0]
-        await direct_script(partitions, replica.leases, replica.friends, self.clock, tells_webhooks=False).provide()
+        await direct_script(partitions, replica.leases, replica.friends, tells_webhooks=False).provide()
         self.direct = DirectPresence(partitions, FriendReader(self.pool), self.clock)
 
     def any_replica(self, chance: random.Random) -> Replica:

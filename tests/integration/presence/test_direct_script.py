@@ -52,9 +52,7 @@ class Scene:
 
     def script(self, *, tells_webhooks: bool = False) -> ScriptProvider:
         """Of the replica."""
-        return direct_script(
-            self.partitions, self.replica.leases, self.replica.friends, self.clock, tells_webhooks=tells_webhooks
-        )
+        return direct_script(self.partitions, self.replica.leases, self.replica.friends, tells_webhooks=tells_webhooks)
 
     async def carry_out(self, *commands: Report) -> list[Report]:
         """In the gateway. Returns those that are left to presence."""
@@ -273,6 +271,6 @@ async def test_it_is_withdrawn_while_webhooks_are_told(scene: Scene) -> None:
 async def test_it_is_not_provided_where_friends_may_lie_elsewhere(pool: Pool, redis_url: str, clock: FakeClock) -> None:
     two = two_partitions(redis_url)
     friends = FriendCache(two, FollowStore(pool), cache_seconds=300)
-    await direct_script(two, Leases(two, TIMING, clock), friends, clock, tells_webhooks=False).renew()
+    await direct_script(two, Leases(two, TIMING, clock), friends, tells_webhooks=False).renew()
     assert not await two.at(0).client.exists(two.at(0).key(keys.DIRECT_PRESENCE))
     await two.aclose()

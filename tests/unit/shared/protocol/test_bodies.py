@@ -12,7 +12,7 @@ from services.messaging import links as messaging_links
 from services.messaging import profile_changes
 from services.messaging.settings import Settings
 from services.notifier import app as notifier_app
-from services.presence import app as presence_app
+from services.presence import links as presence_links
 from services.presence import webhook_queue
 from services.webhooks import app as webhooks_app
 from shared.protocol import limits, relay, topology
@@ -66,8 +66,8 @@ PREFETCHES = [
     (topology.MESSAGING_CHANGES, Settings.model_fields["command_prefetch"].default),
     (topology.MESSAGING_SIGNALS, messaging_links.SIGNAL_PREFETCH),
     (topology.MESSAGING_REQUESTS, messaging_links.REQUEST_PREFETCH),
-    (topology.PRESENCE_COMMANDS, presence_app.PREFETCH),
-    (topology.PRESENCE_RENEWALS, presence_app.PREFETCH),
+    (topology.PRESENCE_COMMANDS, presence_links.PREFETCH),
+    (topology.PRESENCE_RENEWALS, presence_links.PREFETCH),
     (topology.NOTIFIER_UNDELIVERED, notifier_app.PREFETCH),
     (topology.NOTIFIER_EVENTS, notifier_app.PREFETCH),
     (topology.NOTIFIER_RETRIES, notifier_app.PREFETCH),
