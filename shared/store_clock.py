@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from shared import telemetry
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError
+from shared.redis import REDIS_ERRORS, Partitions
 from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class StoreClock:
                 for _ in range(comparisons):
                     await self.compare()
                 comparisons = 1
-            except (*TRANSIENT_ERRORS, RedisError) as error:
+            except REDIS_ERRORS as error:
                 log.info("clock.not_read", error=repr(error))
             await next_tick(PERIOD_SECONDS)
 

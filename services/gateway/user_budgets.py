@@ -11,7 +11,7 @@ import structlog
 from services.gateway import metrics
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
+from shared.redis import REDIS_ERRORS, Partitions, Script
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +114,7 @@ class UserBudgets:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answers = await _take(self._partitions.at(index), msgpack_encoder.encode(items))
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             log.warning("budgets.not_counted", users=len(items), error=repr(error))
             self.generation += 1
             return dict.fromkeys(wanted)

@@ -10,7 +10,7 @@ from services.presence.rules import Timing
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_RENEWALS
-from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.rabbitmq import PUBLISH_ERRORS, Publisher
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,6 @@ class RenewalFeed:
             probe = relay.LeaseRenewal(self._name, time.time_ns() // 1_000_000, [])
             try:
                 await self._publisher.publish(PRESENCE_RENEWALS, msgpack_encoder.encode(probe), persistent=False)
-            except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+            except PUBLISH_ERRORS as error:
                 log.info("renewals.not_probed", error=repr(error))
             await asyncio.sleep(self._missing_seconds / PROBES)

@@ -12,7 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from shared.postgres.address import parse
-from shared.postgres.errors import TRANSIENT_ERRORS
+from shared.postgres.errors import DATABASE_ERRORS
 from shared.postgres.pool import Pool
 from shared.postgres.session import Connection, connect
 
@@ -61,7 +61,7 @@ class DatabaseWatch:
         while True:
             try:
                 condition = await self.look()
-            except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 log.info("database.not_checked", error=repr(error))
             else:
                 seen = True
@@ -157,5 +157,5 @@ async def _session(open_session: Callable[[], Awaitable[Connection]]) -> AsyncIt
     finally:
         try:
             await connection.close(timeout=1)
-        except (*TRANSIENT_ERRORS, asyncpg.PostgresError):
+        except DATABASE_ERRORS:
             connection.terminate()

@@ -8,7 +8,7 @@ import structlog
 
 from shared.protocol.topology import DEAD_REASON_HEADER, Queue
 from shared.rabbitmq.consumer import acknowledge
-from shared.rabbitmq.errors import TRANSIENT_ERRORS, BrokerUnavailable
+from shared.rabbitmq.errors import PUBLISH_ERRORS
 from shared.rabbitmq.frames import Delivery
 from shared.rabbitmq.publisher import Publisher
 
@@ -28,7 +28,7 @@ async def dead_letter(publisher: Publisher, queue: Queue, delivery: Delivery, re
     while not delivery.lost:
         try:
             await publisher.publish(queue, delivery.body, headers=headers)
-        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+        except PUBLISH_ERRORS as error:
             log.warning("dead_letter.held", queue=queue.name, error=repr(error))
         else:
             acknowledge(delivery)

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from redis.exceptions import RedisError
 
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.relay.base import Relayed
 from shared.redis.connection import Argument
-from shared.redis.errors import TRANSIENT_ERRORS
+from shared.redis.errors import REDIS_ERRORS
 from shared.redis.partitions import Partitions
 from shared.redis.scripts import Script
 
@@ -50,7 +49,7 @@ class ScriptProvider:
         while True:
             try:
                 await self.renew()
-            except (*TRANSIENT_ERRORS, RedisError) as error:
+            except REDIS_ERRORS as error:
                 log.info("script.not_provided", key=self._key, error=repr(error))
             await asyncio.sleep(PROVIDE_SECONDS)
 

@@ -16,7 +16,7 @@ from services.gateway.downlink.recovery import Recovery
 from services.gateway.registry.connections import ROUTE_SECONDS
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script, Subscription
+from shared.redis import REDIS_ERRORS, Partitions, Script, Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class DownlinkSubscriber:
         while True:
             try:
                 await self._run_subscription()
-            except (*TRANSIENT_ERRORS, RedisError) as error:
+            except REDIS_ERRORS as error:
                 log.warning("downlink.not_connected", partition=self._partition.index, error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -82,7 +82,7 @@ class DownlinkSubscriber:
         try:
             while not (await asyncio.wait([subscription.ended], timeout=NONCE_SECONDS))[0]:
                 await self._probe()
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             log.warning("downlink.dropped", partition=self._partition.index, error=repr(error))
         else:
             log.warning("downlink.disconnected", partition=self._partition.index)

@@ -13,7 +13,7 @@ import structlog
 from services.gateway.downlink.undelivered import UndeliveredTracker
 from services.gateway.uplink.presence import PresencePublisher
 from shared.protocol import keys
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
+from shared.redis import REDIS_ERRORS, Partitions, Script
 from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ class Takeover:
                 try:
                     while await self._take_page(partition):
                         await self._undelivered.sent()
-                except (*TRANSIENT_ERRORS, RedisError) as error:
+                except REDIS_ERRORS as error:
                     log.warning("takeover.not_done", partition=partition, error=repr(error))
 
     async def _take_page(self, partition: int) -> bool:

@@ -17,9 +17,8 @@ from services.gateway.session.unseen import UnseenMessages
 from shared.protocol import relay, server
 from shared.protocol.bodies import bodies_of
 from shared.protocol.topology import NOTIFIER_UNDELIVERED, NOTIFIER_WAITING
-from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
-from shared.redis import TRANSIENT_ERRORS as REDIS_ERRORS
-from shared.redis import RedisError
+from shared.rabbitmq import PUBLISH_ERRORS, Publisher
+from shared.redis import REDIS_ERRORS
 from shared.redis.previews import Previews
 
 log = structlog.get_logger(__name__)
@@ -184,7 +183,7 @@ class UndeliveredTracker:
             self._report_text(event.json.encode(), event.user_id, [], "stale route")
         try:
             await self._registry.prune(event.user_id)
-        except (*REDIS_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             log.warning("routes.not_pruned", user_id=event.user_id, error=repr(error))
 
     async def _send_reports(self) -> None:
@@ -193,7 +192,7 @@ class UndeliveredTracker:
             waits = self._delay if self._queue is NOTIFIER_WAITING else None
             for body in bodies_of(await self._previews.keep(batch), relay.UndeliveredBatch, NOTIFIER_UNDELIVERED):
                 await self._publisher.publish(self._queue, body, expiration_seconds=waits)
-        except (BrokerUnavailable, RedisError, *TRANSIENT_ERRORS, *REDIS_ERRORS) as error:
+        except (*PUBLISH_ERRORS, *REDIS_ERRORS) as error:
             log.warning("undelivered.not_reported", messages=len(self._reports), error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
             return

@@ -29,7 +29,7 @@ from shared.media_hosts import MediaHosts
 from shared.protocol import payloads, relay, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.redis import TRANSIENT_ERRORS, RedisError
+from shared.redis import REDIS_ERRORS
 from shared.rest.errors import error_response
 from shared.rest.query_limit import query_fault
 
@@ -101,7 +101,7 @@ class WebSocketEndpoint:
             await self._admission.count(accepted.principal.user_id)
         try:
             await self._revocations.check(accepted.principal)
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             raise _unavailable(error) from None
 
     async def admit(self, websocket: WebSocket) -> None:
@@ -142,7 +142,7 @@ class WebSocketEndpoint:
                 refuse_if_revoked(principal, recovery_result.revoked_at)
             await self._revocations.check_stored(principal)
             friends = await self._user_registration.register(principal, recovery_result.missing_friends)
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             self._withdraw(connection)
             raise _unavailable(error) from None
         except BaseException:

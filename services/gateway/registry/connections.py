@@ -15,7 +15,7 @@ from services.gateway.user_budgets import Budget, budget_key, too_many_handshake
 from shared.protocol import limits
 from shared.protocol.closing import CloseCode
 from shared.protocol.codec import msgpack_encoder
-from shared.redis import TRANSIENT_ERRORS, Partitions, RedisError, Script
+from shared.redis import REDIS_ERRORS, Partitions, Script
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ class ConnectionRegistry:
     async def _attach(self, batch: list[_Attachment]) -> None:
         try:
             found = await self._run_attach([arrival.item for arrival in batch], self._connections_per_user)
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             for arrival in batch:
                 if not arrival.done.done():
                     arrival.done.set_exception(error)
@@ -209,7 +209,7 @@ class ConnectionRegistry:
             try:
                 body = msgpack_encoder.encode(items)
                 await _detach(self._partitions.at(index), self._gateway_id, body, self._inbox_seconds)
-            except (*TRANSIENT_ERRORS, RedisError) as error:
+            except REDIS_ERRORS as error:
                 # A route that is left is removed by the first delivery that finds no connection here.
                 log.warning("routes.not_removed", connections=len(items), error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -222,7 +222,7 @@ class ConnectionRegistry:
             states = [(user, connection, active) for (user, connection), active in batch.items() if user in wanted]
             try:
                 await _set_active(self._partitions.at(index), msgpack_encoder.encode(states), INACTIVE_SECONDS)
-            except (*TRANSIENT_ERRORS, RedisError) as error:
+            except REDIS_ERRORS as error:
                 # Until then the notifier sees the old state. Messages that are written to inactive connections are reported
                 # anyway.
                 log.warning("client_states.not_written", connections=len(states), error=repr(error))

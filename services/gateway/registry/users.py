@@ -129,5 +129,5 @@ class UserRegistration:
         """Store users one by one: a user whose claims can't be stored must not fail the others."""
         try:
             await self._directory.ensure(principal)
-        except (*postgres.TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+        except postgres.DATABASE_ERRORS as error:
             log.error("user.refused", user_id=principal.user_id, error=repr(error))

@@ -13,7 +13,7 @@ from shared.auth.revocations import Revocations
 from shared.protocol import client, payloads, server
 from shared.protocol.codec import instant_of_ms, json_encoder
 from shared.protocol.errors import ErrorCode, ErrorReference, error_event
-from shared.redis import TRANSIENT_ERRORS, RedisError
+from shared.redis import REDIS_ERRORS
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class TokenRefresh:
         except TokenError as error:
             log.info("token.refused", connection_id=connection.id, user_id=connection.user_id, reason=error.reason)
             _refuse(connection, ErrorCode.UNAUTHORIZED)
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             log.warning("token.not_checked", connection_id=connection.id, error=repr(error))
             _refuse(connection, ErrorCode.INTERNAL_ERROR)
         else:

@@ -11,7 +11,7 @@ from services.gateway.uplink.provided_script import ProvidedScript
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS
-from shared.redis import TRANSIENT_ERRORS, Argument, Partitions, RedisError
+from shared.redis import REDIS_ERRORS, Argument, Partitions
 from shared.tracing import name_ids, span
 
 Report = relay.Connected | relay.Disconnected | relay.SetStatus
@@ -41,7 +41,7 @@ class DirectPresence:
 
     async def look(self) -> None:
         """Check whether presence provides the script, unless that was checked a moment ago."""
-        with suppress(*TRANSIENT_ERRORS, RedisError):
+        with suppress(*REDIS_ERRORS):
             await self._script.find()
 
     async def read_friends(self, versions: Mapping[str, str]) -> dict[str, relay.FriendList]:
@@ -51,7 +51,7 @@ class DirectPresence:
         """
         try:
             entry = await self._script.find()
-        except (*TRANSIENT_ERRORS, RedisError):
+        except REDIS_ERRORS:
             return {}
         return await self._friend_reader.read(versions, entry.most_friends) if entry and entry.most_friends else {}
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-import asyncpg
 import structlog
 
 from services.gateway.registry.friends import ANSWER_SECONDS, AWAY_SECONDS, FRIENDS, arguments_of, friend_lists
@@ -29,7 +28,7 @@ class FriendReader:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 rows = await self._pool.fetch(FRIENDS, *arguments_of(versions, most))
-        except (*postgres.TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+        except postgres.DATABASE_ERRORS as error:
             log.warning("friends.not_read", users=len(versions), error=repr(error))
             self._away_until = time.monotonic() + AWAY_SECONDS
             return {}

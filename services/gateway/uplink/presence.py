@@ -18,7 +18,7 @@ from services.gateway.uplink.first_connections import FirstConnections
 from shared.protocol import relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import PRESENCE_COMMANDS
-from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.rabbitmq import PUBLISH_ERRORS, Publisher
 from shared.store_clock import StoreClock
 
 log = structlog.get_logger(__name__)
@@ -163,7 +163,7 @@ class PresencePublisher:
             batch = await self._carry_out(batch)
             if batch:
                 await self._publisher.publish(PRESENCE_COMMANDS, msgpack_encoder.encode(relay.PresenceBatch([*batch])))
-        except (BrokerUnavailable, *TRANSIENT_ERRORS) as error:
+        except PUBLISH_ERRORS as error:
             log.warning("presence.not_published", commands=len(self._waiting) + len(batch), error=repr(error))
             self._waiting.extendleft(reversed(batch))
             await asyncio.sleep(RETRY_SECONDS)

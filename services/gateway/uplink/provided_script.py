@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from redis.exceptions import NoScriptError
 
-from shared.redis import TRANSIENT_ERRORS, Argument, Partitions, RedisError
+from shared.redis import REDIS_ERRORS, Argument, Partitions
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ class ProvidedScript(Generic[E]):
             partition = self._partitions.at(0)
             try:
                 found = cast("bytes | None", await partition.client.get(partition.key(self._key)))
-            except (*TRANSIENT_ERRORS, RedisError):
+            except REDIS_ERRORS:
                 self.entry = None
                 raise
             self.entry = None if found is None else self._decoder.decode(found)
@@ -76,7 +76,7 @@ class ProvidedScript(Generic[E]):
         except NoScriptError:
             # Redis was restarted, or another server is the master now. The service will load the script again.
             self.entry = None
-        except (*TRANSIENT_ERRORS, RedisError) as error:
+        except REDIS_ERRORS as error:
             # The service may have another connection to Redis, and keeps what it gets until Redis is back.
             log.info("script.not_run", key=self._key, commands=len(commands), error=repr(error))
         return commands

@@ -13,7 +13,7 @@ from services.gateway.uplink.direct_typing import DirectTyping
 from shared.protocol import limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import MESSAGING_SIGNALS
-from shared.rabbitmq import TRANSIENT_ERRORS, BrokerUnavailable, Publisher
+from shared.rabbitmq import PUBLISH_ERRORS, Publisher
 
 MAX_WAITING: Final = 512
 """Signals that may wait for Redis or the broker. More are dropped, because a late signal is useless."""
@@ -88,7 +88,7 @@ class TypingTracker:
             body = msgpack_encoder.encode(relay.SignalBatch(signals, self._gateway_id))
             try:
                 await self._publisher.publish(MESSAGING_SIGNALS, body, persistent=False)
-            except (BrokerUnavailable, *TRANSIENT_ERRORS):
+            except PUBLISH_ERRORS:
                 metrics.SIGNALS_DROPPED.inc(len(signals))
 
     def _on_stop(self, connection: Connection, state: TypingState, signal: relay.Typing, now: float) -> None:
