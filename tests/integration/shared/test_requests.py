@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from contextlib import AsyncExitStack
+from typing import cast
 
 import aio_pika
 import msgspec
@@ -99,7 +100,7 @@ async def test_a_reply_that_redis_refuses_comes_when_it_no_longer_does(
         partition = partitions.of(name)
         found = await partition.client.blpop([partition.key(keys.REPLY, name)], timeout=SECONDS)
     assert found is not None
-    assert reply_decoder.decode(bytes(found[1])) == Reply(body=msgpack_encoder.encode(Done()))
+    assert reply_decoder.decode(cast("bytes", found[1])) == Reply(body=msgpack_encoder.encode(Done()))
 
 
 async def test_what_nobody_waits_for_is_not_begun(url: str, partitions: Partitions) -> None:
