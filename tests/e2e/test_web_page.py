@@ -128,10 +128,28 @@ async def browser() -> AsyncIterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+async def whole_browser() -> AsyncIterator[Browser]:
+    """Chromium that shows notifications."""
+    async with running_chromium(whole=True) as browser:
+        yield browser
+
+
 @pytest.fixture
 async def tabs(browser: Browser, stack: Stack) -> AsyncIterator[Tabs]:
     """Opens pages, which are closed when the test ends."""
     yield Tabs(browser, stack.url)
+    await close_all(browser)
+
+
+@pytest.fixture
+async def notified_tabs(whole_browser: Browser, stack: Stack) -> AsyncIterator[Tabs]:
+    """Those of a browser that shows notifications."""
+    yield Tabs(whole_browser, stack.url)
+    await close_all(whole_browser)
+
+
+async def close_all(browser: Browser) -> None:
     for context in browser.contexts:
         await context.close()
 
@@ -447,10 +465,10 @@ def notification_of(name: str, conversation: str, body: str, total: int = 1) -> 
     }
 
 
-async def test_a_push_shows_one_notification_for_each_conversation(tabs: Tabs) -> None:
+async def test_a_push_shows_one_notification_for_each_conversation(notified_tabs: Tabs) -> None:
     one, _ = names()
-    alice = await tabs.open(one)
-    deliver = await deliverer(alice, tabs.url)
+    alice = await notified_tabs.open(one)
+    deliver = await deliverer(alice, notified_tabs.url)
     await deliver(notification_of("ann", "c1", "Hello"))
     await shown(alice, 1)
     await deliver(notification_of("bob", "c2", "Hi"))
@@ -468,11 +486,11 @@ async def test_a_push_shows_one_notification_for_each_conversation(tabs: Tabs) -
     assert (told[1]["body"], told[1]["tag"]) == ("Hello again", "conversation-c1")
 
 
-async def test_reading_on_another_device_closes_the_notification(tabs: Tabs) -> None:
-    alice, bob = await meet(tabs)
-    phone = await tabs.open(bob.username)
-    conversations = await listed(phone, tabs.url)
-    deliver = await deliverer(phone, tabs.url)
+async def test_reading_on_another_device_closes_the_notification(notified_tabs: Tabs) -> None:
+    alice, bob = await meet(notified_tabs)
+    phone = await notified_tabs.open(bob.username)
+    conversations = await listed(phone, notified_tabs.url)
+    deliver = await deliverer(phone, notified_tabs.url)
     await deliver(notification_of(alice.username, conversations[0], "Hello"))
     await deliver(notification_of("somebody", "another", "Hi"))
     await shown(phone, 2)
@@ -522,12 +540,12 @@ async def test_leaving_ends_the_subscription_of_this_browser(tabs: Tabs) -> None
     assert [json.loads(body or "{}") for body in forgotten] == [{"endpoint": endpoint}]
 
 
-async def test_a_page_renews_a_subscription_with_an_old_key(tabs: Tabs) -> None:
-    alice = await with_push(tabs)
+async def test_a_page_renews_a_subscription_with_an_old_key(notified_tabs: Tabs) -> None:
+    alice = await with_push(notified_tabs)
     endpoint = await endpoint_of(alice)
     put: list[str | None] = []
     alice.page.on("request", lambda request: put.append(request.post_data) if request.method == "PUT" else None)
-    await alice.visit(tabs.address(user=alice.username))
+    await alice.visit(notified_tabs.address(user=alice.username))
     async with asyncio.timeout(20):
         while not put:  # noqa: ASYNC110 - the page's requests tell nobody when they come
             await asyncio.sleep(0.05)
@@ -539,7 +557,7 @@ async def test_a_page_renews_a_subscription_with_an_old_key(tabs: Tabs) -> None:
           localStorage.setItem("fake.push", JSON.stringify({ ...stored, key: stored.keys.p256dh }));
         }"""
     )
-    await alice.visit(tabs.address(user=alice.username))
+    await alice.visit(notified_tabs.address(user=alice.username))
     async with asyncio.timeout(20):
         while await endpoint_of(alice) in (endpoint, None):  # noqa: ASYNC110 - storage can only be asked
             await asyncio.sleep(0.05)

@@ -35,6 +35,7 @@ SLOWER_PYTHON = "STACK_SLOWER_PYTHON"
 """In the environment of this module's second run: the Python of its first one."""
 FOR_TESTS = {
     "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "ffmpeg": "ffmpeg",
     "firefox-esr": "firefox-esr",
     "lua-check": "luacheck",

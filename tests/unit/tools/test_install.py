@@ -26,7 +26,7 @@ def test_a_bare_machine_gets_every_server() -> None:
 @pytest.mark.usefixtures("bare_debian")
 def test_tests_get_what_they_would_else_lack() -> None:
     extra = set(install.debian_packages(for_tests=True)) - set(install.debian_packages(for_tests=False))
-    assert extra == {"chromium", "firefox-esr", "nodejs", "npm", "ffmpeg", "lua-check"}
+    assert extra == {"chromium", "chromium-headless-shell", "firefox-esr", "nodejs", "npm", "ffmpeg", "lua-check"}
 
 
 @pytest.mark.usefixtures("bare_debian")
