@@ -9,6 +9,7 @@ from itertools import count
 
 import httpx
 
+from tests.support.plain_http import plain_http
 from tools.devtoken import mint
 
 PERIOD_SECONDS = 0.1
@@ -49,7 +50,7 @@ async def watched(url: str, *, asks: bool) -> AsyncIterator[Availability]:
     if not asks:
         yield kept
         return
-    async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS) as client:
+    async with plain_http(url, timeout=ANSWER_SECONDS) as client:
 
         def request(path: str) -> Callable[[str], httpx.Request]:
             return lambda token: client.build_request("GET", path, headers={"Authorization": f"Bearer {token}"})

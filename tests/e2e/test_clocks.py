@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 import tests.support.shifted_clock
 from tests.support.gateway import eventually
 from tests.support.people import People, Person, text_message
+from tests.support.plain_http import plain_http
 from tests.support.sockets import RawSocket
 from tests.support.stack import Stack
 from tools.devtoken import mint
@@ -100,8 +100,8 @@ async def test_the_machine_says_so(stack: Stack, wrong: Wrong) -> None:
     for name in wrong.processes:
 
         async def off(name: str = name) -> bool:
-            async with httpx.AsyncClient() as client:
-                text = (await client.get(f"{stack.direct_url(name)}/metrics")).text
+            async with plain_http(stack.direct_url(name)) as client:
+                text = (await client.get("/metrics")).text
             found = re.search(r"^chat_clock_offset_seconds (\S+)$", text, re.MULTILINE)
             return found is not None and abs(float(found[1]) - wrong.seconds) < GRACE_SECONDS
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.plain_http import plain_http
 from tests.support.waiting import eventually
 from tools.stack.haproxy import POLICY, SECTIONS
 from tools.stack.ladder import program
@@ -37,7 +38,7 @@ async def balanced(folder: Path, server: str, environment: Mapping[str, str] | N
         env={**os.environ, **(environment or {}), "HAPROXY_BIND": f"127.0.0.1:{port}"},
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with plain_http(f"http://127.0.0.1:{port}") as client:
             await eventually(lambda: _answers(client), 30)
         yield port
     finally:

@@ -16,6 +16,7 @@ from shared.protocol.relay import CommandBatch, Relayed
 from shared.protocol.topology import MESSAGING_COMMANDS, Queue
 from shared.rabbitmq import declare
 from tests.support.forks import FORKS, Fork
+from tests.support.plain_http import plain_http
 from tools.stack.ports import free_port
 
 START_SECONDS = 60
@@ -50,10 +51,10 @@ class MessagingProcess:
     async def ready(self) -> None:
         """Wait until all its backends answer; fails, showing the log, when it ends or takes longer than a minute."""
         try:
-            async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+            async with asyncio.timeout(START_SECONDS), plain_http(self.url) as client:
                 while self.process.returncode is None:
                     try:
-                        if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                        if (await client.get("/readyz")).status_code == 200:
                             return
                     except httpx.TransportError:
                         pass

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the server API, which the platform's own back end calls."""
 
+from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -54,8 +55,9 @@ def application() -> FastAPI:
     return app
 
 
+@cache
 def document() -> dict[str, Any]:
-    """The whole document."""
+    """The whole document, made once: nobody changes it."""
     made = get_openapi(
         title="Server API of the chat",
         version="1.0.0",

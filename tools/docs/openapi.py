@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the REST interface: the services' routes in one document, by their tags."""
 
+from functools import cache
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -70,8 +71,9 @@ def application() -> FastAPI:
     return app
 
 
+@cache
 def document() -> dict[str, Any]:
-    """The whole document."""
+    """The whole document, made once: nobody changes it."""
     made = get_openapi(
         title="Chat over REST",
         version="1.0.0",

@@ -17,6 +17,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.rabbitmq import Publisher
 from shared.redis import Partitions
 from tests.support.forks import FORKS, Fork
+from tests.support.plain_http import plain_http
 from tests.support.presence import Device, Gateways, Replica
 from tools.stack.ports import free_port
 
@@ -36,8 +37,8 @@ async def presence(environment: dict[str, str]) -> AsyncIterator[Fork]:
     port = free_port()
     process = FORKS.start("services.presence", {**os.environ, **environment, "CHAT_HTTP_PORT": str(port)})
     try:
-        async with asyncio.timeout(SECONDS), httpx.AsyncClient() as client:
-            while not await is_ready(client, port):  # noqa: ASYNC110 - it can only be asked
+        async with asyncio.timeout(SECONDS), plain_http(f"http://127.0.0.1:{port}") as client:
+            while not await is_ready(client):  # noqa: ASYNC110 - it can only be asked
                 await asyncio.sleep(0.05)
         yield process
     finally:
@@ -46,9 +47,9 @@ async def presence(environment: dict[str, str]) -> AsyncIterator[Fork]:
             await process.wait()
 
 
-async def is_ready(client: httpx.AsyncClient, port: int) -> bool:
+async def is_ready(client: httpx.AsyncClient) -> bool:
     try:
-        return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
+        return (await client.get("/readyz")).is_success
     except httpx.TransportError:
         return False
 

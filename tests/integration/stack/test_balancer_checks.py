@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.balancer import balanced
+from tests.support.plain_http import plain_http
 from tests.support.waiting import eventually
 from tools.stack.ports import free_port
 
@@ -53,8 +54,8 @@ async def one_replica(folder: Path) -> AsyncIterator[tuple[Replica, httpx.AsyncC
     port = await replica.listen()
     async with (
         balanced(folder, f"127.0.0.1:{port} {SELDOM}", {"HAPROXY_STATUS": status}) as public,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", timeout=30) as client,
-        httpx.AsyncClient(base_url=f"http://{status}", timeout=30) as watcher,
+        plain_http(f"http://127.0.0.1:{public}", timeout=30) as client,
+        plain_http(f"http://{status}", timeout=30) as watcher,
     ):
         yield replica, client, watcher
     replica.stop()

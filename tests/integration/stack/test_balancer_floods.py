@@ -11,6 +11,7 @@ import pytest
 
 from services.gateway.transport.http_protocol import UNREAD_BYTES
 from tests.support.balancer import balanced
+from tests.support.plain_http import plain_http
 from tools.stack.haproxy import TOKEN_BURST, TOKEN_HANDSHAKES, TOKEN_REQUESTS, token_handshakes, token_requests
 
 PASS = 5
@@ -35,7 +36,7 @@ async def balancer(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncItera
     limits = dict.fromkeys((request.param, TOKEN_HANDSHAKES), str(PASS))
     async with (
         balanced(tmp_path, "127.0.0.1:1 disabled", limits) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        plain_http(f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         yield client
 

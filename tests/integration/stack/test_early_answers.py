@@ -14,6 +14,7 @@ from shared.rest.body_limit import BodyLimit
 from shared.rest.errors import error_response
 from shared.rest.turns import AT_ONCE, TokenTurns
 from tests.support.balancer import balanced
+from tests.support.plain_http import plain_http
 from tests.support.rest_server import rest_server
 
 PART = b"x" * 50_000
@@ -74,11 +75,11 @@ def bodies() -> Iterator[bytes | Streamed]:
 async def test_every_refused_body_gets_its_answer(url: str, path: str, connection: str) -> None:
     """Each try on a new connection, so that what one leaves unread can't help another."""
     headers = {"Authorization": "Bearer x", "Connection": connection}
-    async with httpx.AsyncClient(base_url=url, timeout=SECONDS) as before:
+    async with plain_http(url, timeout=SECONDS) as before:
         for _ in range(AT_ONCE if path == FLOOD else 0):
             assert (await before.get(FLOOD, headers=headers)).status_code == 404
     for body in bodies():
-        async with httpx.AsyncClient(base_url=url, timeout=SECONDS) as client:
+        async with plain_http(url, timeout=SECONDS) as client:
             refused = await client.post(path, content=body, headers=headers)
         assert refused.status_code == STATUSES[path]
         assert refused.json()["type"] == "error"

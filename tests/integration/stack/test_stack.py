@@ -13,11 +13,11 @@ from typing import Any
 
 import aio_pika
 import asyncpg
-import httpx
 import psutil
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.plain_http import plain_http
 from tools.stack.home import ROOT
 from tools.stack.plan import PREFIX
 from tools.stack.ports import free_port
@@ -121,7 +121,7 @@ async def test_stack_json_tells_what_runs(commands: Commands) -> None:
     ],
 )
 async def test_every_path_has_its_owner(commands: Commands, path: str, status: int) -> None:
-    async with httpx.AsyncClient(base_url=commands.document["url"]) as client:
+    async with plain_http(commands.document["url"]) as client:
         response = await client.get(path)
     assert response.status_code == status
     if status in {401, 404}:

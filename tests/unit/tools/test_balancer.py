@@ -10,6 +10,7 @@ import pytest
 
 from shared.protocol.errors import ErrorCode, ProtocolError
 from tests.support.gateway import eventually
+from tests.support.plain_http import plain_http
 from tools.stack.haproxy import POLICY, SLOTS, Balancer
 from tools.stack.home import Home
 from tools.stack.ladder import find_program
@@ -79,7 +80,7 @@ async def test_a_service_that_fails_to_answer_is_unavailable(balancer: Balancer,
     )
     try:
         # On a connection that served a request before, HAProxy closes instead, for the client to try again.
-        async with server, httpx.AsyncClient(base_url=url, headers={"Connection": "close"}) as client:
+        async with server, plain_http(url, headers={"Connection": "close"}) as client:
 
             async def healthy() -> bool:
                 try:

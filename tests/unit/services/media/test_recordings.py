@@ -4,6 +4,7 @@ import asyncio
 import os
 import struct
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -28,22 +29,28 @@ def video(target: Path, *options: str) -> Path:
     return ffmpeg(target, "-f", "lavfi", "-i", f"testsrc=duration={SECONDS}:size=320x180:rate=10", *options)
 
 
-async def look(file: Path, mime_type: str) -> Inspected:
-    """What a worker says, within the limits that it has in production."""
-    workers = Workers(1, MEMORY, 60)
+@pytest.fixture(scope="module")
+async def workers() -> AsyncIterator[Workers]:
+    """One worker, with the limits that it has in production."""
+    started = Workers(1, MEMORY, 60)
+    yield started
+    await started.stop()
+
+
+async def look(workers: Workers, file: Path, mime_type: str) -> Inspected:
+    """What a worker says."""
     folder = file.parent / "made"
     folder.mkdir()
-    try:
-        return await workers.inspect(Task(file, mime_type, frozenset(KNOWN_TYPES), folder, 1_000_000))
-    finally:
-        await workers.stop()
+    return await workers.inspect(Task(file, mime_type, frozenset(KNOWN_TYPES), folder, 1_000_000))
 
 
 @pytest.mark.parametrize(
     ("name", "mime_type"), [("a.mp4", "video/mp4"), ("a.webm", "video/webm"), ("a.mov", "video/quicktime")]
 )
-async def test_a_video_has_a_size_a_duration_and_a_poster(tmp_path: Path, name: str, mime_type: str) -> None:
-    found = await look(await asyncio.to_thread(video, tmp_path / name), mime_type)
+async def test_a_video_has_a_size_a_duration_and_a_poster(
+    workers: Workers, tmp_path: Path, name: str, mime_type: str
+) -> None:
+    found = await look(workers, await asyncio.to_thread(video, tmp_path / name), mime_type)
     assert (found.kind, found.mime_type, found.width, found.height) == ("video", mime_type, 320, 180)
     assert found.duration_ms == pytest.approx(SECONDS * 1000, abs=150)
     assert found.thumbnail is not None
@@ -51,13 +58,13 @@ async def test_a_video_has_a_size_a_duration_and_a_poster(tmp_path: Path, name: 
     assert opened(found.thumbnail.read_bytes()).size == (320, 180)
 
 
-async def test_a_video_that_players_turn_says_its_size_as_it_is_seen(tmp_path: Path) -> None:
+async def test_a_video_that_players_turn_says_its_size_as_it_is_seen(workers: Workers, tmp_path: Path) -> None:
     turned = await asyncio.to_thread(video, tmp_path / "turned.mp4")
     data = bytearray(turned.read_bytes())
     matrix = data.index(b"tkhd") + 44  # ISO/IEC 14496-12, section 8.3.2, version 0
     data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
     turned.write_bytes(data)
-    found = await look(turned, "video/mp4")
+    found = await look(workers, turned, "video/mp4")
     assert (found.width, found.height) == (180, 320)
     assert found.thumbnail is not None
     assert opened(found.thumbnail.read_bytes()).size == (180, 320)
@@ -83,11 +90,13 @@ def test_without_ffmpeg_a_video_has_a_duration_and_no_poster(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(("name", "mime_type"), [("film.mp4", "video/mp4"), ("film.mov", "video/quicktime")])
-async def test_a_film_loses_the_place_where_it_was_made(tmp_path: Path, name: str, mime_type: str) -> None:
+async def test_a_film_loses_the_place_where_it_was_made(
+    workers: Workers, tmp_path: Path, name: str, mime_type: str
+) -> None:
     tags = ("-metadata", "location=+13.7563+100.5018/", "-metadata", "comment=at home")
     file = video(tmp_path / name, *tags, "-movflags", "use_metadata_tags")
     assert b"+13.7563" in file.read_bytes()
-    found = await look(file, mime_type)
+    found = await look(workers, file, mime_type)
     assert found.result is not None
     served = found.result.read_bytes()
     assert b"+13.7563" not in served
