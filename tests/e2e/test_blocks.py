@@ -2,6 +2,7 @@
 
 from tests.e2e.conftest import Pair
 from tests.support.people import People, text_message
+from tests.support.sockets import typing_on
 
 
 async def test_neither_side_can_send_while_one_blocks(pair: Pair) -> None:
@@ -77,10 +78,10 @@ async def test_typing_receipts_and_presence_stop(pair: Pair) -> None:
 
 async def test_shown_typing_ends_with_a_block(pair: Pair) -> None:
     alice, bob = await pair.alice.connect(), await pair.bob.connect()
-    await alice.send("typing.start", conversationId=pair.conversation)
-    await bob.expect("typing.start")
-    await bob.send("block.add", username=pair.alice.username)
-    await bob.expect("typing.stop", timeout=1.5)
+    async with typing_on(alice, pair.conversation):
+        await bob.expect("typing.start")
+        await bob.send("block.add", username=pair.alice.username)
+        await bob.expect("typing.stop")
 
 
 async def test_nothing_of_a_blocked_user_is_replayed(pair: Pair) -> None:

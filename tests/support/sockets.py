@@ -3,6 +3,8 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 from urllib.parse import urlencode
@@ -10,6 +12,8 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Data
+
+from shared.protocol.limits import TYPING_SECONDS
 
 EXPECT_SECONDS: Final = 30.0
 """Far longer than anything takes, even on a busy machine: only a test that fails waits this long."""
@@ -206,3 +210,21 @@ def contains(whole: Any, part: Any) -> bool:
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(name in whole and contains(whole[name], part[name]) for name in part)
     return bool(whole == part)
+
+
+@asynccontextmanager
+async def typing_on(socket: RawSocket, conversation: str) -> AsyncIterator[None]:
+    """Send `typing.start` again and again, so that the indicator can't end by its age meanwhile, however slow the machine is."""
+
+    async def repeat() -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await socket.send("typing.start", conversationId=conversation)
+                await asyncio.sleep(TYPING_SECONDS / 6)
+
+    repeating = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        repeating.cancel()
+        await asyncio.gather(repeating, return_exceptions=True)

@@ -15,7 +15,7 @@ from shared.auth import Principal
 from shared.directory import Directory
 from shared.postgres import open_pool
 from shared.rest import http_protocol
-from tests.support.gateway import RunningGateway, StartGateway, eventually, identity, until
+from tests.support.gateway import SECONDS, RunningGateway, StartGateway, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
 from tests.support.tcp import Tcp, raw, upgrade_request
 from tools.devtoken import mint
@@ -231,7 +231,7 @@ async def test_an_upgrade_that_is_no_websocket_is_explained(
     reader, writer = await raw(gateway)
     request = upgrade_request("/chat/ws", f"Authorization: Bearer {mint(alice)}", "X-Nothing: 0").decode()
     writer.write(request.replace(old, new, 1).encode("latin-1"))
-    head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(), SECONDS)).partition(b"\r\n\r\n")
     writer.close()
     headers = email.message_from_bytes(head.partition(b"\r\n")[2])
     assert int(head.split(b" ")[1]) == status
@@ -258,7 +258,7 @@ async def test_an_upgrade_that_is_no_websocket_is_explained(
 async def test_a_request_that_is_too_large_is_answered_and_ended(gateway: RunningGateway, request_bytes: bytes) -> None:
     reader, writer = await raw(gateway)
     writer.write(request_bytes)
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), SECONDS)
     assert answer.split(b" ")[1] in {b"414", b"431"}
     writer.close()
     await until(lambda: not gateway.server.server_state.connections)
@@ -273,7 +273,7 @@ async def test_half_a_request_is_cut_off(
     reader, writer = await raw(gateway)
     writer.write(part)
     with contextlib.suppress(ConnectionResetError):
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), SECONDS) == b""
     writer.close()
     await until(lambda: not gateway.server.server_state.connections)
 
@@ -285,7 +285,7 @@ async def test_half_a_request_is_cut_off(
 async def test_other_upgrades_are_refused(gateway: RunningGateway, method: str, path: str, status: int) -> None:
     reader, writer = await raw(gateway)
     writer.write(upgrade_request(path).replace(b"GET", method.encode(), 1))
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), SECONDS)
     assert int(answer.split(b" ")[1]) == status
     writer.close()
 
@@ -293,7 +293,7 @@ async def test_other_upgrades_are_refused(gateway: RunningGateway, method: str, 
 async def test_garbage_is_refused(gateway: RunningGateway) -> None:
     reader, writer = await raw(gateway)
     writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10 + b"\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), SECONDS)
     assert answer.startswith(b"HTTP/1.1 400")
     writer.close()
 

@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from services.gateway.transport.http_protocol import HttpProtocol, listen
 from services.gateway.transport.websocket_protocol import GatewayProtocol
 from shared.lifecycle import Server
-from tests.support.gateway import until
+from tests.support.gateway import SECONDS, until
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -54,7 +54,7 @@ async def test_text_and_binary_and_fragments(url: str) -> None:
 
 async def test_pings_are_answered(url: str) -> None:
     async with connect(url, proxy=None) as client:
-        await asyncio.wait_for(await client.ping(b"x"), 5)
+        await asyncio.wait_for(await client.ping(b"x"), SECONDS)
 
 
 async def test_either_side_may_close(url: str) -> None:

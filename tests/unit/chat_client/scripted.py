@@ -89,7 +89,7 @@ class Peer:
 
     async def receive(self, event_type: str) -> dict[str, Any]:
         """The payload of the client's next frame, which must be of this type."""
-        with fail_after(5):
+        with fail_after(60):
             frame = json.loads(await self._connection.recv())
         assert frame["type"] == event_type, frame
         payload: dict[str, Any] = frame["payload"]
@@ -127,7 +127,7 @@ class ScriptedServer:
 
     async def accept(self) -> Peer:
         """The next connection."""
-        with fail_after(5):
+        with fail_after(60):
             return await self._peers.get()
 
     @asynccontextmanager

@@ -212,7 +212,7 @@ async def test_ids_that_a_refusal_could_not_name_are_not_sent(
 ) -> None:
     await connected(server, client)
     with pytest.raises(ValueError, match=r"temp_id|UUID"):
-        await asyncio.wait_for(client.send(conversation, "text", "Hello", temp_id=temp_id), 5)
+        await asyncio.wait_for(client.send(conversation, "text", "Hello", temp_id=temp_id), 60)
     await client.close()
 
 
@@ -226,7 +226,7 @@ async def test_a_message_over_which_the_server_closed_is_not_sent_again(
         await peer.receive("message.send")
     await peer.close(1009)
     with pytest.raises(FrameTooBig):
-        await asyncio.wait_for(large, 5)
+        await asyncio.wait_for(large, 60)
     peer = await (await server.accept()).welcome(recovered=True)
     payload = await peer.receive("message.send")
     assert payload["content"] == "x"
@@ -556,7 +556,7 @@ async def test_a_resync_that_was_refused_is_repeated_on_the_next_connection(
     await peer.new(3)
     peer.cut()
     peer = await (await server.accept()).welcome(recovered=False)
-    with fail_after(5):
+    with fail_after(60):
         await refused.wait()
     server.rest["/chat/conversations"] = conversations((CONVERSATION, 5, LATER))
     peer.cut()

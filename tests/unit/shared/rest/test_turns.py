@@ -37,9 +37,8 @@ async def test_a_flood_is_refused_and_others_are_not() -> None:
     app = TokenTurns(answer, 1.0)
     async with client_of(app) as one, client_of(app, "other") as other, client_of(app, None) as nobody:
         calls = [asyncio.create_task(one.get("/")) for _ in range(AT_ONCE + 10)]
-        began = time.monotonic()
         assert (await other.get("/")).status_code == (await nobody.get("/")).status_code == 200
-        assert time.monotonic() - began < turns.MAX_WAIT_SECONDS
+        assert not all(call.done() for call in calls)  # The others waited for none of them.
         answers = await asyncio.gather(*calls)
     refused = [each for each in answers if each.status_code == 429]
     assert len(answers) - len(refused) == AT_ONCE + 3

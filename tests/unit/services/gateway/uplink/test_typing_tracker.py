@@ -52,7 +52,7 @@ def typist() -> Any:
 async def told(typing_tracker: TypingTracker, broker: Broker, count: int) -> list[bool]:
     """Wait for so many signals; whether each began something."""
     running = asyncio.create_task(typing_tracker.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(broker.signals) < count:  # noqa: ASYNC110 - it can only be asked
             await asyncio.sleep(0)
     running.cancel()
