@@ -124,8 +124,18 @@ class Moderator:
         ) as response:
             if response.status != 200:
                 raise aiohttp.ClientError(f"status {response.status}")
-            body = await response.content.read(MOST_ANSWER_BYTES)
+            body = await _whole(response.content)
         return {verdict.id: verdict for verdict in msgspec.json.decode(body, type=_Answer).verdicts}
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Return a whole body, where `read(n)` would return its first packet. Raises ClientError when it is too large."""
+    body = bytearray()
+    async for part in content.iter_any():
+        body += part
+        if len(body) > MOST_ANSWER_BYTES:
+            raise aiohttp.ClientError("the answer is too large")
+    return bytes(body)
 
 
 def _apply(command: Moderated, verdict: Decision) -> None:
@@ -158,8 +168,9 @@ def _shown(name: str, command: Moderated) -> dict[str, Any]:
         "type": command.type if isinstance(command, SendMessage) else "text",
         "content": command.content,
         "media": [],
-        "tempId": command.temp_id,
     }
+    if command.temp_id is not None:
+        shown["tempId"] = command.temp_id
     if isinstance(command, EditMessage):
         return {**shown, "seq": command.seq}
     if command.media is not None:

@@ -70,7 +70,13 @@ class Clamd:
                 await writer.drain()
             writer.write(struct.pack(">I", 0))
             await writer.drain()
-            answer = await reader.read(MAX_ANSWER_BYTES)
+            answer = b""
+            while not answer.endswith(b"\0") and len(answer) < MAX_ANSWER_BYTES:
+                # It may arrive in pieces.
+                part = await reader.read(MAX_ANSWER_BYTES - len(answer))
+                if not part:
+                    break
+                answer += part
         finally:
             writer.close()
         return answer.rstrip(b"\0\n").decode("utf-8", "replace")

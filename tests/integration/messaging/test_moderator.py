@@ -199,6 +199,26 @@ async def test_many_batches_wait_for_a_silent_hook_as_long_as_one(hook: Hook, pa
     assert hook.most < 4 * MOST_AT_ONCE
 
 
+async def test_an_answer_may_arrive_in_pieces(hook: Hook, partitions: Partitions) -> None:
+    async def answer(messages: list[dict[str, Any]]) -> web.StreamResponse:
+        found = [{"id": message["id"], "action": "reject", "reason": "no"} for message in messages]
+        body = json.dumps({"verdicts": found}).encode()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for begin in range(0, len(body), 40):
+                yield body[begin : begin + 40]
+                await asyncio.sleep(0.01)
+
+        return web.Response(body=pieces(), content_type="application/json")
+
+    hook.answer = answer
+    message, edit = send(), EditMessage(str(uuid.uuid4()), "", str(uuid.uuid4()), 3, "changed", None)
+    async with moderator(hook.url, partitions) as asking:
+        await asking.judge(batch(message, edit))
+    assert (message.rejected, edit.rejected) == ("no", "no")
+    assert ["tempId" in asked for asked in hook.asked] == [True, False]
+
+
 async def test_verdicts_come_in_any_order(hook: Hook, partitions: Partitions) -> None:
     async def answer(messages: list[dict[str, Any]]) -> web.StreamResponse:
         found = [{"id": each["id"], "action": "replace", "content": each["content"].upper()} for each in messages]

@@ -26,15 +26,18 @@ def file(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def clamd(verdict: Callable[[bytes], bytes]) -> AsyncIterator[str]:
-    """A server of clamd's INSTREAM: it gives the URL, and answers each file with `verdict` of its bytes."""
+    """A server of clamd's INSTREAM: it gives the URL, and answers each file with `verdict` of its bytes, in two packets."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.readexactly(10) == b"zINSTREAM\0"
         data = b""
         while size := struct.unpack(">I", await reader.readexactly(4))[0]:
             data += await reader.readexactly(size)
-        writer.write(verdict(data))
-        await writer.drain()
+        answer = verdict(data)
+        for piece in (answer[:7], answer[7:]):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
         writer.close()
         await writer.wait_closed()
 
