@@ -1,6 +1,7 @@
 """`auth.refresh`: a newer token of the same subject replaces a connection's token."""
 
 import asyncio
+import uuid
 from typing import Final
 
 import structlog
@@ -40,7 +41,7 @@ class TokenRefresh:
     def ask(self, connection: Connection, token: str) -> None:
         """Verify `token` soon, and answer `connection`."""
         if self._waiting.full():
-            _refuse(connection, ErrorCode.INTERNAL_ERROR)
+            self._fail(connection, "too many tokens wait to be checked")
         else:
             self._waiting.put_nowait((connection, token))
 
@@ -56,10 +57,15 @@ class TokenRefresh:
             log.info("token.refused", connection_id=connection.id, user_id=connection.user_id, reason=error.reason)
             _refuse(connection, ErrorCode.UNAUTHORIZED)
         except REDIS_ERRORS as error:
-            log.warning("token.not_checked", connection_id=connection.id, error=repr(error))
-            _refuse(connection, ErrorCode.INTERNAL_ERROR)
+            self._fail(connection, repr(error))
         else:
             self._accept(connection, principal)
+
+    def _fail(self, connection: Connection, reason: str) -> None:
+        """Say that the token could not be checked. The message names the log line."""
+        error_id = uuid.uuid4().hex
+        log.warning("token.not_checked", error_id=error_id, connection_id=connection.id, error=reason)
+        _refuse(connection, ErrorCode.INTERNAL_ERROR, f"Internal error {error_id}")
 
     async def _verify(self, connection: Connection, token: str) -> Principal:
         await self._verifier.fetch_key_of(token)
@@ -78,5 +84,5 @@ class TokenRefresh:
         connection.send(json_encoder.encode(server.AuthRefreshed(ends)))
 
 
-def _refuse(connection: Connection, code: ErrorCode) -> None:
-    connection.send(json_encoder.encode(error_event(code, ref=_REFERENCE)))
+def _refuse(connection: Connection, code: ErrorCode, message: str | None = None) -> None:
+    connection.send(json_encoder.encode(error_event(code, message, ref=_REFERENCE)))

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import re
 import socket as sockets
 import struct
 
 import pytest
 from prometheus_client import REGISTRY
+from redis.exceptions import ConnectionError as RedisConnectionError
 from websockets.frames import Frame, Opcode
 
 from services.gateway.transport import upgrade
 from services.gateway.transport.http_protocol import listen
+from shared.auth.revocations import Revocations
 from shared.protocol import limits, relay, server
 from shared.protocol.topology import PRESENCE_COMMANDS
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
@@ -287,6 +290,19 @@ async def test_a_fault_of_ours_is_named_and_the_connection_stays(
     monkeypatch.undo()
     await socket.send("ping")
     await socket.expect("pong")
+
+
+async def test_a_token_that_could_not_be_checked_is_refused_with_the_id_of_the_log_line(
+    gateway: RunningGateway, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise RedisConnectionError("away")
+
+    socket = await gateway.connect(alice)
+    monkeypatch.setattr(Revocations, "check", away)
+    await socket.send("auth.refresh", token=mint(alice))
+    error = await socket.expect_error("internal_error", type="auth.refresh")
+    assert re.fullmatch("Internal error [0-9a-f]{32}", error["error"]["message"])
 
 
 async def test_unacknowledged_data_ends_a_connection() -> None:
