@@ -20,6 +20,8 @@ export class Calls {
   #leads = false;
   /** @type {BroadcastChannel | null} */
   #channel = null;
+  /** @type {ChatError | null} why no calls are accepted any more */
+  #closedBy = null;
   /** @type {Map<string, { method: string, args: any[], resolve: (value: any) => void, reject: (error: Error) => void }>} */
   #waiting = new Map();
 
@@ -35,6 +37,8 @@ export class Calls {
   open() {
     this.#channel = new BroadcastChannel(`chat:${this.#name}`);
     this.#channel.onmessage = ({ data }) => this.#receive(data);
+    this.#closedBy = null;
+    this.#repeat(); // What was asked before.
   }
 
   /** @param {ChatError} error for all waiting calls */
@@ -42,6 +46,7 @@ export class Calls {
     this.#channel?.close();
     this.#channel = null;
     this.#leads = false;
+    this.#closedBy = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
@@ -60,6 +65,7 @@ export class Calls {
    * @returns {Promise<any>}
    */
   ask(method, args) {
+    if (this.#closedBy) return Promise.reject(this.#closedBy);
     return new Promise((resolve, reject) => {
       const id = newTempId();
       this.#waiting.set(id, { method, args, resolve, reject });
@@ -93,8 +99,12 @@ export class Calls {
   }
 
   #onLeader() {
-    for (const [id, { method, args }] of this.#waiting) this.#post({ kind: "ask", id, method, args });
+    this.#repeat();
     this.#handlers.onLeader();
+  }
+
+  #repeat() {
+    for (const [id, { method, args }] of this.#waiting) this.#post({ kind: "ask", id, method, args });
   }
 
   /**
@@ -138,4 +148,14 @@ export class Calls {
   #post(message) {
     this.#channel?.postMessage(message);
   }
+}
+
+/** @param {any} value for a BroadcastChannel, which keeps only the message of an error */
+export function plain(value) {
+  return value instanceof ChatError ? { ...value, message: value.message, isError: true } : value;
+}
+
+/** @param {any} value of a BroadcastChannel */
+export function revived(value) {
+  return value?.isError ? ChatError.from(value, value.status) : value;
 }

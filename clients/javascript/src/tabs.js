@@ -4,13 +4,14 @@
  *
  * The server closes the oldest of a user's connections beyond ten, so without this an eleventh tab would close the first one's.
  */
-import { Calls } from "./calls.js";
+import { Calls, plain, revived } from "./calls.js";
 import { ChatClient } from "./client.js";
 import { complete } from "./drafts.js";
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { EVENT } from "./protocol.js";
 import { PresenceCache } from "./presence.js";
+import { onWakeups } from "./wakeups.js";
 
 /** Events that the client itself emits, besides those of the protocol. */
 const OWN_EVENTS = ["state", "presence", "synced", "lost", "message.failed"];
@@ -37,6 +38,7 @@ export class TabClient {
   #client = null;
   /** @type {() => void} */
   #resign = () => {};
+  #stopWakeups = () => {};
   #isOpen = false;
   /** Counts calls of `connect`, so that a lock from before a `close` is released. */
   #run = 0;
@@ -109,22 +111,26 @@ export class TabClient {
     for (const [conversationId, seq] of seen) this.#sees(conversationId, seq);
   }
 
-  /** Joins the tabs that share the connection, and opens it when there is none. */
+  /** Joins the tabs that share the connection, and opens it when there is none, or when it was stopped. */
   connect() {
-    if (this.#isOpen) return;
+    if (this.#isOpen) return void this.#calls.tell("connect", []);
     this.#isOpen = true;
     this.#calls.open();
+    // The tab with the connection may be hidden: then browsers run its timers late.
+    this.#stopWakeups = onWakeups(() => this.#calls.tell("wake", []));
     this.#calls.tell("hello", [this.#calls.id, this.#isActive]);
     const resigned = new Promise((resolve) => (this.#resign = () => resolve(undefined)));
     const run = ++this.#run;
     const lead = () => (this.#isOpen && run === this.#run ? (this.#lead(), resigned) : undefined);
-    // Requested until we get it: the browser releases the lock when its tab closes.
-    navigator.locks.request(`chat:${this.#name}`, lead).catch(() => {});
+    // Requested until we get it: the browser releases the lock when its tab closes. Where it refuses locks (a sandboxed frame), this
+    // tab has its own connection.
+    navigator.locks.request(`chat:${this.#name}`, lead).catch(() => this.#client ?? lead());
   }
 
   /** Leaves the other tabs. Messages of this tab are still sent by them. */
   close() {
     this.#isOpen = false;
+    this.#stopWakeups();
     this.#calls.tell("goodbye", [this.#calls.id]);
     this.#client?.close();
     this.#client = null;
@@ -188,8 +194,8 @@ export class TabClient {
   #tell(client, type, payload, meta) {
     const { userId, features, cursor } = client;
     const known = { state: type === "state" ? payload : { state: client.state }, userId, features, cursor, status: this.#known.status };
-    const plain = payload instanceof ChatError ? { ...payload, message: payload.message, isError: true } : payload;
-    this.#calls.publish({ type, payload: plain, meta, known });
+    const sent = payload?.error ? { ...payload, error: plain(payload.error) } : plain(payload);
+    this.#calls.publish({ type, payload: sent, meta, known });
   }
 
   /** @param {{ type: string, payload: any, meta: any, known: any }} event */
@@ -200,7 +206,7 @@ export class TabClient {
     const message = payload?.message;
     if (message?.conversationId) this.#sees(message.conversationId, message.seq);
     if (!OWN_EVENTS.includes(type)) this.presence.apply(type, payload);
-    this.#emitter.emit(type, payload?.isError ? ChatError.from(payload, payload.status) : payload, meta);
+    this.#emitter.emit(type, payload?.error ? { ...payload, error: revived(payload.error) } : revived(payload), meta);
   }
 
   /** Reads the list of conversations, as after a connection that was not resumed, because this tab missed earlier events. */

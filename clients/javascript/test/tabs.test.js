@@ -25,13 +25,13 @@ function setUp(more = {}) {
   Object.defineProperty(globalThis, "navigator", { value: { locks: new Locks() }, configurable: true });
   const server = new ScriptedServer();
   const name = `test ${Math.random()}`;
-  const open = () => {
+  const open = ({ connects = true } = {}) => {
     const options = { url: "http://chat.test", getToken: () => "token", WebSocket: server.WebSocket, fetch: server.fetch, clock: new FakeClock(), ...more };
     const tab = new TabClient({ ...options, name });
     const events = [];
     for (const type of ["message.new", "message.sent", "state"]) tab.on(type, (payload) => events.push([type, payload.message?.seq ?? payload.state]));
     tabs.push(tab);
-    tab.connect();
+    if (connects) tab.connect();
     return { tab, events, seqs: (type) => events.filter(([one]) => one === type).map(([, seq]) => seq) };
   };
   return { server, open };
@@ -93,6 +93,7 @@ test("a message that is refused, or never leaves, is told once in the tab that w
   }
   const own = () => failed.filter(([isLeader, content]) => content === `by ${isLeader}`);
   await until(() => own().length === 2);
+  assert.deepEqual(own().map(([, , code]) => code), ["blocked", "blocked"]);
   const other = opened.find(({ tab }) => !tab.isLeader).tab;
   const { sent } = other.send({ conversationId: TALK, content: "waiting" });
   const closed = assert.rejects(sent, { code: "closed" });
@@ -202,4 +203,55 @@ test("a tab that is opened later learns that the connection stands, and reads th
   await server.push("message.new", { message: message(4), unread: { conversation: 1, total: 1 } }, { cursor: "c1" });
   await until(() => late.seqs("message.new").length === 1);
   assert.deepEqual(synced, [[TALK]]);
+});
+
+test("what a tab asks before it connects is done by the tab that leads already", async () => {
+  const { server, open } = await connected(1);
+  const { tab } = open({ connects: false });
+  const { tempId, sent } = tab.send({ conversationId: TALK, content: "early" });
+  tab.connect();
+  await until(() => server.sent("message.send").length === 1);
+  await server.push("message.sent", { tempId, message: message(1, { senderId: ME }) }, { cursor: "c1" });
+  assert.equal((await sent).seq, 1);
+});
+
+test("a closed tab refuses what it is asked", async () => {
+  const { opened } = await connected(1);
+  const [{ tab }] = opened;
+  tab.close();
+  await assert.rejects(tab.send({ conversationId: TALK, content: "late" }).sent, { code: "closed" });
+  await assert.rejects(tab.block("bob"), { code: "closed" });
+});
+
+test("where the browser refuses locks, as in a sandboxed frame, a tab has its own connection", async () => {
+  const { server, open } = setUp();
+  navigator.locks.request = () => Promise.reject(new Error("SecurityError"));
+  const { tab } = open();
+  await until(() => server.sockets.length === 1);
+  await server.welcome();
+  await until(() => tab.state === "open");
+});
+
+test("any tab starts a connection again that the server has stopped", async () => {
+  const { server, opened } = await connected(2);
+  await server.close(4409);
+  await until(() => opened.every(({ tab }) => tab.state === "stopped"));
+  opened.find(({ tab }) => !tab.isLeader).tab.connect();
+  await until(() => server.sockets.length === 2);
+});
+
+test("a tab that is shown makes the one with the connection reconnect at once", async (context) => {
+  const { server, open } = await connected(1);
+  globalThis.window = new EventTarget();
+  globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  context.after(() => {
+    delete globalThis.window;
+    delete globalThis.document;
+  });
+  const { tab } = open();
+  await until(() => tab.state === "open");
+  await server.close(1006);
+  await until(() => tab.state === "waiting");
+  document.dispatchEvent(new Event("visibilitychange"));
+  await until(() => server.sockets.length === 2);
 });
