@@ -217,3 +217,39 @@ test("another user's kept messages are dropped", async () => {
   await server.welcome({ userId: "00000000-0000-4000-8000-00000000000f", recovered: false });
   assert.deepEqual([store.conversations.items, store.messages(TALK).items], [[], []]);
 });
+
+test("when a partner is erased, their profile and messages are read again", async () => {
+  const { store, server } = await open();
+  const gone = { ...message(3), content: null, deletedAt: AT };
+  const erased = conversation({ lastMessage: gone });
+  erased.participants[1] = { ...erased.participants[1], displayName: "deleted user" };
+  server.routes.set(`GET /chat/conversations/${TALK}`, () => [200, erased]);
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, () => [200, { items: [gone], nextPage: null }]);
+  await server.push("user.deleted", { userId: OTHER, conversationId: TALK });
+  assert.deepEqual([contents(store), store.messages(TALK).isLoaded], [[], false]);
+  await store.loadOlder(TALK);
+  assert.deepEqual(contents(store), [null]);
+  const [{ lastMessage, participants }] = store.conversations.items;
+  assert.deepEqual([lastMessage.content, participants[1].displayName], [null, "deleted user"]);
+});
+
+test("a jump does not wait for the page that is being read, which is dropped", async () => {
+  const { store, server } = await open();
+  await server.push("conversation.updated", { conversation: conversation({ lastSeq: 90 }) });
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, (url) => {
+    const first = Number(url.searchParams.get("aroundSeq") ?? Number(url.searchParams.get("beforeSeq")) - 2);
+    return [200, { items: [message(first), message(first + 1)], nextPage: null }];
+  });
+  await store.loadAround(TALK, 50);
+  await Promise.all([store.loadOlder(TALK), store.loadAround(TALK, 70)]);
+  assert.deepEqual(contents(store), ["number 70", "number 71"]);
+  assert.equal(store.messages(TALK).isLoading, false);
+});
+
+test("what another program keeps under the cache's key is left alone", async () => {
+  for (const foreign of ['{"theme": "dark"}', "[]", '{"conversations": []}']) {
+    const storage = { getItem: () => foreign, setItem: () => {}, removeItem: () => {} };
+    const { store } = await withStore({}, { storage });
+    assert.equal(await store.load(), false);
+  }
+});

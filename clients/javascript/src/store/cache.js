@@ -37,7 +37,8 @@ export class Cache {
   /** Loads the cached content into the store and the client. Returns whether there was any. */
   async load() {
     const kept = await this.#value.read();
-    if (!kept || this.#client.userId) return false;
+    // What another program keeps under this key is none of ours.
+    if (!Array.isArray(kept?.conversations) || !Array.isArray(kept.threads) || this.#client.userId) return false;
     for (const conversation of kept.conversations) this.#conversations.put(conversation);
     for (const { id, messages } of kept.threads) {
       const thread = new Thread();

@@ -125,6 +125,13 @@ export function followEvents(client, parts, changed) {
       thread(conversationId).clear(clearedSeq);
       changed("conversations", `messages:${conversationId}`);
     },
+    // The user's messages and profile are erased: what is shown is read again.
+    [EVENT.USER_DELETED]: ({ conversationId }) => {
+      thread(conversationId).reset();
+      fetchConversation(conversationId);
+      readTotal();
+      changed(`messages:${conversationId}`);
+    },
     [EVENT.USER_UPDATED]: (user) => {
       conversations.putUser(user);
       changed("conversations");

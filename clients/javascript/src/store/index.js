@@ -176,7 +176,9 @@ export class ChatStore {
    * @param {number} seq
    */
   async loadAround(conversationId, seq) {
-    this.#thread(conversationId).reset();
+    const thread = this.#thread(conversationId);
+    thread.reset();
+    thread.reading = null;
     await this.#read(conversationId, { aroundSeq: seq, limit: PAGE });
   }
 
@@ -276,10 +278,11 @@ export class ChatStore {
   async #read(conversationId, range) {
     const thread = this.#thread(conversationId);
     if (thread.isLoading) return;
-    thread.isLoading = true;
+    const reading = (thread.reading = {});
     this.#changed(`messages:${conversationId}`);
     try {
       const messages = await this.#client.rest.messages(conversationId, range);
+      if (thread.reading !== reading) return;
       thread.add(messages);
       const { firstSeq = 1, lastSeq = thread.ends.last, me } = this.#conversations.get(conversationId) ?? {};
       // Paging reads what is between this page and the newest message.
@@ -288,7 +291,7 @@ export class ChatStore {
       if (range.afterSeq === undefined) thread.hasOlder = messages.length > 0 && messages[0].seq > begin;
       thread.hasNewer = thread.ends.last < lastSeq;
     } finally {
-      thread.isLoading = false;
+      if (thread.reading === reading) thread.reading = null;
       this.#changed(`messages:${conversationId}`);
     }
   }

@@ -21,7 +21,12 @@ export class Thread {
   isLoaded = false;
   hasOlder = true;
   hasNewer = false;
-  isLoading = false;
+  /** The read under way. A jump takes its place, and what it finds is dropped. @type {object | null} */
+  reading = null;
+
+  get isLoading() {
+    return this.reading !== null;
+  }
 
   /** By seq. */
   get messages() {
