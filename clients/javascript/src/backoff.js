@@ -62,6 +62,7 @@ export function afterClose(code, attempt, random) {
  */
 export function afterRefusal({ status, retryAfter }, attempt, { refusals, refusedMs }, random) {
   if (status === 403) return { action: "stop", reason: "forbidden" };
+  if (status === 400 || status === 431) return { action: "stop", reason: "bad_request" };
   if (status === 401) {
     if (refusals >= REFUSALS_BEFORE_STOP && refusedMs >= REFUSED_BEFORE_STOP_MS) return { action: "stop", reason: "unauthorized" };
     return { action: "renew", delayMs: refusals === 1 ? 0 : fullJitter(attempt, random), reason: "unauthorized" };

@@ -75,7 +75,7 @@ export class ChatClient {
     const XMLHttpRequest = options.XMLHttpRequest ?? (options.fetch ? undefined : globalThis.XMLHttpRequest);
     this.#uploads = new Uploads({ rest: this.rest, clock, transport: { fetch, XMLHttpRequest } });
     this.#receipts = new Receipts({ clock, transmit });
-    this.#requests = new Requests({ clock, transmit });
+    this.#requests = new Requests({ clock, transmit, limit: outboxLimit });
     this.#typing = new TypingThrottle({ clock, transmit });
     this.#indicators = new TypingIndicators({ clock, onStop: (who) => this.#emit(EVENT.TYPING_STOP, who) });
     this.#timeline = new Timeline({
@@ -431,5 +431,10 @@ export class ChatClient {
  */
 function isAnswer(answer, fields) {
   return (/** @type {string} */ type, /** @type {any} */ payload) =>
-    type === answer && Object.entries(fields).every(([name, value]) => payload[name] === value);
+    type === answer && Object.entries(fields).every(([name, value]) => folded(payload[name]) === folded(value));
+}
+
+/** @param {any} value a text in the form in which names are compared: the server answers with its own spelling */
+function folded(value) {
+  return value?.normalize?.("NFKC").toUpperCase() ?? value;
 }

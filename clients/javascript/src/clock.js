@@ -11,7 +11,8 @@
 export const systemClock = {
   now: () => Date.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms);
+    // A longer timer would end at once.
+    const timer = setTimeout(callback, Math.min(ms, 2e9));
     return () => clearTimeout(timer);
   },
   random: () => Math.random(),

@@ -46,6 +46,8 @@ export class Connection {
   #mayHurry = false;
   /** @type {Socket | null} whose token is being renewed */
   #refreshing = null;
+  /** The token of the socket. */
+  #token = "";
 
   /**
    * @param {object} options
@@ -149,6 +151,7 @@ export class Connection {
       if (token !== null) this.#tokens.refuse(token);
       return { action: "retry", delayMs: TOKEN_RETRY_MS * (0.5 + random() / 2), reason: "no_token" };
     }
+    this.#token = token;
     const end = await this.#live(token);
     if (end.upgraded) {
       this.#refusals = 0;
@@ -239,7 +242,10 @@ export class Connection {
     try {
       if (socket !== this.#socket) return;
       const token = await this.#tokens.renew();
-      if (socket === this.#socket) this.send(COMMAND.AUTH_REFRESH, { token });
+      // Answered with the same token, the server would announce its end again, at once.
+      if (socket !== this.#socket || token === this.#token) return;
+      this.#token = token;
+      this.send(COMMAND.AUTH_REFRESH, { token });
     } catch {
       // No new token: the server closes with 4401 when the old one expires, and the next connect asks for one again.
     } finally {

@@ -75,8 +75,10 @@ export class Leftovers {
 
   async #read() {
     const left = await this.#value.read();
-    this.#waiting = left?.drafts ?? [];
-    this.#userId = left?.userId ?? this.#userId;
+    // What another program keeps under this key is none of ours.
+    if (!Array.isArray(left?.drafts)) return null;
+    this.#waiting = left.drafts;
+    this.#userId = left.userId ?? this.#userId;
     return left;
   }
 }

@@ -23,6 +23,7 @@ const ATTEMPTS = 5;
 export class Requests {
   #clock;
   #transmit;
+  #limit;
   /** @type {Request[]} the first is under way */
   #queue = [];
   #sent = false;
@@ -33,10 +34,12 @@ export class Requests {
    * @param {object} options
    * @param {import("./clock.js").Clock} options.clock
    * @param {(type: string, payload: object) => boolean} options.transmit
+   * @param {number} options.limit requests that may wait
    */
-  constructor({ clock, transmit }) {
+  constructor({ clock, transmit, limit }) {
     this.#clock = clock;
     this.#transmit = transmit;
+    this.#limit = limit;
   }
 
   /**
@@ -47,6 +50,7 @@ export class Requests {
    */
   ask(type, payload, isAnswer) {
     return new Promise((resolve, reject) => {
+      if (this.#queue.length >= this.#limit) return reject(new ChatError("outbox_full", `${this.#limit} requests wait already`));
       this.#queue.push({ type, payload, isAnswer, attempts: 0, resolve, reject });
       this.#pump();
     });

@@ -300,7 +300,9 @@ export class Rest {
     });
     // The token was refused: the next attempt uses a new one.
     if (answer.status === 401) answer = await this.#attempt(method, path, body);
-    if (answer.ok) return answer.text ? JSON.parse(answer.text) : null;
+    try {
+      if (answer.ok) return JSON.parse(answer.text || "null");
+    } catch {} // The page of a captive portal is no answer.
     throw this.#failure(answer);
   }
 
@@ -347,14 +349,14 @@ export class Rest {
    * @param {import("./http.js").Answer} answer
    */
   #failure({ status, headers, text }) {
-    let retryable = status === 429 || status >= 500;
+    let retryable = status < 400 || status === 429 || status >= 500;
     const retryAfter = parseRetryAfter(headers.get("Retry-After"), this.#clock.now());
     try {
       const { error } = JSON.parse(text);
       retryable ||= error.retryable === true;
       return new ChatError(error.code, error.message, { retryable, retryAfter, status });
     } catch {
-      return new ChatError("internal_error", `HTTP ${status}`, { retryable, retryAfter, status });
+      return new ChatError(status < 400 ? "network" : "internal_error", `HTTP ${status}`, { retryable, retryAfter, status });
     }
   }
 }

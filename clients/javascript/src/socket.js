@@ -29,6 +29,8 @@ export class Socket {
   #ended = false;
   /** @type {number | null} */
   #openedAt = null;
+  /** Whether an answer is awaited: later reasons to ask don't prolong the wait. */
+  #probing = false;
   /** @type {() => void} */
   #cancelTimer = () => {};
 
@@ -69,7 +71,8 @@ export class Socket {
 
   /** Sends a `ping` now, for example after the machine slept. */
   probe() {
-    if (this.#openedAt === null || this.#ended) return;
+    if (this.#probing || this.#openedAt === null || this.#ended) return;
+    this.#probing = true;
     this.#cancelTimer();
     this.send(encode(COMMAND.PING, { timestamp: Math.floor(this.#clock.now() / 1000) }));
     this.#cancelTimer = this.#clock.after(ANSWER_MS, () => this.#end(CLOSE.ABNORMAL));
@@ -83,12 +86,14 @@ export class Socket {
   /** @param {unknown} data */
   #onMessage(data) {
     if (this.#ended) return;
+    const frame = decode(data);
+    if (frame?.type === EVENT.CONNECTION_SUCCESS) this.#openedAt = this.#clock.now();
+    // Until then the handshake's time runs on, whatever a proxy may say.
+    if (this.#openedAt === null) return;
+    this.#probing = false;
     this.#cancelTimer();
     this.#cancelTimer = this.#clock.after(SILENCE_MS, () => this.probe());
-    const frame = decode(data);
-    if (!frame) return;
-    if (frame.type === EVENT.CONNECTION_SUCCESS) this.#openedAt = this.#clock.now();
-    this.#onFrame(frame);
+    if (frame) this.#onFrame(frame);
   }
 
   #onError() {

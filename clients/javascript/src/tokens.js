@@ -2,6 +2,8 @@
 const EARLY_MS = 10_000;
 /** A token is renewed early, but never in the first two thirds of its life. */
 const RENEW_AFTER = 2 / 3;
+/** An application's own request may hang, for example when a phone changes networks. Then the next caller asks again. */
+const ANSWER_MS = 30_000;
 
 export class Tokens {
   #getToken;
@@ -55,18 +57,23 @@ export class Tokens {
 
   /** @param {boolean} renew */
   #ask(renew) {
-    this.#asking ??= Promise.resolve()
-      .then(() => this.#getToken({ renew }))
-      .then((token) => this.#keep(token))
-      .finally(() => (this.#asking = null));
+    this.#asking ??= this.#answer(renew).finally(() => (this.#asking = null));
     return this.#asking;
   }
 
-  /** @param {string} token */
-  #keep(token) {
-    this.#givenAt = this.#clock.now();
-    this.#refused = false;
-    return (this.#token = token);
+  /** @param {boolean} renew */
+  async #answer(renew) {
+    await 0; // A token that is there at once is a later answer, too.
+    let cancel = () => {};
+    const late = new Promise((_, reject) => (cancel = this.#clock.after(ANSWER_MS, () => reject("no answer"))));
+    try {
+      this.#token = await Promise.race([this.#getToken({ renew }), /** @type {Promise<never>} */ (late)]);
+      this.#givenAt = this.#clock.now();
+      this.#refused = false;
+      return this.#token;
+    } finally {
+      cancel();
+    }
   }
 
   /** @param {string} token */

@@ -166,6 +166,7 @@ export type StateReason =
   | "no_token"
   | "unauthorized"
   | "forbidden"
+  | "bad_request"
   | "replaced"
   | "protocol_violation"
   | "frame_too_big"
@@ -207,14 +208,14 @@ export interface Clock {
 export interface ClientOptions {
   /** Origin of the service, such as "https://chat.example.com". */
   url: string;
-  /** Returns a JWT. `renew`: the last one was refused or expires soon. */
+  /** Returns a JWT, within 30 s. `renew`: the last one was refused or expires soon, so return another. */
   getToken: (reason: { renew: boolean }) => Promise<string> | string;
   /** Required where there is no global one (Node before 22). */
   WebSocket?: any;
   /** Reports the progress of uploads; by default the global one, unless `fetch` is given. */
   XMLHttpRequest?: any;
   fetch?: (input: any, init?: any) => Promise<any>;
-  /** Most messages without an acknowledgement; 200 by default. */
+  /** Most messages without an acknowledgement, and most other requests without an answer; 200 by default. */
   outboxLimit?: number;
   /** Whether "delivered" is reported for each received message; true by default. */
   autoDelivered?: boolean;

@@ -19,7 +19,10 @@ export async function askVerdict({ url, token, fetch, clock }) {
   try {
     const init = /** @type {RequestInit} */ ({ headers: { Authorization: `Bearer ${token}` }, cache: "no-store" });
     const answer = await request({ url, init, timeoutMs: TIMEOUT_MS, fetch, clock });
-    return { status: answer.status, retryAfter: parseRetryAfter(answer.headers.get("Retry-After"), clock.now()) };
+    // Without the error object, a 400 or 403 is the page of a proxy.
+    const { status, headers, text } = answer;
+    const isProxys = (status === 400 || status === 403) && !text.includes('"error":');
+    return { status: isProxys ? 0 : status, retryAfter: parseRetryAfter(headers.get("Retry-After"), clock.now()) };
   } catch {
     return { status: 0 };
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "../src/clock.js";
 import { afterClose, afterRefusal, fullJitter, parseRetryAfter } from "../src/backoff.js";
 
 const half = () => 0.5;
@@ -55,4 +56,11 @@ test("Retry-After is read as seconds or as a date", () => {
   assert.equal(parseRetryAfter("Thu, 01 Jan 1970 00:00:01 GMT", 4000), 0);
   assert.equal(parseRetryAfter("soon", 0), undefined);
   assert.equal(parseRetryAfter(null, 0), undefined);
+});
+
+test("a server that asks for a month is not asked again at once, as with a timer that overflows", (context) => {
+  const timers = context.mock.method(globalThis, "setTimeout", () => 0);
+  systemClock.after(31 * 24 * 3_600_000, () => {});
+  const [{ arguments: [, ms] }] = timers.mock.calls;
+  assert.ok(ms > 1e9 && ms < 2 ** 31, `a timer of ${ms} ms`);
 });

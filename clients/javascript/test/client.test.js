@@ -376,3 +376,33 @@ test("that the app is in the background is said again after a reconnect", async 
   await server.welcome({ recovered: true });
   assert.deepEqual(server.sent("client.state"), [{ active: false }]);
 });
+
+test("the page of a captive portal is no answer: gaps are filled once the service answers again", async () => {
+  const { client, server, clock, of } = await connected();
+  server.routes.set("GET /chat/users/me", () => [200, "<html>Log in to the hotel's network</html>"]);
+  await assert.rejects(client.rest.me(), { name: "ChatError", code: "network", retryable: true });
+  server.routes.set(`GET /chat/conversations/${TALK}/messages`, () => [200, "<html>"]);
+  for (const seq of [1, 3]) await server.push("message.new", { message: message(seq) });
+  server.history(3);
+  await clock.advance(1_000);
+  assert.deepEqual(seqs(of("message.new")), [1, 2, 3]);
+  assert.deepEqual(of("lost"), []);
+  client.close();
+});
+
+test("requests that wait for a connection are bounded", async () => {
+  const { client } = setUp({ outboxLimit: 2 });
+  const waiting = ["a", "b"].map((name) => assert.rejects(client.block(name), { code: "closed" }));
+  await assert.rejects(client.block("c"), { code: "outbox_full" });
+  client.close();
+  await Promise.all(waiting);
+});
+
+test("a block is answered although the server spells the name differently", async () => {
+  const { client, server } = await connected();
+  const blocked = client.block("STRASSE");
+  await server.push("block.added", { username: "Jemand", blockedAt: "2024-01-01T11:00:00.000Z" });
+  await server.push("block.added", { username: "Straße", blockedAt: "2024-01-01T12:00:00.000Z" });
+  assert.equal((await blocked).blockedAt, "2024-01-01T12:00:00.000Z");
+  client.close();
+});

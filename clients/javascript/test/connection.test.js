@@ -122,13 +122,45 @@ test("a token that is refused again and again ends it", async () => {
   assert.ok(asked.length >= 3 && asked.slice(1).every(({ renew }) => renew));
 });
 
-test("a refused origin ends it", async () => {
-  const { client, server, of } = setUp();
-  server.routes.set("GET /chat/ws", () => [403, {}]);
+const REFUSAL = { type: "error", error: { code: "refused", message: "no", retryable: false } };
+const PAGE = "<html><title>Blocked</title></html>";
+
+for (const [status, body, last] of [
+  [403, REFUSAL, { state: "stopped", reason: "forbidden" }],
+  [400, REFUSAL, { state: "stopped", reason: "bad_request" }],
+  [431, PAGE, { state: "stopped", reason: "bad_request" }],
+  [403, PAGE, { state: "waiting", reason: "unreachable", retryInMs: 250 }],
+  [400, PAGE, { state: "waiting", reason: "unreachable", retryInMs: 250 }],
+]) {
+  const whose = body === PAGE ? "a proxy" : "the chat";
+  test(`${status} from ${whose} makes a client that connects ${last.state}`, async () => {
+    const { client, server, of } = setUp();
+    server.routes.set("GET /chat/ws", () => [status, body]);
+    client.connect();
+    await settled();
+    await server.close(1006);
+    assert.deepEqual(of("state").at(-1), last);
+    client.close();
+  });
+}
+
+test("a token that never comes is asked for again", async () => {
+  const answers = [new Promise(() => {}), "good"];
+  const { client, server, clock, of } = setUp({ getToken: () => answers.shift() });
   client.connect();
-  await settled();
-  await server.close(1006);
-  assert.deepEqual(of("state").at(-1), { state: "stopped", reason: "forbidden" });
+  await clock.advance(30_000);
+  assert.equal(of("state").at(-1).reason, "no_token");
+  await clock.advance(5_000);
+  assert.deepEqual(server.socket.protocols, ["chat.v1", "bearer.good"]);
+  client.close();
+});
+
+test("an application that only has its old token isn't asked in a loop", async () => {
+  const { client, server, clock } = await connected({ getToken: () => "old" });
+  await server.push("auth.expiring", { expiresAt: "2024-01-01T11:00:00.000Z" });
+  await clock.advance(1_000);
+  assert.deepEqual(server.sent("auth.refresh"), []);
+  client.close();
 });
 
 test("an application without a token to give is asked again later", async () => {
@@ -172,6 +204,32 @@ test("a handshake that hangs is given up", async () => {
   await clock.advance(15_000);
   await clock.advance(1_000);
   assert.equal(server.sockets.length, 2);
+});
+
+test("a proxy that accepts the handshake and says something else is given up, too", async () => {
+  const { client, server, clock } = setUp();
+  client.connect();
+  await settled();
+  server.socket.readyState = 1;
+  server.socket.onopen({});
+  await clock.advance(14_000);
+  server.socket.onmessage({ data: '{"message": "Endpoint request timed out"}' });
+  await clock.advance(1_000);
+  assert.equal(server.sockets[0].closedWith, 1000);
+  await clock.advance(1_000);
+  assert.equal(server.sockets.length, 2);
+  client.close();
+});
+
+test("further reasons to check a connection don't prolong the wait for its answer", async () => {
+  const { client, server, clock } = await connected();
+  for (let second = 0; second < 10; second += 5) {
+    client.wake();
+    await clock.advance(5_000);
+  }
+  assert.equal(server.sent("ping").length, 1);
+  assert.equal(server.sockets[0].closedWith, 1000);
+  client.close();
 });
 
 test("closing while waiting ends the trying", async () => {

@@ -93,6 +93,18 @@ test("a storage that is full or broken keeps nobody from sending", async () => {
   assert.equal((await sent).seq, 1);
 });
 
+test("what another program keeps under the key is left alone, and keeps nobody from sending", async () => {
+  for (const foreign of ['{"version": 2}', '"text"', "[]", '{"drafts": {}}']) {
+    const kept = storage();
+    kept.items.set("chat.outbox", foreign);
+    const { client, server } = await connected({ storage: kept });
+    client.send({ conversationId: TALK, content: "hello" }).sent.catch(() => {});
+    await settled();
+    assert.equal(server.sent("message.send").length, 1, foreign);
+    client.close();
+  }
+});
+
 test("of writes that wait, the newest alone is written", async () => {
   const written = [];
   const value = new StoredValue({ getItem: () => null, setItem: async (_, text) => void written.push(text), removeItem: () => {} }, "key");

@@ -18,7 +18,7 @@ export function message(seq, { senderId = OTHER, conversationId = TALK, content 
 export class ScriptedServer {
   sockets = [];
   requests = [];
-  /** Answers by "METHOD /path": a function of (URL, body, headers) that returns [status, body, headers]. */
+  /** Answers by "METHOD /path": a function of (URL, body, headers) that returns [status, body, headers]. A text is sent as it is. */
   routes = new Map([["GET /chat/conversations", () => [200, { items: [], nextPage: null }]]]);
 
   get WebSocket() {
@@ -47,7 +47,7 @@ export class ScriptedServer {
     const route = this.routes.get(`${method} ${url.pathname}`);
     if (!route) throw new TypeError("connection refused");
     const [status, answer = null, extra = {}] = route(url, typeof body === "string" ? JSON.parse(body) : body, headers);
-    const text = answer === null ? "" : JSON.stringify(answer);
+    const text = answer === null ? "" : typeof answer === "string" ? answer : JSON.stringify(answer);
     return { status, ok: status < 400, headers: { get: (name) => extra[name] ?? null }, text: () => Promise.resolve(text) };
   };
 
