@@ -75,6 +75,8 @@ def after_refusal(
     """
     if status == 403:
         return Advice("forbidden", stop=True)
+    if status in {400, 431}:
+        return Advice("bad_request", stop=True)
     if status == 401:
         if refusals >= REFUSALS_BEFORE_STOP and not may_pass:
             return Advice("unauthorized", stop=True)
@@ -88,10 +90,13 @@ def parse_retry_after(header: str | None, now: datetime | None = None) -> float 
     """Return the seconds of a `Retry-After` header (RFC 9110, section 10.2.3: seconds or a date); None when absent or invalid."""
     if not header:
         return None
-    if header.strip().isdigit():
+    if header.strip().isdecimal():
         return float(header)
     try:
         at = parsedate_to_datetime(header)
     except ValueError:
         return None
+    if at.tzinfo is None:
+        # «-0000» is UTC, too (RFC 5322, section 3.3).
+        at = at.replace(tzinfo=timezone.utc)
     return max(0.0, (at - (now or datetime.now(timezone.utc))).total_seconds())

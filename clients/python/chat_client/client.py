@@ -167,18 +167,18 @@ class ChatClient(Commands):
 
         Later messages are checked for gaps.
         """
-        self._timeline.track(conversation_id, seq)
+        self._timeline.track(conversation_id.lower(), seq)
 
     def mark_delivered(self, conversation_id: str, seq: int) -> None:
         """Report that this device has everything up to `seq`. It is sent soon, and again after a reconnect."""
-        self._receipts.add("message.delivered", conversation_id, seq)
+        self._receipts.add("message.delivered", conversation_id.lower(), seq)
 
     def mark_read(self, conversation_id: str, seq: int | None = None) -> None:
         """Report that the user has read everything up to `seq` (None: all).
 
         It is sent soon, and repeated until `message.read_ack` comes.
         """
-        self._receipts.add("message.read", conversation_id, seq)
+        self._receipts.add("message.read", conversation_id.lower(), seq)
 
     async def _run(self) -> None:
         try:

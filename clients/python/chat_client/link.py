@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from anyio import fail_after
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from chat_client.advice import (
@@ -36,6 +37,9 @@ STABLE_SECONDS: Final = 10.0
 PING_SECONDS: Final = 20.0
 """How often the client pings, to notice a dead network itself. The server pings too."""
 
+REFRESH_SECONDS: Final = 5.0
+"""Least time between two refreshes on one connection: the server announces the end of a short-lived token at once."""
+
 PROBE_SECONDS: Final = 10.0
 """How long `probe` waits for an answer."""
 
@@ -60,6 +64,9 @@ class Link:
         self._refusals = 0
         self._refused_since = 0.0
         self._was_open = False
+        self._opened_at: float | None = None
+        self._token = ""
+        self._refreshed_at = 0.0
         self._refreshing: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
         self.cursor: str | None = None
@@ -111,6 +118,8 @@ class Link:
 
     def finish(self, reason: ClientClosed) -> None:
         """End all waiting for a connection with `reason`."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         self._end = reason
         self._wake()
 
@@ -123,7 +132,7 @@ class Link:
         try:
             socket = await self._handshake()
         except InvalidStatus as refusal:
-            status = refusal.response.status_code
+            status = _status_of(refusal.response)
             retry_after = parse_retry_after(refusal.response.headers.get("Retry-After"))
         except (OSError, asyncio.TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed) as error:
             # Before Python 3.11, asyncio's TimeoutError is neither the built-in one nor an OSError.
@@ -142,7 +151,7 @@ class Link:
         return status, after_refusal(status, retry_after, attempt, self._refusals, self._random, may_pass=may_pass)
 
     async def _handshake(self) -> ClientConnection:
-        token = await self._tokens.get()
+        self._token = token = await self._tokens.get()
         asked = {"cursor": self.cursor, "status": None if self.availability == "online" else self.availability}
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         return await connect(
@@ -158,23 +167,34 @@ class Link:
         )
 
     async def _live(self, socket: ClientConnection, attempt: int) -> tuple[int, Advice]:
-        started = time.monotonic()
         self._refusals = 0
+        self._opened_at = None
+        self._refreshed_at = float("-inf")
+        # Something else than the gateway may have accepted the upgrade.
+        opening = asyncio.get_running_loop().call_later(OPEN_SECONDS, self._require_open, socket)
         try:
             async for text in socket:
                 self._take(socket, text)
         except ConnectionClosed as error:
             log.debug("The connection ended: %s", error)
         finally:
+            opening.cancel()
             self._socket = None
             if self._probing is not None:
                 self._probing.cancel()
             await socket.close()
         code = socket.close_code or 1006
-        lasted = time.monotonic() - started >= STABLE_SECONDS
-        if lasted:
-            self._attempt = 1
-        return code, after_close(code, 0 if lasted else attempt, self._random)
+        if self._is_stable:
+            self._attempt, attempt = 1, 0
+        return code, after_close(code, attempt, self._random)
+
+    @property
+    def _is_stable(self) -> bool:
+        return self._opened_at is not None and time.monotonic() - self._opened_at >= STABLE_SECONDS
+
+    def _require_open(self, socket: ClientConnection) -> None:
+        if self._opened_at is None:
+            socket.transport.abort()
 
     async def _probe(self, socket: ClientConnection) -> None:
         try:
@@ -199,7 +219,7 @@ class Link:
         # Only now: an event counts as seen when the application has it.
         self.cursor = frame.get("cursor", self.cursor)
         if event_type == "auth.expiring":
-            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing = asyncio.create_task(self._refresh(socket), name="chat-client-refresh")
 
     def _opened(self, socket: ClientConnection, payload: dict[str, Any]) -> None:
         # With `recovered` true, the missed events follow, each with its own cursor. If we stored this cursor now, events would be
@@ -208,16 +228,24 @@ class Link:
             self.cursor = payload.get("cursor")
         self._max_frame_bytes = payload.get("maxMessageBytes", self._max_frame_bytes)
         self._socket = socket
+        self._opened_at = time.monotonic()
         self._was_open = True
         self._wake()
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, socket: ClientConnection) -> None:
         """Send a newer token. Without one, the server closes with 4401, and the next connect asks for a token again."""
-        if await self._renew():
-            try:
-                await self.send("auth.refresh", {"token": await self._tokens.get()})
-            except ConnectionLost:
-                log.debug("The connection broke before its token was renewed")
+        await asyncio.sleep(self._refreshed_at + REFRESH_SECONDS - time.monotonic())
+        if self._socket is not socket or not await self._renew():
+            return
+        token = await self._tokens.get()
+        if token == self._token:
+            # The server would answer it by announcing its end again.
+            return
+        self._token, self._refreshed_at = token, time.monotonic()
+        try:
+            await self.send("auth.refresh", {"token": token})
+        except ConnectionLost:
+            log.debug("The connection broke before its token was renewed")
 
     async def _renew(self) -> bool:
         try:
@@ -231,3 +259,13 @@ class Link:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _status_of(response: Response) -> int | None:
+    """Return the status of a refused handshake; None when a proxy answered in the server's place."""
+    if response.status_code in {400, 403}:
+        try:
+            json.loads(response.body)["error"]
+        except (ValueError, TypeError, KeyError):
+            return None
+    return response.status_code

@@ -58,9 +58,10 @@ class Receipts:
         doubtful_since = time.monotonic() - DOUBT_SECONDS
         for mark in list(self._sent_at):
             event_type, _ = mark
-            if event_type == "message.read" or self._sent_at[mark] >= doubtful_since:
-                self._due.setdefault(mark, self._latest[mark])
-            del self._sent_at[mark]
+            sent_at, seq = self._sent_at.pop(mark), self._latest.get(mark)
+            # Without a seq, it was acknowledged before its frame was written to the end.
+            if seq is not None and (event_type == "message.read" or sent_at >= doubtful_since):
+                self._due.setdefault(mark, seq)
 
     def resume(self, marks: set[Mark] | None = None) -> None:
         """Make marks due: after a reconnect all that were not acknowledged, or only `marks`."""

@@ -1,6 +1,7 @@
 """Commands that are answered by one event: pings, blocks, edits, reactions. One of a kind is under way at a time."""
 
 import asyncio
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,7 +26,9 @@ class _Waiting:
     answer: asyncio.Future[Payload]
 
     def fits(self, event_type: str, payload: Payload) -> bool:
-        return event_type == self.type and all(payload.get(name) == value for name, value in self.fields.items())
+        return event_type == self.type and all(
+            _is_same(name, payload.get(name), value) for name, value in self.fields.items()
+        )
 
 
 class Requests:
@@ -72,6 +75,16 @@ class Requests:
         finally:
             del self._waiting[event_type]
             forget(waiting.answer)
+
+
+def _is_same(name: str, given: Any, wanted: Any) -> bool:
+    """Return whether a field has the wanted value. The server answers with its own spelling of a username."""
+    return given == wanted or (name == "username" and _folded(str(given)) == _folded(wanted))
+
+
+def _folded(username: str) -> str:
+    """Return the form in which usernames are compared: by NFKC and case folding."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", username).casefold())
 
 
 def _new_answer() -> asyncio.Future[Payload]:

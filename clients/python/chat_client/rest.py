@@ -1,11 +1,11 @@
 """The REST side of the service, with the same token as the socket.
 
-Every call raises ServerError with the server's reason, and ConnectionLost when there was no answer.
+Every call raises ServerError with the server's reason, and ConnectionLost when there was no answer, or no token to ask with.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote
@@ -220,12 +220,13 @@ class Rest:
                 return items
 
     async def _authorized(self, method: str, path: str, query: Query | None, body: Any) -> Any:
-        token = await self._tokens.get()
+        token = await _obtained(self._tokens.get())
         answer = await self._request(method, path, token, query, body)
         if answer.status_code == 401:
-            answer = await self._request(method, path, await self._tokens.renew_after(token), query, body)
+            token = await _obtained(self._tokens.renew_after(token))
+            answer = await self._request(method, path, token, query, body)
         if answer.is_success:
-            return answer.json() if answer.content else None
+            return _content(answer) if answer.content else None
         raise _failure(answer)
 
     async def _request(self, method: str, path: str, token: str, query: Query | None, body: Any) -> httpx.Response:
@@ -236,6 +237,22 @@ class Rest:
             )
         except httpx.HTTPError as error:
             raise ConnectionLost(f"{method} {path}: {error!r}") from error
+
+
+async def _obtained(token: Awaitable[str]) -> str:
+    """Return a token of the application, whose provider may raise anything."""
+    try:
+        return await token
+    except Exception as error:
+        raise ConnectionLost(f"No token: {error!r}") from error
+
+
+def _content(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        # The page of a captive portal, for example.
+        raise ConnectionLost(f"{answer.url}: the answer is no JSON") from error
 
 
 def _conversation(conversation_id: str) -> str:

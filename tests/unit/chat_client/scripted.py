@@ -109,10 +109,14 @@ class Peer:
 
 
 class ScriptedServer:
-    """`refusals` are the HTTP answers of the next handshakes; `rest` maps a path to its JSON, or to a function of the query."""
+    """`refusals` are the HTTP answers of the next handshakes, all with the body `refusal`.
+
+    `rest` maps a path to its JSON, or to a function of the query. Bytes are sent as they are.
+    """
 
     def __init__(self) -> None:
         self.refusals: list[tuple[int, dict[str, str]]] = []
+        self.refusal: Any = {"type": "error", "error": {"code": "refused", "message": "no"}}
         self.rest: dict[str, Any] = {}
         self.requests: list[str] = []
         self._peers: asyncio.Queue[Peer] = asyncio.Queue()
@@ -149,7 +153,7 @@ class ScriptedServer:
             if not self.refusals:
                 return None
             status, headers = self.refusals.pop(0)
-            return _response(status, {"type": "error", "error": {"code": "refused", "message": "no"}}, headers)
+            return _response(status, self.refusal, headers)
         self.requests.append(request.path)
         answer = self.rest[parts.path]
         if callable(answer):
@@ -159,6 +163,6 @@ class ScriptedServer:
 
 
 def _response(status: int, body: Any, headers: dict[str, str]) -> Response:
-    content = json.dumps(body).encode()
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close", **headers}
     return Response(status, HTTPStatus(status).phrase, Headers(fields), content)

@@ -49,8 +49,10 @@ def test_a_third_401_in_a_row_ends_it() -> None:
     assert not after_refusal(401, None, 3, 3, lambda: 0.5, may_pass=True).stop
 
 
-def test_a_forbidden_origin_ends_it() -> None:
-    assert after_refusal(403, None, 0, 0, lambda: 0.5).stop
+@pytest.mark.parametrize(("status", "reason"), [(400, "bad_request"), (403, "forbidden"), (431, "bad_request")])
+def test_a_request_that_will_never_be_accepted_ends_it(status: int, reason: str) -> None:
+    advice = after_refusal(status, None, 0, 0, lambda: 0.5)
+    assert (advice.stop, advice.reason) == (True, reason)
 
 
 def test_retry_after_is_a_minimum_with_jitter_on_top() -> None:
@@ -71,3 +73,9 @@ def test_retry_after_may_be_a_date() -> None:
     assert parse_retry_after("7", now) == 7
     assert parse_retry_after("soon", now) is None
     assert parse_retry_after(None, now) is None
+    assert parse_retry_after("Mon, 01 Jan 2024 10:00:30 -0000", now) == 30
+
+
+@pytest.mark.parametrize("header", ["", "soon", "²", "-5", "1.5"])
+def test_what_is_no_retry_after_is_ignored(header: str) -> None:
+    assert parse_retry_after(header) is None
