@@ -31,6 +31,8 @@ export interface Chat {
 export declare function useChat(): Chat;
 
 export interface UseConversations extends ConversationList {
+  /** Why the next page could not be loaded. */
+  error: ChatError | null;
   loadMore(): Promise<void>;
   /** The conversation with a user. It is created when there is none. */
   open(other: { username: string } | { userId: string }): Promise<Conversation>;
@@ -45,7 +47,7 @@ export declare function useConversations(): UseConversations;
 export declare function useConversation(conversationId: string): Conversation | null;
 
 export interface UseMessages extends MessageList {
-  /** Why the last page could not be loaded. */
+  /** Why the last page could not be loaded; null again with the next connection. */
   error: ChatError | null;
   loadOlder(): Promise<void>;
   loadNewer(): Promise<void>;

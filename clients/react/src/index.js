@@ -5,6 +5,7 @@ import { sharedClient } from "@chat-backend/client/tabs";
 import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
 const Context = createContext(null);
+const NO_FAILURE = { conversationId: null, error: null };
 const NOTHING = { status: "idle", progress: 0, media: null, error: null };
 
 /**
@@ -72,16 +73,17 @@ export function useChat() {
 export function useConversations() {
   const { client, store } = useContextOf("useConversations");
   const list = useTopic(store, "conversations", () => store.conversations);
+  const [error, setError] = useState(null);
   const actions = useMemo(
     () => ({
-      loadMore: () => store.loadMoreConversations(),
+      loadMore: () => store.loadMoreConversations().then(() => setError(null), setError),
       open: (other) => client.rest.openConversation(other).then((conversation) => (store.putConversation(conversation), conversation)),
       update: (id, changes) => client.rest.updateConversation(id, changes).then((conversation) => store.putConversation(conversation)),
       clear: (id) => client.rest.clearConversation(id).then(() => undefined),
     }),
     [client, store],
   );
-  return { ...list, ...actions };
+  return { ...list, error, ...actions };
 }
 
 /** One conversation, null while it is unknown. */
@@ -97,8 +99,14 @@ export function useConversation(conversationId) {
 export function useMessages(conversationId) {
   const { client, store } = useContextOf("useMessages");
   const list = useTopic(store, `messages:${conversationId}`, () => store.messages(conversationId));
-  const [error, setError] = useState(null);
-  const load = useCallback((work) => work.then(() => setError(null), setError), []);
+  const isConnected = useTopic(store, "connection", () => store.connection.state === "open");
+  const [failure, setFailure] = useState(NO_FAILURE);
+  // What failed in another conversation, or before this connection, says nothing about this page.
+  const error = failure.conversationId === conversationId ? failure.error : null;
+  const load = useCallback((work) => work.then(() => setFailure(NO_FAILURE), (cause) => setFailure({ conversationId, error: cause })), [conversationId]);
+  useEffect(() => {
+    if (isConnected) setFailure(NO_FAILURE);
+  }, [isConnected]);
   const { isLoaded, isLoading, hasOlder } = list;
   useEffect(() => {
     if (!isLoaded && !isLoading && hasOlder && !error) void load(store.loadOlder(conversationId));

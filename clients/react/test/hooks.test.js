@@ -103,3 +103,52 @@ test("a server renders it without a connection", () => {
 test("a hook outside the provider says what is missing", () => {
   assert.throws(() => renderToString(h(Talk)), /ChatProvider/);
 });
+
+const BROKEN = "00000000-0000-4000-8000-0000000000c9";
+const REFUSED = () => [404, { error: { code: "conversation_not_found", message: "no" } }];
+
+function Thread({ id }) {
+  const { items, error } = useMessages(id);
+  return h("output", null, JSON.stringify({ error: error?.code ?? null, count: items.length }));
+}
+
+test("what failed in one conversation keeps no other from loading", async () => {
+  const here = setUp();
+  here.server.routes.set(`GET /chat/conversations/${BROKEN}/messages`, REFUSED);
+  const view = await show(h(Thread, { id: BROKEN }), here);
+  await act(settled);
+  assert.deepEqual(shown(), { error: "conversation_not_found", count: 0 });
+  view.rerender(h(StrictMode, null, h(ChatProvider, here.options, h(Thread, { id: TALK }))));
+  await act(settled);
+  assert.deepEqual(shown(), { error: null, count: 3 });
+});
+
+test("a page that could not be read is read on the next connection", async () => {
+  const here = setUp();
+  const read = here.server.routes.get(`GET /chat/conversations/${TALK}/messages`);
+  here.server.routes.set(`GET /chat/conversations/${TALK}/messages`, REFUSED);
+  await show(h(Thread, { id: TALK }), here);
+  await act(settled);
+  assert.equal(shown().error, "conversation_not_found");
+  here.server.routes.set(`GET /chat/conversations/${TALK}/messages`, read);
+  await act(() => here.server.close(1006));
+  await act(() => here.clock.advance(1_000));
+  await act(() => here.server.welcome({ recovered: true }));
+  await act(settled);
+  assert.deepEqual(shown(), { error: null, count: 3 });
+});
+
+function List() {
+  const { items, error, loadMore } = useConversations();
+  return h("button", { onClick: loadMore }, JSON.stringify({ error: error?.code ?? null, count: items.length }));
+}
+
+test("a page of the list that fails is told, and leaves no rejection behind", async () => {
+  const here = setUp();
+  const first = here.server.routes.get("GET /chat/conversations")();
+  here.server.routes.set("GET /chat/conversations", (url) => (url.searchParams.has("page") ? REFUSED() : [200, { ...first[1], nextPage: "two" }]));
+  await show(h(List), here);
+  await act(() => fireEvent.click(screen.getByRole("button")));
+  await act(settled);
+  assert.deepEqual(JSON.parse(screen.getByRole("button").textContent), { error: "conversation_not_found", count: 1 });
+});
