@@ -209,7 +209,11 @@ export class Actions {
 
   /** Fetches a conversation that the other one has begun. */
   async ensureConversation(conversationId) {
-    if (this.#model.conversations.has(conversationId)) return;
+    if (!this.#model.conversations.has(conversationId)) await this.readConversation(conversationId);
+  }
+
+  /** Reads a conversation as it is now. */
+  async readConversation(conversationId) {
     await this.#try(async () => this.#model.putConversation(await this.#client.rest.conversation(conversationId)));
     this.#model.changed();
   }

@@ -18,10 +18,10 @@ export function followEvents(client, model, actions) {
     model.connection = change;
     if (change.state !== "open") model.typing.clear();
   });
-  on("synced", ({ conversations, nextPage }) => {
+  on("synced", ({ conversations, archived = [], nextPage }) => {
     model.ready = true;
     model.nextPage = nextPage;
-    conversations.forEach((conversation) => model.putConversation(conversation));
+    [...conversations, ...archived].forEach((conversation) => model.putConversation(conversation));
     actions.onSynced();
   });
   on("lost", ({ conversationId }) => {
@@ -64,6 +64,11 @@ export function followEvents(client, model, actions) {
   on("conversation.updated", ({ conversation }) => model.putConversation(conversation));
   on("conversation.cleared", ({ conversationId, clearedSeq }) => model.clearHistory(conversationId, clearedSeq));
   on("user.updated", (user) => model.putUser(user));
+  on("user.deleted", ({ conversationId }) => {
+    model.thread(conversationId).clear();
+    void actions.readConversation(conversationId);
+    if (conversationId === model.openId) void actions.history.loadOlder();
+  });
   on("typing.start", ({ conversationId }) => model.typing.add(conversationId));
   on("typing.stop", ({ conversationId }) => model.typing.delete(conversationId));
   on("block.added", ({ username }) => model.blocked.add(username));

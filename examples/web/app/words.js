@@ -76,6 +76,7 @@ export function connectionText({ state, reason, retryInMs = 0 }) {
     replaced: "This tab was replaced by newer ones.",
     unauthorized: "The server does not accept this login.",
     forbidden: "The server does not accept this page's address.",
+    bad_request: "The server does not understand this page.",
   };
   if (state === "open" || state === "idle") return "";
   if (state === "connecting") return "Connecting …";
