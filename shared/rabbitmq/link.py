@@ -21,12 +21,18 @@ from yarl import URL
 from shared.rabbitmq.errors import TRANSIENT_ERRORS, translate_errors
 from shared.rabbitmq.frames import MessageFrames
 from shared.rabbitmq.hosts import split_hosts
+from shared.ticks import next_tick
 
 log = structlog.get_logger(__name__)
 
 C = TypeVar("C", bound=aio_pika.Connection)
 
 HEARTBEAT_SECONDS: Final = 10
+"""A broker with nothing else to send sends a heartbeat after half of this time (RabbitMQ, «Detecting Dead TCP Connections»)."""
+SILENCE_SECONDS: Final = 15.0
+"""When the broker has sent nothing for this long, three heartbeats, it is gone. aiormq would wait for 33 s."""
+LOOK_SECONDS: Final = 5.0
+LOOK_AGAIN_SECONDS: Final = 0.5
 CONNECT_SECONDS: Final = 5
 """Time limit to connect, with name resolution and TLS."""
 OPEN_SECONDS: Final = 10
@@ -156,12 +162,25 @@ class Link:
             _end_if_cancelled()
             self.opened = opened
             log.info("amqp.connected", link=self._name)
-            await closed.wait()
+            watching = asyncio.create_task(self._watch(frames))
+            try:
+                await closed.wait()
+            finally:
+                watching.cancel()
             log.warning("amqp.disconnected", link=self._name)
         finally:
             self.opened = None
             frames.detach()
             await asyncio.shield(_close_quietly(connection))
+
+    async def _watch(self, frames: MessageFrames) -> None:
+        """Drop the connection when the broker is silent: the other end of a half-open one is never heard of again."""
+        loop, looks = asyncio.get_running_loop(), 0
+        # Two looks: after a pause of this process, the first one comes before what has arrived meanwhile is read.
+        while looks < 2:
+            await (asyncio.sleep(LOOK_AGAIN_SECONDS) if looks else next_tick(LOOK_SECONDS))
+            looks = looks + 1 if loop.time() - frames.heard_at >= SILENCE_SECONDS else 0
+        self.drop(f"no frame for {SILENCE_SECONDS:.0f} s, not even a heartbeat")
 
 
 async def open_or_close(connection: C) -> C:

@@ -27,7 +27,7 @@ class PlainMessages:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.on_delivery: Callable[[Delivery], None] = lambda _: None
-        self.heard_at = 0.0
+        self.heard_at = asyncio.get_running_loop().time()
         self.connection: AbstractConnection
         self.channel: AbstractChannel
         self._writer = writer

@@ -9,11 +9,14 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from shared.protocol.topology import Queue
-from shared.rabbitmq import Consumer, Publisher, Unroutable
+from shared.rabbitmq import Consumer, Publisher, Unroutable, link
 from shared.rabbitmq.link import Link, Opened
+from tests.faults.proxy import Proxy
 from tests.support.broker import DEAD, SECONDS, WORK, consumer_of, publisher_of, running, take, until, waiting
+from tools.stack.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("carrier")
 OTHERWISE = Queue(WORK.name, {"x-queue-type": "quorum", "x-max-length": 17})
@@ -169,3 +172,22 @@ async def test_a_link_ends_although_a_library_swallowed_its_cancellation(
     keeping.cancel()
     assert done
     assert keeping.cancelled()
+
+
+async def test_a_half_open_link_is_noticed_when_heartbeats_are_missing(
+    amqp_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the consumer too, which sends nothing that would be missed. aiormq waits for more than twice as long."""
+    monkeypatch.setattr(link, "HEARTBEAT_SECONDS", 4)
+    monkeypatch.setattr(link, "SILENCE_SECONDS", 5.0)
+    monkeypatch.setattr(link, "LOOK_SECONDS", 0.2)
+    proxy = Proxy.to(amqp_url)
+    await proxy.start(free_port())
+    consumer = consumer_of(proxy.url(amqp_url))
+    with capture_logs() as logs:
+        async with running(consumer):
+            before = consumer.link.opened
+            proxy.strand()
+            await until(lambda: consumer.link.opened not in {None, before})
+    await proxy.stop()
+    assert [line["reason"] for line in logs if line["event"] == "amqp.dropped"]
