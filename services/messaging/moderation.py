@@ -119,8 +119,10 @@ class Moderator:
         text = self._signer.body(
             "moderation.request", {"messages": [_shown(name, command) for name, command in commands.items()]}
         )
+        # Sessions don't decompress: a small answer could become a large one.
+        headers = {**self._signer.headers_now(text), "Accept-Encoding": "identity"}
         async with self._session.post(
-            self._url, data=text.encode(), headers=self._signer.headers_now(text), allow_redirects=False
+            self._url, data=text.encode(), headers=headers, allow_redirects=False
         ) as response:
             if response.status != 200:
                 raise aiohttp.ClientError(f"status {response.status}")

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from services.messaging.moderation import FAILED_REASON, MOST_AT_ONCE, Moderator
+from services.messaging.moderation import FAILED_REASON, MOST_AT_ONCE, REJECTED_REASON, Moderator
 from shared.protocol.relay import CommandBatch, EditMessage, MarkRead, SendMessage
 from shared.redis import Partitions
 from shared.webhooks.signatures import Signer
@@ -102,6 +102,21 @@ def send(content: str | None = "hello", **fields: Any) -> SendMessage:
 
 def batch(*commands: Any) -> CommandBatch:
     return CommandBatch("gateway", 1, list(commands))
+
+
+async def test_an_answer_is_asked_for_without_compression(hook: Hook, partitions: Partitions) -> None:
+    """As of a hook behind a proxy that compresses whatever it may."""
+
+    async def compressed(messages: list[dict[str, Any]]) -> web.StreamResponse:
+        answer = verdicts({"id": message["id"], "action": "reject"} for message in messages)
+        answer.enable_compression()
+        return answer
+
+    hook.answer = compressed
+    asked = send()
+    async with moderator(hook.url, partitions) as made:
+        await made.judge(batch(asked))
+    assert asked.rejected == REJECTED_REASON
 
 
 async def test_the_hook_sees_messages_and_edits_as_the_contract_has_them(hook: Hook, partitions: Partitions) -> None:
