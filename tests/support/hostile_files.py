@@ -65,6 +65,47 @@ def broken_jpeg_size() -> bytes:
     return bytes(data)
 
 
+def box(kind: bytes, *parts: bytes) -> bytes:
+    """A box of a film (ISO/IEC 14496-12, section 4.2)."""
+    data = b"".join(parts)
+    return struct.pack(">I", 8 + len(data)) + kind + data
+
+
+def film_of_one_frame(frames: int) -> bytes:
+    """A film whose frames are all stored at the same place: a copy of it is `frames` times as large."""
+    frame, brand = picture(), box(b"ftyp", b"qt  ", bytes(4), b"qt  ")
+    ticks, start = 100 * frames, len(brand) + 8
+    matrix = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    entry = box(
+        b"jpeg",
+        *(bytes(6), struct.pack(">H", 1), bytes(16), struct.pack(">HHIIIH", 300, 200, 72 << 16, 72 << 16, 0, 1)),
+        *(bytes(32), struct.pack(">Hh", 24, -1)),
+    )
+    table = box(
+        b"stbl",
+        box(b"stsd", struct.pack(">II", 0, 1), entry),
+        box(b"stts", struct.pack(">IIII", 0, 1, frames, 100)),
+        box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1)),
+        box(b"stsz", struct.pack(">III", 0, len(frame), frames)),
+        box(b"stco", struct.pack(">II", 0, frames), struct.pack(">I", start) * frames),
+    )
+    place = box(b"dinf", box(b"dref", struct.pack(">II", 0, 1), box(b"url ", struct.pack(">I", 1))))
+    media = box(
+        b"mdia",
+        box(b"mdhd", struct.pack(">IIIIIHH", 0, 0, 0, 1000, ticks, 0, 0)),
+        box(b"hdlr", bytes(4), b"mhlrvide", bytes(13)),
+        box(b"minf", box(b"vmhd", struct.pack(">IHHHH", 1, 0, 0, 0, 0)), place, table),
+    )
+    track = box(
+        b"tkhd", struct.pack(">6I", 7, 0, 0, 1, 0, ticks), bytes(16), matrix, struct.pack(">II", 300 << 16, 200 << 16)
+    )
+    head = struct.pack(">5IIH", 0, 0, 0, 1000, ticks, 1 << 16, 1 << 8)
+    film = box(
+        b"moov", box(b"mvhd", head, bytes(10), matrix, bytes(24), struct.pack(">I", 2)), box(b"trak", track, media)
+    )
+    return brand + box(b"mdat", frame) + film
+
+
 HOSTILE: dict[str, Callable[[], File]] = {
     "30,000 × 30,000 pixels": lambda: File(huge_png(), "a.png", "image/png"),
     "a header of 100,000 × 100,000 without pixels": lambda: File(png(100_000, 100_000), "a.png", "image/png"),

@@ -31,6 +31,10 @@ TASKS_OF_A_WORKER: Final = 200
 NICENESS: Final = 5
 """Niceness of a worker, added to that of media itself: inspections yield to transfers, and both yield to the chat."""
 OPEN_FILES: Final = 64
+RESULT_FACTOR: Final = 8
+"""A written file may be so many times as large as the source …"""
+RESULT_SPARE_BYTES: Final = 16 * 1024 * 1024
+"""… and this much larger. A photo that is encoded again needs that; a film whose samples overlap could be copied to any size."""
 STOP_SECONDS: Final = 5
 WALL_SECONDS: Final = 90
 """How long a file may keep a worker, whatever it waits for; after that its client may try again."""
@@ -105,8 +109,10 @@ class Workers:
 def _inspect_within(seconds: float, task: Task) -> Inspected:
     """Look at a file in this process, which SIGPROF ends when it has used `seconds` of CPU time (setitimer(2)).
 
-    Programs that it starts don't inherit the timer; they have a limit of their own.
+    Programs that it starts don't inherit the timer; they have a limit of their own. They do inherit the limit of what is written.
     """
+    most_bytes = RESULT_FACTOR * task.source.stat().st_size + RESULT_SPARE_BYTES
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         return inspect(task)

@@ -13,6 +13,7 @@ from services.media.inspection import recordings
 from services.media.inspection.inspector import Inspected, Task
 from services.media.inspection.sniffing import KNOWN_TYPES
 from services.media.inspection.workers import Workers
+from tests.support.hostile_files import film_of_one_frame
 from tests.support.uploads import opened, sound
 
 SECONDS = 3
@@ -103,6 +104,15 @@ async def test_a_film_loses_the_place_where_it_was_made(
     assert b"at home" not in served
     again = recordings.describe(found.result)
     assert (again.width, again.height, again.duration_ms) == (found.width, found.height, found.duration_ms)
+
+
+async def test_a_film_whose_frames_overlap_is_not_copied_to_any_size(tmp_path: Path) -> None:
+    """Its copy would fill the disk, and then the store: what counts against a quota is the size of the source."""
+    file = tmp_path / "a.mov"
+    file.write_bytes(film_of_one_frame(2_000))
+    found = await look(file, "video/quicktime")
+    assert found.duration_ms == 200_000
+    assert found.result is None
 
 
 def test_a_playlist_makes_ffmpeg_read_nothing_else(tmp_path: Path) -> None:
