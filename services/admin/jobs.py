@@ -29,10 +29,11 @@ _CLAIM: Final = f"""
     WHERE id = (
         SELECT id FROM admin.jobs
         WHERE finished_at IS NULL AND (owned_until < now() OR owner = $1)
-        ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+        ORDER BY owned_until, created_at LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     RETURNING {_COLUMNS}
 """  # noqa: S608
+"""New jobs come first, and of the others the one that was worked on the longest ago. So a job that fails holds up no other."""
 _ADVANCE: Final = """
     UPDATE admin.jobs SET step = $3, page = $4, owned_until = now() + make_interval(secs => $5)
     WHERE id = $1::uuid AND owner = $2
@@ -82,7 +83,7 @@ class Jobs:
         return None if row is None else Job(*row)
 
     async def claim(self) -> Job | None:
-        """Claim the oldest open job that no replica works on. It belongs to this replica for a limited time."""
+        """Claim the next open job that no other replica works on. It belongs to this replica for a limited time."""
         row = await self._pool.fetchrow(_CLAIM, self._owner, OWNED_SECONDS)
         if row is None:
             return None

@@ -115,10 +115,10 @@ async def eventually(met: Callable[[], Awaitable[bool]]) -> None:
     await waiting.eventually(met, SECONDS, poll_seconds=0.003)
 
 
-async def somebody_waits(pool: Pool) -> bool:
-    """True when a statement in this database waits for a lock."""
+async def somebody_waits(pool: Pool, statements: int = 1) -> bool:
+    """True when at least so many statements in this database wait for locks."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    return bool(await pool.fetchval(waiting))
+    return int(await pool.fetchval(waiting)) >= statements
 
 
 class RecordedEvents(OutgoingEvents):

@@ -79,7 +79,11 @@ class Erasure:
         if seqs:
             await self._delete(user_id, found.conversation_id, seqs, again=False)
             return Done(more=True, page=page)
-        await self._close(user_id, found)
+        await self._data.close(user_id, found.conversation_id)
+        if await self._data.own_messages(user_id, found.conversation_id, 1):
+            # Sent before the user was erased, and stored since the first look. Nothing can follow it any more.
+            return Done(more=True, page=page)
+        await self._tell_other(user_id, found)
         return Done(more=True, page=found.conversation_id)
 
     async def _delete(self, user_id: str, conversation_id: str, seqs: Sequence[int], *, again: bool) -> None:
@@ -89,10 +93,9 @@ class Erasure:
         await self._handlers.changes.delete([(batch, place, each) for place, each in enumerate(commands)], effects)
         await self._cycle.publish(effects)
 
-    async def _close(self, user_id: str, found: UserConversation) -> None:
-        """End a conversation, and tell the other participant."""
+    async def _tell_other(self, user_id: str, found: UserConversation) -> None:
+        """Remove a closed conversation from Redis, and tell the other participant."""
         conversation_id = found.conversation_id
-        await self._data.close(user_id, conversation_id)
         await self._fanout.eraser.erase_person(found.other(user_id), user_id)
         effects = self._fanout.effects("")
         told = UserDeleted(UserDeletedPayload(user_id, conversation_id))

@@ -74,7 +74,9 @@ _FORGET: Final = (
     "UPDATE messaging.reports SET comment = NULL, reason = '' WHERE reporter_id = $1::uuid",
     """UPDATE messaging.reports r SET messages = (
         SELECT jsonb_agg(CASE WHEN m->>'senderId' = $1::uuid::text
-            THEN (m - ARRAY['sender', 'metadata', 'replyTo', 'reactions']) || '{"content": null, "media": []}'::jsonb ELSE m END)
+            THEN (m - ARRAY['sender', 'metadata', 'replyTo', 'reactions']) || '{"content": null, "media": []}'::jsonb
+            WHEN m->'replyTo'->>'senderId' = $1::uuid::text
+            THEN m || jsonb_build_object('replyTo', jsonb_build_object('seq', m->'replyTo'->'seq')) ELSE m END)
         FROM jsonb_array_elements(r.messages) m)
     FROM messaging.conversations c
     WHERE r.conversation_id = c.id AND $1::uuid IN (c.user_low, c.user_high)""",

@@ -1,17 +1,20 @@
 """The erasure of a user, in messaging: what a request does that another replica began and didn't finish."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from services.messaging.server_api.erasure import Erasure
 from services.messaging.server_api.user_data import UserData
+from services.messaging.stores.reports import Complaint, Reports
 from shared.postgres import Pool
-from shared.protocol import keys
+from shared.protocol import keys, relay
 from shared.protocol.relay import DeleteMessage
 from shared.redis import Partitions
 from shared.webhooks.outbox import NO_WEBHOOKS
-from tests.support.messaging import Gateway, Person, Replica, Talk
+from tests.support.messaging import Gateway, Person, Replica, Talk, eventually, somebody_waits
 
 
 @pytest.fixture
@@ -81,3 +84,31 @@ async def test_what_the_user_deleted_before_is_not_announced_again(
     await erase(erasure, talk.one, again=False)
     await gateway.until(lambda: len(gateway.events(talk.other, "user.deleted")) == 1)
     assert [event["payload"]["seq"] for event in gateway.events(talk.other, "message.deleted")] == [2]
+
+
+async def test_a_message_that_is_being_stored_meanwhile_is_deleted_too(
+    replica: Replica, talk: Talk, gateway: Gateway, erasure: Erasure
+) -> None:
+    """The user's last command was in the queue when the erasure began."""
+    async with replica.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM messaging.conversations WHERE id = $1::uuid FOR UPDATE", talk.id)
+        sending = asyncio.create_task(say(replica, gateway, talk, "secret"))
+        await eventually(lambda: somebody_waits(replica.pool))
+        erasing = asyncio.create_task(erase(erasure, talk.one, again=False))
+        await eventually(lambda: somebody_waits(replica.pool, 2))
+    await asyncio.gather(sending, erasing)
+    await gateway.until(lambda: len(gateway.events(talk.other, "user.deleted")) == 1)
+    assert [event["payload"]["seq"] for event in gateway.events(talk.other, "message.deleted")] == [1]
+    query = "SELECT content FROM messaging.messages WHERE conversation_id = $1::uuid"
+    assert await replica.pool.fetchval(query, talk.id) is None
+
+
+async def test_reports_quote_nothing_of_an_erased_user(replica: Replica, talk: Talk, erasure: Erasure) -> None:
+    await replica.cycle.run([relay.CommandBatch("g", 1, [talk.send(talk.one, "secret")])])
+    await replica.cycle.run([relay.CommandBatch("g", 2, [talk.send(talk.other, "mine", reply_to=1)])])
+    messages = await replica.messages.at([(talk.other.id, talk.id, seq) for seq in (1, 2)])
+    made = await Reports(replica.pool).add(Complaint(talk.id, talk.other.id, "spam", None), messages)
+    await erase(erasure, talk.one, again=False)
+    kept = json.loads(await replica.pool.fetchval("SELECT messages FROM messaging.reports WHERE id = $1", made["id"]))
+    assert [message["content"] for message in kept] == [None, "mine"]
+    assert kept[1]["replyTo"] == {"seq": 1}
