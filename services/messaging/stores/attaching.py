@@ -14,6 +14,10 @@ from shared.protocol.payloads import has_uploads
 from shared.uploads import UploadSigner, claims
 from shared.uploads.claims import Claim, Connection, Resolved
 
+_LOCK: Final = "SELECT FROM messaging.conversations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+"""Conversations are locked before uploads, as deletions do it. Otherwise a repeated message and its deletion could wait for each
+other. What others have stored with the same keys is seen after that.
+"""
 Executor: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
 _NEVER: Final = datetime.fromtimestamp(0, UTC)
 
@@ -31,6 +35,7 @@ async def append_with_uploads(
     A deleted message has no uploads any more. When it is sent again, it counts as a repetition, although its body can't be
     compared.
     """
+    await connection.execute(_LOCK, list({draft.send.conversation_id for draft in drafts}))
     resolved = await _resolve(connection, drafts, signer)
     deleted = await _deleted(connection, {place: drafts[place] for place, found in resolved.items() if found.refusal})
     taken = {

@@ -1,7 +1,6 @@
 """Messages in PostgreSQL: appends them in batches, and reads them by (conversation, seq)."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -45,13 +44,6 @@ class Messages:
         """
         if not any(has_uploads(draft.send.media) for draft in drafts):
             return await self._append_all(self._pool, drafts, MAX_ATTEMPTS)
-        for _ in range(MAX_ATTEMPTS - 1):
-            with suppress(asyncpg.UniqueViolationError):
-                return await self._append_attaching(drafts)
-        return await self._append_attaching(drafts)
-
-    async def _append_attaching(self, drafts: Sequence[Draft]) -> list[Appended]:
-        """Attach the uploads and store the messages in one transaction. A lost race undoes all of it."""
         async with self._pool.acquire() as connection, connection.transaction():
             return await append_with_uploads(
                 connection, drafts, lambda taken: self._append_all(connection, taken, 1), self._signer

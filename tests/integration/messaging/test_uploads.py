@@ -164,6 +164,23 @@ async def test_a_deletion_lets_go_of_the_uploads_of_its_message_alone(
     assert (await row(pool, two))[0] == "released"
 
 
+async def test_a_repetition_and_a_deletion_do_not_wait_for_each_other(
+    messages: Messages, replica: Replica, talk: Talk
+) -> None:
+    """PostgreSQL would end one of them after a second, and with it a whole cycle of other users' commands."""
+    pool, alice = replica.pool, talk.one
+    upload = await new_upload(pool, talk, alice)
+    await messages.append([draft(talk, alice, "a", upload)])
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM messaging.conversations WHERE id = $1::uuid FOR UPDATE", talk.id)
+        deleting = asyncio.create_task(replica.changes.delete([talk.delete(alice, 1)]))
+        await eventually(lambda: somebody_waits(pool))
+        repeating = asyncio.create_task(messages.append([draft(talk, alice, "a", upload)]))
+        await eventually(lambda: somebody_waits(pool, 2))
+    [deleted], [repeated] = await asyncio.gather(deleting, repeating)
+    assert (deleted.verdict, repeated.verdict) == ("deleted", "repeated")
+
+
 async def test_the_sweep_s_release_and_a_message_never_both_have_an_upload(
     messages: Messages, replica: Replica, talk: Talk
 ) -> None:
