@@ -11,7 +11,7 @@ from services.messaging import metrics
 from services.messaging.command_order import CommandGroup, groups, segments
 from services.messaging.failpoints import Failpoint, Failpoints
 from services.messaging.fanout.cycle_effects import CycleEffects
-from services.messaging.fanout.fanout import Fanout, OutdatedError
+from services.messaging.fanout.fanout import Fanout
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from services.messaging.handlers import Handlers
 from services.messaging.stores.unread_repair import UnreadRepair
@@ -55,16 +55,8 @@ class Cycle:
         self._failpoints = failpoints
 
     async def run(self, batches: Sequence[CommandBatch], trace: str | None = None) -> None:
-        """Handle `batches` in order, as part of a trace. After any failure it can be run again with the same batches.
-
-        When another replica has announced a later change of one of the messages, everything is handled again: stored commands
-        then count as repetitions, and their events show the current state.
-        """
-        while True:
-            try:
-                return await self._run(batches, trace)
-            except OutdatedError:
-                metrics.OUTDATED.inc()
+        """Handle `batches` in order, as part of a trace. After any failure it can be run again with the same batches."""
+        await self._fanout.until_current(lambda _again: self._run(batches, trace))
 
     async def _run(self, batches: Sequence[CommandBatch], trace: str | None) -> None:
         effects = self._fanout.effects(trace or "")
@@ -86,7 +78,10 @@ class Cycle:
         await self.publish(effects, trace)
 
     async def publish(self, effects: CycleEffects, trace: str | None = None) -> None:
-        """Send the results of stored commands to everyone concerned. Raises RedisError; repeating it is harmless."""
+        """Send the results of stored commands to everyone concerned.
+
+        Raises RedisError, after which repeating it is harmless, and OutdatedError.
+        """
         started = time.monotonic()
         with span("messaging.fanout", "client", trace):
             undelivered, ended = await self._fanout.deliver(effects)

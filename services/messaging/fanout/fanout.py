@@ -4,8 +4,11 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
+import structlog
+
+from services.messaging import metrics
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.inbox_eraser import InboxEraser
 from services.messaging.fanout.partition_effects import PartitionEffects
@@ -16,6 +19,10 @@ from services.messaging.typing_indicators.indicators import Indicator
 from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Partitions, Script
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _FANOUT: Final = Script(
     "services.messaging.fanout",
@@ -34,13 +41,19 @@ EARLIER_MISSING: Final = 2
 """Another replica has stored earlier messages, and not delivered them yet."""
 OUTDATED: Final = 3
 """Another replica has announced a later change of a message than ours."""
+MOST_OUTDATED: Final = 20
+"""How often work is outdated before PostgreSQL is taken at its word: a failover to a standby that lagged may lose a change."""
 
 Rebuild = Callable[[list[str]], Awaitable[Mapping[str, int]]]
 """Copies these users' unread counts from PostgreSQL to Redis. Returns the totals of the users whom it leaves for later."""
 
 
 class OutdatedError(Exception):
-    """Another replica has announced a later change of a message than ours. The message must be read again."""
+    """Another replica has announced a later change of a message to this user than ours. The message must be read again."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(user_id)
+        self.user_id = user_id
 
 
 class Fanout:
@@ -74,6 +87,24 @@ class Fanout:
     def effects(self, trace: str = "") -> CycleEffects:
         """Return new, empty effects for these partitions. Gateways continue `trace` (a traceparent), if there is one."""
         return CycleEffects(self._partitions, trace)
+
+    async def until_current(self, work: Callable[[bool], Awaitable[T]]) -> T:
+        """Return the result of `work`, which stores commands and delivers their effects.
+
+        When another replica has announced a later change of one of the messages, it is called again, with true: stored commands
+        then count as repetitions, and their events show the current state.
+        """
+        outdated = 0
+        while True:
+            try:
+                return await work(outdated > 0)
+            except OutdatedError as error:
+                metrics.OUTDATED.inc()
+                outdated += 1
+                if outdated > MOST_OUTDATED:
+                    log.error("message_versions.dropped", user_id=error.user_id)
+                    partition = self._partitions.of(error.user_id)
+                    await partition.client.unlink(partition.key(keys.MESSAGE_VERSIONS, error.user_id))
 
     async def deliver(self, effects: CycleEffects) -> tuple[list[AnnouncedMessage], list[Indicator]]:
         """Deliver everything, and at last say which batches are completed. Raises RedisError and OutdatedError.
@@ -145,7 +176,7 @@ class Fanout:
             if status == DELIVERED:
                 break
             if status == OUTDATED:
-                raise OutdatedError
+                raise OutdatedError(answer[0].decode())
             if status == TOTALS_MISSING:
                 totals = await self._rebuild([partition.counters.users[number - 1] for number in answer[0]])
                 if totals:

@@ -58,6 +58,9 @@ class Erasure:
         Raises what the backends raise, and may be repeated. `again`: the request may have been begun before. What its last step
         stored may then not be announced yet.
         """
+        return await self._fanout.until_current(lambda repeated: self._erase(user_id, page, again or repeated))
+
+    async def _erase(self, user_id: str, page: str, again: bool) -> Done:
         end = time.monotonic() + PART_SECONDS
         is_first = True
         while True:

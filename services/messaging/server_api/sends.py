@@ -39,6 +39,15 @@ class Sends:
         For a repeated `temp_id`, return the current message. Raises ProtocolError for a refusal. `again`: the message may be
         stored already without having been announced.
         """
+        return await self._fanout.until_current(lambda repeated: self._send(send, again or repeated))
+
+    async def take_down(self, conversation_id: str, seq: int, again: bool) -> Done:
+        """Delete a message as its sender would. Raises ProtocolError when there is none."""
+        return await self._fanout.until_current(
+            lambda repeated: self._take_down(conversation_id, seq, again or repeated)
+        )
+
+    async def _send(self, send: SendMessage, again: bool) -> Sent:
         if send.user_id == SYSTEM_USER:
             return await self._send_system(send, again)
         effects = self._fanout.effects("")
@@ -52,8 +61,7 @@ class Sends:
         created = appended.verdict == "new" or again
         return Sent(json_encoder.encode(message).decode(), created)
 
-    async def take_down(self, conversation_id: str, seq: int, again: bool) -> Done:
-        """Delete a message as its sender would. Raises ProtocolError when there is none."""
+    async def _take_down(self, conversation_id: str, seq: int, again: bool) -> Done:
         span = await self._conversations.span(conversation_id)
         if span is None:
             raise ProtocolError(ErrorCode.CONVERSATION_NOT_FOUND)

@@ -1,5 +1,6 @@
 """Edits, deletions, reactions, replies and metadata: what is stored, who hears of it, and what is refused (docs/protocol.md)."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -8,11 +9,13 @@ import msgspec
 import pytest
 
 from services.messaging.fanout.fanout import OutdatedError
+from services.messaging.server_api.sends import Sends
+from services.messaging.stores.system_messages import SystemMessages
 from shared.postgres import Pool
 from shared.protocol import keys, relay
 from shared.protocol.relay import Command
 from shared.redis import Partitions
-from tests.support.messaging import Gateway, Person, Replica, Talk
+from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
 
 
 async def run(replica: Replica, gateway: Gateway, *commands: Command, again: bool = False) -> None:
@@ -228,6 +231,37 @@ async def test_a_replica_that_announces_late_shows_what_stands(
         assert shown_by
         assert all((b"horse" if change == "edit" else b'"deletedAt"') in text for text in shown_by)
     assert await replica.counts.compare(talk.other.id) == []
+
+
+async def test_a_platform_s_reply_is_announced_although_what_it_quotes_is_deleted_meanwhile(
+    replica: Replica, pool: Pool, partitions: Partitions, talk: Talk, gateway: Gateway
+) -> None:
+    await run(replica, gateway, talk.send(talk.one, "zebra"))
+    stores = replica.conversations, replica.messages, SystemMessages(pool)
+    sends, stall = Sends(*stores, replica.handlers, replica.fanout, replica.cycle), Stall(replica)
+    sending = asyncio.create_task(sends.send(talk.send(talk.other, "yes", "t", reply_to=1), again=False))
+    await eventually(lambda: has_stored(replica, talk, 2))
+    await run(Replica(pool, partitions), gateway, talk.delete(talk.one, 1))
+    stall.release()
+    assert (await sending).created
+    await gateway.until(lambda: len(gateway.events(talk.one, "message.new")) == 1)
+    quoted = gateway.events(talk.one, "message.new")[0]["payload"]["message"]["replyTo"]
+    assert quoted.keys() == {"seq", "deletedAt"}
+
+
+async def has_stored(replica: Replica, talk: Talk, seq: int) -> bool:
+    return await replica.last_seq(talk) == seq
+
+
+async def test_a_change_that_only_redis_knows_holds_nobody_up(
+    replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway
+) -> None:
+    """As after a failover to a standby that lagged behind."""
+    partition = partitions.of(talk.other.id)
+    versions = partition.key(keys.MESSAGE_VERSIONS, talk.other.id)
+    await partition.client.hset(versions, f"{talk.id}:1", "1000")
+    await run(replica, gateway, talk.send(talk.one, "one"))
+    assert gateway.messages(talk.other) == [(1, "one")]
 
 
 async def test_the_last_message_follows(replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway) -> None:

@@ -16,7 +16,8 @@
 --   progress       key, conversation, seq: up to there the user's devices have everything
 --   typing         keys of typing indicators that end, if they are shown, with what is delivered here
 --   delivered      for each of last_messages, key of the newest seq that was delivered
---   last_messages  key, seq, seq that directly follows what must have been delivered, or 0, id, sender_id, content, type, created_at
+--   last_messages  key, seq, seq that directly follows what must have been delivered, or 0,
+--                  id, sender_id, content, type, created_at
 --   connection_events  gateway, connection, text, user: for this connection and, unless the user is '', the user's others
 --   completed      gateway, batch
 --   changes        {} or {versions, pushes, last_contents, recounts}, each a flat list:
@@ -28,15 +29,16 @@
 -- ARGV[2], ARGV[3], ARGV[4]: events kept in an inbox, its seconds, a last message's seconds; ARGV[5]: '1' to overtake
 -- ARGV[6]: '1' to record the batches as processed, if nothing has to follow; ARGV[7], ARGV[8]: how many, for how many seconds
 -- ARGV[9]: bytes of texts kept in an inbox
--- ARGV[10] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes. So the texts are passed once,
--- and the script appends nothing to them: readers of an inbox or a delivery append the unread total and the cursor.
+-- ARGV[10] …: the events' texts, in order. Redis hashes every byte of every string that Lua makes. So the texts are passed
+-- once, and the script appends nothing to them: readers of an inbox or a delivery append the unread total and the cursor.
 --
 -- Returns {0, numbers of the notifiable events that no gateway took, typing keys that are shown}. All other answers mean that
 -- nothing was done: {1, indexes of totals that are missing}; {2} when earlier messages are stored but not delivered yet, and may
--- not be overtaken; {3} when users were shown a later change of a message than an event here has. Indexes and numbers
+-- not be overtaken; {3, user} when the user was shown a later change of a message than an event here has. Indexes and numbers
 -- begin at 1.
 
-local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, connection_events, completed, changes, supplied = unpack(cmsgpack.unpack(ARGV[1]))
+local tag, trace, events, totals, counters, progress, typing, delivered, last_messages, connection_events, completed,
+    changes, supplied = unpack(cmsgpack.unpack(ARGV[1]))
 local inbox_events, inbox_seconds, last_message_seconds, inbox_bytes = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
 
 local TEXTS = 9
@@ -65,7 +67,7 @@ end
 
 local special = any_special()
 
--- Whether the users of changed messages were shown a later change of one than an event here shows.
+-- A user who was shown a later change of a message than an event here shows, or nil.
 local function outdated()
     local position, number = 1, 0
     while position < #events do
@@ -78,7 +80,7 @@ local function outdated()
                 local quoted = string.match(text, '"replyTo":{"seq":(%d+)')
                 for _, place in ipairs({seq or false, quoted or false}) do
                     if version > 0 and place and tonumber(call('HGET', key, conversation .. ':' .. place) or 0) > version then
-                        return true
+                        return user
                     end
                 end
             end
@@ -86,11 +88,11 @@ local function outdated()
         position = position + 2 + count * 5
         number = number + count
     end
-    return false
 end
 
-if special and outdated() then
-    return {3}
+local shown_later = special and outdated()
+if shown_later then
+    return {3, shown_later}
 end
 
 -- The newest delivered message of each conversation. There is a gap when another replica has stored an earlier message than ours
