@@ -70,6 +70,8 @@ class Unreached:
             "reason": reason,
         }
         told = event(EventType.PUSH_UNDELIVERED, message.conversation_id, data, message.seq)
+        # Its id is made from its time and data: a request that is redelivered must not make another event.
+        told.at_ms = message.created_at_ms
         await retry_until_available("webhook events", lambda: self._write(told))
 
     async def _write(self, told: WebhookEvent) -> None:

@@ -5,10 +5,14 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
 
 import pytest
 
+from services.notifier.targets import Targets
+from services.notifier.unreached import Unreached
 from shared.protocol.topology import NOTIFIER_RETRIES, NOTIFIER_UNDELIVERED
+from shared.webhooks import Outbox
 from tests.integration.notifier.conftest import Broker, Running, Start, counted, undelivered, until
 from tests.support.forks import FORKS, Fork
 from tests.support.push_service import Answer, Browser, PushService
@@ -121,3 +125,15 @@ async def test_a_replica_that_is_stopped_finishes_what_is_under_way(
     async with start():
         await push.wait_for(20)
     assert set(push.counts.values()) == {1}
+
+
+async def test_a_redelivered_request_makes_the_same_webhook_event(notifier: Running, user_id: str) -> None:
+    """The notifier died between the outbox and the acknowledgement: receivers know the event by its id."""
+    url, message = f"https://{user_id}.example", undelivered(user_id)
+    nobody = cast("Targets", None)
+    unreached = Unreached(notifier.notifier._partitions, nobody, notifier.pool, Outbox([url]))
+    for _ in range(2):
+        await unreached.unsubscribed(message)
+    rows = await notifier.pool.fetch("SELECT event_id FROM webhooks.events WHERE endpoint = $1", url)
+    assert len(rows) == 2
+    assert rows[0] == rows[1]
