@@ -10,6 +10,7 @@ from services.notifier import metrics
 from services.notifier.handlers import Handlers
 from services.notifier.push_jobs import AckCounter, PushRequest
 from shared.protocol import relay
+from shared.protocol.codec import is_uuid
 from shared.rabbitmq import Consumer, Delivery
 
 log = structlog.get_logger(__name__)
@@ -23,16 +24,24 @@ DeadLetter = Callable[[Delivery, str], Awaitable[None]]
 
 
 def decode_undelivered(body: bytes, counter: AckCounter) -> list[PushRequest]:
-    """Decode a report of messaging or a gateway. Raises msgspec.MsgspecError."""
-    return [PushRequest(message, counter) for message in relay.undelivered_batch_decoder.decode(body).messages]
+    """Decode a report of messaging or a gateway. Raises msgspec.MsgspecError or ValueError."""
+    messages = relay.undelivered_batch_decoder.decode(body).messages
+    return [PushRequest(_checked(message), counter) for message in messages]
 
 
 def decode_retries(body: bytes, counter: AckCounter) -> list[PushRequest]:
-    """Decode requests that the notifier itself deferred. Raises msgspec.MsgspecError."""
+    """Decode requests that the notifier itself deferred. Raises msgspec.MsgspecError or ValueError."""
     return [
-        PushRequest(retry.message, counter, retry.subscription_id, retry.attempts, retry.deferrals)
+        PushRequest(_checked(retry.message), counter, retry.subscription_id, retry.attempts, retry.deferrals)
         for retry in relay.push_retry_batch_decoder.decode(body).retries
     ]
+
+
+def _checked(message: relay.Undelivered) -> relay.Undelivered:
+    """Raise ValueError for ids that PostgreSQL would refuse, and with them all requests that it looks up together."""
+    if not (is_uuid(message.receiver_id) and is_uuid(message.conversation_id)):
+        raise ValueError("receiver_id and conversation_id must be UUIDs")
+    return message
 
 
 class PushConsumer:
@@ -59,7 +68,7 @@ class PushConsumer:
             counter = AckCounter(delivery)
             try:
                 requests += self._decode(delivery.body, counter)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, ValueError) as error:
                 metrics.POISON.inc()
                 log.error("batch.dead_lettered", reason=str(error), size=len(delivery.body))
                 await self._dead_letter(delivery, f"undecodable: {error}")

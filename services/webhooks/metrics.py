@@ -10,7 +10,9 @@ DEAD_LETTERS: Final = Counter(
     "chat_webhooks_dead_letters_total", "Events that were refused for too long.", ["endpoint"]
 )
 DROPPED: Final = Counter("chat_webhooks_dropped_total", "Oldest events dropped because too many wait.", ["endpoint"])
-POISON: Final = Counter("chat_webhooks_poison_total", "AMQP messages that can't be decoded, sent to the dead letters.")
+POISON: Final = Counter(
+    "chat_webhooks_poison_total", "AMQP messages that can't be decoded or stored, sent to the dead letters."
+)
 LAG_SECONDS: Final = Histogram(
     "chat_webhooks_lag_seconds",
     "From an event to its acceptance.",

@@ -121,10 +121,14 @@ async def test_an_undecodable_batch_is_dead_lettered_alone(
     await notifier.subscribe(user_id, browser)
     await broker.publish(NOTIFIER_UNDELIVERED, b"\xc1")
     await broker.publish(NOTIFIER_UNDELIVERED, msgpack_encoder.encode(["not a list"]))
+    no_utf8 = msgpack_encoder.encode(relay.UndeliveredBatch([undelivered(user_id, preview="?!")]))
+    await broker.publish(NOTIFIER_UNDELIVERED, no_utf8.replace(b"?!", b"\xff\xff"))
+    await broker.undelivered(undelivered("no UUID"))
+    await broker.undelivered(undelivered(user_id, conversation_id="no UUID"))
     await broker.publish(NOTIFIER_RETRIES, b"{}")
     await broker.undelivered(undelivered(user_id))
     await push.wait_for(1, browser)
-    await broker.wait_for(NOTIFIER_DEAD, 2)
+    await broker.wait_for(NOTIFIER_DEAD, 5)
 
 
 async def test_an_endpoint_that_is_no_longer_allowed_is_not_posted_to(
