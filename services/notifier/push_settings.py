@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from services.notifier.quiet_hours import QuietHours
+from services.notifier.quiet_hours import QuietHours, time_zones
 from shared.postgres import Pool, load_sql
 from shared.protocol import relay
 
@@ -74,6 +74,12 @@ def _instant_of(unix_ms: int) -> datetime:
 
 
 def _settings_of(row: Any) -> PushSettings:
+    return PushSettings(row["preview"], _quiet_hours_of(row), row["muted_until"])
+
+
+def _quiet_hours_of(row: Any) -> QuietHours | None:
+    """Return a user's quiet hours; None also where only another release's database of time zones has theirs."""
     zone = row["time_zone"]
-    quiet = None if zone is None else QuietHours(zone, row["quiet_from"], row["quiet_to"])
-    return PushSettings(row["preview"], quiet, row["muted_until"])
+    if zone is None or zone not in time_zones():
+        return None
+    return QuietHours(zone, row["quiet_from"], row["quiet_to"])

@@ -150,3 +150,17 @@ async def test_events_that_can_t_be_applied_go_to_the_dead_letters(
     await events(broker, relay.ConversationMuted(user_id, undelivered(user_id).conversation_id, None, 1))
     await wait_for_mute(notifier, user_id)
     await broker.wait_for(NOTIFIER_EVENTS_DEAD, 2)
+
+
+async def test_a_time_zone_that_only_another_release_knows_holds_up_nobody(
+    notifier: Running, broker: Broker, push: PushService, user_id: str
+) -> None:
+    """Requests are looked up together: one that raises an error takes the others with it."""
+    await notifier.pool.execute(
+        "INSERT INTO notifier.push_settings (user_id, time_zone, quiet_from, quiet_to) VALUES ($1, $2, 0, 1439)",
+        *(user_id, "Mars/Phobos"),
+    )
+    browser = push.browser()
+    await notifier.subscribe(user_id, browser)
+    await broker.undelivered(undelivered(user_id))
+    await push.wait_for(1, browser)
