@@ -67,9 +67,9 @@ class Media:
         self.sweep = Sweep(pool, self._storage, settings.upload_orphan_seconds, settings.upload_sweep_seconds)
         scanner = scanner_at(settings.upload_scanner_url, settings.upload_scanner_seconds)
         rules = Rules(frozenset(settings.upload_types), settings.upload_max_pixels)
-        completion = Completion(uploads, self._storage, self._workers, scanner, rules, settings.upload_workers * 2)
+        self.completion = Completion(uploads, self._storage, self._workers, scanner, rules, settings.upload_workers * 2)
         transfers = Transfers(settings.upload_transfers, settings.upload_bytes_per_second)
-        handlers = Handlers(settings, uploads, self._storage, completion, signer)
+        handlers = Handlers(settings, uploads, self._storage, self.completion, signer)
         receiver, serving = Receiver(uploads, self._storage, transfers), Serving(uploads, self._storage, transfers)
         self.app = self._app(Endpoints(handlers, receiver, serving, signer))
 

@@ -104,18 +104,22 @@ class Completion:
         except Refused as error:
             metrics.REFUSED.labels("complete").inc()
             log.info("upload.refused", upload_id=upload.id, user_id=upload.user_id, reason=error.reason)
-            await self._uploads.reject(upload.id, error.reason)
-            await self._forget(upload.id)
+            if await self._uploads.reject(upload.id, error.reason):
+                await self._forget(upload.id)
             raise
         except BaseException:
             # Also on cancellation, so that the next `complete` needn't wait until our time is up.
             with suppress(Exception):
                 await asyncio.shield(self._uploads.give_back(upload.id))
             raise
-        if not await self._uploads.finish(upload.id, media):
+        if await self._uploads.finish(upload.id, media):
+            return media
+        # It was released meanwhile. Or this process stood still for longer than its lease, and another one has finished.
+        found = await self._uploads.find(upload.id)
+        if found is None or found.state in {State.RELEASED, State.DELETED}:
             await self._forget(upload.id)
             raise ProtocolError(ErrorCode.UPLOAD_NOT_FOUND)
-        return media
+        return outcome_of(found)
 
     async def _make_ready(self, upload: Upload) -> str:
         source = await self._take(upload)

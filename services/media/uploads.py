@@ -134,12 +134,12 @@ class Uploads:
         await self._pool.execute(_GIVE_BACK, upload_id)
 
     async def finish(self, upload_id: str, media: str) -> bool:
-        """Store the result of processing, `media` (JSON). False when the upload was released meanwhile."""
+        """Store the result of processing, `media` (JSON). False when the upload was released or finished meanwhile."""
         return await self._pool.execute(_FINISH, upload_id, media) == _ONE_ROW
 
-    async def reject(self, upload_id: str, reason: str) -> None:
-        """Store that processing refused the file."""
-        await self._pool.execute(_REJECT, upload_id, reason)
+    async def reject(self, upload_id: str, reason: str) -> bool:
+        """Store that processing refused the file. False when the upload was released or finished meanwhile."""
+        return await self._pool.execute(_REJECT, upload_id, reason) == _ONE_ROW
 
 
 def _upload(row: asyncpg.Record) -> Upload:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from services.media.inspection.refusal import Refused
 from services.media.storage import Storage
-from services.media.uploads import Uploads
+from services.media.uploads import Quota, Uploads
 from tests.integration.media.conftest import Conversation, Running, Start
 from tests.support.uploads import File, picture
 
@@ -98,6 +99,23 @@ async def test_a_completion_that_dies_is_finished_by_the_next_one(
         }
         assert (await running.call("GET", answer.json()["media"]["url"])).content == served.content
     assert at > 1
+
+
+@pytest.mark.parametrize("file", FILES, ids=["picture", "text"])
+async def test_a_process_that_stood_still_deletes_nothing_of_what_another_one_finished(
+    running: Running, talk: Conversation, file: File
+) -> None:
+    """It wakes up after its lease has ended, in the middle of a completion."""
+    reservation = await running.reserve(talk, file)
+    assert (await running.put(reservation, file.data)).is_success
+    uploads = Uploads(running.pool, Quota(0, 0))
+    standing_still = await uploads.begin(reservation["uploadId"], talk.alice, 0)
+    assert standing_still is not None
+    media = (await running.complete(talk, reservation)).json()["media"]
+    with suppress(Refused):
+        await running.media.completion._process(standing_still)
+    served = await running.call("GET", media["url"])
+    assert (served.status_code, len(served.content)) == (200, media["size"])
 
 
 async def test_a_sweep_that_dies_is_finished_by_the_next_one(
