@@ -57,6 +57,7 @@ class Sweep:
         self._orphan_seconds = orphan_seconds
         self._period = period_seconds
         self._oversized_at = 0.0
+        self._partial_at = 0.0
 
     async def run(self) -> None:
         """Sweep at regular intervals. Never returns."""
@@ -90,7 +91,10 @@ class Sweep:
         if self.storage.presigns and time.monotonic() >= self._oversized_at:
             self._oversized_at = time.monotonic() + OVERSIZED_SECONDS
             await self.delete_oversized()
-        await self.storage.clear_partial(PARTIAL_SECONDS)
+        if time.monotonic() >= self._partial_at:
+            # It walks through the folders of all uploads.
+            self._partial_at = time.monotonic() + PARTIAL_SECONDS
+            await self.storage.clear_partial(PARTIAL_SECONDS)
         metrics.SWEPT.inc(swept)
         return swept
 

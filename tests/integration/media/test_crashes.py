@@ -181,6 +181,17 @@ async def test_what_a_killed_writer_left_is_cleared(running: Running, tmp_path: 
     assert stored(tmp_path / "store") == ["incoming/young#1"]
 
 
+async def test_it_is_not_looked_for_in_each_sweep(running: Running, tmp_path: Path) -> None:
+    """A folder may have millions of uploads, and a sweep begins every ten seconds."""
+    await running.media.sweep.once()
+    left = tmp_path / "store" / "incoming" / "old#1"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"part of something")
+    set_age(left, 10_000)
+    await running.media.sweep.once()
+    assert left.exists()
+
+
 def set_age(path: Path, seconds: float) -> None:
     """Let a file look as old as that."""
     then = time.time() - seconds
