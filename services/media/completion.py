@@ -6,10 +6,12 @@ soon as the first one's time is up.
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -32,7 +34,11 @@ PROCESSING_SECONDS: Final = 120
 """How long one upload may be processed here, including all waits."""
 LEASE_SECONDS: Final = PROCESSING_SECONDS + 30
 MAX_WAITING: Final = 200
-"""Completions that wait for their turn on one replica."""
+"""Completions of one replica that are under way or wait for their turn."""
+MAX_WAITING_OF_USER: Final = 50
+"""The same of one user."""
+USER_SHARE: Final = 4
+"""Of so many slots, one user's uploads take one, so that files which take long to inspect delay nobody else's."""
 ELSEWHERE_SECONDS: Final = 15
 """How long a repeated `complete` waits for one that is under way elsewhere."""
 POLL_SECONDS: Final = 0.25
@@ -58,7 +64,9 @@ class Completion:
         self._scanner = scanner
         self._rules = rules
         self._slots = asyncio.Semaphore(slots)
-        self._waiting = 0
+        self._slots_of_user = max(1, slots // USER_SHARE)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._waiting: Counter[str] = Counter()
 
     async def complete(self, user_id: str, upload_id: str) -> str:
         """Complete the user's upload.
@@ -67,22 +75,24 @@ class Completion:
         """
         with metrics.COMPLETION_SECONDS.time(), span("media.complete", "consumer") as traced:
             name_ids(traced, upload_ids=(upload_id,), user_ids=(user_id,))
-            async with self._slot():
+            async with self._slot(user_id):
                 upload = await self._uploads.begin(upload_id, user_id, LEASE_SECONDS)
                 if upload is not None:
                     return await self._process(upload)
             return await self._standing(user_id, upload_id)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        if self._waiting >= MAX_WAITING:
+    async def _slot(self, user_id: str) -> AsyncIterator[None]:
+        """Wait for the user's turn, and then for a slot. Raises ProtocolError (unavailable) when too many wait."""
+        if self._waiting.total() >= MAX_WAITING or self._waiting[user_id] >= MAX_WAITING_OF_USER:
             raise ProtocolError(ErrorCode.UNAVAILABLE)
-        self._waiting += 1
+        turns = self._turns.setdefault(user_id, asyncio.Semaphore(self._slots_of_user))
+        self._waiting[user_id] += 1
         try:
-            async with self._slots:
+            async with turns, self._slots:
                 yield
         finally:
-            self._waiting -= 1
+            self._waiting -= Counter((user_id,))
 
     async def _standing(self, user_id: str, upload_id: str) -> str:
         """Return the outcome of an upload that must not be processed now. When another replica processes it, wait for that."""

@@ -30,7 +30,7 @@ class Receiver:
         """Store the body of `request`. Raises ProtocolError and HTTPException; then nothing of it is kept."""
         upload = await self._open(upload_id)
         _check_announced(upload, request.headers.get("content-length"))
-        with self._transfers.one("in"):
+        async with self._transfers.one("in", upload.user_id):
             try:
                 await self._storage.write(incoming(upload_id), self._exactly(upload.size, request))
             except ClientDisconnect:

@@ -1,6 +1,6 @@
 """Serves the bytes of an upload to clients with a signed URL, with headers that make hostile files harmless."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from services.media.inspection.images import THUMBNAIL_TYPE
 from services.media.ranges import Span, Unsatisfiable, span_of
 from services.media.storage import Storage, object_of
 from services.media.transfers import Transfers
-from services.media.uploads import State, Uploads
+from services.media.uploads import State, Upload, Uploads
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.payloads import Attachment
@@ -44,7 +44,7 @@ class Serving:
 
     async def serve(self, upload_id: str, variant: str, request: Request) -> Response:
         """Return the response to GET or HEAD of an upload's object. Raises ProtocolError."""
-        item = await self._find(upload_id)
+        upload, item = await self._find(upload_id)
         name, size, headers = object_name(upload_id, variant), item.size, _headers(item, variant)
         if variant != FILE:
             size = await self._storage.find_size(object_of(name)) if item.thumbnail is not None else None
@@ -65,41 +65,42 @@ class Serving:
         headers["Content-Length"] = str(span.end - span.start)
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers)
-        return await self._stream(object_of(name), span, status, headers)
+        chunks = self._read(object_of(name), span, upload.conversation_id)
+        return await _stream(chunks, status, headers)
 
-    async def _find(self, upload_id: str) -> Attachment:
+    async def _find(self, upload_id: str) -> tuple[Upload, Attachment]:
         upload = await self._uploads.find(upload_id)
         if upload is None or upload.state not in {State.READY, State.USED} or upload.media is None:
             raise ProtocolError(ErrorCode.UPLOAD_NOT_FOUND)
-        return _attachment.decode(upload.media)
+        return upload, _attachment.decode(upload.media)
 
-    async def _stream(self, name: str, span: Span, status: int, headers: dict[str, str]) -> Response:
-        """Return a streaming response.
-
-        The first bytes are read before it begins, so that a missing object gives a 404, not a broken response.
-        """
-        chunks = self._read(name, span)
-        try:
-            first = await anext(chunks)
-        except FileNotFoundError:
-            raise ProtocolError(ErrorCode.UPLOAD_NOT_FOUND) from None
-
-        async def body() -> AsyncIterator[bytes]:
-            try:
-                yield first
-                async for chunk in chunks:
-                    yield chunk
-            finally:
-                await chunks.aclose()
-
-        return StreamingResponse(body(), status, headers)
-
-    async def _read(self, name: str, span: Span):  # type: ignore[no-untyped-def]
-        with self._transfers.one("out"):
+    async def _read(self, name: str, span: Span, conversation_id: str) -> AsyncGenerator[bytes, None]:
+        async with self._transfers.one("out", conversation_id):
             async for chunk in self._storage.read(name, *span):
                 await self._transfers.pass_on(len(chunk))
                 metrics.SERVED_BYTES.inc(len(chunk))
                 yield chunk
+
+
+async def _stream(chunks: AsyncGenerator[bytes, None], status: int, headers: dict[str, str]) -> Response:
+    """Return a streaming response.
+
+    The first bytes are read before it begins, so that a missing object gives a 404, not a broken response.
+    """
+    try:
+        first = await anext(chunks)
+    except FileNotFoundError:
+        raise ProtocolError(ErrorCode.UPLOAD_NOT_FOUND) from None
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            yield first
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await chunks.aclose()
+
+    return StreamingResponse(body(), status, headers)
 
 
 def _headers(item: Attachment, variant: str) -> dict[str, str]:
