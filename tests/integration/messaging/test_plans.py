@@ -72,12 +72,24 @@ async def test_messages_are_looked_up_by_a_whole_key(session: postgres.Pool, nam
         assert f"{column} " in node["Index Cond"], f"{node['Index Name']} by {node['Index Cond']} alone"
 
 
+@pytest.mark.parametrize("name", ["HISTORY", "MESSAGES_AT", "CONVERSATION_VIEWS", "SHOWN_LIST"])
+async def test_a_quoted_text_is_looked_up_among_any_number_of_edits(reading: postgres.Pool, name: str) -> None:
+    found = list(nodes(await planned(reading, STATEMENTS[name])))
+    (scan,) = [node for node in found if node.get("Relation Name") == "revisions"]
+    assert scan["Index Name"] == "revisions_by_reply"
+    assert "last_seq >= " in scan["Index Cond"]
+    assert not [
+        node for node in found if any(part is scan for part in node.get("Plans", ())) and "Sort" in node["Node Type"]
+    ]
+
+
 async def test_users_are_looked_up_by_a_range_of_names(reading: postgres.Pool) -> None:
     """A generic plan makes no range of a pattern: it would read the names of all users when few begin with the text."""
     plan = await planned(reading, sql.FIND_USERS)
     (scan,) = [node for node in nodes(plan) if node.get("Relation Name") == "users"]
     # In the order of the names, so that 20 of them are read and not all that begin so.
     assert scan["Node Type"] == "Index Scan"
-    assert scan["Index Name"] == "users_folded_username"
+    # Only users with names are in this index: ids of the same days begin alike, and would all be read for nothing.
+    assert scan["Index Name"] == "users_named"
     assert "username_key >= " in scan["Index Cond"]
     assert "username_key < " in scan["Index Cond"]

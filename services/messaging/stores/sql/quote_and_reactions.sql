@@ -12,7 +12,7 @@
                SELECT seq, content
                FROM messaging.revisions
                WHERE conversation_id = q.conversation_id AND seq = q.seq AND changed AND last_seq >= m.seq
-               ORDER BY replaced_at
+               ORDER BY last_seq, replaced_at
                LIMIT 1
            ) former ON true
            WHERE q.conversation_id = m.conversation_id AND q.seq BETWEEN m.reply_to AND m.reply_to

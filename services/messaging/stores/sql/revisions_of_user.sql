@@ -7,16 +7,18 @@ FROM (
     SELECT id FROM messaging.conversations WHERE user_high = $1::uuid AND id >= $2::uuid
 ) c
 CROSS JOIN LATERAL (
-    SELECT conversation_id, seq, key, content, replaced_at
-    FROM messaging.revisions
-    WHERE conversation_id = c.id AND changed AND (conversation_id, seq, key) > ($2::uuid, $3::bigint, $4::text)
+    SELECT v.conversation_id, v.seq, v.key, v.content, v.replaced_at
+    FROM messaging.revisions v
+    CROSS JOIN LATERAL (
+        SELECT sender_id FROM messaging.messages
+        WHERE conversation_id = v.conversation_id AND seq BETWEEN v.seq AND v.seq
+        ORDER BY seq
+        LIMIT 1
+    ) m
+    WHERE v.conversation_id = c.id AND v.changed AND (v.conversation_id, v.seq, v.key) > ($2::uuid, $3::bigint, $4::text)
+        AND m.sender_id = $1::uuid
+    ORDER BY v.seq, v.key
+    LIMIT $5
 ) r
-CROSS JOIN LATERAL (
-    SELECT sender_id FROM messaging.messages
-    WHERE conversation_id = r.conversation_id AND seq BETWEEN r.seq AND r.seq
-    ORDER BY seq
-    LIMIT 1
-) m
-WHERE m.sender_id = $1::uuid
 ORDER BY r.conversation_id, r.seq, r.key
 LIMIT $5
