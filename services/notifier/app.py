@@ -2,7 +2,6 @@
 
 import asyncio
 from functools import partial
-from typing import Final
 
 import structlog
 import uvicorn
@@ -14,12 +13,13 @@ from services.notifier.delivery.claims import Claims
 from services.notifier.delivery.outcome_handler import OutcomeHandler
 from services.notifier.delivery.push_dispatcher import PushDispatcher
 from services.notifier.delivery.recheck import Recheck
-from services.notifier.delivery.retries import RETRY_QUEUES, Retries
+from services.notifier.delivery.retries import Retries
 from services.notifier.delivery.senders import Senders
 from services.notifier.delivery.service_queue import ServiceQueues
 from services.notifier.devices import Devices
 from services.notifier.events import EventConsumer
 from services.notifier.handlers import Handlers
+from services.notifier.links import Links
 from services.notifier.native_push import NativePush
 from services.notifier.push_settings import PushSettingsStore
 from services.notifier.requests import Requests
@@ -41,17 +41,8 @@ from shared.directory import Directory
 from shared.lifecycle import Supervisor
 from shared.priority import stand_back
 from shared.protocol.requests import notifier_request_decoder
-from shared.protocol.topology import (
-    NOTIFIER_DEAD,
-    NOTIFIER_EVENTS,
-    NOTIFIER_EVENTS_DEAD,
-    NOTIFIER_REQUESTS,
-    NOTIFIER_RETRIES,
-    NOTIFIER_RETRIES_DEAD,
-    NOTIFIER_UNDELIVERED,
-    Queue,
-)
-from shared.rabbitmq import BrokerUnavailable, Consumer, Publisher, dead_letter
+from shared.protocol.topology import NOTIFIER_DEAD, NOTIFIER_RETRIES_DEAD
+from shared.rabbitmq import dead_letter
 from shared.redis import Partitions
 from shared.requests import Responder
 from shared.rest import Authenticator, Bounds, create_app
@@ -62,8 +53,15 @@ from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
 
-PREFETCH: Final = 8_000
-"""Unacknowledged AMQP messages: more than some slow service queues hold (2,000 jobs each), so that others still get through."""
+
+class Stores:
+    """What users registered and set, in PostgreSQL."""
+
+    def __init__(self, pool: postgres.Pool) -> None:
+        self.subscriptions = Subscriptions(pool)
+        self.devices = Devices(pool)
+        self.settings = PushSettingsStore(pool)
+        self.user_data = UserData(pool)
 
 
 class Notifier:
@@ -76,30 +74,27 @@ class Notifier:
         self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
         self._revocations = Revocations(pool, partitions)
         self._stopping = False
-        self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
         self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
-        self._publisher = Publisher(settings.amqp_url, settings.instance, RETRY_QUEUES)
-        self._undelivered_link = _consumer(settings, NOTIFIER_UNDELIVERED, NOTIFIER_DEAD)
-        self._retries_link = _consumer(settings, NOTIFIER_RETRIES, NOTIFIER_RETRIES_DEAD)
-        self._events_link = _consumer(settings, NOTIFIER_EVENTS, NOTIFIER_EVENTS_DEAD)
-        self._requests_link = _consumer(settings, NOTIFIER_REQUESTS)
+        self._links = links = Links(settings)
+        self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
         self._web_client = WebPushClient(settings.push_timeout_seconds)
         self._native = NativePush(settings)
         self._tasks = TaskSet()
-        self._subscriptions, self._devices = Subscriptions(pool), Devices(pool)
-        self._push_settings = PushSettingsStore(pool)
-        self._dispatcher, handlers = self._delivery()
+        self._stores = Stores(pool)
+        targets = Targets(self._stores.subscriptions, self._stores.devices, list(self._native.senders))
+        self._dispatcher, handlers = self._delivery(targets)
+        publisher = links.publisher
         self._undelivered = PushConsumer(
-            self._undelivered_link, decode_undelivered, handlers, partial(dead_letter, self._publisher, NOTIFIER_DEAD)
+            links.undelivered, decode_undelivered, handlers, partial(dead_letter, publisher, NOTIFIER_DEAD)
         )
         self._retries = PushConsumer(
-            self._retries_link, decode_retries, handlers, partial(dead_letter, self._publisher, NOTIFIER_RETRIES_DEAD)
+            links.retries, decode_retries, handlers, partial(dead_letter, publisher, NOTIFIER_RETRIES_DEAD)
         )
-        self._events = EventConsumer(self._events_link, self._publisher, self._push_settings, self._targets)
-        self.requests = Requests(UserData(pool), self._push_settings)
-        self._requests = Responder(
-            self._requests_link, partitions, notifier_request_decoder, self.requests.handle, clock=self._clock
+        self._events = EventConsumer(links.events, publisher, self._stores.settings, targets)
+        self.requests = Requests(self._stores.user_data, self._stores.settings)
+        self._responder = Responder(
+            links.requests, partitions, notifier_request_decoder, self.requests.handle, clock=self._clock
         )
         self.app = self._app()
 
@@ -109,16 +104,12 @@ class Notifier:
         supervisor.start("database watch", self._database.run())
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
-        supervisor.start("publisher", self._publisher.run())
-        supervisor.start("undelivered link", self._undelivered_link.run())
-        supervisor.start("retries link", self._retries_link.run())
-        supervisor.start("events link", self._events_link.run())
-        supervisor.start("requests link", self._requests_link.run())
+        self._links.start(supervisor)
         supervisor.start("tasks", self._tasks.run())
         supervisor.start("undelivered", self._undelivered.run())
         supervisor.start("retries", self._retries.run())
         supervisor.start("events", self._events.run())
-        supervisor.start("requests", self._requests.run())
+        supervisor.start("requests", self._responder.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
@@ -133,30 +124,30 @@ class Notifier:
         """Close the connections to the push services."""
         await asyncio.gather(self._web_client.aclose(), self._native.aclose())
 
-    def _delivery(self) -> tuple[PushDispatcher, Handlers]:
+    def _delivery(self, targets: Targets) -> tuple[PushDispatcher, Handlers]:
         """Build the parts between the consumers and the push services."""
         settings, tasks, ttl = self._settings, self._tasks, self._settings.push_ttl_seconds
         signer = VapidSigner(settings.vapid_subject)
         web = WebPushSender(self._web_client, self._allowed, self._keys, signer, ttl)
         senders = Senders(web, self._native.senders)
-        receivers = Receivers(self._partitions, self._push_settings)
-        self._targets = Targets(self._subscriptions, self._devices, senders.platforms)
+        receivers = Receivers(self._partitions, self._stores.settings)
         claims = Claims(self._partitions, settings.push_timeout_seconds)
         unreached: Unreached | None = None
         if settings.webhook_urls:
-            unreached = Unreached(self._partitions, self._targets, self._pool, Outbox(settings.webhook_urls))
-        outcomes = OutcomeHandler(claims, self._targets, Retries(self._publisher), settings.push_attempts, unreached)
-        recheck = Recheck(tasks, receivers, self._targets, ttl)
+            unreached = Unreached(self._partitions, targets, self._pool, Outbox(settings.webhook_urls))
+        retries = Retries(self._links.publisher)
+        outcomes = OutcomeHandler(claims, targets, retries, settings.push_attempts, unreached)
+        recheck = Recheck(tasks, receivers, targets, ttl)
         queues = ServiceQueues(settings.push_concurrency, settings.push_per_second)
         dispatcher = PushDispatcher(tasks, senders, recheck, claims, outcomes, queues)
-        return dispatcher, Handlers(tasks, receivers, self._targets, dispatcher, outcomes, ttl)
+        return dispatcher, Handlers(tasks, receivers, targets, dispatcher, outcomes, ttl)
 
     def _app(self) -> FastAPI:
         health = readiness(
             self._pool,
             self._database,
             lambda: self._stopping,
-            {"redis": self._partitions.ping, "amqp": self._check_broker},
+            {"redis": self._partitions.ping, "amqp": self._links.check},
             self._verifier,
         )
         app = create_app(
@@ -168,15 +159,10 @@ class Notifier:
             Directory(self._pool),
             RateLimit.of_service(self._settings, self._partitions, "notifier"),
         )
-        app.include_router(WebPushEndpoints(self._subscriptions, self._allowed, self._keys).router())
-        app.include_router(DeviceEndpoints(self._devices, self._settings.apns_topics).router())
-        app.include_router(SettingsEndpoints(self._push_settings).router())
+        app.include_router(WebPushEndpoints(self._stores.subscriptions, self._allowed, self._keys).router())
+        app.include_router(DeviceEndpoints(self._stores.devices, self._settings.apns_topics).router())
+        app.include_router(SettingsEndpoints(self._stores.settings).router())
         return app
-
-    async def _check_broker(self) -> None:
-        links = (self._publisher, self._undelivered_link, self._retries_link, self._events_link)
-        if not all(link.ready for link in links):
-            raise BrokerUnavailable("not consuming")
 
 
 async def main() -> int:
@@ -185,10 +171,6 @@ async def main() -> int:
     stand_back(settings.push_niceness)
     async with database(settings) as pool, redis_partitions(settings) as partitions:
         return await serve(Notifier(settings, pool, partitions))
-
-
-def _consumer(settings: NotifierSettings, queue: Queue, *dead: Queue) -> Consumer:
-    return Consumer(settings.amqp_url, f"{settings.instance}.{queue.name}", queue, prefetch=PREFETCH, also=dead)
 
 
 def _keys(settings: NotifierSettings) -> VapidKeys | None:

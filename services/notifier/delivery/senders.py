@@ -26,11 +26,6 @@ class Senders:
         self._web = web
         self._native = native
 
-    @property
-    def platforms(self) -> list[Platform]:
-        """Return the configured native platforms."""
-        return list(self._native)
-
     def of(self, target: Target) -> Sender:
         """Return the sender for a device. Raises TargetRefused when its platform isn't configured."""
         if not isinstance(target, Device):

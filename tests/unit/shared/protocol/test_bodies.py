@@ -11,7 +11,7 @@ from services.gateway.uplink import presence as gateway_presence
 from services.messaging import links as messaging_links
 from services.messaging import profile_changes
 from services.messaging.settings import Settings
-from services.notifier import app as notifier_app
+from services.notifier import links as notifier_links
 from services.presence import links as presence_links
 from services.presence import webhook_queue
 from services.webhooks import app as webhooks_app
@@ -68,9 +68,9 @@ PREFETCHES = [
     (topology.MESSAGING_REQUESTS, messaging_links.REQUEST_PREFETCH),
     (topology.PRESENCE_COMMANDS, presence_links.PREFETCH),
     (topology.PRESENCE_RENEWALS, presence_links.PREFETCH),
-    (topology.NOTIFIER_UNDELIVERED, notifier_app.PREFETCH),
-    (topology.NOTIFIER_EVENTS, notifier_app.PREFETCH),
-    (topology.NOTIFIER_RETRIES, notifier_app.PREFETCH),
+    (topology.NOTIFIER_UNDELIVERED, notifier_links.PREFETCH),
+    (topology.NOTIFIER_EVENTS, notifier_links.PREFETCH),
+    (topology.NOTIFIER_RETRIES, notifier_links.PREFETCH),
     (topology.WEBHOOK_EVENTS, webhooks_app.PREFETCH),
 ]
 
