@@ -53,8 +53,7 @@ from shared.features import announce_forever
 from shared.lifecycle import Supervisor
 from shared.postgres import Pool
 from shared.protocol.features import served_by
-from shared.protocol.requests import MessagingRequest, messaging_request_decoder
-from shared.rabbitmq import Consumer
+from shared.protocol.requests import messaging_request_decoder
 from shared.redis import Partitions
 from shared.redis.previews import Previews
 from shared.requests import Responder
@@ -90,6 +89,65 @@ class Stores:
         self.indicators = TypingIndicators(pool, partitions, clock)
 
 
+class Work:
+    """What a replica does with commands, signals and requests: it stores the results, and tells clients and other services."""
+
+    def __init__(self, settings: Settings, links: Links, pool: Pool, partitions: Partitions, clock: StoreClock) -> None:
+        self._settings = settings
+        self._moderator = _moderator(settings, partitions)
+        stores = Stores(settings, pool, partitions, clock)
+        self.outgoing = OutgoingEvents(links.publisher, Previews(partitions), settings.push_delay_seconds)
+        self._rebuilds = UnreadRebuilds(stores.counts)
+        self._repair = UnreadRepair(stores.counts, settings.unread_sample_seconds)
+        self.fanout = _fanout(settings, partitions, self._rebuilds)
+        announcer = ConversationAnnouncer(stores.views, self.fanout, stores.counts, partitions)
+        handlers = _handlers(stores, announcer)
+        failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
+        # A cycle object has no state of its own, so the consumers of both queues don't wait for each other.
+        cycle = Cycle(handlers, self.fanout, stores.indicators, self.outgoing, self._repair, failpoints)
+        dead_letters, most = DeadLetters(links.publisher), settings.max_cycle_commands
+        self._commands, self._changes = (
+            CommandConsumer(link, cycle, dead_letters, failpoints, most, self._moderator)
+            for link in (links.commands, links.changes)
+        )
+        self._signals = SignalConsumer(links.signals, stores.indicators, self.fanout)
+        data = UserData(pool, stores.outbox)
+        requests = PlatformRequests(
+            PlatformConversations(stores.conversations, stores.messages),
+            Sends(stores.conversations, stores.messages, stores.system_messages, handlers, self.fanout, cycle),
+            PlatformReports(stores.reports),
+            Imports(pool, partitions),
+            Erasure(partitions, data, stores.blocks, handlers, self.fanout, cycle),
+            Export(data, stores.messages),
+        )
+        # It runs beside the command consumers, as another replica would.
+        self._requests = Responder(links.requests, partitions, messaging_request_decoder, requests.handle, clock=clock)
+        self._retention = Retention(stores.expiry, partitions, self.fanout, announcer)
+        self.profiles = ProfileChanges(stores.directory, stores.people, self.outgoing)
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start all of it."""
+        supervisor.start("outgoing", self.outgoing.run())
+        supervisor.start("commands", self._commands.run())
+        supervisor.start("requests", self._requests.run())
+        supervisor.start("changes", self._changes.run())
+        supervisor.start("signals", self._signals.run())
+        supervisor.start("unread repair", self._repair.run())
+        supervisor.start("unread rebuilds", self._rebuilds.run())
+        if self._settings.retention_days:
+            supervisor.start("retention", self._retention.run())
+        supervisor.start("profiles", self.profiles.run())
+
+    async def drain(self) -> None:
+        """Finish the cycles under way, and begin no others."""
+        await asyncio.gather(self._commands.drain(), self._changes.drain())
+
+    async def aclose(self) -> None:
+        """Close the connections to the moderation hook."""
+        if self._moderator is not None:
+            await self._moderator.aclose()
+
+
 class Messaging:
     """One replica of messaging, with all its parts. Nothing runs before `start`."""
 
@@ -103,26 +161,8 @@ class Messaging:
         self._revocations = Revocations(pool, partitions)
         self._clock = StoreClock(partitions)
         self._verifier = TokenVerifier(settings, self._clock.now)
-        self._moderator = _moderator(settings, partitions)
-        self._failpoints = Failpoints(settings.failpoint if settings.failpoints else None)
         self._links = Links(settings)
-        self._outgoing = OutgoingEvents(self._links.publisher, Previews(partitions), settings.push_delay_seconds)
-        self._stores = Stores(settings, pool, partitions, self._clock)
-        self._rebuilds = UnreadRebuilds(self._stores.counts)
-        self._repair = UnreadRepair(self._stores.counts, settings.unread_sample_seconds)
-        self._fanout = self._new_fanout()
-        self._announcer = ConversationAnnouncer(self._stores.views, self._fanout, self._stores.counts, partitions)
-        self._handlers = self._new_handlers()
-        # A cycle object has no state of its own, so the consumers of both queues don't wait for each other.
-        self._cycle = Cycle(
-            self._handlers, self._fanout, self._stores.indicators, self._outgoing, self._repair, self._failpoints
-        )
-        self._commands = self._command_consumer(self._links.commands)
-        self._changes = self._command_consumer(self._links.changes)
-        self._signals = SignalConsumer(self._links.signals, self._stores.indicators, self._fanout)
-        self._requests = self._responder()
-        self._retention = Retention(self._stores.expiry, partitions, self._fanout, self._announcer)
-        self._profiles = ProfileChanges(self._stores.directory, self._stores.people, self._outgoing)
+        self._work = Work(settings, self._links, pool, partitions, self._clock)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
@@ -131,18 +171,9 @@ class Messaging:
         supervisor.start("revocations", self._revocations.run())
         supervisor.start("keys", self._verifier.refresh_forever())
         self._links.start(supervisor)
-        supervisor.start("outgoing", self._outgoing.run())
-        supervisor.start("commands", self._commands.run())
-        supervisor.start("requests", self._requests.run())
-        supervisor.start("changes", self._changes.run())
-        supervisor.start("signals", self._signals.run())
+        self._work.start(supervisor)
         supervisor.start("direct script", direct_script(self._partitions).run())
-        supervisor.start("unread repair", self._repair.run())
-        supervisor.start("unread rebuilds", self._rebuilds.run())
         supervisor.start("features", self._announce_features())
-        if self._settings.retention_days:
-            supervisor.start("retention", self._retention.run())
-        supervisor.start("profiles", self._profiles.run())
 
     def http(self) -> uvicorn.Config:
         """The HTTP server's configuration."""
@@ -170,57 +201,22 @@ class Messaging:
             directory,
             RateLimit.of_service(settings, self._partitions, "messaging"),
         )
-        listeners = Listeners(self._fanout, self._outgoing, self._profiles.tell)
+        listeners = Listeners(self._work.fanout, self._work.outgoing, self._work.profiles.tell)
         add_paths(app, settings, self._rest_pool, self._partitions, listeners)
         return http_server(app, self._settings)
 
     async def drain(self) -> None:
-        """Report not ready, and finish the cycle under way."""
+        """Report not ready, and finish the cycles under way."""
         self._stopping = True
         try:
             async with asyncio.timeout(self._settings.shutdown_seconds / 2):
-                await asyncio.gather(self._commands.drain(), self._changes.drain())
+                await self._work.drain()
         except TimeoutError:
             log.warning("drain.incomplete")
 
-    def _new_fanout(self) -> Fanout:
-        settings = self._settings
-        return Fanout(
-            self._partitions,
-            self._rebuilds.of_cycle,
-            settings.max_deferral_seconds,
-            settings.inbox_events,
-            settings.inbox_bytes,
-            settings.inbox_seconds,
-        )
-
-    def _new_handlers(self) -> Handlers:
-        stores = self._stores
-        handlers = Handlers(
-            stores.messages, stores.receipts, stores.blocks, stores.indicators, stores.directory, stores.changes
-        )
-        handlers.announcer = self._announcer
-        return handlers
-
-    def _command_consumer(self, link: Consumer) -> CommandConsumer:
-        dead_letters = DeadLetters(self._links.publisher)
-        most = self._settings.max_cycle_commands
-        return CommandConsumer(link, self._cycle, dead_letters, self._failpoints, most, self._moderator)
-
-    def _responder(self) -> Responder[MessagingRequest]:
-        """Return the consumer of the server API's requests. It runs beside the command consumers, as another replica would."""
-        stores, handlers, fanout, cycle = self._stores, self._handlers, self._fanout, self._cycle
-        data = UserData(self._pool, stores.outbox)
-        requests = PlatformRequests(
-            PlatformConversations(stores.conversations, stores.messages),
-            Sends(stores.conversations, stores.messages, stores.system_messages, handlers, fanout, cycle),
-            PlatformReports(stores.reports),
-            Imports(self._pool, self._partitions),
-            Erasure(self._partitions, data, stores.blocks, handlers, fanout, cycle),
-            Export(data, stores.messages),
-        )
-        link = self._links.requests
-        return Responder(link, self._partitions, messaging_request_decoder, requests.handle, clock=self._clock)
+    async def aclose(self) -> None:
+        """Close what the work has open."""
+        await self._work.aclose()
 
     def _announce_features(self) -> Coroutine[Any, Any, None]:
         """Announce the features of this replica: uploads only where it can sign their URLs."""
@@ -229,10 +225,24 @@ class Messaging:
             served.discard("upload")
         return announce_forever(self._partitions, "messaging", self._settings.instance, served)
 
-    async def aclose(self) -> None:
-        """Close the connections to the moderation hook."""
-        if self._moderator is not None:
-            await self._moderator.aclose()
+
+def _fanout(settings: Settings, partitions: Partitions, rebuilds: UnreadRebuilds) -> Fanout:
+    return Fanout(
+        partitions,
+        rebuilds.of_cycle,
+        settings.max_deferral_seconds,
+        settings.inbox_events,
+        settings.inbox_bytes,
+        settings.inbox_seconds,
+    )
+
+
+def _handlers(stores: Stores, announcer: ConversationAnnouncer) -> Handlers:
+    handlers = Handlers(
+        stores.messages, stores.receipts, stores.blocks, stores.indicators, stores.directory, stores.changes
+    )
+    handlers.announcer = announcer
+    return handlers
 
 
 def _moderator(settings: Settings, partitions: Partitions) -> "Moderator | None":

@@ -9,7 +9,6 @@ import structlog
 from services.messaging import metrics
 from services.messaging.fanout.conversation_announcer import ConversationAnnouncer
 from services.messaging.fanout.fanout import Fanout
-from services.messaging.fanout.inbox_eraser import InboxEraser
 from services.messaging.fanout.message_changes import DeletedMessage
 from services.messaging.stores.expiry import Expired, Expiry
 from shared.redis import Partitions, Script
@@ -36,7 +35,6 @@ class Retention:
         self._partitions = partitions
         self._fanout = fanout
         self._announcer = announcer
-        self._eraser = InboxEraser(partitions)
 
     async def run(self) -> None:
         """Delete expired messages. Never returns."""
@@ -68,7 +66,7 @@ class Retention:
         """Remove the messages from Redis, and tell users whose unread counts fell."""
         conversation_id = expired.conversation_id
         gone = [DeletedMessage(conversation_id, seq, expired.at, expired.user_ids) for seq in expired.recent]
-        await self._eraser.erase(gone)
+        await self._fanout.eraser.erase(gone)
         if expired.last_message is not None:
             await _FORGET_LATEST(self._partitions.of(conversation_id), conversation_id, expired.last_message)
         effects = self._fanout.effects()

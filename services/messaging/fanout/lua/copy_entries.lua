@@ -1,10 +1,12 @@
--- Copy a part of a user's inbox, with some texts changed, to the stream that takes the inbox's place in the end. Ids, order and TTL
--- stay. Entries that were trimmed meanwhile aren't added again, and entries that have come are copied too.
--- ARGV[1]: user; ARGV[2]: token of the lock; ARGV[3], ARGV[4]: ids of the entry after which the part begins, and of its last entry,
--- or '' for the inbox's first or newest; ARGV[5]: bytes after which a part without a last entry ends; ARGV[6]: msgpack of
--- {entry id, text, whether it is an event of its own, without peer and unread total, ...}; ARGV[7]: msgpack of {offset, bytes, ...} of all changed texts; ARGV[8]: milliseconds for which the lock is kept
--- Returns nil when the lock is lost or the inbox is a new one; '' when the copy has taken the inbox's place; or else the id of the
--- last copied entry.
+-- Copy a part of a user's inbox, with some texts changed, to the stream that takes the inbox's place in the end.
+-- Ids, order and TTL stay. Entries that were trimmed meanwhile aren't added again, and entries that have come are copied too.
+-- ARGV[1]: user; ARGV[2]: token of the lock
+-- ARGV[3], ARGV[4]: ids of the entry after which the part begins, and of its last entry, or '' for the inbox's first or newest
+-- ARGV[5]: bytes after which a part without a last entry ends
+-- ARGV[6]: msgpack of {entry id, text, whether it is an event of its own, without peer and unread total, ...}
+-- ARGV[7]: msgpack of {offset, bytes, ...} of all changed texts; ARGV[8]: milliseconds for which the lock is kept
+-- Returns nil when the lock is lost or the inbox is a new one; '' when the copy has taken the inbox's place; or else the id of
+-- the last copied entry.
 
 local STEP = 4
 local user, after, room = ARGV[1], ARGV[3], tonumber(ARGV[5])

@@ -1,5 +1,6 @@
 -- Find the entries in a part of a user's inbox that show certain history.
--- ARGV[1]: user; ARGV[2]: id of the entry after which the part begins, or '' for the first one; ARGV[3]: bytes after which it ends;
+-- ARGV[1]: user; ARGV[2]: id of the entry after which the part begins, or '' for the first one
+-- ARGV[3]: bytes after which it ends
 -- ARGV[4]: msgpack of {{contained, pattern, seqs, newest}, ...}: an entry is found when its text contains `contained`, matches
 -- `pattern`, and has any of `seqs`, or its first seq is at most `newest`. Without seqs, and with a `newest` of -1, all seqs do.
 -- Returns {id of the part's last entry, or '' when the inbox has no more; then of each found entry its id and its text}.

@@ -12,65 +12,66 @@ order, which isn't slower for users with few; incremental sorts stay allowed.
 """
 
 _PACKAGE: Final = "services.messaging.stores"
-_QUOTE_AND_REACTIONS: Final = load_sql(_PACKAGE, "quote_and_reactions")
-_CHOSEN_CONVERSATIONS: Final = load_sql(_PACKAGE, "chosen_conversations")
+_SHARED: Final = {
+    f"{{{{{name.upper()}}}}}": load_sql(_PACKAGE, name).rstrip()
+    for name in ("quote_and_reactions", "chosen_conversations", "locked_conversations")
+}
+"""Placeholder → a part of a statement that several ones share."""
 
 
-def _load_showing(name: str) -> str:
-    """Return a statement that shows messages, with the columns that all such statements share."""
-    return load_sql(_PACKAGE, name).replace("{{QUOTE_AND_REACTIONS}}", _QUOTE_AND_REACTIONS.rstrip())
-
-
-def _load_listing(name: str) -> str:
-    """Return a statement that lists conversations, with the ending that all such statements share."""
-    return load_sql(_PACKAGE, name).replace("{{CHOSEN_CONVERSATIONS}}", _CHOSEN_CONVERSATIONS.rstrip())
+def _load(name: str) -> str:
+    """Return a statement, put together from its file and the parts that it shares with others."""
+    text = load_sql(_PACKAGE, name)
+    for placeholder, part in _SHARED.items():
+        text = text.replace(placeholder, part)
+    return text
 
 
 def _views(page: str, conversations: str) -> str:
     """Return a statement that shows conversations: given ones, or a page of a list with its columns."""
-    text = _load_showing("conversation_views")
+    text = _load("conversation_views")
     return text.replace("{{PAGE}}", page).replace("{{CONVERSATIONS}}", conversations)
 
 
-APPEND: Final = load_sql(_PACKAGE, "append")
-APPEND_SYSTEM: Final = load_sql(_PACKAGE, "append_system")
-TAKE_DOWN_SYSTEM: Final = load_sql(_PACKAGE, "take_down_system")
-IMPORT_CONVERSATIONS: Final = load_sql(_PACKAGE, "import_conversations")
-IMPORT_MESSAGES: Final = load_sql(_PACKAGE, "import_messages")
-EDIT: Final = load_sql(_PACKAGE, "edit")
-DELETE: Final = load_sql(_PACKAGE, "delete")
-DELETED_KEYS: Final = load_sql(_PACKAGE, "deleted_keys")
-REACT: Final = load_sql(_PACKAGE, "react")
-SEEN_AT: Final = load_sql(_PACKAGE, "seen_at")
-MARK: Final = load_sql(_PACKAGE, "mark")
-MESSAGES_AT: Final = _load_showing("messages_at")
-HISTORY: Final = _load_showing("history")
-UNREAD: Final = load_sql(_PACKAGE, "unread")
-UNREAD_PART: Final = load_sql(_PACKAGE, "unread_part")
-CONVERSATIONS: Final = load_sql(_PACKAGE, "conversations")
+APPEND: Final = _load("append")
+APPEND_SYSTEM: Final = _load("append_system")
+TAKE_DOWN_SYSTEM: Final = _load("take_down_system")
+IMPORT_CONVERSATIONS: Final = _load("import_conversations")
+IMPORT_MESSAGES: Final = _load("import_messages")
+EDIT: Final = _load("edit")
+DELETE: Final = _load("delete")
+DELETED_KEYS: Final = _load("deleted_keys")
+REACT: Final = _load("react")
+SEEN_AT: Final = _load("seen_at")
+MARK: Final = _load("mark")
+MESSAGES_AT: Final = _load("messages_at")
+HISTORY: Final = _load("history")
+UNREAD: Final = _load("unread")
+UNREAD_PART: Final = _load("unread_part")
+CONVERSATIONS: Final = _load("conversations")
 CONVERSATION_VIEWS: Final = _views("", "unnest($2::uuid[]) WITH ORDINALITY AS w (id, position)")
-CREATE_CONVERSATION: Final = load_sql(_PACKAGE, "create_conversation")
-FIND_BLOCK: Final = load_sql(_PACKAGE, "find_block")
-SET_BLOCK: Final = load_sql(_PACKAGE, "set_block")
-APPLY_BLOCK: Final = load_sql(_PACKAGE, "apply_block")
-BLOCKS: Final = load_sql(_PACKAGE, "blocks")
-BLOCKS_OF_USER: Final = load_sql(_PACKAGE, "blocks_of_user")
-REVISIONS_OF_USER: Final = load_sql(_PACKAGE, "revisions_of_user")
-CONVERSATION_LIST: Final = _load_listing("conversation_list")
-CONVERSATION_MOVES: Final = _load_listing("conversation_moves")
+CREATE_CONVERSATION: Final = _load("create_conversation")
+FIND_BLOCK: Final = _load("find_block")
+SET_BLOCK: Final = _load("set_block")
+APPLY_BLOCK: Final = _load("apply_block")
+BLOCKS: Final = _load("blocks")
+BLOCKS_OF_USER: Final = _load("blocks_of_user")
+REVISIONS_OF_USER: Final = _load("revisions_of_user")
+CONVERSATION_LIST: Final = _load("conversation_list")
+CONVERSATION_MOVES: Final = _load("conversation_moves")
 SHOWN_LIST: Final = _views(
     "w.id, w.place, w.updated_at, w.fits, w.last_scanned, w.xmin, w.at, w.position,", f"(\n{CONVERSATION_LIST}\n) AS w"
 )
 """A part of a list with the contents of its conversations: one round trip instead of two."""
-CONVERSATION_SETTINGS: Final = load_sql(_PACKAGE, "conversation_settings")
-CLEAR: Final = load_sql(_PACKAGE, "clear")
-PINNED: Final = load_sql(_PACKAGE, "pinned")
-SHOW_EMPTY: Final = load_sql(_PACKAGE, "show_empty")
-UNREAD_SUMMARY: Final = load_sql(_PACKAGE, "unread_summary")
-PARTICIPANTS: Final = load_sql(_PACKAGE, "participants")
-FIND_USERS: Final = load_sql(_PACKAGE, "find_users")
-RECENT_PARTNERS: Final = load_sql(_PACKAGE, "recent_partners")
-CLAIM_RETENTION: Final = load_sql(_PACKAGE, "claim_retention")
-KEEP_RETENTION: Final = load_sql(_PACKAGE, "keep_retention")
-NEXT_EXPIRED: Final = load_sql(_PACKAGE, "next_expired")
-EXPIRE: Final = load_sql(_PACKAGE, "expire")
+CONVERSATION_SETTINGS: Final = _load("conversation_settings")
+CLEAR: Final = _load("clear")
+PINNED: Final = _load("pinned")
+SHOW_EMPTY: Final = _load("show_empty")
+UNREAD_SUMMARY: Final = _load("unread_summary")
+PARTICIPANTS: Final = _load("participants")
+FIND_USERS: Final = _load("find_users")
+RECENT_PARTNERS: Final = _load("recent_partners")
+CLAIM_RETENTION: Final = _load("claim_retention")
+KEEP_RETENTION: Final = _load("keep_retention")
+NEXT_EXPIRED: Final = _load("next_expired")
+EXPIRE: Final = _load("expire")

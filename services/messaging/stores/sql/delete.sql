@@ -6,26 +6,18 @@
 -- conversation's version, and whether a block is in force.
 --
 -- The row stays, without its content, because `seq` has no gaps. Its hash stays too, so that a late retry of the send is
--- recognised. Stale rows as in edit.sql.
+-- recognised.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS g (user_id, conversation_id, seq, position)
-), seen AS MATERIALIZED (
-    SELECT id, version FROM messaging.conversations WHERE id = ANY ($2::uuid[])
-), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, version, blocked, unread_low, unread_high,
-           GREATEST(read_low, cleared_low) AS read_low, GREATEST(read_high, cleared_high) AS read_high,
-           date_trunc('milliseconds', now()) AS now
-    FROM messaging.conversations
-    WHERE id = ANY ($2::uuid[])
-    ORDER BY id
-    FOR NO KEY UPDATE
-), judged AS MATERIALIZED (
+),
+{{LOCKED_CONVERSATIONS}}, judged AS MATERIALIZED (
     SELECT g.position, g.conversation_id, g.seq, g.user_id = l.user_low AS from_low, m.place,
            m.id, m.type, m.content, m.media, m.reply_to, m.metadata, m.sent_hash, m.created_at, m.deleted_at,
            l.version, l.blocked, l.now, l.unread_low, l.unread_high,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,
-           g.seq > CASE WHEN g.user_id = l.user_low THEN l.read_high ELSE l.read_low END AS is_unread,
+           g.seq > CASE WHEN g.user_id = l.user_low THEN GREATEST(l.read_high, l.cleared_high)
+               ELSE GREATEST(l.read_low, l.cleared_low) END AS is_unread,
            CASE
                WHEN l.id IS NULL OR g.user_id NOT IN (l.user_low, l.user_high) THEN 'conversation_not_found'
                WHEN l.version <> s.version THEN 'stale'

@@ -5,23 +5,12 @@
 -- One row for each given row, in the given order: its verdict (edited, repeated, stale, or an error code; of two kinds of
 -- not_allowed the one about time is too_late), the current content, when it was edited, the message's id and time, the other
 -- participant, the conversation's version, and whether the other side must not be told.
---
--- Locks as in append.sql. The statement can't see what was committed while it waited for the lock: a row whose conversation
--- changed meanwhile is stale, is not applied, and is tried again.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::boolean[], $6::text[]) WITH ORDINALITY
         AS g (user_id, conversation_id, seq, content, empty, key, position)
-), seen AS MATERIALIZED (
-    SELECT id, version FROM messaging.conversations WHERE id = ANY ($2::uuid[])
-), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, last_seq, version, blocked, cleared_low, cleared_high,
-           date_trunc('milliseconds', now()) AS now
-    FROM messaging.conversations
-    WHERE id = ANY ($2::uuid[])
-    ORDER BY id
-    FOR NO KEY UPDATE
-), judged AS MATERIALIZED (
+),
+{{LOCKED_CONVERSATIONS}}, judged AS MATERIALIZED (
     SELECT g.position, g.user_id, g.conversation_id, g.seq, g.content, g.key, m.place,
            m.id, m.type, m.content AS former, m.media, m.reply_to, m.metadata, m.sent_hash, m.created_at, m.edited_at,
            l.last_seq, l.version, l.blocked, GREATEST(l.now, m.edited_at + interval '1 millisecond') AS now,

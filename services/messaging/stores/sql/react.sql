@@ -6,21 +6,13 @@
 -- the reaction is set now and since when, the other participant, the conversation's version, and whether the other side must not
 -- be told.
 --
--- A command that was requested before the last applied one counts as a repetition. Stale rows as in edit.sql.
+-- A command that was requested before the last applied one counts as a repetition.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::boolean[], $6::bigint[]) WITH ORDINALITY
         AS g (user_id, conversation_id, seq, emoji, active, issued_ms, position)
-), seen AS MATERIALIZED (
-    SELECT id, version FROM messaging.conversations WHERE id = ANY ($2::uuid[])
-), locked AS MATERIALIZED (
-    SELECT id, user_low, user_high, version, blocked, cleared_low, cleared_high,
-           date_trunc('milliseconds', now()) AS now
-    FROM messaging.conversations
-    WHERE id = ANY ($2::uuid[])
-    ORDER BY id
-    FOR NO KEY UPDATE
-), judged AS MATERIALIZED (
+),
+{{LOCKED_CONVERSATIONS}}, judged AS MATERIALIZED (
     SELECT g.position, g.user_id, g.conversation_id, g.seq, g.emoji, g.active, g.issued_ms, m.reacted, m.place,
            l.version, l.blocked, l.now, r.active AS was_active, r.at,
            CASE WHEN g.user_id = l.user_low THEN l.user_high ELSE l.user_low END AS other_id,

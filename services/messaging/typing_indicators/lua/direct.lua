@@ -1,6 +1,7 @@
 -- Follows indicator.lua. Carry out a gateway's signals about conversations whose participants Redis knows.
--- ARGV[1]: msgpack of [JSON of a beginning, JSON of an end (both with `%s` for conversation and typist), how long an indicator is
--- remembered, repeats within this time are dropped, beginnings that waited longer are dropped (ms), `at_ms` of an end of nothing];
+-- ARGV[1]: msgpack of [JSON of a beginning, JSON of an end (both with `%s` for conversation and typist), how long an indicator
+-- is remembered, repeats within this time are dropped, beginnings that waited longer are dropped (ms), `at_ms` of an end of
+-- nothing]
 -- ARGV[2]: a `relay.SignalBatch`
 -- Returns the indexes of the other signals, which messaging must carry out.
 

@@ -1,7 +1,7 @@
 -- Follows indicator.lua. Show typing indicators to users of this server, and end them.
--- ARGV[1]: msgpack of a flat list: key, key of its end, key of the pair, active, at, receiver, typist, text; ARGV[2]: how long an
--- indicator is remembered, ms; ARGV[3]: repeats within this time are dropped, ms; ARGV[4]: for how long gateways may use the pair,
--- ms, or 0
+-- ARGV[1]: msgpack of a flat list: key, key of its end, key of the pair, active, at, receiver, typist, text
+-- ARGV[2]: how long an indicator is remembered, ms; ARGV[3]: repeats within this time are dropped, ms
+-- ARGV[4]: for how long gateways may use the pair, ms, or 0
 
 local signals, remembered, shortest, pair_ms = cmsgpack.unpack(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
