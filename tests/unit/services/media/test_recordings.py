@@ -106,11 +106,11 @@ async def test_a_film_loses_the_place_where_it_was_made(
     assert (again.width, again.height, again.duration_ms) == (found.width, found.height, found.duration_ms)
 
 
-async def test_a_film_whose_frames_overlap_is_not_copied_to_any_size(tmp_path: Path) -> None:
+async def test_a_film_whose_frames_overlap_is_not_copied_to_any_size(workers: Workers, tmp_path: Path) -> None:
     """Its copy would fill the disk, and then the store: what counts against a quota is the size of the source."""
     file = tmp_path / "a.mov"
     file.write_bytes(film_of_one_frame(2_000))
-    found = await look(file, "video/quicktime")
+    found = await look(workers, file, "video/quicktime")
     assert found.duration_ms == 200_000
     assert found.result is None
 
