@@ -131,3 +131,13 @@ def test_the_example_builds_with_the_packed_packages(installed: Path) -> None:
         )
     run_command(["npm", "run", "build"], folder)
     assert any((folder / "dist" / "assets").glob("*.js"))
+
+
+def test_the_example_compiles_with_the_packages_that_it_links(clients: Path, installed: Path) -> None:
+    folder = installed / "linked"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    scope = folder / "node_modules" / "@chat-backend"
+    scope.mkdir(parents=True)
+    for name, package in (("client", "javascript"), ("react", "react")):
+        (scope / name).symlink_to(clients / package)
+    run_command([f"../{TSC}"], folder)
