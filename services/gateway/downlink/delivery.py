@@ -18,6 +18,8 @@ from shared.tracing import name_ids, span
 log = structlog.get_logger(__name__)
 
 _user_of: Final = attrgetter("user_id")
+_CLOSE_CODES: Final = {int(code): code for code in CloseCode}
+"""A newer replica may order a code that this gateway doesn't know."""
 
 
 class Deliverer:
@@ -32,7 +34,7 @@ class Deliverer:
         """Deliver one downlink, and return its nonce. A downlink that can't be decoded is logged and dropped."""
         try:
             downlink = relay.downlink_decoder.decode(body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.error("downlink.undecodable", size=len(body), error=str(error))
             return None
         if downlink.trace:
@@ -82,4 +84,4 @@ class Deliverer:
             if order.connection_id is not None and order.connection_id != connection.id:
                 continue
             if order.issued_before is None or connection.issued_at <= order.issued_before:
-                connection.close(CloseCode(order.close_code))
+                connection.close(_CLOSE_CODES.get(order.close_code, CloseCode.GOING_AWAY))

@@ -51,8 +51,15 @@ class ProvidedScript(Generic[E]):
             except REDIS_ERRORS:
                 self.entry = None
                 raise
-            self.entry = None if found is None else self._decoder.decode(found)
+            self.entry = None if found is None else self._decoded(found)
         return self.entry
+
+    def _decoded(self, found: bytes) -> E | None:
+        try:
+            return self._decoder.decode(found)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.error("script.undecodable", key=self._key, error=str(error))
+            return None
 
     async def carry_out(
         self, commands: Sequence[C], run: Callable[[E, Sequence[C]], Awaitable[Iterable[int]]]

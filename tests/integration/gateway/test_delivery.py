@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import uuid_utils
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from shared.auth.revocations import Revocations
 from shared.postgres import open_pool
 from shared.protocol import keys, limits, relay
+from shared.protocol.codec import msgpack_encoder
 from shared.redis import open_partitions
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.sockets import RawSocket, refused
@@ -163,10 +165,23 @@ async def test_what_began_before_the_connection_is_not_for_it(
 
 
 async def test_an_undecodable_downlink_hurts_nobody(gateway: RunningGateway, behind: Backend, alice: str) -> None:
-    socket = await gateway.connect(alice)
-    for body in (b"", b"\xff", b"\x93\x01\x02\x03", b"x" * 1000):
+    def gaps() -> float:
+        return REGISTRY.get_sample_value("chat_gateway_link_gaps_total") or 0
+
+    socket, before = await gateway.connect(alice), gaps()
+    no_text = msgpack_encoder.encode(relay.Downlink(trace="é")).replace("é".encode(), b"\xff\xff")
+    for body in (b"", b"\xff", b"\x93\x01\x02\x03", b"x" * 1000, no_text):
         await behind.redis.publish(keys.key(keys.GATEWAY, gateway.id), body)
     await got(socket, await behind.deliver([gateway], identity(alice)))
+    assert gaps() == before
+
+
+async def test_an_order_to_close_with_an_unknown_code_of_a_newer_replica(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    socket = await gateway.connect(alice)
+    await behind.publish(gateway, close_orders=[relay.CloseOrder(4999, identity(alice))])
+    assert await socket.closed() == 1001
 
 
 async def test_the_oldest_beyond_ten_over_all_gateways_is_replaced(

@@ -42,6 +42,19 @@ async def test_a_connection_comes_and_goes_cleanly(gateway: RunningGateway, behi
     assert ended.at_ms >= connected.at_ms
 
 
+async def test_a_script_of_which_another_release_says_something_else_is_not_run(
+    gateway: RunningGateway, behind: Backend, alice: str
+) -> None:
+    """It ended the gateway, and each one that started afterwards."""
+    await behind.redis.set(keys.DIRECT_PRESENCE, b"\x91\x07")
+    gateway.process.dispatcher.presence._direct._script._look_at = 0
+    socket = await gateway.connect(alice)
+    (connected,) = await told(behind, 1)
+    assert isinstance(connected, relay.Connected)
+    assert connected.connection_id == connection_id(socket)
+    await behind.redis.delete(keys.DIRECT_PRESENCE)
+
+
 async def test_a_lost_connection_is_not_clean(gateway: RunningGateway, behind: Backend, alice: str) -> None:
     socket = await gateway.connect(alice)
     await told(behind, 1)
