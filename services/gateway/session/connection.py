@@ -66,7 +66,7 @@ class Connection:
         self.issued_at = principal.issued_at
         """When the client's token was issued, Unix seconds."""
         self.deadlines = Deadlines(time.monotonic(), principal.expires_at)
-        self.inbox = InboxFollower(self)
+        self.inbox = InboxFollower(gateway, self)
         self.close_code: CloseCode | None = None
         """The code that this gateway closes the connection with, once it does."""
         self.message_bucket: MessageBucket | None = None
@@ -188,24 +188,6 @@ class Connection:
         self.close_code = code
         if self._protocol is not None:
             self._protocol.close_with(code)
-
-    # --- what its inbox asks for: `InboxOwner` -------------------------------------------------------------------------------
-
-    def read_inbox(self) -> None:
-        """Ask for the entries after the last one that was read."""
-        self._gateway.read_inbox(self)
-
-    def note_unseen(self, messages: list[bytes]) -> None:
-        """These `message.new` are on their way."""
-        self._gateway.note_unseen(self, messages)
-
-    def note_replayed(self, events: list[bytes]) -> None:
-        """These events were written from the inbox."""
-        self._gateway.note_replayed(self, events)
-
-    def repeat_presence(self) -> None:
-        """Have a new `status.bulk` sent."""
-        self._gateway.repeat_presence(self)
 
     # --- up: what the protocol reports -------------------------------------------------------------------------------------
 

@@ -1,41 +1,30 @@
 """Brings live events and events of the inbox to one connection, in order and without repeats."""
 
-from typing import Protocol
+from typing import Generic, TypeVar
 
 from services.gateway import metrics
 from services.gateway.registry.connections import RecoveryResult
+from services.gateway.session.gateway import Gateway
 from services.gateway.session.inbox_position import InboxPosition
 from services.gateway.transport.frames import Burst, text_frame
 from services.gateway.transport.send_buffer import SendBuffer
 
-
-class InboxOwner(Protocol):
-    """The connection whose events these are."""
-
-    def read_inbox(self) -> None:
-        """Ask for the entries after the last one that was read. They arrive by `InboxFollower.go_on`."""
-
-    def note_unseen(self, messages: list[bytes]) -> None:
-        """Watch each `message.new` that was sent to the peer and is not confirmed yet."""
-
-    def note_replayed(self, events: list[bytes]) -> None:
-        """Watch the messages among these events, which were written from the inbox."""
-
-    def repeat_presence(self) -> None:
-        """Ask presence to send a new `status.bulk`."""
+C = TypeVar("C")
+"""`Connection`, which this module can't import: it imports this one."""
 
 
-class InboxFollower(InboxPosition):
-    """Writes events as the peer takes them.
+class InboxFollower(InboxPosition, Generic[C]):
+    """Writes events to a connection as the peer takes them.
 
     Events for which a slow peer has no room stay in the inbox. It is read in parts, each when the peer has taken the one before.
     """
 
-    __slots__ = ("_owner",)
+    __slots__ = ("_connection", "_gateway")
 
-    def __init__(self, owner: InboxOwner) -> None:
+    def __init__(self, gateway: Gateway[C], connection: C) -> None:
         super().__init__()
-        self._owner = owner
+        self._gateway = gateway
+        self._connection = connection
 
     def deliver(self, send_buffer: SendBuffer | None, burst: Burst) -> None:
         """Write live events that the client doesn't have; hold them when one before them is missing.
@@ -52,7 +41,7 @@ class InboxFollower(InboxPosition):
                 self._write(send_buffer, burst)
         elif first > self.offset:
             self.hold(events)
-            self._owner.read_inbox()
+            self._gateway.read_inbox(self._connection)
         elif last > self.offset:
             newer = [event for event in events if event.offset > self.offset]
             self.deliver(send_buffer, Burst.framed(newer))
@@ -67,7 +56,7 @@ class InboxFollower(InboxPosition):
         if recovery_result.more or self.behind:
             self.fall_behind()
             if send_buffer.paused_at is None:
-                self._owner.read_inbox()
+                self._gateway.read_inbox(self._connection)
             return
         for event in self.release():
             self.deliver(send_buffer, Burst.framed([event]))
@@ -76,7 +65,7 @@ class InboxFollower(InboxPosition):
     def on_resumed(self, send_buffer: SendBuffer) -> None:
         """The peer has read everything that was written: send the events that were left out."""
         if self.behind:
-            self._owner.read_inbox()
+            self._gateway.read_inbox(self._connection)
         else:
             self._repeat_presence_if_shed(send_buffer)
 
@@ -86,7 +75,7 @@ class InboxFollower(InboxPosition):
             metrics.EVENTS_OUT.counts["replayed"] += len(events)
             # A part of an inbox is about as large as the transport's buffer, which is empty now.
             send_buffer.write_at_once(b"".join(map(text_frame, events)))
-            self._owner.note_replayed(events)
+            self._gateway.note_replayed(self._connection, events)
         self.move_to(recovery_result.offset, recovery_result.tag)
 
     def _write(self, send_buffer: SendBuffer, burst: Burst) -> None:
@@ -104,9 +93,9 @@ class InboxFollower(InboxPosition):
         """Watch messages, whether they were written or not: one that the peer doesn't confirm needs a push."""
         messages = [text for event, text in zip(burst.events, burst.texts, strict=True) if event.notifiable]
         if messages:
-            self._owner.note_unseen(messages)
+            self._gateway.note_unseen(self._connection, messages)
 
     def _repeat_presence_if_shed(self, send_buffer: SendBuffer) -> None:
         """Ask for a new `status.bulk` when the peer has caught up and presence events were shed."""
         if self.held is None and send_buffer.take_shed():
-            self._owner.repeat_presence()
+            self._gateway.repeat_presence(self._connection)
