@@ -83,6 +83,12 @@ async def test_a_quoted_text_is_looked_up_among_any_number_of_edits(reading: pos
     ]
 
 
+@pytest.mark.parametrize("name", ["CONVERSATION_VIEWS", "SHOWN_LIST"])
+async def test_a_list_keeps_nothing_for_its_other_conversations(reading: postgres.Pool, name: str) -> None:
+    """Each has a participant, a last message and marks of its own."""
+    assert not [node for node in nodes(await planned(reading, STATEMENTS[name])) if node["Node Type"] == "Memoize"]
+
+
 async def test_users_are_looked_up_by_a_range_of_names(reading: postgres.Pool) -> None:
     """A generic plan makes no range of a pattern: it would read the names of all users when few begin with the text."""
     plan = await planned(reading, sql.FIND_USERS)

@@ -4,11 +4,12 @@ from typing import Final
 
 from shared.postgres import INDEX_HINTS, load_sql
 
-LIST_HINTS: Final = {**INDEX_HINTS, "enable_sort": "off"}
+LIST_HINTS: Final = {**INDEX_HINTS, "enable_sort": "off", "enable_memoize": "off"}
 """Planner settings for connections that read lists.
 
 A generic plan assumes an average user with few conversations, and sorts all of them. Without full sorts it reads the index in
-order, which isn't slower for users with few; incremental sorts stay allowed.
+order, which isn't slower for users with few; incremental sorts stay allowed. Memoize would keep what each conversation of a list
+finds for another one that looks for the same, and none does.
 """
 
 _PACKAGE: Final = "services.messaging.stores"
