@@ -4,6 +4,7 @@ It runs in a worker process (`workers`), which limits its memory and time. Encod
 comments, and data that is hidden after the picture are not copied.
 """
 
+import struct
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +26,11 @@ THUMBNAIL_PIXELS: Final = 640
 THUMBNAIL_TYPE: Final = "image/webp"
 MAX_FRAMES: Final = 1_000
 MAX_ICC_BYTES: Final = 1024 * 1024
+_DAMAGED: Final = (
+    *(OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, ArithmeticError, struct.error),
+    RuntimeError,  # libavif and libwebp
+)
+"""What decoders raise for broken files."""
 _BLURHASH_PIXELS: Final = 32
 _BLURHASH_COMPONENTS: Final = 4, 3
 _KEPT_INFO: Final = frozenset({"transparency", "loop", "background", "gamma"})
@@ -64,7 +70,7 @@ def convert(source: Path, mime_type: str, target: Path, thumbnail: Path, max_pix
         return _thumbnail(picture, thumbnail, profile)
     except MemoryError:
         raise Refused("The picture needs too much memory; send a smaller one") from None
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError, ZeroDivisionError) as error:
+    except _DAMAGED as error:
         raise Refused(f"The picture is damaged or cut short ({type(error).__name__})") from error
 
 

@@ -53,6 +53,19 @@ def test_no_metadata_stay(tmp_path: Path, mime_type: str) -> None:
         assert secret not in thumbnail
 
 
+@pytest.mark.parametrize("mime_type", images.FORMATS)
+def test_a_damaged_picture_is_refused_wherever_the_damage_is(tmp_path: Path, mime_type: str) -> None:
+    """Each decoder says it in its own way."""
+    data, refused = picture(64, 64, images.FORMATS[mime_type]), 0
+    for place in range(6, min(len(data), 400), 4):
+        damaged = data[:place] + b"\xff\xff\xff\xff" + data[place + 4 :]
+        try:
+            convert(tmp_path, damaged, mime_type)
+        except Refused:
+            refused += 1
+    assert refused
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 def test_the_orientation_is_carried_out(tmp_path: Path, form: str, orientation: int) -> None:
