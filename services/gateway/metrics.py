@@ -12,6 +12,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from prometheus_client.registry import Collector
 
 from shared.protocol.client import FRAMES
+from shared.protocol.closing import CloseCode
+from shared.protocol.errors import ErrorCode
 
 MALFORMED: Final = "malformed"
 
@@ -85,7 +87,9 @@ BATCH_COMMANDS: Final = Histogram("chat_gateway_batch_commands", "Commands in on
 BATCHES_IN_FLIGHT: Final = Gauge("chat_gateway_batches_in_flight", "Command batches that messaging has not completed.")
 COMMANDS_FAILED: Final = Counter("chat_gateway_commands_failed", "Commands answered with send_failed.", ["reason"])
 RATE_LIMITED: Final = Counter("chat_gateway_rate_limited", "Frames refused by a rate limit.", ["limit"])
-RECOVERIES: Final = Counter("chat_gateway_recoveries", "Positions looked up in an inbox, by result.", ["result"])
+RECOVERIES: Final = Tally(
+    "chat_gateway_recoveries", "Positions looked up in an inbox, by result.", "result", ("recovered", "lost")
+)
 LINK_GAPS: Final = Counter("chat_gateway_link_gaps", "Pub/sub links that were cut, or had lost the gateway's routes.")
 EVENTS_SHED: Final = Counter("chat_gateway_events_shed", "Typing and presence not written to slow connections.")
 UNDELIVERED: Final = Counter("chat_gateway_undelivered", "Messages reported to the notifier.", ["reason"])
@@ -99,3 +103,10 @@ PRESENCE_COMMANDS: Final = Counter(
     ["way"],
 )
 PRESENCE_DROPPED: Final = Counter("chat_gateway_presence_dropped", "Presence commands given up.")
+
+# Alerts ask how much these series increased. One that begins with its first event had no 0 before, so Prometheus would not see
+# that event.
+for _code in CloseCode:
+    CLOSES.labels(str(_code))
+for _result in ("accepted", ErrorCode.UNAVAILABLE):
+    HANDSHAKES.labels(_result)

@@ -1,7 +1,7 @@
 """The table of `docs/alerts.md`: how each alert was brought about, and which commands of its page were run."""
 
 from collections.abc import Iterable
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import Final
 
 from tools.stack.home import ROOT
@@ -12,8 +12,7 @@ HEAD: Final = "| alerts that fired and ended | brought about by | run of their p
 
 def rows(text: str) -> dict[str, str]:
     """How each condition was brought about → its row in the document."""
-    lines = text.partition(HEAD)[2].splitlines()
-    return {row.split(" | ")[1]: row for row in takewhile(lambda line: line.startswith("|"), lines)}
+    return {row.split(" | ")[1]: row for row in takewhile(_is_row, text.partition(HEAD)[2].splitlines())}
 
 
 def write(how: str, alerts: Iterable[str], commands: Iterable[str]) -> None:
@@ -23,6 +22,10 @@ def write(how: str, alerts: Iterable[str], commands: Iterable[str]) -> None:
     assert head, f"{DOCUMENT} has no table"
     told = ", ".join(dict.fromkeys(f"`{command}`" for command in commands)) or "–"
     kept = rows(text)
-    after = "\n".join(rest.split("\n")[len(kept) :])
+    after = "\n".join(dropwhile(_is_row, rest.split("\n")))
     kept[how] = f"| {', '.join(alerts)} | {how} | {told} |"
     DOCUMENT.write_text(before + head + "\n".join([*sorted(kept.values()), after]), encoding="utf-8")
+
+
+def _is_row(line: str) -> bool:
+    return line.startswith("|")

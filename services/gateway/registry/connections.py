@@ -270,7 +270,7 @@ def _result_of(
 ) -> RecoveryResult:
     recovered = _RESULTS[flag]
     if recovered is not None:
-        metrics.RECOVERIES.labels("recovered" if recovered else "lost").inc()
+        metrics.RECOVERIES.counts["recovered" if recovered else "lost"] += 1
     return RecoveryResult(
         recovered,
         last.decode(),
