@@ -15,7 +15,14 @@ from redis.backoff import NoBackoff
 from xdist import is_xdist_worker
 from xdist.remote import Producer
 
-from tests.support.backends import SYSTEM_REDIS_DATABASE, Backends, make_template, make_virtual_host, with_path
+from tests.support.backends import (
+    SYSTEM_REDIS_DATABASE,
+    Backends,
+    cheapen_sign_in,
+    make_template,
+    make_virtual_host,
+    with_path,
+)
 from tests.support.forks import FORKS, launch
 from tests.support.fuzzing import FACTOR
 from tests.support.people import People
@@ -120,6 +127,8 @@ async def local_stack(server_folder: Path) -> AsyncIterator[LocalStack]:
     local = LocalStack(home, environment, tied=True, launch=launch)
     try:
         await local.up_backends()
+        if (database := local.layout.backend(ladder.DATABASE)).programs:
+            await cheapen_sign_in(database.url)
         yield local
     finally:
         await local.down()

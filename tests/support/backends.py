@@ -6,11 +6,15 @@ place, they don't share.
 """
 
 import asyncio
+import base64
+import hashlib
+import hmac
+import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aio_pika
 import asyncpg
@@ -81,6 +85,21 @@ async def execute(url: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def cheapen_sign_in(database: str) -> None:
+    """Have PostgreSQL keep its account's password with one iteration instead of 4,096 (RFC 5802, RFC 7677).
+
+    A client takes 2 ms of CPU for those each time it connects, which the tests and their services do some thousand times.
+    """
+    password, salt = unquote(urlsplit(database).password or "").encode(), os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password, salt, 1)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    keys = (salt, stored, hmac.digest(salted, b"Server Key", "sha256"))
+    verifier = "SCRAM-SHA-256$1:{}${}:{}".format(*(base64.b64encode(key).decode() for key in keys))
+    connection = await asyncpg.connect(database)
+    await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD '{verifier}'")
+    await connection.close()
 
 
 async def make_template(database: str, environment: Mapping[str, str]) -> None:
