@@ -413,11 +413,12 @@ async def test_connections_hold_their_deliveries_from_the_break_on(
 async def test_the_log_tells_a_closed_link_from_a_half_open_one(
     start_gateway: StartGateway, behind: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "NONCE_SECONDS", 0.05)
     gateway = await start_gateway()
     (downlink,) = gateway.process.downlinks
     with structlog.testing.capture_logs() as logs:
         await behind.redis.client_kill_filter(_type="pubsub")
+        # From the next link on: a probe of this one could find no subscriber before its end is read.
+        monkeypatch.setattr(link, "NONCE_SECONDS", 0.05)
         await until(lambda: any(entry["event"] == "downlink.connected" for entry in logs))
         with monkeypatch.context() as patched:
             patched.setattr(link, "LINK_TIMEOUT_SECONDS", -1.0)
