@@ -10,14 +10,17 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 from shared.protocol import keys
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Partition, Script
 
-PART_BYTES: Final = 128 * 1024
-"""Bytes of texts in a part, which takes Redis less than a millisecond. A part goes on to the next fourth entry."""
+PART_BYTES: Final = 64 * 1024
+"""Bytes of texts in a part, which takes Redis about a millisecond. A part goes on to the next fourth entry."""
+MAX_REST_SECONDS: Final = 0.01
+"""After each part Redis serves others for as long as the part took, but no longer than this."""
 LOCK_MS: Final = 2_000
 """A lock is kept for so long after each part, so a replica that is killed holds others up for no longer."""
 WAIT_SECONDS: Final = 5.0
@@ -106,7 +109,8 @@ class InboxRewriting:
         encoded = msgpack_encoder.encode(rules)
         after = ""
         while True:
-            last, *found = await _FIND(self._partition, self._user_id, after, PART_BYTES, encoded)
+            async with _resting():
+                last, *found = await _FIND(self._partition, self._user_id, after, PART_BYTES, encoded)
             after = last.decode()
             yield _Part(after, {id_.decode(): text.decode() for id_, text in zip(found[::2], found[1::2], strict=True)})
             if not after:
@@ -114,20 +118,29 @@ class InboxRewriting:
 
     async def _copy(self, after: str, last: str, texts: bytes, sizes: bytes) -> str:
         """Copy a part. Returns the id of its last entry, or '' when the copy has taken the inbox's place."""
-        copied = await _COPY(
-            self._partition,
-            self._user_id,
-            self._token,
-            after,
-            last,
-            PART_BYTES,
-            texts,
-            sizes,
-            LOCK_MS,
-        )
+        async with _resting():
+            copied = await _COPY(
+                self._partition,
+                self._user_id,
+                self._token,
+                after,
+                last,
+                PART_BYTES,
+                texts,
+                sizes,
+                LOCK_MS,
+            )
         if copied is None:
             raise TimeoutError("another rewriting of the inbox has begun, or the inbox is a new one")
         return str(copied.decode())
+
+
+@asynccontextmanager
+async def _resting() -> AsyncIterator[None]:
+    """Give Redis to others after a call, so that a rewriting takes at most half of it."""
+    began = monotonic()
+    yield
+    await asyncio.sleep(min(monotonic() - began, MAX_REST_SECONDS))
 
 
 def _offset(entry_id: str) -> str:

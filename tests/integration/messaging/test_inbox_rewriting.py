@@ -1,6 +1,7 @@
 """Inboxes that are written again: in parts, by one task at a time, and without losing what comes meanwhile."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -62,6 +63,20 @@ async def test_a_large_inbox_is_read_and_copied_in_parts(
     assert not await partition.client.exists(partition.key(keys.INBOX_COPY, talk.other.id))
     assert not await partition.client.exists(partition.key(keys.INBOX_LOCK, talk.other.id))
     assert 0 < await partition.client.ttl(partition.key(keys.INBOX, talk.other.id)) <= 86_400
+
+
+async def test_redis_serves_others_for_as_long_as_a_part_took(
+    replica: Replica, gateway: Gateway, talk: Talk, partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deliver(replica, gateway, *(talk.send(talk.one, f"n{n}", f"t{n}") for n in range(1, 41)))
+    monkeypatch.setattr(inbox_rewriting, "PART_BYTES", 1)
+    step = inbox_rewriting.MAX_REST_SECONDS
+    clock = itertools.count(0.0, step)
+    monkeypatch.setattr(inbox_rewriting, "monotonic", lambda: next(clock))
+    calls, began = await scripts_run(partition), asyncio.get_running_loop().time()
+    await replica.fanout.eraser.erase(deleted(talk, 1))
+    seconds = asyncio.get_running_loop().time() - began
+    assert seconds >= (await scripts_run(partition) - calls - 1) * step > 20 * step
 
 
 async def test_what_comes_meanwhile_is_kept_in_order(
