@@ -21,9 +21,6 @@ from services.media.storage import Storage
 from services.media.sweep import Sweep
 from services.media.transfers import Transfers
 from services.media.uploads import Quota, Uploads
-from shared import postgres
-from shared.auth import TokenVerifier
-from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.features import announce_forever
 from shared.lifecycle import Supervisor
@@ -35,8 +32,7 @@ from shared.redis import Partitions
 from shared.rest import Authenticator, Bounds, StreamHttpProtocol, create_app
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
-from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
-from shared.store_clock import StoreClock
+from shared.service import Watches, database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.uploads import UploadSigner
 from shared.uploads.signing import MEDIA_PATH
 
@@ -51,11 +47,8 @@ class Media:
         self._settings = settings
         self._pool = pool
         self._partitions = partitions
-        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
-        self._revocations = Revocations(pool, partitions)
+        self._watches = Watches(settings, pool, partitions)
         self._stopping = False
-        self._clock = StoreClock(partitions)
-        self._verifier = TokenVerifier(settings, self._clock.now)
         options = settings.upload_store_options
         self._storage = Storage(
             settings.upload_store,
@@ -75,10 +68,7 @@ class Media:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("clock", self._clock.run())
-        supervisor.start("database watch", self._database.run())
-        supervisor.start("revocations", self._revocations.run())
-        supervisor.start("keys", self._verifier.refresh_forever())
+        self._watches.start(supervisor)
         supervisor.start("workers", self._workers.warm())
         supervisor.start("sweep", self.sweep.run())
         features = announce_forever(self._partitions, "media", self._settings.instance, served_by("media"))
@@ -99,10 +89,10 @@ class Media:
     def _app(self, endpoints: Endpoints) -> FastAPI:
         health = readiness(
             self._pool,
-            self._database,
+            self._watches.database,
             lambda: self._stopping,
             {"redis": self._partitions.ping, "store": self._check_store},
-            self._verifier,
+            self._watches.verifier,
         )
         app = create_app(
             "media",
@@ -111,8 +101,8 @@ class Media:
             Bounds(self._settings.rest_requests_per_second, USER_STARTS, {f"{MEDIA_PATH}/": None}),
         )
         app.state.authenticator = Authenticator(
-            self._verifier,
-            self._revocations,
+            self._watches.verifier,
+            self._watches.revocations,
             Directory(self._pool),
             RateLimit.of_service(self._settings, self._partitions, "media"),
         )

@@ -46,8 +46,6 @@ from services.messaging.stores.unread_repair import UnreadRepair
 from services.messaging.typing_indicators.direct_script import direct_script
 from services.messaging.typing_indicators.indicators import TypingIndicators
 from shared import postgres
-from shared.auth import TokenVerifier
-from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.features import announce_forever
 from shared.lifecycle import Supervisor
@@ -59,7 +57,7 @@ from shared.redis.previews import Previews
 from shared.requests import Responder
 from shared.rest import Authenticator, Bounds, create_app
 from shared.rest.rate_limit import RateLimit
-from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
+from shared.service import Watches, database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.store_clock import StoreClock
 from shared.webhooks import Outbox
 
@@ -157,19 +155,13 @@ class Messaging:
         self._rest_pool = rest_pool
         self._partitions = partitions
         self._stopping = False
-        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
-        self._revocations = Revocations(pool, partitions)
-        self._clock = StoreClock(partitions)
-        self._verifier = TokenVerifier(settings, self._clock.now)
+        self._watches = Watches(settings, pool, partitions)
         self._links = Links(settings)
-        self._work = Work(settings, self._links, pool, partitions, self._clock)
+        self._work = Work(settings, self._links, pool, partitions, self._watches.clock)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("clock", self._clock.run())
-        supervisor.start("database watch", self._database.run())
-        supervisor.start("revocations", self._revocations.run())
-        supervisor.start("keys", self._verifier.refresh_forever())
+        self._watches.start(supervisor)
         self._links.start(supervisor)
         self._work.start(supervisor)
         supervisor.start("direct script", direct_script(self._partitions).run())
@@ -182,10 +174,10 @@ class Messaging:
             "messaging",
             readiness(
                 self._pool,
-                self._database,
+                self._watches.database,
                 lambda: self._stopping,
                 {"redis": self._partitions.ping, "amqp": self._links.check},
-                self._verifier,
+                self._watches.verifier,
             ),
             settings.allowed_origins,
             Bounds(
@@ -196,8 +188,8 @@ class Messaging:
         )
         directory = Directory(self._rest_pool)
         app.state.authenticator = Authenticator(
-            self._verifier,
-            self._revocations,
+            self._watches.verifier,
+            self._watches.revocations,
             directory,
             RateLimit.of_service(settings, self._partitions, "messaging"),
         )

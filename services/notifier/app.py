@@ -35,8 +35,6 @@ from services.notifier.webpush.http_client import WebPushClient
 from services.notifier.webpush.sender import WebPushSender
 from services.notifier.webpush.vapid import VapidKeys, VapidSigner
 from shared import postgres
-from shared.auth import TokenVerifier
-from shared.auth.revocations import Revocations
 from shared.directory import Directory
 from shared.lifecycle import Supervisor
 from shared.priority import stand_back
@@ -47,8 +45,7 @@ from shared.redis import Partitions
 from shared.requests import Responder
 from shared.rest import Authenticator, Bounds, create_app
 from shared.rest.rate_limit import RateLimit
-from shared.service import database, http_server, read_settings, readiness, redis_partitions, serve
-from shared.store_clock import StoreClock
+from shared.service import Watches, database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.webhooks import Outbox
 
 log = structlog.get_logger(__name__)
@@ -71,11 +68,8 @@ class Notifier:
         self._settings = settings
         self._pool = pool
         self._partitions = partitions
-        self._database = postgres.DatabaseWatch(settings.database_url, settings.instance, pool)
-        self._revocations = Revocations(pool, partitions)
+        self._watches = Watches(settings, pool, partitions)
         self._stopping = False
-        self._clock = StoreClock(partitions)
-        self._verifier = TokenVerifier(settings, self._clock.now)
         self._links = links = Links(settings)
         self._keys, self._allowed = _keys(settings), AllowList(settings.push_allowed_hosts)
         self._web_client = WebPushClient(settings.push_timeout_seconds)
@@ -94,16 +88,13 @@ class Notifier:
         self._events = EventConsumer(links.events, publisher, self._stores.settings, targets)
         self.requests = Requests(self._stores.user_data, self._stores.settings)
         self._responder = Responder(
-            links.requests, partitions, notifier_request_decoder, self.requests.handle, clock=self._clock
+            links.requests, partitions, notifier_request_decoder, self.requests.handle, clock=self._watches.clock
         )
         self.app = self._app()
 
     def start(self, supervisor: Supervisor) -> None:
         """Start all background work."""
-        supervisor.start("clock", self._clock.run())
-        supervisor.start("database watch", self._database.run())
-        supervisor.start("revocations", self._revocations.run())
-        supervisor.start("keys", self._verifier.refresh_forever())
+        self._watches.start(supervisor)
         self._links.start(supervisor)
         supervisor.start("tasks", self._tasks.run())
         supervisor.start("undelivered", self._undelivered.run())
@@ -145,17 +136,17 @@ class Notifier:
     def _app(self) -> FastAPI:
         health = readiness(
             self._pool,
-            self._database,
+            self._watches.database,
             lambda: self._stopping,
             {"redis": self._partitions.ping, "amqp": self._links.check},
-            self._verifier,
+            self._watches.verifier,
         )
         app = create_app(
             "notifier", health, self._settings.allowed_origins, Bounds(self._settings.rest_requests_per_second)
         )
         app.state.authenticator = Authenticator(
-            self._verifier,
-            self._revocations,
+            self._watches.verifier,
+            self._watches.revocations,
             Directory(self._pool),
             RateLimit.of_service(self._settings, self._partitions, "notifier"),
         )
