@@ -1,5 +1,5 @@
 -- Follows epoch.lua of shared.redis, which has `known_epoch` and `tag_in`, and effects.lua, which has the limits of an inbox.
--- For the next part: `reserve` gives events their offsets, `keep` appends one to an inbox, `bound_bytes` limits the inbox's bytes.
+-- For the next part: `reserve` gives events their offsets, `keep` appends one to an inbox, `bound_bytes` limits its bytes.
 
 -- The offset of the last of `count` new events, and whether the inbox is new. An inbox without an offset starts again from the
 -- clock, with two offsets for each microsecond. No inbox grows that fast, so this is above all earlier offsets.

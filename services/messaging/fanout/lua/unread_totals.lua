@@ -1,5 +1,6 @@
 -- Follows effects.lua, which has the effects, and rebuilding.lua of the stores, which has `tell_rebuild`.
--- Reads the unread counts of the cycle, and returns early when totals are missing. For the next parts: `count_unread` and `store_unread`.
+-- Reads the unread counts of the cycle, and returns early when totals are missing.
+-- For the next parts: `count_unread` and `store_unread`.
 
 -- Unread counts: all are read with two commands.
 local total_of, count_of, version_of, is_known, changed, rebuilding = {}, {}, {}, {}, {}, {}
