@@ -65,18 +65,23 @@ async def test_the_page_of_a_captive_portal_is_no_answer(server: ScriptedServer)
     await client.close()
 
 
-@pytest.mark.parametrize("answer", [PAGE, NO_CONVERSATIONS])
-async def test_a_resync_behind_a_captive_portal_hides_no_new_conversation(server: ScriptedServer, answer: Any) -> None:
-    answers = [answer]
-    server.rest["/chat/conversations"] = lambda _: answers.pop() if answers else NO_CONVERSATIONS
-    server.rest[f"/chat/conversations/{CONVERSATION}"] = NOT_FOUND
-    client = client_of(server)
+async def expect_a_message_after_a_resync(server: ScriptedServer, client: ChatClient) -> None:
+    """Reconnect without a replay, and wait for a message that comes then."""
     peer = await connected(server, client)
     peer.cut()
     peer = await (await server.accept()).welcome(recovered=False)
     await peer.new(7)
     assert (await client.wait_for("message.new"))["payload"]["message"]["seq"] == 7
     await client.close()
+
+
+@pytest.mark.parametrize("answer", [PAGE, NO_CONVERSATIONS])
+async def test_a_resync_behind_a_captive_portal_hides_no_new_conversation(server: ScriptedServer, answer: Any) -> None:
+    answers = [answer]
+    server.rest["/chat/conversations"] = lambda _: answers.pop() if answers else NO_CONVERSATIONS
+    server.rest[f"/chat/conversations/{CONVERSATION}"] = NOT_FOUND
+    client = client_of(server)
+    await expect_a_message_after_a_resync(server, client)
 
 
 async def test_a_provider_that_fails_during_a_resync_ends_neither_it_nor_the_client(server: ScriptedServer) -> None:
@@ -92,12 +97,7 @@ async def test_a_provider_that_fails_during_a_resync_ends_neither_it_nor_the_cli
         return str(token)
 
     client = client_of(server, provide)
-    peer = await connected(server, client)
-    peer.cut()
-    peer = await (await server.accept()).welcome(recovered=False)
-    await peer.new(7)
-    assert (await client.wait_for("message.new"))["payload"]["message"]["seq"] == 7
-    await client.close()
+    await expect_a_message_after_a_resync(server, client)
 
 
 async def test_a_provider_that_hangs_is_asked_again(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
