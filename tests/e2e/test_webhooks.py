@@ -221,6 +221,8 @@ async def test_deleted_content_is_not_in_what_still_waits(hook: Receiver, pair: 
         await alice.expect("message.updated")
         await alice.send("message.delete", conversationId=pair.conversation, seq=1)
         await alice.expect("message.deleted")
+        # An attempt that began before the deletion still has the text.
+        await hook.expect_refused("message.created", conversationId=pair.conversation, content=None)
         refusing = False
         await hook.expect("message.deleted", conversationId=pair.conversation)
     finally:

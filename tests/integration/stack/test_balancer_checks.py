@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.balancer import balanced
+from tests.support.balancer import SERVICES, balanced
 from tests.support.plain_http import plain_http
 from tests.support.waiting import eventually
 from tools.stack.ports import free_port
@@ -23,6 +23,7 @@ class Replica:
 
     def __init__(self) -> None:
         self.answer = READY
+        self.checks = 0
         self.server: asyncio.Server | None = None
 
     async def listen(self) -> int:
@@ -38,7 +39,8 @@ class Replica:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await reader.readuntil(b"\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.checks += head.startswith(b"GET /readyz ")
             writer.write(self.answer)
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -49,7 +51,7 @@ class Replica:
 
 @asynccontextmanager
 async def one_replica(folder: Path) -> AsyncIterator[tuple[Replica, httpx.AsyncClient, httpx.AsyncClient]]:
-    """Yield it with a client of its balancer, and a client of the balancer's status."""
+    """Yield it with a client of its balancer, and a client of the balancer's status; every server was checked once."""
     replica, status = Replica(), f"127.0.0.1:{free_port()}"
     port = await replica.listen()
     async with (
@@ -57,6 +59,12 @@ async def one_replica(folder: Path) -> AsyncIterator[tuple[Replica, httpx.AsyncC
         plain_http(f"http://127.0.0.1:{public}", timeout=30) as client,
         plain_http(f"http://{status}", timeout=30) as watcher,
     ):
+
+        async def each_was_checked() -> bool:
+            return replica.checks >= len(SERVICES)
+
+        # HAProxy spreads its first checks over a quarter of a second.
+        await eventually(each_was_checked, 30)
         yield replica, client, watcher
     replica.stop()
 
