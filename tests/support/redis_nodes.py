@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
 from tests.support.certificates import Certificates
@@ -138,7 +140,9 @@ class Nodes:
 
 
 def _client_of(port: int) -> Redis:
-    return Redis.from_url(f"redis://127.0.0.1:{port}", decode_responses=True)
+    # A server that changes its role closes the connections of its clients.
+    again = Retry(NoBackoff(), 1)
+    return Redis.from_url(f"redis://127.0.0.1:{port}", decode_responses=True, retry=again)
 
 
 async def _answers_ping(port: int) -> None:
