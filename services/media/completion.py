@@ -7,7 +7,7 @@ soon as the first one's time is up.
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -111,23 +111,26 @@ class Completion:
         try:
             async with asyncio.timeout(PROCESSING_SECONDS):
                 media = await self._make_ready(upload)
+            finished = await self._uploads.finish(upload.id, media)
         except Refused as error:
             metrics.REFUSED.labels("complete").inc()
             log.info("upload.refused", upload_id=upload.id, user_id=upload.user_id, reason=error.reason)
             if await self._uploads.reject(upload.id, error.reason):
-                await self._forget(upload.id)
+                await _or_sweep(upload.id, self._storage.delete_all_of(upload.id))
             raise
         except BaseException:
             # Also on cancellation, so that the next `complete` needn't wait until our time is up.
             with suppress(Exception):
                 await asyncio.shield(self._uploads.give_back(upload.id))
             raise
-        if await self._uploads.finish(upload.id, media):
+        if finished:
+            # Not before: without the original, nobody could finish what this process began.
+            await _or_sweep(upload.id, self._storage.delete([object_of(object_name(upload.id, SOURCE))]))
             return media
         # It was released meanwhile. Or this process stood still for longer than its lease, and another one has finished.
         found = await self._uploads.find(upload.id)
         if found is None or found.state in {State.RELEASED, State.DELETED}:
-            await self._forget(upload.id)
+            await _or_sweep(upload.id, self._storage.delete_all_of(upload.id))
             raise ProtocolError(ErrorCode.UPLOAD_NOT_FOUND)
         return outcome_of(found)
 
@@ -177,16 +180,15 @@ class Completion:
                 await self._storage.move(source, served)
             return upload.size
         await self._storage.write_file(served, found.result)
-        if source != served:
-            await self._storage.delete([source])
         return found.result.stat().st_size
 
-    async def _forget(self, upload_id: str) -> None:
-        """Delete the objects of a rejected upload. When that fails, the sweep does it."""
-        try:
-            await self._storage.delete_all_of(upload_id)
-        except STORE_ERRORS as error:
-            log.warning("upload.not_deleted", upload_id=upload_id, error=repr(error))
+
+async def _or_sweep(upload_id: str, deletion: Awaitable[None]) -> None:
+    """Await the deletion of objects. When it fails, the sweep does it."""
+    try:
+        await deletion
+    except STORE_ERRORS as error:
+        log.warning("upload.not_deleted", upload_id=upload_id, error=repr(error))
 
 
 def outcome_of(upload: Upload) -> str:

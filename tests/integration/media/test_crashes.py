@@ -23,25 +23,26 @@ class Killed(BaseException):
 
 
 class DeathList:
-    """Kills at the `at`-th change of the store, before it is made; later changes are not reached."""
+    """Kills at the `at`-th change of the store or of an upload's state, before it is made; later changes are not reached."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at: int | None = None
         self.changes = 0
         for name in ("move", "write_file", "delete"):
-            self._wrap(monkeypatch, name)
+            self._wrap(monkeypatch, Storage, name)
+        self._wrap(monkeypatch, Uploads, "finish")
         monkeypatch.setattr(Uploads, "give_back", self._nothing)  # who is dead gives nothing back
 
-    def _wrap(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        original = getattr(Storage, name)
+    def _wrap(self, monkeypatch: pytest.MonkeyPatch, changed: type, name: str) -> None:
+        original = getattr(changed, name)
 
-        async def change(storage: Storage, *arguments: Any) -> Any:
+        async def change(*arguments: Any) -> Any:
             self.changes += 1
             if self.changes == self.at:
                 raise Killed
-            return await original(storage, *arguments)
+            return await original(*arguments)
 
-        monkeypatch.setattr(Storage, name, change)
+        monkeypatch.setattr(changed, name, change)
 
     async def _nothing(self, *_: Any) -> None:
         """Instead of giving an upload back."""
@@ -84,7 +85,7 @@ async def test_a_completion_that_dies_is_finished_by_the_next_one(
         if not died:
             break
         upload_id = reservation["uploadId"]
-        assert await running.state(upload_id) == "processing"
+        assert await running.state(upload_id) in {"processing", "ready"}
         await running.pool.execute("UPDATE media.uploads SET processing_until = now() WHERE id = $1", upload_id)
         answer = await running.complete(talk, reservation)
         assert answer.status_code == 200, answer.text
@@ -99,6 +100,26 @@ async def test_a_completion_that_dies_is_finished_by_the_next_one(
         }
         assert (await running.call("GET", answer.json()["media"]["url"])).content == served.content
     assert at > 1
+
+
+@pytest.mark.parametrize("file", FILES, ids=["picture", "text"])
+async def test_the_next_completion_succeeds_after_the_result_could_not_be_stored(
+    running: Running, talk: Conversation, monkeypatch: pytest.MonkeyPatch, file: File
+) -> None:
+    """PostgreSQL failed over just then."""
+
+    async def fail(*_: Any) -> bool:
+        raise ConnectionResetError
+
+    reservation = await running.reserve(talk, file)
+    assert (await running.put(reservation, file.data)).is_success
+    with monkeypatch.context() as away:
+        away.setattr(Uploads, "finish", fail)
+        assert (await running.complete(talk, reservation)).status_code == 503
+    answer = await running.complete(talk, reservation)
+    assert answer.status_code == 200, answer.text
+    served = await running.call("GET", answer.json()["media"]["url"])
+    assert len(served.content) == answer.json()["media"]["size"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=["picture", "text"])
