@@ -59,7 +59,7 @@ async def open_pool(
 
 
 class _Opener:
-    """Opens a pool's sessions, and replaces all of them when one detects that its server is read-only."""
+    """Opens a pool's sessions, and replaces all of them when one leaves its server."""
 
     def __init__(self, address: Address, application_name: str) -> None:
         self.pool: Pool | None = None
@@ -70,7 +70,7 @@ class _Opener:
     async def connect(self, *_positional: Any, **_given: Any) -> Session:
         """Open a new session."""
         session = await connect(self._address, application_name=self._application_name)
-        session.on_read_only = self._expire
+        session.on_leave = self._expire
         return session
 
     def _expire(self) -> None:

@@ -29,26 +29,35 @@ NEXT_HOST_ERRORS: Final = (
 
 
 def _leaving(method: Callable[..., Awaitable[Any]]) -> Any:
-    """Wrap `method`, to close the session when its server is read-only."""
+    """Wrap `method`, to abort the session when its server is read-only or doesn't answer in time."""
 
     @wraps(method)
     async def run(session: "Session", *args: Any, **kwargs: Any) -> Any:
         try:
             return await method(session, *args, **kwargs)
         except asyncpg.ReadOnlySQLTransactionError:
-            session.leave()
+            if session.leave():
+                log.warning("database.read_only", note="the server no longer writes: its connections are dropped")
+            raise
+        except TimeoutError:
+            # asyncpg has sent the cancellation on a connection of its own, and would wait for it on this one, as long again.
+            if session.leave():
+                log.warning("database.silent", note="no answer in time: all connections are opened again")
             raise
 
     return run
 
 
 class Session(asyncpg.Connection):
-    """A connection that ends when its server becomes read-only: after a failover, the old primary may still answer.
+    """A connection that ends when it is of no more use, and takes the others of its pool along.
 
-    Then `on_read_only` is called, and the pool opens another connection to a server that accepts writes.
+    Its server became read-only: after a failover, the old primary may still answer. Or a statement had no answer in time: then
+    the link may be half open, and the idle connections of the pool too. Each would cost another caller the time of a statement.
+
+    Then `on_leave` is called, and the pool opens other connections.
     """
 
-    on_read_only: Callable[[], None] | None = None
+    on_leave: Callable[[], None] | None = None
 
     fetch = _leaving(asyncpg.Connection.fetch)
     fetchval = _leaving(asyncpg.Connection.fetchval)
@@ -56,13 +65,14 @@ class Session(asyncpg.Connection):
     execute = _leaving(asyncpg.Connection.execute)
     executemany = _leaving(asyncpg.Connection.executemany)
 
-    def leave(self) -> None:
-        """Abort the connection."""
-        if not self.is_closed():
-            log.warning("database.read_only", note="the server no longer writes: its connections are dropped")
+    def leave(self) -> bool:
+        """Abort the connection. Returns whether it was open."""
+        was_open = not self.is_closed()
+        if was_open:
             self.terminate()
-        if self.on_read_only is not None:
-            self.on_read_only()
+        if self.on_leave is not None:
+            self.on_leave()
+        return was_open
 
 
 async def connect(

@@ -14,8 +14,11 @@ from pydantic import SecretStr
 from shared import postgres
 from shared.postgres import Connection, connect, parse
 from shared.postgres.condition import DatabaseWatch, code_revision, forgets_statements
+from shared.postgres.session import STATEMENT_SECONDS
 from shared.retry import is_transient
+from tests.faults.proxy import Proxy
 from tests.support.backends import execute, run
+from tools.stack.ports import free_port
 
 ROOT = Path(__file__).parents[4]
 SECONDS = 20
@@ -101,6 +104,24 @@ async def test_the_migrations_say_what_is_wrong_with_a_url() -> None:
     assert process.returncode != 0
     assert b"unknown parameter sslmod" in said
     assert b"secret" not in said
+
+
+async def test_half_open_sessions_are_replaced_after_one_statement(database_url: str) -> None:
+    """They look alive, and each would let a caller wait for the time-out of a statement, and as long again for its end."""
+    proxy = Proxy.to(database_url)
+    await proxy.start(free_port())
+    try:
+        async with pool_of(proxy.url(database_url)) as pool:
+            await asyncio.gather(*(pool.execute("SELECT pg_sleep(0.05)") for _ in range(4)))
+            proxy.strand()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5 * STATEMENT_SECONDS):
+                    await pool.fetchval("SELECT 1")
+            await asyncio.sleep(0)  # The pool is told in the next turn of the loop.
+            for _ in range(4):
+                assert await pool.fetchval("SELECT 1") == 1
+    finally:
+        await proxy.stop()
 
 
 async def test_sessions_that_can_no_longer_write_are_replaced(database_url: str) -> None:
