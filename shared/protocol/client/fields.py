@@ -1,5 +1,6 @@
 """Types of the fields that clients send, and checks that types can't express."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -29,10 +30,12 @@ def refuse_nul(*texts: str | None) -> None:
 def check_metadata(metadata: dict[str, Any]) -> None:
     """Raise ValueError when metadata is too big, too deep, or holds U+0000 in a key or a text."""
     level: list[Any] = [metadata]
+    digits = 0
     for _ in range(limits.MAX_METADATA_DEPTH):
         texts = [value for value in level if isinstance(value, str)]
         texts += [key for value in level if isinstance(value, dict) for key in value]
         refuse_nul(*texts)
+        digits += sum(_added_digits(value) for value in level if isinstance(value, float))
         inner: list[Any] = []
         for value in level:
             inner += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -41,9 +44,17 @@ def check_metadata(metadata: dict[str, Any]) -> None:
         level = inner
     else:
         raise ValueError(f"metadata must not be nested deeper than {limits.MAX_METADATA_DEPTH} levels")
-    size = len(json_encoder.encode(metadata))
+    size = len(json_encoder.encode(metadata)) + digits
     if size > limits.MAX_METADATA_BYTES:
-        raise ValueError(f"metadata is {size} bytes as compact JSON; the limit is {limits.MAX_METADATA_BYTES}")
+        raise ValueError(
+            f"metadata is {size} bytes as compact JSON without exponents; the limit is {limits.MAX_METADATA_BYTES}"
+        )
+
+
+def _added_digits(number: float) -> int:
+    """Return how much longer a number is without exponent, as PostgreSQL's jsonb returns it: `1e308` has 309 digits then."""
+    text = json_encoder.encode(number).decode()
+    return len(f"{Decimal(text):f}") - len(text) if "e" in text else 0
 
 
 def require_uuid(text: str) -> None:

@@ -4,12 +4,16 @@ import asyncio
 import json
 import random
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
 from services.messaging.stores import messages
 from services.messaging.stores.messages import Appended, Draft
 from shared.postgres import Pool
+from shared.protocol import limits
+from shared.protocol.client.fields import check_metadata
+from shared.protocol.codec import json_encoder
 from tests.support.messaging import Replica, Talk, new_person
 
 pytestmark = pytest.mark.parametrize("partitions", [1], indirect=True)
@@ -69,6 +73,23 @@ async def test_a_bad_row_never_fails_its_neighbours(replica: Replica, talk: Talk
         "new",
     ]
     assert [row[2] for row in await stored(replica.pool, talk)] == ["first", "good", "fine"]
+
+
+@pytest.mark.parametrize("number", [1e308, -1.7976931348623157e308, 5e-324, 1e16, 1e-7, 0.5, 7, 10**40])
+async def test_numbers_in_metadata_are_no_longer_when_they_are_read(
+    replica: Replica, talk: Talk, number: float
+) -> None:
+    """PostgreSQL returns them without exponent: 4 KiB of `1e308` would be 200."""
+    metadata, most = {"n": [number]}, limits.MAX_METADATA_BYTES
+    with suppress(ValueError):
+        while len(metadata["n"]) < most:
+            check_metadata({"n": [*metadata["n"], number]})
+            metadata["n"].append(number)
+    text = json_encoder.encode(metadata).decode()
+    await replica.messages.append(drafts(talk.send(talk.one, "numbers", metadata=text)))
+    (message,) = await replica.messages.at([(talk.one.id, talk.id, 1)])
+    read = json_encoder.encode(message.metadata).replace(b" ", b"")
+    assert most - 400 < len(read) <= most
 
 
 async def test_either_side_of_a_block_is_refused(replica: Replica, talk: Talk) -> None:
