@@ -8,7 +8,7 @@ from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.requests import ListReports, ReportList, SetReportState
 
 MOST_BYTES = 2 * 1024 * 1024
-"""Largest page: a report may keep 100 messages of 32 KiB. A page always has at least one report."""
+"""Largest page in bytes of its messages: a report may keep 100 of 32 KiB. A page always has at least one report."""
 
 
 class PlatformReports:
@@ -21,18 +21,9 @@ class PlatformReports:
         """Return a page, newest first. It has fewer reports where they are large."""
         at, _, report_id = asked.page.partition("|")
         after = (datetime.fromisoformat(at), report_id) if asked.page else None
-        found = await self._reports.page(asked.state or None, after, asked.limit + 1)
-        texts: list[str] = []
-        size = 0
-        for report in found[: asked.limit]:
-            text = json_encoder.encode(report).decode()
-            size += len(text)
-            if texts and size > MOST_BYTES:
-                break
-            texts.append(text)
-        last = found[len(texts) - 1] if texts else None
-        more = last is not None and len(texts) < len(found)
-        return ReportList(texts, f"{last['createdAt']}|{last['id']}" if more and last is not None else "")
+        found, more = await self._reports.page(asked.state or None, after, asked.limit, MOST_BYTES)
+        texts = [json_encoder.encode(report).decode() for report in found]
+        return ReportList(texts, f"{found[-1]['createdAt']}|{found[-1]['id']}" if more else "")
 
     async def set_state(self, asked: SetReportState) -> ReportList:
         """Change the state of one report, and return it. Raises ProtocolError when there is none."""

@@ -32,6 +32,10 @@ _SET: Final = f"""
 """  # noqa: S608
 
 
+AT_ONCE: Final = 4
+"""Reports that are read together: each may have megabytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """A new report of a user."""
@@ -71,9 +75,22 @@ class Reports:
         )
         return shown(row)
 
-    async def page(self, state: str | None, after: tuple[datetime, str] | None, most: int) -> list[dict[str, Any]]:
-        """Return up to `most` reports, newest first, after the position (created_at, id)."""
-        return [shown(row) for row in await self._pool.fetch(_LIST, state, *(after or (None, None)), most)]
+    async def page(
+        self, state: str | None, after: tuple[datetime, str] | None, most: int, most_bytes: int
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Return up to `most` reports, newest first, after the position (created_at, id), and whether there are more.
+
+        There are fewer, but at least one, where their messages have more than `most_bytes`.
+        """
+        found: list[dict[str, Any]] = []
+        async with self._pool.acquire() as connection, connection.transaction():
+            asked = (state, *(after or (None, None)), most + 1)
+            async for row in connection.cursor(_LIST, *asked, prefetch=AT_ONCE):
+                most_bytes -= len(row["messages"].encode())
+                if len(found) == most or (found and most_bytes < 0):
+                    return found, True
+                found.append(shown(row))
+        return found, False
 
     async def set_state(self, report_id: str, state: str) -> dict[str, Any] | None:
         """Change the state; None when there is no such report."""
