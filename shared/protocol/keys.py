@@ -49,6 +49,8 @@ MESSAGE_VERSIONS: Final = "versions:"
 """hash `versions:{userId}` and `versions:{conversationId}`: `<conversationId>:<seq>` → the conversation's version at the last
 change of that message which the user was shown, or which was in `last_msg:…`. An older state is not shown after it.
 """
+MOST_VERSIONS: Final = 10_000
+"""Most entries of one hash `versions:…`."""
 
 INBOX: Final = "inbox:"
 """stream `inbox:{userId}`: durable events, of which the oldest are trimmed.

@@ -264,6 +264,20 @@ async def test_a_change_that_only_redis_knows_holds_nobody_up(
     assert gateway.messages(talk.other) == [(1, "one")]
 
 
+async def test_who_changes_messages_all_the_time_fills_no_memory(
+    replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway
+) -> None:
+    """Each change renews the record of the changes that a user was shown, so it never expires."""
+    await run(replica, gateway, talk.send(talk.one, "one"))
+    shown = [(partitions.of(name), name) for name in (talk.one.id, talk.other.id, talk.id)]
+    hashes = [(partition.client, partition.key(keys.MESSAGE_VERSIONS, name)) for partition, name in shown]
+    for client, name in hashes:
+        await client.hset(name, mapping={f"{talk.id}:{seq}": seq for seq in range(2, keys.MOST_VERSIONS + 2)})
+    await run(replica, gateway, talk.edit(talk.one, 1, "changed"))
+    assert [await client.hlen(name) for client, name in hashes] == [1, 1, 1]
+    assert gateway.events(talk.other, "message.updated")
+
+
 async def test_the_last_message_follows(replica: Replica, partitions: Partitions, talk: Talk, gateway: Gateway) -> None:
     partition = partitions.of(talk.id)
     last = partition.key(keys.LAST_MESSAGE, talk.id)

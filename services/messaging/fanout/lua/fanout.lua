@@ -81,10 +81,18 @@ for i = 1, #recounts, 3 do
 end
 store_unread()
 
-for i = 1, #(versions or {}), 3 do
-    local key = '{{MESSAGE_VERSIONS}}' .. versions[i]
-    call('HSET', key, versions[i + 1], versions[i + 2])
+-- They protect against events that are late by seconds. So when there are too many, because changes come all the time, all are
+-- forgotten.
+local function remember_version(key, name, version)
+    if call('HLEN', key) >= {{MOST_VERSIONS}} then
+        call('UNLINK', key)
+    end
+    call('HSET', key, name, version)
     call('EXPIRE', key, last_message_seconds)
+end
+
+for i = 1, #(versions or {}), 3 do
+    remember_version('{{MESSAGE_VERSIONS}}' .. versions[i], versions[i + 1], versions[i + 2])
 end
 for i = 1, #(pushes or {}), 3 do
     call('SET', pushes[i], pushes[i + 1], 'EX', pushes[i + 2])
@@ -93,8 +101,7 @@ end
 for i = 1, #(last_contents or {}), 6 do
     local key, versions_key, name, version, id, content = unpack(last_contents, i, i + 5)
     if version >= tonumber(call('HGET', versions_key, name) or 0) then
-        call('HSET', versions_key, name, version)
-        call('EXPIRE', versions_key, last_message_seconds)
+        remember_version(versions_key, name, version)
         if call('HGET', key, 'id') == id then
             call('HSET', key, 'content', content)
         end
