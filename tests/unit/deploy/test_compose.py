@@ -22,6 +22,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 WITHOUT_CHECK = {"haproxy", "prometheus", "grafana"}
 """Their images have no program that could ask them; nothing waits for them."""
+MAXMEMORY = ["--maxmemory", "384mb"]
+"""Three quarters of the memory limit of its container."""
 
 
 def test_the_schema_holds() -> None:
@@ -77,7 +79,8 @@ def test_what_is_waited_for_can_be_healthy() -> None:
 
 
 def test_redis_is_configured_as_in_the_local_stack() -> None:
-    assert CONTAINERS["redis"]["command"] == ["redis-server", *DURABILITY]
+    assert CONTAINERS["redis"]["command"] == ["redis-server", *DURABILITY, *MAXMEMORY]
+    assert CONTAINERS["redis"]["deploy"]["resources"]["limits"]["memory"] == "512M"
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "migrations", "devserver", "chatctl"])

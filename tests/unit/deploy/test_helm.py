@@ -10,7 +10,16 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.unit.deploy.manifests import DEPLOY, Manifest, documents, kubernetes_validate, manifests, named, title
+from tests.unit.deploy.manifests import (
+    DEPLOY,
+    Manifest,
+    container,
+    documents,
+    kubernetes_validate,
+    manifests,
+    named,
+    title,
+)
 from tests.unit.deploy.pod_security import violations
 from tools.checkers import checker
 from tools.dashboards.families import SERVICES
@@ -155,6 +164,13 @@ def test_the_operators_workloads_are_those_of_kustomize(kind: str, name: str) ->
         for varies in ("image", "imagePullPolicy", "env", "envFrom"):
             template["spec"]["containers"][0].pop(varies, None)
     assert ours == theirs
+
+
+def test_a_redis_for_trying_out_refuses_writes_before_the_kernel_ends_it() -> None:
+    for deployment in (named("local", "Deployment", "redis"), find("bundled", "Deployment", "redis")):
+        server = container(deployment)
+        assert server["resources"]["limits"]["memory"] == "512Mi"
+        assert server["args"][-2:] == ["--maxmemory", "384mb"]
 
 
 def test_images_can_be_pinned_by_their_digests() -> None:
