@@ -106,6 +106,48 @@ test("a message that arrives while the first page is read follows that page", as
   assert.equal(store.messages(TALK).hasNewer, false);
 });
 
+test("what changes while a page is read changes that page, which may be older", async () => {
+  const { store, server, client } = await withStore();
+  client.connect();
+  await settled();
+  await server.welcome();
+  const loading = store.loadOlder(TALK);
+  await Promise.all([
+    server.push("conversation.cleared", { conversationId: TALK, clearedSeq: 1 }),
+    server.push("message.updated", { conversationId: TALK, seq: 2, content: "edited", editedAt: AT }),
+    server.push("message.deleted", { conversationId: TALK, seq: 3, deletedAt: AT }),
+  ]);
+  await loading;
+  assert.deepEqual(contents(store), ["edited", null]);
+});
+
+test("a read that failed leaves no changes to later ones", async () => {
+  const { store, server, client } = await withStore();
+  client.connect();
+  await settled();
+  await server.welcome();
+  const path = `GET /chat/conversations/${TALK}/messages`;
+  const answer = server.routes.get(path);
+  server.routes.set(path, () => [404, { type: "error", error: { code: "conversation_not_found", message: "", retryable: false } }]);
+  const failing = assert.rejects(store.loadOlder(TALK));
+  await server.push("message.updated", { conversationId: TALK, seq: 2, content: "edited", editedAt: AT });
+  await failing;
+  server.routes.set(path, answer);
+  await store.loadOlder(TALK);
+  assert.equal(contents(store)[1], "number 2");
+});
+
+test("a page that was read before a partner was erased is dropped", async () => {
+  const { store, server, client } = await withStore();
+  client.connect();
+  await settled();
+  await server.welcome();
+  const loading = store.loadOlder(TALK);
+  await server.push("user.deleted", { userId: OTHER, conversationId: TALK });
+  await loading;
+  assert.deepEqual([contents(store), store.messages(TALK).isLoaded, store.messages(TALK).isLoading], [[], false, false]);
+});
+
 test("a conversation that another device archived meanwhile leaves the list", async () => {
   const { store, server, clock } = await open();
   assert.deepEqual(store.conversations.items.map(({ id }) => id), [TALK]);

@@ -178,7 +178,6 @@ export class ChatStore {
   async loadAround(conversationId, seq) {
     const thread = this.#thread(conversationId);
     thread.reset();
-    thread.reading = null;
     await this.#read(conversationId, { aroundSeq: seq, limit: PAGE });
   }
 
@@ -278,7 +277,7 @@ export class ChatStore {
   async #read(conversationId, range) {
     const thread = this.#thread(conversationId);
     if (thread.isLoading) return;
-    const reading = (thread.reading = {});
+    const reading = thread.read();
     this.#changed(`messages:${conversationId}`);
     try {
       const messages = await this.#client.rest.messages(conversationId, range);

@@ -17,6 +17,8 @@ export class Thread {
   #pending = new Map();
   /** New messages that arrived while a page was read that may end before them. @type {Message[]} */
   #early = [];
+  /** What changed while a page was read that may be older: it is applied again to that page. @type {(() => void)[]} */
+  #missed = [];
   /** Whether anything was loaded. Before that, the neighbours of a new message are unknown. */
   isLoaded = false;
   hasOlder = true;
@@ -52,12 +54,20 @@ export class Thread {
     for (const message of messages) this.#messages.set(message.seq, message);
     this.isLoaded = true;
     for (const message of this.#early.splice(0)) if (message.seq === this.ends.last + 1) this.#messages.set(message.seq, message);
+    for (const apply of this.#missed.splice(0)) apply();
   }
 
-  /** Drops the loaded messages, for a jump. */
+  /** Begins to read a page. What an earlier read finds is dropped. */
+  read() {
+    this.#missed = [];
+    return (this.reading = {});
+  }
+
+  /** Drops the loaded messages, and what a read under way finds. */
   reset() {
     this.#messages.clear();
     this.#early = [];
+    this.reading = null;
     this.isLoaded = false;
     this.hasOlder = true;
     this.hasNewer = false;
@@ -83,19 +93,28 @@ export class Thread {
    * @param {(message: Message) => Message} change
    */
   change(seq, change) {
-    const known = this.#messages.get(seq);
-    if (known) this.#messages.set(seq, change(known));
+    this.changeAll((message) => (message.seq === seq ? change(message) : message));
   }
 
-  /** @param {(message: Message) => Message} change of each message */
+  /** @param {(message: Message) => Message} change of each message, which may be applied twice */
   changeAll(change) {
-    for (const [seq, message] of this.#messages) this.#messages.set(seq, change(message));
+    this.#apply(() => {
+      for (const [seq, message] of this.#messages) this.#messages.set(seq, change(message));
+    });
   }
 
   /** @param {number} seq everything up to it is deleted */
   clear(seq) {
-    for (const known of [...this.#messages.keys()]) if (known <= seq) this.#messages.delete(known);
-    this.hasOlder = false;
+    this.#apply(() => {
+      for (const known of [...this.#messages.keys()]) if (known <= seq) this.#messages.delete(known);
+      this.hasOlder = false;
+    });
+  }
+
+  /** @param {() => void} change */
+  #apply(change) {
+    change();
+    if (this.isLoading) this.#missed.push(change);
   }
 
   /** @param {Pending} pending */
