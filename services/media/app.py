@@ -29,7 +29,7 @@ from shared.priority import stand_back
 from shared.protocol.errors import ErrorCode, ProtocolError
 from shared.protocol.features import served_by
 from shared.redis import Partitions
-from shared.rest import Authenticator, Bounds, StreamHttpProtocol, create_app
+from shared.rest import Authenticator, Bounds, StreamHttpProtocol, add_router, create_app
 from shared.rest.errors import error_response
 from shared.rest.rate_limit import RateLimit
 from shared.service import Watches, database, http_server, read_settings, readiness, redis_partitions, serve
@@ -108,8 +108,8 @@ class Media:
         )
         app.add_exception_handler(Refused, _on_refused)
         app.add_exception_handler(BaseError, _on_store_away)
-        app.include_router(endpoints.router())
-        app.include_router(endpoints.bytes_router())
+        add_router(app, endpoints.router())
+        add_router(app, endpoints.bytes_router())
         return app
 
     async def _check_store(self) -> None:

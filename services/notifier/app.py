@@ -43,7 +43,7 @@ from shared.protocol.topology import NOTIFIER_DEAD, NOTIFIER_RETRIES_DEAD
 from shared.rabbitmq import dead_letter
 from shared.redis import Partitions
 from shared.requests import Responder
-from shared.rest import Authenticator, Bounds, create_app
+from shared.rest import Authenticator, Bounds, add_router, create_app
 from shared.rest.rate_limit import RateLimit
 from shared.service import Watches, database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.webhooks import Outbox
@@ -150,9 +150,9 @@ class Notifier:
             Directory(self._pool),
             RateLimit.of_service(self._settings, self._partitions, "notifier"),
         )
-        app.include_router(WebPushEndpoints(self._stores.subscriptions, self._allowed, self._keys).router())
-        app.include_router(DeviceEndpoints(self._stores.devices, self._settings.apns_topics).router())
-        app.include_router(SettingsEndpoints(self._stores.settings).router())
+        add_router(app, WebPushEndpoints(self._stores.subscriptions, self._allowed, self._keys).router())
+        add_router(app, DeviceEndpoints(self._stores.devices, self._settings.apns_topics).router())
+        add_router(app, SettingsEndpoints(self._stores.settings).router())
         return app
 
 

@@ -34,7 +34,7 @@ from shared.protocol import relay
 from shared.protocol.requests import PresenceRequest, presence_request_decoder
 from shared.redis import Partitions
 from shared.requests import Responder
-from shared.rest import Authenticator, Bounds, create_app
+from shared.rest import Authenticator, Bounds, add_router, create_app
 from shared.rest.rate_limit import RateLimit
 from shared.service import Watches, database, http_server, read_settings, readiness, redis_partitions, serve
 from shared.webhooks.events import EventPublisher
@@ -172,7 +172,7 @@ class Presence:
         endpoints = Endpoints(
             directory, stores.follows, stores.friends, self._announcements.friendships, stores.statuses
         )
-        app.include_router(endpoints.router())
+        add_router(app, endpoints.router())
         return app
 
     async def drain(self) -> None:

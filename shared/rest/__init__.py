@@ -1,6 +1,6 @@
 """What the services' REST interfaces share: the app, errors, authentication, paging, health."""
 
-from shared.rest.app import KEEP_ALIVE_SECONDS, Bounds, create_app
+from shared.rest.app import KEEP_ALIVE_SECONDS, Bounds, add_router, create_app
 from shared.rest.authentication import Authenticator, CurrentUser
 from shared.rest.health import Health, HealthCheck, demand
 from shared.rest.http_protocol import HttpProtocol, StreamHttpProtocol
@@ -17,6 +17,7 @@ __all__ = [
     "Page",
     "PageQuery",
     "StreamHttpProtocol",
+    "add_router",
     "create_app",
     "decode_page",
     "demand",

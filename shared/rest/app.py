@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from shared.origins import AllowedOrigins
@@ -78,6 +78,15 @@ def create_app(
     add_error_handlers(app)
     add_health(app, health)
     return app
+
+
+def add_router(app: FastAPI, router: APIRouter) -> None:
+    """Add a router's paths as those of the app itself.
+
+    FastAPI's `include_router` keeps the router instead: it builds each path again at the first request, and matches all later
+    ones twice.
+    """
+    app.router.routes.extend(router.routes)
 
 
 def _add_limits(app: FastAPI, bounds: Bounds) -> None:

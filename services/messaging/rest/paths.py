@@ -30,6 +30,7 @@ from services.messaging.stores.unread import UnreadCounts
 from shared.directory import Directory
 from shared.postgres import Pool
 from shared.redis import Partitions
+from shared.rest import add_router
 from shared.rest.direct import add_direct
 from shared.rest.documents import document_routes
 from shared.rest.rate_limit import RateLimit
@@ -68,8 +69,8 @@ def add_paths(app: FastAPI, settings: Settings, pool: Pool, partitions: Partitio
     users = _users(settings, pool, partitions, listeners.on_profile_change)
     endpoints = Endpoints(conversations, reads, users, counts)
     add_direct(app, *endpoints.direct())
-    app.include_router(endpoints.router())
-    app.include_router(_reports(settings, pool, partitions).router())
+    add_router(app, endpoints.router())
+    add_router(app, _reports(settings, pool, partitions).router())
     app.router.routes.extend(document_routes())
 
 

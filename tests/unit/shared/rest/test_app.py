@@ -6,12 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from shared.protocol import limits
 from shared.protocol.errors import ErrorCode, ProtocolError
-from shared.rest import Health, create_app
+from shared.rest import Health, add_router, create_app
 from shared.rest.errors import error_response
 from shared.settings import ServiceSettings
 
@@ -23,20 +24,21 @@ class Text(BaseModel):
 @asynccontextmanager
 async def client_of(allowed_origins: list[str] | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an app with `POST /texts`, and `GET /bug`, which fails."""
-    app = create_app("test", Health({}), allowed_origins or [])
+    app, router = create_app("test", Health({}), allowed_origins or []), APIRouter()
 
-    @app.post("/texts")
+    @router.post("/texts")
     async def store(body: Text) -> int:
         return len(body.text)
 
-    @app.patch("/texts")
+    @router.patch("/texts")
     async def change(body: Text) -> int:
         return len(body.text)
 
-    @app.get("/bug")
+    @router.get("/bug")
     async def fail() -> None:
         raise RuntimeError("a bug")
 
+    add_router(app, router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 
