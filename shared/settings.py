@@ -28,11 +28,10 @@ from shared.postgres.address import parse as parse_database_url
 from shared.protocol import limits
 from shared.protocol.limits import MAX_URL_CHARACTERS
 from shared.protocol.topology import MOST_COMMAND_QUEUES
+from shared.public_secret import PUBLIC_SECRET
 from shared.rabbitmq.hosts import split_hosts
 from shared.redis import DEFAULT_PARTITIONS, topology_of
 
-PUBLIC_SECRET = "local-development-secret-0123456789abcdef"  # noqa: S105 - public on purpose
-"""The HS256 key of the local stack, which is public."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""

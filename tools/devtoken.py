@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 
-from shared.settings import PUBLIC_SECRET
+from shared.public_secret import PUBLIC_SECRET
 
 LOCAL_SECRET = PUBLIC_SECRET
 """HS256 key of the local stack, unless `CHAT_JWT_SECRET` is set."""

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from shared.settings import PUBLIC_SECRET, ServiceSettings, known_names
+from shared.public_secret import PUBLIC_SECRET
+from shared.settings import ServiceSettings, known_names
 from tools.doctor.findings import Report
 from tools.doctor.situation import Situation
 

@@ -4,7 +4,8 @@ import pytest
 
 from services.gateway.settings import GatewaySettings
 from services.webhooks.settings import WebhooksSettings
-from shared.settings import PUBLIC_SECRET, ServiceSettings, load
+from shared.public_secret import PUBLIC_SECRET
+from shared.settings import ServiceSettings, load
 
 GOOD = {
     "CHAT_DATABASE_URL": "postgresql://nowhere",
