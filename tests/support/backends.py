@@ -21,6 +21,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from shared.protocol.topology import QUEUES
+from tests.support.broker import empty_queues
 from tests.support.forks import PipedFork
 from tools.stack.backends import Backend
 from tools.stack.docker import container_name
@@ -68,6 +69,11 @@ class Backends:
             channel = await connection.channel()
             for queue in QUEUES:
                 await channel.queue_delete(queue.name)
+
+    async def empty_queues(self) -> None:
+        """Delete all messages, and have every queue declared. To delete and declare them again takes 0.25 s of CPU."""
+        async with await aio_pika.connect(self.amqp) as connection:
+            await empty_queues(await connection.channel(), QUEUES)
 
     async def flush_redis(self) -> None:
         """Empty Redis."""

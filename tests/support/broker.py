@@ -1,14 +1,14 @@
 """Publishers, consumers and queues for tests of `shared.rabbitmq`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aio_pika.abc import AbstractChannel
 from pydantic import SecretStr
 
 from shared.protocol.topology import Queue
-from shared.rabbitmq import Consumer, Delivery, Publisher
+from shared.rabbitmq import Consumer, Delivery, Publisher, declare
 
 SECONDS = 20
 PREFETCH = 8
@@ -39,6 +39,14 @@ async def take(consumer: Consumer, count: int) -> list[Delivery]:
         while len(taken) < count:
             taken += await consumer.take(count - len(taken))
     return taken
+
+
+async def empty_queues(channel: AbstractChannel, queues: Iterable[Queue]) -> None:
+    """Declare queues, and delete their messages where there are any: a look costs half of what deleting nothing does."""
+    for queue in queues:
+        declared = await declare(channel, queue)
+        if declared.declaration_result.message_count:
+            await declared.purge()
 
 
 async def waiting(channel: AbstractChannel, queue: Queue) -> int:

@@ -15,6 +15,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.relay import CommandBatch, Relayed
 from shared.protocol.topology import MESSAGING_COMMANDS, Queue
 from shared.rabbitmq import declare
+from tests.support.broker import empty_queues
 from tests.support.forks import FORKS, Fork
 from tests.support.plain_http import plain_http
 from tools.stack.ports import free_port
@@ -108,5 +109,4 @@ class Broker:
 
     async def purge(self, queues: Iterable[Queue]) -> None:
         """Empty queues."""
-        for queue in queues:
-            await (await declare(self._channel, queue)).purge()
+        await empty_queues(self._channel, queues)

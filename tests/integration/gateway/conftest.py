@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.support.backends import Backends
 from tests.support.gateway import Backend, RunningGateway, StartGateway, backend, running_gateway, settings_for
+
+
+@pytest.fixture(scope="module")
+async def amqp_url(backends: Backends) -> str:
+    """A virtual host with every queue, empty: each test declares them before a service can."""
+    await backends.empty_queues()
+    return backends.amqp
 
 
 @pytest.fixture

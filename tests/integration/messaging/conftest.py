@@ -15,6 +15,7 @@ from shared import postgres
 from shared.lifecycle import Supervisor
 from shared.protocol import topology
 from shared.redis import Partitions, open_partitions
+from tests.support.backends import Backends
 from tests.support.messaging import Gateway, Replica, Talk, eventually
 from tests.support.messaging_process import SECRET, Broker
 from tests.support.messaging_rest import Rest
@@ -62,6 +63,13 @@ async def gateway(partitions: Partitions, redis_url: str, talk: Talk) -> AsyncIt
     yield opened
     await opened.close()
     await listener.aclose()
+
+
+@pytest.fixture(scope="module")
+async def amqp_url(backends: Backends) -> str:
+    """A virtual host with every queue, empty: the fixture `broker` declares them before a service can."""
+    await backends.empty_queues()
+    return backends.amqp
 
 
 @pytest.fixture

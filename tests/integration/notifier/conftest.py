@@ -26,6 +26,7 @@ from shared.protocol.codec import msgpack_encoder
 from shared.protocol.topology import NOTIFIER_UNDELIVERED, QUEUES, Queue
 from shared.rabbitmq import declare
 from shared.redis import open_partitions
+from tests.support.backends import Backends
 from tests.support.push_service import Browser, PushService, push_service
 
 SECRET = "integration-test-secret-0123456789abcdef"
@@ -96,10 +97,6 @@ class Broker:
         declared = await self.channel.declare_queue(queue.name, passive=True)
         return declared.declaration_result.consumer_count or 0
 
-    async def purge(self, queue: Queue) -> int:
-        """Delete the messages that are ready in a queue; returns how many."""
-        return (await (await self.channel.get_queue(queue.name)).purge()).message_count or 0
-
     async def wait_for(self, queue: Queue, count: int) -> None:
         """Wait until that many are ready in a queue. Raises TimeoutError."""
         async with asyncio.timeout(60):
@@ -139,6 +136,13 @@ def undelivered(receiver_id: str, **changes: Any) -> relay.Undelivered:
     return relay.Undelivered(**{**fields, **changes})
 
 
+@pytest.fixture(scope="module")
+async def amqp_url(backends: Backends) -> str:
+    """A virtual host with every queue, empty: each test declares them before a service can."""
+    await backends.empty_queues()
+    return backends.amqp
+
+
 @pytest.fixture
 async def push() -> AsyncIterator[PushService]:
     async with push_service() as service:
@@ -151,14 +155,18 @@ async def empty(broker: Broker) -> None:
     A notifier that ends hands back what it had not acknowledged, which a purge before that moment doesn't see.
     """
     async with asyncio.timeout(60):
-        for queue in QUEUES:
-            await declare(broker.channel, queue)
-        for queue in OWN_QUEUES:
-            while await broker.consumers(queue):  # noqa: ASYNC110 - it can only be asked for
-                await asyncio.sleep(0.02)
         # Queues in which messages wait for a time move them on to others: again, until there was nothing to delete.
-        while any([await broker.purge(queue) for queue in QUEUES]):
-            pass
+        while any([await busy(broker, queue) for queue in QUEUES]):  # noqa: ASYNC110 - it can only be asked for
+            await asyncio.sleep(0.02)
+
+
+async def busy(broker: Broker, queue: Queue) -> bool:
+    """Declare a queue, and return whether it has consumers of the notifier, or had messages, which are deleted then."""
+    declared = await declare(broker.channel, queue)
+    found = declared.declaration_result
+    if queue in OWN_QUEUES and found.consumer_count:
+        return True
+    return bool(found.message_count and (await declared.purge()).message_count)
 
 
 @pytest.fixture
