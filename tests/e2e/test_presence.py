@@ -92,9 +92,13 @@ async def test_a_page_that_is_loaded_again_is_not_seen_and_one_that_is_left_is(p
 
 
 async def test_a_quick_reconnect_after_a_lost_connection_is_not_seen(people: People) -> None:
-    bob, socket, watching = await connected_friend(people)
-    await socket.cut()
-    await bob.connect()
+    for _ in range(5):
+        bob, socket, watching = await connected_friend(people)
+        cut_at = time.monotonic()
+        await socket.cut()
+        await bob.connect()
+        if time.monotonic() - cut_at < GRACE_SECONDS:  # otherwise the machine stalled, and he was rightly seen to go
+            break
     await watching.refute("user.offline", within=6.5)
     assert len(watching.of_type("user.online")) == 1
 

@@ -5,6 +5,7 @@ import json
 import re
 import socket as sockets
 import struct
+import time
 
 import pytest
 from prometheus_client import REGISTRY
@@ -16,7 +17,7 @@ from services.gateway.transport.http_protocol import listen
 from shared.auth.revocations import Revocations
 from shared.protocol import limits, relay, server
 from shared.protocol.topology import PRESENCE_COMMANDS
-from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, identity, until
+from tests.support.gateway import SECONDS, Backend, RunningGateway, StartGateway, connection_id, identity, until
 from tests.support.sockets import RawSocket
 from tests.support.tcp import Tcp, raw, upgrade_request
 from tools.devtoken import mint
@@ -231,20 +232,27 @@ async def test_no_pong_in_time_closes_with_4410_and_the_socket_goes(
 
 
 async def test_pongs_keep_a_connection(start_gateway: StartGateway, alice: str) -> None:
-    gateway = await start_gateway(ping_seconds=0.5, pong_seconds=3)
+    """Each moves the deadline of the next one, so that no connection is closed who answers."""
+    gateway = await start_gateway(ping_seconds=0.5, pong_seconds=SECONDS)
     client = await Tcp.connect(gateway, alice)
-    for _ in range(8):
+    (connection,) = gateway.process.hub
+    for _ in range(2):
+        before = connection.deadlines.pong_at
         opcode, payload = await client.frame()
         assert opcode == Opcode.PING
+        assert connection.deadlines.pong_at == before
         client.send(Opcode.PONG, payload)
-    assert len(gateway.process.hub) == 1
+        await until(lambda before=before: connection.deadlines.pong_at > before)  # type: ignore[misc]
     client.abort()
 
 
 async def test_the_last_moments_of_a_token(gateway: RunningGateway, alice: str) -> None:
     """Nobody sends `status.bulk` here: it is waited for, but not for ever."""
-    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=4))
+    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=30))
     await socket.expect("auth.expiring")
+    (connection,) = gateway.process.hub
+    connection.deadlines.expires_at = time.time() + 1
+    gateway.process.dispatcher.heartbeat.plan(connection)
     assert await socket.closed() == 4401
 
 
@@ -266,14 +274,16 @@ async def test_the_end_of_a_token_is_announced_after_the_statuses(
 
 
 async def test_a_new_token_replaces_the_old_one(gateway: RunningGateway, alice: str, bob: str) -> None:
-    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=4))
+    socket = await gateway.connect(alice, token=mint(alice, lifetime_seconds=30))
     await socket.expect("auth.expiring")
     for wrong in (mint(bob), "nonsense", mint(alice, lifetime_seconds=-60), mint(alice, lifetime_seconds=-2)):
         await socket.send("auth.refresh", token=wrong)
         await socket.expect_error("unauthorized", type="auth.refresh")
     await socket.send("auth.refresh", token=mint(alice, lifetime_seconds=3600))
     await socket.expect("auth.refreshed")
-    await socket.refute("auth.expiring", within=2.5)
+    (connection,) = gateway.process.hub
+    assert connection.deadlines.expires_at > time.time() + 3000
+    await socket.refute("auth.expiring", within=0.5)
     await socket.send("ping")
     await socket.expect("pong")
 
