@@ -22,7 +22,7 @@ PART_BYTES: Final = 64 * 1024
 MAX_REST_SECONDS: Final = 0.01
 """After each part Redis serves others for as long as the part took, but no longer than this."""
 LOCK_MS: Final = 2_000
-"""A lock is kept for so long after each part, so a replica that is killed holds others up for no longer."""
+"""A lock is kept for so long after each part that was read or copied: a replica that is killed holds others up no longer."""
 WAIT_SECONDS: Final = 5.0
 """Longest wait for the lock."""
 PAUSE_SECONDS: Final = 0.02
@@ -110,7 +110,10 @@ class InboxRewriting:
         after = ""
         while True:
             async with _resting():
-                last, *found = await _FIND(self._partition, self._user_id, after, PART_BYTES, encoded)
+                answer = await _FIND(self._partition, self._user_id, after, PART_BYTES, encoded, self._token, LOCK_MS)
+            if answer is None:
+                raise TimeoutError("another rewriting of the inbox has begun")
+            last, *found = answer
             after = last.decode()
             yield _Part(after, {id_.decode(): text.decode() for id_, text in zip(found[::2], found[1::2], strict=True)})
             if not after:

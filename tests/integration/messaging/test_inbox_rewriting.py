@@ -65,6 +65,19 @@ async def test_a_large_inbox_is_read_and_copied_in_parts(
     assert 0 < await partition.client.ttl(partition.key(keys.INBOX, talk.other.id)) <= 86_400
 
 
+async def test_a_rewriting_may_take_longer_than_a_lock_is_kept(
+    replica: Replica, gateway: Gateway, talk: Talk, partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each call of Redis took 20 ms, it never came to an end, and no message after it was delivered."""
+    await deliver(replica, gateway, *(talk.send(talk.one, f"n{n}", f"t{n}") for n in range(1, 161)))
+    monkeypatch.setattr(inbox_rewriting, "PART_BYTES", 1)
+    monkeypatch.setattr(inbox_rewriting, "LOCK_MS", 300)
+    clock = itertools.count(0.0, inbox_rewriting.MAX_REST_SECONDS)
+    monkeypatch.setattr(inbox_rewriting, "monotonic", lambda: next(clock))
+    await replica.fanout.eraser.erase(deleted(talk, 1))
+    assert '"deletedAt"' in next(iter((await texts(partition, talk)).values()))
+
+
 async def test_redis_serves_others_for_as_long_as_a_part_took(
     replica: Replica, gateway: Gateway, talk: Talk, partition: Partition, monkeypatch: pytest.MonkeyPatch
 ) -> None:

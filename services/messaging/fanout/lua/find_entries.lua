@@ -3,11 +3,17 @@
 -- ARGV[3]: bytes after which it ends
 -- ARGV[4]: msgpack of {{contained, pattern, seqs, newest}, ...}: an entry is found when its text contains `contained`, matches
 -- `pattern`, and has any of `seqs`, or its first seq is at most `newest`. Without seqs, and with a `newest` of -1, all seqs do.
--- Returns {id of the part's last entry, or '' when the inbox has no more; then of each found entry its id and its text}.
+-- ARGV[5]: token of the lock; ARGV[6]: milliseconds for which it is kept
+-- Returns nil when the lock is lost, else {id of the part's last entry, or '' when the inbox has no more; then of each found
+-- entry its id and its text}.
 --
 -- Within a JSON string every quotation mark is escaped, so patterns with one find only fields.
 
 local STEP = 4
+if redis.call('GET', '{{INBOX_LOCK}}' .. ARGV[1]) ~= ARGV[5] then
+    return false
+end
+redis.call('PEXPIRE', '{{INBOX_LOCK}}' .. ARGV[1], ARGV[6])
 local key, after, room, rules = '{{INBOX}}' .. ARGV[1], ARGV[2], tonumber(ARGV[3]), cmsgpack.unpack(ARGV[4])
 for _, rule in ipairs(rules) do
     local wanted = {}
