@@ -63,6 +63,13 @@ class Result:
         self.imported += sum(new)
         self.skipped += len(new) - sum(new)
 
+    def add(self, part: "Result") -> None:
+        """Add the result of some lines."""
+        self.imported += part.imported
+        self.skipped += part.skipped
+        self.failures += part.failures
+        self.failed = sorted([*self.failed, *part.failed], key=_line)[:MOST_FAILURES]
+
 
 class Batch:
     """Lines of one kind that are carried out together."""
@@ -110,8 +117,9 @@ class Importer:
         """Carry a batch out. When the owning service refuses it, its lines are carried out one by one."""
         if not batch.lines:
             return
+        part = Result()
         try:
-            await self._run(batch.lines, result)
+            await self._run(batch.lines, part)
         except ProtocolError as error:
             if error.event.error.retryable is True and error.status == 503:
                 raise
@@ -122,6 +130,8 @@ class Importer:
                 one = Batch()
                 one.add(number, line, 0)
                 await self.run(one, result)
+        else:
+            result.add(part)
 
     async def _run(self, lines: Sequence[tuple[int, Any]], result: Result) -> None:
         first = lines[0][1]

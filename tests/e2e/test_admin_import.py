@@ -81,11 +81,12 @@ async def test_a_bad_line_fails_alone(platform: Platform) -> None:
             "",
             "x" * 70_000,
             user(stranger, "in\u200bvisible"),
+            message(users, 6, createdAt="0001-01-01T00:00:00.000+14:00"),
             message(users, 5),
         ),
     )
-    assert (result["imported"], result["skipped"], result["failures"]) == (2, 0, 8)
-    assert [failed["line"] for failed in result["failed"]] == [2, 3, 4, 5, 6, 7, 9, 10]
+    assert (result["imported"], result["skipped"], result["failures"]) == (2, 0, 9)
+    assert [failed["line"] for failed in result["failed"]] == [2, 3, 4, 5, 6, 7, 9, 10, 11]
     assert all(failed["error"] for failed in result["failed"])
 
 
