@@ -145,11 +145,12 @@ async def test_dead_webhooks_are_listed_replayed_and_dropped(stack: Stack) -> No
     try:
         await connection.execute(
             "INSERT INTO webhooks.events (endpoint, order_key, type, at, data, dead_at, last_error) "
-            "VALUES ('http://nobody.invalid/', 'x', 'user.online', now(), '{}', now(), 'status 500')"
+            "VALUES ('http://nobody.invalid/', 'x', 'user.online', now(), '{}', now(), '[oops] [/b]')"
         )
         status, out, err = await chatctl(stack, "webhooks", "list")
         assert status == 0, err
         assert "dead letters: 1" in out
+        assert "[oops]" in out
         assert (await chatctl(stack, "webhooks", "replay"))[0] == 0
         query = "SELECT dead_at IS NULL FROM webhooks.events WHERE endpoint = 'http://nobody.invalid/'"
         assert await connection.fetchval(query) is True

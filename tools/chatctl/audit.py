@@ -28,7 +28,8 @@ def audit(
     table = Table("at", "who", "call", "users", "status")
     for call in calls:
         table.add_row(*("" if value is None else str(value) for value in call.values()))
-    Console().print(table)
+    # Callers choose the paths of calls, which are no markup.
+    Console(markup=False).print(table)
 
 
 async def _read(about: str | None, most: int) -> list[Any]:

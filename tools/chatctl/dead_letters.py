@@ -33,7 +33,8 @@ def show(queue: QueueArgument = DEFAULT_QUEUE, most: MostOption = LISTED, as_jso
         for letter in found:
             print(json.dumps({"reason": letter.reason, "size": letter.size, "body": letter.body.hex()}))
         return
-    console = Console()
+    # The reason may quote what a client sent, which is no markup.
+    console = Console(markup=False)
     console.print(f"{queue}: {len(found) or 'nothing'}", highlight=False)
     if not found:
         return

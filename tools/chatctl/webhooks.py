@@ -32,7 +32,8 @@ def show(most: MostOption = 20) -> None:
     """Show how many events wait for each endpoint, and the oldest dead letters."""
     with explained():
         waiting, dead = asyncio.run(_list(most))
-    console = Console()
+    # What an endpoint answered is no markup.
+    console = Console(markup=False)
     for row in waiting:
         console.print(f"{row['endpoint']}: {row['events']} waiting", highlight=False)
     console.print(f"dead letters: {len(dead) or 'none'}", highlight=False)
