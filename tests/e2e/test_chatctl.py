@@ -157,5 +157,16 @@ async def test_dead_webhooks_are_listed_replayed_and_dropped(stack: Stack) -> No
         await connection.execute("UPDATE webhooks.events SET dead_at = now() WHERE order_key = 'x'")
         assert (await chatctl(stack, "webhooks", "drop", "--yes"))[0] == 0
         assert await connection.fetchval(query) is None
+        for endpoint in ("http://nobody.invalid/", "http://nobody.invalid/2"):
+            await connection.execute(
+                "INSERT INTO webhooks.events (endpoint, order_key, type, at, data) SELECT $1, 'x', 'y', now(), '{}' "
+                "FROM generate_series(1, 10001)",
+                endpoint,
+            )
+        status, out, err = await chatctl(stack, "webhooks", "forget", "http://nobody.invalid/", "--yes")
+        assert (status, out.strip()) == (0, "10001 forgotten"), err
+        query = "SELECT endpoint, count(*) FROM webhooks.events WHERE order_key = 'x' GROUP BY endpoint"
+        assert [tuple(row) for row in await connection.fetch(query)] == [("http://nobody.invalid/2", 10_001)]
+        await connection.execute("DELETE FROM webhooks.events WHERE order_key = 'x'")
     finally:
         await connection.close()

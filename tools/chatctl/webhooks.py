@@ -22,6 +22,11 @@ _OLDEST = "SELECT id FROM webhooks.events WHERE dead_at IS NOT NULL ORDER BY id 
 _REPLAY = f"""
     UPDATE webhooks.events SET dead_at = NULL, next_at = NULL, attempts = 0, first_refused_at = NULL WHERE id IN ({_OLDEST})
 """  # noqa: S608 - our own statement
+_FORGET = """
+    DELETE FROM webhooks.events WHERE id IN (SELECT id FROM webhooks.events WHERE endpoint = $2 LIMIT $1)
+"""
+_PART = 10_000
+"""Events that one statement deletes, which takes less than its time limit."""
 _DROP = f"DELETE FROM webhooks.events WHERE id IN ({_OLDEST})"  # noqa: S608
 
 app = typer.Typer(help="Show webhook events that were given up, send them again, or delete them.", no_args_is_help=True)
@@ -62,6 +67,26 @@ def drop(most: MostOption = 1, yes: Annotated[bool, typer.Option("--yes", help="
     Console().print(f"{done} dropped", highlight=False)
 
 
+@app.command()
+def forget(
+    endpoint: Annotated[str, typer.Argument(help="A URL that is no longer in CHAT_WEBHOOK_URLS.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Delete all that waits for ENDPOINT, and its dead letters, permanently."""
+    if not yes:
+        typer.confirm(f"Forget all events for {endpoint}?", abort=True)
+    with explained():
+        done = asyncio.run(_forget(endpoint))
+    Console(markup=False).print(f"{done} forgotten", highlight=False)
+
+
+async def _forget(endpoint: str) -> int:
+    total = 0
+    while done := await _execute(_FORGET, _PART, endpoint):
+        total += done
+    return total
+
+
 async def _list(most: int) -> tuple[list[Any], list[Any]]:
     connection = await connect(parse(backend_url("database", "CHAT_DATABASE_URL")), application_name="chatctl")
     try:
@@ -70,9 +95,9 @@ async def _list(most: int) -> tuple[list[Any], list[Any]]:
         await connection.close()
 
 
-async def _execute(statement: str, most: int) -> int:
+async def _execute(statement: str, most: int, *arguments: str) -> int:
     connection = await connect(parse(backend_url("database", "CHAT_DATABASE_URL")), application_name="chatctl")
     try:
-        return int((await connection.execute(statement, most)).rpartition(" ")[2])
+        return int((await connection.execute(statement, most, *arguments)).rpartition(" ")[2])
     finally:
         await connection.close()
