@@ -81,7 +81,9 @@ class Stores:
         self.blocks = Blocks(pool, partitions, self.outbox)
         self.reports = Reports(pool, self.outbox)
         self.people = People(pool, self.directory)
-        self.expiry = Expiry(pool, settings.retention_days, settings.retention_round_seconds, self.outbox)
+        self.expiry = Expiry(
+            pool, settings.retention_days, settings.retention_round_seconds, self.outbox, settings.inbox_events
+        )
         self.views = ConversationViews(pool, settings.signer())
         self.counts = UnreadCounts(pool, partitions)
         self.indicators = TypingIndicators(pool, partitions, clock)

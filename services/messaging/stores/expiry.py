@@ -12,8 +12,8 @@ import msgspec
 
 from services.messaging.stores.sql import CLAIM_RETENTION, EXPIRE, KEEP_RETENTION, NEXT_EXPIRED
 from shared.postgres import Pool
+from shared.protocol import limits
 from shared.protocol.codec import instant, json_encoder
-from shared.protocol.limits import INBOX_SECONDS
 from shared.uploads import claims
 from shared.webhooks import Outbox
 
@@ -22,6 +22,10 @@ LOOKED_AT: Final = 1000
 """Conversations that one step reads."""
 BATCH: Final = 200
 """Messages that one transaction deletes. Appends to the conversation wait for it."""
+MORE_EVENTS: Final = 128
+"""An inbox may exceed its number of events by what one node of the stream holds."""
+MOST_EVENTS: Final = 16_384
+"""More events don't fit into an inbox that is limited only by its bytes."""
 _LOCK: Final = "SELECT FROM messaging.conversations WHERE id = $1::uuid FOR NO KEY UPDATE"
 
 
@@ -29,7 +33,7 @@ class Expired(msgspec.Struct, frozen=True):
     """A deleted batch: the messages from `first` to `last`.
 
     `unread`: the new counts of participants whose unread count fell. `last_message`: the id of the conversation's last
-    message, if it was deleted. `recent`: seqs that inboxes may still show.
+    message, if it was deleted. `recent`: seqs that inboxes may still show, whenever they were sent.
     """
 
     conversation_id: str
@@ -51,13 +55,19 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Expiry:
-    """Deletes messages that are older than `days`. Every method raises what asyncpg raises, and may be repeated."""
+    """Deletes messages that are older than `days`. Every method raises what asyncpg raises, and may be repeated.
 
-    def __init__(self, pool: Pool, days: float, round_seconds: float, outbox: Outbox) -> None:
+    `inbox_events`: how many events an inbox keeps.
+    """
+
+    def __init__(
+        self, pool: Pool, days: float, round_seconds: float, outbox: Outbox, inbox_events: int = limits.INBOX_EVENTS
+    ) -> None:
         self._pool = pool
         self._age = timedelta(days=days)
         self._round_seconds = round_seconds
         self._outbox = outbox
+        self._inbox_events = min(inbox_events + MORE_EVENTS, MOST_EVENTS)
 
     async def step(self) -> Step | None:
         """Delete the next batch, if the next conversations have one. None: another replica works on it, or no round is due."""
@@ -95,8 +105,7 @@ class Expiry:
         self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", conversation_id: str, cutoff: datetime
     ) -> Expired | None:
         await connection.execute(_LOCK, conversation_id)
-        now = datetime.now(UTC)
-        row = await connection.fetchrow(EXPIRE, conversation_id, cutoff, BATCH, now - timedelta(seconds=INBOX_SECONDS))
+        row = await connection.fetchrow(EXPIRE, conversation_id, cutoff, BATCH, self._inbox_events)
         if row is None:
             return None
         places = [(conversation_id, seq) for seq in range(row["first"], row["last"] + 1)]
@@ -111,6 +120,6 @@ class Expiry:
             {row[side]: row[side.replace("user", "unread")] for side, falls in changed.items() if falls},
             row["version"],
             row["last_message"],
-            row["recent"],
-            instant(now),
+            row["shown"],
+            instant(datetime.now(UTC)),
         )

@@ -106,6 +106,25 @@ async def test_inboxes_show_no_expired_text(
         assert "kept" in entries
 
 
+async def test_inboxes_of_users_who_write_little_show_no_expired_text(
+    replica: Replica, gateway: Gateway, talk: Talk, pool: Pool, partitions: Partitions
+) -> None:
+    """An inbox lives for as long as its user connects, so it may have entries of any age."""
+    await run(replica, gateway, talk.send(talk.one, "a secret", "t1"), talk.send(talk.one, "kept", "t2"))
+    await run(replica, gateway, talk.send(talk.other, "quotes the secret", "t3", reply_to=1), talk.react(talk.other, 2))
+    await age(pool, talk, 1)
+    await pool.execute(
+        "UPDATE messaging.messages SET created_at = created_at - interval '20 days' WHERE conversation_id = $1 AND seq > 1",
+        talk.id,
+    )
+    await complete_round(retention_of(replica))
+    assert await seqs(pool, talk) == [2, 3]
+    for person in (talk.one, talk.other):
+        partition = partitions.of(person.id)
+        entries = str(await partition.client.xrange(partition.key(keys.INBOX, person.id)))
+        assert ("a secret" in entries, "quotes the secret" in entries, "kept" in entries) == (False, True, True)
+
+
 async def test_a_conversation_of_which_all_is_expired_stays(
     replica: Replica, gateway: Gateway, talk: Talk, rest: Rest, pool: Pool, partitions: Partitions
 ) -> None:

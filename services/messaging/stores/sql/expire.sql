@@ -1,11 +1,11 @@
 -- Delete the expired beginning of a conversation's history, or $3 messages of it, with all that belongs to them.
 -- Run while the conversation is locked, in a transaction. $1 conversation, $2 messages before this time are expired,
--- $3 how many messages at most, $4 inboxes no longer have entries from before this time
+-- $3 how many messages at most, $4 how many events an inbox may have
 --
 -- One row, none when nothing is expired: the first deleted seq and the last one, the participants with their unread counts and
 -- whether these changed, the conversation's version, the id of the last message if it was deleted, and the seqs that inboxes may
--- still show: sent, edited, reacted to, or quoted since $4. An inbox holds 512 events, so quotes are looked for in as many
--- messages.
+-- still show. An inbox lives for as long as its user connects, and loses entries only to newer ones: so these are the messages
+-- that $4 others don't follow yet, those that were edited or reacted to, whenever, and those that the newest $4 quote.
 --
 -- Only the beginning is deleted: a message that is younger (as those of a late import may be) keeps all messages after it.
 -- The newest of each participant's marks that the other side sees stays: it shows how far the participant has read.
@@ -27,8 +27,9 @@ WITH conversation AS MATERIALIZED (
     GROUP BY c.first_seq
 ), gone AS MATERIALIZED (
     SELECT m.place, m.seq, m.id, m.sender_id, m.deleted_at,
-           m.created_at >= $4 OR m.edited_at >= $4 AS is_recent
+           m.seq > c.last_seq - $4::bigint OR m.edited_at IS NOT NULL AS may_be_shown
     FROM part p
+    CROSS JOIN conversation c
     CROSS JOIN LATERAL (
         SELECT ctid AS place, * FROM messaging.messages
         WHERE conversation_id = $1::uuid AND seq BETWEEN p.first AND p.last
@@ -42,7 +43,7 @@ WITH conversation AS MATERIALIZED (
     DELETE FROM messaging.revisions r USING part p WHERE r.conversation_id = $1::uuid AND r.seq BETWEEN p.first AND p.last
 ), without_reactions AS (
     DELETE FROM messaging.reactions r USING part p WHERE r.conversation_id = $1::uuid AND r.seq BETWEEN p.first AND p.last
-    RETURNING r.seq, r.at
+    RETURNING r.seq
 ), without_receipts AS (
     DELETE FROM messaging.receipts r
     USING part p, conversation c
@@ -74,18 +75,18 @@ SELECT p.first, p.last, c.user_low::text, c.user_high::text,
        c.version + 1 AS version,
        (SELECT g.id::text FROM gone g WHERE g.seq = c.last_seq) AS last_message,
        ARRAY(
-           SELECT g.seq FROM gone g WHERE g.is_recent
+           SELECT g.seq FROM gone g WHERE g.may_be_shown
            UNION
-           SELECT r.seq FROM without_reactions r WHERE r.at >= $4
+           SELECT r.seq FROM without_reactions r
            UNION
            SELECT m.reply_to
            FROM (
-               SELECT reply_to, created_at FROM messaging.messages
-               WHERE conversation_id = c.id AND seq > GREATEST(p.last, c.last_seq - 512)
+               SELECT reply_to FROM messaging.messages
+               WHERE conversation_id = c.id AND seq > GREATEST(p.last, c.last_seq - $4::bigint)
                ORDER BY seq
-               LIMIT 512
+               LIMIT $4::bigint
            ) m
-           WHERE m.created_at >= $4 AND m.reply_to BETWEEN p.first AND p.last
-       ) AS recent
+           WHERE m.reply_to BETWEEN p.first AND p.last
+       ) AS shown
 FROM part p, conversation c, unread u
 WHERE p.last >= p.first
