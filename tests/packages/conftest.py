@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.packages import versions
+from tests.packages import applications, versions
 from tests.support.node import CLIENT
 from tests.support.packages import install_packages, run_command
 
+MULTI_PARSER = Path(__file__).parent / "multi-parser"
+Compiled = Mapping[str, list[str]]
+"""Name of an application → its faults."""
 BUILT = shutil.ignore_patterns("node_modules", "dist")
 
 
@@ -45,9 +49,16 @@ def installed(packed_client: Path, packed_hooks: Path, tmp_path_factory: pytest.
     An application is a folder in it: Node, the compiler and Vite find in `node_modules` above it what it imports.
     """
     folder = tmp_path_factory.mktemp("applications")
-    (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+    (folder / "package.json").write_text(json.dumps({"private": True, "type": "module", "overrides": versions.UNUSED}))
+    shutil.copytree(MULTI_PARSER, folder / MULTI_PARSER.name)
     install_packages(folder, *versions.applications(), str(packed_client), str(packed_hooks))
     return folder
+
+
+@pytest.fixture(scope="session")
+def compiled(installed: Path, clients: Path) -> Compiled:
+    """What the compiler says of the applications."""
+    return applications.compile_all(installed, clients)
 
 
 def _archive(package: Path) -> Path:

@@ -3,69 +3,14 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.packages.conftest import Compiled
 from tests.support.packages import ATTW, PUBLINT, TSC, VITE, run_command, undeclared_imports
 
 API = Path(__file__).parents[2] / "docs" / "api"
 MODELS = Path(__file__).parent / "models.mjs"
-TYPESCRIPT: dict[str, Any] = {
-    "compilerOptions": {
-        "target": "ES2022",
-        "module": "ESNext",
-        "moduleResolution": "bundler",
-        "lib": ["ES2022", "DOM"],
-        "jsx": "react-jsx",
-        "strict": True,
-        "noUncheckedIndexedAccess": True,
-        "exactOptionalPropertyTypes": True,
-        "skipLibCheck": False,
-        "noEmit": True,
-        "types": [],
-    },
-    "include": ["src"],
-}
-INCREMENTAL = ("--incremental", "--tsBuildInfoFile", "checked.tsbuildinfo")
-"""The second run checks only what the first one has not seen, instead of all types of browsers and React again."""
-APPLICATION = """
-import { useEffect, useState } from "react";
-import { createRoot } from "react-dom/client";
-import { ChatClient, ChatError, type EventMap, type Message } from "@chat-backend/client";
-
-const client = new ChatClient({ url: "http://127.0.0.1:1", getToken: async () => "token" });
-
-export function Messages({ conversationId }: { conversationId: string }) {
-  const [messages, setMessages] = useState<Message[]>([]);
-  useEffect(() => client.on("message.new", ({ message }) => setMessages((known) => [...known, message])), []);
-  useEffect(() => client.on("error", (error: ChatError, { ref }) => console.error(error.code, ref?.tempId)), []);
-  const send = async () => {
-    const { sent } = client.send({ conversationId, content: "hello" });
-    const { seq }: Message = await sent;
-    client.markRead(conversationId, seq);
-  };
-  return <button onClick={send}>{messages.length}</button>;
-}
-
-export function lastSeen(presence: EventMap["user.offline"]): string | null {
-  return presence.lastSeen;
-}
-
-createRoot(document.body).render(<Messages conversationId="x" />);
-"""
-WRONG = """
-import { ChatClient } from "@chat-backend/client";
-new ChatClient({ url: "http://127.0.0.1:1", getToken: () => "token" }).on("message.new", ({ massage }) => massage);
-"""
-BARE = """
-import { ChatClient, type Message } from "@chat-backend/client";
-import { ChatStore } from "@chat-backend/client/store";
-const client = new ChatClient({ url: "http://127.0.0.1:1", getToken: () => "token" });
-const store = new ChatStore(client);
-export const messages: readonly Message[] = store.messages("x").items;
-client.wake();
-"""
 COMMONJS = """
 const { ChatClient } = require("@chat-backend/client");
 const { WebSocket } = require("ws");
@@ -81,45 +26,28 @@ client.connect();
 """
 
 
-@pytest.fixture(scope="module")
-def application(installed: Path) -> Path:
-    """An application of React and TypeScript that uses the package."""
-    folder = installed / "application"
-    (folder / "src").mkdir(parents=True)
-    (folder / "tsconfig.json").write_text(json.dumps(TYPESCRIPT))
-    (folder / "index.html").write_text("<script type='module' src='/src/main.tsx'></script>")
-    (folder / "src" / "main.tsx").write_text(APPLICATION)
-    return folder
-
-
 @pytest.mark.parametrize("name", ["client", "react"])
 def test_a_package_imports_only_what_it_declares(name: str, installed: Path) -> None:
     package = installed / "node_modules" / "@chat-backend" / name
     assert undeclared_imports(package, package / "dist") == set()
 
 
-def test_a_strict_typescript_application_builds_with_it(application: Path) -> None:
-    run_command([f"../{TSC}", *INCREMENTAL], application)
+def test_a_strict_typescript_application_builds_with_it(installed: Path, compiled: Compiled) -> None:
+    assert compiled["application"] == []
+    application = installed / "application"
+    (application / "index.html").write_text("<script type='module' src='/src/main.tsx'></script>")
     run_command([f"../{VITE}", "build"], application)
     assert any((application / "dist" / "assets").glob("*.js"))
 
 
-def test_its_types_refuse_what_the_server_never_sends(application: Path) -> None:
-    wrong = application / "src" / "wrong.ts"
-    wrong.write_text(WRONG)
-    try:
-        with pytest.raises(AssertionError, match="massage"):
-            run_command([f"../{TSC}", *INCREMENTAL], application)
-    finally:
-        wrong.unlink()
+def test_its_types_refuse_what_the_server_never_sends(compiled: Compiled) -> None:
+    (fault,) = compiled["wrong"]
+    assert "massage" in fault
 
 
-def test_its_types_need_neither_those_of_a_browser_nor_of_node(application: Path) -> None:
+def test_its_types_need_neither_those_of_a_browser_nor_of_node(compiled: Compiled) -> None:
     """As in an application of React Native."""
-    (application / "bare.ts").write_text(BARE)
-    settings = {**TYPESCRIPT["compilerOptions"], "lib": ["ES2022"]}
-    (application / "bare.json").write_text(json.dumps({"compilerOptions": settings, "files": ["bare.ts"]}))
-    run_command([f"../{TSC}", "--project", "bare.json"], application)
+    assert compiled["bare"] == []
 
 
 def test_a_commonjs_program_survives_a_refused_connection_of_ws(installed: Path) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,20 +11,18 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
-from tests.packages.test_javascript import TYPESCRIPT
+from tests.packages.applications import LOCAL_STACK, copy_example, readme
+from tests.packages.conftest import Compiled
 from tests.support.chromium import running_chromium
-from tests.support.node import CLIENT, node_command
-from tests.support.packages import TSC, VITE, run_command, undeclared_imports
+from tests.support.node import node_command
+from tests.support.packages import VITE, run_command, undeclared_imports
 from tests.support.people import People
 from tests.support.platform import Platform
 from tests.support.stack import Stack
 
 STORED = 90
 """Messages of the conversation that the hooks show: three pages."""
-HOOKS = CLIENT.parent / "react"
-LOCAL_STACK = "http://127.0.0.1:8080"
 BROWSER_MS = 30_000
-EXAMPLE = Path(__file__).parents[2] / "examples" / "react"
 
 
 def test_their_own_tests_pass(clients: Path) -> None:
@@ -89,16 +85,12 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 async def test_the_application_of_their_readme_works_in_two_browsers(
-    installed: Path, stack: Stack, people: People
+    installed: Path, compiled: Compiled, stack: Stack, people: People
 ) -> None:
-    (source,) = re.findall(r"```tsx\n(.*?)```", (HOOKS / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert LOCAL_STACK in source
+    assert compiled["readme"] == []
     folder = installed / "readme"
-    (folder / "src").mkdir(parents=True)
-    (folder / "tsconfig.json").write_text(json.dumps(TYPESCRIPT))
     (folder / "index.html").write_text("<body></body><script type='module' src='/src/main.tsx'></script>")
-    (folder / "src" / "main.tsx").write_text(source.replace(LOCAL_STACK, stack.url))
-    await asyncio.to_thread(run_command, [f"../{TSC}"], folder)
+    (folder / "src" / "main.tsx").write_text(readme().replace(LOCAL_STACK, stack.url))
     await asyncio.to_thread(run_command, [f"../{VITE}", "build"], folder)
 
     alice, bob = people.make("alice"), people.make("bob")
@@ -119,7 +111,7 @@ async def test_the_application_of_their_readme_works_in_two_browsers(
 
 def test_the_example_builds_with_the_packed_packages(installed: Path) -> None:
     folder = installed / "example"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    copy_example(folder)
     assert undeclared_imports(folder, folder / "src") == set()
     package = json.loads((folder / "package.json").read_text())
     wanted = {**package["dependencies"], **package["devDependencies"]}
@@ -133,11 +125,5 @@ def test_the_example_builds_with_the_packed_packages(installed: Path) -> None:
     assert any((folder / "dist" / "assets").glob("*.js"))
 
 
-def test_the_example_compiles_with_the_packages_that_it_links(clients: Path, installed: Path) -> None:
-    folder = installed / "linked"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    scope = folder / "node_modules" / "@chat-backend"
-    scope.mkdir(parents=True)
-    for name, package in (("client", "javascript"), ("react", "react")):
-        (scope / name).symlink_to(clients / package)
-    run_command([f"../{TSC}"], folder)
+def test_the_example_compiles_with_the_packages_that_it_links(compiled: Compiled) -> None:
+    assert compiled["linked"] == []

@@ -38,11 +38,28 @@ def run_command(
     return done.stdout
 
 
+def compile_together(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Compile the TypeScript projects of these names in a folder. Returns name → faults.
+
+    One process reads the types of browsers and React once for all, and is warm after the first: half the CPU time.
+    """
+    command = [TSC, "--build", *names]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    lines = done.stdout.splitlines()
+    found = {name: [line for line in lines if line.startswith(f"{name}/")] for name in names}
+    assert sum(map(len, found.values())) == len([line for line in lines if line and not line.startswith(" ")]), (
+        done.stdout
+    )
+    assert all((folder / name / "tsconfig.tsbuildinfo").exists() for name in names), done.stderr
+    return found
+
+
 def install_packages(folder: Path, *packages: str) -> None:
     """Install packages of npm, each with an exact version or as a file, into the application in a folder."""
     floating = [package for package in packages if not re.search(r"@\d+\.\d+\.\d+$|\.tgz$", package)]
     assert not floating, f"say exactly which version of {floating} is meant"
-    run_command(["npm", "install", "--save-exact", *packages], folder)
+    # None of them needs its own scripts, which take a quarter of the time.
+    run_command(["npm", "install", "--ignore-scripts", "--save-exact", *packages], folder)
 
 
 def undeclared_imports(package: Path, sources: Path) -> set[str]:
