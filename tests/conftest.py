@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from structlog.dev import ConsoleRenderer, plain_traceback
 from xdist import is_xdist_worker
 from xdist.remote import Producer
 
@@ -42,7 +44,8 @@ GIVEN = [kind.variable for kind in ladder.KINDS]
 RERUN_LINES = 40
 """Last lines of a failure that are shown of a test that passed when it was run again."""
 
-
+# Tracebacks in colours and boxes, as rich makes them, take 50 ms each.
+structlog.configure([*structlog.get_config()["processors"][:-1], ConsoleRenderer(exception_formatter=plain_traceback)])
 if FACTOR > 1:
     settings.load_profile("fuzz")
 
@@ -58,10 +61,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySyste
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """A process of a parallel run has ports of its own."""
+    """A process of a parallel run has ports of its own. What all processes of the tests have in their environment."""
     if is_xdist_worker(session):
         worker = session.config.workerinput  # type: ignore[attr-defined]
         os.environ[RANGE] = ports_of(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+    if ladder.DATABASE.variable not in os.environ:
+        # Our PostgreSQL has no TLS. Whoever asks for it makes a context for each connection, a third of what one costs.
+        os.environ.setdefault("PGSSLMODE", "disable")
 
 
 def pytest_collection() -> None:

@@ -58,8 +58,8 @@ class Commands:
         return process.returncode, output.decode()
 
     def environment(self) -> dict[str, str]:
-        """The test's own, without settings of the developer's."""
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        """The test's own, without settings of the developer's or of the tests."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "PG"))}
         return {**ours, "STACK_HOME": str(self.home), "CHAT_PORT": str(self.port)}
 
     @property
