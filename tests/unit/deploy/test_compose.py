@@ -129,6 +129,11 @@ def test_nobody_logs_in_without_a_password_over_tls() -> None:
     assert tls_services()["devserver"]["environment"] == {"CHAT_DEV_LOGIN": "0"}
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_starts_with_the_public_secret_over_tls(name: str) -> None:
+    assert tls_services()[name] == {"environment": {"CHAT_PUBLIC_SECRETS": "0"}}
+
+
 def test_the_tool_comes_in_by_tls_too() -> None:
     """With TLS nothing listens at the address that the tool has without."""
     assert CONTAINERS["chatctl"]["environment"]["CHAT_URL"] == "http://haproxy:8080"
