@@ -34,6 +34,7 @@ from services.gateway.uplink.direct_typing import DirectTyping
 from services.gateway.uplink.error_replies import ErrorReplies
 from services.gateway.uplink.friend_reader import FriendReader
 from services.gateway.uplink.lease_renewals import LeaseRenewals
+from services.gateway.uplink.lost_answers import LostAnswers
 from services.gateway.uplink.presence import PresencePublisher
 from services.gateway.uplink.publisher import CONCURRENT_PUBLISHES, CommandPublisher
 from services.gateway.uplink.receipt_merger import ReceiptMerger
@@ -83,6 +84,7 @@ class Process:
         self.admission = Admission(
             self.hub, self.budgets, max_connections or settings.max_connections, settings.handshakes_per_second
         )
+        self.lost_answers = LostAnswers(self.partitions, self.gateway_id, self.dispatcher.uplink)
         self.downlinks = self._new_downlinks()
         self.health = self._new_health()
 
@@ -130,9 +132,17 @@ class Process:
 
     def _new_downlinks(self) -> list[DownlinkSubscriber]:
         """Return one subscriber for each partition of Redis."""
-        deliverer = Deliverer(self.hub, self.dispatcher.uplink, self.dispatcher.undelivered)
+        own = self.dispatcher
+        deliverer = Deliverer(self.hub, own.uplink, own.undelivered)
         return [
-            DownlinkSubscriber(self.partitions, partition, self.gateway_id, deliverer, self.dispatcher.recovery)
+            DownlinkSubscriber(
+                self.partitions,
+                partition,
+                self.gateway_id,
+                deliverer=deliverer,
+                lost_answers=self.lost_answers,
+                recovery=own.recovery,
+            )
             for partition in range(len(self.partitions))
         ]
 
@@ -155,6 +165,7 @@ class Process:
         supervisor.start("publisher", self.publisher.run())
         for downlink in self.downlinks:
             supervisor.start("downlink", downlink.run())
+        supervisor.start("lost answers", self.lost_answers.run())
         dispatcher = self.dispatcher
         supervisor.start("features", dispatcher.features.run())
         for _ in range(CONCURRENT_PUBLISHES):

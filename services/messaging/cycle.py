@@ -108,7 +108,9 @@ class Cycle:
         """Return the batches that were not processed completely before."""
         if not any(batch.again for batch in batches):
             return batches
-        known = await self._fanout.processed.find(batch for batch in batches if batch.again)
+        known = await self._fanout.processed.find(
+            (batch.gateway_id, batch.batch_id) for batch in batches if batch.again
+        )
         return [batch for batch in batches if (batch.gateway_id, batch.batch_id) not in known]
 
     async def _handle(self, group: CommandGroup, effects: CycleEffects) -> None:

@@ -9,6 +9,7 @@ script_provider lets other services run a script
 records         fills the layout of protocol.relay's structs into scripts
 pubsub          a subscription that ends when its connection breaks
 previews        the texts of waiting pushes
+processed_batches  which batches of commands messaging has finished
 connection      Redis' protocol on one connection
 errors          which errors are transient
 """

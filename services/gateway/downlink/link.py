@@ -14,6 +14,7 @@ from services.gateway import metrics
 from services.gateway.downlink.delivery import Deliverer
 from services.gateway.downlink.recovery import Recovery
 from services.gateway.registry.connections import ROUTE_SECONDS
+from services.gateway.uplink.lost_answers import LostAnswers
 from shared.protocol import keys, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import REDIS_ERRORS, Partitions, Script, Subscription
@@ -35,12 +36,20 @@ class DownlinkSubscriber:
     """The link to one partition. After it was cut, or when Redis may have lost data, all its connections are recovered."""
 
     def __init__(
-        self, partitions: Partitions, partition: int, gateway_id: str, deliverer: Deliverer, recovery: Recovery
+        self,
+        partitions: Partitions,
+        partition: int,
+        gateway_id: str,
+        *,
+        deliverer: Deliverer,
+        lost_answers: LostAnswers,
+        recovery: Recovery,
     ) -> None:
         self._partition = partitions.at(partition)
         self._gateway_id = gateway_id
         self._topic = self._partition.key(keys.GATEWAY, gateway_id)
         self._deliverer = deliverer
+        self._lost_answers = lost_answers
         self._recovery = recovery
         self._nonce = uuid.uuid4().hex
         self._probe_message = msgpack_encoder.encode(relay.Downlink(nonce=self._nonce))
@@ -69,6 +78,8 @@ class DownlinkSubscriber:
             self._heard_at = time.monotonic()
             self.up = True
             log.info("downlink.connected", partition=self._partition.index)
+            if again:
+                await self._lost_answers.on_link_back(self._partition.index)
             self._recover(lost_data=again and not known)
             await self._watch(subscription)
         finally:

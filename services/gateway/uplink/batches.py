@@ -134,6 +134,10 @@ class Batches:
                 self._ready.append(queue)
         return batch
 
+    def left_before(self, at: float) -> list[int]:
+        """Return which batches left before `at` and are still under way."""
+        return [batch.id for batch in self._under_way.values() if batch.at < at]
+
     def expire(self, now: float) -> list[relay.Command]:
         """Give up, and return, commands that were not answered or not even sent in time."""
         stale: list[relay.Command] = []

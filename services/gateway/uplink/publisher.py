@@ -83,6 +83,18 @@ class CommandPublisher:
             self._error_replies.send_failed(stale, "unanswered")
             self._wake()
 
+    def left_before(self, at: float) -> list[int]:
+        """Return which batches left before `at` (monotonic seconds) and are not answered yet."""
+        return self._batches.left_before(at)
+
+    def give_up(self, batch_ids: Iterable[int]) -> None:
+        """Give up batches whose answers were lost."""
+        for batch_id in batch_ids:
+            batch = self._batches.end(batch_id)
+            if batch is not None:
+                self._error_replies.send_failed(batch.commands, "answer lost")
+        self._wake()
+
     async def publish_forever(self) -> None:
         """Publish batch after batch. Never returns."""
         while True:

@@ -12,13 +12,13 @@ from services.messaging import metrics
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.inbox_eraser import InboxEraser
 from services.messaging.fanout.partition_effects import PartitionEffects
-from services.messaging.fanout.processed_batches import MAX_BATCHES, MAX_SECONDS, ProcessedBatches
 from services.messaging.fanout.user_events import AnnouncedMessage
 from services.messaging.fanout.wait_budget import WaitBudget
 from services.messaging.typing_indicators.indicators import Indicator
 from shared.protocol import keys, limits, relay
 from shared.protocol.codec import msgpack_encoder
 from shared.redis import Partitions, Script
+from shared.redis.processed_batches import MAX_BATCHES, MAX_SECONDS, ProcessedBatches
 
 log = structlog.get_logger(__name__)
 

@@ -1,15 +1,17 @@
 """From a frame to a command batch, and its answer."""
 
+import asyncio
 import json
 import uuid
 
 import pytest
 from websockets.frames import Opcode
 
-from services.gateway.uplink import batches
-from shared.protocol import limits, relay
+from services.gateway.uplink import batches, lost_answers
+from shared.protocol import keys, limits, relay
 from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS, command_queues
 from shared.rabbitmq import declare
+from shared.redis import processed_batches
 from shared.rest import health
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.tcp import Tcp
@@ -109,6 +111,48 @@ async def test_no_answer_is_send_failed_and_the_next_commands_go(
     assert second.batch_id > first.batch_id
     await behind.publish(gateway, completed=[first.batch_id])
     await socket.expect_error("send_failed", type="message.read")
+
+
+async def finished(behind: Backend, gateway: RunningGateway, batch: relay.CommandBatch) -> None:
+    """Note that messaging has finished a batch, as it does itself."""
+    field = str(batch.batch_id % processed_batches.MAX_BATCHES)
+    await behind.redis.hset(keys.key(keys.PROCESSED_BATCHES, gateway.id), field, str(batch.batch_id))
+
+
+async def test_an_answer_that_was_lost_with_the_link_is_not_waited_for(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "ANSWER_SECONDS", 1_000)
+    socket = await gateway.connect(alice)
+    await socket.send("message.send", conversationId=conversation, type="text", content="1", tempId="lost")
+    first = await next_batch(behind)
+    await finished(behind, gateway, first)
+    missed = await behind.append(identity(alice))
+    await behind.redis.client_kill_filter(_type="pubsub")
+    await socket.expect("message.new")
+    error, event = socket.received[1:]
+    assert json.loads(error.text)["error"]["code"] == "send_failed"
+    assert event.text == missed.json
+    await socket.send("message.read", conversationId=conversation)
+    assert (await next_batch(behind)).batch_id > first.batch_id
+
+
+async def test_a_batch_that_is_finished_after_the_link_is_back_is_noticed_too(
+    gateway: RunningGateway, behind: Backend, alice: str, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "ANSWER_SECONDS", 1_000)
+    monkeypatch.setattr(lost_answers, "LOOK_SECONDS", 0.05)
+    socket = await gateway.connect(alice)
+    await socket.send("message.send", conversationId=conversation, type="text", content="1", tempId="late")
+    first = await next_batch(behind)
+    (downlink,) = gateway.process.downlinks
+    await behind.redis.client_kill_filter(_type="pubsub")
+    await until(lambda: not downlink.up)
+    await until(lambda: downlink.up)
+    await asyncio.sleep(0.3)
+    assert socket.of_type("error") == []
+    await finished(behind, gateway, first)
+    await socket.expect_error("send_failed", tempId="late")
 
 
 async def test_a_late_answer_of_a_closed_connection_hurts_nobody(

@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 
 from services.messaging.cycle import Cycle
 from services.messaging.failpoints import Failpoints
-from services.messaging.fanout import processed_batches
 from services.messaging.fanout.cycle_effects import CycleEffects
 from services.messaging.fanout.outgoing_events import OutgoingEvents
 from shared.postgres import Pool
@@ -20,7 +19,7 @@ from shared.protocol import keys, limits
 from shared.protocol.relay import Command, CommandBatch
 from shared.protocol.topology import QUEUES
 from shared.rabbitmq import Publisher
-from shared.redis import Partitions
+from shared.redis import Partitions, processed_batches
 from shared.redis.previews import Previews
 from tests.support.messaging import Gateway, Person, Replica, Stall, Talk, eventually
 from tests.support.redis import clients
@@ -242,11 +241,12 @@ async def test_a_batch_is_known_as_finished_while_it_is_among_the_newest(
 ) -> None:
     older = gateway.batch(talk.send(talk.one))
     newer = CommandBatch(older.gateway_id, older.batch_id + processed_batches.MAX_BATCHES, [talk.send(talk.one)])
+    both = [(batch.gateway_id, batch.batch_id) for batch in (older, newer)]
     memory = replica.fanout.processed
     await replica.cycle.run([older])
-    assert await memory.find([older, newer]) == {(older.gateway_id, older.batch_id)}
+    assert await memory.find(both) == {both[0]}
     await replica.cycle.run([newer])
-    assert await memory.find([older, newer]) == {(newer.gateway_id, newer.batch_id)}
+    assert await memory.find(both) == {both[1]}
 
 
 async def test_a_repetition_tells_what_became_of_the_original(replica: Replica, talk: Talk, gateway: Gateway) -> None:
