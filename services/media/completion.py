@@ -156,14 +156,12 @@ class Completion:
         """
         source, served = (object_of(object_name(upload.id, name)) for name in (SOURCE, FILE))
         name = incoming(upload.id)
-        size = await self._storage.find_size(name)
-        if size is not None:
+        # An earlier attempt may have moved the object already, or not. Its size is asked for when the client can't change it.
+        if await self._storage.find_size(name) is not None:
             await self._storage.move(name, source)
-        else:
-            # An earlier attempt may have moved the object already, or not.
-            size = await self._storage.find_size(source)
-            if size is None:
-                source, size = served, await self._storage.find_size(served)
+        size = await self._storage.find_size(source)
+        if size is None:
+            source, size = served, await self._storage.find_size(served)
         if size is None:
             raise not_ready()
         if size != upload.size:

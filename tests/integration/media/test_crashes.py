@@ -122,6 +122,23 @@ async def test_the_next_completion_succeeds_after_the_result_could_not_be_stored
     assert len(served.content) == answer.json()["media"]["size"]
 
 
+async def test_bytes_that_are_replaced_during_the_completion_are_refused(
+    running: Running, talk: Conversation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """URLs of some buckets don't limit the size, so the client could replace what was measured by something larger."""
+    reservation = await running.reserve(talk, FILES[1])
+    assert (await running.put(reservation, FILES[1].data)).is_success
+    move = Storage.move
+
+    async def replace(storage: Storage, name: str, to: str) -> None:
+        (tmp_path / "store" / name).write_bytes(b"x" * 100_000)
+        await move(storage, name, to)
+
+    monkeypatch.setattr(Storage, "move", replace)
+    answer = await running.complete(talk, reservation)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "validation_error")
+
+
 @pytest.mark.parametrize("file", FILES, ids=["picture", "text"])
 async def test_a_process_that_stood_still_deletes_nothing_of_what_another_one_finished(
     running: Running, talk: Conversation, file: File
