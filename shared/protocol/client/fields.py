@@ -30,12 +30,12 @@ def refuse_nul(*texts: str | None) -> None:
 def check_metadata(metadata: dict[str, Any]) -> None:
     """Raise ValueError when metadata is too big, too deep, or holds U+0000 in a key or a text."""
     level: list[Any] = [metadata]
-    digits = 0
+    numbers: list[float] = []
     for _ in range(limits.MAX_METADATA_DEPTH):
         texts = [value for value in level if isinstance(value, str)]
         texts += [key for value in level if isinstance(value, dict) for key in value]
         refuse_nul(*texts)
-        digits += sum(_added_digits(value) for value in level if isinstance(value, float))
+        numbers += [value for value in level if isinstance(value, float)]
         inner: list[Any] = []
         for value in level:
             inner += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -44,7 +44,9 @@ def check_metadata(metadata: dict[str, Any]) -> None:
         level = inner
     else:
         raise ValueError(f"metadata must not be nested deeper than {limits.MAX_METADATA_DEPTH} levels")
-    size = len(json_encoder.encode(metadata)) + digits
+    size = len(json_encoder.encode(metadata))
+    if size <= limits.MAX_METADATA_BYTES:
+        size += sum(map(_added_digits, numbers))
     if size > limits.MAX_METADATA_BYTES:
         raise ValueError(
             f"metadata is {size} bytes as compact JSON without exponents; the limit is {limits.MAX_METADATA_BYTES}"
