@@ -18,7 +18,13 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from redis import DriverInfo
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -74,6 +80,37 @@ class Topology(Protocol):
         """Close all connections."""
 
 
+class _OnUvloop:
+    """Mixed into redis-py's connections, which expect OSError: uvloop raises RuntimeError when a transport was just closed."""
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        """Send a command. Raises RedisError."""
+        try:
+            await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+        except RuntimeError as error:
+            raise RedisConnectionError(f"the connection was closed: {error}") from error
+
+
+class _TcpConnection(_OnUvloop, Connection):
+    pass
+
+
+class _TlsConnection(_OnUvloop, SSLConnection):
+    pass
+
+
+class _SocketConnection(_OnUvloop, UnixDomainSocketConnection):
+    pass
+
+
+_CONNECTIONS: Final[dict[type[AbstractConnection], type[AbstractConnection]]] = {
+    Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    UnixDomainSocketConnection: _SocketConnection,
+}
+"""By the class that redis-py would take."""
+
+
 class _Pooled:
     """Common base of one server and Sentinel: one master, one pool, one partition without a hash tag."""
 
@@ -82,8 +119,7 @@ class _Pooled:
 
     def __init__(self, options: Options, connection_class: type[Connection] | None = None, **more: Any) -> None:
         kwargs = {**options, **_OF_ALL, **more}
-        if connection_class is not None:
-            kwargs["connection_class"] = connection_class
+        kwargs["connection_class"] = connection_class or _CONNECTIONS[kwargs.get("connection_class", Connection)]
         self._pool = BlockingConnectionPool(
             timeout=ANSWER_SECONDS,
             health_check_interval=0,
@@ -120,7 +156,7 @@ class OneServer(_Pooled):
         return self._options
 
 
-class _LocatedConnection(Connection):
+class _LocatedConnection(_OnUvloop, Connection):
     """A connection of redis-py that looks the master up at each connect."""
 
     def __init__(self, *, locate: Callable[[], Awaitable[tuple[str, int]]], **kwargs: Any) -> None:
@@ -207,6 +243,10 @@ class Cluster:
             **kwargs,
             **_OF_ALL,
         )
+        made_of = _CONNECTIONS[self._cluster.connection_kwargs["connection_class"]]
+        self._cluster.connection_kwargs["connection_class"] = made_of
+        for node in self._cluster.startup_nodes:
+            node.connection_class = cast("type[Connection]", made_of)
         self._opening = asyncio.Lock()
         self._open = False
         self._readings = 0
