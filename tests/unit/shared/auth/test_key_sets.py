@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -23,11 +24,16 @@ from shared.settings import ServiceSettings
 from tests.support.gateway import until
 
 USER = "550e8400-e29b-41d4-a716-446655440000"
-KEYS: dict[str, Any] = {
-    "RS256": rsa.generate_private_key(65537, 2048),
-    "ES256": ec.generate_private_key(ec.SECP256R1()),
-    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
-}
+
+
+@cache
+def keys() -> dict[str, Any]:
+    """Algorithm → a key, made when the first test asks: each process of a parallel run imports this module."""
+    return {
+        "RS256": rsa.generate_private_key(65537, 2048),
+        "ES256": ec.generate_private_key(ec.SECP256R1()),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+    }
 
 
 def entry(algorithm: str, key: Any, **fields: Any) -> dict[str, Any]:
@@ -37,7 +43,7 @@ def entry(algorithm: str, key: Any, **fields: Any) -> dict[str, Any]:
 
 
 def key_set(*more: Any) -> Any:
-    return {"keys": [*more, *(entry(algorithm, key) for algorithm, key in KEYS.items())]}
+    return {"keys": [*more, *(entry(algorithm, key) for algorithm, key in keys().items())]}
 
 
 def token(algorithm: str, key: Any, kid: str | None = None) -> str:
@@ -122,11 +128,11 @@ async def test_each_algorithm_is_verified_and_no_token_asks_the_provider() -> No
     with provider(key_set()) as running:
         async with verifier_for(running) as verifier:
             await until(lambda: verifier.ready)
-            for algorithm, key in KEYS.items():
+            for algorithm, key in keys().items():
                 assert passes(verifier, token(algorithm, key, algorithm))
             before = running.asked
             for _ in range(100):
-                assert not passes(verifier, token("RS256", KEYS["RS256"], "unknown"))
+                assert not passes(verifier, token("RS256", keys()["RS256"], "unknown"))
             assert running.asked == before
 
 
@@ -138,19 +144,19 @@ async def test_a_new_key_is_fetched_by_the_first_token_that_has_it(monkeypatch: 
         async with verifier_for(running, refresh_seconds=3600) as verifier:
             await until(lambda: verifier.ready)
             running.body = key_set()
-            new = token("ES256", KEYS["ES256"], "ES256")
+            new = token("ES256", keys()["ES256"], "ES256")
             assert not passes(verifier, new)
             await asyncio.gather(*(verifier.fetch_key_of(new) for _ in range(50)))
             assert passes(verifier, new)
             assert running.asked == 2
             monkeypatch.setattr(tokens, "KEY_SET_PAUSE_SECONDS", 3600)
             for number in range(50):
-                await verifier.fetch_key_of(token("RS256", KEYS["RS256"], f"invented-{number}"))
+                await verifier.fetch_key_of(token("RS256", keys()["RS256"], f"invented-{number}"))
             assert running.asked == 3
 
 
 async def test_the_key_says_the_algorithm() -> None:
-    public = KEYS["RS256"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    public = keys()["RS256"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     signed = token("HS256", "x" * 32, "RS256").rpartition(".")[0]
     mac = hmac.digest(public, signed.encode(), "sha256")
     confused = f"{signed}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
@@ -158,14 +164,14 @@ async def test_the_key_says_the_algorithm() -> None:
         async with verifier_for(running) as verifier:
             await until(lambda: verifier.ready)
             assert not passes(verifier, confused)
-            assert not passes(verifier, token("RS512", KEYS["RS256"], "RS256"))
-            assert not passes(verifier, token("ES256", KEYS["ES256"], "EdDSA"))
+            assert not passes(verifier, token("RS512", keys()["RS256"], "RS256"))
+            assert not passes(verifier, token("ES256", keys()["ES256"], "EdDSA"))
             assert not passes(verifier, token("none", "", "RS256"))
-            assert not passes(verifier, token("RS256", KEYS["RS256"]))
+            assert not passes(verifier, token("RS256", keys()["RS256"]))
 
 
 def test_a_public_key_is_no_secret() -> None:
-    public = KEYS["RS256"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    public = keys()["RS256"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     verifier = TokenVerifier(
         ServiceSettings(database_url="postgresql://x", amqp_url="amqp://x", redis_urls="redis://x", jwt_secret=public)
     )
@@ -175,10 +181,10 @@ def test_a_public_key_is_no_secret() -> None:
 
 
 async def test_a_single_key_needs_no_id() -> None:
-    with provider({"keys": [entry("ES256", KEYS["ES256"])]}) as running:
+    with provider({"keys": [entry("ES256", keys()["ES256"])]}) as running:
         async with verifier_for(running) as verifier:
             await until(lambda: verifier.ready)
-            assert passes(verifier, token("ES256", KEYS["ES256"]))
+            assert passes(verifier, token("ES256", keys()["ES256"]))
 
 
 async def test_keys_that_we_can_not_use_stand_beside_ours() -> None:
@@ -189,26 +195,26 @@ async def test_keys_that_we_can_not_use_stand_beside_ours() -> None:
         {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA", "kid": "curve"},
         {"kty": "RSA", "kid": "empty"},
         {"kty": ["RSA"], "kid": "list"},
-        entry("RS256", KEYS["RS256"], kid="other use", use="enc"),
-        entry("RS256", KEYS["RS256"], kid="other algorithm", alg="PS256"),
+        entry("RS256", keys()["RS256"], kid="other use", use="enc"),
+        entry("RS256", keys()["RS256"], kid="other algorithm", alg="PS256"),
     ]
     with provider(key_set(*strange)) as running:
         async with verifier_for(running) as verifier:
             await until(lambda: verifier.ready)
-            assert passes(verifier, token("EdDSA", KEYS["EdDSA"], "EdDSA"))
-            assert not passes(verifier, token("RS256", KEYS["RS256"], "other use"))
-            assert not passes(verifier, token("RS256", KEYS["RS256"], "other algorithm"))
+            assert passes(verifier, token("EdDSA", keys()["EdDSA"], "EdDSA"))
+            assert not passes(verifier, token("RS256", keys()["RS256"], "other use"))
+            assert not passes(verifier, token("RS256", keys()["RS256"], "other algorithm"))
 
 
 async def test_a_new_key_is_fetched_and_the_old_one_ends() -> None:
     newer = ec.generate_private_key(ec.SECP256R1())
-    with provider({"keys": [entry("ES256", KEYS["ES256"], kid="old")]}) as running:
+    with provider({"keys": [entry("ES256", keys()["ES256"], kid="old")]}) as running:
         async with verifier_for(running) as verifier:
             await until(lambda: verifier.ready)
-            assert passes(verifier, token("ES256", KEYS["ES256"], "old"))
+            assert passes(verifier, token("ES256", keys()["ES256"], "old"))
             running.body = {"keys": [entry("ES256", newer, kid="new")]}
             await until(lambda: passes(verifier, token("ES256", newer, "new")))
-            assert not passes(verifier, token("ES256", KEYS["ES256"], "old"))
+            assert not passes(verifier, token("ES256", keys()["ES256"], "old"))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +228,7 @@ async def test_a_provider_that_talks_nonsense_changes_nothing(nonsense: bytes) -
             running.body = nonsense
             before = running.asked
             await until(lambda: running.asked >= before + 3)
-            assert passes(verifier, token("ES256", KEYS["ES256"], "ES256"))
+            assert passes(verifier, token("ES256", keys()["ES256"], "ES256"))
 
 
 async def test_without_a_key_nobody_is_told_that_the_token_is_bad() -> None:
@@ -230,7 +236,7 @@ async def test_without_a_key_nobody_is_told_that_the_token_is_bad() -> None:
         async with verifier_for(running) as verifier:
             assert not verifier.ready
             with pytest.raises(ProtocolError) as refusal:
-                verifier.verify(token("ES256", KEYS["ES256"], "ES256"))
+                verifier.verify(token("ES256", keys()["ES256"], "ES256"))
             assert refusal.value.code is ErrorCode.UNAVAILABLE
 
 
