@@ -2,9 +2,11 @@
 
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
+import chat_client.rest
 import httpx
 import pytest
 from chat_client import Rest
@@ -101,3 +103,21 @@ async def test_each_call_of_the_contract_has_a_method(rest: Rest, recorder: Reco
     await rest.get_upload(ID)
     assert recorder.calls == set(documented())
     assert recorder.queries == {name for names in documented().values() for name in names}
+
+
+async def test_the_clients_of_a_process_read_the_trusted_certificates_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    load = ssl.create_default_context
+
+    def counted(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        read.append(options)
+        return load(*arguments, **options)
+
+    async def token() -> str:
+        return "token"
+
+    chat_client.rest._authorities.cache_clear()
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    for _ in range(3):
+        await Rest("https://chat", Tokens(token)).aclose()
+    assert len(read) == 1
