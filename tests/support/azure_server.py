@@ -22,6 +22,7 @@ import pytest
 
 from tests.support.bucket import Bucket
 from tests.support.packages import install_packages
+from tests.support.plain_http import NO_AUTHORITIES
 from tools.stack.home import ROOT
 from tools.stack.ports import free_port
 
@@ -85,7 +86,7 @@ def _wait_until_it_listens(endpoint: str) -> None:
 
 def _listens(endpoint: str) -> bool:
     try:
-        httpx.get(endpoint)
+        httpx.get(endpoint, verify=NO_AUTHORITIES)
     except httpx.TransportError:
         return False
     return True
@@ -99,4 +100,4 @@ def _call(endpoint: str, method: str, query: dict[str, str]) -> httpx.Response:
     text = "\n".join([method, *[""] * 11, named, resource])
     signature = base64.b64encode(hmac.new(base64.b64decode(KEY), text.encode(), hashlib.sha256).digest()).decode()
     headers["Authorization"] = f"SharedKey {ACCOUNT}:{signature}"
-    return httpx.request(method, f"{endpoint}/{CONTAINER}", params=query, headers=headers)
+    return httpx.request(method, f"{endpoint}/{CONTAINER}", params=query, headers=headers, verify=NO_AUTHORITIES)
