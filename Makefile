@@ -6,7 +6,7 @@ INSTALL = $(PYTHON) -m tools.stack.install $(if $(filter file,$(origin PYTHON)),
 BIN := .venv/bin
 STACK := $(BIN)/python -m tools.stack
 # Processes that run tests side by side, each with servers of its own: more than cores, since tests wait much; 1 GB each.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 5
 # Unit tests wait for nothing.
 UNIT_PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 # mypy takes as long as the others together: they run beside it. The last one compiles the tests, which otherwise each of the
