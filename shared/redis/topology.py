@@ -11,7 +11,8 @@ the Sentinels are the options `sentinel_username` and `sentinel_password`. Other
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -80,15 +81,22 @@ class Topology(Protocol):
         """Close all connections."""
 
 
+@contextmanager
+def _closed_is_lost() -> Iterator[None]:
+    """Raise RedisConnectionError where uvloop raises RuntimeError: a transport was closed just now. redis-py expects OSError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RedisConnectionError(f"the connection was closed: {error}") from error
+
+
 class _OnUvloop:
-    """Mixed into redis-py's connections, which expect OSError: uvloop raises RuntimeError when a transport was just closed."""
+    """Mixed into redis-py's connections."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         """Send a command. Raises RedisError."""
-        try:
+        with _closed_is_lost():
             await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
-        except RuntimeError as error:
-            raise RedisConnectionError(f"the connection was closed: {error}") from error
 
 
 class _TcpConnection(_OnUvloop, Connection):
@@ -215,7 +223,8 @@ class SentinelMaster(_Pooled):
             await sentinel.aclose()
 
     async def _address(self) -> tuple[str, int]:
-        host, port = await self._sentinel.discover_master(self._name)
+        with _closed_is_lost():
+            host, port = await self._sentinel.discover_master(self._name)
         return str(host), int(port)
 
 
