@@ -1,7 +1,7 @@
 """Types of the fields that clients send, and checks that types can't express."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ Url = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_URL_CHARAC
 Username = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.MAX_USERNAME_CHARACTERS)]
 
 
+_TOO_DEEP: Final = f"metadata must not be nested deeper than {limits.MAX_METADATA_DEPTH} levels"
+
+
 def refuse_nul(*texts: str | None) -> None:
     """Raise ValueError when a text holds U+0000, which PostgreSQL can't store (SQLSTATE 22021)."""
     for text in texts:
@@ -29,13 +32,18 @@ def refuse_nul(*texts: str | None) -> None:
 
 def check_metadata(metadata: dict[str, Any]) -> None:
     """Raise ValueError when metadata is too big, too deep, or holds U+0000 in a key or a text."""
+    try:
+        size = len(json_encoder.encode(metadata))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    # First, because what follows takes long for as much as a frame may have.
+    _refuse_above_limit(size)
     level: list[Any] = [metadata]
-    numbers: list[float] = []
     for _ in range(limits.MAX_METADATA_DEPTH):
         texts = [value for value in level if isinstance(value, str)]
         texts += [key for value in level if isinstance(value, dict) for key in value]
         refuse_nul(*texts)
-        numbers += [value for value in level if isinstance(value, float)]
+        size += sum(_added_digits(value) for value in level if isinstance(value, float))
         inner: list[Any] = []
         for value in level:
             inner += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -43,10 +51,11 @@ def check_metadata(metadata: dict[str, Any]) -> None:
             break
         level = inner
     else:
-        raise ValueError(f"metadata must not be nested deeper than {limits.MAX_METADATA_DEPTH} levels")
-    size = len(json_encoder.encode(metadata))
-    if size <= limits.MAX_METADATA_BYTES:
-        size += sum(map(_added_digits, numbers))
+        raise ValueError(_TOO_DEEP)
+    _refuse_above_limit(size)
+
+
+def _refuse_above_limit(size: int) -> None:
     if size > limits.MAX_METADATA_BYTES:
         raise ValueError(
             f"metadata is {size} bytes as compact JSON without exponents; the limit is {limits.MAX_METADATA_BYTES}"
