@@ -58,9 +58,13 @@ class Server:
 
     def _fork(self, files: list[int]) -> bool:
         """Return whether this is the fork. The server keeps the last file: who asked reads there how the fork ends."""
+        server = os.getpid()
         pid = os.fork()
         if pid == 0:
             end_with_parent()
+            if os.getppid() != server:
+                # It ended before this process asked to be told.
+                os._exit(0)
             for key in list(self._selector.get_map().values()):
                 self._forget(key)
             self._selector.close()

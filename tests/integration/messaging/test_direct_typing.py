@@ -58,9 +58,11 @@ async def nothing_is_shown(replica: Replica, talk: Talk, gateway: Gateway) -> No
 async def test_the_other_participant_gets_the_same_events_as_from_messaging(
     replica: Replica, known: Talk, gateway: Gateway, direct: DirectTyping
 ) -> None:
-    assert await direct.carry_out([signal(known), signal(known, active=False)]) == []
+    at = int(time.time() * 1000)
+    assert await direct.carry_out([signal(known, at_ms=at), signal(known, active=False, at_ms=at)]) == []
     await gateway.until(lambda: len(shown(gateway, known.other)) == 2)
-    await replica.indicators.apply([signal(known), signal(known, active=False)])
+    # Later than the end of the first one, also on a machine that needs less than a millisecond.
+    await replica.indicators.apply([signal(known, at_ms=at + 1), signal(known, active=False, at_ms=at + 1)])
     await gateway.until(lambda: len(shown(gateway, known.other)) == 4)
     events = gateway.transient_events(known.other)
     assert events[:2] == events[2:]
