@@ -90,9 +90,7 @@ class CommandPublisher:
     def give_up(self, batch_ids: Iterable[int]) -> None:
         """Give up batches whose answers were lost."""
         for batch_id in batch_ids:
-            batch = self._batches.end(batch_id)
-            if batch is not None:
-                self._error_replies.send_failed(batch.commands, "answer lost")
+            self._fail(batch_id, "answer lost")
         self._wake()
 
     async def publish_forever(self) -> None:
@@ -140,14 +138,15 @@ class CommandPublisher:
                     _name(traced, batch.commands)
                 await self._publisher.publish(queue, body, headers=headers_of(traced))
         except BrokerUnavailable:
-            self._fail(batch, "broker unavailable")
+            self._fail(batch.id, "broker unavailable")
         except TRANSIENT_ERRORS as error:
             log.warning("commands.not_published", commands=len(batch.commands), error=repr(error))
-            self._fail(batch, "publish failed")
+            self._fail(batch.id, "publish failed")
 
-    def _fail(self, batch: Batch, reason: str) -> None:
+    def _fail(self, batch_id: int, reason: str) -> None:
         """Answer a batch's commands with send_failed: whether they were stored is unknown."""
-        if self._batches.end(batch.id) is not None:
+        batch = self._batches.end(batch_id)
+        if batch is not None:
             self._error_replies.send_failed(batch.commands, reason)
 
 

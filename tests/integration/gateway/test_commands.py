@@ -8,10 +8,10 @@ import pytest
 from websockets.frames import Opcode
 
 from services.gateway.uplink import batches, lost_answers
-from shared.protocol import keys, limits, relay
+from shared.protocol import limits, relay
 from shared.protocol.topology import MESSAGING_CHANGES, MESSAGING_COMMANDS, command_queues
 from shared.rabbitmq import declare
-from shared.redis import processed_batches
+from shared.redis.processed_batches import ProcessedBatches
 from shared.rest import health
 from tests.support.gateway import Backend, RunningGateway, StartGateway, connection_id, eventually, identity, until
 from tests.support.tcp import Tcp
@@ -113,10 +113,9 @@ async def test_no_answer_is_send_failed_and_the_next_commands_go(
     await socket.expect_error("send_failed", type="message.read")
 
 
-async def finished(behind: Backend, gateway: RunningGateway, batch: relay.CommandBatch) -> None:
+async def finished(gateway: RunningGateway, batch: relay.CommandBatch) -> None:
     """Note that messaging has finished a batch, as it does itself."""
-    field = str(batch.batch_id % processed_batches.MAX_BATCHES)
-    await behind.redis.hset(keys.key(keys.PROCESSED_BATCHES, gateway.id), field, str(batch.batch_id))
+    await ProcessedBatches(gateway.process.partitions).remember([gateway.id, batch.batch_id])
 
 
 async def test_an_answer_that_was_lost_with_the_link_is_not_waited_for(
@@ -126,7 +125,7 @@ async def test_an_answer_that_was_lost_with_the_link_is_not_waited_for(
     socket = await gateway.connect(alice)
     await socket.send("message.send", conversationId=conversation, type="text", content="1", tempId="lost")
     first = await next_batch(behind)
-    await finished(behind, gateway, first)
+    await finished(gateway, first)
     missed = await behind.append(identity(alice))
     await behind.redis.client_kill_filter(_type="pubsub")
     await socket.expect("message.new")
@@ -151,7 +150,7 @@ async def test_a_batch_that_is_finished_after_the_link_is_back_is_noticed_too(
     await until(lambda: downlink.up)
     await asyncio.sleep(0.3)
     assert socket.of_type("error") == []
-    await finished(behind, gateway, first)
+    await finished(gateway, first)
     await socket.expect_error("send_failed", tempId="late")
 
 
