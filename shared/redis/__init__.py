@@ -1,17 +1,18 @@
 """Redis: partitions of users and conversations on one server, a master with replicas, or a cluster; Lua scripts; pub/sub.
 
-topology        one server, Sentinels or a cluster, and how the masters are found
-hash_tags       how a cluster keeps each partition's keys together
-partitions      the partitions, and which one has the keys of a user or a conversation
-scripts         Lua scripts with the key prefixes filled in
-script_runner   runs scripts on the connection of one partition
-script_provider lets other services run a script
-records         fills the layout of protocol.relay's structs into scripts
-pubsub          a subscription that ends when its connection breaks
-previews        the texts of waiting pushes
+topology           one server, Sentinels or a cluster, and how the masters are found
+hash_tags          how a cluster keeps each partition's keys together
+partitions         the partitions, and which one has the keys of a user or a conversation
+scripts            Lua scripts with the key prefixes filled in
+script_runner      runs scripts on the connection of one partition
+script_provider    lets other services run a script
+records            fills the layout of protocol.relay's structs into scripts
+pubsub             a subscription that ends when its connection breaks
+previews           the texts of waiting pushes
 processed_batches  which batches of commands messaging has finished
-connection      Redis' protocol on one connection
-errors          which errors are transient
+closed_transports  redis-py's connections, when uvloop closes one while they write
+connection         Redis' protocol on one connection
+errors             which errors are transient
 """
 
 from redis.exceptions import RedisError

@@ -11,26 +11,20 @@ the Sentinels are the options `sentinel_username` and `sentinel_password`. Other
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from redis import DriverInfo
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import (
-    AbstractConnection,
-    Connection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-    parse_url,
-)
+from redis.asyncio.connection import Connection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MasterDownError, ReadOnlyError
 
+from shared.redis.closed_transports import CONNECTIONS, OnUvloop, closed_is_lost
 from shared.redis.connection import ANSWER_SECONDS, CONNECT_SECONDS
 from shared.redis.hash_tags import tags
 from shared.urls import split_url
@@ -81,44 +75,6 @@ class Topology(Protocol):
         """Close all connections."""
 
 
-@contextmanager
-def _closed_is_lost() -> Iterator[None]:
-    """Raise RedisConnectionError where uvloop raises RuntimeError: a transport was closed just now. redis-py expects OSError."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise RedisConnectionError(f"the connection was closed: {error}") from error
-
-
-class _OnUvloop:
-    """Mixed into redis-py's connections."""
-
-    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        """Send a command. Raises RedisError."""
-        with _closed_is_lost():
-            await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
-
-
-class _TcpConnection(_OnUvloop, Connection):
-    pass
-
-
-class _TlsConnection(_OnUvloop, SSLConnection):
-    pass
-
-
-class _SocketConnection(_OnUvloop, UnixDomainSocketConnection):
-    pass
-
-
-_CONNECTIONS: Final[dict[type[AbstractConnection], type[AbstractConnection]]] = {
-    Connection: _TcpConnection,
-    SSLConnection: _TlsConnection,
-    UnixDomainSocketConnection: _SocketConnection,
-}
-"""By the class that redis-py would take."""
-
-
 class _Pooled:
     """Common base of one server and Sentinel: one master, one pool, one partition without a hash tag."""
 
@@ -127,7 +83,7 @@ class _Pooled:
 
     def __init__(self, options: Options, connection_class: type[Connection] | None = None, **more: Any) -> None:
         kwargs = {**options, **_OF_ALL, **more}
-        kwargs["connection_class"] = connection_class or _CONNECTIONS[kwargs.get("connection_class", Connection)]
+        kwargs["connection_class"] = connection_class or CONNECTIONS[kwargs.get("connection_class", Connection)]
         self._pool = BlockingConnectionPool(
             timeout=ANSWER_SECONDS,
             health_check_interval=0,
@@ -164,7 +120,7 @@ class OneServer(_Pooled):
         return self._options
 
 
-class _LocatedConnection(_OnUvloop, Connection):
+class _LocatedConnection(OnUvloop, Connection):
     """A connection of redis-py that looks the master up at each connect."""
 
     def __init__(self, *, locate: Callable[[], Awaitable[tuple[str, int]]], **kwargs: Any) -> None:
@@ -223,7 +179,7 @@ class SentinelMaster(_Pooled):
             await sentinel.aclose()
 
     async def _address(self) -> tuple[str, int]:
-        with _closed_is_lost():
+        with closed_is_lost():
             host, port = await self._sentinel.discover_master(self._name)
         return str(host), int(port)
 
@@ -252,7 +208,7 @@ class Cluster:
             **kwargs,
             **_OF_ALL,
         )
-        made_of = _CONNECTIONS[self._cluster.connection_kwargs["connection_class"]]
+        made_of = CONNECTIONS[self._cluster.connection_kwargs["connection_class"]]
         self._cluster.connection_kwargs["connection_class"] = made_of
         for node in self._cluster.startup_nodes:
             node.connection_class = cast("type[Connection]", made_of)
